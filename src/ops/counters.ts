@@ -73,13 +73,13 @@ const ROW_COLUMNS = Math.ceil(COUNTERS.length / 8) * 8;
 export class Counters {
   /** This thread's row; write to nothing else. */
   readonly row: Float64Array;
+  /** What another thread needs to count beside this one. */
+  readonly memory: SharedArrayBuffer;
   readonly #all: Float64Array;
 
   /** `memory` comes from `counterMemory`; `thread` is 0 for the event loop. */
-  constructor(
-    readonly memory: SharedArrayBuffer,
-    thread: number,
-  ) {
+  constructor(memory: SharedArrayBuffer, thread: number) {
+    this.memory = memory;
     this.#all = new Float64Array(memory);
     this.row = this.#all.subarray(thread * ROW_COLUMNS, (thread + 1) * ROW_COLUMNS);
   }

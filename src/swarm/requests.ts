@@ -1,0 +1,54 @@
+/**
+ * What the core is asked and what it answers: two records that live as long as their thread.
+ *
+ * A transport fills `AnnounceRequest` from the bytes it received, calls `Tracker.announce`, and
+ * writes its reply from `AnnounceReply` and the peers that lie in the reply buffer. The records are
+ * reused for every request, so nothing is allocated and nothing may be kept from one to the next.
+ */
+import { INFO_HASH_SIZE, PEER_SIZE_IPV6, type Family } from "../constants.ts";
+
+/** Filled by the transport, every field, before each announce. */
+export class AnnounceRequest {
+  /** The 20 bytes of the info hash. Scrapes read it too. */
+  readonly infoHash: Uint8Array;
+  /** The peer in wire format: 4 or 16 bytes of address, then 2 of port, big-endian. */
+  readonly peer: Uint8Array;
+  /** The same bytes by halves, as the core reads them. */
+  readonly infoHashHalves: Uint16Array;
+  readonly peerHalves: Uint16Array;
+  /** Which of the two forms `peer` holds. A v4-mapped address must be given as IPv4. */
+  family: Family = 4;
+  /** True if nothing is left to download. */
+  seeder = false;
+  /** EVENT_NONE, EVENT_COMPLETED, EVENT_STARTED, EVENT_STOPPED or EVENT_PAUSED. */
+  event = 0;
+  /** Peers wanted at most, 0 or more; of both families together if `bothFamilies`. */
+  wanted = 0;
+  /** True to be told peers of the other family as well (HTTP); UDP tells its own only. */
+  bothFamilies = false;
+  /** Byte offsets in the reply buffer where the peers of each family go; even numbers. */
+  offsetIpv4 = 0;
+  offsetIpv6 = 0;
+
+  constructor() {
+    const bytes = new ArrayBuffer(INFO_HASH_SIZE + PEER_SIZE_IPV6);
+    this.infoHash = new Uint8Array(bytes, 0, INFO_HASH_SIZE);
+    this.peer = new Uint8Array(bytes, INFO_HASH_SIZE, PEER_SIZE_IPV6);
+    this.infoHashHalves = new Uint16Array(bytes, 0, INFO_HASH_SIZE / 2);
+    this.peerHalves = new Uint16Array(bytes, INFO_HASH_SIZE, PEER_SIZE_IPV6 / 2);
+  }
+}
+
+/** Filled by the core. Counts are those after the request took effect, over both families. */
+export class AnnounceReply {
+  seeders = 0;
+  leechers = 0;
+  /** Downloads completed since the swarm is known. */
+  downloads = 0;
+  /** Peers written to the reply buffer at `offsetIpv4`, 6 bytes each. */
+  peersIpv4 = 0;
+  /** Peers written to the reply buffer at `offsetIpv6`, 18 bytes each. */
+  peersIpv6 = 0;
+  /** False if the peer is not stored: it stopped, has port 0, or there is no room. */
+  stored = false;
+}
