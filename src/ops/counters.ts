@@ -8,8 +8,7 @@
  *   row 0   [   f64 ][   f64 ]  ...     event loop
  *   row 1   [   f64 ][   f64 ]  ...     first UDP worker
  *
- * A gauge that moves both ways (`peersIpv4`) is the sum of what each thread added and took away:
- * one row may be negative, the sum never is.
+ * What the swarms hold is not counted here: the core keeps its own census, shard by shard.
  */
 
 /** Names in the order of their columns; the name is also the key under which they are reported. */
@@ -46,16 +45,6 @@ export const COUNTERS = [
   "eventStarted",
   "eventStopped",
   "eventPaused",
-  // What is stored now.
-  "swarms",
-  "seedersIpv4",
-  "leechersIpv4",
-  "seedersIpv6",
-  "leechersIpv6",
-  // What became of peers that are no longer stored, or never were.
-  "peersExpired",
-  "peersNotStored",
-  "downloads",
 ] as const;
 
 export type CounterName = (typeof COUNTERS)[number];
