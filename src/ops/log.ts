@@ -1,0 +1,134 @@
+/**
+ * The log: one line per event on standard error, logfmt or JSON.
+ *
+ *   time=2026-11-22T16:18:06.123Z level=info msg="listening" udp=[::]:6969
+ *   {"time":"2026-11-22T16:18:06.123Z","level":"info","msg":"listening","udp":"[::]:6969"}
+ *   <6>level=info msg="listening" udp=[::]:6969           under systemd, whose journal has the time
+ *
+ * A line is always one line and always printable: what a stranger sent cannot start a second one or
+ * drive a terminal. Addresses of peers and info hashes are never logged above debug.
+ */
+import { writeSync } from "node:fs";
+
+/** From the most talkative to the gravest. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export const LOG_FORMATS = ["logfmt", "json"] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogFormat = (typeof LOG_FORMATS)[number];
+export type LogFields = Record<string, string | number | boolean | undefined>;
+
+/** The journal's priorities, which a prefix such as `<6>` gives a line. [sd-daemon(3)] */
+const PRIORITIES: Record<LogLevel, number> = { debug: 7, info: 6, warn: 4, error: 3 };
+
+const STDERR = 2;
+
+/** Everything that is not a visible character or a plain space: controls, overrides, separators. */
+const UNPRINTABLE = /[\p{C}\u2028\u2029]/gu;
+const NEEDS_QUOTES = /[\s"=\\\p{C}]/u;
+
+/** Where a log line comes from and goes to; everything but `level` and `format` is for tests. */
+export interface LogOptions {
+  level: LogLevel;
+  format: LogFormat;
+  /** True if standard error is the journal: lines then carry a priority and no time. */
+  journal: boolean;
+  write?: (line: string) => void;
+  date?: () => Date;
+}
+
+/** Writes events of one level and above, and counts those it wrote. */
+export class Log {
+  /** Lines written since the start, by level. */
+  readonly counts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
+  readonly #threshold: number;
+  readonly #json: boolean;
+  readonly #journal: boolean;
+  readonly #write: (line: string) => void;
+  readonly #date: () => Date;
+
+  constructor(options: LogOptions) {
+    this.#threshold = LOG_LEVELS.indexOf(options.level);
+    this.#json = options.format === "json";
+    this.#journal = options.journal;
+    this.#write = options.write ?? writeToStderr;
+    this.#date = options.date ?? (() => new Date());
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.#line("debug", message, fields);
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#line("info", message, fields);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#line("warn", message, fields);
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#line("error", message, fields);
+  }
+
+  /** Whether a line of this level would be written; ask before working out expensive fields. */
+  writes(level: LogLevel): boolean {
+    return LOG_LEVELS.indexOf(level) >= this.#threshold;
+  }
+
+  #line(level: LogLevel, message: string, fields: LogFields | undefined): void {
+    if (!this.writes(level)) return;
+    this.counts[level] += 1;
+    const time = this.#journal ? undefined : this.#date().toISOString();
+    const record: LogFields = { time, level, msg: message, ...fields };
+    const prefix = this.#journal ? `<${PRIORITIES[level]}>` : "";
+    this.#write(`${prefix}${this.#json ? toJson(record) : toLogfmt(record)}\n`);
+  }
+}
+
+/** True if the environment says that standard error goes to systemd's journal. */
+export function logsToJournal(env: Record<string, string | undefined>): boolean {
+  return env["JOURNAL_STREAM"] !== undefined && env["JOURNAL_STREAM"] !== "";
+}
+
+/**
+ * The value as logfmt writes it: bare if it can be, else in quotes with `"` and `\` escaped. What
+ * cannot be seen is written by its number, a control byte as `\x1b`, the rest as `\u{202e}`.
+ */
+export function quoteValue(value: string): string {
+  if (value !== "" && !NEEDS_QUOTES.test(value)) return value;
+  const escaped = value.replace(/["\\]/g, (character) => `\\${character}`);
+  return `"${escaped.replace(UNPRINTABLE, (character) => {
+    const code = character.codePointAt(0)!;
+    return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
+  })}"`;
+}
+
+function toLogfmt(record: LogFields): string {
+  let line = "";
+  for (const [key, value] of Object.entries(record)) {
+    if (value === undefined) continue;
+    line += `${line === "" ? "" : " "}${key}=${quoteValue(String(value))}`;
+  }
+  return line;
+}
+
+/** JSON escapes C0 itself; the rest of what cannot be seen is escaped here, by UTF-16 unit. */
+function toJson(record: LogFields): string {
+  return JSON.stringify(record).replace(UNPRINTABLE, (character) => {
+    let escaped = "";
+    for (let at = 0; at < character.length; at++) {
+      escaped += `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`;
+    }
+    return escaped;
+  });
+}
+
+/** Written at once and in order, even if the process ends next. A closed pipe is no reason to die. */
+function writeToStderr(line: string): void {
+  try {
+    writeSync(STDERR, line);
+  } catch {
+    // Nobody is listening; the counts still tell.
+  }
+}

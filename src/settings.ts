@@ -1,0 +1,227 @@
+/**
+ * How the text of an environment variable becomes a value: one reader per kind of setting.
+ *
+ * A reader is a zod schema from the text as typed to the value as used. What is wrong with a text
+ * comes back as the rest of a sentence that begins `TRACKER_X is "…", `, and says what to write.
+ * Nothing here knows which settings there are; that is `config.ts`.
+ *
+ *   kind        reads                             gives
+ *   seconds     90, 90s, 30m, 24h, 7d             seconds
+ *   bytes       1232, 64KiB, 8MiB, 1GiB           bytes
+ *   count       50                                a whole number
+ *   choice      one of a few words                that word
+ *   yesOrNo     yes, no, true, false, on, off     boolean
+ *   listeners   [::]:6969, 127.0.0.1:6969         addresses and ports; none if empty
+ *   networks    10.0.0.0/8, ::1                   networks; none if empty
+ *   headerName  X-Forwarded-For                   the name in lower case
+ *   secret      anything long enough              the text itself
+ */
+import { isIPv4, isIPv6 } from "node:net";
+import { z } from "zod";
+
+import { PORT_MAX } from "./constants.ts";
+
+/** An address to listen on. `host` is an IP literal without brackets. */
+export interface Listener {
+  host: string;
+  port: number;
+}
+
+/** A network in CIDR notation; bits of `address` beyond `prefix` mean nothing. */
+export interface Network {
+  address: string;
+  prefix: number;
+  family: 4 | 6;
+}
+
+/** A reader, and the words for what it accepts ("1s to 24h"), or "" if that needs no words. */
+export interface Kind<Value> {
+  schema: z.ZodType<Value, string>;
+  range: string;
+}
+
+const SECONDS_PER_UNIT = { s: 1, m: 60, h: 3600, d: 86400 };
+const BYTES_PER_UNIT = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** Shortest secret that is not a joke: 16 characters of hexadecimal are 64 bits. */
+export const SECRET_LENGTH_MIN = 16;
+
+/** A time from `min` to `max`, in seconds. */
+export function seconds(min: number, max: number): Kind<number> {
+  const read = (text: string) => readAmount(text, SECONDS_PER_UNIT);
+  const wanted = "a time: write seconds, or 90s, 30m, 24h";
+  return amount(read, wanted, min, max, showSeconds);
+}
+
+/** A size from `min` to `max`, in bytes. */
+export function bytes(min: number, max: number): Kind<number> {
+  const read = (text: string) => readAmount(text, BYTES_PER_UNIT);
+  return amount(read, "a size: write bytes, or 64KiB, 8MiB, 1GiB", min, max, showBytes);
+}
+
+/** A whole number from `min` to `max`. */
+export function count(min: number, max: number): Kind<number> {
+  return amount(
+    (text) => readAmount(text, {}),
+    "a whole number: write digits only",
+    min,
+    max,
+    String,
+  );
+}
+
+/** One of a few words, exactly as given. */
+export function choice<Word extends string>(words: readonly Word[]): Kind<Word> {
+  const schema = z.string().transform((text, context) => {
+    const word = words.find((candidate) => candidate === text.trim());
+    if (word !== undefined) return word;
+    context.addIssue(`which is not a choice: write ${words.join(" or ")}`);
+    return z.NEVER;
+  });
+  return { schema, range: words.join(" or ") };
+}
+
+/** Yes or no, in the words people use. */
+export function yesOrNo(): Kind<boolean> {
+  const words = z.stringbool({ error: "which is neither yes nor no: write yes or no" });
+  return { schema: z.string().trim().pipe(words), range: "yes or no" };
+}
+
+/** Addresses to listen on, separated by commas; an empty text is none. */
+export function listeners(): Kind<Listener[]> {
+  return { schema: list("listener", readListener), range: "" };
+}
+
+/** Networks or single addresses, separated by commas; an empty text is none. */
+export function networks(): Kind<Network[]> {
+  return { schema: list("network", readNetwork), range: "" };
+}
+
+/** The name of an HTTP header, in lower case. [RFC 9110 §5.1] */
+export function headerName(): Kind<string> {
+  const schema = z
+    .string()
+    .trim()
+    .toLowerCase()
+    .regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, "which is not the name of a header: try x-forwarded-for");
+  return { schema, range: "" };
+}
+
+/** A secret, without the white space around it, which an editor may have put at the end of a file. */
+export function secret(): Kind<string> {
+  const message = `which is too short: use at least ${SECRET_LENGTH_MIN} characters`;
+  const schema = z.string().trim().min(SECRET_LENGTH_MIN, message);
+  return { schema, range: `at least ${SECRET_LENGTH_MIN} characters` };
+}
+
+/** Seconds in the largest unit that leaves no rest, hours at most: `30m`, `24h`. */
+export function showSeconds(value: number): string {
+  const { s, m, h } = SECONDS_PER_UNIT;
+  return showAmount(value, { s, m, h }, "s");
+}
+
+/** Bytes in the largest unit that leaves no rest: `8MiB`. */
+export function showBytes(value: number): string {
+  return showAmount(value, BYTES_PER_UNIT, "");
+}
+
+/** An address and a port as people write them: IPv6 in brackets. */
+export function showListener({ host, port }: Listener): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** A network in CIDR notation. */
+export function showNetwork({ address, prefix }: Network): string {
+  return `${address}/${prefix}`;
+}
+
+/** A text as it was typed, in quotes, on one line and not endless. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}
+
+/** A kind that is a number in some unit, between two bounds. */
+function amount(
+  read: (text: string) => number | undefined,
+  wanted: string,
+  min: number,
+  max: number,
+  show: (value: number) => string,
+): Kind<number> {
+  const range = `${show(min)} to ${show(max)}`;
+  const schema = z.string().transform((text, context) => {
+    const value = read(text.trim());
+    if (value === undefined) context.addIssue(`which is not ${wanted}`);
+    else if (value < min || value > max) context.addIssue(`which is out of range: choose ${range}`);
+    else return value;
+    return z.NEVER;
+  });
+  return { schema, range };
+}
+
+/** Digits, then at most one unit; undefined for anything else. */
+function readAmount(text: string, units: Record<string, number>): number | undefined {
+  const match = /^(\d+)([A-Za-z]*)$/.exec(text);
+  if (match === null) return undefined;
+  const [, digits, unit] = match;
+  if (unit === "") return Number(digits);
+  return Object.hasOwn(units, unit) ? Number(digits) * units[unit] : undefined;
+}
+
+function showAmount(value: number, units: Record<string, number>, smallest: string): string {
+  const fitting = Object.entries(units).filter(([, size]) => value >= size && value % size === 0);
+  const [unit, size] = fitting.at(-1) ?? [smallest, 1];
+  return `${value / size}${unit}`;
+}
+
+/** A kind that is several things separated by commas, none of them twice. */
+function list<Item>(noun: string, read: (text: string) => Item | string) {
+  return z.string().transform((text, context) => {
+    const parts = text.split(",").map((part) => part.trim());
+    if (parts.length === 1 && parts[0] === "") return [];
+    const items: Item[] = [];
+    for (const [at, part] of parts.entries()) {
+      const item = part === "" ? `is no ${noun}: remove a comma` : read(part);
+      const which = parts.length === 1 ? "which" : `where ${quote(part)}`;
+      if (typeof item === "string") context.addIssue(`${which} ${item}`);
+      else if (parts.indexOf(part) !== at) context.addIssue(`${which} is repeated: once will do`);
+      else items.push(item);
+    }
+    return items;
+  });
+}
+
+/** One `host:port`, or the rest of a sentence that says what is wrong with it. */
+function readListener(text: string): Listener | string {
+  const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text);
+  if (match === null) {
+    const colons = text.split(":").length - 1;
+    const why = colons > 1 && !text.includes("[") ? "IPv6 goes in brackets" : "it needs a port";
+    return `is not host:port, ${why}: write [::]:6969 or 0.0.0.0:6969`;
+  }
+  const [, bracketed, plain, digits] = match;
+  const port = Number(digits);
+  if (port > PORT_MAX) return `has port ${port}: ports end at ${PORT_MAX}`;
+  if (bracketed !== undefined) {
+    if (isIPv6(bracketed)) return { host: bracketed, port };
+    return `has no IPv6 address in its brackets: write [::]:${port}`;
+  }
+  if (plain === "*") return { host: "::", port };
+  if (plain === "localhost") return { host: "127.0.0.1", port };
+  if (isIPv4(plain)) return { host: plain, port };
+  return `has no IP address before the port: write *:${port}, localhost:${port} or [::]:${port}`;
+}
+
+/** One network or address, or the rest of a sentence that says what is wrong with it. */
+function readNetwork(text: string): Network | string {
+  const [address, digits, ...more] = text.split("/");
+  const family = isIPv4(address) ? 4 : isIPv6(address) && !address.includes("%") ? 6 : undefined;
+  if (family === undefined || more.length > 0) {
+    return "is not a network: write 10.0.0.0/8, 2001:db8::/32 or a single address";
+  }
+  const longest = family === 4 ? 32 : 128;
+  if (digits === undefined) return { address, prefix: longest, family };
+  const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) : longest + 1;
+  if (prefix > longest) return `has prefix /${digits}: choose /0 to /${longest} for ${address}`;
+  return { address, prefix, family };
+}
