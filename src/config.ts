@@ -15,8 +15,8 @@ import { z } from "zod";
 import { NUMWANT_CEILING, SCRAPE_HASHES_MAX } from "./constants.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./ops/log.ts";
 import { bytes, choice, count, headerName, listeners, networks, quote } from "./settings.ts";
-import { secret, seconds, showBytes, showListener, showNetwork, showSeconds } from "./settings.ts";
-import { yesOrNo, type Kind, type Listener, type Network } from "./settings.ts";
+import { secret, seconds, showBytes, showListener, showSeconds } from "./settings.ts";
+import { yesOrNo, type Kind, type Listener } from "./settings.ts";
 
 /** What every variable of ours begins with. */
 export const PREFIX = "TRACKER_";
@@ -143,7 +143,7 @@ export const SCHEMA = z.object({
   trustedProxies: setting("Addresses", "TRACKER_TRUSTED_PROXIES", networks(), {
     text: "networks whose proxy header is believed, by comma, such as 127.0.0.1 or 10.0.0.0/8",
     initial: "",
-    show: (value: Network[]) => value.map(showNetwork).join(","),
+    show: (value: string[]) => value.join(","),
   }),
   proxyHeader: setting("Addresses", "TRACKER_PROXY_HEADER", headerName(), {
     text: "the header in which trusted proxies name the client",

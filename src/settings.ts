@@ -12,7 +12,7 @@
  *   choice      one of a few words                that word
  *   yesOrNo     yes, no, true, false, on, off     boolean
  *   listeners   [::]:6969, 127.0.0.1:6969         addresses and ports; none if empty
- *   networks    10.0.0.0/8, ::1                   networks; none if empty
+ *   networks    10.0.0.0/8, ::1                   the same texts; none if empty
  *   headerName  X-Forwarded-For                   the name in lower case
  *   secret      anything long enough              the text itself
  */
@@ -20,18 +20,12 @@ import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
 
 import { PORT_MAX } from "./constants.ts";
+import { Networks } from "./ops/addresses.ts";
 
 /** An address to listen on. `host` is an IP literal without brackets. */
 export interface Listener {
   host: string;
   port: number;
-}
-
-/** A network in CIDR notation; bits of `address` beyond `prefix` mean nothing. */
-export interface Network {
-  address: string;
-  prefix: number;
-  family: 4 | 6;
 }
 
 /** A reader, and the words for what it accepts ("1s to 24h"), or "" if that needs no words. */
@@ -92,8 +86,8 @@ export function listeners(): Kind<Listener[]> {
   return { schema: list("listener", readListener), range: "" };
 }
 
-/** Networks or single addresses, separated by commas; an empty text is none. */
-export function networks(): Kind<Network[]> {
+/** Networks or single addresses, as `Networks` takes them; an empty text is none. */
+export function networks(): Kind<string[]> {
   return { schema: list("network", readNetwork), range: "" };
 }
 
@@ -128,11 +122,6 @@ export function showBytes(value: number): string {
 /** An address and a port as people write them: IPv6 in brackets. */
 export function showListener({ host, port }: Listener): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** A network in CIDR notation. */
-export function showNetwork({ address, prefix }: Network): string {
-  return `${address}/${prefix}`;
 }
 
 /** A text as it was typed, in quotes, on one line and not endless. */
@@ -174,16 +163,25 @@ function showAmount(value: number, units: Record<string, number>, smallest: stri
   return `${value / size}${unit}`;
 }
 
+/** What is wrong with one thing in a list: the rest of a sentence, with what to write instead. */
+class Fault {
+  readonly rest: string;
+
+  constructor(rest: string) {
+    this.rest = rest;
+  }
+}
+
 /** A kind that is several things separated by commas, none of them twice. */
-function list<Item>(noun: string, read: (text: string) => Item | string) {
+function list<Item>(noun: string, read: (text: string) => Item | Fault) {
   return z.string().transform((text, context) => {
     const parts = text.split(",").map((part) => part.trim());
     if (parts.length === 1 && parts[0] === "") return [];
     const items: Item[] = [];
     for (const [at, part] of parts.entries()) {
-      const item = part === "" ? `is no ${noun}: remove a comma` : read(part);
+      const item = part === "" ? new Fault(`is no ${noun}: remove a comma`) : read(part);
       const which = parts.length === 1 ? "which" : `where ${quote(part)}`;
-      if (typeof item === "string") context.addIssue(`${which} ${item}`);
+      if (item instanceof Fault) context.addIssue(`${which} ${item.rest}`);
       else if (parts.indexOf(part) !== at) context.addIssue(`${which} is repeated: once will do`);
       else items.push(item);
     }
@@ -191,37 +189,35 @@ function list<Item>(noun: string, read: (text: string) => Item | string) {
   });
 }
 
-/** One `host:port`, or the rest of a sentence that says what is wrong with it. */
-function readListener(text: string): Listener | string {
+/** One `host:port`. */
+function readListener(text: string): Listener | Fault {
   const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text);
   if (match === null) {
     const colons = text.split(":").length - 1;
     const why = colons > 1 && !text.includes("[") ? "IPv6 goes in brackets" : "it needs a port";
-    return `is not host:port, ${why}: write [::]:6969 or 0.0.0.0:6969`;
+    return new Fault(`is not host:port, ${why}: write [::]:6969 or 0.0.0.0:6969`);
   }
   const [, bracketed, plain, digits] = match;
   const port = Number(digits);
-  if (port > PORT_MAX) return `has port ${port}: ports end at ${PORT_MAX}`;
+  if (port > PORT_MAX) return new Fault(`has port ${port}: ports end at ${PORT_MAX}`);
   if (bracketed !== undefined) {
     if (isIPv6(bracketed)) return { host: bracketed, port };
-    return `has no IPv6 address in its brackets: write [::]:${port}`;
+    return new Fault(`has no IPv6 address in its brackets: write [::]:${port}`);
   }
   if (plain === "*") return { host: "::", port };
   if (plain === "localhost") return { host: "127.0.0.1", port };
   if (isIPv4(plain)) return { host: plain, port };
-  return `has no IP address before the port: write *:${port}, localhost:${port} or [::]:${port}`;
+  return new Fault(
+    `has no IP address before the port: write *:${port}, localhost:${port} or [::]:${port}`,
+  );
 }
 
-/** One network or address, or the rest of a sentence that says what is wrong with it. */
-function readNetwork(text: string): Network | string {
-  const [address, digits, ...more] = text.split("/");
-  const family = isIPv4(address) ? 4 : isIPv6(address) && !address.includes("%") ? 6 : undefined;
-  if (family === undefined || more.length > 0) {
-    return "is not a network: write 10.0.0.0/8, 2001:db8::/32 or a single address";
+/** One network or address, as it was typed. */
+function readNetwork(text: string): string | Fault {
+  try {
+    new Networks([text]);
+    return text;
+  } catch {
+    return new Fault("is not a network: write 10.0.0.0/8, 2001:db8::/32 or a single address");
   }
-  const longest = family === 4 ? 32 : 128;
-  if (digits === undefined) return { address, prefix: longest, family };
-  const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) : longest + 1;
-  if (prefix > longest) return `has prefix /${digits}: choose /0 to /${longest} for ${address}`;
-  return { address, prefix, family };
 }
