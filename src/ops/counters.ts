@@ -35,6 +35,7 @@ export const COUNTERS = [
   "httpScrapesIpv4",
   "httpScrapesIpv6",
   "httpFailures",
+  "httpRefusedAddresses",
   "httpNotFound",
   "httpMethodNotAllowed",
   "httpReceivedBytes",

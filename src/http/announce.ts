@@ -1,0 +1,151 @@
+/**
+ * One HTTP announce, from its URL to its reply.
+ *
+ *   query read? -> client known? -> address fit for a peer? -> the core decides -> reply written
+ *
+ * Each step is a gate: the first that is shut answers with its sentence, and nothing is stored.
+ * Between the request and the Response nothing is allocated, except where the rare `ip`
+ * parameter, proxy header or list form makes text of an address.
+ *
+ * https://www.bittorrent.org/beps/bep_0003.html, 7, 23 and 24
+ */
+import { EVENT_STOPPED, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
+import { readEndpoint } from "../ops/addresses.ts";
+import { COUNT } from "../ops/counters.ts";
+import type { Intervals } from "../ops/intervals.ts";
+import { answerBytes, answerFailure, failureSize } from "./answer.ts";
+import { AnnounceExtras, announceBytesMax, writeAnnounce } from "./bencode.ts";
+import { type AddressSource, type Client, judgeAddress } from "./client.ts";
+import { AnnounceQuery, valueText } from "./query.ts";
+import type { Core, HttpDeps, HttpSettings } from "./routes.ts";
+import { VERDICT_ADDRESS_UNKNOWN, VERDICT_OK } from "./verdict.ts";
+
+/** Where an address that a client claims to have is read into. */
+const CLAIM = new Uint8Array(16);
+
+/** What the reply says when the peer could not be stored for want of memory. */
+const WARNING_FULL = "this tracker is full: you are told of other peers, but they not of you";
+
+/** Column of each event's counter, by EVENT_ number. */
+const EVENT_COLUMNS = [
+  COUNT.eventNone,
+  COUNT.eventCompleted,
+  COUNT.eventStarted,
+  COUNT.eventStopped,
+  COUNT.eventPaused,
+];
+
+/** Answers announces; one per thread, because it reuses the core's records and its own buffer. */
+export class HttpAnnounces {
+  readonly #tracker: Core;
+  readonly #row: Float64Array;
+  readonly #intervals: Intervals;
+  readonly #now: () => number;
+  readonly #settings: HttpSettings;
+  readonly #client: Client;
+  readonly #query: AnnounceQuery;
+  readonly #extras: AnnounceExtras;
+  readonly #body: Uint8Array;
+
+  /** Throws an Error if the core's reply buffer is smaller than `repliesSize` of the settings. */
+  constructor(deps: HttpDeps, client: Client) {
+    const { numwantMax } = deps.settings;
+    if (deps.tracker.replies.length < repliesSize(numwantMax)) {
+      throw new Error(`the reply buffer needs ${repliesSize(numwantMax)} bytes`);
+    }
+    this.#tracker = deps.tracker;
+    this.#row = deps.counters.row;
+    this.#intervals = deps.intervals;
+    this.#now = deps.now;
+    this.#settings = deps.settings;
+    this.#client = client;
+    this.#query = new AnnounceQuery(deps.tracker.request.infoHash);
+    this.#extras = new AnnounceExtras(client.address);
+    this.#body = new Uint8Array(announceBytesMax(numwantMax));
+  }
+
+  /** The reply to the announce whose query begins at `queryAt` of `url`. Never throws. */
+  answer(req: Request, server: AddressSource, url: string, queryAt: number): Response {
+    let verdict = this.#query.read(url, queryAt);
+    if (verdict === VERDICT_OK) verdict = this.#client.read(req, server);
+    if (verdict === VERDICT_OK) verdict = this.#placePeer(url);
+    if (verdict !== VERDICT_OK) return this.#refuse(verdict);
+    this.#ask();
+    const size = this.#write();
+    this.#count(size);
+    return answerBytes(this.#body, size);
+  }
+
+  /** Puts address and port of the peer into the core's request, if they may be a peer's. */
+  #placePeer(url: string): number {
+    const { request } = this.#tracker;
+    request.family = this.#client.family;
+    for (let i = 0; i < 16; i++) request.peer[i] = this.#client.address[i];
+    if (this.#settings.allowIpParameter) this.#believe(url);
+    const portAt = request.family === 4 ? 4 : 16;
+    request.peer[portAt] = this.#query.port >> 8;
+    request.peer[portAt + 1] = this.#query.port & 0xff;
+    return judgeAddress(request.peer, request.family, this.#settings.refusePrivate);
+  }
+
+  /** `ip` may change the family; `ipv4` and `ipv6` only say more of the one the client came by. */
+  #believe(url: string): void {
+    const { request } = this.#tracker;
+    const query = this.#query;
+    const claimed = readEndpoint(valueText(url, query.ipFrom, query.ipTo), CLAIM, 0);
+    const own =
+      request.family === 4
+        ? valueText(url, query.ipv4From, query.ipv4To)
+        : valueText(url, query.ipv6From, query.ipv6To);
+    const family = claimed !== 0 ? claimed : readEndpoint(own, CLAIM, 0);
+    if (family === 0 || (claimed === 0 && family !== request.family)) return;
+    request.family = family;
+    request.peer.set(CLAIM);
+  }
+
+  #ask(): void {
+    const { request } = this.#tracker;
+    const query = this.#query;
+    const { numwantDefault, numwantMax } = this.#settings;
+    request.seeder = query.seeder;
+    request.event = query.event;
+    request.wanted = Math.min(query.wanted < 0 ? numwantDefault : query.wanted, numwantMax);
+    request.bothFamilies = true;
+    request.offsetIpv4 = 0;
+    request.offsetIpv6 = numwantMax * PEER_SIZE_IPV4;
+    this.#tracker.announce(this.#now());
+  }
+
+  /** Writes the reply; returns its length. */
+  #write(): number {
+    const { request, reply, replies } = this.#tracker;
+    const extras = this.#extras;
+    const full = !reply.stored && this.#query.port !== 0 && request.event !== EVENT_STOPPED;
+    extras.family = this.#client.family;
+    extras.intervalSeconds = this.#intervals.draw();
+    extras.minIntervalSeconds = this.#intervals.minimum(extras.intervalSeconds);
+    extras.compact = this.#query.compact;
+    extras.warning = full ? WARNING_FULL : "";
+    return writeAnnounce(this.#body, request, reply, replies, extras);
+  }
+
+  #count(size: number): void {
+    const row = this.#row;
+    row[this.#client.family === 4 ? COUNT.httpAnnouncesIpv4 : COUNT.httpAnnouncesIpv6] += 1;
+    row[EVENT_COLUMNS[this.#query.event]] += 1;
+    row[COUNT.httpSentBytes] += size;
+  }
+
+  #refuse(verdict: number): Response {
+    const row = this.#row;
+    const aboutAddress = verdict >= VERDICT_ADDRESS_UNKNOWN;
+    row[aboutAddress ? COUNT.httpRefusedAddresses : COUNT.httpFailures] += 1;
+    row[COUNT.httpSentBytes] += failureSize(verdict);
+    return answerFailure(verdict);
+  }
+}
+
+/** Bytes the core's reply buffer must have for announces over HTTP: all peers of either family. */
+export function repliesSize(numwantMax: number): number {
+  return numwantMax * (PEER_SIZE_IPV4 + PEER_SIZE_IPV6);
+}

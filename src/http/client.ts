@@ -1,0 +1,79 @@
+/**
+ * Who sent a request: the address of its socket or, behind a trusted proxy, the one the proxy names.
+ *
+ *   socket  203.0.113.9                                       -> 203.0.113.9, headers are not read
+ *   socket  10.0.0.2 (trusted), X-Forwarded-For: a, b, 10.0.0.1 (trusted)  -> b
+ *
+ * Each proxy appends the address it saw, so the header is read from its right end: the first
+ * address that is no trusted proxy is the last one a trusted proxy vouches for, and everything to
+ * the left of it is hearsay. A proxy's own address is never the client's: if its header is missing,
+ * unreadable or names nothing but proxies, the request has no address, which is a verdict.
+ */
+import type { Family } from "../constants.ts";
+import {
+  isPrivate,
+  isUnusableSource,
+  type Networks,
+  readAddress,
+  readEndpoint,
+} from "../ops/addresses.ts";
+import {
+  VERDICT_ADDRESS_PRIVATE,
+  VERDICT_ADDRESS_PROXY,
+  VERDICT_ADDRESS_UNKNOWN,
+  VERDICT_ADDRESS_UNUSABLE,
+  VERDICT_OK,
+} from "./verdict.ts";
+
+/** The part of Bun's server that knows where a request came from. */
+export type AddressSource = { requestIP(req: Request): { address: string } | null };
+
+/** The address of the client of the request at hand; reused for every request. */
+export class Client {
+  /** 4 or 16 bytes of address, at the start. */
+  readonly address = new Uint8Array(16);
+  family: Family = 4;
+  readonly #proxies: Networks;
+  readonly #header: string;
+
+  /** `header` is the name, in lower case, of what `proxies` write the client's address into. */
+  constructor(proxies: Networks, header: string) {
+    this.#proxies = proxies;
+    this.#header = header;
+  }
+
+  /** Finds the address. Returns VERDICT_OK, or why there is none; then only `family` is a guess. */
+  read(req: Request, server: AddressSource): number {
+    const socket = server.requestIP(req);
+    // Null when the client has hung up meanwhile; nobody will read the answer.
+    if (socket === null || !this.#set(readAddress(socket.address, this.address, 0))) {
+      return VERDICT_ADDRESS_UNKNOWN;
+    }
+    if (this.#proxies.empty) return VERDICT_OK;
+    if (!this.#proxies.containsBytes(this.address, 0, this.family)) return VERDICT_OK;
+    return this.#readForwarded(req.headers.get(this.#header) ?? "");
+  }
+
+  #readForwarded(header: string): number {
+    for (let end = header.length; end > 0;) {
+      const comma = header.lastIndexOf(",", end - 1);
+      const hop = header.slice(comma + 1, end).trim();
+      if (!this.#set(readEndpoint(hop, this.address, 0))) return VERDICT_ADDRESS_PROXY;
+      if (!this.#proxies.containsBytes(this.address, 0, this.family)) return VERDICT_OK;
+      end = comma;
+    }
+    return VERDICT_ADDRESS_PROXY;
+  }
+
+  #set(family: Family | 0): boolean {
+    if (family !== 0) this.family = family;
+    return family !== 0;
+  }
+}
+
+/** Whether a peer may have this address: VERDICT_OK or the reason why not. */
+export function judgeAddress(address: Uint8Array, family: Family, refusePrivate: boolean): number {
+  if (isUnusableSource(address, 0, family)) return VERDICT_ADDRESS_UNUSABLE;
+  if (refusePrivate && isPrivate(address, 0, family)) return VERDICT_ADDRESS_PRIVATE;
+  return VERDICT_OK;
+}

@@ -1,0 +1,322 @@
+/**
+ * Queries: what an announce or a scrape says, read out of its URL character by character.
+ *
+ *   /announce?info_hash=%7E%99%03Q...&peer_id=M5-0-9--...&port=23004&left=0&event=started&compact=1
+ *             └──key──┘ └──value──┘
+ *
+ * Nothing here allocates or throws, whatever the URL: the answer is a verdict, and a record that is
+ * filled anew by every reading. Keys and values are percent-decoded, in any case of hex; a raw `+`
+ * in an info hash or peer id is a space, because every client escapes a real plus and form encoders
+ * write a space so. Unknown keys are skipped unread. A repeated key counts with its last value,
+ * but an info hash may not be repeated in an announce. `&amp;` is taken for `&`: tracker
+ * URLs are copied out of web pages.
+ *
+ * https://www.bittorrent.org/beps/bep_0003.html, https://www.bittorrent.org/beps/bep_0048.html
+ */
+import {
+  EVENT_COMPLETED,
+  EVENT_NONE,
+  EVENT_PAUSED,
+  EVENT_STARTED,
+  EVENT_STOPPED,
+  INFO_HASH_SIZE,
+  PEER_ID_SIZE,
+  PORT_MAX,
+} from "../constants.ts";
+import { hexDigit } from "../ops/addresses.ts";
+import {
+  VERDICT_INFO_HASH_ESCAPE,
+  VERDICT_INFO_HASH_HIDDEN,
+  VERDICT_INFO_HASH_MISSING,
+  VERDICT_INFO_HASH_REPEATED,
+  VERDICT_INFO_HASH_SIZE,
+  VERDICT_OK,
+  VERDICT_PEER_ID,
+  VERDICT_PORT,
+  VERDICT_PORT_MISSING,
+} from "./verdict.ts";
+
+const PERCENT = 37;
+const AMPERSAND = 38;
+const PLUS = 43;
+const ZERO = 48;
+const EQUALS = 61;
+const HASH = 35;
+
+/** Where numbers stop growing: larger than any we compare with, and still an exact integer. */
+const DECIMAL_CEILING = 2 ** 40;
+
+/** Longest value read as text: an IPv6 address in brackets with a port, and room to spare. */
+const TEXT_SIZE_MAX = 64;
+
+/** Where a decoded value lies that is only counted. Twice as long as any value that is read. */
+const SCRATCH = new Uint8Array(2 * PEER_ID_SIZE);
+
+/** What an announce says. One per thread, filled by `read`. */
+export class AnnounceQuery {
+  /** The 20 bytes of the info hash. */
+  readonly infoHash: Uint8Array;
+  port = 0;
+  /** True if `left` is given and zero. A 64-bit number and nonsense alike mean a leecher. */
+  seeder = false;
+  /** One of the EVENT_ constants; an unknown event is none. */
+  event = EVENT_NONE;
+  /** Peers wanted, 0 or more and not yet capped; -1 if the tracker is to choose. */
+  wanted = -1;
+  /** False only for `compact=0`. [BEP 23] */
+  compact = true;
+  /** Where the values of `ip`, `ipv4` and `ipv6` lie in the URL; empty ranges if not given. */
+  ipFrom = 0;
+  ipTo = 0;
+  ipv4From = 0;
+  ipv4To = 0;
+  ipv6From = 0;
+  ipv6To = 0;
+
+  #hashes = 0;
+  #hasPort = false;
+  #verdict = VERDICT_OK;
+
+  /** `infoHash` is where the hash is to be written: 20 bytes. */
+  constructor(infoHash: Uint8Array) {
+    this.infoHash = infoHash;
+  }
+
+  /** Reads the query that begins at `from`. Returns VERDICT_OK or the first reason against it. */
+  read(url: string, from: number): number {
+    this.#reset();
+    const end = queryEnd(url, from);
+    for (let at = from; at < end;) {
+      const next = pairEnd(url, at, end);
+      const key = skipEntity(url, at, next);
+      const equals = keyEnd(url, key, next);
+      this.#readPair(url, key, equals, Math.min(equals + 1, next), next);
+      if (this.#verdict !== VERDICT_OK) return this.#verdict;
+      at = next + 1;
+    }
+    if (this.#hashes === 0) return VERDICT_INFO_HASH_MISSING;
+    return this.#hasPort ? VERDICT_OK : VERDICT_PORT_MISSING;
+  }
+
+  #reset(): void {
+    this.port = 0;
+    this.seeder = false;
+    this.event = EVENT_NONE;
+    this.wanted = -1;
+    this.compact = true;
+    this.ipFrom = this.ipTo = 0;
+    this.ipv4From = this.ipv4To = 0;
+    this.ipv6From = this.ipv6To = 0;
+    this.#hashes = 0;
+    this.#hasPort = false;
+    this.#verdict = VERDICT_OK;
+  }
+
+  #readPair(url: string, key: number, keyTo: number, from: number, to: number): void {
+    if (isText(url, key, keyTo, "info_hash")) this.#readInfoHash(url, from, to);
+    else if (isText(url, key, keyTo, "peer_id")) this.#readPeerId(url, from, to);
+    else if (isText(url, key, keyTo, "port")) this.#readPort(url, from, to);
+    else if (isText(url, key, keyTo, "left")) this.seeder = readDecimal(url, from, to) === 0;
+    else if (isText(url, key, keyTo, "event")) this.event = readEvent(url, from, to);
+    else if (isText(url, key, keyTo, "numwant")) this.wanted = readDecimal(url, from, to);
+    else if (isText(url, key, keyTo, "compact")) this.compact = !isText(url, from, to, "0");
+    else if (isText(url, key, keyTo, "sha_ih")) this.#verdict = VERDICT_INFO_HASH_HIDDEN;
+    else this.#noteAddress(url, key, keyTo, from, to);
+  }
+
+  #readInfoHash(url: string, from: number, to: number): void {
+    this.#verdict = readInfoHash(url, from, to, this.infoHash, 0);
+    if (++this.#hashes > 1) this.#verdict = VERDICT_INFO_HASH_REPEATED;
+  }
+
+  #readPeerId(url: string, from: number, to: number): void {
+    if (decode(url, from, to, SCRATCH, 0) !== PEER_ID_SIZE) this.#verdict = VERDICT_PEER_ID;
+  }
+
+  #readPort(url: string, from: number, to: number): void {
+    this.#hasPort = true;
+    this.port = readDecimal(url, from, to);
+    if (this.port < 0 || this.port > PORT_MAX) this.#verdict = VERDICT_PORT;
+  }
+
+  #noteAddress(url: string, key: number, keyTo: number, from: number, to: number): void {
+    if (isText(url, key, keyTo, "ip")) {
+      this.ipFrom = from;
+      this.ipTo = to;
+    } else if (isText(url, key, keyTo, "ipv4")) {
+      this.ipv4From = from;
+      this.ipv4To = to;
+    } else if (isText(url, key, keyTo, "ipv6")) {
+      this.ipv6From = from;
+      this.ipv6To = to;
+    }
+  }
+}
+
+/** What a scrape asks: a set of info hashes. One per thread, filled by `read`. */
+export class ScrapeQuery {
+  /** The hashes, 20 bytes each, in ascending order and without repeats. */
+  readonly hashes: Uint8Array;
+  /** How many of them there are. */
+  count = 0;
+  readonly #max: number;
+
+  /** `max` is how many different hashes are read; those that follow are not looked at. */
+  constructor(max: number) {
+    this.#max = max;
+    // One place more than `max`, where a hash is decoded before its place is known.
+    this.hashes = new Uint8Array((max + 1) * INFO_HASH_SIZE);
+  }
+
+  /** Reads the query that begins at `from`. Returns VERDICT_OK or the first reason against it. */
+  read(url: string, from: number): number {
+    this.count = 0;
+    const end = queryEnd(url, from);
+    for (let at = from; at < end && this.count < this.#max;) {
+      const next = pairEnd(url, at, end);
+      const key = skipEntity(url, at, next);
+      const equals = keyEnd(url, key, next);
+      if (isText(url, key, equals, "info_hash")) {
+        const last = this.count * INFO_HASH_SIZE;
+        const verdict = readInfoHash(url, Math.min(equals + 1, next), next, this.hashes, last);
+        if (verdict !== VERDICT_OK) return verdict;
+        this.#insertLast();
+      }
+      at = next + 1;
+    }
+    return this.count === 0 ? VERDICT_INFO_HASH_MISSING : VERDICT_OK;
+  }
+
+  /** Brings the hash that lies behind the others to its place; drops it if it is there already. */
+  #insertLast(): void {
+    const last = this.count * INFO_HASH_SIZE;
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const order = compareHashes(this.hashes, middle * INFO_HASH_SIZE, last);
+      if (order === 0) return;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    this.count++;
+    const place = low * INFO_HASH_SIZE;
+    if (place === last) return;
+    for (let i = 0; i < INFO_HASH_SIZE; i++) SCRATCH[i] = this.hashes[last + i];
+    this.hashes.copyWithin(place + INFO_HASH_SIZE, place, last);
+    for (let i = 0; i < INFO_HASH_SIZE; i++) this.hashes[place + i] = SCRATCH[i];
+  }
+}
+
+function compareHashes(bytes: Uint8Array, left: number, right: number): number {
+  for (let i = 0; i < INFO_HASH_SIZE; i++) {
+    const difference = bytes[left + i] - bytes[right + i];
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** A fragment has no business in a request; where one is sent it ends the query. [RFC 9110 7.1] */
+function queryEnd(url: string, from: number): number {
+  for (let at = from; at < url.length; at++) if (url.charCodeAt(at) === HASH) return at;
+  return url.length;
+}
+
+function pairEnd(url: string, from: number, end: number): number {
+  let at = from;
+  while (at < end && url.charCodeAt(at) !== AMPERSAND) at++;
+  return at;
+}
+
+function keyEnd(url: string, from: number, end: number): number {
+  let at = from;
+  while (at < end && url.charCodeAt(at) !== EQUALS) at++;
+  return at;
+}
+
+function skipEntity(url: string, from: number, end: number): number {
+  return from + 4 <= end && url.startsWith("amp;", from) ? from + 4 : from;
+}
+
+function readInfoHash(url: string, from: number, to: number, out: Uint8Array, at: number): number {
+  const size = decode(url, from, to, out, at);
+  if (size < 0) return VERDICT_INFO_HASH_ESCAPE;
+  return size === INFO_HASH_SIZE ? VERDICT_OK : VERDICT_INFO_HASH_SIZE;
+}
+
+/**
+ * Percent-decodes a value into `out` at `at`, where 20 bytes must be free and no more are written.
+ * Returns how many bytes the value has, or -1 if it has a broken escape or is no byte string.
+ */
+function decode(url: string, from: number, to: number, out: Uint8Array, at: number): number {
+  let size = 0;
+  for (let i = from; i < to; size++) {
+    const code = url.charCodeAt(i);
+    const byte = code === PLUS ? 0x20 : byteAt(url, i, to);
+    if (byte < 0) return -1;
+    if (size < INFO_HASH_SIZE) out[at + size] = byte;
+    i += code === PERCENT ? 3 : 1;
+  }
+  return size;
+}
+
+/**
+ * The value from `from` to `to` as text, percent-decoded, or "" if it is longer than an address can
+ * be or broken. For the rare values that are text; allocates.
+ */
+export function valueText(url: string, from: number, to: number): string {
+  let text = "";
+  for (let at = from; at < to && text.length <= TEXT_SIZE_MAX;) {
+    const byte = byteAt(url, at, to);
+    if (byte < 0) return "";
+    text += String.fromCharCode(byte);
+    at += url.charCodeAt(at) === PERCENT ? 3 : 1;
+  }
+  return text.length <= TEXT_SIZE_MAX ? text : "";
+}
+
+/** The byte that stands at `at`, escaped (three characters) or not (one); -1 if none does. */
+function byteAt(url: string, at: number, to: number): number {
+  const code = url.charCodeAt(at);
+  if (code !== PERCENT) return code <= 0xff ? code : -1;
+  if (at + 2 >= to) return -1;
+  const high = hexDigit(url.charCodeAt(at + 1));
+  const low = hexDigit(url.charCodeAt(at + 2));
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+/**
+ * A decimal number of any length, exact up to a trillion and some large number above that.
+ * Returns -1 for an empty value, a sign, a fraction or anything else that is not digits only.
+ */
+function readDecimal(url: string, from: number, to: number): number {
+  if (from === to) return -1;
+  let value = 0;
+  for (let at = from; at < to;) {
+    const digit = byteAt(url, at, to) - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    value = Math.min(value * 10 + digit, DECIMAL_CEILING);
+    at += url.charCodeAt(at) === PERCENT ? 3 : 1;
+  }
+  return value;
+}
+
+function readEvent(url: string, from: number, to: number): number {
+  if (isText(url, from, to, "started")) return EVENT_STARTED;
+  if (isText(url, from, to, "stopped")) return EVENT_STOPPED;
+  if (isText(url, from, to, "completed")) return EVENT_COMPLETED;
+  if (isText(url, from, to, "paused")) return EVENT_PAUSED;
+  return EVENT_NONE;
+}
+
+/** True if the characters from `from` to `to`, percent-decoded, are exactly `text` (ASCII). */
+export function isText(url: string, from: number, to: number, text: string): boolean {
+  if (to - from < text.length) return false;
+  let size = 0;
+  for (let at = from; at < to; size++) {
+    // Beyond the end of `text` there is NaN, which no byte equals.
+    if (byteAt(url, at, to) !== text.charCodeAt(size)) return false;
+    at += url.charCodeAt(at) === PERCENT ? 3 : 1;
+  }
+  return size === text.length;
+}

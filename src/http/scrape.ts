@@ -1,0 +1,73 @@
+/**
+ * One HTTP scrape, from its URL to its reply: the counts of the swarms it names, changing none.
+ *
+ * Hashes nobody announced show zeros, because clients take a missing key for a failure. There is no
+ * full scrape here: it would make the largest reply there is, for anybody, at no cost to them.
+ *
+ * https://www.bittorrent.org/beps/bep_0048.html
+ */
+import { INFO_HASH_SIZE } from "../constants.ts";
+import { COUNT } from "../ops/counters.ts";
+import { answerBytes, answerFailure, failureSize } from "./answer.ts";
+import { scrapeBytesMax, writeScraped, writeScrapeEnd, writeScrapeStart } from "./bencode.ts";
+import type { AddressSource, Client } from "./client.ts";
+import { ScrapeQuery } from "./query.ts";
+import type { Core, HttpDeps } from "./routes.ts";
+import { VERDICT_OK } from "./verdict.ts";
+
+/** Answers scrapes; one per thread, because it reuses the core's records and its own buffer. */
+export class HttpScrapes {
+  readonly #tracker: Core;
+  readonly #row: Float64Array;
+  readonly #now: () => number;
+  readonly #minRequestIntervalSeconds: number;
+  readonly #client: Client;
+  readonly #query: ScrapeQuery;
+  readonly #body: Uint8Array;
+
+  constructor(deps: HttpDeps, client: Client) {
+    this.#tracker = deps.tracker;
+    this.#row = deps.counters.row;
+    this.#now = deps.now;
+    // The configured minimum itself: a drawn interval could only lower it.
+    this.#minRequestIntervalSeconds = deps.intervals.minimum(Infinity);
+    this.#client = client;
+    this.#query = new ScrapeQuery(deps.settings.scrapeMax);
+    this.#body = new Uint8Array(scrapeBytesMax(deps.settings.scrapeMax));
+  }
+
+  /** The reply to the scrape whose query begins at `queryAt` of `url`. Never throws. */
+  answer(req: Request, server: AddressSource, url: string, queryAt: number): Response {
+    const verdict = this.#query.read(url, queryAt);
+    if (verdict !== VERDICT_OK) {
+      this.#row[COUNT.httpFailures] += 1;
+      this.#row[COUNT.httpSentBytes] += failureSize(verdict);
+      return answerFailure(verdict);
+    }
+    const size = this.#write();
+    this.#count(req, server, size);
+    return answerBytes(this.#body, size);
+  }
+
+  #write(): number {
+    const { request, reply } = this.#tracker;
+    const { hashes, count } = this.#query;
+    const now = this.#now();
+    let at = writeScrapeStart(this.#body);
+    for (let i = 0; i < count; i++) {
+      const hashAt = i * INFO_HASH_SIZE;
+      for (let k = 0; k < INFO_HASH_SIZE; k++) request.infoHash[k] = hashes[hashAt + k];
+      this.#tracker.scrape(now);
+      at = writeScraped(this.#body, at, hashes, hashAt, reply);
+    }
+    return writeScrapeEnd(this.#body, at, this.#minRequestIntervalSeconds);
+  }
+
+  /** A scrape needs no address, so one whose address is unknown is counted by the socket's family. */
+  #count(req: Request, server: AddressSource, size: number): void {
+    this.#client.read(req, server);
+    const column = this.#client.family === 4 ? COUNT.httpScrapesIpv4 : COUNT.httpScrapesIpv6;
+    this.#row[column] += 1;
+    this.#row[COUNT.httpSentBytes] += size;
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * IP addresses: text to bytes and back, and which of them may be a peer.
+ *
+ * Bytes are in network order, 4 of them for IPv4 and 16 for IPv6. A v4-mapped IPv6 address is an
+ * IPv4 address everywhere: reading `::ffff:192.0.2.1` gives family 4. Reading allocates nothing,
+ * throws nothing and keeps no state.
+ *
+ * https://www.rfc-editor.org/rfc/rfc4291 (IPv6), https://www.rfc-editor.org/rfc/rfc5952 (its text)
+ */
+import { BlockList } from "node:net";
+import type { Family } from "../constants.ts";
+
+const DOT = 46;
+const COLON = 58;
+const ZERO = 48;
+
+/** Most 16-bit words of an IPv6 address. */
+const WORDS = 8;
+
+/**
+ * Reads the address in `text` into `out` at `at`, where 16 bytes must be free.
+ *
+ * Returns the family written, or 0 if the text is no address (what lies in `out` is then
+ * undefined). A zone (`fe80::1%eth0`) is cut off. No brackets, no port, no octal.
+ */
+export function readAddress(text: string, out: Uint8Array, at: number): Family | 0 {
+  return readSlice(text, 0, text.length, out, at);
+}
+
+/** Like `readAddress`, but of `192.0.2.1:80`, `[2001:db8::1]` and `[2001:db8::1]:80` too. */
+export function readEndpoint(text: string, out: Uint8Array, at: number): Family | 0 {
+  if (text.startsWith("[")) {
+    const end = text.indexOf("]");
+    if (end < 0 || (end + 1 < text.length && !isPortSuffix(text, end + 1))) return 0;
+    return readIpv6(text, 1, end, out, at);
+  }
+  const colon = text.indexOf(":");
+  const hasPort = colon > 0 && colon === text.lastIndexOf(":") && isPortSuffix(text, colon);
+  return readSlice(text, 0, hasPort ? colon : text.length, out, at);
+}
+
+function isPortSuffix(text: string, from: number): boolean {
+  if (text.charCodeAt(from) !== COLON) return false;
+  for (let i = from + 1; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    if (digit < 0 || digit > 9) return false;
+  }
+  return true;
+}
+
+function readSlice(
+  text: string,
+  from: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+): Family | 0 {
+  // The first separator tells the family; it comes within four digits.
+  for (let i = from; i < end && i < from + 5; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) return readIpv4(text, from, end, out, at) ? 4 : 0;
+    if (code === COLON) return readIpv6(text, from, end, out, at);
+  }
+  return 0;
+}
+
+/** Four decimal numbers without leading zeros, which some read as octal. */
+function readIpv4(text: string, from: number, end: number, out: Uint8Array, at: number): boolean {
+  let part = 0;
+  let value = -1;
+  for (let i = from; i < end; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (value < 0 || part === 3) return false;
+      out[at + part++] = value;
+      value = -1;
+      continue;
+    }
+    const digit = code - ZERO;
+    if (digit < 0 || digit > 9 || value === 0) return false;
+    value = value < 0 ? digit : value * 10 + digit;
+    if (value > 255) return false;
+  }
+  if (part !== 3 || value < 0) return false;
+  out[at + 3] = value;
+  return true;
+}
+
+function readIpv6(
+  text: string,
+  from: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+): Family | 0 {
+  const zone = text.indexOf("%", from);
+  const stop = zone >= 0 && zone < end ? zone : end;
+  let words = 0;
+  let gap = -1;
+  let i = from;
+  if (text.startsWith("::", from)) {
+    gap = 0;
+    i += 2;
+  }
+  while (i < stop) {
+    if (words === WORDS) return 0;
+    const start = i;
+    let value = 0;
+    for (let digit = hexDigit(text.charCodeAt(i)); digit >= 0 && i < stop;) {
+      value = value * 16 + digit;
+      digit = hexDigit(text.charCodeAt(++i));
+    }
+    if (i < stop && text.charCodeAt(i) === DOT) {
+      if (words > WORDS - 2 || !readIpv4(text, start, stop, out, at + 2 * words)) return 0;
+      words += 2;
+      break;
+    }
+    if (i === start || i - start > 4) return 0;
+    out[at + 2 * words] = value >> 8;
+    out[at + 2 * words + 1] = value & 0xff;
+    words++;
+    if (i === stop) break;
+    if (text.charCodeAt(i++) !== COLON || i === stop) return 0;
+    if (text.charCodeAt(i) === COLON) {
+      if (gap >= 0) return 0;
+      gap = words;
+      i++;
+    }
+  }
+  return spread(words, gap, out, at) ? unmapped(out, at) : 0;
+}
+
+/** Moves the words behind `::` to the end and fills the gap; false if there are too few or many. */
+function spread(words: number, gap: number, out: Uint8Array, at: number): boolean {
+  if (gap < 0) return words === WORDS;
+  if (words === WORDS) return false;
+  const tail = at + 16 - 2 * (words - gap);
+  out.copyWithin(tail, at + 2 * gap, at + 2 * words);
+  out.fill(0, at + 2 * gap, tail);
+  return true;
+}
+
+/** 4 if the 16 bytes were a v4-mapped address, which then is its last four bytes; else 6. */
+function unmapped(out: Uint8Array, at: number): Family {
+  if (!isMapped(out, at)) return 6;
+  out.copyWithin(at, at + 12, at + 16);
+  return 4;
+}
+
+function isMapped(bytes: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + 10; i++) if (bytes[i] !== 0) return false;
+  return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
+}
+
+/** 0 to 15, or -1 if the character is no hexadecimal digit. Never fails. */
+export function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const lower = code | 0x20;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
+
+/** The address as people write it; IPv6 in the one form of RFC 5952. Never fails. */
+export function writeAddress(bytes: Uint8Array, at: number, family: Family): string {
+  if (family === 4) return dotted(bytes, at);
+  if (isMapped(bytes, at)) return "::ffff:" + dotted(bytes, at + 12);
+  const { start, length } = longestZeros(bytes, at);
+  let text = "";
+  for (let word = 0; word < WORDS; word++) {
+    if (length > 1 && word === start) {
+      text += "::";
+      word += length - 1;
+      continue;
+    }
+    if (word > 0 && !text.endsWith(":")) text += ":";
+    text += ((bytes[at + 2 * word] << 8) | bytes[at + 2 * word + 1]).toString(16);
+  }
+  return text;
+}
+
+function dotted(bytes: Uint8Array, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+}
+
+/** The first of the longest runs of zero words: RFC 5952 shortens that one and no other. */
+function longestZeros(bytes: Uint8Array, at: number): { start: number; length: number } {
+  let start = 0;
+  let length = 0;
+  let run = 0;
+  for (let word = 0; word < WORDS; word++) {
+    run = bytes[at + 2 * word] === 0 && bytes[at + 2 * word + 1] === 0 ? run + 1 : 0;
+    if (run <= length) continue;
+    length = run;
+    start = word - run + 1;
+  }
+  return { start, length };
+}
+
+/**
+ * True for an address no packet can honestly come from, so that no peer may have it:
+ * "this network" (0.0.0.0/8), `::`, multicast and broadcast. [RFC 1122 3.2.1.3, RFC 4291 2.7]
+ */
+export function isUnusableSource(bytes: Uint8Array, at: number, family: Family): boolean {
+  const first = bytes[at];
+  if (family === 6) return first === 0xff || isAll(bytes, at, at + 16, 0);
+  return first === 0 || (first >= 224 && first <= 239) || isAll(bytes, at, at + 4, 255);
+}
+
+function isAll(bytes: Uint8Array, from: number, to: number, value: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i] !== value) return false;
+  return true;
+}
+
+/**
+ * True for an address that means something else to everybody: loopback, private networks, carrier
+ * NAT, link-local and unique local ones. [RFC 1918, RFC 6598, RFC 3927, RFC 4193]
+ */
+export function isPrivate(bytes: Uint8Array, at: number, family: Family): boolean {
+  const first = bytes[at];
+  const second = bytes[at + 1];
+  if (family === 6) {
+    if ((first & 0xfe) === 0xfc || (first === 0xfe && (second & 0xc0) === 0x80)) return true;
+    return bytes[at + 15] === 1 && isAll(bytes, at, at + 15, 0);
+  }
+  if (first === 10 || first === 127) return true;
+  if (first === 172) return (second & 0xf0) === 16;
+  if (first === 192) return second === 168;
+  if (first === 169) return second === 254;
+  return first === 100 && (second & 0xc0) === 64;
+}
+
+/** A set of networks, such as those of trusted proxies. */
+export class Networks {
+  /** True if no address is in any of them; then nothing need be looked up. */
+  readonly empty: boolean;
+  readonly #list = new BlockList();
+  readonly #scratch = new Uint8Array(16);
+
+  /**
+   * Each entry is an address or a CIDR network: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.1`.
+   * Throws an Error that names the entry if it is neither.
+   */
+  constructor(entries: readonly string[]) {
+    this.empty = entries.length === 0;
+    for (const entry of entries) this.#add(entry);
+  }
+
+  #add(entry: string): void {
+    const slash = entry.indexOf("/");
+    const address = slash < 0 ? entry : entry.slice(0, slash);
+    const family = readAddress(address, this.#scratch, 0);
+    const bits = family === 4 ? 32 : 128;
+    // A network of v4-mapped addresses counts its bits from the front of the longer form.
+    const mapped = family === 4 && address.includes(":") ? 96 : 0;
+    const digits = slash < 0 ? String(bits + mapped) : entry.slice(slash + 1);
+    const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) - mapped : -1;
+    if (family === 0 || prefix < 0 || prefix > bits) {
+      throw new Error(
+        `"${entry}" is not a network; write an address or a CIDR such as 10.0.0.0/8 or fd00::/8`,
+      );
+    }
+    const text = writeAddress(this.#scratch, 0, family);
+    this.#list.addSubnet(text, prefix, family === 4 ? "ipv4" : "ipv6");
+  }
+
+  /** True if the address in `text` lies in one of the networks. False for what is no address. */
+  contains(text: string): boolean {
+    if (this.empty) return false;
+    const family = readAddress(text, this.#scratch, 0);
+    return family !== 0 && this.containsBytes(this.#scratch, 0, family);
+  }
+
+  /** True if the address in `bytes` at `at` lies in one of the networks. */
+  containsBytes(bytes: Uint8Array, at: number, family: Family): boolean {
+    if (this.empty) return false;
+    return this.#list.check(writeAddress(bytes, at, family), family === 4 ? "ipv4" : "ipv6");
+  }
+}
