@@ -1,0 +1,237 @@
+/**
+ * The compiled binary as a child process: started on free ports, awaited, and always ended.
+ *
+ * `startTracker` gives a `Tracker`, which is an async disposable: write
+ *
+ *   await using tracker = await startTracker();
+ *
+ * and the process is ended by its pid when the block is left, also when a check in it failed.
+ * A tracker that is still running then must leave with exit code 0 on SIGTERM, or the block throws.
+ * The child sees only the variables given here, never those of the shell that runs the tests.
+ *
+ * `BUNTRACKER_BINARY` names another binary to test; the default is what `make build` leaves.
+ */
+
+import { resolve } from "node:path";
+import { openDatagrams } from "./datagrams.ts";
+
+/** Variables of the child process, by name. */
+export type Environment = Record<string, string>;
+
+/** Where the binary under test is: an absolute path. */
+export const BINARY = resolve(
+  process.env.BUNTRACKER_BINARY ?? `${import.meta.dir}/../../dist/bin/buntracker`,
+);
+
+/** The longest a tracker may take to end after a signal, in milliseconds: its own promise. */
+export const STOP_MILLISECONDS_MAX = 10_000;
+
+/** Generous, because several test processes may share a small machine. */
+const READY_MILLISECONDS_MAX = 10_000;
+
+/** Below 32768, where Linux picks ports for outgoing connections: nobody takes them in between. */
+const PORT_FIRST = 20_000;
+const PORT_COUNT = 12_000;
+
+/**
+ * The settings the whole corpus is replayed under, by a name that fits "with …": those that choose
+ * another path through the program, and must therefore not change an answer.
+ */
+export const SETTINGS: Record<string, Environment> = {
+  "the settings it has by default": {},
+};
+
+/** What to start, and how. */
+export interface StartOptions {
+  /** Added to, and stronger than, the addresses chosen here. */
+  env?: Environment;
+  /** Working directory of the child; the default is that of the tests. */
+  cwd?: string;
+  /** The port; the default is a free one. */
+  port?: number;
+  /** Listen address without port, in brackets for IPv6; the default is `[::]`, both families. */
+  address?: string;
+}
+
+/** A tracker that has been started; ready unless `startProcess` was asked for it alone. */
+export class Tracker implements AsyncDisposable {
+  readonly port: number;
+  readonly pid: number;
+  /** From the start of the process to its first good answer. */
+  readyMilliseconds = 0;
+  readonly #process: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  readonly #stderr: Promise<void>;
+  readonly #stdout: Promise<void>;
+  #stderrText = "";
+  #stdoutText = "";
+
+  constructor(process: Bun.Subprocess<"ignore", "pipe", "pipe">, port: number) {
+    this.#process = process;
+    this.port = port;
+    this.pid = process.pid;
+    this.#stderr = eachChunk(process.stderr, (text) => {
+      this.#stderrText += text;
+    });
+    this.#stdout = eachChunk(process.stdout, (text) => {
+      this.#stdoutText += text;
+    });
+  }
+
+  /** What it has written to stderr so far. */
+  get stderr(): string {
+    return this.#stderrText;
+  }
+
+  /** What it has written to stdout so far. */
+  get stdout(): string {
+    return this.#stdoutText;
+  }
+
+  get running(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process.kill(name);
+  }
+
+  /**
+   * Waits for the end; resolves to the exit code, once all output has been read.
+   * Throws, and kills the process, when it is still there after `milliseconds`.
+   */
+  async exited(milliseconds = STOP_MILLISECONDS_MAX): Promise<number> {
+    const outcome = await Promise.race([this.#process.exited, Bun.sleep(milliseconds)]);
+    if (outcome === undefined) {
+      this.#process.kill("SIGKILL");
+      await this.#process.exited;
+      throw new Error(`still running after ${milliseconds} ms, killed\n${this.#stderrText}`);
+    }
+    await Promise.all([this.#stderr, this.#stdout]);
+    return outcome;
+  }
+
+  /** Ends it with SIGTERM, and throws unless it leaves in time and with exit code 0. */
+  async stop(): Promise<void> {
+    if (this.running) this.signal("SIGTERM");
+    const code = await this.exited();
+    if (code !== 0) throw new Error(`exit code ${code} after SIGTERM\n${this.#stderrText}`);
+  }
+
+  /** Ends what is left of it. One that has ended by itself has been judged by its test. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.running) await this.stop();
+  }
+}
+
+/** Starts the binary on one free port for both transports and waits until it answers. */
+export async function startTracker(options: StartOptions = {}): Promise<Tracker> {
+  const address = options.address ?? "[::]";
+  const port = options.port ?? freePort();
+  const started = performance.now();
+  const tracker = startProcess({
+    ...options,
+    port,
+    env: {
+      TRACKER_UDP_ADDRESS: `${address}:${port}`,
+      TRACKER_HTTP_ADDRESS: `${address}:${port}`,
+      ...options.env,
+    },
+  });
+  try {
+    await untilReady(tracker);
+  } catch (error) {
+    tracker.signal("SIGKILL");
+    await tracker.exited();
+    throw error;
+  }
+  tracker.readyMilliseconds = performance.now() - started;
+  return tracker;
+}
+
+/** Starts the binary with exactly these variables and arguments, and waits for nothing. */
+export function startProcess(options: StartOptions & { args?: string[] }): Tracker {
+  const child = Bun.spawn([BINARY, ...(options.args ?? [])], {
+    env: { PATH: "/usr/bin:/bin", ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  return new Tracker(child, options.port ?? 0);
+}
+
+/** A port that was free on both transports and both families a moment ago. */
+export function freePort(): number {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const port = PORT_FIRST + Math.floor(Math.random() * PORT_COUNT);
+    if (isFree(port)) return port;
+  }
+  throw new Error("no free port found in 100 attempts");
+}
+
+function isFree(port: number): boolean {
+  try {
+    Bun.listen({ hostname: "::", port, socket: { data() {} } }).stop(true);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** `GET /health` where HTTP is on, a UDP connect where it is not. */
+async function untilReady(tracker: Tracker): Promise<void> {
+  const deadline = performance.now() + READY_MILLISECONDS_MAX;
+  while (performance.now() < deadline) {
+    if (!tracker.running) {
+      throw new Error(`ended with ${await tracker.exited()} at start\n${tracker.stderr}`);
+    }
+    if ((await isHealthy(tracker.port)) || (await isConnecting(tracker.port))) return;
+    await Bun.sleep(5);
+  }
+  throw new Error(`not ready after ${READY_MILLISECONDS_MAX} ms\n${tracker.stderr}`);
+}
+
+async function isHealthy(port: number): Promise<boolean> {
+  for (const host of ["127.0.0.1", "[::1]"]) {
+    const url = `http://${host}:${port}/health`;
+    const options = { signal: AbortSignal.timeout(1000), keepalive: false };
+    const answer = await fetch(url, options).catch(() => undefined);
+    if (answer?.status === 200) return true;
+  }
+  return false;
+}
+
+async function isConnecting(port: number): Promise<boolean> {
+  for (const host of ["127.0.0.1", "::1"]) {
+    using client = await openDatagrams(host, port);
+    const answered = await client.connect(50).catch(() => undefined);
+    if (answered !== undefined) return true;
+  }
+  return false;
+}
+
+async function eachChunk(
+  stream: ReadableStream<Uint8Array>,
+  take: (text: string) => void,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) take(decoder.decode(chunk, { stream: true }));
+}
+
+/** Runs `task` over all items, at most `width` at a time; results in the order of the items. */
+export async function inParallel<Item, Result>(
+  items: readonly Item[],
+  width: number,
+  task: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = new Array<Result>(items.length);
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next++;
+      results[index] = await task(items[index]!);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
+  return results;
+}
