@@ -1,0 +1,49 @@
+/**
+ * Keyed hashes of info hashes and addresses: which shard, which slot, which bucket.
+ *
+ * Strangers choose both inputs, so neither may decide where it lands. The input is read as 16-bit
+ * halves; each is multiplied by a secret 32-bit number and the products are added. The upper 16 bits
+ * of such a sum collide for two different inputs with probability 2^-16, whatever the inputs are
+ * (multiply-shift for vectors, Dietzfelbinger 1996). Two such sums make 32 bits; the last step is a
+ * bijection that only removes linear patterns, which linear probing would mind.
+ *
+ * Allocates nothing, keeps no state, never fails.
+ */
+
+/** Halves of the longest input: an IPv6 peer has nine, an info hash ten. */
+const HALVES_MAX = 10;
+
+/** Secret words needed: two sums over an info hash, two over a peer. */
+export const HASH_KEY_WORDS = 4 * HALVES_MAX;
+
+const PEER_KEYS = 2 * HALVES_MAX;
+
+/** 32 bits that depend on the ten halves of the info hash at `at`. Signed; use `>>>`. */
+export function hashInfoHash(keys: Int32Array, halves: Uint16Array, at: number): number {
+  return keyedHash(keys, 0, halves, at, 10);
+}
+
+/** 32 bits that depend on the `count` halves of a peer that begin at `at` (3 or 9 of them). */
+export function hashPeer(keys: Int32Array, halves: Uint16Array, at: number, count: number): number {
+  return keyedHash(keys, PEER_KEYS, halves, at, count);
+}
+
+function keyedHash(
+  keys: Int32Array,
+  key: number,
+  halves: Uint16Array,
+  at: number,
+  count: number,
+): number {
+  let high = 0;
+  let low = 0;
+  for (let i = 0; i < count; i++) {
+    const half = halves[at + i];
+    high = (high + Math.imul(keys[key + i], half)) | 0;
+    low = (low + Math.imul(keys[key + HALVES_MAX + i], half)) | 0;
+  }
+  let hash = (high & 0xffff0000) | (low >>> 16);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
+}

@@ -1,0 +1,168 @@
+/**
+ * Drawing the peers of a reply.
+ *
+ * What is drawn is a window: peers that lie next to each other, beginning at one that is drawn
+ * evenly, going round at the end. So copying is nearly all the work, no peer comes twice, and over
+ * many announces every peer comes equally often. The announcer itself is skipped: the window is
+ * drawn from the circle of the others.
+ *
+ *   small swarm   [ seeders … | leechers … ]      a leecher's window may lie anywhere,
+ *                        ^^^^^^^^^^^              a seeder's among the leechers
+ *   large swarm   one window in each directory, in proportion to its peers
+ *
+ * Peers go to the reply buffer in wire format. Allocates nothing, never fails.
+ */
+import type { Family } from "../constants.ts";
+import { LEECHERS, peerHalves, SEEDERS, type Role } from "./blocks.ts";
+import { copyHalves } from "./peers.ts";
+import type { Random } from "./random.ts";
+import type { AnnounceReply, AnnounceRequest } from "./requests.ts";
+import type { Swarms } from "./swarms.ts";
+
+/** Which roles are offered: bits, one for each role. */
+export const OFFER_SEEDERS = 1 << SEEDERS;
+export const OFFER_LEECHERS = 1 << LEECHERS;
+export const OFFER_ALL = OFFER_SEEDERS | OFFER_LEECHERS;
+
+/** Draws for an even start in a directory before any start is taken; 2 are enough on average. */
+const DRAWS_MAX = 64;
+
+export class Sample {
+  /** The announcer's own place, so that it is not offered itself; index -1 if it is not stored. */
+  selfIndex = -1;
+  selfBucket = 0;
+  selfRole: Role = LEECHERS;
+
+  readonly #swarms: Swarms;
+  readonly #random: Random;
+  readonly #request: AnnounceRequest;
+  readonly #reply: AnnounceReply;
+  /** The reply buffer in halves. */
+  readonly #out: Uint16Array;
+
+  constructor(
+    swarms: Swarms,
+    random: Random,
+    request: AnnounceRequest,
+    reply: AnnounceReply,
+    out: Uint16Array,
+  ) {
+    this.#swarms = swarms;
+    this.#random = random;
+    this.#request = request;
+    this.#reply = reply;
+    this.#out = out;
+  }
+
+  /** Adds up to `wanted` peers of the given roles to the reply; returns how many. */
+  offer(swarm: number, roles: number, wanted: number): number {
+    const own = this.#request.family;
+    const other = own === 4 ? 6 : 4;
+    const inOwn = this.#available(swarm, own, roles);
+    const inOther = this.#request.bothFamilies ? this.#available(swarm, other, roles) : 0;
+    let fromOwn = inOwn;
+    if (inOwn + inOther > wanted) {
+      fromOwn = inOther === 0 ? wanted : this.#random.portion(wanted, inOwn, inOwn + inOther);
+    }
+    const fromOther = Math.min(inOther, wanted - fromOwn);
+    if (fromOwn > 0) this.#offerFamily(swarm, own, roles, fromOwn, inOwn);
+    if (fromOther > 0) this.#offerFamily(swarm, other, roles, fromOther, inOther);
+    return fromOwn + fromOther;
+  }
+
+  /** Peers of a family that may be offered: all of these roles but the announcer. */
+  #available(swarm: number, family: Family, roles: number): number {
+    let available = 0;
+    if ((roles & OFFER_SEEDERS) !== 0) available += this.#others(swarm, family, SEEDERS);
+    if ((roles & OFFER_LEECHERS) !== 0) available += this.#others(swarm, family, LEECHERS);
+    return available;
+  }
+
+  #others(swarm: number, family: Family, role: Role): number {
+    return this.#swarms.count(swarm, family, role) - (this.#hasSelf(family, role) ? 1 : 0);
+  }
+
+  #hasSelf(family: Family, role: Role): boolean {
+    return this.selfIndex >= 0 && this.selfRole === role && this.#request.family === family;
+  }
+
+  #offerFamily(swarm: number, family: Family, roles: number, wanted: number, all: number): void {
+    if (!this.#swarms.isLarge(swarm, family)) {
+      this.#offerSmall(swarm, family, roles, wanted);
+      return;
+    }
+    let fromSeeders = 0;
+    if (roles === OFFER_SEEDERS) fromSeeders = wanted;
+    else if (roles === OFFER_ALL) {
+      fromSeeders = this.#random.portion(wanted, this.#others(swarm, family, SEEDERS), all);
+    }
+    this.#offerDirectory(swarm, family, SEEDERS, fromSeeders);
+    this.#offerDirectory(swarm, family, LEECHERS, wanted - fromSeeders);
+  }
+
+  /** A window of `wanted` peers of a swarm's own block; there are at least that many others. */
+  #offerSmall(swarm: number, family: Family, roles: number, wanted: number): void {
+    const swarms = this.#swarms;
+    const seeders = swarms.smallSeeders(swarm, family);
+    const from = (roles & OFFER_SEEDERS) !== 0 ? 0 : seeders;
+    const to = (roles & OFFER_LEECHERS) !== 0 ? swarms.smallCount(swarm, family) : seeders;
+    const hasSelf = this.#hasSelf(family, SEEDERS) || this.#hasSelf(family, LEECHERS);
+    const self = hasSelf && this.selfIndex >= from && this.selfIndex < to ? this.selfIndex : -1;
+    let index = from + this.#random.below(to - from - (self < 0 ? 0 : 1));
+    if (self >= 0 && index >= self) index += 1;
+    const peers = swarms.peersAt(swarm, family);
+    const size = peerHalves(family);
+    for (let left = wanted; left > 0; index++) {
+      if (index === to) index = from;
+      if (index === self) continue;
+      this.#write(family, peers + index * size);
+      left -= 1;
+    }
+  }
+
+  /** A window of `wanted` peers of a directory; there are at least that many others. */
+  #offerDirectory(swarm: number, family: Family, role: Role, wanted: number): void {
+    if (wanted === 0) return;
+    const { directories } = this.#swarms;
+    const cell = this.#swarms.cell(swarm, family, role);
+    const selfBucket = this.#hasSelf(family, role) ? this.selfBucket : 0;
+    const buckets = directories.bucketCount(cell);
+    const largest = directories.largest(cell);
+    let i = 0;
+    let index = 0;
+    for (let draws = 0; draws < DRAWS_MAX; draws++) {
+      // Even over all peers: any bucket, any place the fullest one has; again if nobody is there.
+      i = this.#random.below(buckets);
+      index = this.#random.below(largest);
+      const bucket = directories.bucketAt(cell, i);
+      if (bucket === 0 || index >= directories.peersIn(bucket)) continue;
+      if (bucket !== selfBucket || index !== this.selfIndex) break;
+    }
+    for (let left = wanted; left > 0; index = 0) {
+      const bucket = directories.bucketAt(cell, i);
+      const count = bucket === 0 ? 0 : directories.peersIn(bucket);
+      const self = bucket === selfBucket ? this.selfIndex : -1;
+      for (; index < count && left > 0; index++) {
+        if (index === self) continue;
+        this.#write(family, directories.peerAt(family, bucket, index));
+        left -= 1;
+      }
+      i = i + 1 === buckets ? 0 : i + 1;
+    }
+  }
+
+  /** Copies the peer whose halves begin at `from` in the arena to the reply. */
+  #write(family: Family, from: number): void {
+    const { halves } = this.#swarms.arena;
+    const reply = this.#reply;
+    if (family === 4) {
+      const to = (this.#request.offsetIpv4 >>> 1) + 3 * reply.peersIpv4;
+      copyHalves(halves, from, this.#out, to, 3);
+      reply.peersIpv4 += 1;
+    } else {
+      const to = (this.#request.offsetIpv6 >>> 1) + 9 * reply.peersIpv6;
+      copyHalves(halves, from, this.#out, to, 9);
+      reply.peersIpv6 += 1;
+    }
+  }
+}

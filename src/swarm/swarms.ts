@@ -1,0 +1,394 @@
+/**
+ * Swarms: their blocks, and the peers that lie in them.
+ *
+ * A family's peers lie in the swarm's own block while there are at most SMALL_PEERS_MAX of them,
+ * seeders first; a family that outgrows that goes to two directories, one for each role. Blocks are
+ * described in `blocks.ts`. What finds no room in the arena changes nothing and returns 0 or false.
+ * The caller holds the lock of the shard. Offsets of swarms change when a swarm is reshaped: the
+ * methods that may do that return the new one.
+ */
+import { INFO_HASH_SIZE, PEER_SIZE_IPV4, PEER_SIZE_IPV6, type Family } from "../constants.ts";
+import type { Arena } from "./arena.ts";
+import {
+  align,
+  DIRECTORY_PAIR_SIZE,
+  FLAG_LARGE_IPV4,
+  FLAG_LARGE_IPV6,
+  KIND_SWARM,
+  LEECHERS,
+  META_COMPLETED,
+  peerHalves,
+  peerSize,
+  SEEDERS,
+  SWARM_CAPACITY_IPV4,
+  SWARM_CAPACITY_IPV6,
+  SWARM_COUNT_IPV4,
+  SWARM_COUNT_IPV6,
+  SWARM_FLAGS,
+  SWARM_HEADER_SIZE,
+  SWARM_INFO_HASH,
+  SWARM_SEEDERS_IPV4,
+  SWARM_SEEDERS_IPV6,
+  type Role,
+} from "./blocks.ts";
+import { adoptDirectories } from "./compact.ts";
+import type { Directories } from "./directories.ts";
+import { copyHalves, isExpired, roomier } from "./peers.ts";
+import type { Table } from "./table.ts";
+
+/** Peers of one family that a swarm's own block holds at most; a search through them is short. */
+export const SMALL_PEERS_MAX = 128;
+
+/** A family in directories comes back to the block when it has no more than this. */
+const SMALL_PEERS_AGAIN = SMALL_PEERS_MAX / 2;
+
+export const flagLarge = (family: Family): number =>
+  family === 4 ? FLAG_LARGE_IPV4 : FLAG_LARGE_IPV6;
+const capacityAt = (family: Family): number =>
+  family === 4 ? SWARM_CAPACITY_IPV4 : SWARM_CAPACITY_IPV6;
+const countAt = (family: Family): number => (family === 4 ? SWARM_COUNT_IPV4 : SWARM_COUNT_IPV6);
+const seedersAt = (family: Family): number =>
+  family === 4 ? SWARM_SEEDERS_IPV4 : SWARM_SEEDERS_IPV6;
+
+export class Swarms {
+  readonly arena: Arena;
+  readonly table: Table;
+  readonly directories: Directories;
+
+  constructor(arena: Arena, table: Table, directories: Directories) {
+    this.arena = arena;
+    this.table = table;
+    this.directories = directories;
+  }
+
+  /** A new swarm with room for one peer of `family`; 0 if there is no room. */
+  create(line: number, hash: number, infoHash: Uint16Array, family: Family): number {
+    const { arena } = this;
+    const size = blockSize(0, family === 4 ? 1 : 0, family === 6 ? 1 : 0);
+    const swarm = arena.allocate(line, size, KIND_SWARM);
+    if (swarm === 0) return 0;
+    copyHalves(infoHash, 0, arena.halves, (swarm + SWARM_INFO_HASH) >>> 1, INFO_HASH_SIZE / 2);
+    const firstField = swarm + SWARM_INFO_HASH + INFO_HASH_SIZE;
+    arena.words.fill(0, firstField >>> 2, (swarm + SWARM_HEADER_SIZE) >>> 2);
+    arena.bytes[swarm + capacityAt(family)] = 1;
+    if (this.table.insert(line, hash, swarm)) return swarm;
+    arena.release(line, swarm);
+    return 0;
+  }
+
+  /** Forgets a swarm and everything in it. */
+  remove(line: number, hash: number, swarm: number): void {
+    for (const family of FAMILIES) {
+      if (!this.isLarge(swarm, family)) continue;
+      this.directories.release(line, this.cell(swarm, family, SEEDERS));
+      this.directories.release(line, this.cell(swarm, family, LEECHERS));
+    }
+    this.table.remove(line, hash, swarm);
+    this.arena.release(line, swarm);
+  }
+
+  /** True if the peers of `family` lie in directories. */
+  isLarge(swarm: number, family: Family): boolean {
+    return (this.arena.bytes[swarm + SWARM_FLAGS] & flagLarge(family)) !== 0;
+  }
+
+  /** Peers of one role and family. */
+  count(swarm: number, family: Family, role: Role): number {
+    if (this.isLarge(swarm, family)) {
+      return this.directories.count(this.cell(swarm, family, role));
+    }
+    const seeders = this.arena.bytes[swarm + seedersAt(family)];
+    return role === SEEDERS ? seeders : this.smallCount(swarm, family) - seeders;
+  }
+
+  /** Offset of the word that points to the directory of a role; only if `isLarge`. */
+  cell(swarm: number, family: Family, role: Role): number {
+    const before = family === 6 && this.isLarge(swarm, 4) ? DIRECTORY_PAIR_SIZE : 0;
+    return swarm + SWARM_HEADER_SIZE + before + 4 * role;
+  }
+
+  // The peers of a family that lie in the swarm's own block.
+
+  smallCount(swarm: number, family: Family): number {
+    return this.arena.bytes[swarm + countAt(family)];
+  }
+
+  smallSeeders(swarm: number, family: Family): number {
+    return this.arena.bytes[swarm + seedersAt(family)];
+  }
+
+  /** Where the peers of `family` begin, in halves of the arena. */
+  peersAt(swarm: number, family: Family): number {
+    const { bytes } = this.arena;
+    const peers = swarm + SWARM_HEADER_SIZE + directoriesSize(bytes[swarm + SWARM_FLAGS]);
+    const before = family === 6 ? bytes[swarm + SWARM_CAPACITY_IPV4] * PEER_SIZE_IPV4 : 0;
+    return (peers + before) >>> 1;
+  }
+
+  /** Where the meta bytes of `family` begin. */
+  metaAt(swarm: number, family: Family): number {
+    const { bytes } = this.arena;
+    const ipv4 = bytes[swarm + SWARM_CAPACITY_IPV4];
+    const ipv6 = bytes[swarm + SWARM_CAPACITY_IPV6];
+    const peers = swarm + SWARM_HEADER_SIZE + directoriesSize(bytes[swarm + SWARM_FLAGS]);
+    const meta = peers + ipv4 * PEER_SIZE_IPV4 + ipv6 * PEER_SIZE_IPV6;
+    return family === 4 ? meta : meta + ipv4;
+  }
+
+  /** The swarm with room for one more peer of `family` in its block; 0 if there is none. */
+  withRoom(line: number, swarm: number, family: Family): number {
+    const { bytes } = this.arena;
+    const count = bytes[swarm + countAt(family)];
+    if (count < bytes[swarm + capacityAt(family)]) return swarm;
+    return this.#reshape(line, swarm, family, Math.min(SMALL_PEERS_MAX, roomier(count)));
+  }
+
+  /** Adds a peer that is not there, and for which there is room. Returns its position. */
+  insertSmall(
+    swarm: number,
+    family: Family,
+    role: Role,
+    source: Uint16Array,
+    at: number,
+    meta: number,
+  ): number {
+    const { bytes, halves } = this.arena;
+    const count = bytes[swarm + countAt(family)]++;
+    let index = count;
+    if (role === SEEDERS) {
+      index = bytes[swarm + seedersAt(family)]++;
+      this.#moveSmall(swarm, family, index, count);
+    }
+    const size = peerHalves(family);
+    copyHalves(source, at, halves, this.peersAt(swarm, family) + index * size, size);
+    bytes[this.metaAt(swarm, family) + index] = meta;
+    return index;
+  }
+
+  /** Takes the peer at `index` out of the block. */
+  removeSmall(swarm: number, family: Family, index: number): void {
+    const { bytes } = this.arena;
+    const last = --bytes[swarm + countAt(family)];
+    const seeders = bytes[swarm + seedersAt(family)];
+    if (index >= seeders) {
+      this.#moveSmall(swarm, family, last, index);
+      return;
+    }
+    // The last seeder takes its place, and the last leecher the last seeder's.
+    bytes[swarm + seedersAt(family)] = seeders - 1;
+    this.#moveSmall(swarm, family, seeders - 1, index);
+    this.#moveSmall(swarm, family, last, seeders - 1);
+  }
+
+  /** The peer at `index` changes its role; returns its new position. Its meta goes with it. */
+  switchSmall(swarm: number, family: Family, index: number): number {
+    const { bytes } = this.arena;
+    const seeders = bytes[swarm + seedersAt(family)];
+    const becomesSeeder = index >= seeders;
+    const place = becomesSeeder ? seeders : seeders - 1;
+    bytes[swarm + seedersAt(family)] = becomesSeeder ? seeders + 1 : seeders - 1;
+    this.#swapSmall(swarm, family, index, place);
+    return place;
+  }
+
+  /** Takes out the peers of the block whose last announce is too long ago; returns how many. */
+  expireSmall(swarm: number, family: Family, tick: number, ticks: number): number {
+    const { bytes } = this.arena;
+    const meta = this.metaAt(swarm, family);
+    let expired = 0;
+    for (let index = bytes[swarm + countAt(family)] - 1; index >= 0; index--) {
+      if (!isExpired(bytes[meta + index], tick, ticks)) continue;
+      this.removeSmall(swarm, family, index);
+      expired += 1;
+    }
+    return expired;
+  }
+
+  #moveSmall(swarm: number, family: Family, from: number, to: number): void {
+    if (from === to) return;
+    const { bytes, halves } = this.arena;
+    const size = peerHalves(family);
+    const peers = this.peersAt(swarm, family);
+    const meta = this.metaAt(swarm, family);
+    copyHalves(halves, peers + from * size, halves, peers + to * size, size);
+    bytes[meta + to] = bytes[meta + from];
+  }
+
+  #swapSmall(swarm: number, family: Family, a: number, b: number): void {
+    if (a === b) return;
+    const { bytes, halves } = this.arena;
+    const size = peerHalves(family);
+    const peers = this.peersAt(swarm, family);
+    const meta = this.metaAt(swarm, family);
+    for (let i = 0; i < size; i++) {
+      const half = halves[peers + a * size + i];
+      halves[peers + a * size + i] = halves[peers + b * size + i];
+      halves[peers + b * size + i] = half;
+    }
+    const byte = bytes[meta + a];
+    bytes[meta + a] = bytes[meta + b];
+    bytes[meta + b] = byte;
+  }
+
+  // From the block to directories and back.
+
+  /**
+   * Moves the peers of `family` from the block to directories. Returns the swarm's new offset, or 0
+   * if there is no room, and then nothing has changed.
+   */
+  enlarge(line: number, swarm: number, family: Family): number {
+    const { arena } = this;
+    const { bytes } = arena;
+    const larger = this.#copyShape(
+      line,
+      swarm,
+      family,
+      0,
+      bytes[swarm + SWARM_FLAGS] | flagLarge(family),
+    );
+    if (larger === 0) return 0;
+    arena.words[this.cell(larger, family, SEEDERS) >>> 2] = 0;
+    arena.words[this.cell(larger, family, LEECHERS) >>> 2] = 0;
+    this.#copyOtherFamily(swarm, larger, family);
+    if (!this.#moveToDirectories(line, swarm, larger, family)) {
+      this.directories.release(line, this.cell(larger, family, SEEDERS));
+      this.directories.release(line, this.cell(larger, family, LEECHERS));
+      arena.release(line, larger);
+      return 0;
+    }
+    return this.#replace(line, swarm, larger);
+  }
+
+  #moveToDirectories(line: number, swarm: number, larger: number, family: Family): boolean {
+    const { bytes, halves } = this.arena;
+    const count = bytes[swarm + countAt(family)];
+    const seeders = bytes[swarm + seedersAt(family)];
+    const peers = this.peersAt(swarm, family);
+    const meta = this.metaAt(swarm, family);
+    for (let i = 0; i < count; i++) {
+      const cell = this.cell(larger, family, i < seeders ? SEEDERS : LEECHERS);
+      const at = peers + i * peerHalves(family);
+      if (this.directories.insert(line, cell, family, halves, at, bytes[meta + i]) === 0)
+        return false;
+    }
+    return true;
+  }
+
+  /** Brings the peers of `family` back into the block if they are few. Returns the swarm's offset. */
+  diminish(line: number, swarm: number, family: Family): number {
+    const { arena, directories } = this;
+    const count = this.count(swarm, family, SEEDERS) + this.count(swarm, family, LEECHERS);
+    if (count > SMALL_PEERS_AGAIN) return swarm;
+    const flags = arena.bytes[swarm + SWARM_FLAGS] & ~flagLarge(family);
+    const smaller = this.#copyShape(line, swarm, family, count, flags);
+    if (smaller === 0) return swarm;
+    this.#copyOtherFamily(swarm, smaller, family);
+    for (const role of ROLES) {
+      const cell = this.cell(swarm, family, role);
+      this.#moveFromDirectory(cell, smaller, family, role);
+      directories.release(line, cell);
+    }
+    return this.#replace(line, swarm, smaller);
+  }
+
+  #moveFromDirectory(cell: number, smaller: number, family: Family, role: Role): void {
+    const { directories } = this;
+    const { bytes, halves } = this.arena;
+    if (directories.count(cell) === 0) return;
+    for (let i = 0; i < directories.bucketCount(cell); i++) {
+      const bucket = directories.bucketAt(cell, i);
+      if (bucket === 0) continue;
+      const count = directories.peersIn(bucket);
+      for (let index = 0; index < count; index++) {
+        const meta = bytes[directories.metaAt(family, bucket, index)];
+        const at = directories.peerAt(family, bucket, index);
+        this.insertSmall(smaller, family, role, halves, at, meta);
+      }
+    }
+  }
+
+  /** Gives back the room of a block that has lost most of its peers. Returns the swarm's offset. */
+  tighten(line: number, swarm: number, family: Family): number {
+    const { bytes } = this.arena;
+    const count = bytes[swarm + countAt(family)];
+    if (bytes[swarm + capacityAt(family)] <= count + 2 + (count >>> 1)) return swarm;
+    return this.#reshape(line, swarm, family, count) || swarm;
+  }
+
+  /** The swarm in a block with another capacity for `family`; 0 if there is no room for it. */
+  #reshape(line: number, swarm: number, family: Family, capacity: number): number {
+    const { bytes, halves } = this.arena;
+    const shaped = this.#copyShape(line, swarm, family, capacity, bytes[swarm + SWARM_FLAGS]);
+    if (shaped === 0) return 0;
+    const count = bytes[swarm + countAt(family)];
+    bytes[shaped + countAt(family)] = count;
+    bytes[shaped + seedersAt(family)] = bytes[swarm + seedersAt(family)];
+    const from = this.peersAt(swarm, family);
+    copyHalves(halves, from, halves, this.peersAt(shaped, family), count * peerHalves(family));
+    const meta = this.metaAt(swarm, family);
+    bytes.copyWithin(this.metaAt(shaped, family), meta, meta + count);
+    this.#copyOtherFamily(swarm, shaped, family);
+    return this.#replace(line, swarm, shaped);
+  }
+
+  /** A block with the same fixed fields, the other family's shape, and no peers of `family` yet. */
+  #copyShape(line: number, swarm: number, family: Family, capacity: number, flags: number): number {
+    const { arena } = this;
+    const { bytes } = arena;
+    const ipv4 = family === 4 ? capacity : bytes[swarm + SWARM_CAPACITY_IPV4];
+    const ipv6 = family === 6 ? capacity : bytes[swarm + SWARM_CAPACITY_IPV6];
+    const copy = arena.allocate(line, blockSize(flags, ipv4, ipv6), KIND_SWARM);
+    if (copy === 0) return 0;
+    bytes.copyWithin(copy + SWARM_INFO_HASH, swarm + SWARM_INFO_HASH, swarm + SWARM_HEADER_SIZE);
+    bytes[copy + SWARM_FLAGS] = flags;
+    bytes[copy + capacityAt(family)] = capacity;
+    bytes[copy + countAt(family)] = 0;
+    bytes[copy + seedersAt(family)] = 0;
+    return copy;
+  }
+
+  /** Copies what a copied shape still lacks: the other family's peers, and directories kept. */
+  #copyOtherFamily(swarm: number, copy: number, family: Family): void {
+    const { bytes, halves, words } = this.arena;
+    for (const kept of FAMILIES) {
+      if (!this.isLarge(swarm, kept) || !this.isLarge(copy, kept)) continue;
+      for (const role of ROLES) {
+        words[this.cell(copy, kept, role) >>> 2] = words[this.cell(swarm, kept, role) >>> 2];
+      }
+    }
+    const other = family === 4 ? 6 : 4;
+    const count = bytes[swarm + countAt(other)];
+    const from = this.peersAt(swarm, other);
+    copyHalves(halves, from, halves, this.peersAt(copy, other), count * peerHalves(other));
+    const meta = this.metaAt(swarm, other);
+    bytes.copyWithin(this.metaAt(copy, other), meta, meta + count);
+  }
+
+  /** `copy` takes the place of `swarm`. */
+  #replace(line: number, swarm: number, copy: number): number {
+    this.table.repoint(line, swarm, copy);
+    adoptDirectories(this.arena, copy);
+    this.arena.release(line, swarm);
+    return copy;
+  }
+}
+
+export const FAMILIES: readonly Family[] = [4, 6];
+export const ROLES: readonly Role[] = [SEEDERS, LEECHERS];
+
+function directoriesSize(flags: number): number {
+  let size = 0;
+  if ((flags & FLAG_LARGE_IPV4) !== 0) size += DIRECTORY_PAIR_SIZE;
+  if ((flags & FLAG_LARGE_IPV6) !== 0) size += DIRECTORY_PAIR_SIZE;
+  return size;
+}
+
+/** Bytes of a swarm's block: header, directories, and 7 or 19 bytes for each peer. */
+function blockSize(flags: number, ipv4: number, ipv6: number): number {
+  const peers = ipv4 * (peerSize(4) + 1) + ipv6 * (peerSize(6) + 1);
+  return align(SWARM_HEADER_SIZE + directoriesSize(flags) + peers);
+}
+
+/** The meta byte of a peer that announces at `tick`. */
+export const metaOf = (completed: boolean, tick: number): number =>
+  completed ? META_COMPLETED | tick : tick;

@@ -1,0 +1,33 @@
+/**
+ * Coarse time: what fits in seven bits beside a peer, and in eight beside an empty swarm.
+ *
+ * A tick is a sixtieth of the timeout, so ages up to twice the timeout can be told apart before the
+ * seven bits begin again; the sweep comes by far more often. Whoever asks gives the time in seconds.
+ */
+import { META_TICK } from "./blocks.ts";
+
+const TICKS_PER_TIMEOUT = 60;
+
+/** Ticks of one kind: peers' or empty swarms'. */
+export class Ticks {
+  /** Age in ticks up to which nothing is forgotten; never too early, at most two ticks late. */
+  readonly lifetime: number;
+  readonly #seconds: number;
+  readonly #mask: number;
+
+  constructor(timeoutSeconds: number, mask: number = META_TICK) {
+    this.#seconds = Math.max(1, Math.ceil(timeoutSeconds / TICKS_PER_TIMEOUT));
+    this.lifetime = Math.ceil(timeoutSeconds / this.#seconds);
+    this.#mask = mask;
+  }
+
+  /** The tick of a moment, given in seconds. */
+  at(seconds: number): number {
+    return Math.floor(seconds / this.#seconds) & this.#mask;
+  }
+
+  /** Ticks between two of them. */
+  between(from: number, to: number): number {
+    return (to - from) & this.#mask;
+  }
+}

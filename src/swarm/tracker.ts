@@ -1,0 +1,367 @@
+/**
+ * The rules of a tracker: what an announce changes and what it is told. [BEP 3, 7, 15, 21, 23, 48]
+ *
+ * One `Tracker` belongs to one thread and lends it a request and a reply record; all trackers of a
+ * process share the same swarms. An announce takes effect first and is answered from what is then
+ * stored, so counts include the announcer. It takes one lock, that of its shard, for about a
+ * microsecond. Time is an argument: seconds on a clock that never goes back.
+ *
+ * Nothing here allocates, throws or waits. When memory is at its ceiling peers are answered but not
+ * stored; `reply.stored` tells.
+ */
+import { EVENT_COMPLETED, EVENT_PAUSED, EVENT_STARTED, EVENT_STOPPED } from "../constants.ts";
+import { Arena } from "./arena.ts";
+import {
+  FLAG_EMPTY,
+  LEECHERS,
+  META_COMPLETED,
+  peerHalves,
+  SEEDERS,
+  SWARM_DOWNLOADS,
+  SWARM_EMPTY_SINCE,
+  SWARM_FLAGS,
+  type Role,
+} from "./blocks.ts";
+import { compact } from "./compact.ts";
+import { Directories } from "./directories.ts";
+import { hashInfoHash } from "./keyed-hash.ts";
+import { lock, unlock } from "./locks.ts";
+import {
+  SHARD_DOWNLOADS,
+  SHARD_EXPIRED,
+  SHARD_LOCK,
+  SHARD_NOT_STORED,
+  SHARD_SEEDERS_IPV4,
+  SHARD_SEEDERS_IPV6,
+  type SwarmMemory,
+} from "./memory.ts";
+import { findPeer } from "./peers.ts";
+import { Random } from "./random.ts";
+import { AnnounceReply, AnnounceRequest } from "./requests.ts";
+import { OFFER_ALL, OFFER_LEECHERS, OFFER_SEEDERS, Sample } from "./sample.ts";
+import { metaOf, SMALL_PEERS_MAX, Swarms } from "./swarms.ts";
+import { lineOf, Table } from "./table.ts";
+import { Ticks } from "./ticks.ts";
+
+export class Tracker {
+  readonly request = new AnnounceRequest();
+  readonly reply = new AnnounceReply();
+  /** Where the peers of a reply are written, at the offsets the request names. */
+  readonly replies: Uint8Array;
+
+  readonly arena: Arena;
+  readonly table: Table;
+  readonly swarms: Swarms;
+  readonly directories: Directories;
+  readonly peerTicks: Ticks;
+  readonly emptyTicks: Ticks;
+  readonly #keys: Int32Array;
+  readonly #threads: boolean;
+  readonly #sample: Sample;
+  /** Where `#place` left the announcer: its swarm, bucket (0 in a small swarm) and meta byte. */
+  #bucket = 0;
+  #index = -1;
+  #metaAt = 0;
+
+  /** `replies` is the buffer of this thread's replies; `seed` makes the drawing repeatable. */
+  constructor(
+    memory: SwarmMemory,
+    replies: ArrayBuffer,
+    seed: Int32Array = crypto.getRandomValues(new Int32Array(4)),
+  ) {
+    const { settings } = memory;
+    this.replies = new Uint8Array(replies);
+    this.arena = new Arena(memory);
+    this.table = new Table(memory, this.arena);
+    this.directories = new Directories(this.arena, memory.keys);
+    this.swarms = new Swarms(this.arena, this.table, this.directories);
+    this.peerTicks = new Ticks(settings.peerTimeout);
+    this.emptyTicks = new Ticks(settings.downloadsTimeout, 0xff);
+    this.#keys = memory.keys;
+    this.#threads = settings.threads;
+    const out = new Uint16Array(replies);
+    this.#sample = new Sample(this.swarms, new Random(seed), this.request, this.reply, out);
+  }
+
+  /** Takes the announce in `request` and answers it in `reply` and the reply buffer. */
+  announce(nowSeconds: number): void {
+    const { request } = this;
+    const hash = hashInfoHash(this.#keys, request.infoHashHalves, 0);
+    const line = lineOf(hash);
+    const tick = this.peerTicks.at(nowSeconds);
+    this.#clear();
+    this.enter(line);
+    compact(this.arena, this.table, line);
+    let swarm = this.table.find(line, hash, request.infoHashHalves);
+    if (request.event === EVENT_STOPPED) {
+      swarm = this.#forget(line, hash, swarm, nowSeconds);
+    } else {
+      swarm = this.#remember(line, hash, swarm, tick);
+    }
+    if (swarm !== 0) {
+      this.#count(swarm);
+      if (request.event !== EVENT_STOPPED && request.wanted > 0) this.#offer(swarm);
+    }
+    this.leave(line);
+  }
+
+  /** Answers for the info hash in `request`: its counts, or zeros if the swarm is not known. */
+  scrape(): void {
+    const hash = hashInfoHash(this.#keys, this.request.infoHashHalves, 0);
+    const line = lineOf(hash);
+    this.#clear();
+    this.enter(line);
+    const swarm = this.table.find(line, hash, this.request.infoHashHalves);
+    if (swarm !== 0) this.#count(swarm);
+    this.leave(line);
+  }
+
+  /** Forgets the swarm of the info hash in `request`. Returns false if it was not known. */
+  evict(): boolean {
+    const hash = hashInfoHash(this.#keys, this.request.infoHashHalves, 0);
+    const line = lineOf(hash);
+    this.enter(line);
+    const swarm = this.table.find(line, hash, this.request.infoHashHalves);
+    if (swarm !== 0) this.drop(line, hash, swarm);
+    this.leave(line);
+    return swarm !== 0;
+  }
+
+  /** Takes the lock of a shard, if there is anybody else. */
+  enter(line: number): void {
+    if (this.#threads) lock(this.arena.shards, line + SHARD_LOCK);
+  }
+
+  /** Gives it back. */
+  leave(line: number): void {
+    if (this.#threads) unlock(this.arena.shards, line + SHARD_LOCK);
+  }
+
+  /** Removes a swarm with all its peers. The lock of its shard is held. */
+  drop(line: number, hash: number, swarm: number): void {
+    const { shards } = this.arena;
+    for (let role: Role = SEEDERS; role <= LEECHERS; role++) {
+      shards[line + SHARD_SEEDERS_IPV4 + role] -= this.swarms.count(swarm, 4, role as Role);
+      shards[line + SHARD_SEEDERS_IPV6 + role] -= this.swarms.count(swarm, 6, role as Role);
+    }
+    this.swarms.remove(line, hash, swarm);
+  }
+
+  #clear(): void {
+    const { reply } = this;
+    reply.seeders = 0;
+    reply.leechers = 0;
+    reply.downloads = 0;
+    reply.peersIpv4 = 0;
+    reply.peersIpv6 = 0;
+    reply.stored = false;
+    this.#index = -1;
+    this.#bucket = 0;
+  }
+
+  #count(swarm: number): void {
+    const { reply, swarms } = this;
+    reply.seeders = swarms.count(swarm, 4, SEEDERS) + swarms.count(swarm, 6, SEEDERS);
+    reply.leechers = swarms.count(swarm, 4, LEECHERS) + swarms.count(swarm, 6, LEECHERS);
+    reply.downloads = this.arena.words[(swarm + SWARM_DOWNLOADS) >>> 2];
+  }
+
+  /**
+   * A seeder, or a partial seed, is offered leechers. Only when it starts is the room that is left
+   * filled with seeders: a client that has only a magnet link may say that nothing is left.
+   */
+  #offer(swarm: number): void {
+    const { request } = this;
+    const sample = this.#sample;
+    sample.selfIndex = this.#index;
+    sample.selfBucket = this.#bucket;
+    sample.selfRole = request.seeder ? SEEDERS : LEECHERS;
+    if (!request.seeder && request.event !== EVENT_PAUSED) {
+      sample.offer(swarm, OFFER_ALL, request.wanted);
+      return;
+    }
+    const offered = sample.offer(swarm, OFFER_LEECHERS, request.wanted);
+    if (request.event !== EVENT_STARTED || offered === request.wanted) return;
+    sample.offer(swarm, OFFER_SEEDERS, request.wanted - offered);
+  }
+
+  // Storing.
+
+  /** Stores or refreshes the announcer. Returns the swarm, 0 if there is none. */
+  #remember(line: number, hash: number, swarm: number, tick: number): number {
+    const { request, reply, arena } = this;
+    if (request.peerHalves[peerHalves(request.family) - 1] === 0) return swarm; // Port 0.
+    const stored = this.#store(line, hash, swarm, tick);
+    if (stored === 0) {
+      // There was no room; the swarm, if there is one, may have been moved in the attempt.
+      arena.shards[line + SHARD_NOT_STORED] += 1;
+      return this.table.find(line, hash, request.infoHashHalves);
+    }
+    reply.stored = true;
+    arena.bytes[stored + SWARM_FLAGS] &= ~FLAG_EMPTY;
+    const meta = arena.bytes[this.#metaAt];
+    const completes =
+      request.event === EVENT_COMPLETED && request.seeder && (meta & META_COMPLETED) === 0;
+    if (completes) {
+      arena.words[(stored + SWARM_DOWNLOADS) >>> 2] += 1;
+      arena.shards[line + SHARD_DOWNLOADS] += 1;
+    }
+    arena.bytes[this.#metaAt] = metaOf(completes || (meta & META_COMPLETED) !== 0, tick);
+    return stored;
+  }
+
+  #store(line: number, hash: number, swarm: number, tick: number): number {
+    const { request, swarms } = this;
+    const { family } = request;
+    if (swarm === 0) {
+      swarm = swarms.create(line, hash, request.infoHashHalves, family);
+      if (swarm === 0) return 0;
+    }
+    if (swarms.isLarge(swarm, family)) {
+      return this.#storeLarge(line, swarm, tick) ? swarm : 0;
+    }
+    return this.#storeSmall(line, swarm, tick);
+  }
+
+  #storeSmall(line: number, swarm: number, tick: number): number {
+    const { request, swarms, arena } = this;
+    const { family, peerHalves: peer } = request;
+    const role = request.seeder ? SEEDERS : LEECHERS;
+    this.#expireSmall(line, swarm, tick);
+    const count = swarms.smallCount(swarm, family);
+    const size = peerHalves(family);
+    const first = swarms.peersAt(swarm, family);
+    let index = findPeer(arena.halves, first, 0, count, size, peer, 0);
+    if (index >= 0) {
+      const was = index < swarms.smallSeeders(swarm, family) ? SEEDERS : LEECHERS;
+      if (was !== role) {
+        index = swarms.switchSmall(swarm, family, index);
+        this.#tally(line, was, -1);
+        this.#tally(line, role, 1);
+      }
+    } else {
+      if (count === SMALL_PEERS_MAX) {
+        const larger = swarms.enlarge(line, swarm, family);
+        return larger !== 0 && this.#storeLarge(line, larger, tick) ? larger : 0;
+      }
+      swarm = swarms.withRoom(line, swarm, family);
+      if (swarm === 0) return 0;
+      index = swarms.insertSmall(swarm, family, role, peer, 0, metaOf(false, tick));
+      this.#tally(line, role, 1);
+    }
+    this.#index = index;
+    this.#metaAt = swarms.metaAt(swarm, family) + index;
+    return swarm;
+  }
+
+  #expireSmall(line: number, swarm: number, tick: number): void {
+    const { swarms } = this;
+    const { family } = this.request;
+    const seeders = swarms.count(swarm, family, SEEDERS);
+    const expired = swarms.expireSmall(swarm, family, tick, this.peerTicks.lifetime);
+    if (expired === 0) return;
+    const fewer = seeders - swarms.count(swarm, family, SEEDERS);
+    this.#tally(line, SEEDERS, -fewer);
+    this.#tally(line, LEECHERS, fewer - expired);
+    this.arena.shards[line + SHARD_EXPIRED] += expired;
+  }
+
+  #storeLarge(line: number, swarm: number, tick: number): boolean {
+    const { request, swarms, directories } = this;
+    const { family, peerHalves: peer } = request;
+    const cell = swarms.cell(swarm, family, request.seeder ? SEEDERS : LEECHERS);
+    const bucket = directories.find(cell, family, peer, 0);
+    this.#bucket = bucket === 0 ? this.#joinLarge(line, swarm, tick) : bucket;
+    if (this.#bucket === 0) return false;
+    this.#index = directories.index;
+    this.#metaAt = directories.metaAt(family, this.#bucket, directories.index);
+    return true;
+  }
+
+  /** Adds the announcer to the directory of its role, and takes it out of the other's. */
+  #joinLarge(line: number, swarm: number, tick: number): number {
+    const { request, swarms, directories, arena } = this;
+    const { family, peerHalves: peer } = request;
+    const role = request.seeder ? SEEDERS : LEECHERS;
+    const other = request.seeder ? LEECHERS : SEEDERS;
+    const otherCell = swarms.cell(swarm, family, other);
+    const was = directories.find(otherCell, family, peer, 0);
+    const wasAt = directories.index;
+    const meta =
+      was === 0 ? metaOf(false, tick) : arena.bytes[directories.metaAt(family, was, wasAt)];
+    const cell = swarms.cell(swarm, family, role);
+    const bucket = directories.insert(line, cell, family, peer, 0, meta);
+    if (bucket === 0) return 0;
+    this.#tally(line, role, 1);
+    if (was !== 0) {
+      directories.remove(line, otherCell, family, was, wasAt);
+      this.#tally(line, other, -1);
+    }
+    return bucket;
+  }
+
+  // Forgetting.
+
+  /** Removes the announcer. Returns the swarm, 0 if it is gone with it. */
+  #forget(line: number, hash: number, swarm: number, nowSeconds: number): number {
+    if (swarm === 0) return 0;
+    const { swarms } = this;
+    const { family } = this.request;
+    if (swarms.isLarge(swarm, family)) this.#forgetLarge(line, swarm);
+    else this.#forgetSmall(line, swarm);
+    return this.settle(line, hash, swarm, nowSeconds);
+  }
+
+  #forgetSmall(line: number, swarm: number): void {
+    const { request, swarms, arena } = this;
+    const { family } = request;
+    const count = swarms.smallCount(swarm, family);
+    const first = swarms.peersAt(swarm, family);
+    const size = peerHalves(family);
+    const index = findPeer(arena.halves, first, 0, count, size, request.peerHalves, 0);
+    if (index < 0) return;
+    this.#tally(line, index < swarms.smallSeeders(swarm, family) ? SEEDERS : LEECHERS, -1);
+    swarms.removeSmall(swarm, family, index);
+  }
+
+  #forgetLarge(line: number, swarm: number): void {
+    const { request, swarms, directories } = this;
+    const { family } = request;
+    for (let role: Role = SEEDERS; role <= LEECHERS; role++) {
+      const cell = swarms.cell(swarm, family, role as Role);
+      const bucket = directories.find(cell, family, request.peerHalves, 0);
+      if (bucket === 0) continue;
+      directories.remove(line, cell, family, bucket, directories.index);
+      this.#tally(line, role as Role, -1);
+    }
+  }
+
+  /**
+   * A swarm that may have lost its last peer: without a download it goes, with one it stays until
+   * its time is over. Returns the swarm, 0 if it is gone. The lock of its shard is held.
+   */
+  settle(line: number, hash: number, swarm: number, nowSeconds: number): number {
+    const { arena, swarms } = this;
+    const peers =
+      swarms.count(swarm, 4, SEEDERS) +
+      swarms.count(swarm, 4, LEECHERS) +
+      swarms.count(swarm, 6, SEEDERS) +
+      swarms.count(swarm, 6, LEECHERS);
+    if (peers > 0) return swarm;
+    const tick = this.emptyTicks.at(nowSeconds);
+    if ((arena.bytes[swarm + SWARM_FLAGS] & FLAG_EMPTY) === 0) {
+      arena.bytes[swarm + SWARM_FLAGS] |= FLAG_EMPTY;
+      arena.bytes[swarm + SWARM_EMPTY_SINCE] = tick;
+    }
+    const since = this.emptyTicks.between(arena.bytes[swarm + SWARM_EMPTY_SINCE], tick);
+    const counted = arena.words[(swarm + SWARM_DOWNLOADS) >>> 2] > 0;
+    if (counted && since <= this.emptyTicks.lifetime) return swarm;
+    swarms.remove(line, hash, swarm);
+    return 0;
+  }
+
+  #tally(line: number, role: Role, change: number): void {
+    const seeders = this.request.family === 4 ? SHARD_SEEDERS_IPV4 : SHARD_SEEDERS_IPV6;
+    this.arena.shards[line + seeders + role] += change;
+  }
+}
