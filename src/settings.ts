@@ -66,13 +66,14 @@ export function count(min: number, max: number): Kind<number> {
 
 /** One of a few words, exactly as given. */
 export function choice<Word extends string>(words: readonly Word[]): Kind<Word> {
+  const range = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
   const schema = z.string().transform((text, context) => {
     const word = words.find((candidate) => candidate === text.trim());
     if (word !== undefined) return word;
-    context.addIssue(`which is not a choice: write ${words.join(" or ")}`);
+    context.addIssue(`which is not a choice: write ${range}`);
     return z.NEVER;
   });
-  return { schema, range: words.join(" or ") };
+  return { schema, range };
 }
 
 /** Yes or no, in the words people use. */

@@ -1,0 +1,184 @@
+/**
+ * The command line: one verb at most, no setting. Settings come from the environment alone.
+ *
+ *   buntracker            run in the foreground
+ *   buntracker check      look at the settings, bind nothing
+ *   buntracker config     print the settings in effect and where they come from
+ *   buntracker health     ask the tracker that runs with these settings whether it answers
+ *   buntracker version    print the version
+ *
+ *   exit code   0 done   1 failed   2 not understood   78 settings are wrong
+ *
+ * Nothing here binds, ends the process or writes anywhere but to the `Output` it is given.
+ */
+import { parseArgs } from "node:util";
+
+import { descriptions, effectiveValues, EXIT_CONFIG, GROUPS, readConfig } from "./config.ts";
+import type { Config, Description, Origins } from "./config.ts";
+import { probeHttp, probeUdp } from "./ops/probe.ts";
+
+// Given by `bun build --define`; absent when the sources are run as they are.
+declare const BUILD_VERSION: string | undefined;
+declare const BUILD_COMMIT: string | undefined;
+
+/** The version of the program, and the commit it was built from. */
+export const VERSION = typeof BUILD_VERSION === "string" ? BUILD_VERSION : "0.0.0";
+export const COMMIT = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "source";
+
+export const EXIT_OK = 0;
+export const EXIT_FAILED = 1;
+export const EXIT_USAGE = 2;
+
+/** How long `health` waits for an answer, in milliseconds. */
+const HEALTH_TIMEOUT_MILLISECONDS = 2000;
+
+const HELP_COLUMNS = 80;
+const VERBS = ["check", "config", "health", "version"] as const;
+
+const USAGE = "usage: buntracker [check | config | health | version | --help]";
+
+const HELP_HEAD = `${USAGE}
+
+An open BitTorrent tracker. Without a verb it runs in the foreground.
+
+  check      look at the settings and say what is wrong with them
+  config     print the settings in effect, one per line
+  health     ask the running tracker whether it answers: exit code 0 or 1
+  version    print the version
+
+Everything is set by environment variables. A plain number is seconds or bytes;
+30m, 24h, 64KiB and 8MiB also read. Changing a variable needs a restart.
+`;
+
+const HELP_TAIL = `
+Exit codes: 0 done, 1 failed, 2 command line not understood, 78 settings wrong.
+
+Example: TRACKER_INTERVAL=15m TRACKER_HTTP_ADDRESS= buntracker
+`;
+
+/** Where the words go: `main.ts` gives the process's own streams, tests their own. */
+export interface Output {
+  stdout: (text: string) => void;
+  stderr: (text: string) => void;
+}
+
+/** What is done when there is no verb: start the tracker, return once it is to end. */
+export type Run = (config: Config, origins: Origins) => Promise<number>;
+
+/**
+ * Does what the arguments say (without the program's own name) and returns the exit code. `run` is
+ * called only with a valid configuration. Throws only what `run` throws.
+ */
+export async function runCli(
+  argv: string[],
+  env: Record<string, string | undefined>,
+  run: Run,
+  output: Output,
+): Promise<number> {
+  const verb = readVerb(argv);
+  if (verb === undefined) {
+    output.stderr(`${USAGE}\n`);
+    return EXIT_USAGE;
+  }
+  if (verb === "help") return say(output, helpText());
+  if (verb === "version") return say(output, `${versionLine()}\n`);
+  const result = readConfig(env);
+  if ("problems" in result) return complain(output, result.problems);
+  if (verb === "check") return EXIT_OK;
+  if (verb === "config") return say(output, configText(result.config, result.origins));
+  if (verb === "health") return health(result.config, output);
+  return run(result.config, result.origins);
+}
+
+/** `buntracker 0.1.0 (a1b2c3d, bun 1.4.5, linux-x64)` */
+export function versionLine(): string {
+  return `buntracker ${VERSION} (${COMMIT}, bun ${Bun.version}, ${process.platform}-${process.arch})`;
+}
+
+/** What went wrong, for people: lower case, no full stop, and what to do about it if that helps. */
+export function errorLines(error: string, hint?: string): string {
+  const lines = `buntracker: error: ${error}\n`;
+  return hint === undefined ? lines : `${lines}buntracker: hint: ${hint}\n`;
+}
+
+/** The whole help, at most 80 columns wide; the settings are those of the schema. */
+export function helpText(): string {
+  const groups = GROUPS.map((group) => {
+    const settings = descriptions().filter((description) => description.group === group);
+    return `\n${group}\n${settings.map(helpOfSetting).join("")}`;
+  });
+  return HELP_HEAD + groups.join("") + HELP_TAIL;
+}
+
+/** One argument at most; undefined if it means nothing to us. */
+function readVerb(argv: string[]): (typeof VERBS)[number] | "run" | "help" | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        help: { type: "boolean", short: "h" },
+        version: { type: "boolean", short: "v" },
+      },
+    });
+    if (values.help) return "help";
+    if (positionals.length > 1) return undefined;
+    if (values.version) return "version";
+    return positionals.length === 0 ? "run" : VERBS.find((verb) => verb === positionals[0]);
+  } catch {
+    return undefined;
+  }
+}
+
+function say(output: Output, text: string): number {
+  output.stdout(text);
+  return EXIT_OK;
+}
+
+function complain(output: Output, problems: string[]): number {
+  for (const problem of problems) output.stderr(errorLines(problem));
+  output.stderr("buntracker: hint: see buntracker --help for all settings\n");
+  return EXIT_CONFIG;
+}
+
+function configText(config: Config, origins: Origins): string {
+  return effectiveValues(config)
+    .map(({ variable, value }) => `${variable}=${value} (${origins[variable]})\n`)
+    .join("");
+}
+
+async function health(config: Config, output: Output): Promise<number> {
+  const [http] = config.httpListeners;
+  const [udp] = config.udpListeners;
+  const healthy =
+    http === undefined
+      ? await probeUdp(udp, HEALTH_TIMEOUT_MILLISECONDS)
+      : await probeHttp(http, HEALTH_TIMEOUT_MILLISECONDS);
+  if (healthy) return say(output, "ok\n");
+  const asked = http === undefined ? `udp port ${udp.port}` : `http port ${http.port}`;
+  output.stderr(
+    errorLines(`no healthy answer from ${asked}`, "is the tracker running with these settings"),
+  );
+  return EXIT_FAILED;
+}
+
+/** The variable with its default, then what it does, indented and wrapped. */
+function helpOfSetting({ variable, initial, computed, text, range, secret }: Description): string {
+  const name = computed ? `${variable} (${initial})` : `${variable}=${initial}`;
+  const words = [range === "" ? text : `${text} (${range})`];
+  if (secret) words.push(`or ${variable}_FILE: a file that holds it`);
+  return `  ${name}\n${wrap(words.join("; "), "      ")}`;
+}
+
+/** The text in lines that are indented and no wider than the help. */
+function wrap(text: string, indent: string): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    const fits = indent.length + line.length + 1 + word.length <= HELP_COLUMNS;
+    if (line === "") lines[lines.length - 1] = word;
+    else if (fits) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines.map((line) => `${indent}${line}\n`).join("");
+}
