@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { bdecode } from "./bdecode.ts";
+
+function decode(text: string) {
+  return bdecode(Buffer.from(text, "latin1"));
+}
+
+test("the decoder of the tests reads every kind of value", () => {
+  expect(decode("d1:ai-3e1:bl0:2:xyi0eee")).toEqual(
+    new Map<string, unknown>([
+      ["a", -3],
+      ["b", ["", "xy", 0]],
+    ]) as never,
+  );
+});
+
+test.each([
+  ["keys out of order", "d1:bi1e1:ai1ee"],
+  ["a repeated key", "d1:ai1e1:ai1ee"],
+  ["a leading zero", "i01e"],
+  ["minus zero", "i-0e"],
+  ["an empty integer", "ie"],
+  ["a length with a leading zero", "01:a"],
+  ["a string cut short", "3:ab"],
+  ["a list without an end", "li1e"],
+  ["bytes behind the value", "i1ei2e"],
+  ["nothing", ""],
+])("the decoder of the tests refuses %s", (_, text) => {
+  expect(() => decode(text)).toThrow();
+});
