@@ -1,0 +1,152 @@
+/** The command line: which words it knows, what they print, and the exit codes. */
+import { describe, expect, test } from "bun:test";
+
+import { errorLines, helpText, runCli, versionLine, type Run } from "../src/cli.ts";
+import { descriptions } from "../src/config.ts";
+
+type Environment = Record<string, string | undefined>;
+
+async function cli(argv: string[], env: Environment = {}, run: Run = () => Promise.resolve(99)) {
+  let stdout = "";
+  let stderr = "";
+  const output = {
+    stdout: (text: string) => (stdout += text),
+    stderr: (text: string) => (stderr += text),
+  };
+  const code = await runCli(argv, env, run, output);
+  return { code, stdout, stderr };
+}
+
+describe("without a verb", () => {
+  test("the tracker runs with the configuration, and its exit code is ours", async () => {
+    const env = { TRACKER_INTERVAL: "15m" };
+    const result = await cli([], env, async (config, origins) => {
+      expect(config.intervalSeconds).toBe(900);
+      expect(origins["TRACKER_INTERVAL"]).toBe("environment");
+      return 7;
+    });
+    expect(result).toEqual({ code: 7, stdout: "", stderr: "" });
+  });
+
+  test("wrong settings are told, and nothing runs", async () => {
+    const env = { TRACKER_INTERVAL: "soon", TRACKER_NUMWANT_MAX: "x" };
+    const result = await cli([], env, () => Promise.reject(new Error("was run")));
+    expect(result).toEqual({
+      code: 78,
+      stdout: "",
+      stderr: [
+        'buntracker: error: TRACKER_INTERVAL is "soon", which is not a time: ' +
+          "write seconds, or 90s, 30m, 24h\n",
+        'buntracker: error: TRACKER_NUMWANT_MAX is "x", which is not a whole number: ' +
+          "write digits only\n",
+        "buntracker: hint: see buntracker --help for all settings\n",
+      ].join(""),
+    });
+  });
+
+  test("what the tracker throws is not swallowed", () => {
+    expect(cli([], {}, () => Promise.reject(new Error("was run")))).rejects.toThrow("was run");
+  });
+});
+
+test("check is silent about good settings and does not run", async () => {
+  expect(await cli(["check"])).toEqual({ code: 0, stdout: "", stderr: "" });
+  expect((await cli(["check"], { TRACKER_X: "1" })).code).toBe(78);
+});
+
+test("config prints every setting with its value and origin, and no secret", async () => {
+  const env = { TRACKER_INTERVAL: "900", TRACKER_UDP_SECRET: "correct horse battery" };
+  const { code, stdout, stderr } = await cli(["config"], env);
+  expect([code, stderr]).toEqual([0, ""]);
+  const lines = stdout.trimEnd().split("\n");
+  expect(lines).toHaveLength(descriptions().length);
+  expect(lines).toContain("TRACKER_INTERVAL=15m (environment)");
+  expect(lines).toContain("TRACKER_MIN_INTERVAL=450s (default)");
+  expect(lines).toContain("TRACKER_UDP_SECRET=(set) (environment)");
+  expect(lines).toContain("TRACKER_HTTP_ADDRESS=[::]:6969 (default)");
+  expect(stdout).not.toContain("correct horse battery");
+  expect((await cli(["config"], { TRACKER_INTERVAL: "" })).code).toBe(78);
+});
+
+test.each([["version"], ["--version"], ["-v"]])("%s prints one line", async (argument) => {
+  const result = await cli([argument], { TRACKER_X: "not looked at" });
+  expect(result).toEqual({ code: 0, stdout: `${versionLine()}\n`, stderr: "" });
+});
+
+test("the version line names version, commit, Bun and platform", () => {
+  expect(versionLine()).toMatch(
+    /^buntracker \d+\.\d+\.\d+ \([a-z0-9]+, bun \d+\.\d+\.\d+, [a-z0-9]+-[a-z0-9]+\)$/,
+  );
+});
+
+test.each([["--help"], ["-h"]])("%s prints the help, whatever the settings", async (argument) => {
+  const result = await cli([argument], { TRACKER_X: "not looked at" });
+  expect(result).toEqual({ code: 0, stdout: helpText(), stderr: "" });
+});
+
+test.each([
+  [["serve"]],
+  [["check", "config"]],
+  [["--verbose"]],
+  [["-x"]],
+  [["--help=yes"]],
+  [["CHECK"]],
+  [[""]],
+])("%j is not understood", async (argv) => {
+  expect(await cli(argv)).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: "usage: buntracker [check | config | health | version | --help]\n",
+  });
+});
+
+describe("health", () => {
+  test("asks the first HTTP listener", async () => {
+    const paths: string[] = [];
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch(request) {
+        paths.push(new URL(request.url).pathname);
+        return new Response("ok\n");
+      },
+    });
+    const port = server.port;
+    const env = { TRACKER_HTTP_ADDRESS: `127.0.0.1:${port},127.0.0.1:1` };
+    expect(await cli(["health"], env)).toEqual({ code: 0, stdout: "ok\n", stderr: "" });
+    expect(paths).toEqual(["/health"]);
+    await server.stop(true);
+    expect(await cli(["health"], env)).toEqual({
+      code: 1,
+      stdout: "",
+      stderr:
+        `buntracker: error: no healthy answer from http port ${port}\n` +
+        "buntracker: hint: is the tracker running with these settings\n",
+    });
+  });
+
+  test("asks UDP where HTTP is off", async () => {
+    const server = await Bun.udpSocket({
+      hostname: "127.0.0.1",
+      socket: {
+        data(socket, request, port, address) {
+          const reply = Buffer.concat([Buffer.alloc(4), request.subarray(12), Buffer.alloc(8, 1)]);
+          socket.send(reply, port, address);
+        },
+      },
+    });
+    const env = { TRACKER_HTTP_ADDRESS: "", TRACKER_UDP_ADDRESS: `127.0.0.1:${server.port}` };
+    expect(await cli(["health"], env)).toEqual({ code: 0, stdout: "ok\n", stderr: "" });
+    server.close();
+    const after = await cli(["health"], env);
+    expect(after.code).toBe(1);
+    expect(after.stderr).toStartWith("buntracker: error: no healthy answer from udp port ");
+  });
+});
+
+test("a message has an error line, and a hint line if there is a hint", () => {
+  expect(errorLines("port taken")).toBe("buntracker: error: port taken\n");
+  expect(errorLines("port taken", "try another")).toBe(
+    "buntracker: error: port taken\nbuntracker: hint: try another\n",
+  );
+});

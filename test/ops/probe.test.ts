@@ -1,0 +1,86 @@
+/** The probe: a good answer is yes; silence, refusal and nonsense are no. */
+import { expect, test } from "bun:test";
+
+import { probeHttp, probeUdp } from "../../src/ops/probe.ts";
+
+const HOST = "127.0.0.1";
+const TIMEOUT = 300;
+
+/** Answers one TCP connection with `answer`, or with silence, and reports what it was asked. */
+function listen(answer: string): Bun.TCPSocketListener & { asked?: string } {
+  const listener: Bun.TCPSocketListener & { asked?: string } = Bun.listen({
+    hostname: HOST,
+    port: 0,
+    socket: {
+      data(socket, bytes) {
+        listener.asked = bytes.toString();
+        if (answer !== "") socket.write(answer);
+      },
+    },
+  });
+  return listener;
+}
+
+async function answerUdp(reply: (request: Buffer) => Buffer[]) {
+  return await Bun.udpSocket({
+    hostname: HOST,
+    socket: {
+      data(socket, request, port, address) {
+        for (const datagram of reply(request)) socket.send(datagram, port, address);
+      },
+    },
+  });
+}
+
+test("200 to GET /health is healthy", async () => {
+  using server = listen("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n");
+  expect(await probeHttp({ host: HOST, port: server.port }, TIMEOUT)).toBe(true);
+  expect(server.asked).toStartWith("GET /health HTTP/1.1\r\n");
+});
+
+test("an address of all interfaces is asked by way of loopback", async () => {
+  using server = listen("HTTP/1.1 200 OK\r\n\r\n");
+  expect(await probeHttp({ host: "::", port: server.port }, TIMEOUT)).toBe(true);
+  expect(await probeHttp({ host: "0.0.0.0", port: server.port }, TIMEOUT)).toBe(true);
+});
+
+test.each(["HTTP/1.1 503 Service Unavailable\r\n\r\n", "SSH-2.0-x 200 \r\n", "x".repeat(5000), ""])(
+  "%j is not",
+  async (answer) => {
+    using server = listen(answer);
+    expect(await probeHttp({ host: HOST, port: server.port }, TIMEOUT)).toBe(false);
+  },
+);
+
+test("a port nobody listens on is not healthy", async () => {
+  const server = listen("");
+  const port = server.port;
+  server.stop(true);
+  expect(await probeHttp({ host: HOST, port }, TIMEOUT)).toBe(false);
+  expect(await probeUdp({ host: HOST, port }, TIMEOUT)).toBe(false);
+});
+
+test("a connect reply with our transaction id is healthy", async () => {
+  let asked = "";
+  const server = await answerUdp((request) => {
+    asked = request.toString("hex", 0, 12);
+    return [Buffer.concat([Buffer.alloc(4), request.subarray(12), Buffer.alloc(8, 7)])];
+  });
+  expect(await probeUdp({ host: "0.0.0.0", port: server.port }, TIMEOUT)).toBe(true);
+  expect(asked).toBe("000004172710198000000000");
+  server.close();
+});
+
+test("another transaction, another action or a short reply is not", async () => {
+  const server = await answerUdp((request) => {
+    const transaction = request.subarray(12);
+    const action = Buffer.from([0, 0, 0, 3]);
+    return [
+      Buffer.alloc(16, 0xee).fill(0, 0, 4),
+      Buffer.concat([action, transaction, Buffer.alloc(8)]),
+      Buffer.concat([Buffer.alloc(4), transaction]),
+    ];
+  });
+  expect(await probeUdp({ host: HOST, port: server.port }, TIMEOUT)).toBe(false);
+  server.close();
+});
