@@ -1,0 +1,174 @@
+/**
+ * What must hold in the buffers of the core at any time when nobody holds a lock. Returns what does
+ * not, as sentences; an empty list is a sound core. Reads everything, so it is for tests only.
+ */
+import {
+  BLOCK_OWNER,
+  BUCKET_CAPACITY,
+  BUCKET_COUNT,
+  DIRECTORY_LARGEST,
+  DIRECTORY_PEERS,
+  KIND_DEAD,
+  kindOf,
+  LEECHERS,
+  peerHalves,
+  SEEDERS,
+  sizeOf,
+  type Role,
+} from "../../src/swarm/blocks.ts";
+import {
+  PAGE_LIVE,
+  PAGE_NEXT,
+  PAGE_SHIFT,
+  PAGE_SIZE,
+  PAGE_USED,
+  PAGE_WORDS,
+  POOL,
+  POOL_AVAILABLE,
+  POOL_FREE,
+  POOL_FRESH,
+  SHARD_CLOSED_COUNT,
+  SHARD_CLOSED_LIVE,
+  SHARD_CLOSED_PAGES,
+  SHARD_LOCK,
+  SHARD_OPEN_PAGE,
+  SHARD_OPEN_USED,
+  SHARD_SEEDERS_IPV4,
+  SHARD_SEEDERS_IPV6,
+  SHARD_SWARMS,
+  SHARD_WORDS,
+} from "../../src/swarm/memory.ts";
+import { FAMILIES } from "../../src/swarm/swarms.ts";
+import { lineOf } from "../../src/swarm/table.ts";
+import type { Tracker } from "../../src/swarm/tracker.ts";
+import type { Family } from "../../src/constants.ts";
+
+export function brokenInvariants(tracker: Tracker): string[] {
+  const broken: string[] = [];
+  const expect = (what: string, is: unknown, should: unknown): void => {
+    if (is !== should) broken.push(`${what}: is ${is}, should be ${should}`);
+  };
+  const { shards, pages } = tracker.arena;
+  let pagesOwned = 0;
+  for (let line = 0; line < POOL; line += SHARD_WORDS) {
+    expect(`lock of ${line}`, shards[line + SHARD_LOCK], 0);
+    const reached = checkSwarms(tracker, line, expect);
+    pagesOwned += checkPages(tracker, line, reached, expect);
+  }
+  let free = 0;
+  for (let page = shards[POOL_FREE]; page !== 0; page = pages[page * PAGE_WORDS + PAGE_NEXT])
+    free++;
+  const pageCount = tracker.arena.bytes.length / PAGE_SIZE;
+  expect("available pages", shards[POOL_AVAILABLE], pageCount - shards[POOL_FRESH] + free);
+  expect("all pages", pagesOwned + shards[POOL_AVAILABLE] + 1, pageCount);
+  return broken;
+}
+
+type Expect = (what: string, is: unknown, should: unknown) => void;
+
+/** Checks all swarms of a shard; returns the offsets of all blocks that something points to. */
+function checkSwarms(tracker: Tracker, line: number, expect: Expect): Set<number> {
+  const { arena, table, swarms } = tracker;
+  const { shards } = arena;
+  const reached = new Set<number>();
+  const counts = [0, 0, 0, 0];
+  let found = 0;
+  for (let slot = 0; slot < table.slots(line); slot++) {
+    const swarm = table.at(line, slot);
+    if (swarm === 0) continue;
+    found += 1;
+    reached.add(swarm);
+    const hash = table.hashAt(swarm);
+    expect("shard of a swarm", lineOf(hash), line);
+    const infoHash = arena.halves.slice((swarm + 4) >>> 1, (swarm + 24) >>> 1);
+    expect("swarm found by its info hash", table.find(line, hash, infoHash), swarm);
+    for (const family of FAMILIES) {
+      if (swarms.isLarge(swarm, family)) {
+        checkDirectory(tracker, swarm, family, SEEDERS, reached, expect);
+        checkDirectory(tracker, swarm, family, LEECHERS, reached, expect);
+      }
+      const at = family === 4 ? 0 : 2;
+      counts[at] += swarms.count(swarm, family, SEEDERS);
+      counts[at + 1] += swarms.count(swarm, family, LEECHERS);
+    }
+  }
+  expect(`swarms of ${line}`, shards[line + SHARD_SWARMS], found);
+  expect(`IPv4 seeders of ${line}`, shards[line + SHARD_SEEDERS_IPV4], counts[0]);
+  expect(`IPv4 leechers of ${line}`, shards[line + SHARD_SEEDERS_IPV4 + 1], counts[1]);
+  expect(`IPv6 seeders of ${line}`, shards[line + SHARD_SEEDERS_IPV6], counts[2]);
+  expect(`IPv6 leechers of ${line}`, shards[line + SHARD_SEEDERS_IPV6 + 1], counts[3]);
+  return reached;
+}
+
+function checkDirectory(
+  tracker: Tracker,
+  swarm: number,
+  family: Family,
+  role: Role,
+  reached: Set<number>,
+  expect: Expect,
+): void {
+  const { arena, swarms, directories } = tracker;
+  const { words, halves } = arena;
+  const cell = swarms.cell(swarm, family, role);
+  const directory = words[cell >>> 2];
+  if (directory === 0) return;
+  reached.add(directory);
+  expect("owner of a directory", words[(directory + BLOCK_OWNER) >>> 2], cell);
+  let peers = 0;
+  for (let i = 0; i < directories.bucketCount(cell); i++) {
+    const bucket = directories.bucketAt(cell, i);
+    if (bucket === 0) continue;
+    reached.add(bucket);
+    expect("owner of a bucket", words[(bucket + BLOCK_OWNER) >>> 2], directory + 20 + 4 * i);
+    const count = halves[(bucket + BUCKET_COUNT) >>> 1];
+    peers += count;
+    expect("bucket within capacity", count <= halves[(bucket + BUCKET_CAPACITY) >>> 1], true);
+    expect("bucket is not empty", count > 0, true);
+    expect("largest bounds it", count <= words[(directory + DIRECTORY_LARGEST) >>> 2], true);
+    for (let index = 0; index < count; index++) {
+      const at = directories.peerAt(family, bucket, index);
+      const peer = halves.slice(at, at + peerHalves(family));
+      expect("peer is in its home bucket", directories.find(cell, family, peer, 0), bucket);
+      expect("peer is there once", directories.index, index);
+    }
+  }
+  expect("peers of a directory", words[(directory + DIRECTORY_PEERS) >>> 2], peers);
+}
+
+/** Checks the pages of a shard against what is reachable; returns how many there are. */
+function checkPages(tracker: Tracker, line: number, reached: Set<number>, expect: Expect): number {
+  const { words, shards, pages } = tracker.arena;
+  const live = new Set<number>();
+  const walk = (page: number, used: number): void => {
+    let bytes = 0;
+    let offset = page << PAGE_SHIFT;
+    const end = offset + used;
+    while (offset < end) {
+      const size = sizeOf(words[offset >>> 2]);
+      if (size === 0 || size % 4 !== 0) return expect("size of a block", size, "a multiple of 4");
+      if (kindOf(words[offset >>> 2]) !== KIND_DEAD) {
+        bytes += size;
+        live.add(offset);
+      }
+      offset += size;
+    }
+    expect(`blocks fill page ${page}`, offset, end);
+    expect(`live bytes of page ${page}`, pages[page * PAGE_WORDS + PAGE_LIVE], bytes);
+  };
+  let closed = 0;
+  let closedLive = 0;
+  for (let page = shards[line + SHARD_CLOSED_PAGES]; page !== 0;) {
+    walk(page, pages[page * PAGE_WORDS + PAGE_USED]);
+    closed += 1;
+    closedLive += pages[page * PAGE_WORDS + PAGE_LIVE];
+    page = pages[page * PAGE_WORDS + PAGE_NEXT];
+  }
+  expect(`closed pages of ${line}`, shards[line + SHARD_CLOSED_COUNT], closed);
+  expect(`live bytes of ${line}`, shards[line + SHARD_CLOSED_LIVE], closedLive);
+  const open = shards[line + SHARD_OPEN_PAGE];
+  if (open !== 0) walk(open, shards[line + SHARD_OPEN_USED]);
+  expect(`live blocks of ${line}`, live.size, reached.size);
+  for (const block of reached) expect("a block that is pointed to lives", live.has(block), true);
+  return closed + (open === 0 ? 0 : 1);
+}
