@@ -170,7 +170,7 @@ function writeListedPeer(
 }
 
 /**
- * A whole failure body. `retryIn` is minutes or `never`, as the string BEP 31 shows; empty for none.
+ * A whole failure body. `retryIn` is minutes or `never`, as the string of BEP 31; empty for none.
  * Allocates: bodies of failures are made once, not per request.
  */
 export function failureBody(reason: string, retryIn: string): Uint8Array {

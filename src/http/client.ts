@@ -1,5 +1,5 @@
 /**
- * Who sent a request: the address of its socket or, behind a trusted proxy, the one the proxy names.
+ * Who sent a request: the address of its socket or, if a trusted proxy has that, the one it names.
  *
  *   socket  203.0.113.9                                       -> 203.0.113.9, headers are not read
  *   socket  10.0.0.2 (trusted), X-Forwarded-For: a, b, 10.0.0.1 (trusted)  -> b

@@ -19,7 +19,6 @@ import { VERDICT_OK } from "./verdict.ts";
 export class HttpScrapes {
   readonly #tracker: Core;
   readonly #row: Float64Array;
-  readonly #now: () => number;
   readonly #minRequestIntervalSeconds: number;
   readonly #client: Client;
   readonly #query: ScrapeQuery;
@@ -28,7 +27,6 @@ export class HttpScrapes {
   constructor(deps: HttpDeps, client: Client) {
     this.#tracker = deps.tracker;
     this.#row = deps.counters.row;
-    this.#now = deps.now;
     // The configured minimum itself: a drawn interval could only lower it.
     this.#minRequestIntervalSeconds = deps.intervals.minimum(Infinity);
     this.#client = client;
@@ -52,18 +50,17 @@ export class HttpScrapes {
   #write(): number {
     const { request, reply } = this.#tracker;
     const { hashes, count } = this.#query;
-    const now = this.#now();
     let at = writeScrapeStart(this.#body);
     for (let i = 0; i < count; i++) {
       const hashAt = i * INFO_HASH_SIZE;
       for (let k = 0; k < INFO_HASH_SIZE; k++) request.infoHash[k] = hashes[hashAt + k];
-      this.#tracker.scrape(now);
+      this.#tracker.scrape();
       at = writeScraped(this.#body, at, hashes, hashAt, reply);
     }
     return writeScrapeEnd(this.#body, at, this.#minRequestIntervalSeconds);
   }
 
-  /** A scrape needs no address, so one whose address is unknown is counted by the socket's family. */
+  /** A scrape needs no address: where it is unknown, the family of the socket is counted. */
   #count(req: Request, server: AddressSource, size: number): void {
     this.#client.read(req, server);
     const column = this.#client.family === 4 ? COUNT.httpScrapesIpv4 : COUNT.httpScrapesIpv6;

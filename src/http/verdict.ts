@@ -2,7 +2,7 @@
  * Why an HTTP request cannot be answered as asked, and the sentence its client is shown.
  *
  * A verdict is a small number: 0 means go on, any other is an index into `FAILURES`. The sentences
- * are ASCII and short, because they end up in a column of somebody's client. [BEP 3, failure reason]
+ * are ASCII and short, because they end up in a column of somebody's client. [BEP 3]
  */
 
 export const VERDICT_OK = 0;

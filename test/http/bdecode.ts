@@ -1,8 +1,8 @@
 /**
  * A strict bencode decoder for tests: what the pickiest client would accept, and nothing else.
  *
- * Byte strings come as latin1 text (one character is one byte), integers as numbers, lists as arrays,
- * dictionaries as Maps. Throws on anything BEP 3 forbids: keys out of order or repeated, leading
+ * Byte strings come as latin1 text (one character is one byte), integers as numbers, lists as
+ * arrays, dictionaries as Maps. Throws on anything BEP 3 forbids: keys out of order or repeated, leading
  * zeros, minus zero, missing ends and bytes behind the value.
  */
 
@@ -51,7 +51,7 @@ function readString(reader: Reader): string {
 
 function readList(reader: Reader): Bencoded[] {
   const list: Bencoded[] = [];
-  for (reader.at++; reader.text[reader.at] !== "e"; ) list.push(readValue(reader));
+  for (reader.at++; reader.text[reader.at] !== "e";) list.push(readValue(reader));
   reader.at++;
   return list;
 }
@@ -59,7 +59,7 @@ function readList(reader: Reader): Bencoded[] {
 function readDictionary(reader: Reader): BencodedDictionary {
   const dictionary: BencodedDictionary = new Map();
   let last: string | undefined;
-  for (reader.at++; reader.text[reader.at] !== "e"; ) {
+  for (reader.at++; reader.text[reader.at] !== "e";) {
     const key = readString(reader);
     if (last !== undefined && key <= last) throw new Error(`key "${key}" after "${last}"`);
     last = key;

@@ -2,6 +2,8 @@
 import { counterMemory, Counters } from "../../src/ops/counters.ts";
 import { Intervals } from "../../src/ops/intervals.ts";
 import { type Core, createHttp, type HttpSettings } from "../../src/http/routes.ts";
+import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { Tracker } from "../../src/swarm/tracker.ts";
 import { AnnounceReply, AnnounceRequest } from "../../src/swarm/requests.ts";
 import { type BencodedDictionary, bdecodeDictionary } from "./bdecode.ts";
 
@@ -47,9 +49,20 @@ export class FakeCore {
     this.reply.peersIpv6 = this.peersIpv6.length / 36;
   }
 
-  scrape(now: number): void {
-    this.calls.push(`${now} ${this.request.infoHash.toHex()}`);
+  scrape(): void {
+    this.calls.push(this.request.infoHash.toHex());
   }
+}
+
+/** The real core with a few megabytes of its own. */
+export function openTracker(): Tracker {
+  const memory = reserveSwarmMemory({
+    memoryMax: 32 * 1024 * 1024,
+    peerTimeout: 2700,
+    downloadsTimeout: 86400,
+    threads: false,
+  });
+  return new Tracker(memory, new ArrayBuffer(200 * 24));
 }
 
 /** An HTTP side over `core`, whose clock stands at 7 seconds and whose intervals do not jitter. */

@@ -200,6 +200,8 @@ test.each(["10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0/8", "::/129", "pro
 );
 
 test("hexadecimal digits are read in either case", () => {
-  expect([..."09afAF"].map((digit) => hexDigit(digit.charCodeAt(0)))).toEqual([0, 9, 10, 15, 10, 15]);
+  expect([..."09afAF"].map((digit) => hexDigit(digit.charCodeAt(0)))).toEqual([
+    0, 9, 10, 15, 10, 15,
+  ]);
   expect([..."/:@G`g "].map((digit) => hexDigit(digit.charCodeAt(0)))).toEqual(Array(7).fill(-1));
 });

@@ -1,0 +1,233 @@
+import { expect, test } from "bun:test";
+import { repliesSize } from "../../src/http/announce.ts";
+import { FakeCore, HASH, HASH_HEX, latin1, open, openTracker, PEER_ID, QUERY } from "./fixture.ts";
+
+const ANNOUNCE = `/announce?${QUERY}`;
+
+test("an announce reaches the core as its bytes", async () => {
+  const core = new FakeCore();
+  await open(core).read(
+    `/announce?info_hash=${HASH}&peer_id=${PEER_ID}&port=23004&left=0&numwant=9`,
+  );
+  expect(core.calls).toEqual([`7 ${HASH_HEX} c000020159dc seeder 0 9 both`]);
+});
+
+test("an announce over IPv6 reaches the core as IPv6, a v4-mapped one as IPv4", async () => {
+  const core = new FakeCore();
+  const { read } = open(core);
+  await read(`${ANNOUNCE}&event=started`, "2001:db8::1");
+  await read(`${ANNOUNCE}&event=stopped`, "::ffff:192.0.2.1");
+  expect(core.calls).toEqual([
+    `7 ${HASH_HEX} 20010db800000000000000000000000159dc leecher 2 50 both`,
+    `7 ${HASH_HEX} c000020159dc leecher 3 50 both`,
+  ]);
+});
+
+test.each([
+  ["", 50],
+  ["&numwant=0", 0],
+  ["&numwant=-1", 50],
+  ["&numwant=junk", 50],
+  ["&numwant=200", 200],
+  ["&numwant=201", 200],
+  ["&numwant=4294967296", 200],
+])("an announce with %p wants %d peers", async (extra, wanted) => {
+  const core = new FakeCore();
+  await open(core).read(ANNOUNCE + extra);
+  expect(core.request.wanted).toBe(wanted);
+});
+
+test("the reply says what the core answered", async () => {
+  const core = new FakeCore();
+  Object.assign(core.reply, { seeders: 3, leechers: 4, downloads: 5 });
+  core.peersIpv4 = "010203041ae1";
+  core.peersIpv6 = "20010db80000000000000000000000011ae1";
+  expect(await open(core).read(ANNOUNCE)).toEqual(
+    new Map<string, string | number>([
+      ["complete", 3],
+      ["downloaded", 5],
+      ["external ip", latin1("c0000201")],
+      ["incomplete", 4],
+      ["interval", 1800],
+      ["min interval", 900],
+      ["peers", latin1("010203041ae1")],
+      ["peers6", latin1("20010db80000000000000000000000011ae1")],
+    ]),
+  );
+});
+
+test("compact=0 is answered in the list form", async () => {
+  const core = new FakeCore();
+  core.peersIpv4 = "010203041ae1";
+  const reply = await open(core).read(`${ANNOUNCE}&compact=0`);
+  expect(reply.get("peers")).toEqual([
+    new Map<string, string | number>([
+      ["ip", "1.2.3.4"],
+      ["port", 6881],
+    ]),
+  ]);
+  expect(reply.has("peers6")).toBe(false);
+});
+
+test("peers is there for a client over IPv6 too, and peers6 beside it", async () => {
+  const reply = await open(new FakeCore()).read(ANNOUNCE, "2001:db8::1");
+  expect([reply.get("peers"), reply.get("peers6")]).toEqual(["", ""]);
+  expect(reply.get("external ip")).toBe(latin1("20010db8000000000000000000000001"));
+});
+
+test("a peer that does not fit into memory is warned, one that must not is not", async () => {
+  const core = new FakeCore();
+  core.reply.stored = false;
+  const { read } = open(core);
+  expect((await read(ANNOUNCE)).get("warning message")).toBe(
+    "this tracker is full: you are told of other peers, but they not of you",
+  );
+  expect((await read(`${ANNOUNCE}&port=0`)).has("warning message")).toBe(false);
+  expect((await read(`${ANNOUNCE}&event=stopped`)).has("warning message")).toBe(false);
+});
+
+test.each([
+  ["no info hash", `/announce?port=1`, "info_hash is missing"],
+  [
+    "no port",
+    `/announce?info_hash=${HASH}`,
+    "port is missing: add the port you listen on, or 0 if none",
+  ],
+  ["a port too high", `${ANNOUNCE}&port=65536`, "port must be a number from 0 to 65535"],
+])(
+  "an announce with %s is refused with a sentence and asks nothing of the core",
+  async (_, target, reason) => {
+    const core = new FakeCore();
+    const { read, counters } = open(core);
+    expect(await read(target)).toEqual(new Map([["failure reason", reason]]));
+    expect(core.calls).toEqual([]);
+    expect(counters.total("httpFailures")).toBe(1);
+    expect(counters.total("httpAnnouncesIpv4")).toBe(0);
+  },
+);
+
+test.each([
+  ["a client that has hung up", null, {}, "your address is unknown: try again"],
+  ["a multicast address", "224.0.0.1", {}, "your address cannot be a peer's"],
+  ["an unspecified address", "::", {}, "your address cannot be a peer's"],
+  [
+    "a private address where these are refused",
+    "192.168.1.2",
+    { refusePrivate: true },
+    "private addresses are not accepted here: announce from a public one",
+  ],
+  [
+    "a trusted proxy that names nobody",
+    "192.0.2.1",
+    { trustedProxies: ["192.0.2.0/24"] },
+    "the proxy before this tracker did not say who you are: tell the operator",
+  ],
+])("%s is refused with a sentence", async (_, from, settings, reason) => {
+  const core = new FakeCore();
+  const { read, counters } = open(core, settings);
+  expect(await read(ANNOUNCE, from)).toEqual(new Map([["failure reason", reason]]));
+  expect(core.calls).toEqual([]);
+  expect(counters.total("httpRefusedAddresses")).toBe(1);
+  expect(counters.total("httpFailures")).toBe(0);
+});
+
+test("private addresses are accepted unless a setting refuses them", async () => {
+  const core = new FakeCore();
+  await open(core).read(ANNOUNCE, "127.0.0.1");
+  expect(core.calls).toHaveLength(1);
+});
+
+test("behind a trusted proxy the peer is the client it names", async () => {
+  const core = new FakeCore();
+  const { read } = open(core, { trustedProxies: ["192.0.2.0/24"] });
+  const headers = { "x-forwarded-for": "8.8.8.8, 203.0.113.9" };
+  const reply = await read(ANNOUNCE, "192.0.2.1", { headers });
+  expect(core.calls).toEqual([`7 ${HASH_HEX} cb00710959dc leecher 0 50 both`]);
+  expect(reply.get("external ip")).toBe(latin1("cb007109"));
+});
+
+/** The peer stored for an announce with claimed addresses. */
+async function believed(extra: string, from: string, allowIpParameter: boolean): Promise<string> {
+  const core = new FakeCore();
+  await open(core, { allowIpParameter }).read(ANNOUNCE + extra, from);
+  return core.calls[0].split(" ")[2];
+}
+
+test("claimed addresses are ignored unless a setting allows them", async () => {
+  const claims = "&ip=203.0.113.1&ipv4=203.0.113.2&ipv6=2001:db8::2";
+  expect(await believed(claims, "192.0.2.1", false)).toBe("c000020159dc");
+});
+
+test.each([
+  ["&ip=203.0.113.1", "192.0.2.1", "cb00710159dc"],
+  ["&ip=%5B2001:db8::2%5D:80", "192.0.2.1", "20010db800000000000000000000000259dc"],
+  ["&ipv4=203.0.113.2&ipv6=2001:db8::2", "192.0.2.1", "cb00710259dc"],
+  ["&ipv4=203.0.113.2&ipv6=2001:db8::2", "2001:db8::1", "20010db800000000000000000000000259dc"],
+  ["&ipv4=2001:db8::2", "192.0.2.1", "c000020159dc"],
+  ["&ip=garbage", "192.0.2.1", "c000020159dc"],
+  ["&ip=", "192.0.2.1", "c000020159dc"],
+])("where allowed, %p from %s is believed as far as it makes sense", async (extra, from, peer) => {
+  expect(await believed(extra, from, true)).toBe(peer);
+});
+
+test("a claimed address must be fit for a peer as well", async () => {
+  const reply = await open(new FakeCore(), { allowIpParameter: true }).read(
+    `${ANNOUNCE}&ip=0.0.0.0`,
+  );
+  expect(reply.get("failure reason")).toBe("your address cannot be a peer's");
+});
+
+test("a claimed address is not shown as the external one", async () => {
+  const { read } = open(new FakeCore(), { allowIpParameter: true });
+  expect((await read(`${ANNOUNCE}&ip=203.0.113.1`)).get("external ip")).toBe(latin1("c0000201"));
+});
+
+test("announces are counted by family and by event", async () => {
+  const { read, counters } = open(new FakeCore());
+  await read(ANNOUNCE);
+  await read(`${ANNOUNCE}&event=started`, "2001:db8::1");
+  await read(`${ANNOUNCE}&event=completed`, "2001:db8::1");
+  await read(`${ANNOUNCE}&event=paused`);
+  await read(`${ANNOUNCE}&event=stopped`);
+  const counts = (
+    ["httpAnnouncesIpv4", "httpAnnouncesIpv6", "eventNone", "eventStarted"] as const
+  ).map((name) => counters.total(name));
+  expect(counts).toEqual([3, 2, 1, 1]);
+  expect(counters.total("eventCompleted")).toBe(1);
+  expect(counters.total("eventPaused")).toBe(1);
+  expect(counters.total("eventStopped")).toBe(1);
+});
+
+test("the reply buffer has room for the peers of either family, or nothing starts", () => {
+  expect(repliesSize(200)).toBe(200 * 6 + 200 * 18);
+  expect(() => open(new FakeCore(), { numwantMax: 201 })).toThrow("needs 4824 bytes");
+});
+
+test("over the real core two peers find each other, and one who stops is forgotten", async () => {
+  const { read } = open(openTracker());
+  await read(`${ANNOUNCE}&event=started&left=0`, "198.51.100.7");
+  const found = await read(`${ANNOUNCE}&event=started`, "192.0.2.1");
+  expect(found.get("peers")).toBe(latin1("c633640759dc"));
+  expect([found.get("complete"), found.get("incomplete")]).toEqual([1, 1]);
+  const stopped = await read(`${ANNOUNCE}&event=stopped&left=0`, "198.51.100.7");
+  expect([stopped.get("complete"), stopped.get("incomplete")]).toEqual([0, 1]);
+  expect(stopped.get("peers")).toBe("");
+});
+
+test("over the real core peers of both families are told to either", async () => {
+  const { read } = open(openTracker());
+  await read(ANNOUNCE, "192.0.2.1");
+  const found = await read(ANNOUNCE, "2001:db8::1");
+  expect(found.get("peers")).toBe(latin1("c000020159dc"));
+  expect(found.get("peers6")).toBe("");
+  const back = await read(ANNOUNCE, "192.0.2.1");
+  expect(back.get("peers")).toBe("");
+  expect(back.get("peers6")).toBe(latin1("20010db800000000000000000000000159dc"));
+});
+
+test("over the real core a peer with port 0 is answered but not stored", async () => {
+  const { read } = open(openTracker());
+  const reply = await read(`${ANNOUNCE}&port=0`);
+  expect([reply.get("complete"), reply.get("incomplete")]).toEqual([0, 0]);
+  expect(reply.has("warning message")).toBe(false);
+});

@@ -1,0 +1,95 @@
+import { expect, test } from "bun:test";
+import { Client, judgeAddress } from "../../src/http/client.ts";
+import {
+  VERDICT_ADDRESS_PRIVATE,
+  VERDICT_ADDRESS_PROXY,
+  VERDICT_ADDRESS_UNKNOWN,
+  VERDICT_ADDRESS_UNUSABLE,
+  VERDICT_OK,
+} from "../../src/http/verdict.ts";
+import { Networks, readAddress, writeAddress } from "../../src/ops/addresses.ts";
+import type { Family } from "../../src/constants.ts";
+
+const PROXIES = new Networks(["10.0.0.0/8", "2001:db8::/32"]);
+
+/** The address found, or the verdict. */
+function found(
+  socket: string | null,
+  headers: Record<string, string>,
+  header = "x-forwarded-for",
+  proxies = PROXIES,
+): string | number {
+  const client = new Client(proxies, header);
+  const server = { requestIP: () => (socket === null ? null : { address: socket }) };
+  const verdict = client.read(new Request("http://t/", { headers }), server);
+  return verdict === VERDICT_OK ? writeAddress(client.address, 0, client.family) : verdict;
+}
+
+test("a client that nobody speaks for has the address of its socket", () => {
+  expect(found("203.0.113.9", {})).toBe("203.0.113.9");
+  expect(found("::ffff:203.0.113.9", {})).toBe("203.0.113.9");
+  expect(found("2001:DB9::1", {})).toBe("2001:db9::1");
+});
+
+test("a stranger's header is not believed", () => {
+  expect(found("203.0.113.9", { "x-forwarded-for": "198.51.100.1" })).toBe("203.0.113.9");
+  const nobody = new Networks([]);
+  expect(found("10.0.0.2", { "x-forwarded-for": "1.1.1.1" }, "x-forwarded-for", nobody)).toBe(
+    "10.0.0.2",
+  );
+});
+
+test.each([
+  ["198.51.100.1", "198.51.100.1"],
+  ["1.1.1.1, 198.51.100.1", "198.51.100.1"],
+  ["1.1.1.1,198.51.100.1,10.9.9.9", "198.51.100.1"],
+  ["1.1.1.1, 198.51.100.1 , 10.9.9.9, 2001:db8::5", "198.51.100.1"],
+  ["garbage, 198.51.100.1", "198.51.100.1"],
+  ["198.51.100.1:4711", "198.51.100.1"],
+  ["2001:db9::1", "2001:db9::1"],
+  ["[2001:db9::1]:4711", "2001:db9::1"],
+  ["::ffff:198.51.100.1", "198.51.100.1"],
+])("behind a proxy that says %p the client is %s", (header, address) => {
+  expect(found("10.0.0.2", { "x-forwarded-for": header })).toBe(address);
+  expect(found("2001:db8::2", { "x-forwarded-for": header })).toBe(address);
+});
+
+test.each([
+  "",
+  "garbage",
+  "198.51.100.1, unknown",
+  "198.51.100.1,",
+  "10.1.1.1",
+  "10.1.1.1, 10.2.2.2",
+])("behind a proxy that says %p the client has no address", (header) => {
+  expect(found("10.0.0.2", { "x-forwarded-for": header })).toBe(VERDICT_ADDRESS_PROXY);
+});
+
+test("behind a proxy that says nothing the client has no address", () => {
+  expect(found("10.0.0.2", {})).toBe(VERDICT_ADDRESS_PROXY);
+  expect(found("10.0.0.2", { "x-real-ip": "198.51.100.1" })).toBe(VERDICT_ADDRESS_PROXY);
+});
+
+test("another header can be the one that counts", () => {
+  const headers = { "x-real-ip": "198.51.100.1", "x-forwarded-for": "198.51.100.2" };
+  expect(found("10.0.0.2", headers, "x-real-ip")).toBe("198.51.100.1");
+});
+
+test("a client that has hung up has no address", () => {
+  expect(found(null, {})).toBe(VERDICT_ADDRESS_UNKNOWN);
+  expect(found("", {})).toBe(VERDICT_ADDRESS_UNKNOWN);
+});
+
+test.each([
+  ["0.0.0.0", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
+  ["224.0.0.1", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
+  ["ff02::1", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
+  ["192.168.1.1", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
+  ["::1", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
+  ["203.0.113.9", VERDICT_OK, VERDICT_OK],
+])("%s is judged %d, and %d where private addresses are refused", (text, lenient, strict) => {
+  const bytes = new Uint8Array(16);
+  const family = readAddress(text, bytes, 0) as Family;
+  expect(judgeAddress(bytes, family, false)).toBe(lenient);
+  expect(judgeAddress(bytes, family, true)).toBe(strict);
+});
