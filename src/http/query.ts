@@ -37,11 +37,10 @@ import {
 } from "./verdict.ts";
 
 const PERCENT = 37;
-const AMPERSAND = 38;
 const PLUS = 43;
 const ZERO = 48;
 const EQUALS = 61;
-const HASH = 35;
+const LOWER_A = 97;
 
 /** Where numbers stop growing: larger than any we compare with, and still an exact integer. */
 const DECIMAL_CEILING = 2 ** 40;
@@ -218,14 +217,13 @@ function compareHashes(bytes: Uint8Array, left: number, right: number): number {
 
 /** A fragment has no business in a request; where one is sent it ends the query. [RFC 9110 7.1] */
 function queryEnd(url: string, from: number): number {
-  for (let at = from; at < url.length; at++) if (url.charCodeAt(at) === HASH) return at;
-  return url.length;
+  const at = url.indexOf("#", from);
+  return at < 0 ? url.length : at;
 }
 
 function pairEnd(url: string, from: number, end: number): number {
-  let at = from;
-  while (at < end && url.charCodeAt(at) !== AMPERSAND) at++;
-  return at;
+  const at = url.indexOf("&", from);
+  return at < 0 || at > end ? end : at;
 }
 
 function keyEnd(url: string, from: number, end: number): number {
@@ -235,7 +233,8 @@ function keyEnd(url: string, from: number, end: number): number {
 }
 
 function skipEntity(url: string, from: number, end: number): number {
-  return from + 4 <= end && url.startsWith("amp;", from) ? from + 4 : from;
+  if (url.charCodeAt(from) !== LOWER_A || from + 4 > end) return from;
+  return url.startsWith("amp;", from) ? from + 4 : from;
 }
 
 function readInfoHash(url: string, from: number, to: number, out: Uint8Array, at: number): number {

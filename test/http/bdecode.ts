@@ -2,8 +2,8 @@
  * A strict bencode decoder for tests: what the pickiest client would accept, and nothing else.
  *
  * Byte strings come as latin1 text (one character is one byte), integers as numbers, lists as
- * arrays, dictionaries as Maps. Throws on anything BEP 3 forbids: keys out of order or repeated, leading
- * zeros, minus zero, missing ends and bytes behind the value.
+ * arrays, dictionaries as Maps. Throws on anything BEP 3 forbids: keys out of order or
+ * repeated, leading zeros, minus zero, missing ends and bytes behind the value.
  */
 
 export type Bencoded = number | string | Bencoded[] | BencodedDictionary;
