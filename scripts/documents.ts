@@ -16,7 +16,7 @@ export const EXAMPLE = resolve(ROOT, "dist/buntracker.env.example");
 const TABLE_BEGIN = "<!-- settings: written by `make docs` -->";
 const TABLE_END = "<!-- end of settings -->";
 
-const EXAMPLE_HEAD = `# Settings of buntracker, all with their defaults. Remove the "#" of a line to change it.
+const EXAMPLE_HEAD = `# Settings of buntracker with their defaults; remove the "#" of a line to change it.
 # A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB also read.
 # Whatever reads this file, a change needs a restart.
 `;
@@ -58,8 +58,7 @@ function rowOfSetting({ variable, initial, computed, secret, ...rest }: Descript
 }
 
 function exampleOfSetting({ variable, initial, computed, secret, ...rest }: Description): string {
-  const value = computed ? ` (${initial})` : initial;
-  const lines = [`# ${meaning(rest)}`, `#${variable}=${computed ? "" : value}`];
+  const lines = [`# ${meaning(rest)}`, `#${variable}=${computed ? "" : initial}`];
   if (computed) lines[0] += `; default: ${initial}`;
   if (secret) lines.push(`#${variable}_FILE=`);
   return `\n${lines.join("\n")}\n`;

@@ -92,7 +92,8 @@ export async function runCli(
 
 /** `buntracker 0.1.0 (a1b2c3d, bun 1.4.5, linux-x64)` */
 export function versionLine(): string {
-  return `buntracker ${VERSION} (${COMMIT}, bun ${Bun.version}, ${process.platform}-${process.arch})`;
+  const platform = `${process.platform}-${process.arch}`;
+  return `buntracker ${VERSION} (${COMMIT}, bun ${Bun.version}, ${platform})`;
 }
 
 /** What went wrong, for people: lower case, no full stop, and what to do about it if that helps. */

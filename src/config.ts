@@ -5,8 +5,8 @@
  * example file, the `config` verb and the validation are made from it, in its order; to add a
  * setting, add an entry. A rule that binds two settings goes into `RULES`.
  *
- * Nothing is guessed: a variable with the prefix that is not a setting is a mistake and is reported,
- * together with all others, as one sentence each. Pure but for reading the files of secrets.
+ * Nothing is guessed: a variable with the prefix that is not a setting is a mistake. All mistakes
+ * are reported together, as one sentence each. Pure but for reading the files of secrets.
  */
 import { readFileSync } from "node:fs";
 import { totalmem } from "node:os";
@@ -175,7 +175,7 @@ export const SCHEMA = z.object({
   }),
 });
 
-/** The settings as the program uses them. An undefined one has no value until the start draws it. */
+/** The settings as the program uses them. An undefined one has no value until start draws it. */
 export type Config = Omit<z.output<typeof SCHEMA>, "minIntervalSeconds"> & {
   minIntervalSeconds: number;
 };
@@ -192,7 +192,8 @@ const RULES: ((config: Config) => string | undefined)[] = [
   (config) => {
     if (!(config.minIntervalSeconds > config.intervalSeconds)) return undefined;
     const [min, interval] = [config.minIntervalSeconds, config.intervalSeconds].map(showSeconds);
-    return `TRACKER_MIN_INTERVAL is ${min}, longer than TRACKER_INTERVAL: choose at most ${interval}`;
+    const hint = `choose at most ${interval}`;
+    return `TRACKER_MIN_INTERVAL is ${min}, longer than TRACKER_INTERVAL: ${hint}`;
   },
   (config) => {
     if (!(config.numwantDefault > config.numwantMax)) return undefined;

@@ -102,7 +102,7 @@ export function headerName(): Kind<string> {
   return { schema, range: "" };
 }
 
-/** A secret, without the white space around it, which an editor may have put at the end of a file. */
+/** A secret, without the white space around it, such as a line end that an editor put there. */
 export function secret(): Kind<string> {
   const message = `which is too short: use at least ${SECRET_LENGTH_MIN} characters`;
   const schema = z.string().trim().min(SECRET_LENGTH_MIN, message);

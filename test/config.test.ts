@@ -56,7 +56,7 @@ test("variables without our prefix are none of our business", () => {
   );
 });
 
-test("an origin is told for every setting, and only a variable that is set is the environment's", () => {
+test("every setting has an origin, which is the environment only if it is set there", () => {
   const result = readConfig({ TRACKER_INTERVAL: "20m", TRACKER_LOG_LEVEL: undefined });
   if ("problems" in result) throw new Error();
   expect(Object.keys(result.origins)).toEqual(descriptions().map(({ variable }) => variable));

@@ -1,6 +1,7 @@
 /** What is written about the settings is what the schema says: help, README and example file. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 
 import { helpText } from "../src/cli.ts";
 import { descriptions, readConfig } from "../src/config.ts";
@@ -33,6 +34,14 @@ test("the README names no variable that does not exist", () => {
   const known = descriptions().flatMap(({ variable }) => [variable, `${variable}_FILE`]);
   const named = readFileSync(README, "utf8").match(/TRACKER_[A-Z_]*[A-Z]/g) ?? [];
   expect(named.filter((name) => !known.includes(name))).toEqual([]);
+});
+
+test("the README says what there is to make, in the words of make help", () => {
+  const makefile = readFileSync(resolve(README, "../Makefile"), "utf8");
+  const targets = [...makefile.matchAll(/^([a-z]+):.*## (.*)$/gm)];
+  const lines = targets.map(([, name, text]) => `make ${name}`.padEnd(16) + text);
+  expect(lines[0]).toStartWith("make help ");
+  expect(readFileSync(README, "utf8")).toContain(`\n${lines.slice(1).join("\n")}\n`);
 });
 
 test("the README is short enough to be read", () => {

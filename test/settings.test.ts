@@ -160,7 +160,8 @@ describe("listeners", () => {
 
   test("all that is wrong with a list is said at once", () => {
     expect(complaintOf(listeners(), "*:99999,")).toBe(
-      'where "*:99999" has port 99999: ports end at 65535 | where "" is no listener: remove a comma',
+      'where "*:99999" has port 99999: ports end at 65535' +
+        ' | where "" is no listener: remove a comma',
     );
   });
 

@@ -1,0 +1,190 @@
+/** The house style, as far as a machine can keep it. A broken rule is named with file and line. */
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join, normalize, resolve } from "node:path";
+
+const ROOT = resolve(import.meta.dir, "..");
+const LINE_COLUMNS_MAX = 100;
+const FILE_LINES_MAX = 450;
+const FUNCTION_LINES_MAX = 70;
+
+/** Programs of their own: nothing imports them. */
+const ENTRIES = ["src/main.ts", "src/udp/worker.ts"];
+
+/** Tested by the end-to-end tests (the entries), or holding nothing that could be wrong alone. */
+const WITHOUT_TWIN = [...ENTRIES, "src/constants.ts"];
+
+const BANNED_FILE_NAMES = [
+  "utils",
+  "util",
+  "helpers",
+  "helper",
+  "types",
+  "index",
+  "common",
+  "misc",
+];
+
+// Put together here, so that this file does not hold the words it looks for.
+const UNFINISHED = new RegExp(
+  `\\b(${["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"].join("|")})\\b`,
+);
+const SKIPPED = new RegExp(
+  `\\b(test|it|describe)\\.(${["sk" + "ip", "on" + "ly", "to" + "do"].join("|")})\\b`,
+);
+const MAIN_ONLY = /\b(process\.exit\b|Bun\.serve\b|Bun\.udpSocket\b|new Worker\b)/;
+/** The field's word is swarm; one word per idea. */
+const BANNED_IDENTIFIERS = /\b(torrents?|[a-z]+Torrents?|Torrents?[A-Z]\w*|torrents?[A-Z]\w*)\b/;
+
+interface Source {
+  path: string;
+  text: string;
+  lines: string[];
+}
+
+function sourcesOf(folder: string): Source[] {
+  return [...new Bun.Glob(`${folder}/**/*.ts`).scanSync(ROOT)].sort().map((path) => {
+    const text = readFileSync(join(ROOT, path), "utf8");
+    return { path, text, lines: text.trimEnd().split("\n") };
+  });
+}
+
+const src = sourcesOf("src");
+const all = [...src, ...sourcesOf("test"), ...sourcesOf("scripts")];
+
+/** Where in these files a line matches: `path:line`. */
+function linesWhere(sources: Source[], matches: (line: string) => boolean): string[] {
+  return sources.flatMap(({ path, lines }) =>
+    lines.flatMap((line, at) => (matches(line) ? [`${path}:${at + 1}`] : [])),
+  );
+}
+
+/** The files of the project that this one imports, also those of which it takes types only. */
+function importsOf({ path, text }: Source): string[] {
+  const scanned = new Bun.Transpiler({ loader: "ts" }).scanImports(text).map((found) => found.path);
+  const written = [...text.matchAll(/\bfrom "([^"]+)"/g)].map(([, name]) => name);
+  const relative = [...new Set([...scanned, ...written])].filter((name) => name.startsWith("."));
+  return relative.map((name) => normalize(join(dirname(path), name)));
+}
+
+/** A line without its comments and texts, roughly: enough to look for identifiers. */
+function codeOf(line: string): string {
+  if (/^\s*(\/?\*|\/\/)/.test(line)) return "";
+  return line.replace(/"[^"]*"|`[^`]*`|\/\/.*$/g, "");
+}
+
+/** Blocks that begin behind a parameter list or an arrow, by the indentation of their two ends. */
+function longBlocks({ path, lines }: Source): string[] {
+  return lines.flatMap((line, from) => {
+    if (!/(\)|=>).*\{$/.test(line)) return [];
+    const closing = line.match(/^ */)![0] + "}";
+    const length = lines.slice(from).findIndex((other) => other.startsWith(closing)) + 1;
+    return length > FUNCTION_LINES_MAX ? [`${path}:${from + 1} is ${length} lines`] : [];
+  });
+}
+
+describe("a source file", () => {
+  test("opens with a comment that says what it owns", () => {
+    expect(src.length).toBeGreaterThan(5);
+    const bare = src.filter(({ text }) => !/^\/\*\*\n \* \S.{20}/.test(text));
+    expect(bare.map(({ path }) => path)).toEqual([]);
+  });
+
+  test("has a name of its own, so that a stack trace needs no folder", () => {
+    const names = src.map(({ path }) => basename(path));
+    expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([]);
+  });
+
+  test("is named for what it holds", () => {
+    const named = all.filter(({ path }) => BANNED_FILE_NAMES.includes(basename(path, ".ts")));
+    expect(named.map(({ path }) => path)).toEqual([]);
+  });
+
+  test(`has at most ${FILE_LINES_MAX} lines`, () => {
+    const long = src.filter(({ lines }) => lines.length > FILE_LINES_MAX);
+    expect(long.map(({ path, lines }) => `${path} has ${lines.length}`)).toEqual([]);
+  });
+
+  test("has a test of the same name at the same place", () => {
+    const twinOf = (path: string) => path.replace(/^src\//, "test/").replace(/\.ts$/, ".test.ts");
+    const alone = src.filter(
+      ({ path }) => !WITHOUT_TWIN.includes(path) && !existsSync(join(ROOT, twinOf(path))),
+    );
+    expect(alone.map(({ path }) => path)).toEqual([]);
+  });
+
+  test("is part of the program: something imports it", () => {
+    const reached = new Set(ENTRIES.filter((path) => existsSync(join(ROOT, path))));
+    for (const path of reached) {
+      const source = src.find((candidate) => candidate.path === path);
+      for (const found of source === undefined ? [] : importsOf(source)) reached.add(found);
+    }
+    expect(src.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([]);
+  });
+});
+
+describe("a line", () => {
+  test(`is at most ${LINE_COLUMNS_MAX} columns wide`, () => {
+    expect(linesWhere(all, (line) => line.length > LINE_COLUMNS_MAX)).toEqual([]);
+  });
+
+  test("leaves nothing for later, and no test is left out", () => {
+    expect(linesWhere(all, (line) => UNFINISHED.test(line) || SKIPPED.test(line))).toEqual([]);
+  });
+
+  test("does not print: the log, the command line and main do", () => {
+    expect(linesWhere(src, (line) => /\bconsole\./.test(codeOf(line)))).toEqual([]);
+  });
+
+  test("says swarm where it means one", () => {
+    expect(linesWhere(src, (line) => BANNED_IDENTIFIERS.test(codeOf(line)))).toEqual([]);
+  });
+
+  test("exports by name", () => {
+    expect(linesWhere(all, (line) => /^export default\b/.test(line))).toEqual([]);
+    expect(linesWhere(src, (line) => /^export (\*|\{.*\}) from\b/.test(line))).toEqual([]);
+  });
+
+  test("imports a file by its whole name", () => {
+    const bare = (line: string) => /\bfrom "\.[^"]*(?<!\.ts)"/.test(line);
+    expect(linesWhere(all, bare)).toEqual([]);
+  });
+});
+
+test(`a function has at most ${FUNCTION_LINES_MAX} lines`, () => {
+  expect(src.flatMap(longBlocks)).toEqual([]);
+});
+
+describe("the parts", () => {
+  /** Imports of files in `folder` that the rule does not allow. */
+  function strays(folder: string, allowed: (path: string) => boolean): string[] {
+    return src
+      .filter(({ path }) => path.startsWith(folder))
+      .flatMap((source) =>
+        importsOf(source)
+          .filter((path) => !allowed(path))
+          .map((path) => `${source.path} imports ${path}`),
+      );
+  }
+
+  test("the core knows only itself and the constants", () => {
+    const ours = (path: string) => path.startsWith("src/swarm/") || path === "src/constants.ts";
+    expect(strays("src/swarm/", ours)).toEqual([]);
+    const core = src.filter(({ path }) => path.startsWith("src/swarm/"));
+    expect(linesWhere(core, (line) => /\bfrom "[^.]/.test(line))).toEqual([]);
+  });
+
+  test("UDP and HTTP do not know each other", () => {
+    expect(strays("src/udp/", (path) => !path.startsWith("src/http/"))).toEqual([]);
+    expect(strays("src/http/", (path) => !path.startsWith("src/udp/"))).toEqual([]);
+  });
+
+  test("nothing imports an entry", () => {
+    expect(strays("src/", (path) => !ENTRIES.includes(path))).toEqual([]);
+  });
+
+  test("only main binds, spawns and exits", () => {
+    const others = src.filter(({ path }) => path !== "src/main.ts");
+    expect(linesWhere(others, (line) => MAIN_ONLY.test(codeOf(line)))).toEqual([]);
+  });
+});
