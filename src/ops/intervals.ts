@@ -5,18 +5,26 @@
  * or a popular release brought together drift apart again. Holds no state but its settings.
  */
 
+export interface IntervalSettings {
+  /** Seconds between two announces. */
+  interval: number;
+  /** How far a reply may differ from that, in percent of it. */
+  jitterPercent: number;
+  /** Seconds a client must wait even if it is in a hurry. */
+  minimum: number;
+}
+
 /** Draws intervals, in seconds. */
 export class Intervals {
   readonly #lowest: number;
   readonly #span: number;
   readonly #minimum: number;
 
-  /** `jitter` is a percentage of `interval`; `minimum` of undefined means half the interval. */
-  constructor(interval: number, jitter: number, minimum: number | undefined) {
-    const spread = Math.floor((interval * jitter) / 100);
-    this.#lowest = interval - spread;
+  constructor(settings: IntervalSettings) {
+    const spread = Math.floor((settings.interval * settings.jitterPercent) / 100);
+    this.#lowest = settings.interval - spread;
     this.#span = 2 * spread + 1;
-    this.#minimum = minimum ?? Math.floor(interval / 2);
+    this.#minimum = settings.minimum;
   }
 
   /** Seconds until the next announce: uniform over the interval give or take the jitter, never 0. */

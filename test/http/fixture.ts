@@ -68,7 +68,7 @@ export function openTracker(): Tracker {
 /** An HTTP side over `core`, whose clock stands at 7 seconds and whose intervals do not jitter. */
 export function open(core: Core, changes: Partial<HttpSettings> = {}, ready = () => true) {
   const counters = new Counters(counterMemory(1), 0);
-  const intervals = new Intervals(1800, 0, undefined);
+  const intervals = new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 });
   const settings = { ...SETTINGS, ...changes };
   const http = createHttp({ tracker: core, counters, intervals, now: () => 7, ready, settings });
   const ask = (target: string, from: string | null = "192.0.2.1", init: RequestInit = {}) =>

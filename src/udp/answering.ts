@@ -1,0 +1,63 @@
+/**
+ * What a thread needs to answer datagrams, and how it is made from what all threads share.
+ *
+ * `UdpShared` can be posted to a worker as it is. Each thread has its own batch memory and its own
+ * `Tracker`; swarms, counters, and the key of connection ids are common to all.
+ */
+import { now } from "../ops/clock.ts";
+import { Counters } from "../ops/counters.ts";
+import { Intervals, type IntervalSettings } from "../ops/intervals.ts";
+import type { SwarmMemory } from "../swarm/memory.ts";
+import { Tracker } from "../swarm/tracker.ts";
+import { ConnectionIds } from "./connection-ids.ts";
+import { Datagrams } from "./datagrams.ts";
+import { Journey, type UdpSettings } from "./journey.ts";
+
+export interface UdpShared {
+  memory: SwarmMemory;
+  counters: SharedArrayBuffer;
+  /** Key and lifetime of connection ids. */
+  key: Uint8Array;
+  connectionTtlSeconds: number;
+  /** Wall clock, in seconds since 1970, at the start of the process. */
+  startedSeconds: number;
+  intervals: IntervalSettings;
+  settings: UdpSettings;
+}
+
+/** One thread's means to answer. */
+export class Answering {
+  readonly datagrams = new Datagrams();
+  readonly counters: Counters;
+  readonly journey: Journey;
+  readonly #startedSeconds: number;
+
+  /** `thread` is 0 for the event loop, 1 and up for workers. */
+  constructor(shared: UdpShared, thread: number) {
+    this.counters = new Counters(shared.counters, thread);
+    this.#startedSeconds = shared.startedSeconds;
+    this.journey = new Journey(
+      this.datagrams,
+      new Tracker(shared.memory, this.datagrams.replyMemory),
+      new ConnectionIds(shared.key, shared.connectionTtlSeconds),
+      new Intervals(shared.intervals),
+      this.counters,
+      shared.settings,
+    );
+  }
+
+  /** Answers slots 0 to `count` - 1, with one reading of the clock. */
+  answer(count: number): void {
+    // Ids follow the wall clock as it was at the start, so that they outlive a restart with the
+    // same key, but not its later steps.
+    const seconds = now();
+    const idSeconds = this.#startedSeconds + seconds;
+    for (let slot = 0; slot < count; slot++) this.journey.answer(slot, seconds, idSeconds);
+  }
+
+  /** Answers one slot. */
+  answerOne(slot: number): void {
+    const seconds = now();
+    this.journey.answer(slot, seconds, this.#startedSeconds + seconds);
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Connection ids: proof that a client receives what is sent to the address it sends from. [BEP 15]
+ *
+ * An id is a keyed MAC over the address and a slot of time, so none need be remembered, and one key
+ * for all sockets and threads makes an id good wherever the client asks next.
+ *
+ *   SHA-256( key: 32 | address: 16, IPv4 as v4-mapped | slot: 4 )
+ *
+ *   id   [ the first 61 bits of that | slot mod 8 ]
+ *
+ * The three open bits only say which slot to compute the MAC for; they are part of what it covers.
+ * Six slots are a lifetime: an id is good for that long and up to one slot more. An off-path
+ * attacker has to guess 61 bits. It is bound to the whole address, not to the port: clients change
+ * ports, and share ids among them.
+ *
+ * Time is an argument, in seconds; it may be the wall clock, so that ids outlive a restart with the
+ * same key. Allocates nothing after construction.
+ */
+import type { Family } from "../constants.ts";
+import { readU32, writeU32 } from "./packet.ts";
+
+const KEY_SIZE = 32;
+const ADDRESS_AT = KEY_SIZE;
+const SLOT_AT = ADDRESS_AT + 16;
+/** One block of SHA-256 holds 55 bytes of input; this is 52. */
+const INPUT_SIZE = SLOT_AT + 4;
+
+const SLOTS_PER_LIFETIME = 6;
+const SLOT_BITS = 7;
+
+export class ConnectionIds {
+  /** Set by `compute`: the id as two unsigned 32-bit numbers. */
+  #high = 0;
+  #low = 0;
+  readonly #input = new Uint8Array(new ArrayBuffer(INPUT_SIZE));
+  readonly #digest = new Uint8Array(new ArrayBuffer(32));
+  readonly #slotSeconds: number;
+
+  /** `key` is 32 secret bytes, the same for all threads; ids live `lifetimeSeconds` or a bit more. */
+  constructor(key: Uint8Array, lifetimeSeconds: number) {
+    this.#input.set(key.subarray(0, KEY_SIZE));
+    this.#slotSeconds = lifetimeSeconds / SLOTS_PER_LIFETIME;
+  }
+
+  /** Writes the id of an address, 8 bytes, to `out[outAt]`. Never all zeros. */
+  write(
+    address: Uint8Array,
+    at: number,
+    family: Family,
+    seconds: number,
+    out: Uint8Array,
+    outAt: number,
+  ): void {
+    this.#compute(address, at, family, Math.floor(seconds / this.#slotSeconds));
+    writeU32(out, outAt, this.#high);
+    writeU32(out, outAt + 4, this.#low);
+  }
+
+  /** True if the 8 bytes at `bytes[idAt]` are an id of this address that is still good. */
+  accepts(
+    address: Uint8Array,
+    at: number,
+    family: Family,
+    seconds: number,
+    bytes: Uint8Array,
+    idAt: number,
+  ): boolean {
+    const now = Math.floor(seconds / this.#slotSeconds);
+    const low = readU32(bytes, idAt + 4);
+    const age = (now - low) & SLOT_BITS;
+    if (age > SLOTS_PER_LIFETIME) return false;
+    this.#compute(address, at, family, now - age);
+    return ((this.#high ^ readU32(bytes, idAt)) | (this.#low ^ low)) === 0;
+  }
+
+  #compute(address: Uint8Array, at: number, family: Family, slot: number): void {
+    const input = this.#input;
+    if (family === 6) {
+      for (let i = 0; i < 16; i++) input[ADDRESS_AT + i] = address[at + i];
+    } else {
+      for (let i = 0; i < 10; i++) input[ADDRESS_AT + i] = 0;
+      input[ADDRESS_AT + 10] = 0xff;
+      input[ADDRESS_AT + 11] = 0xff;
+      for (let i = 0; i < 4; i++) input[ADDRESS_AT + 12 + i] = address[at + i];
+    }
+    writeU32(input, SLOT_AT, slot);
+    Bun.SHA256.hash(input, this.#digest);
+    this.#high = readU32(this.#digest, 0);
+    this.#low = ((readU32(this.#digest, 4) & ~SLOT_BITS) | (slot & SLOT_BITS)) >>> 0;
+    // Some clients take an id of 0 for none.
+    if (this.#high === 0 && this.#low === 0) this.#high = 1;
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The journey of one datagram: from the bytes received to the bytes sent back. [BEP 15]
+ *
+ * It is a staircase of gates. A datagram that does not pass one is dropped without a word, and
+ * counted; only a client that has proven its address gets an answer longer than what it sent:
+ *
+ *   an address that can be answered → 16 bytes → connect: answer with an id
+ *                                              → a good connection id → announce
+ *                                                                     → scrape
+ *                                                                     → anything else: an error
+ *
+ * Allocates nothing, never throws, never waits. Where datagrams come from and go to is the business
+ * of the sources, which fill `Datagrams` and send what `replyLengths` says.
+ */
+import {
+  EVENT_COMPLETED,
+  EVENT_NONE,
+  EVENT_PAUSED,
+  EVENT_STARTED,
+  EVENT_STOPPED,
+  PEER_SIZE_IPV4,
+  PEER_SIZE_IPV6,
+  type Family,
+} from "../constants.ts";
+import { isPrivate, isUnusableSource } from "../ops/addresses.ts";
+import { COUNT, type Counters } from "../ops/counters.ts";
+import type { Intervals } from "../ops/intervals.ts";
+import type { Tracker } from "../swarm/tracker.ts";
+import type { ConnectionIds } from "./connection-ids.ts";
+import { ADDRESS_SLOT, REPLY_SLOT, REQUEST_SLOT, type Datagrams } from "./datagrams.ts";
+import {
+  ACTION_ANNOUNCE,
+  ACTION_CONNECT,
+  ACTION_ERROR,
+  ACTION_SCRAPE,
+  ANNOUNCE_REPLY_SIZE_MIN,
+  ANNOUNCE_REQUEST_SIZE_MIN,
+  CONNECT_REPLY_SIZE,
+  hasConnectMagic,
+  hasIp,
+  ipAt,
+  isNothingLeft,
+  OFFSET_PORT,
+  peersFitting,
+  readAction,
+  readEvent,
+  readInfoHash,
+  readNumWant,
+  REQUEST_SIZE_MIN,
+  SCRAPE_ENTRY_SIZE,
+  SCRAPE_REPLY_SIZE_MIN,
+  scrapeHashes,
+  writeAnnounceNumbers,
+  writeError,
+  writeReplyHead,
+  writeScrapeEntry,
+} from "./packet.ts";
+
+export interface UdpSettings {
+  numwantDefault: number;
+  numwantMax: number;
+  scrapeMax: number;
+  /** Longest reply, in bytes. */
+  replyBytes: number;
+  /** True to believe the `ip` field of IPv4 announces. */
+  allowIpField: boolean;
+  /** True to refuse announces from private networks. */
+  refusePrivate: boolean;
+}
+
+const text = (words: string): Uint8Array => new TextEncoder().encode(words);
+const ERROR_ACTION = text("unknown action");
+const ERROR_PRIVATE = text("announces from private networks are refused here");
+
+/** Column of the event counters, by event. */
+const EVENT_COLUMNS: number[] = [];
+EVENT_COLUMNS[EVENT_NONE] = COUNT.eventNone;
+EVENT_COLUMNS[EVENT_COMPLETED] = COUNT.eventCompleted;
+EVENT_COLUMNS[EVENT_STARTED] = COUNT.eventStarted;
+EVENT_COLUMNS[EVENT_STOPPED] = COUNT.eventStopped;
+EVENT_COLUMNS[EVENT_PAUSED] = COUNT.eventPaused;
+
+export class Journey {
+  readonly #datagrams: Datagrams;
+  readonly #tracker: Tracker;
+  readonly #ids: ConnectionIds;
+  readonly #intervals: Intervals;
+  readonly #counts: Float64Array;
+  readonly #settings: UdpSettings;
+  readonly #wantedMaxIpv4: number;
+  readonly #wantedMaxIpv6: number;
+  readonly #scrapeMax: number;
+
+  /** `tracker` must write its replies to `datagrams.replyMemory`. */
+  constructor(
+    datagrams: Datagrams,
+    tracker: Tracker,
+    ids: ConnectionIds,
+    intervals: Intervals,
+    counters: Counters,
+    settings: UdpSettings,
+  ) {
+    this.#datagrams = datagrams;
+    this.#tracker = tracker;
+    this.#ids = ids;
+    this.#intervals = intervals;
+    this.#counts = counters.row;
+    this.#settings = settings;
+    this.#wantedMaxIpv4 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 4));
+    this.#wantedMaxIpv6 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 6));
+    const fitting = Math.floor((settings.replyBytes - SCRAPE_REPLY_SIZE_MIN) / SCRAPE_ENTRY_SIZE);
+    this.#scrapeMax = Math.min(settings.scrapeMax, fitting);
+  }
+
+  /**
+   * Answers the datagram in a slot: leaves the length of the reply in `replyLengths`, 0 for none.
+   * `nowSeconds` never goes back; `idSeconds` is the clock of connection ids.
+   */
+  answer(slot: number, nowSeconds: number, idSeconds: number): void {
+    const datagrams = this.#datagrams;
+    const length = datagrams.requestLengths[slot];
+    this.#counts[COUNT.udpReceivedBytes] += length;
+    const reply = this.#gates(slot, length, nowSeconds, idSeconds);
+    datagrams.replyLengths[slot] = reply;
+    this.#counts[COUNT.udpSentBytes] += reply;
+  }
+
+  #gates(slot: number, length: number, nowSeconds: number, idSeconds: number): number {
+    const { requests, addresses, families, replies } = this.#datagrams;
+    const counts = this.#counts;
+    const at = slot * REQUEST_SLOT;
+    const from = slot * ADDRESS_SLOT;
+    const family = families[slot] as Family | 0;
+
+    // An address that can be answered.
+    if (family === 0 || isUnusableSource(addresses, from, family)) {
+      return this.#drop(COUNT.udpDroppedAddress);
+    }
+    // Long enough for any request.
+    if (length < REQUEST_SIZE_MIN) return this.#drop(COUNT.udpDroppedShort);
+
+    const action = readAction(requests, at);
+    if (action === ACTION_CONNECT) {
+      if (!hasConnectMagic(requests, at)) return this.#drop(COUNT.udpDroppedMagic);
+      const out = slot * REPLY_SLOT;
+      writeReplyHead(replies, out, ACTION_CONNECT, requests, at);
+      this.#ids.write(addresses, from, family, idSeconds, replies, out + 8);
+      counts[family === 4 ? COUNT.udpConnectsIpv4 : COUNT.udpConnectsIpv6] += 1;
+      return CONNECT_REPLY_SIZE;
+    }
+
+    // A connection id that was given to this address, not too long ago.
+    if (!this.#ids.accepts(addresses, from, family, idSeconds, requests, at)) {
+      return this.#drop(COUNT.udpDroppedConnectionId);
+    }
+    if (action === ACTION_ANNOUNCE) {
+      if (length < ANNOUNCE_REQUEST_SIZE_MIN) return this.#drop(COUNT.udpDroppedShort);
+      return this.#announce(slot, family, nowSeconds);
+    }
+    if (action === ACTION_SCRAPE) return this.#scrape(slot, length, family);
+    // Two programs that answer errors with errors would never stop.
+    if (action === ACTION_ERROR) return this.#drop(COUNT.udpDroppedAction);
+    return this.#refuse(slot, ERROR_ACTION);
+  }
+
+  #announce(slot: number, family: Family, nowSeconds: number): number {
+    const { requests, addresses, replies } = this.#datagrams;
+    const settings = this.#settings;
+    const counts = this.#counts;
+    const tracker = this.#tracker;
+    const { request, reply } = tracker;
+    const at = slot * REQUEST_SLOT;
+    const from = slot * ADDRESS_SLOT;
+    const out = slot * REPLY_SLOT;
+    if (settings.refusePrivate && isPrivate(addresses, from, family)) {
+      return this.#refuse(slot, ERROR_PRIVATE);
+    }
+
+    readInfoHash(requests, at, 0, request.infoHash);
+    this.#readPeer(slot, family);
+    request.family = family;
+    request.seeder = isNothingLeft(requests, at);
+    request.event = readEvent(requests, at);
+    request.wanted = this.#wanted(readNumWant(requests, at), family);
+    request.bothFamilies = false;
+    request.offsetIpv4 = out + ANNOUNCE_REPLY_SIZE_MIN;
+    request.offsetIpv6 = out + ANNOUNCE_REPLY_SIZE_MIN;
+    tracker.announce(nowSeconds);
+
+    counts[family === 4 ? COUNT.udpAnnouncesIpv4 : COUNT.udpAnnouncesIpv6] += 1;
+    counts[EVENT_COLUMNS[request.event]] += 1;
+    writeReplyHead(replies, out, ACTION_ANNOUNCE, requests, at);
+    const interval = this.#intervals.draw();
+    writeAnnounceNumbers(replies, out, interval, reply.leechers, reply.seeders);
+    return (
+      ANNOUNCE_REPLY_SIZE_MIN + reply.peersIpv4 * PEER_SIZE_IPV4 + reply.peersIpv6 * PEER_SIZE_IPV6
+    );
+  }
+
+  /** The peer is the address the packet came from and the port it names. */
+  #readPeer(slot: number, family: Family): void {
+    const { requests, addresses } = this.#datagrams;
+    const { peer } = this.#tracker.request;
+    const at = slot * REQUEST_SLOT;
+    const size = family === 4 ? 4 : 16;
+    const believed = this.#settings.allowIpField && family === 4 && hasIp(requests, at);
+    const source = believed ? requests : addresses;
+    const from = believed ? ipAt(at) : slot * ADDRESS_SLOT;
+    for (let i = 0; i < size; i++) peer[i] = source[from + i];
+    peer[size] = requests[at + OFFSET_PORT];
+    peer[size + 1] = requests[at + OFFSET_PORT + 1];
+  }
+
+  #wanted(numWant: number, family: Family): number {
+    const most = family === 4 ? this.#wantedMaxIpv4 : this.#wantedMaxIpv6;
+    return Math.min(numWant < 0 ? this.#settings.numwantDefault : numWant, most);
+  }
+
+  #scrape(slot: number, length: number, family: Family): number {
+    const { requests, replies } = this.#datagrams;
+    const tracker = this.#tracker;
+    const { reply } = tracker;
+    const at = slot * REQUEST_SLOT;
+    const out = slot * REPLY_SLOT;
+    const hashes = Math.min(scrapeHashes(length), this.#scrapeMax);
+    writeReplyHead(replies, out, ACTION_SCRAPE, requests, at);
+    for (let i = 0; i < hashes; i++) {
+      readInfoHash(requests, at, i, tracker.request.infoHash);
+      tracker.scrape();
+      writeScrapeEntry(replies, out, i, reply.seeders, reply.downloads, reply.leechers);
+    }
+    this.#counts[family === 4 ? COUNT.udpScrapesIpv4 : COUNT.udpScrapesIpv6] += 1;
+    return SCRAPE_REPLY_SIZE_MIN + hashes * SCRAPE_ENTRY_SIZE;
+  }
+
+  #refuse(slot: number, reason: Uint8Array): number {
+    const { requests, replies } = this.#datagrams;
+    this.#counts[COUNT.udpErrors] += 1;
+    return writeError(replies, slot * REPLY_SLOT, requests, slot * REQUEST_SLOT, reason);
+  }
+
+  #drop(column: number): 0 {
+    this.#counts[column] += 1;
+    return 0;
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * BEP 15 packets: the bytes of the UDP tracker protocol, read and written in place.
+ *
+ * Nothing here allocates, throws or keeps state. `at` is where the packet begins in its buffer; the
+ * caller has checked that enough of it is there. All integers are big-endian.
+ *
+ *   connect request, 16 bytes     announce request, 98 bytes or more    scrape request, 16 + 20n
+ *
+ *    0  8  0x41727101980           0   8  connection id                  0   8  connection id
+ *    8  4  action 0                8   4  action 1                       8   4  action 2
+ *   12  4  transaction id         12   4  transaction id                12   4  transaction id
+ *                                 16  20  info hash                     16  20  info hash, n times
+ *   connect reply, 16 bytes       36  20  peer id
+ *                                 56   8  downloaded                    scrape reply, 8 + 12n
+ *    0  4  action 0               64   8  left
+ *    4  4  transaction id         72   8  uploaded                       0   4  action 2
+ *    8  8  connection id          80   4  event                          4   4  transaction id
+ *                                 84   4  ip                             8   4  seeders    ┐
+ *   error reply, 8 + text         88   4  key                           12   4  downloads  │ n times
+ *                                 92   4  num_want                      16   4  leechers   ┘
+ *    0  4  action 3               96   2  port
+ *    4  4  transaction id         98   …  options, BEP 41
+ *    8  …  text
+ *                                 announce reply, 20 + 6n or 20 + 18n
+ *
+ *                                  0   4  action 1                      12   4  leechers
+ *                                  4   4  transaction id                16   4  seeders
+ *                                  8   4  interval                      20   …  peers, compact
+ *
+ * https://www.bittorrent.org/beps/bep_0015.html, https://www.bittorrent.org/beps/bep_0041.html
+ */
+import {
+  EVENT_NONE,
+  EVENT_PAUSED,
+  INFO_HASH_SIZE,
+  PEER_SIZE_IPV4,
+  PEER_SIZE_IPV6,
+  type Family,
+} from "../constants.ts";
+
+export const ACTION_CONNECT = 0;
+export const ACTION_ANNOUNCE = 1;
+export const ACTION_SCRAPE = 2;
+export const ACTION_ERROR = 3;
+
+/** The two halves of the number a connect request begins with. */
+const CONNECT_MAGIC_HIGH = 0x00000417;
+const CONNECT_MAGIC_LOW = 0x27101980;
+
+export const REQUEST_SIZE_MIN = 16;
+export const CONNECT_REPLY_SIZE = 16;
+export const ANNOUNCE_REQUEST_SIZE_MIN = 98;
+export const ANNOUNCE_REPLY_SIZE_MIN = 20;
+export const SCRAPE_REQUEST_SIZE_MIN = 16;
+export const SCRAPE_REPLY_SIZE_MIN = 8;
+export const SCRAPE_ENTRY_SIZE = 12;
+const ERROR_REPLY_SIZE_MIN = 8;
+
+const OFFSET_ACTION = 8;
+const OFFSET_TRANSACTION_ID = 12;
+const OFFSET_INFO_HASH = 16;
+const OFFSET_LEFT = 64;
+const OFFSET_EVENT = 80;
+const OFFSET_IP = 84;
+const OFFSET_NUM_WANT = 92;
+export const OFFSET_PORT = 96;
+
+/** Peers that fit a reply of `replyBytes`; the form of the reply is the family's. [BEP 15] */
+export function peersFitting(replyBytes: number, family: Family): number {
+  const size = family === 4 ? PEER_SIZE_IPV4 : PEER_SIZE_IPV6;
+  return Math.floor((replyBytes - ANNOUNCE_REPLY_SIZE_MIN) / size);
+}
+
+export function readU32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0;
+}
+
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+export const readAction = (bytes: Uint8Array, at: number): number =>
+  readU32(bytes, at + OFFSET_ACTION);
+
+/** True if the first eight bytes are those of a connect request. */
+export function hasConnectMagic(bytes: Uint8Array, at: number): boolean {
+  return readU32(bytes, at) === CONNECT_MAGIC_HIGH && readU32(bytes, at + 4) === CONNECT_MAGIC_LOW;
+}
+
+/** Copies info hash number `index` (an announce has one, a scrape several) to `out`. */
+export function readInfoHash(bytes: Uint8Array, at: number, index: number, out: Uint8Array): void {
+  const from = at + OFFSET_INFO_HASH + index * INFO_HASH_SIZE;
+  for (let i = 0; i < INFO_HASH_SIZE; i++) out[i] = bytes[from + i];
+}
+
+/** Info hashes in a scrape request of `length` bytes; a trailing part of one does not count. */
+export function scrapeHashes(length: number): number {
+  return Math.floor((length - SCRAPE_REQUEST_SIZE_MIN) / INFO_HASH_SIZE);
+}
+
+/** True if all 64 bits of `left` are zero: the announcer is a seeder. */
+export function isNothingLeft(bytes: Uint8Array, at: number): boolean {
+  return readU32(bytes, at + OFFSET_LEFT) === 0 && readU32(bytes, at + OFFSET_LEFT + 4) === 0;
+}
+
+/** The event, EVENT_NONE to EVENT_PAUSED; one that is not known counts as none. */
+export function readEvent(bytes: Uint8Array, at: number): number {
+  const event = readU32(bytes, at + OFFSET_EVENT);
+  return event <= EVENT_PAUSED ? event : EVENT_NONE;
+}
+
+/** The IPv4 address the announcer says it has; 0 if it says none. */
+export const hasIp = (bytes: Uint8Array, at: number): boolean =>
+  readU32(bytes, at + OFFSET_IP) !== 0;
+
+/** Offset of the four bytes of that address. */
+export const ipAt = (at: number): number => at + OFFSET_IP;
+
+/** Peers wanted; below 0 if the tracker is to choose. */
+export const readNumWant = (bytes: Uint8Array, at: number): number =>
+  readU32(bytes, at + OFFSET_NUM_WANT) | 0;
+
+/** Writes the action and the transaction id that every reply begins with. */
+export function writeReplyHead(
+  out: Uint8Array,
+  outAt: number,
+  action: number,
+  bytes: Uint8Array,
+  at: number,
+): void {
+  writeU32(out, outAt, action);
+  for (let i = 0; i < 4; i++) out[outAt + 4 + i] = bytes[at + OFFSET_TRANSACTION_ID + i];
+}
+
+/** Writes the three numbers between the head of an announce reply and its peers. */
+export function writeAnnounceNumbers(
+  out: Uint8Array,
+  outAt: number,
+  interval: number,
+  leechers: number,
+  seeders: number,
+): void {
+  writeU32(out, outAt + 8, interval);
+  writeU32(out, outAt + 12, leechers);
+  writeU32(out, outAt + 16, seeders);
+}
+
+/** Writes entry number `index` of a scrape reply. */
+export function writeScrapeEntry(
+  out: Uint8Array,
+  outAt: number,
+  index: number,
+  seeders: number,
+  downloads: number,
+  leechers: number,
+): void {
+  const at = outAt + SCRAPE_REPLY_SIZE_MIN + index * SCRAPE_ENTRY_SIZE;
+  writeU32(out, at, seeders);
+  writeU32(out, at + 4, downloads);
+  writeU32(out, at + 8, leechers);
+}
+
+/** Writes a whole error reply with an ASCII text given as bytes. Returns its length. */
+export function writeError(
+  out: Uint8Array,
+  outAt: number,
+  bytes: Uint8Array,
+  at: number,
+  text: Uint8Array,
+): number {
+  writeReplyHead(out, outAt, ACTION_ERROR, bytes, at);
+  for (let i = 0; i < text.length; i++) out[outAt + ERROR_REPLY_SIZE_MIN + i] = text[i];
+  return ERROR_REPLY_SIZE_MIN + text.length;
+}
+
+const OPTION_END = 0;
+const OPTION_NOP = 1;
+const OPTION_URL_DATA = 2;
+
+/**
+ * Reads the options of an announce of `length` bytes and copies the URL data among them (the path
+ * and query of the announce URL, possibly in pieces) to `out`, as much as it holds. Returns how many
+ * bytes were copied. One pass; an option that overruns the packet ends it, others are skipped.
+ * [BEP 41]
+ */
+export function readUrlData(
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+  out: Uint8Array,
+): number {
+  let copied = 0;
+  let option = at + ANNOUNCE_REQUEST_SIZE_MIN;
+  const end = at + length;
+  while (option < end && bytes[option] !== OPTION_END) {
+    if (bytes[option] === OPTION_NOP) {
+      option += 1;
+      continue;
+    }
+    const data = option + 2;
+    const next = data + (option + 1 < end ? bytes[option + 1] : end);
+    if (next > end) break;
+    if (bytes[option] === OPTION_URL_DATA) {
+      for (let i = data; i < next && copied < out.length; i++) out[copied++] = bytes[i];
+    }
+    option = next;
+  }
+  return copied;
+}

@@ -1,0 +1,34 @@
+/**
+ * What the event loop does beside answering: sweeping the swarms, a slice at a time.
+ *
+ * A round over all shards takes ROUND_SECONDS, or less if peers live shorter. Every few milliseconds
+ * the shards that have come due are swept in slices, and the event loop gets its turn in between.
+ */
+import { now } from "./ops/clock.ts";
+import { SHARD_COUNT } from "./swarm/memory.ts";
+import { Sweep } from "./swarm/sweep.ts";
+import type { Tracker } from "./swarm/tracker.ts";
+
+const ROUND_SECONDS_MAX = 60;
+/** A peer is at most this part of its timeout older than it should be. */
+const ROUNDS_PER_TIMEOUT = 8;
+
+const TURN_MILLISECONDS = 50;
+/** Work of one slice, some 100 ns each: the longest an announce can wait for the sweep. */
+const SLICE_UNITS = 2000;
+/** The event loop is given back after this long, even if shards are due. */
+const TURN_SECONDS_MAX = 0.002;
+
+/** Sweeps for ever; the timer does not keep the process alive. */
+export function startSweeping(tracker: Tracker, peerTimeoutSeconds: number): void {
+  const sweep = new Sweep(tracker);
+  const round = Math.min(ROUND_SECONDS_MAX, peerTimeoutSeconds / ROUNDS_PER_TIMEOUT);
+  const start = now();
+  const timer = setInterval(() => {
+    const turn = now();
+    const due = ((turn - start) / round) * SHARD_COUNT;
+    while (sweep.shardsDone < due && now() - turn < TURN_SECONDS_MAX)
+      sweep.slice(turn, SLICE_UNITS);
+  }, TURN_MILLISECONDS);
+  timer.unref();
+}
