@@ -22,8 +22,8 @@ run: $(BINARY) ## build the tracker and run it
 
 build: $(BINARY) ## build dist/bin/buntracker
 
-test: check $(BINARY) ## check style and types, then run all tests but those with other clients
-	$(BUN) test --path-ignore-patterns 'test/clients/**'
+test: check $(BINARY) ## check format and types, then run all tests
+	$(BUN) test
 
 check: $(MODULES_STAMP) ## check the format and the types
 	$(BUN) fmt --check
@@ -35,8 +35,8 @@ format: $(MODULES_STAMP) ## put all files into the format that check asks for
 docs: $(MODULES_STAMP) ## write the README's table and the example file from the settings
 	$(BUN) scripts/documents.ts
 
-clients: $(BINARY) ## try the tracker with real BitTorrent clients, those that are installed
-	$(BUN) test ./test/clients
+clients: $(BINARY) ## let real BitTorrent clients find each other through the tracker
+	$(BUN) test/clients/run.ts
 
 clean: ## remove what was built and fetched
 	rm -rf dist/bin .tools node_modules

@@ -16,7 +16,7 @@ export const EXAMPLE = resolve(ROOT, "dist/buntracker.env.example");
 const TABLE_BEGIN = "<!-- settings: written by `make docs` -->";
 const TABLE_END = "<!-- end of settings -->";
 
-const EXAMPLE_HEAD = `# Settings of buntracker with their defaults; remove the "#" of a line to change it.
+const EXAMPLE_HEAD = `# Settings of buntracker, with their defaults. Remove a "#" to change one.
 # A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB also read.
 # Whatever reads this file, a change needs a restart.
 `;

@@ -124,7 +124,7 @@ function toJson(record: LogFields): string {
   });
 }
 
-/** Writes at once and in order, even if the process ends next; a closed pipe is no reason to die. */
+/** Writes at once, even if the process ends next. A closed pipe is no reason to die. */
 function writeToStderr(line: string): void {
   try {
     writeSync(STDERR, line);
