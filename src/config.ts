@@ -51,7 +51,7 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const MIB = 1024 ** 2;
 const MEMORY_BYTES_MIN = 16 * MIB;
-/** Offsets into the memory are signed 32-bit numbers of words; this leaves a margin. */
+/** The core's arena ends at 2 GiB (see swarm/memory.ts); with its index that is under 3 GiB. */
 const MEMORY_BYTES_CEILING = 3 * 1024 * MIB;
 const MEMORY_BYTES_DEFAULT_MAX = 1024 * MIB;
 
