@@ -21,7 +21,15 @@ import {
 const DISPUTED: Record<string, string> = {};
 
 /** Our answers, step by step, where they are acceptable but not the recommended ones. */
-const DECIDED: Record<string, UdpClass[]> = {};
+const DECIDED: Record<string, UdpClass[]> = {
+  // An unknown action from a proven address: an error says more than silence.
+  "act-4": ["error"],
+  "act-5": ["error"],
+  "act-1000000": ["error"],
+  "act-ffffffff": ["error"],
+  // A trailing part of a hash is ignored, and what is left is a scrape of nothing.
+  "scr-partial-4": ["scrape-response"],
+};
 
 const TIMEOUT_MILLISECONDS = 30_000;
 

@@ -160,7 +160,8 @@ function checkClass(record: HttpRecord, got: HttpClass, first?: HttpResponse): s
 }
 
 function checkCount(record: HttpRecord, count: number): string[] {
-  if (count > (record.max_responses ?? record.responses ?? 1)) return [`${count} responses`];
+  const most = record.max_responses ?? record.responses ?? Infinity;
+  if (count > most) return [`${count} responses, at most ${most} allowed`];
   if (record.responses !== undefined && count < record.responses) {
     return [`${count} responses to ${record.responses} pipelined requests`];
   }
