@@ -49,6 +49,7 @@ const DESCRIPTIONS = z.registry<Description>();
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const KIB = 1024;
 const MIB = 1024 ** 2;
 const MEMORY_BYTES_MIN = 16 * MIB;
 /** The core's arena ends at 2 GiB (see swarm/memory.ts); with its index that is under 3 GiB. */
@@ -67,6 +68,20 @@ export const SCHEMA = z.object({
     initial: "[::]:6969",
     show: showListeners,
   }),
+  udpWorkers: setting("Listening", "TRACKER_UDP_WORKERS", count(0, 64), {
+    text: "threads that answer UDP on each address (Linux); 0 answers in the event loop",
+    initial: "1",
+  }),
+  udpReceiveBufferBytes: setting(
+    "Listening",
+    "TRACKER_UDP_RECEIVE_BUFFER",
+    bytes(64 * KIB, 1024 * MIB),
+    {
+      text: "room for UDP requests that wait (Linux); the system's limit may grant less",
+      initial: "4MiB",
+      show: showBytes,
+    },
+  ),
 
   // -- Protocol
   intervalSeconds: setting("Protocol", "TRACKER_INTERVAL", seconds(1, DAY), {

@@ -1,28 +1,38 @@
 /**
  * The program: starts everything in order, and ends it in order.
  *
- *   settings → memory → sockets → "listening" → … → signal → drain → exit code
+ *   settings → memory → sockets → threads → "ready" → … → signal → drain → exit code
  *
  * The only file that binds, spawns or exits. What is started here lives in the folder of its name.
+ *
+ *   event loop       HTTP, the sweep, signals      ┐
+ *   UDP workers      one blocking loop each        ├─ one memory of swarms, one row of counters each
+ *   (no workers      UDP in the event loop)        ┘
  */
 import type { udp } from "bun";
 import { EXIT_FAILED, EXIT_OK, errorLines, runCli, versionLine } from "./cli.ts";
 import type { Config } from "./config.ts";
 import { repliesSize } from "./http/announce.ts";
-import { createHttp, HTTP_BODY_BYTES_MAX } from "./http/routes.ts";
+import { createHttp, HTTP_BODY_BYTES_MAX, type HttpHandler } from "./http/routes.ts";
 import { now } from "./ops/clock.ts";
 import { counterMemory, Counters } from "./ops/counters.ts";
-import { Intervals, type IntervalSettings } from "./ops/intervals.ts";
+import { Intervals } from "./ops/intervals.ts";
+import { ListenError } from "./ops/listen-error.ts";
 import { Log, logsToJournal } from "./ops/log.ts";
 import { type Listener, showBytes, showListener, showSeconds } from "./settings.ts";
 import { reserveSwarmMemory } from "./swarm/memory.ts";
 import { Tracker } from "./swarm/tracker.ts";
 import { Answering, type UdpShared } from "./udp/answering.ts";
 import { EventLoopSource } from "./udp/event-loop.ts";
+import { type Libc, openLibc } from "./udp/libc.ts";
+import type { WorkerNews, WorkerTask } from "./udp/worker.ts";
 import { startSweeping } from "./upkeep.ts";
 
 /** How long a drain may take before connections that do not end are cut, in milliseconds. */
 const DRAIN_MILLISECONDS = 2000;
+
+/** How soon a worker that waits for datagrams sees that it is to stop, in milliseconds. */
+const STOP_LATENCY_MILLISECONDS = 200;
 
 /** Seconds an HTTP connection may be idle. */
 const HTTP_IDLE_SECONDS = 30;
@@ -34,41 +44,51 @@ process.exit(
   }),
 );
 
-/** Runs the tracker until a signal ends it; returns the exit code. */
-async function run(config: Config): Promise<number> {
-  const log = new Log({
-    level: config.logLevel,
-    format: config.logFormat,
-    journal: logsToJournal(process.env),
-  });
-  const signal = nextSignal();
-  const shared = share(config);
-  const parts: Running[] = [];
-  let draining = false;
-  try {
-    for (const listener of config.udpListeners) parts.push(await listenUdp(listener, shared));
-    const handler = makeHttp(config, shared, () => !draining);
-    for (const listener of config.httpListeners) parts.push(listenHttp(listener, handler));
-  } catch (error) {
-    if (!(error instanceof ListenError)) throw error;
-    process.stderr.write(errorLines(error.message, error.hint));
-    return EXIT_FAILED;
-  }
-  startSweeping(new Tracker(shared.memory, new ArrayBuffer(8)), config.peerTimeoutSeconds);
-  tellStarted(config, log);
-
-  const name = await signal;
-  draining = true;
-  log.info("draining", { signal: name });
-  await Promise.all(parts.map((part) => part.stop()));
-  log.info("stopped", { uptime: Math.round(now()) });
-  return EXIT_OK;
+/** What the steps of the start hand on. */
+interface Program {
+  config: Config;
+  log: Log;
+  /** Undefined where batches of datagrams and socket options are not to be had. */
+  libc: Libc | undefined;
+  shared: UdpShared;
+  /** UDP workers started so far. */
+  threads: number;
+  /** Tells the workers to stop, once its only word is not 0. */
+  stop: Int32Array;
+  /** The smallest UDP receive buffer that was granted. */
+  receiveBufferBytes: number;
 }
 
 /** Something that listens. */
 interface Running {
   /** Stops accepting, answers what is queued; resolves when that is done. */
   stop(): Promise<void>;
+}
+
+/** Runs the tracker until a signal ends it; returns the exit code. */
+async function run(config: Config): Promise<number> {
+  const signal = nextSignal();
+  const program = prepare(config);
+  const running: Running[] = [];
+  let draining = false;
+  try {
+    for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
+    const handler = makeHttp(config, program.shared, () => !draining);
+    for (const listener of config.httpListeners) running.push(listenHttp(listener, handler));
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    process.stderr.write(errorLines(error.message, error.hint));
+    return EXIT_FAILED;
+  }
+  startSweeping(new Tracker(program.shared.memory, new ArrayBuffer(2)), config.peerTimeoutSeconds);
+  tellStarted(program);
+
+  const name = await signal;
+  draining = true;
+  program.log.info("draining", { signal: name });
+  await Promise.all(running.map((part) => part.stop()));
+  program.log.info("stopped", { uptime: Math.round(now()) });
+  return EXIT_OK;
 }
 
 /** The first SIGTERM or SIGINT. A second one does not wait for anything. */
@@ -85,21 +105,27 @@ function nextSignal(): Promise<string> {
   return promise;
 }
 
-/** What all threads share: memory, counters, and the settings of answers. */
-function share(config: Config): UdpShared {
+/** Reserves what all threads share. */
+function prepare(config: Config): Program {
+  const libc = openLibc();
+  const workers = libc === undefined ? 0 : config.udpWorkers * config.udpListeners.length;
   const memory = reserveSwarmMemory({
     memoryMax: config.memoryBytesMax,
     peerTimeout: config.peerTimeoutSeconds,
     downloadsTimeout: config.downloadsTimeoutSeconds,
-    threads: false,
+    threads: workers > 0,
   });
-  return {
+  const shared: UdpShared = {
     memory,
-    counters: counterMemory(1),
+    counters: counterMemory(1 + workers),
     key: connectionKey(config.udpSecret),
     connectionTtlSeconds: config.udpConnectionTtlSeconds,
     startedSeconds: Date.now() / 1000 - now(),
-    intervals: intervalSettings(config),
+    intervals: {
+      interval: config.intervalSeconds,
+      jitterPercent: config.intervalJitterPercent,
+      minimum: config.minIntervalSeconds,
+    },
     settings: {
       numwantDefault: config.numwantDefault,
       numwantMax: config.numwantMax,
@@ -109,13 +135,18 @@ function share(config: Config): UdpShared {
       refusePrivate: config.privateAddresses === "refuse",
     },
   };
-}
-
-function intervalSettings(config: Config): IntervalSettings {
   return {
-    interval: config.intervalSeconds,
-    jitterPercent: config.intervalJitterPercent,
-    minimum: config.minIntervalSeconds,
+    config,
+    log: new Log({
+      level: config.logLevel,
+      format: config.logFormat,
+      journal: logsToJournal(process.env),
+    }),
+    libc,
+    shared,
+    threads: 0,
+    stop: new Int32Array(new SharedArrayBuffer(4)),
+    receiveBufferBytes: Infinity,
   };
 }
 
@@ -125,49 +156,33 @@ function connectionKey(secret: string | undefined): Uint8Array {
   return new Uint8Array(Bun.SHA256.hash(secret).buffer);
 }
 
-// Listening.
+// UDP.
 
-/** A socket that could not be had: what happened, and what to do about it. */
-class ListenError extends Error {
-  readonly hint: string;
-
-  constructor(protocol: "udp" | "http", listener: Listener, cause: unknown) {
-    const address = showListener(listener);
-    const code = (cause as { code?: string }).code ?? String(cause);
-    const variable = protocol === "udp" ? "TRACKER_UDP_ADDRESS" : "TRACKER_HTTP_ADDRESS";
-    if (code === "EADDRINUSE") {
-      super(`${protocol} port ${listener.port} is already in use (${address})`);
-      const list = protocol === "udp" ? "ss -lunp" : "ss -ltnp";
-      this.hint = `another tracker may be running: see ${list}, or set ${variable}`;
-    } else if (code === "EACCES") {
-      super(`no permission for ${protocol} port ${listener.port} (${address})`);
-      this.hint = `ports below 1024 need CAP_NET_BIND_SERVICE; or set ${variable} to a higher port`;
-    } else if (code === "EADDRNOTAVAIL") {
-      super(`this machine does not have the address ${address}`);
-      this.hint = `see ip addr, or set ${variable} to [::]:${listener.port}`;
-    } else {
-      super(`cannot listen for ${protocol} on ${address}: ${code}`);
-      this.hint = `check ${variable}`;
-    }
+/** Answers UDP on an address in threads of their own where that works, else in the event loop. */
+async function listenUdp(listener: Listener, program: Program): Promise<Running> {
+  try {
+    return program.libc !== undefined && program.config.udpWorkers > 0
+      ? await listenInThreads(listener, program.libc, program)
+      : await listenInEventLoop(listener, program);
+  } catch (error) {
+    throw new ListenError("udp", listener, error);
   }
 }
 
-async function listenUdp(listener: Listener, shared: UdpShared): Promise<Running> {
-  const source = new EventLoopSource(new Answering(shared, 0));
-  let socket: udp.Socket<"uint8array">;
-  try {
-    socket = await Bun.udpSocket({
-      hostname: listener.host,
-      port: listener.port,
-      binaryType: "uint8array",
-      socket: {
-        data: (socket, bytes, port, address) => source.receive(socket, bytes, port, address),
-        // An error reported here is about a datagram that is gone: nothing is left to be done.
-        error: () => {},
-      },
-    });
-  } catch (error) {
-    throw new ListenError("udp", listener, error);
+async function listenInEventLoop(listener: Listener, program: Program): Promise<Running> {
+  const source = new EventLoopSource(new Answering(program.shared, 0));
+  const socket: udp.Socket<"uint8array"> & { fd?: number } = await Bun.udpSocket({
+    hostname: listener.host,
+    port: listener.port,
+    binaryType: "uint8array",
+    socket: {
+      data: (socket, bytes, port, address) => source.receive(socket, bytes, port, address),
+      // An error reported here is about a datagram that is gone: nothing is left to be done.
+      error: () => {},
+    },
+  });
+  if (program.libc !== undefined && socket.fd !== undefined) {
+    prepareSocket(program.libc, socket.fd, program);
   }
   return {
     async stop() {
@@ -179,7 +194,69 @@ async function listenUdp(listener: Listener, shared: UdpShared): Promise<Running
   };
 }
 
-function makeHttp(config: Config, shared: UdpShared, ready: () => boolean) {
+/** Each thread has a socket of its own; the kernel spreads clients over them by their address. */
+async function listenInThreads(listener: Listener, libc: Libc, program: Program): Promise<Running> {
+  // Sockets that share a port share it with another tracker too, without a word. One that does not
+  // is told that the port is taken.
+  libc.close(libc.bindUdp(listener.host, listener.port, false));
+  const wildcard = listener.host === "::" || listener.host === "0.0.0.0";
+  const workers: UdpWorker[] = [];
+  for (let i = 0; i < program.config.udpWorkers; i++) {
+    const fd = libc.bindUdp(listener.host, listener.port, true);
+    prepareSocket(libc, fd, program);
+    if (wildcard) libc.askForDestination(fd, listener.host === "::" ? 6 : 4);
+    libc.setReceiveTimeout(fd, STOP_LATENCY_MILLISECONDS);
+    workers.push(startWorker(fd, wildcard, program));
+  }
+  await Promise.all(workers.map((worker) => worker.ready));
+  return {
+    async stop() {
+      Atomics.store(program.stop, 0, 1);
+      await Promise.all(workers.map((worker) => worker.stopped));
+    },
+  };
+}
+
+/** What Bun's sockets lack: room for bursts, and no errors of one client with another's reply. */
+function prepareSocket(libc: Libc, fd: number, program: Program): void {
+  libc.ignoreUnreachable(fd);
+  const granted = libc.setReceiveBuffer(fd, program.config.udpReceiveBufferBytes);
+  program.receiveBufferBytes = Math.min(program.receiveBufferBytes, granted);
+}
+
+interface UdpWorker {
+  ready: Promise<void>;
+  stopped: Promise<void>;
+}
+
+function startWorker(fd: number, wildcard: boolean, program: Program): UdpWorker {
+  const ready = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<void>();
+  const worker = new Worker(new URL("./udp/worker.ts", import.meta.url).href);
+  worker.onmessage = ({ data }: { data: WorkerNews }) => {
+    if (data === "ready") ready.resolve();
+    else stopped.resolve();
+  };
+  // A tracker that answers only some of its clients is worse than one that is started again.
+  worker.onerror = (event) => {
+    program.log.error("a UDP worker failed, so the tracker ends", { reason: event.message });
+    process.exit(EXIT_FAILED);
+  };
+  const task: WorkerTask = {
+    shared: program.shared,
+    thread: ++program.threads,
+    fd,
+    wildcard,
+    stop: program.stop,
+    nowSeconds: now(),
+  };
+  worker.postMessage(task);
+  return { ready: ready.promise, stopped: stopped.promise };
+}
+
+// HTTP.
+
+function makeHttp(config: Config, shared: UdpShared, ready: () => boolean): HttpHandler {
   return createHttp({
     tracker: new Tracker(shared.memory, new ArrayBuffer(repliesSize(config.numwantMax))),
     counters: new Counters(shared.counters, 0),
@@ -198,10 +275,9 @@ function makeHttp(config: Config, shared: UdpShared, ready: () => boolean) {
   });
 }
 
-function listenHttp(listener: Listener, handler: ReturnType<typeof createHttp>): Running {
-  let server: Bun.Server<undefined>;
+function listenHttp(listener: Listener, handler: HttpHandler): Running {
   try {
-    server = Bun.serve({
+    const server = Bun.serve({
       hostname: listener.host,
       port: listener.port,
       development: false,
@@ -209,35 +285,48 @@ function listenHttp(listener: Listener, handler: ReturnType<typeof createHttp>):
       maxRequestBodySize: HTTP_BODY_BYTES_MAX,
       fetch: handler.fetch,
     });
+    return {
+      async stop() {
+        await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);
+        await server.stop(true);
+      },
+    };
   } catch (error) {
     throw new ListenError("http", listener, error);
   }
-  return {
-    async stop() {
-      await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);
-      await server.stop(true);
-    },
-  };
 }
 
+// What people are told.
+
 /** Tells in four lines, or as one log event each if nobody watches, where the tracker listens. */
-function tellStarted(config: Config, log: Log): void {
-  const udp = config.udpListeners.map((listener) => `udp://${showListener(listener)}`);
-  const http = config.httpListeners.map((listener) => `http://${showListener(listener)}`);
+function tellStarted({ config, log, libc, threads, receiveBufferBytes }: Program): void {
+  const udp = config.udpListeners.map((listener) => `udp://${showListener(listener)}`).join(" ");
+  const http = config.httpListeners.map((listener) => `http://${showListener(listener)}`).join(" ");
   const memory = showBytes(config.memoryBytesMax);
   const interval = showSeconds(config.intervalSeconds);
+  const buffer = Number.isFinite(receiveBufferBytes) ? showBytes(receiveBufferBytes) : "unknown";
+  const mode = threads === 0 ? "in the event loop" : `threads: ${threads}`;
   if (process.stderr.isTTY) {
     const lines = [
       `${versionLine()}, pid ${process.pid}`,
-      `  ${udp.join(" ") || "udp is off"}`,
-      `  ${http.join(" ") || "http is off"}${http.length > 0 ? "  /announce /scrape" : ""}`,
-      `  announce interval ${interval}, memory up to ${memory}`,
+      `  ${udp === "" ? "udp is off" : `${udp}  (${mode}, receive buffer ${buffer})`}`,
+      `  ${http === "" ? "http is off" : `${http}  (/announce and /scrape)`}`,
+      `  announce interval ${interval}, memory for swarms up to ${memory}`,
     ];
     process.stderr.write(`${lines.join("\n")}\n`);
-    return;
+  } else {
+    log.info("started", { version: versionLine(), pid: process.pid });
+    log.info("listening for UDP", { at: udp || "nowhere", threads, receiveBuffer: buffer });
+    log.info("listening for HTTP", { at: http || "nowhere" });
+    log.info("ready", { interval, memory });
   }
-  log.info("started", { version: versionLine(), pid: process.pid });
-  log.info("listening for UDP", { at: udp.join(" ") || "nowhere" });
-  log.info("listening for HTTP", { at: http.join(" ") || "nowhere" });
-  log.info("ready", { interval, memory });
+  if (libc === undefined && udp !== "" && config.udpWorkers > 0 && process.platform === "linux") {
+    log.warn("UDP is answered in the event loop: the C library could not be opened");
+  }
+  if (receiveBufferBytes < config.udpReceiveBufferBytes) {
+    log.warn("the system limits the UDP receive buffer, so bursts may be dropped", {
+      granted: showBytes(receiveBufferBytes),
+      remedy: `sysctl -w net.core.rmem_max=${config.udpReceiveBufferBytes}`,
+    });
+  }
 }

@@ -27,6 +27,8 @@ test("an empty environment is a correct public tracker", () => {
   expect(rest).toEqual({
     udpListeners: [{ host: "::", port: 6969 }],
     httpListeners: [{ host: "::", port: 6969 }],
+    udpWorkers: 1,
+    udpReceiveBufferBytes: 4_194_304,
     intervalSeconds: 1800,
     intervalJitterPercent: 10,
     minIntervalSeconds: 900,

@@ -1,0 +1,49 @@
+/**
+ * Why an address could not be listened on, as a sentence for the operator and what to do about it.
+ */
+import { type Listener, showListener } from "../settings.ts";
+
+/** A socket that could not be had. `message` says what happened, `hint` what helps. */
+export class ListenError extends Error {
+  readonly hint: string;
+
+  /** `cause` is what the system or Bun threw; its `code` decides. */
+  constructor(protocol: "udp" | "http", listener: Listener, cause: unknown) {
+    const { message, hint } = explain(protocol, listener, cause);
+    super(message, { cause });
+    this.hint = hint;
+  }
+}
+
+function explain(protocol: "udp" | "http", listener: Listener, cause: unknown) {
+  const address = showListener(listener);
+  const variable = protocol === "udp" ? "TRACKER_UDP_ADDRESS" : "TRACKER_HTTP_ADDRESS";
+  const code = (cause as { code?: string } | undefined)?.code ?? String(cause);
+  switch (code) {
+    case "EADDRINUSE":
+      return {
+        message: `${protocol} port ${listener.port} is already in use (${address})`,
+        hint: `another tracker may be running: see ss -lnp, or set ${variable}`,
+      };
+    case "EACCES":
+      return {
+        message: `no permission for ${protocol} port ${listener.port} (${address})`,
+        hint: `ports below 1024 need CAP_NET_BIND_SERVICE; or set ${variable} to a higher port`,
+      };
+    case "EADDRNOTAVAIL":
+      return {
+        message: `this machine does not have the address ${address}`,
+        hint: `see ip addr, or set ${variable} to [::]:${listener.port}`,
+      };
+    case "EAFNOSUPPORT":
+      return {
+        message: `this machine has no IPv6, so ${address} cannot be had`,
+        hint: `set ${variable} to 0.0.0.0:${listener.port}`,
+      };
+    default:
+      return {
+        message: `cannot listen for ${protocol} on ${address}: ${code}`,
+        hint: `check ${variable}`,
+      };
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The fast source of datagrams on Linux: up to 64 received and 64 sent by one system call each.
+ *
+ * The kernel reads and writes the memory of `Datagrams` itself; what it needs to find it, headers
+ * and vectors, is laid out once and then only patched. The struct layouts, in bytes:
+ *
+ *   mmsghdr, 64   name pointer 0 · name length 8 · iov pointer 16 · iov count 24
+ *                 control pointer 32 · control length 40 · flags 48 · bytes received 56
+ *   iovec, 16     pointer 0 · length 8
+ *   sockaddr      family 0 · port 2 · IPv4 address 4 · IPv6 address 8
+ *   control       length 0 · level 8 · type 12 · then
+ *                   in_pktinfo: interface 16 · local address 20 · destination 24
+ *                   in6_pktinfo: destination 16 · interface 32
+ *
+ * The control data tells which of our addresses a datagram came to. It goes back with the reply, less
+ * the interface, which routing knows better; so a machine with many addresses answers from the one
+ * that was asked.
+ *
+ * Nothing here allocates after construction. One object belongs to one thread and one socket.
+ */
+import { ptr, type Pointer } from "bun:ffi";
+import { COUNT } from "../ops/counters.ts";
+import type { Answering } from "./answering.ts";
+import { ADDRESS_SLOT, BATCH_SIZE, REPLY_SLOT, REQUEST_SLOT } from "./datagrams.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  EAGAIN,
+  EINTR,
+  type Libc,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  MSG_WAITFORONE,
+  SystemError,
+} from "./libc.ts";
+
+const HEADER = 64;
+const NAME_LENGTH = 8;
+const IOV = 16;
+const IOV_COUNT = 24;
+const CONTROL = 32;
+const CONTROL_LENGTH = 40;
+const RECEIVED = 56;
+
+const IOVEC = 16;
+const IOVEC_LENGTH = 8;
+
+const NAME_SLOT = 32;
+const NAME_SIZE = 28;
+const CONTROL_SLOT = 64;
+const CONTROL_LEVEL = 8;
+const CONTROL_DATA = 16;
+const CONTROL_INTERFACE_IPV6 = CONTROL_DATA + 16;
+const SOL_IPV6 = 41;
+
+/** Failures to receive, one right after the other, before the socket is given up. */
+const FAILURES_MAX = 100;
+
+export class Batches {
+  readonly #libc: Libc;
+  readonly #fd: number;
+  readonly #answering: Answering;
+  readonly #counts: Float64Array;
+  readonly #controlSize: number;
+  #failures = 0;
+
+  // All larger than 1,000 bytes: smaller typed arrays move, and pointers to them go stale.
+  readonly #received = new Uint32Array(new ArrayBuffer(BATCH_SIZE * HEADER));
+  readonly #sent = new Uint32Array(new ArrayBuffer(BATCH_SIZE * HEADER));
+  readonly #requestVectors = new Uint32Array(new ArrayBuffer(BATCH_SIZE * IOVEC));
+  readonly #replyVectors = new Uint32Array(new ArrayBuffer(BATCH_SIZE * IOVEC));
+  readonly #names = new Uint8Array(new ArrayBuffer(BATCH_SIZE * NAME_SLOT));
+  readonly #controls = new Uint8Array(new ArrayBuffer(BATCH_SIZE * CONTROL_SLOT));
+  readonly #controlWords = new Uint32Array(this.#controls.buffer);
+  readonly #receivedPointer: Pointer;
+  readonly #sentPointer: number;
+  readonly #replyVectorsPointer: number;
+
+  /** `wildcard`: the socket is bound to no address in particular, and replies must name theirs. */
+  constructor(libc: Libc, fd: number, wildcard: boolean, answering: Answering) {
+    this.#libc = libc;
+    this.#fd = fd;
+    this.#answering = answering;
+    this.#counts = answering.counters.row;
+    this.#controlSize = wildcard ? CONTROL_SLOT : 0;
+    this.#receivedPointer = ptr(this.#received);
+    this.#sentPointer = ptr(this.#sent);
+    this.#replyVectorsPointer = ptr(this.#replyVectors);
+    this.#layOut();
+  }
+
+  #layOut(): void {
+    const { requests, replies } = this.#answering.datagrams;
+    const pointers = {
+      requests: ptr(requests),
+      replies: ptr(replies),
+      requestVectors: ptr(this.#requestVectors),
+      names: ptr(this.#names),
+      controls: ptr(this.#controls),
+    };
+    for (let slot = 0; slot < BATCH_SIZE; slot++) {
+      const header = slot * HEADER;
+      const vector = slot * IOVEC;
+      putPointer(this.#received, header, pointers.names + slot * NAME_SLOT);
+      putPointer(this.#received, header + IOV, pointers.requestVectors + vector);
+      this.#received[(header + IOV_COUNT) >>> 2] = 1;
+      putPointer(this.#received, header + CONTROL, pointers.controls + slot * CONTROL_SLOT);
+      putPointer(this.#requestVectors, vector, pointers.requests + slot * REQUEST_SLOT);
+      this.#requestVectors[(vector + IOVEC_LENGTH) >>> 2] = REQUEST_SLOT;
+      putPointer(this.#replyVectors, vector, pointers.replies + slot * REPLY_SLOT);
+      this.#sent[(header + IOV_COUNT) >>> 2] = 1;
+      this.#ready(slot);
+    }
+  }
+
+  /** The kernel overwrites these two lengths with what it used. */
+  #ready(slot: number): void {
+    this.#received[(slot * HEADER + NAME_LENGTH) >>> 2] = NAME_SIZE;
+    this.#received[(slot * HEADER + CONTROL_LENGTH) >>> 2] = this.#controlSize;
+  }
+
+  /**
+   * Waits for datagrams (as long as the socket's receive timeout), then answers all that are there,
+   * up to a batch. Returns how many. Throws a SystemError if the socket is of no use any more.
+   */
+  turn(): number {
+    return this.#turn(MSG_WAITFORONE);
+  }
+
+  /** Answers what is queued, without waiting. Returns how many datagrams that were. */
+  drain(): number {
+    return this.#turn(MSG_DONTWAIT);
+  }
+
+  #turn(flags: number): number {
+    const count = this.#libc.receive(this.#fd, this.#receivedPointer, BATCH_SIZE, flags);
+    if (count <= 0) {
+      if (count < 0) this.#judge(this.#libc.errno());
+      return 0;
+    }
+    this.#failures = 0;
+    for (let slot = 0; slot < count; slot++) this.#admit(slot);
+    this.#answering.answer(count);
+    this.#reply(count);
+    return count;
+  }
+
+  #judge(errno: number): void {
+    if (errno === EAGAIN || errno === EINTR) return;
+    this.#failures += 1;
+    if (this.#failures === FAILURES_MAX) throw new SystemError("recvmmsg", errno);
+  }
+
+  /** Reads what the kernel told of a datagram to where the journey looks for it. */
+  #admit(slot: number): void {
+    const { datagrams } = this.#answering;
+    const names = this.#names;
+    const name = slot * NAME_SLOT;
+    const address = slot * ADDRESS_SLOT;
+    datagrams.requestLengths[slot] = this.#received[(slot * HEADER + RECEIVED) >>> 2];
+    const family = names[name] | (names[name + 1] << 8);
+    if (names[name + 2] === 0 && names[name + 3] === 0) {
+      datagrams.families[slot] = 0; // Nobody can be answered on port 0.
+    } else if (family === AF_INET) {
+      copy(names, name + 4, datagrams.addresses, address, 4);
+      datagrams.families[slot] = 4;
+    } else if (family !== AF_INET6) {
+      datagrams.families[slot] = 0;
+    } else if (isMapped(names, name + 8)) {
+      copy(names, name + 20, datagrams.addresses, address, 4);
+      datagrams.families[slot] = 4;
+    } else {
+      copy(names, name + 8, datagrams.addresses, address, 16);
+      datagrams.families[slot] = 6;
+    }
+  }
+
+  /** Sends the replies of a batch, together. */
+  #reply(count: number): void {
+    const { replyLengths } = this.#answering.datagrams;
+    let replies = 0;
+    for (let slot = 0; slot < count; slot++) {
+      if (replyLengths[slot] > 0) this.#prepare(slot, replies++, replyLengths[slot]);
+      this.#ready(slot);
+    }
+    for (let done = 0; done < replies;) {
+      const at = (this.#sentPointer + done * HEADER) as Pointer;
+      const sent = this.#libc.send(this.#fd, at, replies - done, MSG_NOSIGNAL);
+      if (sent > 0) {
+        done += sent;
+      } else if (this.#libc.errno() !== EINTR) {
+        // The first of them cannot be sent: nobody else's reply is lost by that.
+        this.#counts[COUNT.udpSendFailures] += 1;
+        done += 1;
+      }
+    }
+  }
+
+  /** Makes header number `index` the reply of a slot: to its sender, from the address it asked. */
+  #prepare(slot: number, index: number, length: number): void {
+    const received = this.#received;
+    const sent = this.#sent;
+    const from = (slot * HEADER) >>> 2;
+    const to = (index * HEADER) >>> 2;
+    sent[to] = received[from];
+    sent[to + 1] = received[from + 1];
+    sent[to + (NAME_LENGTH >>> 2)] = received[from + (NAME_LENGTH >>> 2)];
+    this.#replyVectors[(slot * IOVEC + IOVEC_LENGTH) >>> 2] = length;
+    const vector = this.#replyVectorsPointer + slot * IOVEC;
+    putPointer(sent, index * HEADER + IOV, vector);
+    if (this.#controlSize === 0) return;
+    sent[to + (CONTROL >>> 2)] = received[from + (CONTROL >>> 2)];
+    sent[to + (CONTROL >>> 2) + 1] = received[from + (CONTROL >>> 2) + 1];
+    sent[to + (CONTROL_LENGTH >>> 2)] = received[from + (CONTROL_LENGTH >>> 2)];
+    this.#forgetInterface(slot * CONTROL_SLOT);
+  }
+
+  /** Only a link-local address needs its interface. */
+  #forgetInterface(control: number): void {
+    const words = this.#controlWords;
+    if (words[(control + CONTROL_LEVEL) >>> 2] !== SOL_IPV6) {
+      words[(control + CONTROL_DATA) >>> 2] = 0;
+      return;
+    }
+    const bytes = this.#controls;
+    const data = control + CONTROL_DATA;
+    if (bytes[data] === 0xfe && (bytes[data + 1] & 0xc0) === 0x80) return;
+    words[(control + CONTROL_INTERFACE_IPV6) >>> 2] = 0;
+  }
+}
+
+/** Writes a pointer, little-endian, at a byte offset. Pointers have 53 bits at most. */
+function putPointer(words: Uint32Array, at: number, pointer: number): void {
+  words[at >>> 2] = pointer % 0x1_0000_0000;
+  words[(at >>> 2) + 1] = Math.floor(pointer / 0x1_0000_0000);
+}
+
+function copy(from: Uint8Array, at: number, to: Uint8Array, toAt: number, count: number): void {
+  for (let i = 0; i < count; i++) to[toAt + i] = from[at + i];
+}
+
+/** True for ::ffff:0:0/96, the form of IPv4 addresses on a socket for both. [RFC 4291 2.5.5.2] */
+function isMapped(bytes: Uint8Array, at: number): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[at + i] !== 0) return false;
+  return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
+}

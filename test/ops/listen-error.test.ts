@@ -1,0 +1,24 @@
+import { describe, expect, test } from "bun:test";
+import { ListenError } from "../../src/ops/listen-error.ts";
+
+const listener = { host: "::", port: 6969 };
+
+describe("a socket that could not be had", () => {
+  test.each([
+    ["EADDRINUSE", "udp port 6969 is already in use ([::]:6969)", "ss -lnp"],
+    ["EACCES", "no permission for udp port 6969 ([::]:6969)", "CAP_NET_BIND_SERVICE"],
+    ["EADDRNOTAVAIL", "this machine does not have the address [::]:6969", "ip addr"],
+    ["EAFNOSUPPORT", "this machine has no IPv6, so [::]:6969 cannot be had", "0.0.0.0:6969"],
+    ["errno 12", "cannot listen for udp on [::]:6969: errno 12", "TRACKER_UDP_ADDRESS"],
+  ])("%s is a sentence with a remedy", (code, message, remedy) => {
+    const error = new ListenError("udp", listener, { code });
+    expect(error.message).toBe(message);
+    expect(error.hint).toContain(remedy);
+  });
+
+  test("names the variable of its protocol", () => {
+    expect(new ListenError("http", listener, { code: "EADDRINUSE" }).hint).toContain(
+      "TRACKER_HTTP_ADDRESS",
+    );
+  });
+});
