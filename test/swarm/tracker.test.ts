@@ -1,189 +1,435 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import {
-  EVENT_COMPLETED,
-  EVENT_NONE,
-  EVENT_PAUSED,
-  EVENT_STARTED,
-  EVENT_STOPPED,
-} from "../../src/constants.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
-import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
-import { reserveSwarmMemory, SHARD_COUNT, type SwarmMemory } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
-import { Tracker } from "../../src/swarm/tracker.ts";
+import {
+  announce,
+  countsOf,
+  DOWNLOADS_TIMEOUT,
+  infoHashesOfOneShard,
+  makeTracker,
+  MIB,
+  PEER_TIMEOUT,
+  plain,
+  scrape,
+  setInfoHash,
+  setPeer,
+  sweepRound,
+} from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
 import { keyOf, Twin, type TwinAnnounce } from "./twin.ts";
 
-const EVENTS = {
-  none: EVENT_NONE,
-  completed: EVENT_COMPLETED,
-  started: EVENT_STARTED,
-  stopped: EVENT_STOPPED,
-  paused: EVENT_PAUSED,
-};
-const OFFSET_IPV6 = 8192;
-const PEER_TIMEOUT = 600;
-const DOWNLOADS_TIMEOUT = 3600;
+/** A tracker and its twin, asked the same; `check` also compares what was drawn. */
+class Pair {
+  readonly twin = new Twin(PEER_TIMEOUT, DOWNLOADS_TIMEOUT);
+  readonly tracker;
+  readonly memory;
+  readonly sweep: Sweep;
+  now = 0;
 
-/** A tracker with fixed keys: a failing sequence fails again. */
-function makeTracker(memoryMax = 64 * 2 ** 20): { tracker: Tracker; memory: SwarmMemory } {
-  const keys = new Int32Array(HASH_KEY_WORDS).map((_, i) => Math.imul(i + 1, 0x9e3779b1) | 1);
-  const memory = reserveSwarmMemory(
-    { memoryMax, peerTimeout: PEER_TIMEOUT, downloadsTimeout: DOWNLOADS_TIMEOUT, threads: true },
-    keys,
-  );
-  const seed = new Int32Array([1, 2, 3, 4]);
-  return { tracker: new Tracker(memory, new ArrayBuffer(65536), seed), memory };
-}
-
-function setInfoHash(tracker: Tracker, infoHash: number): void {
-  tracker.request.infoHash.fill(0x5a);
-  new DataView(tracker.request.infoHash.buffer).setUint32(16, infoHash);
-}
-
-/** Peer number `peer`: its number is its address, its port is 1000 and more. */
-function setPeer(tracker: Tracker, family: 4 | 6, peer: number, port0 = false): void {
-  const bytes = tracker.request.peer;
-  bytes.fill(0);
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  view.setUint32(family === 4 ? 0 : 12, family === 4 ? 0x0a000000 + peer : peer);
-  if (family === 6) bytes[0] = 0x20;
-  view.setUint16(family === 4 ? 4 : 16, port0 ? 0 : 1000 + (peer % 7));
-  tracker.request.family = family;
-}
-
-function announce(tracker: Tracker, a: TwinAnnounce, now: number): string[] {
-  setInfoHash(tracker, a.infoHash);
-  setPeer(tracker, a.family, a.peer, a.port0);
-  tracker.request.seeder = a.seeder;
-  tracker.request.event = EVENTS[a.event];
-  tracker.request.wanted = a.wanted;
-  tracker.request.bothFamilies = a.bothFamilies;
-  tracker.request.offsetIpv4 = 0;
-  tracker.request.offsetIpv6 = OFFSET_IPV6;
-  tracker.announce(now);
-  return offered(tracker);
-}
-
-/** Keys of the peers in the reply buffer. */
-function offered(tracker: Tracker): string[] {
-  const view = new DataView(tracker.replies.buffer);
-  const keys: string[] = [];
-  for (let i = 0; i < tracker.reply.peersIpv4; i++) {
-    const peer = view.getUint32(i * 6) - 0x0a000000;
-    expect(view.getUint16(i * 6 + 4)).toBe(1000 + (peer % 7));
-    keys.push(keyOf(4, peer));
+  constructor(memoryMax: number) {
+    const { tracker, memory } = makeTracker(memoryMax);
+    this.tracker = tracker;
+    this.memory = memory;
+    this.sweep = new Sweep(tracker);
   }
-  for (let i = 0; i < tracker.reply.peersIpv6; i++) {
-    const at = OFFSET_IPV6 + i * 18;
-    const peer = view.getUint32(at + 12);
-    expect(view.getUint8(at)).toBe(0x20);
-    expect(view.getUint16(at + 16)).toBe(1000 + (peer % 7));
-    keys.push(keyOf(6, peer));
+
+  announce(a: TwinAnnounce): void {
+    announce(this.tracker, a, this.now);
+    this.twin.announce(a, this.now);
   }
-  return keys;
+
+  check(a: TwinAnnounce): void {
+    const drawn = announce(this.tracker, a, this.now);
+    this.twin.announce(a, this.now);
+    expect(countsOf(this.tracker)).toEqual(this.twin.counts(a.infoHash));
+    expect(this.tracker.reply.stored).toBe(!a.port0 && a.event !== "stopped");
+    const { first, then } = this.twin.mayOffer(a);
+    expect(new Set(drawn).size).toBe(drawn.length);
+    const wantedFirst = Math.min(a.wanted, first.size);
+    expect(drawn.filter((key) => first.has(key)).length).toBe(wantedFirst);
+    const wantedThen = Math.min(a.wanted - wantedFirst, then.size);
+    expect(drawn.filter((key) => then.has(key)).length).toBe(wantedThen);
+    expect(drawn.length).toBe(wantedFirst + wantedThen);
+  }
+
+  sweepRound(units: number): void {
+    sweepRound(this.sweep, this.now, units);
+    this.twin.sweep(this.now);
+  }
+
+  /** Everything both know is the same, and the buffers are sound. */
+  compare(infoHashes: number[]): void {
+    const census = takeCensus(this.memory);
+    const totals = infoHashes.map((infoHash) => this.twin.counts(infoHash));
+    expect(census.swarms).toBe(this.twin.swarms.size);
+    expect(census.seedersIpv4 + census.seedersIpv6).toBe(totals.reduce((n, c) => n + c[0], 0));
+    expect(census.leechersIpv4 + census.leechersIpv6).toBe(totals.reduce((n, c) => n + c[1], 0));
+    expect(census.peersExpired).toBe(this.twin.expired);
+    expect(totals).toEqual(infoHashes.map((infoHash) => scrape(this.tracker, infoHash)));
+    expect(brokenInvariants(this.tracker)).toEqual([]);
+  }
 }
 
-function countsOf(tracker: Tracker): [number, number, number] {
-  const { seeders, leechers, downloads } = tracker.reply;
-  return [seeders, leechers, downloads];
-}
+const event = fc.constantFrom<TwinAnnounce["event"]>(
+  "none",
+  "completed",
+  "started",
+  "stopped",
+  "paused",
+);
 
-function scrape(tracker: Tracker, infoHash: number): [number, number, number] {
-  setInfoHash(tracker, infoHash);
-  tracker.scrape();
-  return countsOf(tracker);
-}
-
-function sweepRound(sweep: Sweep, now: number): void {
-  const end = sweep.shardsDone + SHARD_COUNT;
-  while (sweep.shardsDone < end) sweep.slice(now, 100);
-}
-
-const plain: TwinAnnounce = {
-  infoHash: 1,
-  family: 4,
-  peer: 1,
-  port0: false,
-  seeder: false,
-  event: "started",
-  wanted: 50,
-  bothFamilies: true,
-};
-
-describe("a tracker and its slow twin agree", () => {
-  const announceArbitrary = fc.record({
-    infoHash: fc.nat(3),
+function announceOf(infoHash: fc.Arbitrary<number>, peers: number): fc.Arbitrary<TwinAnnounce> {
+  return fc.record({
+    infoHash,
     family: fc.constantFrom<4 | 6>(4, 6),
-    peer: fc.nat(400),
+    peer: fc.nat(peers),
     port0: fc.integer({ min: 0, max: 30 }).map((n) => n === 0),
     seeder: fc.boolean(),
-    event: fc.constantFrom<TwinAnnounce["event"]>(
-      "none",
-      "completed",
-      "started",
-      "stopped",
-      "paused",
-    ),
+    event,
     wanted: fc.nat(120),
     bothFamilies: fc.boolean(),
   });
+}
+
+describe("a tracker and its slow twin agree", () => {
+  const some = announceOf(fc.nat(3), 400);
   const step = fc.oneof(
-    { weight: 6, arbitrary: announceArbitrary.map((a) => ({ kind: "announce" as const, a })) },
+    { weight: 6, arbitrary: some.map((a) => ({ kind: "announce" as const, a })) },
     {
-      weight: 2,
+      weight: 3,
       arbitrary: fc
-        .record({ a: announceArbitrary, count: fc.nat(600) })
+        .record({ a: some, count: fc.nat(600) })
         .map((burst) => ({ kind: "burst" as const, ...burst })),
     },
-    { weight: 1, arbitrary: fc.nat(500).map((seconds) => ({ kind: "wait" as const, seconds })) },
-    { weight: 1, arbitrary: fc.constant({ kind: "sweep" as const }) },
+    { weight: 2, arbitrary: fc.nat(500).map((seconds) => ({ kind: "wait" as const, seconds })) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .integer({ min: 1, max: 500 })
+        .map((units) => ({ kind: "sweep" as const, units })),
+    },
   );
 
   test("over random announces, stops, completions, bursts and expiries of both families", () => {
+    let enlarged = 0;
+    let diminished = 0;
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), (steps) => {
-        const { tracker, memory } = makeTracker(16 * 2 ** 20);
-        const twin = new Twin(PEER_TIMEOUT, DOWNLOADS_TIMEOUT);
-        const sweep = new Sweep(tracker);
-        let now = 0;
-        const both = (a: TwinAnnounce): void => {
-          // The real one expires what it touches, so both sweep before they are compared.
-          const drawn = announce(tracker, a, now);
-          const may = twin.announce(a, now);
-          expect(countsOf(tracker)).toEqual(twin.counts(a.infoHash));
-          expect(new Set(drawn).size).toBe(drawn.length);
-          const first = new Set(may.first);
-          const then = new Set(may.then);
-          const wantedFirst = Math.min(a.wanted, first.size);
-          expect(drawn.filter((key) => first.has(key)).length).toBe(wantedFirst);
-          const wantedThen = Math.min(a.wanted - wantedFirst, then.size);
-          expect(drawn.filter((key) => then.has(key)).length).toBe(wantedThen);
-          expect(drawn.length).toBe(wantedFirst + wantedThen);
-        };
+      fc.property(fc.array(step, { minLength: 1, maxLength: 80 }), (steps) => {
+        const pair = new Pair(16 * MIB);
         for (const step of steps) {
-          if (step.kind === "announce") both(step.a);
-          else if (step.kind === "burst") {
-            for (let i = 0; i < step.count; i++) both({ ...step.a, peer: step.a.peer + i });
-          } else {
-            if (step.kind === "wait") now += step.seconds;
-            sweepRound(sweep, now);
-            twin.sweep(now);
+          if (step.kind === "announce") pair.check(step.a);
+          else if (step.kind === "wait") pair.now += step.seconds;
+          else if (step.kind === "sweep") pair.sweepRound(step.units);
+          else {
+            for (let i = 0; i < step.count; i++) {
+              pair.check({ ...step.a, peer: step.a.peer + i });
+            }
           }
         }
-        const census = takeCensus(memory);
-        const totals = [0, 1, 2, 3].map((infoHash) => twin.counts(infoHash));
-        expect(census.swarms).toBe(twin.swarms.size);
-        expect(census.seedersIpv4 + census.seedersIpv6).toBe(totals.reduce((n, c) => n + c[0], 0));
-        expect(census.leechersIpv4 + census.leechersIpv6).toBe(
-          totals.reduce((n, c) => n + c[1], 0),
-        );
-        expect(census.peersExpired).toBe(twin.expired);
-        expect(totals).toEqual([0, 1, 2, 3].map((infoHash) => scrape(tracker, infoHash)));
-        expect(brokenInvariants(tracker)).toEqual([]);
+        pair.compare([0, 1, 2, 3]);
+        enlarged += pair.twin.enlarged;
+        diminished += pair.twin.diminished;
+      }),
+      { numRuns: 100, seed: 20261122 },
+    );
+    // The sequences did go where it is difficult.
+    expect(enlarged).toBeGreaterThan(50);
+    expect(diminished).toBeGreaterThan(5);
+  }, 60_000);
+
+  test("when hundreds of swarms share a shard, its table grows, and its pages are moved", () => {
+    const infoHashes = infoHashesOfOneShard(makeTracker(16 * MIB).tracker, 600);
+    const one = announceOf(fc.constantFrom(...infoHashes), 6);
+    const step = fc.oneof(
+      { weight: 20, arbitrary: one.map((a) => ({ kind: "announce" as const, a })) },
+      {
+        weight: 3,
+        arbitrary: fc
+          .record({ a: one, first: fc.nat(599), count: fc.nat(600) })
+          .map((spray) => ({ kind: "spray" as const, ...spray })),
+      },
+      { weight: 1, arbitrary: fc.nat(900).map((seconds) => ({ kind: "wait" as const, seconds })) },
+      {
+        weight: 1,
+        arbitrary: fc
+          .integer({ min: 1, max: 99 })
+          .map((units) => ({ kind: "sweep" as const, units })),
+      },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => {
+        const pair = new Pair(16 * MIB);
+        for (const step of steps) {
+          if (step.kind === "announce") pair.check(step.a);
+          else if (step.kind === "wait") pair.now += step.seconds;
+          else if (step.kind === "sweep") pair.sweepRound(step.units);
+          else {
+            for (let i = 0; i < step.count; i++) {
+              pair.check({ ...step.a, infoHash: infoHashes[(step.first + i) % 600] });
+            }
+          }
+        }
+        pair.compare(infoHashes);
       }),
       { numRuns: 60, seed: 20261122 },
     );
   }, 60_000);
+
+  test("when thousands of peers of large swarms come, switch roles and go", () => {
+    const pair = new Pair(64 * MIB);
+    let state = 7;
+    const below = (n: number): number => {
+      state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+      return Math.floor((state / 0x80000000) * n);
+    };
+    const peers = [3000, 400];
+    for (let i = 0; i < 120_000; i++) {
+      const infoHash = below(2);
+      // Waves: for a while most announce, then most stop.
+      const leaving = Math.floor(i / 20_000) % 2 === 1 ? 0.85 : 0.1;
+      const a: TwinAnnounce = {
+        ...plain,
+        infoHash,
+        family: below(2) === 0 ? 4 : 6,
+        peer: below(peers[infoHash]),
+        seeder: below(2) === 0,
+        event: below(1000) < leaving * 1000 ? "stopped" : below(9) === 0 ? "completed" : "none",
+        wanted: below(80),
+        bothFamilies: below(2) === 0,
+      };
+      if (i % 100 === 0) pair.check(a);
+      else pair.announce(a);
+      // Nothing is old enough to expire: slices may only tidy.
+      if (i % 50 === 0) pair.sweep.slice(pair.now, 40);
+      if (i % 20_000 === 0) pair.compare([0, 1]);
+    }
+    pair.compare([0, 1]);
+    pair.now = PEER_TIMEOUT + 30;
+    pair.sweepRound(100);
+    pair.compare([0, 1]);
+    expect(takeCensus(pair.memory).seedersIpv4).toBe(0);
+  }, 60_000);
+});
+
+describe("an announce", () => {
+  test("counts the announcer in its own reply", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1, seeder: true });
+    expect(countsOf(tracker)).toEqual([1, 0, 0]);
+    announce(tracker, { peer: 2 });
+    expect(countsOf(tracker)).toEqual([1, 1, 0]);
+  });
+
+  test("makes a peer known to leechers of its swarm and to no other swarm", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1 });
+    expect(announce(tracker, { peer: 2 })).toEqual(["4/1"]);
+    expect(announce(tracker, { peer: 3, infoHash: 2 })).toEqual([]);
+  });
+
+  test("never offers the announcer itself, as whatever it announces", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1 });
+    for (const seeder of [true, false, true]) {
+      for (const event of ["none", "started", "completed", "paused"] as const) {
+        expect(announce(tracker, { peer: 1, seeder, event })).toEqual([]);
+      }
+    }
+  });
+
+  test("takes the same address with another port for another peer", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1 });
+    setPeer(tracker, 4, 1);
+    tracker.request.peer[5] += 1;
+    tracker.announce(0);
+    expect(tracker.reply.leechers).toBe(2);
+  });
+
+  test("offers a seeder leechers only, and seeders after them when it starts", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1, seeder: true });
+    announce(tracker, { peer: 2, seeder: false });
+    const seeder = { peer: 3, seeder: true };
+    expect(announce(tracker, { ...seeder, event: "none" })).toEqual(["4/2"]);
+    expect(announce(tracker, { ...seeder, event: "completed" })).toEqual(["4/2"]);
+    expect(announce(tracker, { ...seeder, event: "started" })).toEqual(["4/2", "4/1"]);
+    expect(announce(tracker, { ...seeder, event: "started", wanted: 1 })).toEqual(["4/2"]);
+  });
+
+  test("offers a partial seed leechers only", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1, seeder: true });
+    announce(tracker, { peer: 2, seeder: false });
+    expect(announce(tracker, { peer: 3, event: "paused" })).toEqual(["4/2"]);
+    expect(countsOf(tracker)).toEqual([1, 2, 0]);
+  });
+
+  test("that stops removes the peer and is told counts, but no peers", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1, seeder: true });
+    announce(tracker, { peer: 2 });
+    expect(announce(tracker, { peer: 2, event: "stopped" })).toEqual([]);
+    expect(countsOf(tracker)).toEqual([1, 0, 0]);
+    expect(tracker.reply.stored).toBe(false);
+    expect(announce(tracker, { peer: 3 })).toEqual(["4/1"]);
+  });
+
+  test("that stops a peer nobody knows changes nothing", () => {
+    const { tracker, memory } = makeTracker();
+    announce(tracker, { peer: 9, event: "stopped" });
+    expect(takeCensus(memory).swarms).toBe(0);
+    announce(tracker, { peer: 1 });
+    announce(tracker, { peer: 9, event: "stopped" });
+    expect(countsOf(tracker)).toEqual([0, 1, 0]);
+  });
+
+  test("with port 0 is answered, but not stored, counted or offered to others", () => {
+    const { tracker, memory } = makeTracker();
+    announce(tracker, { peer: 9, port0: true });
+    expect(tracker.reply.stored).toBe(false);
+    expect(takeCensus(memory).swarms).toBe(0);
+    announce(tracker, { peer: 1 });
+    expect(tracker.reply.stored).toBe(true);
+    expect(announce(tracker, { peer: 9, port0: true })).toEqual(["4/1"]);
+    expect(countsOf(tracker)).toEqual([0, 1, 0]);
+    expect(announce(tracker, { peer: 1 })).toEqual([]);
+    expect(takeCensus(memory).peersNotStored).toBe(0);
+  });
+
+  test("forgets the old peers of its own family in a small swarm without waiting for a sweep", () => {
+    const { tracker, memory } = makeTracker();
+    for (let peer = 1; peer <= 100; peer++) announce(tracker, { peer, seeder: peer > 90 }, 0);
+    announce(tracker, { peer: 1, family: 6 }, 0);
+    announce(tracker, { peer: 200 }, PEER_TIMEOUT);
+    expect(countsOf(tracker)).toEqual([10, 92, 0]);
+    expect(announce(tracker, { peer: 200 }, PEER_TIMEOUT + 10)).toEqual(["6/1"]);
+    expect(countsOf(tracker)).toEqual([0, 2, 0]);
+    expect(takeCensus(memory)).toMatchObject({
+      peersExpired: 100,
+      seedersIpv4: 0,
+      leechersIpv4: 1,
+      leechersIpv6: 1,
+    });
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("keeps a peer that announces again as long as it does", () => {
+    const { tracker } = makeTracker();
+    for (let now = 0; now < 20 * PEER_TIMEOUT; now += PEER_TIMEOUT / 2) {
+      announce(tracker, { peer: 1 }, now);
+      announce(tracker, { peer: 2 }, now);
+      expect(countsOf(tracker)).toEqual([0, 2, 0]);
+    }
+  });
+});
+
+describe("a download", () => {
+  test("is counted once for a peer, however often it completes", () => {
+    const { tracker } = makeTracker();
+    const completed = { peer: 1, seeder: true, event: "completed" } as const;
+    announce(tracker, { peer: 1 });
+    announce(tracker, completed);
+    announce(tracker, completed);
+    announce(tracker, { peer: 1, seeder: false });
+    announce(tracker, completed);
+    expect(countsOf(tracker)).toEqual([1, 0, 1]);
+    announce(tracker, { ...completed, peer: 2 });
+    expect(countsOf(tracker)).toEqual([2, 0, 2]);
+  });
+
+  test("is not counted while something is left, nor for being a seeder", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1, seeder: false, event: "completed" });
+    announce(tracker, { peer: 2, seeder: true, event: "started" });
+    expect(countsOf(tracker)).toEqual([1, 1, 0]);
+  });
+
+  test("is counted once in a large swarm too, whichever role the peer takes between", () => {
+    const { tracker } = makeTracker();
+    for (let peer = 10; peer < 400; peer++) announce(tracker, { peer });
+    for (const seeder of [true, false, true, false, true]) {
+      announce(tracker, { peer: 1, seeder, event: "completed" });
+    }
+    expect(countsOf(tracker)).toEqual([1, 390, 1]);
+  });
+
+  test("outlives the peers of its swarm for the time set, then the swarm vanishes", () => {
+    const { tracker, memory } = makeTracker();
+    const sweep = new Sweep(tracker);
+    announce(tracker, { peer: 1, seeder: true, event: "completed" }, 0);
+    announce(tracker, { peer: 1, event: "stopped" }, 100);
+    expect(countsOf(tracker)).toEqual([0, 0, 1]);
+    // A tick of empty swarms is a minute here: never too early, at most two ticks late.
+    sweepRound(sweep, 100 + DOWNLOADS_TIMEOUT);
+    expect(scrape(tracker, 1)).toEqual([0, 0, 1]);
+    sweepRound(sweep, 100 + DOWNLOADS_TIMEOUT + 120);
+    expect(scrape(tracker, 1)).toEqual([0, 0, 0]);
+    expect(takeCensus(memory)).toMatchObject({ swarms: 0, downloads: 1 });
+  });
+
+  test("keeps its time from the last peer's end, not from the first's", () => {
+    const { tracker } = makeTracker();
+    const sweep = new Sweep(tracker);
+    announce(tracker, { peer: 1, seeder: true, event: "completed" }, 0);
+    announce(tracker, { peer: 1, event: "stopped" }, 0);
+    announce(tracker, { peer: 2 }, 3000);
+    announce(tracker, { peer: 2, event: "stopped" }, 3000);
+    sweepRound(sweep, 3000 + DOWNLOADS_TIMEOUT);
+    expect(scrape(tracker, 1)).toEqual([0, 0, 1]);
+  });
+
+  test("leaves nothing behind in a swarm that never had one", () => {
+    const { tracker, memory } = makeTracker();
+    announce(tracker, { peer: 1, seeder: true });
+    announce(tracker, { peer: 1, event: "stopped" });
+    expect(takeCensus(memory).swarms).toBe(0);
+  });
+});
+
+describe("eviction", () => {
+  test("forgets a swarm at once, small or large, with its peers and downloads", () => {
+    const { tracker, memory } = makeTracker();
+    for (const infoHash of [1, 2]) {
+      for (let peer = 0; peer < (infoHash === 1 ? 3 : 700); peer++) {
+        const family = peer % 2 === 0 ? 4 : 6;
+        announce(tracker, { infoHash, peer, family, seeder: peer % 3 === 0, event: "completed" });
+      }
+    }
+    announce(tracker, { infoHash: 3, peer: 1 });
+    for (const infoHash of [1, 2]) {
+      setInfoHash(tracker, infoHash);
+      expect(tracker.evict()).toBe(true);
+      expect(tracker.evict()).toBe(false);
+      expect(scrape(tracker, infoHash)).toEqual([0, 0, 0]);
+    }
+    expect(scrape(tracker, 3)).toEqual([0, 1, 0]);
+    expect(takeCensus(memory)).toMatchObject({
+      swarms: 1,
+      seedersIpv4: 0,
+      leechersIpv4: 1,
+      seedersIpv6: 0,
+      leechersIpv6: 0,
+    });
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+});
+
+describe("a scrape", () => {
+  test("of an unknown swarm answers zeros and makes nothing known", () => {
+    const { tracker, memory } = makeTracker();
+    announce(tracker, { peer: 1 });
+    expect(scrape(tracker, 77)).toEqual([0, 0, 0]);
+    expect(takeCensus(memory).swarms).toBe(1);
+  });
+
+  test("leaves no peers of the last announce in the reply", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1 });
+    expect(announce(tracker, { peer: 2 })).toEqual([keyOf(4, 1)]);
+    expect(scrape(tracker, 1)).toEqual([0, 2, 0]);
+    expect(tracker.reply.peersIpv4).toBe(0);
+    expect(tracker.reply.stored).toBe(false);
+  });
 });

@@ -27,13 +27,21 @@ interface TwinSwarm {
   peers: Map<string, TwinPeer>;
   downloads: number;
   emptySince: number | undefined;
+  /** Families that have outgrown the swarm's own block: an announce does not expire them. */
+  large: Set<number>;
 }
+
+const SMALL_PEERS_MAX = 128;
+const SMALL_PEERS_AGAIN = 64;
 
 export const keyOf = (family: number, peer: number): string => `${family}/${peer}`;
 
 export class Twin {
   readonly swarms = new Map<number, TwinSwarm>();
   expired = 0;
+  /** How often a family grew large, and how often one became small again. */
+  enlarged = 0;
+  diminished = 0;
   readonly #peerTicks: Ticks;
   readonly #emptyTicks: Ticks;
 
@@ -42,57 +50,82 @@ export class Twin {
     this.#emptyTicks = new Ticks(downloadsTimeout, 0xff);
   }
 
-  announce(a: TwinAnnounce, now: number): { first: string[]; then: string[] } {
+  announce(a: TwinAnnounce, now: number): void {
     const key = keyOf(a.family, a.peer);
     let swarm = this.swarms.get(a.infoHash);
     if (a.event === "stopped") {
-      swarm?.peers.delete(key);
+      // Port 0 is a port like any other here, and nobody is stored with it.
+      if (!a.port0) swarm?.peers.delete(key);
       this.#settle(a.infoHash, now);
-      return { first: [], then: [] };
+      return;
     }
-    if (!a.port0) {
-      swarm ??= { peers: new Map(), downloads: 0, emptySince: undefined };
-      this.swarms.set(a.infoHash, swarm);
-      const before = swarm.peers.get(key);
-      const completes = a.event === "completed" && a.seeder && !before?.completed;
-      if (completes) swarm.downloads += 1;
-      swarm.peers.set(key, {
-        family: a.family,
-        seeder: a.seeder,
-        completed: completes || (before?.completed ?? false),
-        tick: this.#peerTicks.at(now),
-      });
-      swarm.emptySince = undefined;
+    if (a.port0) return;
+    swarm ??= { peers: new Map(), downloads: 0, emptySince: undefined, large: new Set() };
+    this.swarms.set(a.infoHash, swarm);
+    if (!swarm.large.has(a.family)) this.#expire(swarm, now, a.family);
+    const before = swarm.peers.get(key);
+    const completes = a.event === "completed" && a.seeder && !before?.completed;
+    if (completes) swarm.downloads += 1;
+    swarm.peers.set(key, {
+      family: a.family,
+      seeder: a.seeder,
+      completed: completes || (before?.completed ?? false),
+      tick: this.#peerTicks.at(now),
+    });
+    swarm.emptySince = undefined;
+    if (swarm.large.has(a.family) || this.#countOf(swarm, a.family) <= SMALL_PEERS_MAX) return;
+    swarm.large.add(a.family);
+    this.enlarged += 1;
+  }
+
+  /** The peers this announce, which has taken effect, may be told: first these, then those. */
+  mayOffer(a: TwinAnnounce): { first: Set<string>; then: Set<string> } {
+    const first = new Set<string>();
+    const then = new Set<string>();
+    if (a.event === "stopped") return { first, then };
+    const seedersToo = !a.seeder && a.event !== "paused";
+    for (const [key, peer] of this.swarms.get(a.infoHash)?.peers ?? []) {
+      if (!a.port0 && key === keyOf(a.family, a.peer)) continue;
+      if (!a.bothFamilies && peer.family !== a.family) continue;
+      if (!peer.seeder || seedersToo) first.add(key);
+      else if (a.event === "started") then.add(key);
     }
-    const others = [...(swarm?.peers ?? [])].filter(
-      ([other, peer]) => (a.port0 || other !== key) && (a.bothFamilies || peer.family === a.family),
-    );
-    const seeders = others.filter(([, peer]) => peer.seeder).map(([other]) => other);
-    const leechers = others.filter(([, peer]) => !peer.seeder).map(([other]) => other);
-    if (!a.seeder && a.event !== "paused") return { first: [...seeders, ...leechers], then: [] };
-    return { first: leechers, then: a.event === "started" ? seeders : [] };
+    return { first, then };
   }
 
   /** Seeders, leechers and downloads of a swarm. */
   counts(infoHash: number): [number, number, number] {
     const swarm = this.swarms.get(infoHash);
     if (swarm === undefined) return [0, 0, 0];
-    const seeders = [...swarm.peers.values()].filter((peer) => peer.seeder).length;
+    let seeders = 0;
+    for (const peer of swarm.peers.values()) if (peer.seeder) seeders += 1;
     return [seeders, swarm.peers.size - seeders, swarm.downloads];
   }
 
   /** What a whole round of the sweep does. */
   sweep(now: number): void {
     for (const [infoHash, swarm] of this.swarms) {
-      this.expire(swarm, now);
+      for (const family of [4, 6]) {
+        this.#expire(swarm, now, family);
+        if (!swarm.large.has(family)) continue;
+        if (this.#countOf(swarm, family) > SMALL_PEERS_AGAIN) continue;
+        swarm.large.delete(family);
+        this.diminished += 1;
+      }
       this.#settle(infoHash, now);
     }
   }
 
-  expire(swarm: TwinSwarm, now: number, family?: number): void {
+  #countOf(swarm: TwinSwarm, family: number): number {
+    let count = 0;
+    for (const peer of swarm.peers.values()) if (peer.family === family) count += 1;
+    return count;
+  }
+
+  #expire(swarm: TwinSwarm, now: number, family: number): void {
     const tick = this.#peerTicks.at(now);
     for (const [key, peer] of swarm.peers) {
-      if (family !== undefined && peer.family !== family) continue;
+      if (peer.family !== family) continue;
       if (this.#peerTicks.between(peer.tick, tick) <= this.#peerTicks.lifetime) continue;
       swarm.peers.delete(key);
       this.expired += 1;
