@@ -39,6 +39,8 @@ const PORT_COUNT = 12_000;
  */
 export const SETTINGS: Record<string, Environment> = {
   "the settings it has by default": {},
+  "UDP in the event loop": { TRACKER_UDP_WORKERS: "0" },
+  "two UDP workers": { TRACKER_UDP_WORKERS: "2" },
 };
 
 /** What to start, and how. */
@@ -138,7 +140,7 @@ export async function startTracker(options: StartOptions = {}): Promise<Tracker>
     },
   });
   try {
-    await untilReady(tracker);
+    await untilReady(tracker, options.env?.TRACKER_HTTP_ADDRESS === "" ? isConnecting : isHealthy);
   } catch (error) {
     tracker.signal("SIGKILL");
     await tracker.exited();
@@ -178,14 +180,17 @@ function isFree(port: number): boolean {
   }
 }
 
-/** `GET /health` where HTTP is on, a UDP connect where it is not. */
-async function untilReady(tracker: Tracker): Promise<void> {
+/** Polls `GET /health` where HTTP is on, a UDP connect where it is not. */
+async function untilReady(
+  tracker: Tracker,
+  answers: (port: number) => Promise<boolean>,
+): Promise<void> {
   const deadline = performance.now() + READY_MILLISECONDS_MAX;
   while (performance.now() < deadline) {
     if (!tracker.running) {
       throw new Error(`ended with ${await tracker.exited()} at start\n${tracker.stderr}`);
     }
-    if ((await isHealthy(tracker.port)) || (await isConnecting(tracker.port))) return;
+    if (await answers(tracker.port)) return;
     await Bun.sleep(5);
   }
   throw new Error(`not ready after ${READY_MILLISECONDS_MAX} ms\n${tracker.stderr}`);
