@@ -281,6 +281,8 @@ function listenHttp(listener: Listener, handler: HttpHandler): Running {
       hostname: listener.host,
       port: listener.port,
       development: false,
+      // Bun shares a port by default: two trackers would split its clients without a word.
+      reusePort: false,
       idleTimeout: HTTP_IDLE_SECONDS,
       maxRequestBodySize: HTTP_BODY_BYTES_MAX,
       fetch: handler.fetch,
