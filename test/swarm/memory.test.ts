@@ -1,0 +1,199 @@
+/** The ceiling: floods fill the memory up to it, hurt nobody who is already there, and pass. */
+import { describe, expect, test } from "bun:test";
+import { takeCensus } from "../../src/swarm/census.ts";
+import {
+  PAGE_SHIFT,
+  PAGE_SIZE,
+  PAGE_WORDS,
+  PAGES_RESERVED,
+  POOL,
+  POOL_AVAILABLE,
+  POOL_FRESH,
+  reserveSwarmMemory,
+  SHARD_BITS,
+  SHARD_COUNT,
+  SHARD_NOT_STORED,
+  SHARD_WORDS,
+} from "../../src/swarm/memory.ts";
+import { Sweep } from "../../src/swarm/sweep.ts";
+import type { Tracker } from "../../src/swarm/tracker.ts";
+import { announce, countsOf, makeMemory, MIB, PEER_TIMEOUT } from "./fixture.ts";
+import { scrape, sweepRound, trackerOver } from "./fixture.ts";
+import { brokenInvariants } from "./invariants.ts";
+
+const SMALLEST = 16 * MIB;
+
+/** One swarm of one peer each; returns how many were stored. */
+function floodInfoHashes(tracker: Tracker, from: number, count: number, now: number): number {
+  let stored = 0;
+  for (let infoHash = from; infoHash < from + count; infoHash++) {
+    announce(tracker, { infoHash, peer: infoHash & 0xffff, wanted: 0 }, now);
+    if (tracker.reply.stored) stored += 1;
+  }
+  return stored;
+}
+
+/** Peers of one swarm, every other one of IPv6; returns how many were stored. */
+function floodPeers(tracker: Tracker, count: number, now: number): number {
+  let stored = 0;
+  for (let peer = 1; peer <= count; peer++) {
+    const family = peer % 2 === 0 ? 4 : 6;
+    announce(tracker, { infoHash: 5, peer, family, wanted: 0, seeder: peer % 3 === 0 }, now);
+    if (tracker.reply.stored) stored += 1;
+  }
+  return stored;
+}
+
+describe("reserved memory", () => {
+  test("is never more than asked for, and most of it", () => {
+    for (const memoryMax of [16, 17, 31, 64, 100, 1000].map((mib) => mib * MIB)) {
+      const memory = makeMemory(memoryMax);
+      const { arena, index, pages, shards, indexRegionBits } = memory;
+      expect(arena.byteLength + index.byteLength).toBeLessThanOrEqual(memoryMax);
+      expect(arena.byteLength + index.byteLength).toBeGreaterThan(memoryMax * 0.99);
+      expect(arena.byteLength % PAGE_SIZE).toBe(0);
+      expect(index.byteLength).toBe(512 * 4 * 2 ** indexRegionBits);
+      expect(index.byteLength).toBeGreaterThan(memoryMax / 10 - 1);
+      expect(index.byteLength).toBeLessThanOrEqual(memoryMax / 5);
+      expect(pages.byteLength).toBe((arena.byteLength / PAGE_SIZE) * 12);
+      expect(shards.byteLength).toBe((512 * 16 + 16) * 4);
+    }
+  });
+
+  test("never has an arena whose offsets need more than 31 bits", () => {
+    const memory = makeMemory(2600 * MIB);
+    expect(memory.arena.byteLength).toBe(2 ** 31 - 8192);
+  });
+
+  test("starts with all pages free but the first, which means none", () => {
+    const words = new Int32Array(makeMemory(SMALLEST).shards);
+    expect(words[POOL_FRESH]).toBe(1);
+    expect(words[POOL_AVAILABLE]).toBe((SMALLEST - 2 * MIB) / 8192 - 1);
+  });
+
+  test("gets keys of its own each time if none are given", () => {
+    const settings = { ...makeMemory(SMALLEST).settings };
+    const one = reserveSwarmMemory(settings).keys;
+    const two = reserveSwarmMemory(settings).keys;
+    expect(one.length).toBe(40);
+    expect(one).not.toEqual(two);
+    expect(new Set(one).size).toBeGreaterThan(38);
+  });
+
+  test("has one cache line for each shard, and sizes that belong together", () => {
+    expect(SHARD_COUNT).toBe(2 ** SHARD_BITS);
+    expect(PAGE_SIZE).toBe(2 ** PAGE_SHIFT);
+    expect(SHARD_WORDS * 4).toBe(64);
+    expect(SHARD_NOT_STORED).toBeLessThan(SHARD_WORDS);
+    expect(POOL).toBe(SHARD_COUNT * SHARD_WORDS);
+    expect(PAGE_WORDS).toBe(3);
+  });
+});
+
+describe("a flood of info hashes", () => {
+  const memory = makeMemory(SMALLEST);
+  const tracker = trackerOver(memory);
+  const sweep = new Sweep(tracker);
+  const flood = 400_000;
+
+  test("fills the memory up to its ceiling and no further", () => {
+    // Established before: a small swarm and a large one.
+    for (let peer = 1; peer <= 10; peer++) announce(tracker, { infoHash: 1, peer });
+    for (let peer = 1; peer <= 500; peer++) announce(tracker, { infoHash: 2, peer });
+    const stored = floodInfoHashes(tracker, 1000, flood, 0);
+    const census = takeCensus(memory);
+    expect(stored).toBeGreaterThan(150_000);
+    expect(stored).toBeLessThan(flood);
+    expect(census.memoryUsed).toBeLessThanOrEqual(census.memoryMax);
+    expect(census.memoryMax).toBeLessThanOrEqual(SMALLEST);
+    expect(census.memoryUsed).toBeGreaterThan(census.memoryMax * 0.9);
+    expect(census.swarms).toBe(stored + 2);
+    expect(census.peersNotStored).toBe(flood - stored);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("leaves pages that only moving blocks may take", () => {
+    expect(new Int32Array(memory.shards)[POOL_AVAILABLE]).toBe(PAGES_RESERVED);
+  });
+
+  test("does not keep replies from going on", () => {
+    expect(announce(tracker, { infoHash: 999_999_999, peer: 3 })).toEqual([]);
+    expect(countsOf(tracker)).toEqual([0, 0, 0]);
+    expect(tracker.reply.stored).toBe(false);
+    expect(announce(tracker, { infoHash: 1, peer: 700, wanted: 5 }).length).toBe(5);
+    expect(announce(tracker, { infoHash: 2, peer: 7, wanted: 60 }).length).toBe(60);
+    expect(scrape(tracker, 2)).toEqual([0, 500, 0]);
+  });
+
+  test("does not keep those who are there from announcing again, also with another role", () => {
+    for (let peer = 1; peer <= 10; peer++) {
+      announce(tracker, { infoHash: 1, peer, seeder: peer % 2 === 0, event: "none" }, 100);
+      expect(tracker.reply.stored).toBe(true);
+    }
+    for (let peer = 1; peer <= 500; peer++) {
+      announce(tracker, { infoHash: 2, peer, event: "none" }, 100);
+      expect(tracker.reply.stored).toBe(true);
+    }
+    expect(scrape(tracker, 1)[0]).toBe(5);
+    expect(scrape(tracker, 2)).toEqual([0, 500, 0]);
+  });
+
+  test("passes: once it has expired, all of its memory serves others", () => {
+    sweepRound(sweep, PEER_TIMEOUT + 20);
+    sweepRound(sweep, PEER_TIMEOUT + 20);
+    expect(takeCensus(memory).swarms).toBe(2);
+    expect(scrape(tracker, 2)).toEqual([0, 500, 0]);
+    expect(brokenInvariants(tracker)).toEqual([]);
+    const again = floodInfoHashes(tracker, 1_000_000, flood, PEER_TIMEOUT + 20);
+    expect(again).toBeGreaterThan(150_000);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("makes room by stops alone, without a sweep", () => {
+    for (let infoHash = 1_000_000; infoHash < 1_200_000; infoHash++) {
+      announce(tracker, { infoHash, peer: infoHash & 0xffff, event: "stopped" }, PEER_TIMEOUT + 20);
+    }
+    // Announces themselves move blocks: no sweep is needed.
+    const again = floodInfoHashes(tracker, 2_000_000, 100_000, PEER_TIMEOUT + 20);
+    expect(again).toBeGreaterThan(80_000);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+});
+
+describe("a flood of peers in one swarm", () => {
+  const memory = makeMemory(SMALLEST);
+  const tracker = trackerOver(memory);
+  const flood = 1_000_000;
+
+  test("of both families fills the memory and no further", () => {
+    const stored = floodPeers(tracker, flood, 0);
+    const census = takeCensus(memory);
+    expect(stored).toBeGreaterThan(700_000);
+    expect(stored).toBeLessThan(flood);
+    expect(census.memoryUsed).toBeLessThanOrEqual(census.memoryMax);
+    expect(census.memoryUsed).toBeGreaterThan(census.memoryMax * 0.8);
+    expect(census.peersNotStored).toBe(flood - stored);
+    const [seeders, leechers] = scrape(tracker, 5);
+    expect(seeders + leechers).toBe(stored);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  }, 30_000);
+
+  test("does not keep those who are there from announcing again, nor anybody from a reply", () => {
+    for (let peer = 1; peer < 2000; peer++) {
+      const family = peer % 2 === 0 ? 4 : 6;
+      const seeder = peer % 3 === 0;
+      const drawn = announce(tracker, { infoHash: 5, peer, family, seeder, wanted: 30 }, 100);
+      expect(tracker.reply.stored).toBe(true);
+      expect(drawn.length).toBe(30);
+    }
+  });
+
+  test("passes, and gives all of its memory back", () => {
+    sweepRound(new Sweep(tracker), PEER_TIMEOUT + 120);
+    // Each announce in the shard moves a page at most.
+    for (let i = 0; i < 3000; i++) announce(tracker, { infoHash: 5, peer: 1 }, PEER_TIMEOUT + 120);
+    expect(takeCensus(memory)).toMatchObject({ swarms: 1, leechersIpv4: 1, leechersIpv6: 0 });
+    expect(takeCensus(memory).memoryUsed).toBeLessThan(MIB);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+});
