@@ -6,7 +6,7 @@
  * The only file that binds, spawns or exits. What is started here lives in the folder of its name.
  *
  *   event loop       HTTP, the sweep, signals      ┐
- *   UDP workers      one blocking loop each        ├─ one memory of swarms, one row of counters each
+ *   UDP workers      one blocking loop each        ├─ one memory of swarms, counters of their own
  *   (no workers      UDP in the event loop)        ┘
  */
 import type { udp } from "bun";

@@ -1,8 +1,9 @@
 /**
  * What the event loop does beside answering: sweeping the swarms, a slice at a time.
  *
- * A round over all shards takes ROUND_SECONDS, or less if peers live shorter. Every few milliseconds
- * the shards that have come due are swept in slices, and the event loop gets its turn in between.
+ * A round over all shards takes ROUND_SECONDS, or less if peers live shorter. Every few
+ * milliseconds the shards that have come due are swept in slices, and the event loop gets its turn
+ * in between.
  */
 import { now } from "./ops/clock.ts";
 import { SHARD_COUNT } from "./swarm/memory.ts";

@@ -1,8 +1,9 @@
 /**
  * The hot counters: what happened, how often, since the start.
  *
- * A counter is one 64-bit float (exact to 2^53) in shared memory. Every thread owns a row of its own
- * and is its only writer, so counting is an addition without a lock; whoever reads adds the rows up.
+ * A counter is one 64-bit float (exact to 2^53) in shared memory. Every thread owns a row of its
+ * own and is its only writer, so counting is an addition without a lock; whoever reads adds the
+ * rows up.
  *
  *           announces  scrapes  ...
  *   row 0   [   f64 ][   f64 ]  ...     event loop

@@ -27,7 +27,7 @@ export class Intervals {
     this.#minimum = settings.minimum;
   }
 
-  /** Seconds until the next announce: uniform over the interval give or take the jitter, never 0. */
+  /** Seconds until the next announce: uniform over the interval give or take the jitter. */
   draw(): number {
     return Math.max(1, this.#lowest + Math.floor(Math.random() * this.#span));
   }

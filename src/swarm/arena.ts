@@ -109,7 +109,7 @@ export class Arena {
     return shards[line + SHARD_CLOSED_COUNT] * PAGE_SIZE - shards[line + SHARD_CLOSED_LIVE];
   }
 
-  /** Takes the closed page with the fewest live bytes out of the shard's list; 0 if there is none. */
+  /** Takes the closed page with the fewest live bytes off the shard's list; 0 if none. */
   takeEmptiestPage(line: number): number {
     const { shards, pages } = this;
     let best = 0;

@@ -1,9 +1,9 @@
 /**
  * Moving blocks, so that the pages they leave can be used again.
  *
- * Every block has one place that points to it: a swarm its entry in the index, a directory a word of
- * its swarm, a bucket a word of its directory. Directories and buckets know that place, a swarm is
- * found by its info hash. Whatever moves is pointed to anew, and tells those it points to.
+ * Every block has one place that points to it: a swarm its entry in the index, a directory a word
+ * of its swarm, a bucket a word of its directory. Directories and buckets know that place, a swarm
+ * is found by its info hash. Whatever moves is pointed to anew, and tells those it points to.
  *
  * The caller holds the lock of the shard and keeps no offset across `compact`.
  */

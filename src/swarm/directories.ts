@@ -132,7 +132,7 @@ export class Directories {
     return before - words[(directory + DIRECTORY_PEERS) >>> 2];
   }
 
-  /** As `expire`, for one bucket; returns how many peers stay in it. The bucket may be gone then. */
+  /** As `expire`, for one bucket, which goes if none stay; returns how many do. */
   expireBucket(
     line: number,
     cell: number,
@@ -328,7 +328,7 @@ export class Directories {
     else this.#resizeBucket(line, owner, family, roomier(count));
   }
 
-  /** The directory, moved to a larger block if it has no room for `buckets` words; 0 if it cannot. */
+  /** The directory, moved to a larger block if it needs one for `buckets`; 0 if it cannot. */
   #withRoomFor(line: number, directory: number, buckets: number): number {
     const arena = this.#arena;
     const size = sizeOf(arena.words[directory >>> 2]);

@@ -274,7 +274,7 @@ export class Swarms {
     return true;
   }
 
-  /** Brings the peers of `family` back into the block if they are few. Returns the swarm's offset. */
+  /** Brings the peers of `family` back into the block if they are few. Returns the swarm. */
   diminish(line: number, swarm: number, family: Family): number {
     const { arena, directories } = this;
     const count = this.count(swarm, family, SEEDERS) + this.count(swarm, family, LEECHERS);

@@ -1,8 +1,8 @@
 /**
  * The sweep: goes round all swarms, a slice at a time, and forgets what is too old.
  *
- * A slice holds the lock of one shard for at most `units` of work; a unit is a swarm or eight peers,
- * some 100 nanoseconds. It also gives back room that swarms no longer need and moves blocks
+ * A slice holds the lock of one shard for at most `units` of work; a unit is a swarm or eight
+ * peers, some 100 nanoseconds. It also gives back room that swarms no longer need and moves blocks
  * together. Whoever calls decides how often: every peer must be looked at once in a peer timeout.
  */
 import type { Family } from "../constants.ts";

@@ -2,7 +2,8 @@
  * Coarse time: what fits in seven bits beside a peer, and in eight beside an empty swarm.
  *
  * A tick is a sixtieth of the timeout, so ages up to twice the timeout can be told apart before the
- * seven bits begin again; the sweep comes by far more often. Whoever asks gives the time in seconds.
+ * seven bits begin again; the sweep comes by far more often. Whoever asks gives the time in
+ * seconds.
  */
 import { META_TICK } from "./blocks.ts";
 

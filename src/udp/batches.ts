@@ -12,9 +12,9 @@
  *                   in_pktinfo: interface 16 · local address 20 · destination 24
  *                   in6_pktinfo: destination 16 · interface 32
  *
- * The control data tells which of our addresses a datagram came to. It goes back with the reply, less
- * the interface, which routing knows better; so a machine with many addresses answers from the one
- * that was asked.
+ * The control data tells which of our addresses a datagram came to. It goes back with the reply,
+ * less the interface, which routing knows better; so a machine with many addresses answers from the
+ * one that was asked.
  *
  * Nothing here allocates after construction. One object belongs to one thread and one socket.
  */

@@ -36,7 +36,7 @@ export class ConnectionIds {
   readonly #digest = new Uint8Array(new ArrayBuffer(32));
   readonly #slotSeconds: number;
 
-  /** `key` is 32 secret bytes, the same for all threads; ids live `lifetimeSeconds` or a bit more. */
+  /** `key` is 32 secret bytes, the same for all threads; ids live at least `lifetimeSeconds`. */
   constructor(key: Uint8Array, lifetimeSeconds: number) {
     this.#input.set(key.subarray(0, KEY_SIZE));
     this.#slotSeconds = lifetimeSeconds / SLOTS_PER_LIFETIME;

@@ -1,10 +1,10 @@
 /**
  * The portable source of datagrams: Bun's own UDP socket in the event loop. Works on every system.
  *
- * Each datagram is answered as it arrives; replies are collected and sent together when the batch is
- * full or the event loop has nothing more to deliver. A send that fails costs the replies the system
- * refused and nobody else's: an error the kernel reports here is often about an earlier datagram
- * (somebody's port was closed), so what was not taken is offered once more, one by one.
+ * Each datagram is answered as it arrives; replies are collected and sent together when the batch
+ * is full or the event loop has nothing more to deliver. A send that fails costs the replies the
+ * system refused and nobody else's: an error the kernel reports here is often about an earlier
+ * datagram (somebody's port was closed), so what was not taken is offered once more, one by one.
  */
 import type { udp } from "bun";
 import { readAddress } from "../ops/addresses.ts";

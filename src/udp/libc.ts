@@ -144,7 +144,7 @@ export class Libc {
     throw error;
   }
 
-  /** sockaddr_in: family 2, port 2, address 4. sockaddr_in6: family 2, port 2, flow 4, address 16. */
+  /** Bytes: family 2, port 2, then IPv4: address 4; IPv6: flow 4, address 16, scope 4. */
   #writeSocketAddress(address: Uint8Array, family: Family, port: number): number {
     this.#argument.fill(0, 0, 28);
     this.#view.setUint16(0, family === 4 ? AF_INET : AF_INET6, true);
@@ -154,8 +154,9 @@ export class Libc {
   }
 
   /**
-   * Makes one client's closed port no error of another client's reply: by default the kernel reports
-   * an ICMP "port unreachable" on the next send, whomever that is for. Bun asks for such reports.
+   * Makes one client's closed port no error of another client's reply: by default the kernel
+   * reports an ICMP "port unreachable" on the next send, whomever that is for. Bun asks for such
+   * reports.
    */
   ignoreUnreachable(fd: number): void {
     this.#setInt(fd, SOL_IP, IP_RECVERR, 0);

@@ -16,7 +16,7 @@
  *    4  4  transaction id         72   8  uploaded                       0   4  action 2
  *    8  8  connection id          80   4  event                          4   4  transaction id
  *                                 84   4  ip                             8   4  seeders    ┐
- *   error reply, 8 + text         88   4  key                           12   4  downloads  │ n times
+ *   error reply, 8 + text         88   4  key                           12   4  downloads  │ n
  *                                 92   4  num_want                      16   4  leechers   ┘
  *    0  4  action 3               96   2  port
  *    4  4  transaction id         98   …  options, BEP 41
@@ -182,8 +182,8 @@ const OPTION_URL_DATA = 2;
 
 /**
  * Reads the options of an announce of `length` bytes and copies the URL data among them (the path
- * and query of the announce URL, possibly in pieces) to `out`, as much as it holds. Returns how many
- * bytes were copied. One pass; an option that overruns the packet ends it, others are skipped.
+ * and query of the announce URL, possibly in pieces) to `out`, as much as it holds. Returns how
+ * many bytes were copied. One pass; an option that overruns the packet ends it, others are skipped.
  * [BEP 41]
  */
 export function readUrlData(
