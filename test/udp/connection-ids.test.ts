@@ -1,0 +1,169 @@
+/** What a connection id proves, and to whom. Addresses are documentation ones. */
+import { describe, expect, test } from "bun:test";
+import type { Family } from "../../src/constants.ts";
+import { ConnectionIds } from "../../src/udp/connection-ids.ts";
+import { bytesOf, KEY } from "./fixture.ts";
+
+const TTL = 600;
+const SLOT = 100;
+const NOW = 1_800_000_000;
+const IPV4 = bytesOf("c0000201");
+const IPV6 = bytesOf("20010db8000000000000000000000001");
+const ids = new ConnectionIds(KEY, TTL);
+
+function write(of: ConnectionIds, address: Uint8Array, seconds: number): Uint8Array {
+  const id = new Uint8Array(8);
+  of.write(address, 0, (address.length === 4 ? 4 : 6) as Family, seconds, id, 0);
+  return id;
+}
+
+function accepts(of: ConnectionIds, address: Uint8Array, seconds: number, id: Uint8Array): boolean {
+  return of.accepts(address, 0, (address.length === 4 ? 4 : 6) as Family, seconds, id, 0);
+}
+
+for (const [name, address] of [
+  ["IPv4", IPV4],
+  ["IPv6", IPV6],
+] as const) {
+  describe(`a connection id of an ${name} address`, () => {
+    test("is accepted at once and for the whole of its lifetime, whenever it was given", () => {
+      for (let given = NOW; given < NOW + 2 * SLOT; given += 7) {
+        const id = write(ids, address, given);
+        for (let age = 0; age <= TTL; age += 20) {
+          expect(accepts(ids, address, given + age, id)).toBe(true);
+        }
+      }
+    });
+
+    test("is dead one slot after its lifetime, and stays so", () => {
+      for (let given = NOW; given < NOW + 2 * SLOT; given += 7) {
+        const id = write(ids, address, given);
+        for (let age = TTL + SLOT; age < TTL + 40 * SLOT; age += 17) {
+          expect(accepts(ids, address, given + age, id)).toBe(false);
+        }
+      }
+    });
+
+    test("is good for nothing before the slot in which it was given", () => {
+      const id = write(ids, address, NOW);
+      expect(accepts(ids, address, NOW - SLOT, id)).toBe(false);
+      expect(accepts(ids, address, NOW - 4 * SLOT, id)).toBe(false);
+    });
+
+    test("is refused with any one bit flipped", () => {
+      const id = write(ids, address, NOW);
+      for (let bit = 0; bit < 64; bit++) {
+        id[bit >> 3] ^= 1 << (bit & 7);
+        expect(accepts(ids, address, NOW, id)).toBe(false);
+        id[bit >> 3] ^= 1 << (bit & 7);
+      }
+      expect(accepts(ids, address, NOW, id)).toBe(true);
+    });
+
+    test("is refused from every address that differs in one bit", () => {
+      const id = write(ids, address, NOW);
+      for (let bit = 0; bit < address.length * 8; bit++) {
+        const other = address.slice();
+        other[bit >> 3] ^= 1 << (bit & 7);
+        expect(accepts(ids, other, NOW, id)).toBe(false);
+      }
+    });
+
+    test("is refused under a key that differs in one bit", () => {
+      const id = write(ids, address, NOW);
+      for (let bit = 0; bit < 256; bit++) {
+        const key = KEY.slice();
+        key[bit >> 3] ^= 1 << (bit & 7);
+        expect(accepts(new ConnectionIds(key, TTL), address, NOW, id)).toBe(false);
+      }
+    });
+
+    test("outlives a restart with the same key, and is good on every thread", () => {
+      const id = write(ids, address, NOW);
+      expect(accepts(new ConnectionIds(KEY.slice(), TTL), address, NOW + 60, id)).toBe(true);
+    });
+
+    test("is the same all through a slot, and another in the next", () => {
+      const id = write(ids, address, NOW).toHex();
+      expect(write(ids, address, NOW + SLOT - 1).toHex()).toBe(id);
+      expect(write(ids, address, NOW + SLOT).toHex()).not.toBe(id);
+      // The eighth slot has the same open bits again, but not the same MAC.
+      expect(write(ids, address, NOW + 8 * SLOT).toHex()).not.toBe(id);
+    });
+
+    test("does not depend on what lies around the address and the id", () => {
+      const id = write(ids, address, NOW);
+      const around = new Uint8Array(40).fill(0x99);
+      around.set(address, 3);
+      around.set(id, 25);
+      const family = (address.length === 4 ? 4 : 6) as Family;
+      expect(ids.accepts(around, 3, family, NOW, around, 25)).toBe(true);
+      const out = new Uint8Array(12).fill(0x99);
+      ids.write(around, 3, family, NOW, out, 2);
+      expect(out.toHex()).toBe("9999" + id.toHex() + "9999");
+    });
+  });
+}
+
+describe("connection ids", () => {
+  test("are the first 61 bits of SHA-256 over key, address and slot, then the slot mod 8", () => {
+    const slot = NOW / SLOT;
+    const input = new Uint8Array(52);
+    input.set(KEY);
+    input.set(bytesOf("00000000000000000000ffff c0000201"), 32);
+    new DataView(input.buffer).setUint32(48, slot);
+    const mac = new Bun.CryptoHasher("sha256").update(input).digest();
+    mac[7] = (mac[7] & 0xf8) | (slot % 8);
+    expect(write(ids, IPV4, NOW).toHex()).toBe(mac.subarray(0, 8).toHex());
+  });
+
+  test("are the same for an IPv4 address and its v4-mapped form", () => {
+    const mapped = bytesOf("00000000000000000000ffffc0000201");
+    const id = write(ids, IPV4, NOW);
+    expect(write(ids, mapped, NOW).toHex()).toBe(id.toHex());
+    expect(accepts(ids, mapped, NOW, id)).toBe(true);
+    // An IPv6 address asked in between leaves nothing behind.
+    expect(accepts(ids, IPV6, NOW, id)).toBe(false);
+    expect(accepts(ids, IPV4, NOW, id)).toBe(true);
+  });
+
+  test("are never 0, and differ from one address to the next", () => {
+    const seen = new Set<string>();
+    const address = IPV4.slice();
+    for (let i = 0; i < 20_000; i++) {
+      address[2] = i >> 8;
+      address[3] = i;
+      const id = write(ids, address, NOW).toHex();
+      expect(id).not.toBe("0000000000000000");
+      seen.add(id);
+    }
+    expect(seen.size).toBe(20_000);
+  });
+
+  test("are not found by a million random guesses", () => {
+    const guesses = new Uint8Array(8 * 8192);
+    let found = 0;
+    for (let i = 0; i < 1_000_000; i++) {
+      const at = (i % 8192) * 8;
+      if (at === 0) crypto.getRandomValues(guesses);
+      if (ids.accepts(IPV4, 0, 4, NOW, guesses, at)) found += 1;
+    }
+    expect(found).toBe(0);
+  });
+
+  test("are not given by 0 or by the magic number of a connect request", () => {
+    for (let seconds = NOW; seconds < NOW + 2000; seconds += SLOT) {
+      expect(accepts(ids, IPV4, seconds, new Uint8Array(8))).toBe(false);
+      expect(accepts(ids, IPV4, seconds, bytesOf("0000041727101980"))).toBe(false);
+    }
+  });
+
+  test("follow other lifetimes too", () => {
+    for (const lifetime of [120, 125, 3600]) {
+      const others = new ConnectionIds(KEY, lifetime);
+      const id = write(others, IPV4, NOW + 11);
+      expect(accepts(others, IPV4, NOW + 11 + lifetime, id)).toBe(true);
+      expect(accepts(others, IPV4, NOW + 11 + lifetime * (1 + 1 / 6) + 1, id)).toBe(false);
+    }
+  });
+});
