@@ -1,0 +1,137 @@
+/**
+ * The walk: once past every swarm, a slice at a time, changing nothing.
+ *
+ * A slice holds the lock of one shard. Between two slices swarms come, go and move, and still each
+ * one that is there all the time is met exactly once. That is because a slice only ends at an empty
+ * slot of the table, and in a table with linear probing nothing ever crosses an empty slot:
+ *
+ *   slots   a b . c d e . . f g      an entry lies at its home or behind it, without a gap
+ *                ^ a slice ends      removing moves entries back, but never before their home
+ *
+ * When a table doubles, slot n becomes slot 2n, and those before and behind it stay before and
+ * behind. The walk begins at the first empty slot, so the run that goes round the end is whole too.
+ */
+import type { Family } from "../constants.ts";
+import { peerHalves } from "./blocks.ts";
+import { SHARD_COUNT, SHARD_WORDS } from "./memory.ts";
+import { ROLES } from "./swarms.ts";
+import type { Tracker } from "./tracker.ts";
+
+/** What an empty slot costs, where a swarm costs what its visitor says. */
+const UNITS_PER_EMPTY_SLOT = 0.1;
+
+/** Peers of one directory that `visitPeers` looks at; of larger ones it takes a sample. */
+const SAMPLE_PEERS = 20_000;
+
+export class Walk {
+  /** True once every shard has been walked. */
+  done = false;
+  readonly #tracker: Tracker;
+  #shard = 0;
+  /** Slots of the shard's table when the last slice ended; 0 before its first. */
+  #slots = 0;
+  /** Where the walk of this shard begins and goes on; may lie beyond the end, then it wraps. */
+  #first = 0;
+  #cursor = 0;
+
+  constructor(tracker: Tracker) {
+    this.#tracker = tracker;
+  }
+
+  /**
+   * Visits swarms of one shard for about `units` of work. `visit` is given the swarm's offset, which
+   * is good until it returns, and says how many units it took; some 100 nanoseconds each.
+   */
+  slice(units: number, visit: (swarm: number) => number): void {
+    if (this.done) return;
+    const tracker = this.#tracker;
+    const line = this.#shard * SHARD_WORDS;
+    tracker.enter(line);
+    const ended = this.#walk(line, units, visit);
+    tracker.leave(line);
+    if (!ended) return;
+    this.#slots = 0;
+    this.#shard += 1;
+    this.done = this.#shard === SHARD_COUNT;
+  }
+
+  /** True when the shard has been walked to its end. The lock of the shard is held. */
+  #walk(line: number, units: number, visit: (swarm: number) => number): boolean {
+    const { table } = this.#tracker;
+    const slots = table.slots(line);
+    if (slots === 0) return true;
+    this.#adapt(line, slots);
+    const end = slots + this.#first;
+    for (; this.#cursor < end; this.#cursor++) {
+      const swarm = table.at(line, this.#cursor & (slots - 1));
+      if (swarm !== 0) {
+        units -= visit(swarm);
+        continue;
+      }
+      if (units <= 0) return false;
+      units -= UNITS_PER_EMPTY_SLOT;
+    }
+    return true;
+  }
+
+  /** Finds the place again, in a table that may have doubled since. */
+  #adapt(line: number, slots: number): void {
+    const { table } = this.#tracker;
+    if (this.#slots === 0) {
+      let first = 0;
+      while (table.at(line, first) !== 0) first++;
+      this.#first = first;
+      this.#cursor = first;
+    } else {
+      this.#first *= slots / this.#slots;
+      this.#cursor *= slots / this.#slots;
+    }
+    this.#slots = slots;
+  }
+}
+
+/**
+ * Visits the peers of a family in a swarm: `visit` is told where each begins, in halves of the
+ * arena, and for how many it stands. Of a huge swarm only some buckets are looked at; which peer is
+ * in which bucket is a keyed hash, so they are a fair sample. Returns the peers visited. The lock
+ * of the shard is held.
+ */
+export function visitPeers(
+  tracker: Tracker,
+  swarm: number,
+  family: Family,
+  visit: (at: number, weight: number) => void,
+): number {
+  const { swarms } = tracker;
+  if (swarms.isLarge(swarm, family)) return visitLarge(tracker, swarm, family, visit);
+  const count = swarms.smallCount(swarm, family);
+  const first = swarms.peersAt(swarm, family);
+  for (let index = 0; index < count; index++) visit(first + index * peerHalves(family), 1);
+  return count;
+}
+
+function visitLarge(
+  tracker: Tracker,
+  swarm: number,
+  family: Family,
+  visit: (at: number, weight: number) => void,
+): number {
+  const { swarms, directories } = tracker;
+  let visited = 0;
+  for (const role of ROLES) {
+    const cell = swarms.cell(swarm, family, role);
+    const peers = directories.count(cell);
+    if (peers === 0) continue;
+    const step = Math.ceil(peers / SAMPLE_PEERS);
+    for (let i = 0; i < directories.bucketCount(cell); i += step) {
+      const bucket = directories.bucketAt(cell, i);
+      if (bucket === 0) continue;
+      const count = directories.peersIn(bucket);
+      for (let index = 0; index < count; index++) {
+        visit(directories.peerAt(family, bucket, index), step);
+      }
+      visited += count;
+    }
+  }
+  return visited;
+}
