@@ -1,0 +1,191 @@
+/** The event loop's source, with a socket that does what the test says. */
+import { expect, test } from "bun:test";
+import { counterMemory } from "../../src/ops/counters.ts";
+import { Answering } from "../../src/udp/answering.ts";
+import { EventLoopSource } from "../../src/udp/event-loop.ts";
+import { makeMemory } from "../swarm/fixture.ts";
+import { announceOf, connect, ID_SECONDS, KEY, SETTINGS, TTL } from "./fixture.ts";
+
+function makeAnswering(): Answering {
+  const shared = {
+    memory: makeMemory(16 * 2 ** 20),
+    counters: counterMemory(1),
+    key: KEY,
+    connectionTtlSeconds: TTL,
+    startedSeconds: ID_SECONDS,
+    intervals: { interval: 1800, jitterPercent: 0, minimum: 900 },
+    settings: SETTINGS,
+  };
+  return new Answering(shared, 0);
+}
+
+type Packet = Uint8Array | number | string;
+
+/** Keeps what was sent as `transaction id>address:port`, one list for each call. */
+class FakeSocket {
+  readonly batches: string[][] = [];
+  readonly singles: string[] = [];
+  /** How many of a batch are taken; -1 to fail. */
+  takes = Infinity;
+  /** Addresses to which a single send fails, and how. */
+  refuses = new Map<string, "throw" | "full">();
+
+  sendMany(packets: readonly Packet[]): number {
+    const sent: string[] = [];
+    for (let i = 0; i < packets.length; i += 3) {
+      sent.push(written(packets[i], packets[i + 1], packets[i + 2]));
+    }
+    this.batches.push(sent);
+    if (this.takes < 0) throw new Error("ECONNREFUSED");
+    return Math.min(this.takes, sent.length);
+  }
+
+  send(data: Packet, port: Packet, address: Packet): boolean {
+    const refusal = this.refuses.get(String(address));
+    if (refusal === "throw") throw new Error("EINVAL");
+    if (refusal === "full") return false;
+    this.singles.push(written(data, port, address));
+    return true;
+  }
+}
+
+const written = (data: Packet, port: Packet, address: Packet): string =>
+  `${(data as Uint8Array).subarray(4, 8).toHex()}>${address}:${port}`;
+
+const number = (i: number): string => i.toString(16).padStart(8, "0");
+
+function open(): {
+  source: EventLoopSource;
+  socket: FakeSocket;
+  asSocket: never;
+  failures(): number;
+} {
+  const answering = makeAnswering();
+  const socket = new FakeSocket();
+  return {
+    source: new EventLoopSource(answering),
+    socket,
+    asSocket: socket as never,
+    failures: () => answering.counters.total("udpSendFailures"),
+  };
+}
+
+/** What `count` clients are told, client i at port 1000 + i. */
+const replies = (from: number, to: number): string[] =>
+  Array.from({ length: to - from }, (_, i) => `${number(from + i)}>127.0.0.1:${1000 + from + i}`);
+
+function connectMany(at: ReturnType<typeof open>, from: number, to: number): void {
+  for (let i = from; i < to; i++) {
+    at.source.receive(at.asSocket, connect(number(i)), 1000 + i, "127.0.0.1");
+  }
+}
+
+test("replies wait until the event loop has nothing more to deliver, then leave together", async () => {
+  const at = open();
+  connectMany(at, 0, 3);
+  expect(at.socket.batches).toEqual([]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(at.socket.batches).toEqual([replies(0, 3)]);
+  connectMany(at, 3, 4);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(at.socket.batches).toEqual([replies(0, 3), replies(3, 4)]);
+  expect(at.socket.singles).toEqual([]);
+});
+
+test("a full batch of 64 leaves at once, and the next begins afresh", async () => {
+  const at = open();
+  connectMany(at, 0, 63);
+  expect(at.socket.batches).toEqual([]);
+  connectMany(at, 63, 64);
+  expect(at.socket.batches).toEqual([replies(0, 64)]);
+  connectMany(at, 64, 130);
+  expect(at.socket.batches).toEqual([replies(0, 64), replies(64, 128)]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(at.socket.batches).toEqual([replies(0, 64), replies(64, 128), replies(128, 130)]);
+});
+
+test("a datagram without an answer takes no place in the batch", async () => {
+  const at = open();
+  for (let i = 0; i < 200; i++) at.source.receive(at.asSocket, new Uint8Array(3), 9, "127.0.0.1");
+  connectMany(at, 0, 2);
+  for (let i = 0; i < 200; i++) at.source.receive(at.asSocket, new Uint8Array(16), 9, "127.0.0.1");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(at.socket.batches).toEqual([replies(0, 2)]);
+});
+
+test("nothing is sent when nothing waits", () => {
+  const at = open();
+  at.source.flush(at.asSocket);
+  expect(at.socket.batches).toEqual([]);
+});
+
+test("what a short count left over is offered once more, each on its own", () => {
+  const at = open();
+  at.socket.takes = 5;
+  connectMany(at, 0, 8);
+  at.source.flush(at.asSocket);
+  expect(at.socket.singles).toEqual(replies(5, 8));
+  expect(at.failures()).toBe(0);
+});
+
+test("a batch that fails costs nobody a reply", () => {
+  const at = open();
+  at.socket.takes = -1;
+  connectMany(at, 0, 8);
+  at.source.flush(at.asSocket);
+  expect(at.socket.singles).toEqual(replies(0, 8));
+  expect(at.failures()).toBe(0);
+});
+
+test("a reply that is refused twice is counted, and costs only itself", async () => {
+  for (const how of ["throw", "full"] as const) {
+    const at = open();
+    at.socket.takes = -1;
+    at.socket.refuses.set("127.0.0.2", how);
+    connectMany(at, 0, 2);
+    at.source.receive(at.asSocket, connect(), 7, "127.0.0.2");
+    connectMany(at, 2, 4);
+    at.source.flush(at.asSocket);
+    expect(at.socket.singles).toEqual(replies(0, 4));
+    expect(at.failures()).toBe(1);
+    at.socket.takes = Infinity;
+    connectMany(at, 4, 5);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(at.socket.batches.at(-1)).toEqual(replies(4, 5));
+  }
+});
+
+test("an address with a zone is understood, one that is none is dropped", async () => {
+  const at = open();
+  at.source.receive(at.asSocket, connect(), 7, "fe80::1%eth0");
+  at.source.receive(at.asSocket, connect(), 7, "nonsense");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(at.socket.batches).toEqual([["c0ffee01>fe80::1%eth0:7"]]);
+});
+
+test("a datagram longer than any request is cut, and does no harm", () => {
+  const at = open();
+  const long = new Uint8Array(60_000);
+  long.set(connect(number(0)));
+  at.source.receive(at.asSocket, long, 1000, "127.0.0.1");
+  connectMany(at, 1, 3);
+  at.source.flush(at.asSocket);
+  expect(at.socket.batches).toEqual([replies(0, 3)]);
+});
+
+test("an id given to a client lets it announce", () => {
+  const at = open();
+  const ids: string[] = [];
+  const socket = {
+    sendMany(packets: Packet[]): number {
+      ids.push((packets[0] as Uint8Array).toHex());
+      return packets.length / 3;
+    },
+    send: () => true,
+  } as never;
+  at.source.receive(socket, connect(), 5, "::ffff:127.0.0.1");
+  at.source.flush(socket);
+  at.source.receive(socket, announceOf(ids[0].slice(16)), 6, "127.0.0.1");
+  at.source.flush(socket);
+  expect(ids[1]).toBe("00000001" + "c0ffee01" + "00000708" + "00000001" + "00000000");
+});

@@ -1,0 +1,388 @@
+/** A datagram's journey: every gate has a datagram that fails only there, and replies are literal. */
+import { describe, expect, test } from "bun:test";
+import { announceOf, bytesOf, connect, Desk, INFO_HASH, scrapeOf, TRANSACTION } from "./fixture.ts";
+import { ID_SECONDS, TTL } from "./fixture.ts";
+
+const FROM = "192.0.2.1";
+const FROM_IPV6 = "2001:db8::1";
+const NO_ID = "0123456789abcdef";
+/** Head of an announce reply: action, transaction id, 1,800 seconds. */
+const ANNOUNCED = "00000001" + TRANSACTION + "00000708";
+const UNKNOWN_ACTION = "00000003" + TRANSACTION + "756e6b6e6f776e20616374696f6e";
+
+const word = (value: number): string => value.toString(16).padStart(8, "0");
+
+describe("the gate of addresses", () => {
+  test("stops whoever cannot be answered, whatever is asked", () => {
+    for (const from of ["0.0.0.0", "0.1.2.3", "224.0.0.1", "239.1.1.1", "255.255.255.255", "::"]) {
+      const desk = new Desk();
+      expect(desk.ask(connect(), from)).toBe("");
+      expect(desk.counted()).toEqual({ udpDroppedAddress: 1 });
+    }
+    const desk = new Desk();
+    expect(desk.ask(connect(), "ff02::1")).toBe("");
+    expect(desk.ask(connect(), "not an address")).toBe("");
+    expect(desk.ask(announceOf(NO_ID), "::ffff:0.0.0.0")).toBe("");
+    expect(desk.counted()).toEqual({ udpDroppedAddress: 3 });
+  });
+});
+
+describe("the gate of lengths", () => {
+  test("stops everything shorter than sixteen bytes", () => {
+    const desk = new Desk();
+    for (let length = 0; length < 16; length++) {
+      expect(desk.ask(connect().subarray(0, length))).toBe("");
+    }
+    expect(desk.counted()).toEqual({ udpDroppedShort: 16 });
+  });
+
+  test("stops an announce of 97 bytes, though its id is good", () => {
+    const desk = new Desk();
+    const id = desk.id();
+    desk.zero();
+    expect(desk.ask(announceOf(id).subarray(0, 97))).toBe("");
+    expect(desk.ask(announceOf(id).subarray(0, 16))).toBe("");
+    expect(desk.counted()).toEqual({ udpDroppedShort: 2 });
+    expect(desk.ask(announceOf(id)).length).toBe(40);
+  });
+});
+
+describe("connecting", () => {
+  test("is answered by action 0, the transaction id and an id that is good", () => {
+    const desk = new Desk();
+    const reply = desk.ask(connect("01020304"));
+    expect(reply.slice(0, 16)).toBe("00000000" + "01020304");
+    expect(reply.length).toBe(32);
+    expect(desk.counted()).toEqual({ udpConnectsIpv4: 1 });
+    expect(desk.ask(announceOf(reply.slice(16))).length).toBe(40);
+  });
+
+  test("works over IPv6, and with bytes after the sixteen", () => {
+    const desk = new Desk();
+    const long = new Uint8Array(200);
+    long.set(connect());
+    expect(desk.ask(long, FROM_IPV6).slice(0, 16)).toBe("00000000" + TRANSACTION);
+    expect(desk.counted()).toEqual({ udpConnectsIpv6: 1 });
+  });
+
+  test("without the magic number is met by silence", () => {
+    const desk = new Desk();
+    const wrong = connect();
+    wrong[7] ^= 1;
+    expect(desk.ask(wrong)).toBe("");
+    expect(desk.counted()).toEqual({ udpDroppedMagic: 1 });
+  });
+});
+
+describe("the gate of connection ids", () => {
+  test("stops announces, scrapes and unknown actions alike", () => {
+    const desk = new Desk();
+    expect(desk.ask(announceOf(NO_ID))).toBe("");
+    expect(desk.ask(scrapeOf(NO_ID, INFO_HASH))).toBe("");
+    expect(desk.ask(bytesOf(`${NO_ID} 00000003 ${TRANSACTION}`))).toBe("");
+    expect(desk.ask(bytesOf(`${NO_ID} 00000009 ${TRANSACTION}`))).toBe("");
+    expect(desk.ask(announceOf(NO_ID).subarray(0, 50))).toBe("");
+    expect(desk.counted()).toEqual({ udpDroppedConnectionId: 5 });
+    desk.tracker.request.infoHash.set(bytesOf(INFO_HASH));
+    desk.tracker.scrape();
+    expect(desk.tracker.reply.leechers).toBe(0);
+  });
+
+  test("stops an id of another address and lets the same address pass by another form", () => {
+    const desk = new Desk();
+    const id = desk.id(FROM);
+    desk.zero();
+    expect(desk.ask(announceOf(id), "192.0.2.2")).toBe("");
+    expect(desk.ask(announceOf(id), FROM_IPV6)).toBe("");
+    expect(desk.counted()).toEqual({ udpDroppedConnectionId: 2 });
+    expect(desk.ask(announceOf(id), "::ffff:192.0.2.1").length).toBe(40);
+    expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 1 });
+  });
+
+  test("stops an id that is too old, by the clock of ids and not by that of the swarms", () => {
+    const desk = new Desk();
+    const id = desk.id();
+    const { datagrams, journey } = desk;
+    const ask = (nowSeconds: number, idSeconds: number): number => {
+      desk.ask(announceOf(id));
+      journey.answer(3, nowSeconds, idSeconds);
+      return datagrams.replyLengths[3];
+    };
+    expect(ask(50, ID_SECONDS + TTL)).toBe(20);
+    expect(ask(50, ID_SECONDS + 2 * TTL)).toBe(0);
+    expect(ask(50 + 2 * TTL, ID_SECONDS)).toBe(20);
+  });
+});
+
+describe("the gate of actions", () => {
+  test("tells an unknown one with a good id so, and says nothing to an error", () => {
+    const desk = new Desk();
+    const id = desk.id();
+    desk.zero();
+    for (const action of [4, 5, 255, 0x01000000, 0x80000001, 0xffffffff]) {
+      expect(desk.ask(bytesOf(`${id} ${word(action)} ${TRANSACTION}`))).toBe(UNKNOWN_ACTION);
+    }
+    expect(desk.counted()).toEqual({ udpErrors: 6 });
+    desk.zero();
+    expect(desk.ask(bytesOf(`${id} 00000003 ${TRANSACTION}`))).toBe("");
+    expect(desk.counted()).toEqual({ udpDroppedAction: 1 });
+  });
+});
+
+describe("announcing", () => {
+  test("is answered by interval, leechers, seeders, and the others' addresses and ports", () => {
+    const desk = new Desk();
+    const seed = announceOf(desk.id("198.51.100.9"), { left: "0".repeat(16), port: 0x1ae1 });
+    expect(desk.ask(seed, "198.51.100.9")).toBe(ANNOUNCED + word(0) + word(1));
+    const leech = announceOf(desk.id(), { port: 0xffff });
+    expect(desk.ask(leech)).toBe(ANNOUNCED + word(1) + word(1) + "c63364091ae1");
+    expect(desk.ask(seed, "198.51.100.9")).toBe(ANNOUNCED + word(1) + word(1) + "c0000201ffff");
+  });
+
+  test("over IPv6 is answered with peers of eighteen bytes, and with none of IPv4", () => {
+    const desk = new Desk();
+    desk.ask(announceOf(desk.id()));
+    const first = announceOf(desk.id("2001:db8::9"), { port: 0x1234 });
+    expect(desk.ask(first, "2001:db8::9")).toBe(ANNOUNCED + word(2) + word(0));
+    const second = announceOf(desk.id(FROM_IPV6));
+    expect(desk.ask(second, FROM_IPV6)).toBe(
+      ANNOUNCED + word(3) + word(0) + "20010db8000000000000000000000009" + "1234",
+    );
+    expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 1, udpAnnouncesIpv6: 2 });
+  });
+
+  test("counts each event, and takes an unknown one for none", () => {
+    const desk = new Desk();
+    const id = desk.id();
+    desk.zero();
+    for (const event of [0, 1, 2, 3, 4, 5, 0xffff]) desk.ask(announceOf(id, { event }));
+    expect(desk.counted()).toEqual({
+      udpAnnouncesIpv4: 7,
+      eventNone: 3,
+      eventCompleted: 1,
+      eventStarted: 1,
+      eventStopped: 1,
+      eventPaused: 1,
+    });
+  });
+
+  test("as stopped removes the peer, and is told counts and no peers", () => {
+    const desk = new Desk();
+    desk.ask(announceOf(desk.id("198.51.100.9")), "198.51.100.9");
+    const id = desk.id();
+    desk.ask(announceOf(id));
+    expect(desk.ask(announceOf(id, { event: 3 }))).toBe(ANNOUNCED + word(1) + word(0));
+  });
+
+  test("tells ports apart, but not connection ids: any port may use the address's id", () => {
+    const desk = new Desk();
+    const id = desk.id();
+    desk.ask(announceOf(id, { port: 1000 }));
+    expect(desk.ask(announceOf(id, { port: 1001 }))).toBe(
+      ANNOUNCED + word(2) + word(0) + "c000020103e8",
+    );
+  });
+
+  test("with options after the 98 bytes is the same", () => {
+    const desk = new Desk();
+    const id = desk.id();
+    expect(desk.ask(announceOf(id, { options: "02092f616e6e6f756e6365" + "00" }))).toBe(
+      ANNOUNCED + word(1) + word(0),
+    );
+  });
+
+  test("does not believe the ip field unless the operator does", () => {
+    for (const allowIpField of [false, true]) {
+      const desk = new Desk({ allowIpField });
+      desk.ask(announceOf(desk.id("198.51.100.9"), { ip: "cb007105" }), "198.51.100.9");
+      const reply = desk.ask(announceOf(desk.id()));
+      expect(reply.slice(40)).toBe((allowIpField ? "cb007105" : "c6336409") + "1ae1");
+    }
+  });
+
+  test("takes the sender's address where the ip field is zero or the sender is IPv6", () => {
+    const desk = new Desk({ allowIpField: true });
+    desk.ask(announceOf(desk.id("198.51.100.9")), "198.51.100.9");
+    expect(desk.ask(announceOf(desk.id())).slice(40)).toBe("c6336409" + "1ae1");
+    desk.ask(announceOf(desk.id("2001:db8::9"), { ip: "cb007105" }), "2001:db8::9");
+    expect(desk.ask(announceOf(desk.id(FROM_IPV6)), FROM_IPV6).slice(40)).toBe(
+      "20010db8000000000000000000000009" + "1ae1",
+    );
+  });
+
+  test("from a private network is refused, if the operator wants that, with a reason", () => {
+    const text = Buffer.from("announces from private networks are refused here").toString("hex");
+    for (const from of ["10.1.2.3", "127.0.0.1", "192.168.1.1", "fe80::1", "::1"]) {
+      const desk = new Desk({ refusePrivate: true });
+      const reply = desk.ask(announceOf(desk.id(from)), from);
+      expect(reply).toBe("00000003" + TRANSACTION + text);
+      expect(desk.counted()).toMatchObject({ udpErrors: 1 });
+      expect(desk.counted()).not.toHaveProperty("eventNone");
+    }
+    const open = new Desk();
+    expect(open.ask(announceOf(open.id("10.1.2.3")), "10.1.2.3").length).toBe(40);
+    const other = new Desk({ refusePrivate: true });
+    expect(other.ask(announceOf(other.id())).length).toBe(40);
+  });
+});
+
+describe("num_want", () => {
+  /** Peers told for a num_want, in a swarm of 300 of each family. */
+  function desk(settings = {}): Desk {
+    const desk = new Desk(settings);
+    for (let i = 0; i < 300; i++) {
+      const low = 1 + (i % 250);
+      const four = `198.51.${100 + Math.floor(i / 250)}.${low}`;
+      const six = `2001:db8::${(i + 16).toString(16)}`;
+      desk.ask(announceOf(desk.id(four), { numWant: 0 }), four);
+      desk.ask(announceOf(desk.id(six), { numWant: 0 }), six);
+    }
+    return desk;
+  }
+  const peers = (of: Desk, numWant: number): number =>
+    (of.ask(announceOf(of.id(), { numWant })).length / 2 - 20) / 6;
+  const peersIpv6 = (of: Desk, numWant: number): number =>
+    (of.ask(announceOf(of.id(FROM_IPV6), { numWant }), FROM_IPV6).length / 2 - 20) / 18;
+
+  test("of -1 or below means the default, 0 none, more than the limit the limit", () => {
+    const full = desk();
+    const wanted = [-1, -0x80000000, 0, 1, 49, 200, 201, 0x7fffffff];
+    expect(wanted.map((n) => peers(full, n))).toEqual([50, 50, 0, 1, 49, 200, 200, 200]);
+  });
+
+  test("is limited by what fits the reply, for each family", () => {
+    const full = desk({ numwantMax: 1000, numwantDefault: 1000 });
+    expect([peers(full, 1000), peersIpv6(full, 1000)]).toEqual([202, 67]);
+    expect([peers(full, -1), peersIpv6(full, -1)]).toEqual([202, 67]);
+    const small = desk({ replyBytes: 100 });
+    expect([peers(small, 1000), peersIpv6(small, 1000)]).toEqual([13, 4]);
+  });
+});
+
+describe("scraping", () => {
+  const UNKNOWN = "00".repeat(19) + "99";
+  const SCRAPED = "00000002" + TRANSACTION;
+  const ENTRY = word(1) + word(1) + word(2);
+  const NOTHING = word(0) + word(0) + word(0);
+
+  function desk(settings = {}): Desk {
+    const desk = new Desk(settings);
+    const id = desk.id();
+    desk.ask(announceOf(id, { port: 1 }));
+    desk.ask(announceOf(id, { port: 2 }));
+    desk.ask(announceOf(id, { port: 3, left: "0".repeat(16), event: 1 }));
+    desk.zero();
+    return desk;
+  }
+
+  test("answers seeders, downloads, leechers in the order asked, zeros and repetitions kept", () => {
+    const known = desk();
+    const reply = known.ask(scrapeOf(known.id(), INFO_HASH + UNKNOWN + INFO_HASH + UNKNOWN));
+    expect(reply).toBe(SCRAPED + ENTRY + NOTHING + ENTRY + NOTHING);
+    expect(known.counted()).toMatchObject({ udpScrapesIpv4: 1 });
+  });
+
+  test("ignores a trailing part of a hash, and answers no hash by an empty list", () => {
+    const known = desk();
+    const id = known.id();
+    expect(known.ask(scrapeOf(id, INFO_HASH + INFO_HASH.slice(0, 38)))).toBe(SCRAPED + ENTRY);
+    expect(known.ask(scrapeOf(id, INFO_HASH.slice(0, 38)))).toBe(SCRAPED);
+    expect(known.ask(scrapeOf(id, ""))).toBe(SCRAPED);
+  });
+
+  test("does not read hashes that an earlier datagram left in the slot", () => {
+    const known = desk();
+    const id = known.id();
+    known.ask(scrapeOf(id, INFO_HASH.repeat(3)));
+    expect(known.ask(scrapeOf(id, INFO_HASH))).toBe(SCRAPED + ENTRY);
+  });
+
+  test("answers at most 74 hashes, or what is set, or what fits the reply", () => {
+    for (const [settings, hashes] of [
+      [{}, 74],
+      [{ scrapeMax: 5 }, 5],
+      [{ replyBytes: 100 }, 7],
+      [{ scrapeMax: 200 }, 101],
+    ] as const) {
+      const known = desk(settings);
+      const reply = known.ask(scrapeOf(known.id(), INFO_HASH.repeat(101)));
+      expect(reply).toBe(SCRAPED + ENTRY.repeat(hashes));
+    }
+  });
+
+  test("over IPv6 is the same, counts of both families together", () => {
+    const known = desk();
+    known.ask(announceOf(known.id(FROM_IPV6)), FROM_IPV6);
+    const reply = known.ask(scrapeOf(known.id(FROM_IPV6), INFO_HASH), FROM_IPV6);
+    expect(reply).toBe(SCRAPED + word(1) + word(1) + word(3));
+    expect(known.counted()).toMatchObject({ udpScrapesIpv6: 1 });
+  });
+});
+
+describe("whatever arrives", () => {
+  /** A repeatable stream of bytes. */
+  let state = 99;
+  const below = (n: number): number => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return Math.floor((state / 0x80000000) * n);
+  };
+  const noise = (length: number): Uint8Array => new Uint8Array(length).map(() => below(256));
+
+  test("never throws, and is not answered without an id, at any length from 0 to 2,048", () => {
+    const desk = new Desk();
+    for (let length = 0; length <= 2048; length++) {
+      const datagram = noise(length);
+      // Half of them say a known action.
+      if (length >= 12 && length % 2 === 0) datagram.set([0, 0, 0, length % 5], 8);
+      expect(desk.ask(datagram, length % 3 === 0 ? FROM_IPV6 : FROM)).toBe("");
+    }
+    const { udpDroppedShort, udpDroppedMagic, udpDroppedConnectionId } = desk.counted();
+    expect(udpDroppedShort! + udpDroppedMagic! + udpDroppedConnectionId!).toBe(2049);
+    expect(desk.counters.total("udpSentBytes")).toBe(0);
+  });
+
+  test("never throws with a good id either, and no reply is longer than set", () => {
+    const desk = new Desk();
+    const id = desk.id();
+    for (let length = 16; length <= 2048; length++) {
+      const datagram = noise(length);
+      datagram.set(bytesOf(id));
+      datagram.set([0, 0, 0, length % 5], 8);
+      expect(desk.ask(datagram).length / 2).toBeLessThanOrEqual(1232);
+    }
+    expect(desk.counted().udpAnnouncesIpv4).toBeGreaterThan(300);
+    expect(desk.counted().udpScrapesIpv4).toBeGreaterThan(300);
+  });
+
+  test("gets no reply longer than itself before the address is proven", () => {
+    const desk = new Desk();
+    for (let length = 0; length <= 200; length++) {
+      const datagram = new Uint8Array(length);
+      datagram.set(connect().subarray(0, length));
+      expect(desk.ask(datagram).length / 2).toBeLessThanOrEqual(length);
+    }
+    expect(desk.counted()).toEqual({ udpDroppedShort: 16, udpConnectsIpv4: 185 });
+  });
+
+  test("is counted in bytes, received and sent", () => {
+    const desk = new Desk();
+    desk.ask(connect());
+    desk.ask(new Uint8Array(7));
+    expect(desk.counters.total("udpReceivedBytes")).toBe(23);
+    expect(desk.counters.total("udpSentBytes")).toBe(16);
+  });
+
+  test("is answered in its own slot, and touches no other", () => {
+    const desk = new Desk();
+    desk.datagrams.replies.fill(0xee);
+    const id = desk.id();
+    for (const slot of [0, 63]) {
+      desk.ask(announceOf(id), "192.0.2.1", slot);
+      const { replies } = desk.datagrams;
+      expect(replies.subarray(slot * 1536, slot * 1536 + 8).toHex()).toBe("00000001" + TRANSACTION);
+    }
+    expect(desk.datagrams.replies.subarray(1536, 3 * 1536).every((b) => b === 0xee)).toBe(true);
+    const between = desk.datagrams.replies.subarray(4 * 1536, 63 * 1536);
+    expect(between.every((byte) => byte === 0xee)).toBe(true);
+  });
+});
