@@ -14,9 +14,10 @@ import { z } from "zod";
 
 import { NUMWANT_CEILING, SCRAPE_HASHES_MAX } from "./constants.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./ops/log.ts";
-import { bytes, choice, count, headerName, listeners, networks, quote } from "./settings.ts";
-import { secret, seconds, showBytes, showListener, showSeconds } from "./settings.ts";
-import { yesOrNo, type Kind, type Listener } from "./settings.ts";
+import { bytes, choice, count, headerName, listeners, name, networks } from "./settings.ts";
+import { quote, secret, seconds, showBytes, showListener, showSeconds } from "./settings.ts";
+import { showWebListener, webListeners, yesOrNo } from "./settings.ts";
+import type { Kind, Listener, WebListener } from "./settings.ts";
 
 /** What every variable of ours begins with. */
 export const PREFIX = "TRACKER_";
@@ -63,10 +64,22 @@ export const SCHEMA = z.object({
     initial: "[::]:6969",
     show: showListeners,
   }),
-  httpListeners: setting("Listening", "TRACKER_HTTP_ADDRESS", listeners(), {
-    text: "where to answer HTTP: host:port, several by comma; empty turns HTTP off",
+  httpListeners: setting("Listening", "TRACKER_HTTP_ADDRESS", webListeners(), {
+    text: "where to answer HTTP: host:port or https://host:port, several by comma; empty is off",
     initial: "[::]:6969",
-    show: showListeners,
+    show: (value: WebListener[]) => value.map(showWebListener).join(","),
+  }),
+  tlsCertFile: optional("Listening", "TRACKER_TLS_CERT_FILE", name(), {
+    text: "certificate chain for HTTPS, as PEM; with it addresses without a scheme speak HTTPS",
+    initial: "none",
+  }),
+  tlsKeyFile: optional("Listening", "TRACKER_TLS_KEY_FILE", name(), {
+    text: "private key of the certificate; both files are read again on SIGHUP",
+    initial: "none",
+  }),
+  user: optional("Listening", "TRACKER_USER", name(), {
+    text: "user to become, once all addresses are bound, when started as root",
+    initial: "none",
   }),
   udpWorkers: setting("Listening", "TRACKER_UDP_WORKERS", count(0, 64), {
     text: "threads that answer UDP on each address (Linux); 0 answers in the event loop",
@@ -200,6 +213,18 @@ export type Origins = Record<string, "default" | "environment">;
 
 /** Rules that bind two settings or more: the sentence that breaks them, or undefined. */
 const RULES: ((config: Config) => string | undefined)[] = [
+  (config) => {
+    if ((config.tlsCertFile === undefined) === (config.tlsKeyFile === undefined)) return undefined;
+    const given = config.tlsCertFile === undefined ? "KEY" : "CERT";
+    const missing = given === "KEY" ? "CERT" : "KEY";
+    return `TRACKER_TLS_${given}_FILE is set without TRACKER_TLS_${missing}_FILE: set both`;
+  },
+  (config) => {
+    const asked = config.httpListeners?.find((listener) => listener.tls === true);
+    if (asked === undefined || config.tlsCertFile !== undefined) return undefined;
+    const why = "which needs a certificate: set TRACKER_TLS_CERT_FILE";
+    return `TRACKER_HTTP_ADDRESS has ${showWebListener(asked)}, ${why}`;
+  },
   (config) => {
     if (config.udpListeners?.length !== 0 || config.httpListeners?.length !== 0) return undefined;
     return "TRACKER_UDP_ADDRESS and TRACKER_HTTP_ADDRESS are both empty: keep at least one";

@@ -13,13 +13,16 @@ import type { udp } from "bun";
 import { EXIT_FAILED, EXIT_OK, errorLines, runCli, versionLine } from "./cli.ts";
 import type { Config } from "./config.ts";
 import { repliesSize } from "./http/announce.ts";
+import { type Certificate, readCertificate } from "./http/certificate.ts";
 import { createHttp, HTTP_BODY_BYTES_MAX, type HttpHandler } from "./http/routes.ts";
 import { now } from "./ops/clock.ts";
 import { counterMemory, Counters } from "./ops/counters.ts";
 import { Intervals } from "./ops/intervals.ts";
-import { ListenError } from "./ops/listen-error.ts";
 import { Log, logsToJournal } from "./ops/log.ts";
-import { type Listener, showBytes, showListener, showSeconds } from "./settings.ts";
+import { dropPrivileges } from "./ops/privileges.ts";
+import { listenError, StartError } from "./ops/start-error.ts";
+import { showBytes, showListener, showSeconds, showWebListener } from "./settings.ts";
+import type { Listener, WebListener } from "./settings.ts";
 import { reserveSwarmMemory } from "./swarm/memory.ts";
 import { Tracker } from "./swarm/tracker.ts";
 import { Answering, type UdpShared } from "./udp/answering.ts";
@@ -63,6 +66,8 @@ interface Program {
 interface Running {
   /** Stops accepting, answers what is queued; resolves when that is done. */
   stop(): Promise<void>;
+  /** Goes on with another certificate. Connections that are open keep theirs. */
+  renew?(certificate: Certificate): void;
 }
 
 /** Runs the tracker until a signal ends it; returns the exit code. */
@@ -72,14 +77,19 @@ async function run(config: Config): Promise<number> {
   const running: Running[] = [];
   let draining = false;
   try {
+    const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
     for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
     const handler = makeHttp(config, program.shared, () => !draining);
-    for (const listener of config.httpListeners) running.push(listenHttp(listener, handler));
+    for (const listener of config.httpListeners) {
+      const tls = listener.tls === false ? undefined : certificate;
+      running.push(listenHttp(listener, handler, tls));
+    }
+    if (config.user !== undefined) dropPrivileges(config.user);
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error;
-    process.stderr.write(errorLines(error.message, error.hint));
+    process.stderr.write(explainFailure(error));
     return EXIT_FAILED;
   }
+  process.on("SIGHUP", () => reload(program, running));
   startSweeping(new Tracker(program.shared.memory, new ArrayBuffer(2)), config.peerTimeoutSeconds);
   tellStarted(program);
 
@@ -103,6 +113,25 @@ function nextSignal(): Promise<string> {
     });
   }
   return promise;
+}
+
+/** What went wrong while starting, for the operator. What is no mistake of the operator's is thrown. */
+function explainFailure(error: unknown): string {
+  if (error instanceof StartError) return errorLines(error.message, error.hint);
+  throw error;
+}
+
+/** SIGHUP: reads the files again. What cannot be used leaves what was there before. */
+function reload({ config, log }: Program, running: Running[]): void {
+  try {
+    const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
+    if (certificate !== undefined) for (const part of running) part.renew?.(certificate);
+    log.info("reloaded");
+  } catch (error) {
+    log.error("reload failed, everything stays as it was", {
+      reason: error instanceof Error ? error.message : String(error),
+    });
+  }
 }
 
 /** Reserves what all threads share. */
@@ -165,7 +194,7 @@ async function listenUdp(listener: Listener, program: Program): Promise<Running>
       ? await listenInThreads(listener, program.libc, program)
       : await listenInEventLoop(listener, program);
   } catch (error) {
-    throw new ListenError("udp", listener, error);
+    throw listenError("udp", listener, error);
   }
 }
 
@@ -275,26 +304,47 @@ function makeHttp(config: Config, shared: UdpShared, ready: () => boolean): Http
   });
 }
 
-function listenHttp(listener: Listener, handler: HttpHandler): Running {
-  try {
-    const server = Bun.serve({
+/**
+ * Answers HTTP, or HTTPS if there is a certificate for it. A new certificate needs a new server, so
+ * one with TLS shares its port: the next server takes over before the old one stops.
+ */
+function listenHttp(
+  listener: WebListener,
+  handler: HttpHandler,
+  certificate: Certificate | undefined,
+): Running {
+  const serve = (tls: Certificate | undefined, reusePort: boolean) =>
+    Bun.serve({
       hostname: listener.host,
       port: listener.port,
       development: false,
       // Bun shares a port by default: two trackers would split its clients without a word.
-      reusePort: false,
+      reusePort,
       idleTimeout: HTTP_IDLE_SECONDS,
       maxRequestBodySize: HTTP_BODY_BYTES_MAX,
       fetch: handler.fetch,
+      ...(tls === undefined ? {} : { tls }),
     });
+  try {
+    let server = serve(certificate, false);
+    if (certificate !== undefined) {
+      void server.stop(true);
+      server = serve(certificate, true);
+    }
     return {
       async stop() {
         await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);
         await server.stop(true);
       },
+      renew(next) {
+        if (certificate === undefined) return;
+        const old = server;
+        server = serve(next, true);
+        void old.stop();
+      },
     };
   } catch (error) {
-    throw new ListenError("http", listener, error);
+    throw listenError("http", listener, error);
   }
 }
 
@@ -303,7 +353,10 @@ function listenHttp(listener: Listener, handler: HttpHandler): Running {
 /** Tells in four lines, or as one log event each if nobody watches, where the tracker listens. */
 function tellStarted({ config, log, libc, threads, receiveBufferBytes }: Program): void {
   const udp = config.udpListeners.map((listener) => `udp://${showListener(listener)}`).join(" ");
-  const http = config.httpListeners.map((listener) => `http://${showListener(listener)}`).join(" ");
+  const scheme = config.tlsCertFile === undefined ? "http" : "https";
+  const http = config.httpListeners
+    .map((listener) => showWebListener({ ...listener, tls: listener.tls ?? scheme === "https" }))
+    .join(" ");
   const memory = showBytes(config.memoryBytesMax);
   const interval = showSeconds(config.intervalSeconds);
   const buffer = Number.isFinite(receiveBufferBytes) ? showBytes(receiveBufferBytes) : "unknown";

@@ -12,6 +12,8 @@
  *   choice      one of a few words                that word
  *   yesOrNo     yes, no, true, false, on, off     boolean
  *   listeners   [::]:6969, 127.0.0.1:6969         addresses and ports; none if empty
+ *   webListeners  …, https://[::]:443         the same, and which of http and https
+ *   name        /etc/file, nobody             the text itself
  *   networks    10.0.0.0/8, ::1                   the same texts; none if empty
  *   headerName  X-Forwarded-For                   the name in lower case
  *   secret      anything long enough              the text itself
@@ -26,6 +28,12 @@ import { Networks } from "./ops/addresses.ts";
 export interface Listener {
   host: string;
   port: number;
+}
+
+/** An address to answer HTTP on. */
+export interface WebListener extends Listener {
+  /** True for https://, false for http://; undefined if neither was said. */
+  tls: boolean | undefined;
 }
 
 /** A reader, and the words for what it accepts ("1s to 24h"), or "" if that needs no words. */
@@ -87,6 +95,16 @@ export function listeners(): Kind<Listener[]> {
   return { schema: list("listener", readListener), range: "" };
 }
 
+/** The same for HTTP: `http://` or `https://` before an address says which of the two it speaks. */
+export function webListeners(): Kind<WebListener[]> {
+  return { schema: list("listener", readWebListener), range: "" };
+}
+
+/** The path of a file or the name of a user: anything but nothing. */
+export function name(): Kind<string> {
+  return { schema: z.string().trim().min(1, "which is empty: leave it out instead"), range: "" };
+}
+
 /** Networks or single addresses, as `Networks` takes them; an empty text is none. */
 export function networks(): Kind<string[]> {
   return { schema: list("network", readNetwork), range: "" };
@@ -123,6 +141,12 @@ export function showBytes(value: number): string {
 /** An address and a port as people write them: IPv6 in brackets. */
 export function showListener({ host, port }: Listener): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The same with the scheme, if one was given. */
+export function showWebListener(listener: WebListener): string {
+  const scheme = listener.tls === undefined ? "" : listener.tls ? "https://" : "http://";
+  return scheme + showListener(listener);
 }
 
 /** A text as it was typed, in quotes, on one line and not endless. */
@@ -211,6 +235,14 @@ function readListener(text: string): Listener | Fault {
   return new Fault(
     `has no IP address before the port: write *:${port}, localhost:${port} or [::]:${port}`,
   );
+}
+
+/** One `host:port`, `http://host:port` or `https://host:port`. */
+function readWebListener(text: string): WebListener | Fault {
+  const match = /^(https?):\/\/([^/]*)\/?$/i.exec(text);
+  const listener = readListener(match === null ? text : match[2]);
+  if (listener instanceof Fault) return listener;
+  return { ...listener, tls: match === null ? undefined : match[1].toLowerCase() === "https" };
 }
 
 /** One network or address, as it was typed. */

@@ -26,7 +26,10 @@ test("an empty environment is a correct public tracker", () => {
   const { memoryBytesMax, ...rest } = configOf({});
   expect(rest).toEqual({
     udpListeners: [{ host: "::", port: 6969 }],
-    httpListeners: [{ host: "::", port: 6969 }],
+    httpListeners: [{ host: "::", port: 6969, tls: undefined }],
+    tlsCertFile: undefined,
+    tlsKeyFile: undefined,
+    user: undefined,
     udpWorkers: 1,
     udpReceiveBufferBytes: 4_194_304,
     intervalSeconds: 1800,

@@ -112,6 +112,15 @@ export class Tracker implements AsyncDisposable {
     return outcome;
   }
 
+  /** Waits until it has written `text` to stderr; throws after a while. */
+  async says(text: string, milliseconds = 5000): Promise<void> {
+    const deadline = performance.now() + milliseconds;
+    while (!this.#stderrText.includes(text)) {
+      if (performance.now() > deadline) throw new Error(`never said ${text}\n${this.#stderrText}`);
+      await Bun.sleep(5);
+    }
+  }
+
   /** Ends it with SIGTERM, and throws unless it leaves in time and with exit code 0. */
   async stop(): Promise<void> {
     if (this.running) this.signal("SIGTERM");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { ListenError } from "../../src/ops/listen-error.ts";
+import { listenError } from "../../src/ops/start-error.ts";
 
 const listener = { host: "::", port: 6969 };
 
@@ -11,13 +11,13 @@ describe("a socket that could not be had", () => {
     ["EAFNOSUPPORT", "this machine has no IPv6, so [::]:6969 cannot be had", "0.0.0.0:6969"],
     ["errno 12", "cannot listen for udp on [::]:6969: errno 12", "TRACKER_UDP_ADDRESS"],
   ])("%s is a sentence with a remedy", (code, message, remedy) => {
-    const error = new ListenError("udp", listener, { code });
+    const error = listenError("udp", listener, { code });
     expect(error.message).toBe(message);
     expect(error.hint).toContain(remedy);
   });
 
   test("names the variable of its protocol", () => {
-    expect(new ListenError("http", listener, { code: "EADDRINUSE" }).hint).toContain(
+    expect(listenError("http", listener, { code: "EADDRINUSE" }).hint).toContain(
       "TRACKER_HTTP_ADDRESS",
     );
   });

@@ -1,18 +1,26 @@
 /**
- * Why an address could not be listened on, as a sentence for the operator and what to do about it.
+ * Why the tracker could not be started, as a sentence for the operator and what to do about it.
  */
 import { type Listener, showListener } from "../settings.ts";
 
-/** A socket that could not be had. `message` says what happened, `hint` what helps. */
-export class ListenError extends Error {
+/** An operator's mistake, or the machine's: `message` says what happened, `hint` what helps. */
+export class StartError extends Error {
   readonly hint: string;
 
-  /** `cause` is what the system or Bun threw; its `code` decides. */
-  constructor(protocol: "udp" | "http", listener: Listener, cause: unknown) {
-    const { message, hint } = explain(protocol, listener, cause);
-    super(message, { cause });
+  constructor(message: string, hint: string) {
+    super(message);
     this.hint = hint;
   }
+}
+
+/** A socket that could not be had. `cause` is what the system or Bun threw; its `code` decides. */
+export function listenError(
+  protocol: "udp" | "http",
+  listener: Listener,
+  cause: unknown,
+): StartError {
+  const { message, hint } = explain(protocol, listener, cause);
+  return new StartError(message, hint);
 }
 
 function explain(protocol: "udp" | "http", listener: Listener, cause: unknown) {

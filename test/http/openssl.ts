@@ -1,0 +1,20 @@
+/**
+ * Certificates for tests, made by the `openssl` program where there is one.
+ */
+import { join } from "node:path";
+
+/** Makes a self-signed certificate for `name`; returns the paths of its two files. */
+export function makeCertificate(directory: string, name: string): { cert: string; key: string } {
+  const cert = join(directory, `${name}.cert.pem`);
+  const key = join(directory, `${name}.key.pem`);
+  const args = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
+  const made = Bun.spawnSync(
+    ["openssl", ...args, "-keyout", key, "-out", cert, "-subj", `/CN=${name}`],
+    { stderr: "ignore" },
+  );
+  if (made.exitCode !== 0) throw new Error("openssl could not make a certificate");
+  return { cert, key };
+}
+
+/** False where there is no `openssl`: tests that need a certificate cannot run there. */
+makeCertificate.possible = Bun.which("openssl") !== null;

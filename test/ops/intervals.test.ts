@@ -1,0 +1,48 @@
+import { describe, expect, test } from "bun:test";
+import { Intervals } from "../../src/ops/intervals.ts";
+
+const draws = (settings: { interval: number; jitterPercent: number }, times: number): number[] => {
+  const intervals = new Intervals({ minimum: 900, ...settings });
+  return Array.from({ length: times }, () => intervals.draw());
+};
+
+describe("a drawn interval", () => {
+  test("is the configured one give or take the jitter, both ends included, all equally often", () => {
+    const counts = new Map<number, number>();
+    for (const drawn of draws({ interval: 100, jitterPercent: 10 }, 42_000)) {
+      counts.set(drawn, (counts.get(drawn) ?? 0) + 1);
+    }
+    expect([...counts.keys()].sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 21 }, (_, i) => 90 + i),
+    );
+    // 2,000 of each, six standard deviations.
+    for (const count of counts.values()) expect(Math.abs(count - 2000)).toBeLessThan(270);
+  });
+
+  test("of 1800 seconds and 10 percent lies within 1620 and 1980 and uses that room", () => {
+    const all = draws({ interval: 1800, jitterPercent: 10 }, 20_000);
+    expect(Math.min(...all)).toBeGreaterThanOrEqual(1620);
+    expect(Math.max(...all)).toBeLessThanOrEqual(1980);
+    expect(Math.min(...all)).toBeLessThan(1625);
+    expect(Math.max(...all)).toBeGreaterThan(1975);
+  });
+
+  test("is always the configured one without jitter", () => {
+    expect(new Set(draws({ interval: 1800, jitterPercent: 0 }, 100))).toEqual(new Set([1800]));
+  });
+
+  test("is a whole number, and never 0", () => {
+    const all = draws({ interval: 3, jitterPercent: 100 }, 2000);
+    expect(new Set(all)).toEqual(new Set([1, 2, 3, 4, 5, 6]));
+    for (const drawn of draws({ interval: 333, jitterPercent: 7 }, 500)) {
+      expect(Number.isInteger(drawn)).toBe(true);
+    }
+  });
+});
+
+test("the minimum is the configured one, but never more than what was drawn", () => {
+  const intervals = new Intervals({ interval: 1800, jitterPercent: 10, minimum: 900 });
+  expect(intervals.minimum(1700)).toBe(900);
+  expect(intervals.minimum(900)).toBe(900);
+  expect(intervals.minimum(800)).toBe(800);
+});
