@@ -1,0 +1,109 @@
+/**
+ * Who is served: every announce is judged here, before anything of it is stored.
+ *
+ * The first rule that speaks against an announce is its verdict; 0 is none:
+ *
+ *   maintenance   nobody announces for a while; scrapes and statistics go on
+ *   denied        the info hash is on the deny list, which wins over
+ *   unlisted      the info hash is not on the allow list, if there is one
+ *   network       the address lies in a denied network
+ *   client        the peer id begins like that of a denied client
+ *
+ * One `Access` for each thread; the lists themselves lie in memory that all threads share. What
+ * changes comes as a whole new `AccessShared`, which `update` takes between two announces.
+ */
+import type { Family } from "../constants.ts";
+import { hasPrefix } from "./denied-clients.ts";
+import { HashList } from "./hash-list.ts";
+import { NetworkList } from "./network-list.ts";
+
+export const ACCESS_OK = 0;
+export const ACCESS_MAINTENANCE = 1;
+export const ACCESS_DENIED = 2;
+export const ACCESS_UNLISTED = 3;
+export const ACCESS_NETWORK = 4;
+export const ACCESS_CLIENT = 5;
+
+/** What a client is told. `retryIn` is minutes or `never`. [BEP 31] */
+export interface Refusal {
+  reason: string;
+  retryIn: string;
+}
+
+/** The sentence of each verdict; ASCII, since clients show it as they please. */
+export const REFUSALS: readonly Refusal[] = [
+  { reason: "", retryIn: "" },
+  { reason: "this tracker is under maintenance: it will be back soon", retryIn: "15" },
+  { reason: "this info hash is denied here", retryIn: "never" },
+  // The list may grow: what is not on it today may be tomorrow.
+  { reason: "this info hash is not on the list of those served here", retryIn: "60" },
+  { reason: "your network is denied here", retryIn: "never" },
+  { reason: "your client is denied here: use another program", retryIn: "never" },
+];
+
+/** What all threads must know to judge; can be posted to a worker as it is. */
+export interface AccessShared {
+  /** Undefined where there is no such list. */
+  deny: SharedArrayBuffer | undefined;
+  allow: SharedArrayBuffer | undefined;
+  networks: SharedArrayBuffer | undefined;
+  /** Beginnings of peer ids. */
+  clients: readonly Uint8Array[];
+  maintenance: boolean;
+  /** Keys of the hash lists, those of the swarms. */
+  keys: Int32Array;
+}
+
+/** Nobody is refused. */
+export function openToAll(keys: Int32Array): AccessShared {
+  const lists = { deny: undefined, allow: undefined, networks: undefined };
+  return { ...lists, clients: [], maintenance: false, keys };
+}
+
+export class Access {
+  /** True if peer ids matter. */
+  judgesClients = false;
+  #maintenance = false;
+  #deny: HashList | undefined;
+  #allow: HashList | undefined;
+  #networks: NetworkList | undefined;
+  #clients: readonly Uint8Array[] = [];
+
+  /** Without `shared` nobody is refused. */
+  constructor(shared?: AccessShared) {
+    if (shared !== undefined) this.update(shared);
+  }
+
+  /** From now on these lists hold. */
+  update({ deny, allow, networks, clients, maintenance, keys }: AccessShared): void {
+    this.#deny = deny === undefined ? undefined : new HashList(deny, keys);
+    this.#allow = allow === undefined ? undefined : new HashList(allow, keys);
+    this.#networks = networks === undefined ? undefined : new NetworkList(networks);
+    this.#clients = clients;
+    this.judgesClients = clients.length > 0;
+    this.#maintenance = maintenance;
+  }
+
+  /** Whether the info hash, ten halves at `halves[at]`, may be announced at this time. */
+  judgeHash(halves: Uint16Array, at: number): number {
+    return this.#maintenance ? ACCESS_MAINTENANCE : this.judgeSwarm(halves, at);
+  }
+
+  /** Whether the lists let a swarm with this info hash be, whatever the time. */
+  judgeSwarm(halves: Uint16Array, at: number): number {
+    if (this.#deny !== undefined && this.#deny.contains(halves, at)) return ACCESS_DENIED;
+    if (this.#allow !== undefined && !this.#allow.contains(halves, at)) return ACCESS_UNLISTED;
+    return ACCESS_OK;
+  }
+
+  /** Whether somebody at this address may announce. */
+  judgeAddress(bytes: Uint8Array, at: number, family: Family): number {
+    if (this.#networks === undefined) return ACCESS_OK;
+    return this.#networks.contains(bytes, at, family) ? ACCESS_NETWORK : ACCESS_OK;
+  }
+
+  /** Whether a client with this peer id, 20 bytes, may announce. */
+  judgeClient(peerId: Uint8Array, at: number): number {
+    return hasPrefix(this.#clients, peerId, at) ? ACCESS_CLIENT : ACCESS_OK;
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * The file of a list of info hashes: read from its bytes, no text is made of a line.
+ *
+ *   7e9903517dd792130e2a7a1ae9a62cf2dee3cb80                            one hash per line, any case
+ *   7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80 ; asked for by mail        the rest is a comment
+ *   <64 digits>                                                         version 2: the first 20 bytes
+ *                                                                       count, as BEP 52 announces it
+ *   # a comment                                                         so are lines like this
+ *
+ * Blank lines, blanks before a hash, CR LF, and a last line without an end are all fine. Any other
+ * line is bad: it is skipped and counted, and the numbers of the first ones are kept.
+ */
+import { INFO_HASH_SIZE } from "../constants.ts";
+import { HashList, hashListMemory } from "./hash-list.ts";
+import type { Sliced } from "./slices.ts";
+
+const TAB = 9;
+const LINE_END = 10;
+const CARRIAGE_RETURN = 13;
+const SPACE = 32;
+const NUMBER_SIGN = 35;
+
+const DIGITS = 2 * INFO_HASH_SIZE;
+/** Digits of the whole SHA-256 of version 2. [BEP 52] */
+const DIGITS_LONG = 64;
+
+const LINES_PER_STEP = 2048;
+const SLOTS_PER_STEP = 4096;
+
+/** Bad lines whose number is told; there may be a million of them. */
+const BAD_LINES_TOLD = 5;
+
+/** The value of a hexadecimal digit by its character; NO_DIGIT for any other. */
+const NO_DIGIT = 255;
+const DIGIT_VALUES = new Uint8Array(256).fill(NO_DIGIT);
+for (const [value, digit] of [..."0123456789abcdef"].entries()) {
+  DIGIT_VALUES[digit.charCodeAt(0)] = value;
+  DIGIT_VALUES[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+/** Lines nothing could be made of: how many, and the numbers of the first, beginning with 1. */
+export interface BadLines {
+  count: number;
+  first: number[];
+}
+
+export const noBadLines = (): BadLines => ({ count: 0, first: [] });
+
+/** Notes line number `line` as bad. */
+export function noteBadLine(bad: BadLines, line: number): void {
+  bad.count += 1;
+  if (bad.first.length < BAD_LINES_TOLD) bad.first.push(line);
+}
+
+/** The list in the bytes of a file, and its bad lines. A hash that is listed twice counts once. */
+export function* readHashFile(
+  bytes: Uint8Array,
+  keys: Int32Array,
+): Sliced<{ list: HashList; bad: BadLines }> {
+  const reader = new HashFileReader(bytes);
+  while (reader.readLines(LINES_PER_STEP)) yield;
+  const list = new HashList(hashListMemory(reader.count), keys);
+  const halves = new Uint16Array(reader.hashes.buffer);
+  for (let from = 0; from < reader.count; from += SLOTS_PER_STEP) {
+    const to = Math.min(from + SLOTS_PER_STEP, reader.count);
+    for (let i = from; i < to; i++) list.add(halves, (i * INFO_HASH_SIZE) / 2);
+    yield;
+  }
+  return { list, bad: reader.bad };
+}
+
+/** The same list with more room. Nothing may change it meanwhile. */
+export function* enlargeHashList(list: HashList, keys: Int32Array): Sliced<HashList> {
+  const larger = new HashList(hashListMemory(Math.ceil(list.size * 1.25) + 64), keys);
+  for (let from = 0; from < list.slots; from += SLOTS_PER_STEP) {
+    list.copyInto(larger, from, from + SLOTS_PER_STEP);
+    yield;
+  }
+  return larger;
+}
+
+/** The file's bytes with one line more: the hash in 40 digits. What was there stays as it is. */
+export function withHash(bytes: Uint8Array, hash: Uint8Array): Uint8Array {
+  const missing = bytes.length > 0 && bytes[bytes.length - 1] !== LINE_END;
+  const line = new TextEncoder().encode(`${missing ? "\n" : ""}${hash.toHex()}\n`);
+  const longer = new Uint8Array(bytes.length + line.length);
+  longer.set(bytes);
+  longer.set(line, bytes.length);
+  return longer;
+}
+
+/** The file's bytes without the lines of this hash, or undefined if it has none. */
+export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8Array | undefined> {
+  const reader = new HashFileReader(bytes);
+  const kept: Uint8Array[] = [];
+  let from = 0;
+  for (let more = true; more;) {
+    more = reader.readLines(LINES_PER_STEP, hash);
+    while (reader.matches.length > 0) {
+      kept.push(bytes.subarray(from, reader.matches.shift()!));
+      from = reader.matches.shift()!;
+    }
+    yield;
+  }
+  if (kept.length === 0) return undefined;
+  kept.push(bytes.subarray(from));
+  return concatenated(kept);
+}
+
+/** Reads a file from its first line to its last, some lines at a time. */
+class HashFileReader {
+  /** The hashes read, one after another; `count` of them. */
+  readonly hashes: Uint8Array;
+  count = 0;
+  readonly bad = noBadLines();
+  /** Where the lines that hold the wanted hash begin and end, two numbers for each. */
+  readonly matches: number[] = [];
+  readonly #bytes: Uint8Array;
+  #at: number;
+  #line = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    // Some editors begin a file with a byte order mark.
+    this.#at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+    // A hash takes 40 digits and, but for the last one, a line end.
+    const most = Math.floor((bytes.length + 1) / (DIGITS + 1));
+    this.hashes = new Uint8Array(new ArrayBuffer((most + 1) * INFO_HASH_SIZE));
+  }
+
+  /** Reads up to `lines` lines, noting in `matches` those of `wanted`. False at the end. */
+  readLines(lines: number, wanted?: Uint8Array): boolean {
+    const bytes = this.#bytes;
+    for (let i = 0; i < lines && this.#at < bytes.length; i++) {
+      const found = bytes.indexOf(LINE_END, this.#at);
+      const end = found < 0 ? bytes.length : found;
+      this.#line += 1;
+      const hashed = this.#readLine(this.#at, end);
+      const next = Math.min(end + 1, bytes.length);
+      if (hashed && wanted !== undefined && this.#isLast(wanted)) this.matches.push(this.#at, next);
+      this.#at = next;
+    }
+    return this.#at < bytes.length;
+  }
+
+  /** True if the line held a hash, which then is the last of `hashes`. */
+  #readLine(from: number, end: number): boolean {
+    const bytes = this.#bytes;
+    let at = from;
+    while (at < end && isBlank(bytes[at])) at++;
+    if (at === end || bytes[at] === NUMBER_SIGN) return false;
+    let digits = 0;
+    while (at + digits < end && DIGIT_VALUES[bytes[at + digits]] !== NO_DIGIT) digits++;
+    if (digits !== DIGITS && digits !== DIGITS_LONG) {
+      noteBadLine(this.bad, this.#line);
+      return false;
+    }
+    const out = this.count * INFO_HASH_SIZE;
+    for (let i = 0; i < INFO_HASH_SIZE; i++) {
+      const high = DIGIT_VALUES[bytes[at + 2 * i]];
+      this.hashes[out + i] = (high << 4) | DIGIT_VALUES[bytes[at + 2 * i + 1]];
+    }
+    this.count += 1;
+    return true;
+  }
+
+  #isLast(hash: Uint8Array): boolean {
+    const from = (this.count - 1) * INFO_HASH_SIZE;
+    for (let i = 0; i < INFO_HASH_SIZE; i++) if (this.hashes[from + i] !== hash[i]) return false;
+    return true;
+  }
+}
+
+/** An info hash as people write it, 40 or 64 digits, as its 20 bytes; undefined for other texts. */
+export function parseInfoHash(text: string): Uint8Array | undefined {
+  if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(text)) return undefined;
+  return Uint8Array.fromHex(text.slice(0, DIGITS));
+}
+
+function isBlank(byte: number): boolean {
+  return byte === SPACE || byte === TAB || byte === CARRIAGE_RETURN;
+}
+
+function concatenated(parts: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

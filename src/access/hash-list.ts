@@ -1,0 +1,141 @@
+/**
+ * A list of info hashes in one shared buffer, asked by all threads without a lock.
+ *
+ * Open addressing with linear probing; where a hash begins to look is decided by a keyed hash,
+ * because strangers choose what they announce. One slot is 21 bytes, and a list is made with room
+ * for 10 slots per 7 hashes: 30 bytes a hash.
+ *
+ *   words    [ slots | listed | used ]  32 bits each, and one unused
+ *   hashes   [ 20 bytes ] for each slot
+ *   states   [ 1 byte ]   for each slot: 0 never used, 1 removed, else 8 bits of the keyed hash
+ *
+ * Only one thread changes a list. It writes the hash first and its state last, so another thread
+ * sees a whole hash or none. A removed slot is used again only for the hash it held: nobody can
+ * read a hash while it is written over. When used slots are too many, a larger list is made.
+ */
+import { INFO_HASH_SIZE } from "../constants.ts";
+import { hashInfoHash } from "../swarm/keyed-hash.ts";
+
+const HEADER_WORDS = 4;
+const HEADER_SIZE = HEADER_WORDS * Int32Array.BYTES_PER_ELEMENT;
+const SLOTS = 0;
+const LISTED = 1;
+const USED = 2;
+
+const HASH_HALVES = INFO_HASH_SIZE / 2;
+const NEVER_USED = 0;
+const REMOVED = 1;
+const STATES_RESERVED = 2;
+
+/** Slots of a new list for each hash it is to hold, and the fewest it has. */
+const SLOTS_PER_HASH = 10 / 7;
+const SLOTS_MIN = 64;
+/** Beyond this part of used slots a search takes too long: 22 slots for a hash that is not there. */
+const USED_MAX = 0.85;
+
+/** What became of an `add`. */
+export type Added = "added" | "present" | "full";
+
+export class HashList {
+  /** What another thread needs to look into the same list. */
+  readonly memory: SharedArrayBuffer;
+  readonly #keys: Int32Array;
+  readonly #words: Int32Array;
+  readonly #halves: Uint16Array;
+  readonly #states: Uint8Array;
+  readonly #slots: number;
+
+  /** `memory` comes from `hashListMemory`; `keys` are those of the swarms. */
+  constructor(memory: SharedArrayBuffer, keys: Int32Array) {
+    this.memory = memory;
+    this.#keys = keys;
+    this.#words = new Int32Array(memory, 0, HEADER_WORDS);
+    this.#slots = this.#words[SLOTS];
+    this.#halves = new Uint16Array(memory, HEADER_SIZE, this.#slots * HASH_HALVES);
+    this.#states = new Uint8Array(memory, HEADER_SIZE + this.#slots * INFO_HASH_SIZE);
+  }
+
+  /** Hashes on the list. */
+  get size(): number {
+    return Atomics.load(this.#words, LISTED);
+  }
+
+  /** True if the ten halves of info hash at `halves[at]` are on the list. Some 50 ns. */
+  contains(halves: Uint16Array, at: number): boolean {
+    const hash = hashInfoHash(this.#keys, halves, at);
+    const slot = this.#find(hash, halves, at);
+    return slot >= 0 && Atomics.load(this.#states, slot) !== REMOVED;
+  }
+
+  /** Lists a hash. If the list is full nothing changes, and a larger one must be made. */
+  add(halves: Uint16Array, at: number): Added {
+    const hash = hashInfoHash(this.#keys, halves, at);
+    let slot = this.#find(hash, halves, at);
+    if (slot >= 0 && this.#states[slot] !== REMOVED) return "present";
+    if (slot < 0) {
+      if (this.#words[USED] >= this.#slots * USED_MAX) return "full";
+      slot = ~slot;
+      for (let i = 0; i < HASH_HALVES; i++) this.#halves[slot * HASH_HALVES + i] = halves[at + i];
+      this.#words[USED] += 1;
+    }
+    Atomics.store(this.#states, slot, stateOf(hash));
+    Atomics.add(this.#words, LISTED, 1);
+    return "added";
+  }
+
+  /** Takes a hash off the list; false if it was not on it. */
+  remove(halves: Uint16Array, at: number): boolean {
+    const slot = this.#find(hashInfoHash(this.#keys, halves, at), halves, at);
+    if (slot < 0 || this.#states[slot] === REMOVED) return false;
+    Atomics.store(this.#states, slot, REMOVED);
+    Atomics.sub(this.#words, LISTED, 1);
+    return true;
+  }
+
+  /** Adds to `other` what is listed in slots `from` to `to` - 1; `slots` tells where they end. */
+  copyInto(other: HashList, from: number, to: number): void {
+    for (let slot = from; slot < Math.min(to, this.#slots); slot++) {
+      if (this.#states[slot] >= STATES_RESERVED) other.add(this.#halves, slot * HASH_HALVES);
+    }
+  }
+
+  get slots(): number {
+    return this.#slots;
+  }
+
+  /** The slot that holds the hash, listed or removed; else `~slot` of the one it would take. */
+  #find(hash: number, halves: Uint16Array, at: number): number {
+    const slots = this.#slots;
+    const state = stateOf(hash);
+    for (let slot = homeOf(hash, slots); ; slot = slot + 1 === slots ? 0 : slot + 1) {
+      const found = Atomics.load(this.#states, slot);
+      if (found === NEVER_USED) return ~slot;
+      if ((found === state || found === REMOVED) && this.#holds(slot, halves, at)) return slot;
+    }
+  }
+
+  #holds(slot: number, halves: Uint16Array, at: number): boolean {
+    const from = slot * HASH_HALVES;
+    for (let i = 0; i < HASH_HALVES; i++)
+      if (this.#halves[from + i] !== halves[at + i]) return false;
+    return true;
+  }
+}
+
+/** Memory for a list of `hashes` info hashes, with none on it yet. */
+export function hashListMemory(hashes: number): SharedArrayBuffer {
+  const slots = Math.max(SLOTS_MIN, Math.ceil(hashes * SLOTS_PER_HASH));
+  const memory = new SharedArrayBuffer(HEADER_SIZE + slots * (INFO_HASH_SIZE + 1));
+  new Int32Array(memory, 0, HEADER_WORDS)[SLOTS] = slots;
+  return memory;
+}
+
+/** The upper bits choose where the search begins … */
+function homeOf(hash: number, slots: number): number {
+  return Math.floor(((hash >>> 0) / 2 ** 32) * slots);
+}
+
+/** … and the lower ones tell most other hashes apart without a look at them. */
+function stateOf(hash: number): number {
+  return STATES_RESERVED + ((hash & 0xff) % (256 - STATES_RESERVED));
+}

@@ -1,0 +1,109 @@
+/**
+ * The file of denied networks: CIDR lines and the ranges of PeerGuardian's lists, v4 and v6.
+ *
+ *   192.0.2.0/24                                   a network; the rest of the line is a comment
+ *   2001:db8::1                                    one address
+ *   Some name, Inc:198.51.100.0-198.51.100.255     name:first-last; numbers may have leading zeros
+ *   Some name:2001:db8::-2001:db8::ffff            likewise; the name may be missing
+ *   # a comment
+ *
+ * Where the name of an IPv6 range ends is not always plain, since colons divide addresses too: of
+ * several readings the narrowest range is meant. Blank lines and CR LF are fine; any other line is
+ * bad, is skipped and counted. A v4-mapped address is an IPv4 address.
+ */
+import type { Family } from "../constants.ts";
+import { readAddress } from "../ops/addresses.ts";
+import { type BadLines, noBadLines, noteBadLine } from "./hash-file.ts";
+import { buildNetworkList, type NetworkList, Ranges } from "./network-list.ts";
+import type { Sliced } from "./slices.ts";
+
+const LINE_END = 10;
+const LINES_PER_STEP = 256;
+/** Nobody's line is longer; the text of one that is need not be made. */
+const LINE_SIZE_MAX = 1024;
+
+/** Leading zeros of a decimal number, which PeerGuardian's lists have and addresses must not. */
+const LEADING_ZEROS = /(^|\.)0+(?=\d)/g;
+
+const FIRST = new Uint8Array(16);
+const LAST = new Uint8Array(16);
+const CANDIDATE = new Uint8Array(16);
+
+/** The list in the bytes of a file, and its bad lines. */
+export function* readNetworkFile(bytes: Uint8Array): Sliced<{ list: NetworkList; bad: BadLines }> {
+  const ranges = new Ranges();
+  const bad = noBadLines();
+  const decoder = new TextDecoder("latin1");
+  for (let at = 0, line = 1; at < bytes.length; line++) {
+    const found = bytes.indexOf(LINE_END, at);
+    const end = found < 0 ? bytes.length : found;
+    const text = decoder.decode(bytes.subarray(at, Math.min(end, at + LINE_SIZE_MAX))).trim();
+    // A byte order mark, read as Latin-1.
+    const shown = line === 1 && text.startsWith("\xef\xbb\xbf") ? text.slice(3) : text;
+    if (shown !== "" && !shown.startsWith("#") && !readLine(shown, ranges)) noteBadLine(bad, line);
+    at = end + 1;
+    if (line % LINES_PER_STEP === 0) yield;
+  }
+  return { list: yield* buildNetworkList(ranges), bad };
+}
+
+/** Adds the range of a line; false if it is neither a network nor a range. */
+function readLine(text: string, ranges: Ranges): boolean {
+  const [, first, rest] = /^(\S+)\s*(.*)$/s.exec(text)!;
+  const family = (rest.startsWith("-") ? 0 : readCidr(first)) || readRange(text);
+  if (family === 0) return false;
+  ranges.add(family, FIRST, LAST);
+  return true;
+}
+
+/** Reads a network or an address to FIRST and LAST. */
+function readCidr(text: string): Family | 0 {
+  const slash = text.indexOf("/");
+  const address = slash < 0 ? text : text.slice(0, slash);
+  const family = readAddress(address, FIRST, 0);
+  if (family === 0) return 0;
+  const bits = family === 4 ? 32 : 128;
+  // A network of v4-mapped addresses counts its bits from the front of the longer form.
+  const mapped = family === 4 && address.includes(":") ? 96 : 0;
+  const digits = slash < 0 ? String(bits + mapped) : text.slice(slash + 1);
+  const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) - mapped : -1;
+  if (prefix < 0 || prefix > bits) return 0;
+  for (let i = 0; i < bits / 8; i++) {
+    const host = 0xff >> Math.min(8, Math.max(0, prefix - 8 * i));
+    LAST[i] = FIRST[i] | host;
+    FIRST[i] &= ~host;
+  }
+  return family;
+}
+
+/** Reads `name:first-last` to FIRST and LAST. */
+function readRange(text: string): Family | 0 {
+  const dash = text.lastIndexOf("-");
+  if (dash < 0) return 0;
+  const family = readLoose(text.slice(dash + 1).trim(), LAST);
+  if (family === 0) return 0;
+  const before = text.slice(0, dash).trim();
+  let read = false;
+  for (let at = 0; at >= 0 && at < before.length;) {
+    if (readLoose(before.slice(at).trim(), CANDIDATE) === family) {
+      const size = family === 4 ? 4 : 16;
+      if (order(CANDIDATE, LAST, size) <= 0 && (!read || order(CANDIDATE, FIRST, size) > 0)) {
+        FIRST.set(CANDIDATE);
+        read = true;
+      }
+    }
+    const colon = before.indexOf(":", at);
+    at = colon < 0 ? -1 : colon + 1;
+  }
+  return read ? family : 0;
+}
+
+function readLoose(text: string, out: Uint8Array): Family | 0 {
+  const plain = text.includes(":") ? text : text.replace(LEADING_ZEROS, "$1");
+  return readAddress(plain, out, 0);
+}
+
+function order(a: Uint8Array, b: Uint8Array, size: number): number {
+  for (let i = 0; i < size; i++) if (a[i] !== b[i]) return a[i] - b[i];
+  return 0;
+}

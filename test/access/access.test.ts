@@ -1,0 +1,93 @@
+/** Who is refused, and which rule comes first. */
+import { describe, expect, test } from "bun:test";
+
+import {
+  Access,
+  ACCESS_CLIENT,
+  ACCESS_DENIED,
+  ACCESS_MAINTENANCE,
+  ACCESS_NETWORK,
+  ACCESS_OK,
+  ACCESS_UNLISTED,
+  type AccessShared,
+  openToAll,
+  REFUSALS,
+} from "../../src/access/access.ts";
+import { readHashFile } from "../../src/access/hash-file.ts";
+import { readNetworkFile } from "../../src/access/network-file.ts";
+import { atOnce, halvesOf, hashOf, KEYS, text } from "./fixture.ts";
+
+const listOf = (...numbers: number[]) =>
+  atOnce(readHashFile(text(numbers.map((n) => hashOf(n).toHex()).join("\n")), KEYS)).list.memory;
+const accessOf = (changes: Partial<AccessShared>) => new Access({ ...openToAll(KEYS), ...changes });
+const judge = (access: Access, n: number) => access.judgeHash(halvesOf(hashOf(n)), 0);
+const peerId = text("-XL0012-abcdefghijkl");
+const address = Uint8Array.of(192, 0, 2, 7);
+
+test("without lists nobody is refused", () => {
+  for (const access of [new Access(), accessOf({})]) {
+    expect(judge(access, 1)).toBe(ACCESS_OK);
+    expect(access.judgeAddress(address, 0, 4)).toBe(ACCESS_OK);
+    expect(access.judgeClient(peerId, 0)).toBe(ACCESS_OK);
+    expect(access.judgesClients).toBe(false);
+  }
+});
+
+test("a hash on the deny list is refused, others are not", () => {
+  const access = accessOf({ deny: listOf(1) });
+  expect([judge(access, 1), judge(access, 2)]).toEqual([ACCESS_DENIED, ACCESS_OK]);
+});
+
+test("with an allow list only its hashes are served, with an empty one none", () => {
+  const access = accessOf({ allow: listOf(1) });
+  expect([judge(access, 1), judge(access, 2)]).toEqual([ACCESS_OK, ACCESS_UNLISTED]);
+  expect(judge(accessOf({ allow: listOf() }), 1)).toBe(ACCESS_UNLISTED);
+});
+
+test("deny wins over allow", () => {
+  const access = accessOf({ deny: listOf(1), allow: listOf(1, 2) });
+  expect([1, 2, 3].map((n) => judge(access, n))).toEqual([
+    ACCESS_DENIED,
+    ACCESS_OK,
+    ACCESS_UNLISTED,
+  ]);
+});
+
+test("maintenance refuses every announce, but no swarm goes for it", () => {
+  const access = accessOf({ maintenance: true, allow: listOf(1) });
+  expect([judge(access, 1), judge(access, 2)]).toEqual([ACCESS_MAINTENANCE, ACCESS_MAINTENANCE]);
+  expect(access.judgeSwarm(halvesOf(hashOf(1)), 0)).toBe(ACCESS_OK);
+});
+
+test("an address in a denied network is refused", () => {
+  const { list } = atOnce(readNetworkFile(text("192.0.2.0/24")));
+  const access = accessOf({ networks: list.memory });
+  expect(access.judgeAddress(address, 0, 4)).toBe(ACCESS_NETWORK);
+  expect(access.judgeAddress(Uint8Array.of(192, 0, 3, 7), 0, 4)).toBe(ACCESS_OK);
+});
+
+test("a client is refused by the beginning of its peer id", () => {
+  const access = accessOf({ clients: [text("-XL")] });
+  expect(access.judgesClients).toBe(true);
+  expect(access.judgeClient(peerId, 0)).toBe(ACCESS_CLIENT);
+  expect(access.judgeClient(text("-TR4000-abcdefghijkl"), 0)).toBe(ACCESS_OK);
+});
+
+test("an update replaces everything", () => {
+  const access = accessOf({ deny: listOf(1), maintenance: true, clients: [text("-XL")] });
+  access.update(openToAll(KEYS));
+  expect(judge(access, 1)).toBe(ACCESS_OK);
+  expect(access.judgeClient(peerId, 0)).toBe(ACCESS_OK);
+});
+
+describe("what a client is told", () => {
+  test("fits a column, in ASCII", () => {
+    for (const { reason } of REFUSALS.slice(1)) expect(reason).toMatch(/^[ -~]{10,80}$/);
+  });
+
+  test("never to come back if the hash is denied, in minutes if that may change", () => {
+    expect(REFUSALS[ACCESS_DENIED].retryIn).toBe("never");
+    expect(REFUSALS[ACCESS_MAINTENANCE].retryIn).toMatch(/^[0-9]+$/);
+    expect(REFUSALS[ACCESS_UNLISTED].retryIn).toMatch(/^[0-9]+$/);
+  });
+});

@@ -1,0 +1,160 @@
+/** The file of a list: which lines hold a hash, which are bad, and how one is put in or taken out. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+
+import {
+  enlargeHashList,
+  parseInfoHash,
+  readHashFile,
+  withHash,
+  withoutHash,
+} from "../../src/access/hash-file.ts";
+import { atOnce, halvesOf, hashOf, KEYS, text } from "./fixture.ts";
+
+const A = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
+const B = "0123456789abcdef0123456789abcdef01234567";
+const LONG = `${B}89abcdef0123456789abcdef`;
+
+const read = (words: string) => atOnce(readHashFile(text(words), KEYS));
+const lists = (words: string, hash: string) =>
+  read(words).list.contains(halvesOf(Uint8Array.fromHex(hash)), 0);
+const shown = (bytes: Uint8Array | undefined) =>
+  bytes === undefined ? undefined : new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+
+describe("a line", () => {
+  test.each([
+    ["a hash", `${A}\n`],
+    ["a hash without a line end", A],
+    ["upper case", `${A.toUpperCase()}\n`],
+    ["CR LF", `${A}\r\n`],
+    ["a comment behind the hash", `${A} ; by mail, 7 June\n`],
+    ["a comment right behind the hash", `${A}; by mail\n`],
+    ["blanks before the hash", ` \t${A}\n`],
+    ["lines of comment and blank lines around it", `# list\n\n  \r\n${A}\n\n# end`],
+    ["a byte order mark before it", `\ufeff${A}\n`],
+    ["another hash behind it", `${A} ${B}\n`],
+  ])("is read: %s", (_name, words) => {
+    const { list, bad } = read(words);
+    expect([list.size, bad.count]).toEqual([1, 0]);
+    expect(lists(words, A)).toBe(true);
+  });
+
+  test("with 64 digits is a hash of version 2, of which 20 bytes count", () => {
+    expect(lists(LONG, B)).toBe(true);
+    expect(read(LONG).bad.count).toBe(0);
+  });
+
+  test.each([
+    ["39 digits", A.slice(1)],
+    ["41 digits", `${A}0`],
+    ["63 digits", LONG.slice(1)],
+    ["65 digits", `${LONG}0`],
+    ["a letter in the middle", `${A.slice(0, 20)}g${A.slice(21)}`],
+    ["words", "hello"],
+    ["a NUL", "\0"],
+  ])("is bad: %s", (_name, line) => {
+    const { list, bad } = read(`${B}\n${line}\n${line}`);
+    expect([list.size, bad.count, bad.first]).toEqual([1, 2, [2, 3]]);
+  });
+});
+
+test("all bad lines are counted, the first five told", () => {
+  expect(read("x\n".repeat(100)).bad).toEqual({ count: 100, first: [1, 2, 3, 4, 5] });
+});
+
+test("an empty file is an empty list", () => {
+  expect(read("").list.size).toBe(0);
+  expect(read("\n\n").list.size).toBe(0);
+});
+
+test("a hash that is listed twice is on the list once", () => {
+  expect(read(`${A}\n${A.toUpperCase()}\n`).list.size).toBe(1);
+});
+
+test("lists of any length are read whole", () => {
+  for (const count of [63, 64, 65, 2047, 2048, 2049, 5000]) {
+    const lines = Array.from({ length: count }, (_, n) => hashOf(n).toHex());
+    const { list } = read(lines.join("\n"));
+    expect(list.size).toBe(count);
+    expect(list.contains(halvesOf(hashOf(count - 1)), 0)).toBe(true);
+    expect(list.contains(halvesOf(hashOf(count)), 0)).toBe(false);
+  }
+});
+
+test("nothing in a file makes the reader fail", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      const { list, bad } = atOnce(readHashFile(bytes, KEYS));
+      expect(list.size + bad.count).toBeLessThanOrEqual(201);
+    }),
+  );
+});
+
+test("a million hashes are read in less than a second, into less than 32 MB", () => {
+  const digits = "0123456789abcdef";
+  const bytes = new Uint8Array(41_000_000);
+  for (let line = 0, random = 1; line < 1_000_000; line++) {
+    for (let i = 0; i < 40; i++) {
+      random = Math.imul(random, 1664525) + 1013904223;
+      bytes[line * 41 + i] = digits.charCodeAt(random >>> 28);
+    }
+    bytes[line * 41 + 40] = 10;
+  }
+  const times = [0, 1].map(() => {
+    const start = performance.now();
+    const { list } = atOnce(readHashFile(bytes, KEYS));
+    expect(list.size).toBe(1_000_000);
+    expect(list.memory.byteLength).toBeLessThan(32_000_000);
+    return performance.now() - start;
+  });
+  expect(Math.min(...times)).toBeLessThan(1000);
+}, 20_000);
+
+test("a larger list holds the same hashes and has room again", () => {
+  const { list } = read("");
+  let n = 0;
+  while (list.add(halvesOf(hashOf(n)), 0) === "added") n += 1;
+  list.remove(halvesOf(hashOf(0)), 0);
+  const larger = atOnce(enlargeHashList(list, KEYS));
+  expect(larger.size).toBe(n - 1);
+  expect(larger.contains(halvesOf(hashOf(0)), 0)).toBe(false);
+  for (let i = 1; i < n; i++) expect(larger.contains(halvesOf(hashOf(i)), 0)).toBe(true);
+  expect(larger.add(halvesOf(hashOf(n)), 0)).toBe("added");
+});
+
+describe("changing a file", () => {
+  const hash = Uint8Array.fromHex(A);
+
+  test("adds a line at the end, also where the last line has no end", () => {
+    expect(shown(withHash(text(""), hash))).toBe(`${A}\n`);
+    expect(shown(withHash(text("# x\r\n"), hash))).toBe(`# x\r\n${A}\n`);
+    expect(shown(withHash(text(B), hash))).toBe(`${B}\n${A}\n`);
+  });
+
+  test("removes all lines of the hash and keeps the others as they are", () => {
+    const without = (words: string) => shown(atOnce(withoutHash(text(words), hash)));
+    expect(without(`# x\r\n${A} why\n${B}\nbad\n${A.toUpperCase()}\r\n\n`)).toBe(
+      `# x\r\n${B}\nbad\n\n`,
+    );
+    expect(without(A)).toBe("");
+    expect(without(`${B}\n${A}`)).toBe(`${B}\n`);
+    expect(without(`${A}${"0".repeat(24)}\n${B}`)).toBe(B);
+    expect(without(`\ufeff${A}\n${B}`)).toBe(`\ufeff${B}`);
+    expect(without(`${B}\n`)).toBeUndefined();
+    expect(without("")).toBeUndefined();
+  });
+
+  test("what is added and removed leaves the file as it was", () => {
+    const many = Array.from({ length: 5000 }, (_, n) => `${hashOf(n).toHex()} ${n}\n`).join("");
+    const longer = withHash(text(many), hash);
+    expect(shown(atOnce(withoutHash(longer, hash)))).toBe(many);
+  });
+});
+
+test("a hash as people write it has 40 digits, or 64", () => {
+  expect(parseInfoHash(A.toUpperCase())?.toHex()).toBe(A);
+  expect(parseInfoHash(LONG)?.toHex()).toBe(B);
+  for (const wrong of ["", A.slice(1), `${A}0`, `${A} `, "g".repeat(40)]) {
+    expect(parseInfoHash(wrong)).toBeUndefined();
+  }
+});

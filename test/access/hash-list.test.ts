@@ -1,0 +1,89 @@
+/** The list of hashes: what is on it, for all threads, in little memory. */
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+
+import { HashList, hashListMemory } from "../../src/access/hash-list.ts";
+import { halvesOf, hashOf, KEYS } from "./fixture.ts";
+
+const listOf = (hashes: number) => new HashList(hashListMemory(hashes), KEYS);
+
+test("a hash is on the list from when it is added until it is removed", () => {
+  const list = listOf(10);
+  const hash = halvesOf(hashOf(1));
+  expect(list.contains(hash, 0)).toBe(false);
+  expect(list.remove(hash, 0)).toBe(false);
+  expect(list.add(hash, 0)).toBe("added");
+  expect(list.add(hash, 0)).toBe("present");
+  expect([list.size, list.contains(hash, 0)]).toEqual([1, true]);
+  expect(list.remove(hash, 0)).toBe(true);
+  expect(list.remove(hash, 0)).toBe(false);
+  expect([list.size, list.contains(hash, 0)]).toEqual([0, false]);
+});
+
+test("hashes that differ in one bit are different", () => {
+  const list = listOf(10);
+  list.add(halvesOf(hashOf(1)), 0);
+  for (let bit = 0; bit < 160; bit++) {
+    const other = hashOf(1);
+    other[bit >> 3] ^= 1 << (bit & 7);
+    expect(list.contains(halvesOf(other), 0)).toBe(false);
+  }
+});
+
+test("a list agrees with a set over random additions and removals", () => {
+  const change = fc.record({ n: fc.integer({ min: 0, max: 60 }), add: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 300 }), (changes) => {
+      const list = listOf(40);
+      const twin = new Set<number>();
+      for (const { n, add } of changes) {
+        const hash = halvesOf(hashOf(n));
+        if (add) {
+          expect(list.add(hash, 0)).toBe(twin.has(n) ? "present" : "added");
+          twin.add(n);
+        } else {
+          expect(list.remove(hash, 0)).toBe(twin.delete(n));
+        }
+      }
+      expect(list.size).toBe(twin.size);
+      for (let n = 0; n <= 60; n++) {
+        expect(list.contains(halvesOf(hashOf(n)), 0)).toBe(twin.has(n));
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("adding and removing the same hash for ever does not fill a list", () => {
+  const list = listOf(1);
+  const hash = halvesOf(hashOf(7));
+  for (let i = 0; i < 1000; i++) {
+    expect(list.add(hash, 0)).toBe("added");
+    expect(list.remove(hash, 0)).toBe(true);
+  }
+});
+
+test("a full list says so and stays as it is", () => {
+  const list = listOf(1);
+  let n = 0;
+  while (list.add(halvesOf(hashOf(n)), 0) === "added") n += 1;
+  expect(n).toBeGreaterThan(50);
+  expect(list.add(halvesOf(hashOf(n)), 0)).toBe("full");
+  expect(list.add(halvesOf(hashOf(0)), 0)).toBe("present");
+  expect([list.size, list.contains(halvesOf(hashOf(n)), 0)]).toEqual([n, false]);
+});
+
+test("another view of the same memory sees every change", () => {
+  const list = listOf(10);
+  const other = new HashList(list.memory, KEYS);
+  list.add(halvesOf(hashOf(1)), 0);
+  expect([other.size, other.contains(halvesOf(hashOf(1)), 0)]).toEqual([1, true]);
+  list.remove(halvesOf(hashOf(1)), 0);
+  expect([other.size, other.contains(halvesOf(hashOf(1)), 0)]).toEqual([0, false]);
+});
+
+describe("a million hashes", () => {
+  test("take at most 32 bytes each", () => {
+    expect(hashListMemory(1_000_000).byteLength).toBeLessThanOrEqual(32_000_000);
+  });
+});
