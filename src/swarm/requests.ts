@@ -51,4 +51,6 @@ export class AnnounceReply {
   peersIpv6 = 0;
   /** False if the peer is not stored: it stopped, has port 0, or there is no room. */
   stored = false;
+  /** Ticks of `Tracker.peerTicks` since the same peer announced last; -1 if it was not known. */
+  ticksSinceLast = -1;
 }

@@ -13,18 +13,19 @@ const TICKS_PER_TIMEOUT = 60;
 export class Ticks {
   /** Age in ticks up to which nothing is forgotten; never too early, at most two ticks late. */
   readonly lifetime: number;
-  readonly #seconds: number;
+  /** Seconds a tick lasts. */
+  readonly seconds: number;
   readonly #mask: number;
 
   constructor(timeoutSeconds: number, mask: number = META_TICK) {
-    this.#seconds = Math.max(1, Math.ceil(timeoutSeconds / TICKS_PER_TIMEOUT));
-    this.lifetime = Math.ceil(timeoutSeconds / this.#seconds);
+    this.seconds = Math.max(1, Math.ceil(timeoutSeconds / TICKS_PER_TIMEOUT));
+    this.lifetime = Math.ceil(timeoutSeconds / this.seconds);
     this.#mask = mask;
   }
 
   /** The tick of a moment, given in seconds. */
   at(seconds: number): number {
-    return Math.floor(seconds / this.#seconds) & this.#mask;
+    return Math.floor(seconds / this.seconds) & this.#mask;
   }
 
   /** Ticks between two of them. */

@@ -15,6 +15,7 @@ import {
   FLAG_EMPTY,
   LEECHERS,
   META_COMPLETED,
+  META_TICK,
   peerHalves,
   SEEDERS,
   SWARM_DOWNLOADS,
@@ -62,6 +63,8 @@ export class Tracker {
   #bucket = 0;
   #index = -1;
   #metaAt = 0;
+  /** True if it was stored before. */
+  #known = false;
 
   /** `replies` is the buffer of this thread's replies; `seed` makes the drawing repeatable. */
   constructor(
@@ -155,6 +158,7 @@ export class Tracker {
     reply.peersIpv4 = 0;
     reply.peersIpv6 = 0;
     reply.stored = false;
+    reply.ticksSinceLast = -1;
     this.#index = -1;
     this.#bucket = 0;
   }
@@ -200,6 +204,7 @@ export class Tracker {
     reply.stored = true;
     arena.bytes[stored + SWARM_FLAGS] &= ~FLAG_EMPTY;
     const meta = arena.bytes[this.#metaAt];
+    if (this.#known) reply.ticksSinceLast = this.peerTicks.between(meta & META_TICK, tick);
     const completes =
       request.event === EVENT_COMPLETED && request.seeder && (meta & META_COMPLETED) === 0;
     if (completes) {
@@ -232,7 +237,8 @@ export class Tracker {
     const size = peerHalves(family);
     const first = swarms.peersAt(swarm, family);
     let index = findPeer(arena.halves, first, 0, count, size, peer, 0);
-    if (index >= 0) {
+    this.#known = index >= 0;
+    if (this.#known) {
       const was = index < swarms.smallSeeders(swarm, family) ? SEEDERS : LEECHERS;
       if (was !== role) {
         index = swarms.switchSmall(swarm, family, index);
@@ -271,6 +277,7 @@ export class Tracker {
     const { family, peerHalves: peer } = request;
     const cell = swarms.cell(swarm, family, request.seeder ? SEEDERS : LEECHERS);
     const bucket = directories.find(cell, family, peer, 0);
+    this.#known = bucket !== 0;
     this.#bucket = bucket === 0 ? this.#joinLarge(line, swarm, tick) : bucket;
     if (this.#bucket === 0) return false;
     this.#index = directories.index;
@@ -287,6 +294,7 @@ export class Tracker {
     const otherCell = swarms.cell(swarm, family, other);
     const was = directories.find(otherCell, family, peer, 0);
     const wasAt = directories.index;
+    this.#known = was !== 0;
     const meta =
       was === 0 ? metaOf(false, tick) : arena.bytes[directories.metaAt(family, was, wasAt)];
     const cell = swarms.cell(swarm, family, role);

@@ -440,3 +440,31 @@ describe("a scrape", () => {
     expect(tracker.reply.stored).toBe(false);
   });
 });
+
+describe("the time since a peer's last announce", () => {
+  test("is told in ticks, and -1 for who was not known", () => {
+    const { tracker } = makeTracker();
+    const ticksAfter = (seconds: number, changes: Partial<TwinAnnounce> = {}): number => {
+      announce(tracker, changes, seconds);
+      return tracker.reply.ticksSinceLast;
+    };
+    expect(ticksAfter(0)).toBe(-1);
+    expect(ticksAfter(0)).toBe(0);
+    expect(ticksAfter(30)).toBe(3);
+    expect(ticksAfter(50, { seeder: true })).toBe(2);
+    expect(ticksAfter(60, { event: "stopped" })).toBe(-1);
+    expect(ticksAfter(70)).toBe(-1);
+    expect(ticksAfter(80, { port0: true })).toBe(-1);
+  });
+
+  test("is told in a large swarm too, also when the peer changes its role", () => {
+    const { tracker } = makeTracker();
+    for (let peer = 1; peer <= 500; peer++) announce(tracker, { peer });
+    announce(tracker, { peer: 7 }, 40);
+    expect(tracker.reply.ticksSinceLast).toBe(4);
+    announce(tracker, { peer: 7, seeder: true }, 60);
+    expect(tracker.reply.ticksSinceLast).toBe(2);
+    announce(tracker, { peer: 501 }, 60);
+    expect(tracker.reply.ticksSinceLast).toBe(-1);
+  });
+});

@@ -1,0 +1,106 @@
+/**
+ * The most frequent keys of a stream, counted in fixed memory.
+ *
+ * A key is two 32-bit numbers. It has eight places, a set, chosen by a keyed hash. A key that is new
+ * in a full set takes the place of the rarest one there and goes on from its count, so a count is
+ * never too low, and too high by at most what the rarest of its set had: whoever is frequent stays,
+ * whoever is rare comes and goes. ("Space saving", Metwally, Agrawal and El Abbadi 2005, by sets.)
+ *
+ *   set  [ high low count | high low count | … ]   8 entries of three words; count 0: free
+ *
+ * Counting touches one set, allocates nothing and never fails. One thread writes; others may read a
+ * shared buffer at any time and see each number whole.
+ */
+
+const SET_ENTRIES = 8;
+const ENTRY_WORDS = 3;
+const SET_WORDS = SET_ENTRIES * ENTRY_WORDS;
+
+/** A key and how often it came. */
+export interface Frequency {
+  high: number;
+  low: number;
+  count: number;
+}
+
+/** Bytes a `Frequent` of 2^setBits sets needs. */
+export function frequentBytes(setBits: number): number {
+  return (SET_WORDS << setBits) * Uint32Array.BYTES_PER_ELEMENT;
+}
+
+export class Frequent {
+  /** Where the entry counted last lies; its number is that of its words divided by three. */
+  entry = 0;
+  readonly #words: Uint32Array;
+  readonly #setBits: number;
+  readonly #key: number;
+
+  /** `words` is as long as `frequentBytes` says. `key` is any secret odd number. */
+  constructor(words: Uint32Array, setBits: number, key: number) {
+    this.#words = words;
+    this.#setBits = setBits;
+    this.#key = key;
+  }
+
+  /** Counts a key `weight` times. Returns true if it was not there before; see `entry`. */
+  add(high: number, low: number, weight: number): boolean {
+    const words = this.#words;
+    const first = this.#set(high, low) * SET_WORDS;
+    let rarest = first;
+    for (let at = first; at < first + SET_WORDS; at += ENTRY_WORDS) {
+      if (words[at] === high && words[at + 1] === low && words[at + 2] !== 0) {
+        words[at + 2] += weight;
+        this.entry = at / ENTRY_WORDS;
+        return false;
+      }
+      if (words[at + 2] < words[rarest + 2]) rarest = at;
+    }
+    words[rarest] = high;
+    words[rarest + 1] = low;
+    words[rarest + 2] += weight;
+    this.entry = rarest / ENTRY_WORDS;
+    return true;
+  }
+
+  /** Halves all counts, so that what was long ago matters less and less. */
+  halve(): void {
+    const words = this.#words;
+    for (let at = 2; at < words.length; at += ENTRY_WORDS) words[at] >>>= 1;
+  }
+
+  /** The key and count of an entry; the count is 0 if the entry is free. */
+  at(entry: number): Frequency {
+    const at = entry * ENTRY_WORDS;
+    return { high: this.#words[at], low: this.#words[at + 1], count: this.#words[at + 2] };
+  }
+
+  get entries(): number {
+    return SET_ENTRIES << this.#setBits;
+  }
+
+  /** The `most` entries with the highest counts, highest first. */
+  top(most: number): Frequency[] {
+    const found: Frequency[] = [];
+    let least = 0;
+    for (let entry = 0; entry < this.entries; entry++) {
+      if (this.#words[entry * ENTRY_WORDS + 2] <= least) continue;
+      found.push(this.at(entry));
+      if (found.length < 2 * most) continue;
+      found.sort(byCount).length = most;
+      least = found[most - 1].count;
+    }
+    return found.sort(byCount).slice(0, most);
+  }
+
+  #set(high: number, low: number): number {
+    let hash = Math.imul(high ^ this.#key, 0x85ebca6b);
+    hash = Math.imul(hash ^ (hash >>> 15) ^ low, 0xc2b2ae35) ^ this.#key;
+    hash = Math.imul(hash ^ (hash >>> 13), 0x27d4eb2f);
+    return (hash ^ (hash >>> 16)) & ((1 << this.#setBits) - 1);
+  }
+}
+
+/** Highest count first; keys decide between equals, so that the order is always the same. */
+export function byCount(a: Frequency, b: Frequency): number {
+  return b.count - a.count || a.high - b.high || a.low - b.low;
+}
