@@ -1,0 +1,104 @@
+/** Peers in a swarm's own block: seeders first, both families, room given back. */
+import { expect, test } from "bun:test";
+import { sizeOf } from "../../src/swarm/blocks.ts";
+import { SHARD_WORDS } from "../../src/swarm/memory.ts";
+import { Sweep } from "../../src/swarm/sweep.ts";
+import type { Tracker } from "../../src/swarm/tracker.ts";
+import { announce, hashOf, makeTracker, PEER_TIMEOUT, scrape, sweepRound } from "./fixture.ts";
+import { brokenInvariants } from "./invariants.ts";
+
+/** Offset of swarm 1. */
+function swarmOf(tracker: Tracker): number {
+  const hash = hashOf(tracker, 1);
+  return tracker.table.find((hash >>> 23) * SHARD_WORDS, hash, tracker.request.infoHashHalves);
+}
+
+const bytesOf = (tracker: Tracker): number => sizeOf(tracker.arena.words[swarmOf(tracker) >>> 2]);
+
+/** The last byte of each IPv4 peer of swarm 1, in the order they lie in. */
+function order(tracker: Tracker): number[] {
+  const { swarms, arena } = tracker;
+  const swarm = swarmOf(tracker);
+  const at = swarms.peersAt(swarm, 4) * 2;
+  const count = swarms.smallCount(swarm, 4);
+  return Array.from({ length: count }, (_, i) => arena.bytes[at + 6 * i + 3]);
+}
+
+test("seeders lie before leechers, whoever comes, switches or goes", () => {
+  const { tracker } = makeTracker();
+  for (const peer of [1, 2, 3]) announce(tracker, { peer });
+  for (const peer of [4, 5]) announce(tracker, { peer, seeder: true });
+  expect(order(tracker)).toEqual([4, 5, 3, 1, 2]);
+  announce(tracker, { peer: 2, seeder: true });
+  expect(order(tracker)).toEqual([4, 5, 2, 1, 3]);
+  announce(tracker, { peer: 4, seeder: false });
+  expect(order(tracker)).toEqual([2, 5, 4, 1, 3]);
+  announce(tracker, { peer: 2, event: "stopped" });
+  expect(order(tracker)).toEqual([5, 3, 4, 1]);
+  announce(tracker, { peer: 4, event: "stopped" });
+  expect(order(tracker)).toEqual([5, 3, 1]);
+  expect(scrape(tracker, 1)).toEqual([1, 2, 0]);
+});
+
+test("a peer costs 7 bytes in IPv4 and 19 in IPv6, with little room to spare", () => {
+  const { tracker } = makeTracker();
+  announce(tracker, { peer: 1 });
+  expect(bytesOf(tracker)).toBe(44);
+  announce(tracker, { peer: 2 });
+  expect(bytesOf(tracker)).toBe(52);
+  announce(tracker, { peer: 3, family: 6 });
+  expect(bytesOf(tracker)).toBe(72);
+  for (let peer = 4; peer <= 128; peer++) announce(tracker, { peer });
+  expect(bytesOf(tracker)).toBeLessThan((36 + 127 * 7 + 19) * 1.15);
+});
+
+test("the room of peers that are gone is given back by the sweep", () => {
+  const { tracker } = makeTracker();
+  for (let peer = 1; peer <= 100; peer++) {
+    announce(tracker, { peer }, peer < 97 ? 0 : PEER_TIMEOUT);
+    announce(tracker, { peer, family: 6 }, peer < 97 ? 0 : PEER_TIMEOUT);
+  }
+  expect(bytesOf(tracker)).toBeGreaterThan(2600);
+  sweepRound(new Sweep(tracker), PEER_TIMEOUT + 20);
+  expect(bytesOf(tracker)).toBe(36 + 4 * 7 + 4 * 19);
+  expect(scrape(tracker, 1)).toEqual([0, 8, 0]);
+  expect(brokenInvariants(tracker)).toEqual([]);
+});
+
+test("each family grows large on its own and keeps the other as it was", () => {
+  for (const [large, small] of [
+    [4, 6],
+    [6, 4],
+  ] as const) {
+    const { tracker } = makeTracker();
+    for (let peer = 1; peer <= 20; peer++) {
+      announce(tracker, { peer, family: small, seeder: peer <= 5 });
+    }
+    for (let peer = 1; peer <= 300; peer++) announce(tracker, { peer, family: large });
+    expect(tracker.swarms.isLarge(swarmOf(tracker), large)).toBe(true);
+    expect(tracker.swarms.isLarge(swarmOf(tracker), small)).toBe(false);
+    expect(scrape(tracker, 1)).toEqual([5, 315, 0]);
+    for (let peer = 21; peer <= 300; peer++) announce(tracker, { peer, family: small });
+    expect(tracker.swarms.isLarge(swarmOf(tracker), small)).toBe(true);
+    expect(scrape(tracker, 1)).toEqual([5, 595, 0]);
+    for (let peer = 11; peer <= 300; peer++) {
+      announce(tracker, { peer, family: large, event: "stopped" });
+    }
+    sweepRound(new Sweep(tracker), 0);
+    expect(tracker.swarms.isLarge(swarmOf(tracker), large)).toBe(false);
+    expect(tracker.swarms.isLarge(swarmOf(tracker), small)).toBe(true);
+    expect(scrape(tracker, 1)).toEqual([5, 305, 0]);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  }
+});
+
+test("a peer keeps that it has completed through growth, switches and return", () => {
+  const { tracker } = makeTracker();
+  announce(tracker, { peer: 1, seeder: true, event: "completed" });
+  for (let peer = 2; peer <= 300; peer++) announce(tracker, { peer });
+  announce(tracker, { peer: 1, seeder: false });
+  for (let peer = 2; peer <= 280; peer++) announce(tracker, { peer, event: "stopped" });
+  sweepRound(new Sweep(tracker), 0);
+  announce(tracker, { peer: 1, seeder: true, event: "completed" });
+  expect(scrape(tracker, 1)).toEqual([1, 20, 1]);
+});
