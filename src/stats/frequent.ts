@@ -16,6 +16,9 @@ const SET_ENTRIES = 8;
 const ENTRY_WORDS = 3;
 const SET_WORDS = SET_ENTRIES * ENTRY_WORDS;
 
+/** Where a count stays. */
+const COUNT_MAX = 2 ** 32 - 1;
+
 /** A key and how often it came. */
 export interface Frequency {
   high: number;
@@ -49,7 +52,7 @@ export class Frequent {
     let rarest = first;
     for (let at = first; at < first + SET_WORDS; at += ENTRY_WORDS) {
       if (words[at] === high && words[at + 1] === low && words[at + 2] !== 0) {
-        words[at + 2] += weight;
+        words[at + 2] = Math.min(words[at + 2] + weight, COUNT_MAX);
         this.entry = at / ENTRY_WORDS;
         return false;
       }
@@ -57,7 +60,7 @@ export class Frequent {
     }
     words[rarest] = high;
     words[rarest + 1] = low;
-    words[rarest + 2] += weight;
+    words[rarest + 2] = Math.min(words[rarest + 2] + weight, COUNT_MAX);
     this.entry = rarest / ENTRY_WORDS;
     return true;
   }

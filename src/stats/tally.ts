@@ -29,6 +29,9 @@ const EARLY_TABLES = 3;
 const NUMBERS_BYTES = (WANTED_COLUMNS + RENEWED_COLUMNS) * Float64Array.BYTES_PER_ELEMENT;
 const THREAD_BYTES = NUMBERS_BYTES + EARLY_TABLES * frequentBytes(EARLY_SET_BITS);
 
+/** After so many announces that came too early a thread halves its tables: long ago counts less. */
+const HALVE_AFTER = 2 ** 17;
+
 /** Widths of the networks, in bits, by table. */
 export const EARLY_WIDTHS = [28, 24, 48] as const;
 
@@ -52,6 +55,7 @@ export class Tally {
   readonly #early: Frequent[];
   readonly #ticksPerMinute: number;
   readonly #earlyTicks: number;
+  #untilHalved = HALVE_AFTER;
 
   constructor(memory: SharedArrayBuffer, thread: number, settings: TallySettings) {
     const views = viewsOf(memory, thread);
@@ -75,6 +79,7 @@ export class Tally {
   }
 
   #noteEarly({ peer, family }: AnnounceRequest): void {
+    if (--this.#untilHalved === 0) this.#halve();
     const high = ((peer[0] << 24) | (peer[1] << 16) | (peer[2] << 8) | peer[3]) >>> 0;
     if (family === 6) {
       this.#early[2].add(high, ((peer[4] << 24) | (peer[5] << 16)) >>> 0, 1);
@@ -82,6 +87,11 @@ export class Tally {
     }
     this.#early[0].add((high & 0xfffffff0) >>> 0, 0, 1);
     this.#early[1].add((high & 0xffffff00) >>> 0, 0, 1);
+  }
+
+  #halve(): void {
+    this.#untilHalved = HALVE_AFTER;
+    for (const table of this.#early) table.halve();
   }
 }
 

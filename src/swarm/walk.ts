@@ -21,7 +21,7 @@ import type { Tracker } from "./tracker.ts";
 const UNITS_PER_EMPTY_SLOT = 0.1;
 
 /** Peers of one directory that `visitPeers` looks at; of larger ones it takes a sample. */
-const SAMPLE_PEERS = 20_000;
+const SAMPLE_PEERS = 4000;
 
 export class Walk {
   /** True once every shard has been walked. */
