@@ -8,11 +8,16 @@ COMMIT := $(shell git rev-parse --short=7 HEAD 2>/dev/null || echo unknown)
 SOURCES := $(shell find src)
 # A worker is a program of its own inside the binary.
 ENTRIES := src/main.ts $(wildcard src/udp/worker.ts)
+# How a binary is made, for this machine and for all others.
+COMPILE = $(BUN) build --compile --minify --sourcemap \
+  --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
+  --define BUILD_VERSION='"$(VERSION)"' --define BUILD_COMMIT='"$(COMMIT)"' $(ENTRIES)
 COMMIT_STAMP := .tools/commit
 MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help run build test check format docs clients clean FORCE
+.PHONY: help run build test check format docs clients fuzz soak clean FORCE
+.PHONY: dist test-dist container-dist lint-dist
 
 help: ## say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -38,6 +43,14 @@ docs: $(MODULES_STAMP) ## write the README's table and the example file from the
 clients: $(BINARY) ## let real BitTorrent clients find each other through the tracker
 	$(BUN) test/clients/run.ts
 
+# SEED=n repeats a run, SECONDS=n bounds it.
+fuzz: $(BINARY)
+	$(BUN) test/fuzz/run.ts --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
+
+# MINUTES=n bounds it; the outcome is left in test/soak/results.
+soak: $(BINARY)
+	$(BUN) test/soak/run.ts --minutes $(or $(MINUTES),20)
+
 clean: ## remove what was built and fetched
 	rm -rf dist/bin .tools node_modules
 
@@ -46,12 +59,46 @@ $(MODULES_STAMP): package.json bun.lock scripts/bun
 	@touch $@
 
 $(BINARY): $(SOURCES) $(MODULES_STAMP) $(COMMIT_STAMP) Makefile tsconfig.json
-	$(BUN) build --compile --minify --sourcemap \
-	  --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
-	  --define BUILD_VERSION='"$(VERSION)"' --define BUILD_COMMIT='"$(COMMIT)"' \
-	  $(ENTRIES) --outfile $@
+	$(COMPILE) --outfile $@
 
 # The binary names its commit, so a new commit is a new binary.
 $(COMMIT_STAMP): FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
+
+# Releases. Each binary lies in a folder of its own, because its name is part of its bytes.
+
+TARGETS := linux-x64 linux-arm64 linux-x64-musl linux-arm64-musl freebsd-x64 freebsd-arm64 \
+  darwin-x64 darwin-arm64 windows-x64
+PROGRAMS := $(TARGETS:%=dist/bin/%/buntracker)
+PROGRAMS := $(PROGRAMS:dist/bin/windows-%=dist/bin/windows-%.exe)
+# Files in an archive are as old as the commit.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+ENGINE ?= $(firstword $(foreach engine,podman docker buildah,$(shell command -v $(engine))))
+CONTEXT := .tools/context
+
+# Write archives for all systems, and their checksums, into dist/bin.
+dist: $(PROGRAMS)
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUN) scripts/release.ts
+
+# Build all archives twice from clean checkouts and look into them: takes a quarter of an hour.
+test-dist: $(MODULES_STAMP)
+	$(BUN) test/dist/run.ts
+
+# The archives of HEAD, built in a container: ENGINE is podman, docker or buildah.
+container-dist:
+	$(if $(ENGINE),,$(error install podman, docker or buildah, or name one: ENGINE=))
+	rm -rf $(CONTEXT)
+	mkdir -p $(CONTEXT) dist/bin
+	git archive HEAD | tar -x -C $(CONTEXT)
+	$(ENGINE) build $(ENGINE_OPTIONS) --file dist/docker/Containerfile.build \
+	  --build-arg COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) \
+	  --output type=local,dest=dist/bin $(CONTEXT)
+
+# Let systemd, shellcheck, promtool and others look at the packaging files, where they are there.
+lint-dist:
+	scripts/lint-dist
+
+$(PROGRAMS): $(SOURCES) $(MODULES_STAMP) $(COMMIT_STAMP) Makefile tsconfig.json
+	@mkdir -p $(@D)
+	$(COMPILE) --target=bun-$(notdir $(@D)) --outfile $@

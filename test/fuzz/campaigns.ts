@@ -1,0 +1,62 @@
+/** All campaigns that need no socket, in the order they are run. */
+import { guessCampaign, journeyCampaign } from "./datagrams.ts";
+import { Random } from "./random.ts";
+import {
+  addressCampaign,
+  type Campaign,
+  configCampaign,
+  handlerCampaign,
+  headerCampaign,
+  queryCampaign,
+} from "./readers.ts";
+
+/** Inputs between two looks at the clock. */
+const ROUND = 8192;
+
+export function campaigns(): Campaign[] {
+  return [
+    queryCampaign(),
+    headerCampaign(),
+    addressCampaign(),
+    journeyCampaign("as it is by default", {}),
+    journeyCampaign("short replies, private networks refused", {
+      replyBytes: 508,
+      scrapeMax: 10,
+      refusePrivate: true,
+    }),
+    journeyCampaign("the ip field believed", { allowIpField: true }),
+    guessCampaign(),
+    handlerCampaign(),
+    configCampaign(),
+  ];
+}
+
+/** What a campaign did. */
+export interface Effort {
+  name: string;
+  inputs: number;
+  seconds: number;
+}
+
+/** Runs a campaign for about `seconds`; rejects with the seed and the input that broke a promise. */
+export async function runFor(campaign: Campaign, seed: number, seconds: number): Promise<Effort> {
+  const random = new Random(seed, campaign.name);
+  const start = performance.now();
+  let inputs = 0;
+  do {
+    try {
+      await campaign.run(random, ROUND);
+    } catch (error) {
+      throw new Error(`${campaign.name}, seed ${seed}: ${(error as Error).message}`);
+    }
+    inputs += ROUND;
+  } while (performance.now() - start < seconds * 1000);
+  return { name: campaign.name, inputs, seconds: (performance.now() - start) / 1000 };
+}
+
+/** One line about an effort. */
+export function showEffort({ name, inputs, seconds }: Effort): string {
+  const rate = Math.round(inputs / seconds).toLocaleString("en");
+  const total = inputs.toLocaleString("en").padStart(12);
+  return `${name.padEnd(56)}${total} inputs${rate.padStart(12)}/s`;
+}

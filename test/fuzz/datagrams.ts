@@ -1,0 +1,179 @@
+/**
+ * Campaigns against the journey of a datagram, in process: batches of mutated packets from honest
+ * and dishonest senders, and guesses of connection ids.
+ */
+import { Counters, counterMemory, COUNTERS } from "../../src/ops/counters.ts";
+import { Intervals } from "../../src/ops/intervals.ts";
+import { Sweep } from "../../src/swarm/sweep.ts";
+import { Tracker } from "../../src/swarm/tracker.ts";
+import { ConnectionIds } from "../../src/udp/connection-ids.ts";
+import {
+  ADDRESS_SLOT,
+  BATCH_SIZE,
+  Datagrams,
+  REPLY_SLOT,
+  REQUEST_SLOT,
+} from "../../src/udp/datagrams.ts";
+import { Journey, type UdpSettings } from "../../src/udp/journey.ts";
+import { MIB, makeMemory } from "../swarm/fixture.ts";
+import { brokenInvariants } from "../swarm/invariants.ts";
+import { ID_SECONDS, KEY, SETTINGS, TTL } from "../udp/fixture.ts";
+import { mutatePacket } from "./mutations.ts";
+import { judgeDatagram, MAGIC, must } from "./oracle.ts";
+import type { Random } from "./random.ts";
+import type { Campaign } from "./readers.ts";
+import { udpPackets } from "./seeds.ts";
+
+const INVARIANTS_EVERY = 1000;
+
+/** Everything that answers a datagram, and what is needed to judge it. */
+class Range {
+  readonly datagrams = new Datagrams();
+  readonly counters = new Counters(counterMemory(1), 0);
+  readonly tracker: Tracker;
+  readonly sweep: Sweep;
+  readonly journey: Journey;
+  readonly settings: UdpSettings;
+  /** A second keeper of ids, so that the oracle does not ask the one under test. */
+  readonly ids = new ConnectionIds(KEY, TTL);
+  seconds = 0;
+
+  constructor(settings: Partial<UdpSettings>) {
+    this.settings = { ...SETTINGS, ...settings };
+    this.tracker = new Tracker(makeMemory(16 * MIB), this.datagrams.replyMemory);
+    this.sweep = new Sweep(this.tracker);
+    this.journey = new Journey(
+      this.datagrams,
+      this.tracker,
+      new ConnectionIds(KEY, TTL),
+      new Intervals({ interval: 1800, jitterPercent: 10, minimum: 900 }),
+      this.counters,
+      this.settings,
+    );
+  }
+
+  /** Puts a mutated packet and a sender into a slot. Returns whether its id is good. */
+  load(random: Random, slot: number, seed: Uint8Array): boolean {
+    const { requests, requestLengths, addresses, families } = this.datagrams;
+    const at = slot * REQUEST_SLOT;
+    const packet = requests.subarray(at, at + REQUEST_SLOT);
+    packet.set(seed);
+    const from = slot * ADDRESS_SLOT;
+    this.#place(random, addresses, from);
+    families[slot] = random.oneIn(3) ? 6 : 4;
+    // A reader of packets is meant to look at the length first: what lies behind it is old.
+    const length = mutatePacket(random, packet, seed.length);
+    requestLengths[slot] = length;
+    random.fill(packet, 12, 16);
+    const family = families[slot] as 4 | 6;
+    if (packet[11] !== 0 && !random.oneIn(4)) {
+      this.ids.write(addresses, from, family, this.#idSeconds(), packet, 0);
+      if (random.oneIn(16)) packet[random.below(8)]! ^= 1 << random.below(8);
+    } else if (random.oneIn(2)) {
+      packet.set(MAGIC);
+    }
+    return this.ids.accepts(addresses, from, family, this.#idSeconds(), requests, at);
+  }
+
+  /** A few hundred addresses, so that the same peers come back; some that nobody can have. */
+  #place(random: Random, addresses: Uint8Array, at: number): void {
+    addresses.fill(0, at, at + ADDRESS_SLOT);
+    addresses[at] = random.oneIn(32) ? random.pick([0, 127, 224, 255]) : 0x2a;
+    addresses[at + 3] = random.below(100);
+    addresses[at + 15] = random.below(4);
+  }
+
+  #idSeconds(): number {
+    return ID_SECONDS + this.seconds;
+  }
+
+  answer(slot: number): void {
+    this.journey.answer(slot, this.seconds, this.#idSeconds());
+  }
+
+  judge(slot: number, proven: boolean): void {
+    const { requests, requestLengths, replies, replyLengths, families, addresses } = this.datagrams;
+    if (replyLengths[slot] === 0) return;
+    const bytes = requests.subarray(
+      slot * REQUEST_SLOT,
+      slot * REQUEST_SLOT + requestLengths[slot]!,
+    );
+    const reply = replies.subarray(slot * REPLY_SLOT, slot * REPLY_SLOT + replyLengths[slot]!);
+    const family = families[slot] as 4 | 6;
+    const { replyBytes, scrapeMax, refusePrivate: mayRefuse } = this.settings;
+    const address = addresses.subarray(slot * ADDRESS_SLOT, slot * ADDRESS_SLOT + ADDRESS_SLOT);
+    try {
+      const limits = { replyBytesMax: replyBytes, scrapeMax, mayRefuse };
+      judgeDatagram({ bytes, proven, family, ...limits }, reply);
+      if (!this.settings.allowIpField) judgeSelf(bytes, family, address, reply);
+    } catch (error) {
+      const what = `${address.toHex()} sent ${bytes.toHex()}\ngot ${reply.toHex()}`;
+      throw new Error(`${(error as Error).message}\n${what}`);
+    }
+  }
+
+  /** What does not hold in the core and the counters after `asked` datagrams. */
+  settle(asked: number): void {
+    this.seconds += 60;
+    for (let slices = 0; slices < 600; slices++) this.sweep.slice(this.seconds, 10_000);
+    const broken = brokenInvariants(this.tracker);
+    must(broken.length === 0, broken.join("\n"));
+    const outcomes = COUNTERS.filter((name) => /^udp(Conn|Ann|Scr|Err|Drop)/.test(name));
+    const counted = outcomes.reduce((sum, name) => sum + this.counters.total(name), 0);
+    must(counted === asked, `${asked} datagrams were answered or dropped, ${counted} counted`);
+  }
+}
+
+/** Nobody is told of themselves. */
+function judgeSelf(bytes: Uint8Array, family: 4 | 6, address: Uint8Array, reply: Uint8Array): void {
+  if (reply[3] !== 1) return;
+  const size = family === 4 ? 4 : 16;
+  for (let at = 20; at < reply.length; at += size + 2) {
+    let same = bytes[96] === reply[at + size] && bytes[97] === reply[at + size + 1];
+    for (let i = 0; same && i < size; i++) same = reply[at + i] === address[i];
+    must(!same, "the announcer is told of itself");
+  }
+}
+
+/** Mutated packets through the journey, under settings that reach every branch. */
+export function journeyCampaign(name: string, settings: Partial<UdpSettings>): Campaign {
+  const seeds = udpPackets();
+  const range = new Range(settings);
+  const proven = new Uint8Array(BATCH_SIZE);
+  let asked = 0;
+  return {
+    name: `datagrams (${name})`,
+    run(random, count) {
+      for (let done = 0; done < count; done += BATCH_SIZE) {
+        for (let slot = 0; slot < BATCH_SIZE; slot++) {
+          proven[slot] = range.load(random, slot, random.pick(seeds)) ? 1 : 0;
+        }
+        for (let slot = 0; slot < BATCH_SIZE; slot++) range.answer(slot);
+        for (let slot = 0; slot < BATCH_SIZE; slot++) range.judge(slot, proven[slot] === 1);
+        asked += BATCH_SIZE;
+        range.seconds += 0.01;
+        if ((done / BATCH_SIZE) % INVARIANTS_EVERY === INVARIANTS_EVERY - 1) range.settle(asked);
+      }
+      range.settle(asked);
+    },
+  };
+}
+
+/** Guessed connection ids: none may be accepted. */
+export function guessCampaign(): Campaign {
+  const ids = new ConnectionIds(KEY, TTL);
+  const bytes = new Uint8Array(16 + 8);
+  const words = new Uint32Array(bytes.buffer);
+  return {
+    name: "guesses of connection ids",
+    run(random, count) {
+      random.fill(bytes, 0, 16);
+      for (let i = 0; i < count; i++) {
+        words[4] = random.word();
+        words[5] = random.word();
+        // Only guesses whose open bits name a live slot cost the tracker a MAC; all of them count.
+        must(!ids.accepts(bytes, 0, 4, ID_SECONDS, bytes, 16), `guessed ${bytes.toHex()}`);
+      }
+    },
+  };
+}
