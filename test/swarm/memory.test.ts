@@ -6,6 +6,7 @@ import {
   PAGE_SIZE,
   PAGE_WORDS,
   PAGES_RESERVED,
+  pagesForFew,
   POOL,
   POOL_AVAILABLE,
   POOL_FRESH,
@@ -15,6 +16,8 @@ import {
   SHARD_NOT_STORED,
   SHARD_WORDS,
 } from "../../src/swarm/memory.ts";
+import { hashInfoHash } from "../../src/swarm/keyed-hash.ts";
+import { lineOf } from "../../src/swarm/table.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
 import { announce, countsOf, makeMemory, MIB, PEER_TIMEOUT } from "./fixture.ts";
@@ -171,8 +174,11 @@ describe("a flood of peers in one swarm", () => {
     expect(stored).toBeGreaterThan(700_000);
     expect(stored).toBeLessThan(flood);
     expect(census.memoryUsed).toBeLessThanOrEqual(census.memoryMax);
-    expect(census.memoryUsed).toBeGreaterThan(census.memoryMax * 0.8);
     expect(census.peersNotStored).toBe(flood - stored);
+    // All but the part that is for swarms with few peers.
+    const pages = memory.arena.byteLength / PAGE_SIZE;
+    const kept = PAGES_RESERVED + pagesForFew(pages);
+    expect(new Int32Array(memory.shards)[POOL_AVAILABLE]).toBe(kept);
     const [seeders, leechers] = scrape(tracker, 5);
     expect(seeders + leechers).toBe(stored);
     expect(brokenInvariants(tracker)).toEqual([]);
@@ -185,6 +191,26 @@ describe("a flood of peers in one swarm", () => {
       const drawn = announce(tracker, { infoHash: 5, peer, family, seeder, wanted: 30 }, 100);
       expect(tracker.reply.stored).toBe(true);
       expect(drawn.length).toBe(30);
+    }
+  });
+
+  test("leaves room for swarms with few peers", () => {
+    // Each of these needs a page of its own shard first, so there is room for as many shards.
+    const pages = pagesForFew(memory.arena.byteLength / PAGE_SIZE);
+    const shards = new Set<number>();
+    for (let infoHash = 100; shards.size < pages - 1; infoHash++) {
+      for (let peer = 1; peer <= 3; peer++) {
+        announce(tracker, { infoHash, peer, event: "none" }, 100);
+        expect(tracker.reply.stored).toBe(true);
+      }
+      shards.add(lineOf(hashInfoHash(memory.keys, tracker.request.infoHashHalves, 0)));
+    }
+    announce(tracker, { infoHash: 5, peer: flood + 1, event: "none" }, 100);
+    expect(tracker.reply.stored).toBe(false);
+    for (let infoHash = 100; takeCensus(memory).swarms > 1; infoHash++) {
+      for (let peer = 1; peer <= 3; peer++) {
+        announce(tracker, { infoHash, peer, event: "stopped" }, 100);
+      }
     }
   });
 

@@ -151,6 +151,14 @@ describe("announcing", () => {
     expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 1, udpAnnouncesIpv6: 2 });
   });
 
+  test("tells its own family only, whatever the request record held before", () => {
+    const desk = new Desk();
+    desk.ask(announceOf(desk.id(FROM_IPV6)), FROM_IPV6);
+    const announce = announceOf(desk.id());
+    desk.tracker.request.bothFamilies = true;
+    expect(desk.ask(announce)).toBe(ANNOUNCED + word(2) + word(0));
+  });
+
   test("counts each event, and takes an unknown one for none", () => {
     const desk = new Desk();
     const id = desk.id();
