@@ -41,6 +41,8 @@ export class Arena {
   readonly words: Int32Array;
   readonly shards: Int32Array;
   readonly pages: Int32Array;
+  /** Pages that `allocate` leaves untouched; the rules of who may take them are the tracker's. */
+  keepBack = PAGES_RESERVED;
   readonly #threads: boolean;
 
   constructor(memory: SwarmMemory) {
@@ -57,7 +59,7 @@ export class Arena {
    * `line`. Returns its offset, or 0 if the arena is full. All but the header is left as it was.
    */
   allocate(line: number, size: number, kind: number): number {
-    return this.#place(line, size, kind, PAGES_RESERVED);
+    return this.#place(line, size, kind, this.keepBack);
   }
 
   /** As `allocate`, for a block that moves: may use the pages kept back for that. */

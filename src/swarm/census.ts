@@ -61,6 +61,6 @@ export function takeCensus(memory: SwarmMemory): Census {
     peersExpired: sum(SHARD_EXPIRED),
     peersNotStored: sum(SHARD_NOT_STORED),
     memoryUsed: memory.arena.byteLength - arenaFree + tableBytes,
-    memoryMax: memory.arena.byteLength + memory.index.byteLength,
+    memoryMax: memory.arena.byteLength + memory.index.byteLength + memory.newcomers.byteLength,
   };
 }

@@ -1,5 +1,5 @@
 /**
- * Where everything the swarms know lies: four shared buffers, reserved once and never grown.
+ * Where everything the swarms know lies: five shared buffers, reserved once and never grown.
  *
  * The sizes follow from one number, the ceiling. Pages nobody has touched cost nothing, so the
  * reservation is a ceiling and not a bill.
@@ -8,11 +8,13 @@
  *   pages    three 32-bit words for each page: the next page of its list, live bytes, used bytes
  *   index    one region for each shard: info hash -> block (see table.ts)
  *   shards   16 words for each shard, one cache line, plus one line for the pool of free pages
+ *   newcomers  how many swarms addresses have begun (see newcomers.ts)
  *
  * A shard is everything whose info hashes begin, after keyed mixing, with the same nine bits. Its
  * lock word guards its line, its region of the index and its pages. With one thread nobody locks.
  */
 import { HASH_KEY_WORDS } from "./keyed-hash.ts";
+import { NEWCOMER_CELLS } from "./newcomers.ts";
 
 export const SHARD_BITS = 9;
 export const SHARD_COUNT = 1 << SHARD_BITS;
@@ -31,6 +33,14 @@ const INDEX_SHARE = 1 / 5;
 
 /** Pages that only moving blocks may take, so that a full arena can still be tidied. */
 export const PAGES_RESERVED = 64;
+
+/** The last pages are for swarms with fewer peers than this. */
+export const FEW_PEERS = 16;
+
+/** How many pages that are: a sixteenth, but one for each shard if an eighth is enough for that. */
+export function pagesForFew(pages: number): number {
+  return Math.floor(Math.max(pages / 16, Math.min(SHARD_COUNT, pages / 8)));
+}
 
 // Words of a shard's line.
 export const SHARD_WORDS = 16;
@@ -69,6 +79,10 @@ export interface SwarmSettings {
   downloadsTimeout: number;
   /** True if several threads use the swarms, and so must lock. */
   threads: boolean;
+  /** Peers a swarm stores at most; no limit if absent. */
+  peersPerSwarmMax?: number;
+  /** Swarms one address may begin in a peer timeout; no limit if absent. */
+  swarmsPerAddressMax?: number;
 }
 
 /** The buffers and what is needed to read them; can be posted to a worker as it is. */
@@ -77,6 +91,7 @@ export interface SwarmMemory {
   pages: SharedArrayBuffer;
   index: SharedArrayBuffer;
   shards: SharedArrayBuffer;
+  newcomers: SharedArrayBuffer;
   /** Secret multipliers of the keyed hash; strangers choose info hashes and addresses. */
   keys: Int32Array;
   /** Entries in one shard's region of the index: a power of two. */
@@ -96,13 +111,15 @@ export function reserveSwarmMemory(
   const indexWords = (settings.memoryMax * INDEX_SHARE) / Int32Array.BYTES_PER_ELEMENT;
   const indexRegionBits = Math.floor(Math.log2(indexWords / SHARD_COUNT));
   const indexBytes = SHARD_COUNT * 2 ** indexRegionBits * Int32Array.BYTES_PER_ELEMENT;
-  const arenaBytes = Math.min(settings.memoryMax - indexBytes, BUFFER_BYTES_MAX);
+  const newcomerBytes = NEWCOMER_CELLS * Int32Array.BYTES_PER_ELEMENT;
+  const arenaBytes = Math.min(settings.memoryMax - indexBytes - newcomerBytes, BUFFER_BYTES_MAX);
   const pageCount = Math.floor(arenaBytes / PAGE_SIZE);
   const memory = {
     arena: new SharedArrayBuffer(pageCount * PAGE_SIZE),
     pages: new SharedArrayBuffer(pageCount * PAGE_WORDS * Int32Array.BYTES_PER_ELEMENT),
     index: new SharedArrayBuffer(indexBytes),
     shards: new SharedArrayBuffer((POOL + SHARD_WORDS) * Int32Array.BYTES_PER_ELEMENT),
+    newcomers: new SharedArrayBuffer(newcomerBytes),
     keys,
     indexRegionBits,
     settings,

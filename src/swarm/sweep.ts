@@ -9,12 +9,14 @@ import type { Family } from "../constants.ts";
 import { LEECHERS, SEEDERS } from "./blocks.ts";
 import { compact } from "./compact.ts";
 import {
+  PAGES_RESERVED,
   SHARD_COUNT,
   SHARD_EXPIRED,
   SHARD_SEEDERS_IPV4,
   SHARD_SEEDERS_IPV6,
   SHARD_WORDS,
 } from "./memory.ts";
+import type { Newcomers } from "./newcomers.ts";
 import { FAMILIES } from "./swarms.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -24,10 +26,15 @@ export class Sweep {
   /** Shards visited to their end since the start; a round is SHARD_COUNT of them. */
   shardsDone = 0;
   readonly #tracker: Tracker;
+  readonly #newcomers: Newcomers;
+  readonly #peerTimeout: number;
   #slot = 0;
+  #clearedAt = 0;
 
   constructor(tracker: Tracker) {
     this.#tracker = tracker;
+    this.#newcomers = tracker.newcomers;
+    this.#peerTimeout = tracker.peerTimeout;
   }
 
   /** Does up to about `units` of work in the shard whose turn it is. */
@@ -35,6 +42,11 @@ export class Sweep {
     const tracker = this.#tracker;
     const { arena, table } = tracker;
     const line = (this.shardsDone % SHARD_COUNT) * SHARD_WORDS;
+    if (nowSeconds - this.#clearedAt >= this.#peerTimeout) {
+      this.#newcomers.clear();
+      this.#clearedAt = nowSeconds;
+    }
+    arena.keepBack = PAGES_RESERVED;
     tracker.enter(line);
     while (units > 0 && this.#slot < table.slots(line)) {
       compact(arena, table, line);

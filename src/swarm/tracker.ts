@@ -28,6 +28,10 @@ import { Directories } from "./directories.ts";
 import { hashInfoHash } from "./keyed-hash.ts";
 import { lock, unlock } from "./locks.ts";
 import {
+  FEW_PEERS,
+  PAGE_SIZE,
+  PAGES_RESERVED,
+  pagesForFew,
   SHARD_DOWNLOADS,
   SHARD_EXPIRED,
   SHARD_LOCK,
@@ -36,6 +40,7 @@ import {
   SHARD_SEEDERS_IPV6,
   type SwarmMemory,
 } from "./memory.ts";
+import { Newcomers } from "./newcomers.ts";
 import { findPeer } from "./peers.ts";
 import { Random } from "./random.ts";
 import { AnnounceReply, AnnounceRequest } from "./requests.ts";
@@ -56,9 +61,14 @@ export class Tracker {
   readonly directories: Directories;
   readonly peerTicks: Ticks;
   readonly emptyTicks: Ticks;
+  readonly newcomers: Newcomers;
+  readonly peerTimeout: number;
   readonly #keys: Int32Array;
   readonly #threads: boolean;
   readonly #sample: Sample;
+  readonly #peersPerSwarmMax: number;
+  /** Pages that swarms with many peers leave to those with few. */
+  readonly #keptForFew: number;
   /** Where `#place` left the announcer: its swarm, bucket (0 in a small swarm) and meta byte. */
   #bucket = 0;
   #index = -1;
@@ -82,6 +92,11 @@ export class Tracker {
     this.emptyTicks = new Ticks(settings.downloadsTimeout, 0xff);
     this.#keys = memory.keys;
     this.#threads = settings.threads;
+    this.newcomers = new Newcomers(memory);
+    this.peerTimeout = settings.peerTimeout;
+    this.#peersPerSwarmMax = settings.peersPerSwarmMax ?? Infinity;
+    const pages = this.arena.bytes.length / PAGE_SIZE;
+    this.#keptForFew = PAGES_RESERVED + pagesForFew(pages);
     const out = new Uint16Array(replies);
     this.#sample = new Sample(this.swarms, new Random(seed), this.request, this.reply, out);
   }
@@ -218,7 +233,10 @@ export class Tracker {
   #store(line: number, hash: number, swarm: number, tick: number): number {
     const { request, swarms } = this;
     const { family } = request;
+    const few = swarm === 0 || this.#peers(swarm) < FEW_PEERS;
+    this.arena.keepBack = few ? PAGES_RESERVED : this.#keptForFew;
     if (swarm === 0) {
+      if (!this.newcomers.admits(request.peerHalves, family)) return 0;
       swarm = swarms.create(line, hash, request.infoHashHalves, family);
       if (swarm === 0) return 0;
     }
@@ -246,6 +264,7 @@ export class Tracker {
         this.#tally(line, role, 1);
       }
     } else {
+      if (this.#peers(swarm) >= this.#peersPerSwarmMax) return 0;
       if (count === SMALL_PEERS_MAX) {
         const larger = swarms.enlarge(line, swarm, family);
         return larger !== 0 && this.#storeLarge(line, larger, tick) ? larger : 0;
@@ -294,6 +313,7 @@ export class Tracker {
     const otherCell = swarms.cell(swarm, family, other);
     const was = directories.find(otherCell, family, peer, 0);
     const wasAt = directories.index;
+    if (was === 0 && this.#peers(swarm) >= this.#peersPerSwarmMax) return 0;
     this.#known = was !== 0;
     const meta =
       was === 0 ? metaOf(false, tick) : arena.bytes[directories.metaAt(family, was, wasAt)];
@@ -350,12 +370,7 @@ export class Tracker {
    */
   settle(line: number, hash: number, swarm: number, nowSeconds: number): number {
     const { arena, swarms } = this;
-    const peers =
-      swarms.count(swarm, 4, SEEDERS) +
-      swarms.count(swarm, 4, LEECHERS) +
-      swarms.count(swarm, 6, SEEDERS) +
-      swarms.count(swarm, 6, LEECHERS);
-    if (peers > 0) return swarm;
+    if (this.#peers(swarm) > 0) return swarm;
     const tick = this.emptyTicks.at(nowSeconds);
     if ((arena.bytes[swarm + SWARM_FLAGS] & FLAG_EMPTY) === 0) {
       arena.bytes[swarm + SWARM_FLAGS] |= FLAG_EMPTY;
@@ -366,6 +381,17 @@ export class Tracker {
     if (counted && since <= this.emptyTicks.lifetime) return swarm;
     swarms.remove(line, hash, swarm);
     return 0;
+  }
+
+  /** Peers of both roles and families. */
+  #peers(swarm: number): number {
+    const { swarms } = this;
+    return (
+      swarms.count(swarm, 4, SEEDERS) +
+      swarms.count(swarm, 4, LEECHERS) +
+      swarms.count(swarm, 6, SEEDERS) +
+      swarms.count(swarm, 6, LEECHERS)
+    );
   }
 
   #tally(line: number, role: Role, change: number): void {
