@@ -1,17 +1,28 @@
 /**
- * The documents that are made from the settings: the table in the README and the example file.
+ * The documents that are made from the settings: the table in the README, the example file, the
+ * manual page and the completions.
  *
  * `make docs` runs this to write them; a test asks for the same texts and compares.
  */
-import { readFileSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 
 import { descriptions, GROUPS, type Description } from "../src/config.ts";
+import { bashCompletion, fishCompletion, manual, zshCompletion } from "./manual.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 
 export const README = resolve(ROOT, "README.md");
 export const EXAMPLE = resolve(ROOT, "dist/buntracker.env.example");
+
+/** Documents that are written as a whole, by their path in the project. */
+export const WHOLE: Record<string, () => string> = {
+  "dist/buntracker.env.example": example,
+  "dist/man/buntracker.8": manual,
+  "dist/completion/buntracker.bash": bashCompletion,
+  "dist/completion/_buntracker": zshCompletion,
+  "dist/completion/buntracker.fish": fishCompletion,
+};
 
 const TABLE_BEGIN = "<!-- settings: written by `make docs` -->";
 const TABLE_END = "<!-- end of settings -->";
@@ -70,5 +81,8 @@ function meaning({ text, range }: Pick<Description, "text" | "range">): string {
 
 if (import.meta.main) {
   writeFileSync(README, readme(readFileSync(README, "utf8")));
-  writeFileSync(EXAMPLE, example());
+  for (const [path, text] of Object.entries(WHOLE)) {
+    mkdirSync(dirname(resolve(ROOT, path)), { recursive: true });
+    writeFileSync(resolve(ROOT, path), text());
+  }
 }

@@ -1,0 +1,215 @@
+/**
+ * The manual page and the shells' completions, made from the help and the schema of the settings.
+ *
+ * Nothing is described twice: verbs and their words are read off the help, settings off the schema,
+ * so a page that is out of date is one that `make docs` was not run for. Pure: text in, text out.
+ */
+import { helpText } from "../src/cli.ts";
+import { descriptions, GROUPS, type Description } from "../src/config.ts";
+
+/** A verb of the command line, as the help has it. */
+export interface Verb {
+  name: string;
+  /** What stands behind it, such as `HASH…`; "" for most. */
+  parameters: string;
+  text: string;
+}
+
+/** A line of the help for a verb; longer texts go on in the next line, further to the right. */
+const VERB_LINE = /^ {2}([a-z][a-z0-9-]*)((?: [A-Z[][^ ]*)*) {2,}(\S.*)$/;
+const NEXT_LINE = /^ {5,}(\S.*)$/;
+
+const WRITTEN = "Written by `make docs`: change src/config.ts or src/cli.ts instead.";
+
+/** All verbs in the order of the help; throws if the help has none. */
+export function verbs(help: string = helpText()): Verb[] {
+  const paragraphs = help.split("\n\n").map((paragraph) => paragraph.split("\n"));
+  const lines = paragraphs.find(([first]) => VERB_LINE.test(first));
+  if (lines === undefined) throw new Error("the help names no verb");
+  const found: Verb[] = [];
+  for (const line of lines) {
+    const verb = VERB_LINE.exec(line);
+    if (verb !== null) {
+      found.push({ name: verb[1], parameters: verb[2].trim(), text: verb[3] });
+      continue;
+    }
+    const more = NEXT_LINE.exec(line);
+    if (more !== null) found[found.length - 1].text += ` ${more[1]}`;
+  }
+  return found;
+}
+
+// The manual page.
+
+const MANUAL_HEAD = `.\\" ${WRITTEN}
+.TH BUNTRACKER 8 "" "buntracker" "System Manager's Manual"
+.SH NAME
+buntracker \\- open BitTorrent tracker
+.SH SYNOPSIS
+.B buntracker
+.RI [ verb ]
+.SH DESCRIPTION
+.B buntracker
+answers BitTorrent clients over HTTP and UDP, IPv4 and IPv6, and tells them of each other.
+Any info hash may be announced.
+Swarms are kept in memory.
+.PP
+Without a verb it runs in the foreground, logs to standard error and ends on SIGTERM or SIGINT.
+`;
+
+const MANUAL_ENVIRONMENT = `.SH ENVIRONMENT
+There is no configuration file and no flag: settings are environment variables, and with none of
+them set
+.B buntracker
+is a correct public tracker.
+A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB also read.
+A variable that begins with TRACKER_ but is not listed here is an error.
+Changing a variable needs a restart.
+`;
+
+const MANUAL_TAIL = `.SH SIGNALS
+.TP
+.BR SIGTERM ", " SIGINT
+Answer what is queued and end.
+A second one ends at once.
+.SH EXIT STATUS
+.TP
+.B 0
+Done.
+.TP
+.B 1
+Failed.
+.TP
+.B 2
+The command line was not understood.
+.TP
+.B 78
+The settings are wrong; each mistake is told on standard error.
+.SH EXAMPLES
+Look at the settings in a file before the tracker is started with them:
+.PP
+.RS
+.nf
+set \\-a; . /etc/buntracker/buntracker.env; buntracker check
+.fi
+.RE
+.PP
+Run without HTTP, and ask clients to come back every 15 minutes:
+.PP
+.RS
+.nf
+TRACKER_HTTP_ADDRESS= TRACKER_INTERVAL=15m buntracker
+.fi
+.RE
+.SH SEE ALSO
+.BR systemd.service (5),
+.BR sysctl (8)
+.PP
+BitTorrent Enhancement Proposals 3, 7, 15, 23 and 48: https://www.bittorrent.org/beps/
+`;
+
+/** The manual page, in the man(7) language, which groff and mandoc both read. */
+export function manual(): string {
+  const commands = verbs().map(({ name, parameters, text }) => {
+    const title =
+      parameters === "" ? `.B ${roff(name)}` : `.BI ${roff(name)} " ${roff(parameters)}"`;
+    return `.TP\n${title}\n${sentence(text)}\n`;
+  });
+  const groups = GROUPS.map((group) => {
+    const settings = descriptions().filter((description) => description.group === group);
+    return `.SS ${group}\n${settings.map(manualOfSetting).join("")}`;
+  });
+  const parts = [MANUAL_HEAD, ".SH COMMANDS\n", ...commands, MANUAL_ENVIRONMENT, ...groups];
+  return parts.join("") + MANUAL_TAIL;
+}
+
+function manualOfSetting({
+  variable,
+  text,
+  range,
+  initial,
+  computed,
+  secret,
+}: Description): string {
+  const lines = [
+    ".TP",
+    `.B ${roff(variable)}`,
+    sentence(range === "" ? text : `${text} (${range})`),
+  ];
+  if (computed) lines.push(`Default: ${roff(initial)}.`);
+  else if (initial === "") lines.push("Empty by default.");
+  else lines.push(`Default: \\fB${roff(initial)}\\fR`);
+  if (secret) lines.push(`.B ${roff(variable)}_FILE`, "may name a file that holds it instead.");
+  return `${lines.join("\n")}\n`;
+}
+
+/** A phrase as a sentence, on a line of its own. */
+function sentence(phrase: string): string {
+  return `${roff(phrase[0].toUpperCase() + phrase.slice(1))}.`;
+}
+
+/** A text such that roff shows it as it is: no escapes, no requests, hyphens that can be copied. */
+function roff(text: string): string {
+  const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("…", "...");
+  return escaped.replaceAll('"', "\\(dq").replace(/^(?=[.'])/, "\\&");
+}
+
+// The completions.
+
+/** All that can be the first word: the verbs and the options. */
+const OPTIONS: [name: string, text: string][] = [
+  ["--help", "say all of this, and every setting"],
+  ["--version", "print the version"],
+];
+
+/** Completion for bash: the first word, then nothing. */
+export function bashCompletion(): string {
+  const words = [...verbs().map(({ name }) => name), ...OPTIONS.map(([name]) => name)];
+  return `# ${WRITTEN}
+
+_buntracker() {
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        local word
+        while IFS= read -r word; do
+            COMPREPLY+=("$word")
+        done < <(compgen -W "${words.join(" ")}" -- "\${COMP_WORDS[1]}")
+    fi
+}
+
+complete -F _buntracker buntracker
+`;
+}
+
+/** Completion for zsh: the first word with what it does, then nothing. */
+export function zshCompletion(): string {
+  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''").replaceAll(":", "\\:")}'`;
+  const lines = verbs().map(({ name, text }) => `        ${quoted(name)}:${quoted(text)}\n`);
+  const options = OPTIONS.map(([name, text]) => `        '(- *)${name}[${text}]' \\\n`);
+  return `#compdef buntracker
+# ${WRITTEN}
+
+_buntracker() {
+    local -a verbs=(
+${lines.join("")}    )
+    _arguments \\
+${options.join("")}        '1:verb:{_describe verb verbs}'
+}
+
+_buntracker "$@"
+`;
+}
+
+/** Completion for fish: the first word with what it does, then nothing. */
+export function fishCompletion(): string {
+  const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  const words = verbs().map(
+    ({ name, text }) =>
+      `complete -c buntracker -n __fish_use_subcommand -a ${name} -d ${quoted(text)}\n`,
+  );
+  const options = OPTIONS.map(
+    ([name, text]) =>
+      `complete -c buntracker -n __fish_use_subcommand -l ${name.slice(2)} -d ${quoted(text)}\n`,
+  );
+  return `# ${WRITTEN}\n\ncomplete -c buntracker -f\n${words.join("")}${options.join("")}`;
+}

@@ -1,0 +1,149 @@
+/**
+ * The archives of a release, from the binaries that `make dist` has compiled.
+ *
+ *   dist/bin/TARGET/buntracker[.exe]                  what is packed
+ *   dist/bin/buntracker-VERSION-TARGET.tar.xz         what comes of it; .zip for Windows
+ *   dist/bin/SHA256SUMS                               of all archives, for sha256sum -c
+ *
+ * Inside, everything lies in one folder of the archive's name, at the path it has here, so that the
+ * links in the README hold. The bytes depend on the content and on SOURCE_DATE_EPOCH alone. A
+ * binary that is not for the target it is named for ends this with an error.
+ */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+
+import { tarArchive, zipArchive, type Entry } from "./archives.ts";
+import { targetOf } from "./executables.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+const OUT = join(ROOT, "dist/bin");
+
+/** What a release is built for, in the order it is listed. */
+export const TARGETS = [
+  "linux-x64",
+  "linux-arm64",
+  "linux-x64-musl",
+  "linux-arm64-musl",
+  "freebsd-x64",
+  "freebsd-arm64",
+  "darwin-x64",
+  "darwin-arm64",
+  "windows-x64",
+] as const;
+
+export type Target = (typeof TARGETS)[number];
+
+const EVERYWHERE = [
+  "CHANGELOG.md",
+  "LICENSE",
+  "README.md",
+  "dist/buntracker.env.example",
+  "dist/caddy/Caddyfile",
+  "dist/grafana/buntracker.json",
+  "dist/haproxy/haproxy.cfg",
+  "dist/nginx/buntracker.conf",
+  "dist/prometheus/buntracker.rules.yml",
+];
+
+const ON_UNIX = [
+  "dist/completion/_buntracker",
+  "dist/completion/buntracker.bash",
+  "dist/completion/buntracker.fish",
+  "dist/man/buntracker.8",
+];
+
+const ON_SYSTEM: Record<string, string[]> = {
+  linux: [
+    ...ON_UNIX,
+    "dist/docker/Containerfile",
+    "dist/docker/compose.yaml",
+    "dist/sysctl/60-buntracker.conf",
+    "dist/systemd/buntracker.service",
+  ],
+  freebsd: [...ON_UNIX, "dist/freebsd/buntracker", "dist/freebsd/sysctl.conf"],
+  darwin: ON_UNIX,
+  windows: [],
+};
+
+/** Files with this name are programs. */
+const PROGRAMS = ["dist/freebsd/buntracker"];
+
+/** Good and slow enough: a level more saves a percent and costs half as much time again. */
+const XZ_OPTIONS = ["-6", "--threads=1", "--check=crc64", "--stdout"];
+
+/** The name of a target's binary. */
+export function programName(target: Target): string {
+  return target.startsWith("windows-") ? "buntracker.exe" : "buntracker";
+}
+
+/** The name of a target's archive. */
+export function archiveName(target: Target, version: string): string {
+  const ending = target.startsWith("windows-") ? "zip" : "tar.xz";
+  return `buntracker-${version}-${target}.${ending}`;
+}
+
+/** The files a target's archive holds beside the binary, by their path here. */
+export function companions(target: Target): string[] {
+  return [...EVERYWHERE, ...ON_SYSTEM[target.split("-")[0]]].sort();
+}
+
+/** The version of this release. */
+export function releaseVersion(): string {
+  return JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version;
+}
+
+/** What goes into a target's archive; throws if the binary is for another one. */
+function entriesOf(target: Target, folder: string): Entry[] {
+  const program = readFileSync(join(OUT, target, programName(target)));
+  const found = targetOf(program);
+  if (found !== target) throw new Error(`the binary for ${target} is for ${found ?? "nothing"}`);
+  const files = companions(target).map((path) => ({
+    path: `${folder}/${path}`,
+    bytes: readFileSync(join(ROOT, path)),
+    executable: PROGRAMS.includes(path),
+  }));
+  return [{ path: `${folder}/${programName(target)}`, bytes: program, executable: true }, ...files];
+}
+
+async function pack(target: Target, version: string, mtime: number): Promise<void> {
+  const archive = archiveName(target, version);
+  const entries = entriesOf(target, `buntracker-${version}-${target}`);
+  const packed = archive.endsWith(".zip")
+    ? zipArchive(entries, mtime)
+    : await compressed(tarArchive(entries, mtime));
+  writeFileSync(join(OUT, archive), packed);
+  console.log(`${archive}\t${(packed.length / 1e6).toFixed(1)} MB`);
+}
+
+/** Through the xz program, whatever the environment would like it to do. */
+async function compressed(bytes: Uint8Array): Promise<Uint8Array> {
+  const { XZ_OPT: _, XZ_DEFAULTS: __, ...env } = process.env;
+  const xz = Bun.spawn(["xz", ...XZ_OPTIONS], { stdin: bytes, env, stderr: "inherit" });
+  const packed = await new Response(xz.stdout).bytes();
+  if ((await xz.exited) !== 0) throw new Error("xz failed");
+  return packed;
+}
+
+/** Packs all targets, as many at a time as there are processors, and writes the checksums. */
+async function release(): Promise<void> {
+  const version = releaseVersion();
+  const mtime = Number(process.env["SOURCE_DATE_EPOCH"]);
+  if (!Number.isSafeInteger(mtime)) throw new Error("SOURCE_DATE_EPOCH is not a number of seconds");
+  for (const name of readdirSync(OUT)) {
+    if (/^buntracker-.*\.(tar\.xz|zip)$/.test(name)) rmSync(join(OUT, name));
+  }
+  const waiting: Target[] = [...TARGETS];
+  const packSome = async () => {
+    for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
+      await pack(target, version, mtime);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, packSome));
+  const sums = TARGETS.map((target) => archiveName(target, version))
+    .sort()
+    .map((name) => `${Bun.SHA256.hash(readFileSync(join(OUT, name)), "hex")}  ${name}\n`);
+  writeFileSync(join(OUT, "SHA256SUMS"), sums.join(""));
+}
+
+if (import.meta.main) await release();

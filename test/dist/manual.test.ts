@@ -1,0 +1,81 @@
+/** The manual page and the completions name what there is, all of it and nothing else. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+import { WHOLE } from "../../scripts/documents.ts";
+import { bashCompletion, manual, verbs } from "../../scripts/manual.ts";
+import { fishCompletion, zshCompletion } from "../../scripts/manual.ts";
+import { EXIT_USAGE, runCli } from "../../src/cli.ts";
+import { descriptions } from "../../src/config.ts";
+
+const ROOT = resolve(import.meta.dir, "../..");
+
+/** The exit code of the program for these words, in an environment where nothing is right. */
+async function exitCode(...words: string[]): Promise<number> {
+  const quiet = { stdout: () => {}, stderr: () => {} };
+  return runCli(words, { TRACKER_NO_SUCH_SETTING: "1" }, async () => 0, quiet);
+}
+
+test.each(Object.keys(WHOLE))("%s is what make docs writes", (path) => {
+  expect(readFileSync(join(ROOT, path), "utf8")).toBe(WHOLE[path]());
+});
+
+describe("the verbs", () => {
+  test("are read off the help with what stands behind them and what they do", () => {
+    const help =
+      "usage\n\n  one        does this\n  two HASH…  does that\n             and more\n\nEnd";
+    expect(verbs(help)).toEqual([
+      { name: "one", parameters: "", text: "does this" },
+      { name: "two", parameters: "HASH…", text: "does that and more" },
+    ]);
+  });
+
+  test("are understood by the program, and no other word is", async () => {
+    expect(verbs().length).toBeGreaterThanOrEqual(4);
+    for (const { name, parameters } of verbs()) {
+      const words = parameters === "" ? [name] : [name, "0".repeat(40)];
+      expect(await exitCode(...words)).not.toBe(EXIT_USAGE);
+    }
+    expect(await exitCode("no-such-verb")).toBe(EXIT_USAGE);
+  });
+});
+
+describe("the manual page", () => {
+  test("names every verb and every setting", () => {
+    for (const { name } of verbs()) expect(manual()).toMatch(new RegExp(`^\\.BI? ${name}\\b`, "m"));
+    for (const { variable } of descriptions()) expect(manual()).toContain(`.B ${variable}\n`);
+  });
+
+  test("names no variable that does not exist", () => {
+    const known = descriptions().flatMap(({ variable }) => [variable, `${variable}_FILE`]);
+    const named = manual().match(/TRACKER_[A-Z_]*[A-Z]/g) ?? [];
+    expect(named.filter((name) => !known.includes(name))).toEqual([]);
+  });
+
+  test("has only requests that begin a line on purpose, and only escapes that roff knows", () => {
+    const requests = manual().match(/^\.[A-Za-z\\]+/gm) ?? [];
+    const known = [".TH", ".SH", ".SS", ".TP", ".B", ".BR", ".BI", ".RI", ".PP", ".RS", ".RE"];
+    expect(new Set(requests.filter((name) => !known.includes(name)))).toEqual(
+      new Set([".\\", ".nf", ".fi"]),
+    );
+    const escapes = manual().match(/\\[^"\n]/g) ?? [];
+    expect(escapes.filter((escape) => !/^\\[-e(&fB]$/.test(escape))).toEqual([]);
+  });
+});
+
+test("each completion offers every verb", () => {
+  for (const { name } of verbs()) {
+    expect(bashCompletion()).toMatch(new RegExp(`compgen -W "[^"]*\\b${name}\\b`));
+    expect(zshCompletion()).toContain(`'${name}':`);
+    expect(fishCompletion()).toContain(` -a ${name} `);
+  }
+});
+
+test.if(Bun.which("bash") !== null)("bash completes the first word, and no other", () => {
+  const complete = (count: number, word: string) =>
+    `COMP_CWORD=${count}; COMP_WORDS=(buntracker ${word} ""); _buntracker; echo "\${COMPREPLY[*]}"`;
+  const script = [bashCompletion(), complete(1, "ver"), complete(1, "--v"), complete(2, "health")];
+  const { stdout } = Bun.spawnSync(["bash", "-c", script.join("\n")]);
+  expect(stdout.toString()).toBe("version\n--version\n\n");
+});

@@ -1,0 +1,190 @@
+/** The packaging files: they parse, they agree with each other and with the program. */
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+import { archiveName, companions, programName, TARGETS } from "../../scripts/release.ts";
+import { descriptions, EXIT_CONFIG } from "../../src/config.ts";
+
+const ROOT = resolve(import.meta.dir, "../..");
+const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
+
+const packaged = [...new Bun.Glob("dist/**").scanSync(ROOT)].filter(
+  (path) => !path.startsWith("dist/bin/"),
+);
+
+/** The values of a key of the unit, in their order; a key may be there more than once. */
+function unit(key: string): string[] {
+  const lines = read("dist/systemd/buntracker.service").split("\n");
+  return lines.filter((line) => line.startsWith(`${key}=`)).map((line) => line.split(/=(.*)/)[1]);
+}
+
+describe("a release", () => {
+  test("is built for the same targets by make and by the script that packs", () => {
+    const makefile = read("Makefile").replaceAll("\\\n", " ");
+    const targets = /^TARGETS := (.*)$/m.exec(makefile)![1].split(/\s+/);
+    expect(targets).toEqual([...TARGETS]);
+  });
+
+  test("is named for version and target, as tar.xz, and for Windows as zip", () => {
+    expect(archiveName("linux-x64-musl", "1.2.3")).toBe("buntracker-1.2.3-linux-x64-musl.tar.xz");
+    expect(archiveName("windows-x64", "1.2.3")).toBe("buntracker-1.2.3-windows-x64.zip");
+    expect(programName("windows-x64")).toBe("buntracker.exe");
+    expect(programName("freebsd-arm64")).toBe("buntracker");
+  });
+
+  test("holds README, licence and the files of its system, all of which exist", () => {
+    for (const target of TARGETS) {
+      const files = companions(target);
+      expect(files.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+      expect(files).toContain("README.md");
+      expect(files).toContain("LICENSE");
+      const unixes = target.startsWith("windows") ? 0 : 1;
+      expect(files.filter((path) => path.startsWith("dist/man/"))).toHaveLength(unixes);
+      expect(files.includes("dist/systemd/buntracker.service")).toBe(target.startsWith("linux"));
+      expect(files.includes("dist/freebsd/buntracker")).toBe(target.startsWith("freebsd"));
+    }
+  });
+
+  test("leaves no packaging file out but the one that builds it", () => {
+    const held = new Set(TARGETS.flatMap(companions));
+    expect(packaged.filter((path) => !held.has(path))).toEqual(["dist/docker/Containerfile.build"]);
+  });
+
+  test("compiles a binary in one way only", () => {
+    expect(read("Makefile").match(/build --compile/g)).toHaveLength(1);
+  });
+});
+
+test("no packaging file names a variable that is not a setting", () => {
+  const known = descriptions().flatMap(({ variable }) => [variable, `${variable}_FILE`]);
+  for (const path of packaged) {
+    const named = read(path).match(/TRACKER_[A-Z_]*[A-Z]/g) ?? [];
+    expect(named.filter((name) => !known.includes(name)).map((name) => `${path}: ${name}`)).toEqual(
+      [],
+    );
+  }
+});
+
+describe("the systemd unit", () => {
+  test("tells readiness and is watched", () => {
+    expect(unit("Type")).toEqual(["notify"]);
+    expect(unit("NotifyAccess")).toEqual(["main"]);
+    expect(Number(unit("WatchdogSec"))).toBeGreaterThan(0);
+  });
+
+  test("leaves memory that is written and run alone, or the compiler is off", () => {
+    expect(unit("MemoryDenyWriteExecute")).toEqual([]);
+  });
+
+  test("keeps the environment from unlocking the runtime inside", () => {
+    expect(unit("UnsetEnvironment")[0].split(" ")).toEqual([
+      "BUN_BE_BUN",
+      "BUN_OPTIONS",
+      "NODE_OPTIONS",
+    ]);
+  });
+
+  test("does not start again with settings that are wrong", () => {
+    expect(unit("Restart")).toEqual(["on-failure"]);
+    expect(unit("RestartPreventExitStatus")).toEqual([String(EXIT_CONFIG)]);
+  });
+
+  test("lets the tracker read what the kernel says about drops, and talk to systemd", () => {
+    expect(unit("ProcSubset")).toEqual([]);
+    expect(unit("RestrictAddressFamilies")[0].split(" ")).toContain("AF_UNIX");
+    expect(unit("SystemCallFilter")).toEqual(["@system-service", "~@privileged @resources"]);
+  });
+
+  test("gives it no right but that to low ports", () => {
+    expect(unit("CapabilityBoundingSet")).toEqual(["CAP_NET_BIND_SERVICE"]);
+    expect(unit("DynamicUser")).toEqual(["yes"]);
+    expect(unit("ProtectSystem")).toEqual(["strict"]);
+    expect(unit("NoNewPrivileges")).toEqual(["yes"]);
+  });
+});
+
+describe("the rc script of FreeBSD", () => {
+  const script = read("dist/freebsd/buntracker");
+
+  test("is a program that the shell can read", () => {
+    expect(statSync(join(ROOT, "dist/freebsd/buntracker")).mode & 0o111).toBe(0o111);
+    const shell = Bun.spawnSync(["sh", "-n", join(ROOT, "dist/freebsd/buntracker")]);
+    expect(shell.stderr.toString()).toBe("");
+    expect(shell.exitCode).toBe(0);
+  });
+
+  test("says where it belongs in the order of the start", () => {
+    expect(script).toMatch(/^# PROVIDE: buntracker$/m);
+    expect(script).toMatch(/^# REQUIRE: NETWORKING\b/m);
+    expect(script).toMatch(/^# KEYWORD: shutdown$/m);
+    expect(script.trimEnd()).toEndWith('run_rc_command "$1"');
+  });
+
+  test("explains every variable of rc.conf that it reads, with its default", () => {
+    const defaults = [...script.matchAll(/^: "\$\{(buntracker_\w+):=(.*)\}"$/gm)];
+    expect(defaults).toHaveLength(4);
+    for (const [, name, value] of defaults) expect(script).toContain(`#   ${name}="${value}"`);
+  });
+});
+
+describe("the container files", () => {
+  test("run a program by number of user, and ask it with its own verb whether it is well", () => {
+    const image = read("dist/docker/Containerfile");
+    expect(image).toMatch(/^USER \d+:\d+$/m);
+    expect(image).toContain('CMD ["/usr/bin/buntracker", "health"]');
+    expect(image).toMatch(/^ENTRYPOINT \["\/usr\/bin\/buntracker"\]$/m);
+    expect(image).not.toMatch(/^RUN\b/m);
+  });
+
+  test("use the network of the host", () => {
+    const compose = Bun.YAML.parse(read("dist/docker/compose.yaml")) as {
+      services: { buntracker: Record<string, unknown> };
+    };
+    expect(compose.services.buntracker["network_mode"]).toBe("host");
+    expect(compose.services.buntracker["ports"]).toBeUndefined();
+  });
+});
+
+describe("what watches the tracker", () => {
+  const rules = Bun.YAML.parse(read("dist/prometheus/buntracker.rules.yml")) as {
+    groups: { rules: { alert: string; expr: string; annotations: object }[] }[];
+  };
+  const dashboard = JSON.parse(read("dist/grafana/buntracker.json")) as {
+    __inputs: { name: string }[];
+    panels: { id: number; type: string; title: string; targets?: { expr: string }[] }[];
+    templating: { list: { name: string }[] };
+  };
+
+  test("alerts say what is the matter and what to do", () => {
+    const alerts = rules.groups.flatMap((group) => group.rules);
+    expect(alerts.length).toBeGreaterThan(5);
+    for (const { annotations } of alerts) {
+      expect(Object.keys(annotations)).toEqual(["summary", "description"]);
+    }
+  });
+
+  test("the dashboard can be imported anywhere, and shows one instance or all", () => {
+    expect(dashboard.__inputs.map(({ name }) => name)).toEqual(["DS_PROMETHEUS"]);
+    expect(dashboard.templating.list.map(({ name }) => name)).toEqual(["instance"]);
+    const ids = dashboard.panels.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { type, title, targets = [] } of dashboard.panels) {
+      if (type === "row") continue;
+      expect(targets.length, title).toBeGreaterThan(0);
+      for (const { expr } of targets) expect(expr, title).toContain('instance=~"$instance"');
+    }
+  });
+});
+
+test.each([
+  ["dist/nginx/buntracker.conf", "proxy_set_header X-Forwarded-For $remote_addr;"],
+  ["dist/haproxy/haproxy.cfg", "http-request set-header X-Forwarded-For %[src]"],
+  ["dist/caddy/Caddyfile", "reverse_proxy 127.0.0.1:6969"],
+])("%s passes the client's address on, and not what the client says of itself", (path, line) => {
+  const lines = read(path)
+    .split("\n")
+    .map((text) => text.trim());
+  expect(lines).toContain(line);
+  expect(lines.filter((text) => /^[^#]*(forwardfor|\$proxy_add_x)/.test(text))).toEqual([]);
+});
