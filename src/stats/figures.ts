@@ -1,0 +1,84 @@
+/**
+ * The figures of the statistics page: what counters, census and notes say, added up under one name
+ * each. Gathering them takes some microseconds and walks nothing.
+ */
+import type { Counters } from "../ops/counters.ts";
+import { takeCensus } from "../swarm/census.ts";
+import type { SwarmMemory } from "../swarm/memory.ts";
+
+/** Numbers since the start, and numbers of now. */
+export interface Figures {
+  uptimeSeconds: number;
+  swarms: number;
+  peers: number;
+  seeders: number;
+  downloads: number;
+  /** Requests by HTTP: connections are often used for many. */
+  httpRequests: number;
+  httpAnnounces: number;
+  httpScrapes: number;
+  /** Datagrams, answered or not. */
+  udpDatagrams: number;
+  udpConnects: number;
+  udpAnnounces: number;
+  udpScrapes: number;
+  udpBadConnectionIds: number;
+  fullScrapes: number;
+  fullScrapeBytes: number;
+  redirects: number;
+  methodErrors: number;
+  requestErrors: number;
+  tooMany: number;
+  forbidden: number;
+  notFound: number;
+}
+
+/** Adds everything up; `nowSeconds` is the uptime. */
+export function gatherFigures(
+  counters: Counters,
+  memory: SwarmMemory,
+  nowSeconds: number,
+): Figures {
+  const census = takeCensus(memory);
+  const seeders = census.seedersIpv4 + census.seedersIpv6;
+  const count = (...names: Parameters<Counters["total"]>[0][]): number =>
+    names.reduce((sum, name) => sum + counters.total(name), 0);
+  const figures = {
+    uptimeSeconds: Math.floor(nowSeconds),
+    swarms: census.swarms,
+    peers: seeders + census.leechersIpv4 + census.leechersIpv6,
+    seeders,
+    downloads: census.downloads,
+    httpAnnounces: count("httpAnnouncesIpv4", "httpAnnouncesIpv6"),
+    httpScrapes: count("httpScrapesIpv4", "httpScrapesIpv6"),
+    udpConnects: count("udpConnectsIpv4", "udpConnectsIpv6"),
+    udpAnnounces: count("udpAnnouncesIpv4", "udpAnnouncesIpv6"),
+    udpScrapes: count("udpScrapesIpv4", "udpScrapesIpv6"),
+    udpBadConnectionIds: count("udpDroppedConnectionId"),
+    fullScrapes: count("httpFullScrapes"),
+    fullScrapeBytes: count("httpFullScrapeBytes"),
+    redirects: count("httpRedirects"),
+    methodErrors: count("httpMethodNotAllowed"),
+    requestErrors: count("httpFailures", "httpRefusedAddresses"),
+    tooMany: count("httpTooMany"),
+    forbidden: count("httpForbidden"),
+    notFound: count("httpNotFound"),
+  };
+  return { ...figures, ...sums(figures, counters) };
+}
+
+/** What is made of others. */
+function sums(figures: Omit<Figures, "httpRequests" | "udpDatagrams">, counters: Counters) {
+  const { httpAnnounces, httpScrapes, udpConnects, udpAnnounces, udpScrapes } = figures;
+  const { redirects, methodErrors, requestErrors, tooMany, forbidden, notFound } = figures;
+  const refused = redirects + methodErrors + requestErrors + tooMany + forbidden + notFound;
+  const others = counters.total("httpStats") + figures.fullScrapes;
+  const dropped = (["Short", "Magic", "Action", "ConnectionId", "Address"] as const).reduce(
+    (sum, why) => sum + counters.total(`udpDropped${why}`),
+    0,
+  );
+  return {
+    httpRequests: httpAnnounces + httpScrapes + refused + others,
+    udpDatagrams: udpConnects + udpAnnounces + udpScrapes + counters.total("udpErrors") + dropped,
+  };
+}

@@ -1,0 +1,26 @@
+import { expect, test } from "bun:test";
+import { COUNT, counterMemory, Counters } from "../../src/ops/counters.ts";
+import { gatherFigures } from "../../src/stats/figures.ts";
+import { announce, makeTracker } from "../swarm/fixture.ts";
+
+test("figures are those of all threads and of both families", () => {
+  const { tracker, memory } = makeTracker();
+  announce(tracker, { infoHash: 1, peer: 1, seeder: true, event: "completed" });
+  announce(tracker, { infoHash: 1, peer: 2, family: 6, seeder: true });
+  announce(tracker, { infoHash: 2, peer: 3 });
+  const rows = counterMemory(2);
+  const [first, second] = [new Counters(rows, 0), new Counters(rows, 1)];
+  first.row[COUNT.httpAnnouncesIpv4] = 1;
+  first.row[COUNT.httpAnnouncesIpv6] = 2;
+  first.row[COUNT.httpNotFound] = 4;
+  first.row[COUNT.httpFullScrapes] = 1;
+  first.row[COUNT.httpStats] = 8;
+  first.row[COUNT.udpConnectsIpv4] = 16;
+  second.row[COUNT.udpConnectsIpv6] = 32;
+  second.row[COUNT.udpDroppedConnectionId] = 64;
+  second.row[COUNT.udpErrors] = 128;
+  const figures = gatherFigures(first, memory, 61.9);
+  expect(figures).toMatchObject({ uptimeSeconds: 61, swarms: 2, peers: 3, seeders: 2 });
+  expect(figures).toMatchObject({ downloads: 1, httpAnnounces: 3, httpRequests: 16 });
+  expect(figures).toMatchObject({ udpConnects: 48, udpBadConnectionIds: 64, udpDatagrams: 240 });
+});

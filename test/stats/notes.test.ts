@@ -1,0 +1,25 @@
+import { expect, test } from "bun:test";
+import { HostReport } from "../../src/stats/hosts.ts";
+import { Notes, notesMemory } from "../../src/stats/notes.ts";
+import { Tallies } from "../../src/stats/tally.ts";
+import { AnnounceReply, AnnounceRequest } from "../../src/swarm/requests.ts";
+
+test("what threads note is read together", () => {
+  const shared = notesMemory(2, { tickSeconds: 45, minimumSeconds: 900 });
+  const [first, second] = [new Notes(shared, 0), new Notes(shared, 1)];
+  const request = new AnnounceRequest();
+  request.wanted = 7;
+  first.noteAnnounce(request, new AnnounceReply());
+  second.noteAnnounce(request, new AnnounceReply());
+  first.noteUrl("http://a.example/announce");
+  second.notePath(new TextEncoder().encode("/announce"), 9);
+  expect(new Tallies(shared.tally).wanted()[7]).toBe(2);
+  expect(new HostReport(shared.hosts).paths(1)).toEqual([{ name: "/announce", count: 2 }]);
+  expect(new HostReport(shared.hosts).hosts(9)).toEqual([{ name: "a.example", count: 1 }]);
+});
+
+test("the key differs from start to start", () => {
+  const settings = { tickSeconds: 45, minimumSeconds: 900 };
+  const keys = new Set(Array.from({ length: 8 }, () => notesMemory(1, settings).hostsKey));
+  expect(keys.size).toBeGreaterThan(1);
+});
