@@ -7,7 +7,7 @@ const draws = (settings: { interval: number; jitterPercent: number }, times: num
 };
 
 describe("a drawn interval", () => {
-  test("is the configured one give or take the jitter, both ends included, all equally often", () => {
+  test("is the configured one give or take the jitter, each equally often", () => {
     const counts = new Map<number, number>();
     for (const drawn of draws({ interval: 100, jitterPercent: 10 }, 42_000)) {
       counts.set(drawn, (counts.get(drawn) ?? 0) + 1);

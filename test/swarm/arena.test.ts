@@ -39,7 +39,7 @@ test("waste is what nobody uses in pages that are closed", () => {
   expect(arena.wasted(LINE)).toBe(PAGE_SIZE);
 });
 
-test("the page with the fewest live bytes is taken first, and serves any shard when given back", () => {
+test("the page with the fewest live bytes is taken first, and then serves any shard", () => {
   const arena = open();
   const blocks = [5000, 6000, 4500, 5500].map((size) => arena.allocate(LINE, size, KIND_SWARM));
   arena.allocate(LINE, 8000, KIND_SWARM);

@@ -305,7 +305,7 @@ describe("an announce", () => {
     expect(takeCensus(memory).peersNotStored).toBe(0);
   });
 
-  test("forgets the old peers of its own family in a small swarm without waiting for a sweep", () => {
+  test("forgets old peers of its own family in a small swarm without a sweep", () => {
     const { tracker, memory } = makeTracker();
     for (let peer = 1; peer <= 100; peer++) announce(tracker, { peer, seeder: peer > 90 }, 0);
     announce(tracker, { peer: 1, family: 6 }, 0);

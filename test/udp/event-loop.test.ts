@@ -80,7 +80,7 @@ function connectMany(at: ReturnType<typeof open>, from: number, to: number): voi
   }
 }
 
-test("replies wait until the event loop has nothing more to deliver, then leave together", async () => {
+test("replies wait until the event loop has no more to deliver, then leave together", async () => {
   const at = open();
   connectMany(at, 0, 3);
   expect(at.socket.batches).toEqual([]);

@@ -55,7 +55,8 @@ export function announceOf(id: string, fields: Partial<AnnounceFields> = {}): Ui
   };
   return bytesOf(
     `${id} 00000001 ${TRANSACTION} ${infoHash} ${PEER_ID} 0000000000000000 ${left}
-     0000000000000000 ${hex(event, 4)} ${ip} 12345678 ${hex(numWant, 4)} ${hex(port, 2)} ${options}`,
+     0000000000000000 ${hex(event, 4)} ${ip} 12345678 ${hex(numWant, 4)} ${hex(port, 2)}
+     ${options}`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** A datagram's journey: every gate has a datagram that fails only there, and replies are literal. */
+/** A datagram's journey: every gate has a datagram that fails only there. */
 import { describe, expect, test } from "bun:test";
 import { announceOf, bytesOf, connect, Desk, INFO_HASH, scrapeOf, TRANSACTION } from "./fixture.ts";
 import { ID_SECONDS, TTL } from "./fixture.ts";
@@ -283,7 +283,7 @@ describe("scraping", () => {
     return desk;
   }
 
-  test("answers seeders, downloads, leechers in the order asked, zeros and repetitions kept", () => {
+  test("answers seeders, downloads, leechers in the order asked, zeros and repeats kept", () => {
     const known = desk();
     const reply = known.ask(scrapeOf(known.id(), INFO_HASH + UNKNOWN + INFO_HASH + UNKNOWN));
     expect(reply).toBe(SCRAPED + ENTRY + NOTHING + ENTRY + NOTHING);

@@ -203,7 +203,8 @@ describe("the options of an announce", () => {
   });
 
   test("may carry it in pieces, with fillers and unknown options between", () => {
-    const pieces = `01 02 03 ${text("/an")} 01 01 07 02 ffff 02 00 02 04 ${text("noun")} 00 02 01 41`;
+    const first = `01 02 03 ${text("/an")} 01 01 07 02 ffff 02 00`;
+    const pieces = `${first} 02 04 ${text("noun")} 00 02 01 41`;
     expect(urlData(pieces)).toBe("/announ");
   });
 
