@@ -1,0 +1,69 @@
+/**
+ * Importing a state file: the download counters that opentracker wrote with `mode=statedump`.
+ *
+ *   7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80:29354321:17
+ *   └─────────── info hash, 40 digits ─────┘ └minutes┘ └ downloads
+ *
+ * Hexadecimal of any case; the minutes are not used: what is restored is as fresh as the start. A
+ * line that is none of these is skipped and its number told. Counters only ever rise to what the
+ * file says, so importing it again, at every start, changes nothing.
+ */
+import { readFileSync } from "node:fs";
+import type { SwarmMemory } from "../swarm/memory.ts";
+import { restoreDownloads } from "../swarm/restore.ts";
+import type { Tracker } from "../swarm/tracker.ts";
+
+const LINE = /^([0-9a-f]{40}):\d+:(\d{1,15})$/i;
+
+/** Lines told of at most. */
+const BAD_LINES_MAX = 10;
+
+/** What came of an import. */
+export interface Imported {
+  /** Lines that were good and had room. */
+  restored: number;
+  /** Lines for which there was no memory. */
+  withoutRoom: number;
+  skipped: number;
+  /** Numbers of the first lines that were skipped. */
+  badLines: number[];
+}
+
+/** Restores what the file at `path` holds. Throws what `readFileSync` throws. */
+export function importStateFile(
+  path: string,
+  tracker: Tracker,
+  memory: SwarmMemory,
+  nowSeconds: number,
+): Imported {
+  return importState(readFileSync(path, "latin1"), tracker, memory, nowSeconds);
+}
+
+/** Restores what the text of a state file holds. */
+export function importState(
+  text: string,
+  tracker: Tracker,
+  memory: SwarmMemory,
+  nowSeconds: number,
+): Imported {
+  const imported: Imported = { restored: 0, withoutRoom: 0, skipped: 0, badLines: [] };
+  let number = 0;
+  for (let from = 0; from < text.length;) {
+    const end = text.indexOf("\n", from);
+    const to = end < 0 ? text.length : end;
+    const line = text.slice(from, to).trim();
+    from = to + 1;
+    number += 1;
+    if (line === "") continue;
+    const match = LINE.exec(line);
+    if (match === null) {
+      imported.skipped += 1;
+      if (imported.badLines.length < BAD_LINES_MAX) imported.badLines.push(number);
+      continue;
+    }
+    tracker.request.infoHash.setFromHex(match[1]);
+    const room = restoreDownloads(tracker, memory, Number(match[2]), nowSeconds);
+    imported[room ? "restored" : "withoutRoom"] += 1;
+  }
+  return imported;
+}

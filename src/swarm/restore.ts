@@ -1,0 +1,43 @@
+/**
+ * Restoring: a download counter that is known from elsewhere, given back to its swarm.
+ */
+import { FLAG_EMPTY, SWARM_DOWNLOADS, SWARM_EMPTY_SINCE, SWARM_FLAGS } from "./blocks.ts";
+import { hashInfoHash } from "./keyed-hash.ts";
+import type { SwarmMemory } from "./memory.ts";
+import { lineOf } from "./table.ts";
+import type { Tracker } from "./tracker.ts";
+
+/** Counters are 32 bits wide and signed. */
+const DOWNLOADS_MAX = 2 ** 31 - 1;
+
+/**
+ * Gives the swarm of the info hash in `tracker.request` at least so many downloads. One that is not
+ * known is made, without peers; it goes as any other does when its time is over. Doing it again
+ * changes nothing. Returns false if there is no room.
+ */
+export function restoreDownloads(
+  tracker: Tracker,
+  memory: SwarmMemory,
+  downloads: number,
+  nowSeconds: number,
+): boolean {
+  const { arena, table, swarms, emptyTicks } = tracker;
+  const { infoHashHalves } = tracker.request;
+  const hash = hashInfoHash(memory.keys, infoHashHalves, 0);
+  const line = lineOf(hash);
+  tracker.enter(line);
+  let swarm = table.find(line, hash, infoHashHalves);
+  if (swarm === 0 && downloads > 0) {
+    swarm = swarms.create(line, hash, infoHashHalves, 4);
+    if (swarm !== 0) {
+      arena.bytes[swarm + SWARM_FLAGS] |= FLAG_EMPTY;
+      arena.bytes[swarm + SWARM_EMPTY_SINCE] = emptyTicks.at(nowSeconds);
+    }
+  }
+  if (swarm !== 0) {
+    const at = (swarm + SWARM_DOWNLOADS) >>> 2;
+    arena.words[at] = Math.max(arena.words[at], Math.min(downloads, DOWNLOADS_MAX));
+  }
+  tracker.leave(line);
+  return swarm !== 0 || downloads === 0;
+}

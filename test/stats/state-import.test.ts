@@ -1,0 +1,71 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { importState, importStateFile } from "../../src/stats/state-import.ts";
+import { makeTracker, MIB } from "../swarm/fixture.ts";
+
+const HASH = "7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80";
+const OTHER = "00000000000000000000000000000000000000ff";
+
+type Made = ReturnType<typeof makeTracker>;
+
+function downloadsOf({ tracker }: Made, hex: string): number {
+  tracker.request.infoHash.setFromHex(hex);
+  tracker.scrape();
+  return tracker.reply.downloads;
+}
+
+const imported = (made: Made, text: string) => importState(text, made.tracker, made.memory, 0);
+
+test("each line restores a counter, whatever its case and line end", () => {
+  const made = makeTracker();
+  const text = `${HASH}:29354321:17\r\n\n${OTHER}:0:3`;
+  expect(imported(made, text)).toEqual({ restored: 2, withoutRoom: 0, skipped: 0, badLines: [] });
+  expect(downloadsOf(made, HASH)).toBe(17);
+  expect(downloadsOf(made, OTHER)).toBe(3);
+});
+
+test("importing again does not double anything", () => {
+  const made = makeTracker();
+  for (let i = 0; i < 3; i++) imported(made, `${HASH}:29354321:7\n`);
+  expect(downloadsOf(made, HASH)).toBe(7);
+});
+
+test("bad lines are skipped and told by their numbers, and make no swarms", () => {
+  const made = makeTracker();
+  const bad = [`${HASH}:1`, HASH.slice(1) + ":1:1", `${HASH}:x:1`, `${HASH}:1:-1`, "nonsense"];
+  const { restored, skipped, badLines } = imported(made, ["", ...bad, `${OTHER}:1:1`].join("\n"));
+  expect({ restored, skipped, badLines }).toEqual({
+    restored: 1,
+    skipped: 5,
+    badLines: [2, 3, 4, 5, 6],
+  });
+  expect(downloadsOf(made, HASH)).toBe(0);
+});
+
+test("a file that is larger than the memory is restored as far as there is room", () => {
+  const made = makeTracker(16 * MIB);
+  const lines = Array.from(
+    { length: 400_000 },
+    (_, i) => `${i.toString(16).padStart(40, "0")}:1:1`,
+  );
+  const { restored, withoutRoom } = imported(made, lines.join("\n"));
+  expect(restored).toBeGreaterThan(100_000);
+  expect(restored + withoutRoom).toBe(400_000);
+});
+
+test("a file is read from its path, and one that is not there is an error", () => {
+  const made = makeTracker();
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  try {
+    const path = join(folder, "state");
+    writeFileSync(path, `${HASH}:29354321:5\n`);
+    importStateFile(path, made.tracker, made.memory, 0);
+    expect(downloadsOf(made, HASH)).toBe(5);
+    const missing = () => importStateFile(join(folder, "none"), made.tracker, made.memory, 0);
+    expect(missing).toThrow("ENOENT");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,68 @@
+import { expect, test } from "bun:test";
+import { restoreDownloads } from "../../src/swarm/restore.ts";
+import { Sweep } from "../../src/swarm/sweep.ts";
+import { takeCensus } from "../../src/swarm/census.ts";
+import {
+  announce,
+  DOWNLOADS_TIMEOUT,
+  makeTracker,
+  MIB,
+  scrape,
+  setInfoHash,
+  sweepRound,
+} from "./fixture.ts";
+import { brokenInvariants } from "./invariants.ts";
+
+function restore(
+  { tracker, memory }: ReturnType<typeof makeTracker>,
+  infoHash: number,
+  downloads: number,
+) {
+  setInfoHash(tracker, infoHash);
+  return restoreDownloads(tracker, memory, downloads, 0);
+}
+
+test("a swarm that is not known gets its downloads, and no peers", () => {
+  const made = makeTracker();
+  expect(restore(made, 1, 7)).toBe(true);
+  expect(scrape(made.tracker, 1)).toEqual([0, 0, 7]);
+  expect(takeCensus(made.memory).swarms).toBe(1);
+  expect(brokenInvariants(made.tracker)).toEqual([]);
+});
+
+test("restoring twice, or fewer than are known, changes nothing", () => {
+  const made = makeTracker();
+  for (const downloads of [7, 7, 3, 0]) restore(made, 1, downloads);
+  expect(scrape(made.tracker, 1)).toEqual([0, 0, 7]);
+});
+
+test("a swarm with peers keeps them", () => {
+  const made = makeTracker();
+  announce(made.tracker, { infoHash: 1 });
+  restore(made, 1, 7);
+  announce(made.tracker, { infoHash: 1, seeder: true, event: "completed" });
+  expect(scrape(made.tracker, 1)).toEqual([1, 0, 8]);
+});
+
+test("no downloads make no swarm", () => {
+  const made = makeTracker();
+  expect(restore(made, 1, 0)).toBe(true);
+  expect(takeCensus(made.memory).swarms).toBe(0);
+});
+
+test("what nobody announces goes after the time of download counters", () => {
+  const made = makeTracker();
+  restore(made, 1, 7);
+  const sweep = new Sweep(made.tracker);
+  sweepRound(sweep, DOWNLOADS_TIMEOUT - 1);
+  expect(scrape(made.tracker, 1)).toEqual([0, 0, 7]);
+  sweepRound(sweep, DOWNLOADS_TIMEOUT * 1.1);
+  expect(scrape(made.tracker, 1)).toEqual([0, 0, 0]);
+});
+
+test("a full memory says so", () => {
+  const made = makeTracker(16 * MIB);
+  let infoHash = 0;
+  while (restore(made, infoHash, 1)) infoHash += 1;
+  expect(infoHash).toBeGreaterThan(100_000);
+});
