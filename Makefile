@@ -51,6 +51,13 @@ fuzz: $(BINARY)
 soak: $(BINARY)
 	$(BUN) test/soak/run.ts --minutes $(or $(MINUTES),20)
 
+.PHONY: bench compare
+bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
+	$(BUN) test/bench/core.bench.ts
+
+compare: $(BINARY) ## measure the tracker against others on this machine
+	$(BUN) test/bench/compare.ts
+
 clean: ## remove what was built and fetched
 	rm -rf dist/bin .tools node_modules
 

@@ -1,0 +1,411 @@
+/**
+ * buntracker against other trackers, on this machine, now: `make compare`.
+ *
+ * The claim it defends: per core buntracker answers more announces than the C tracker, with less of
+ * its processor time and in little more than half of its memory, and stays awake under a flood.
+ *
+ *   bun test/bench/compare.ts                                    everything: some ten minutes
+ *   bun test/bench/compare.ts --rows udp,http --rounds 1 --seconds 1
+ *   bun test/bench/compare.ts --rows memory,half --scale 0.05    with a twentieth of the peers
+ *   bun test/bench/compare.ts --install yes                      first gets what it can into .tools
+ *
+ *   rows     measures
+ *   udp      requests per second and processor time of each, IPv4, and buntracker over IPv6
+ *   http     announces per second: one connection each, and connections that are kept
+ *   core     an announce into a swarm of 100,000 peers, without sockets
+ *   flood    announces over UDP at twice what can be answered: what is answered then, and HTTP
+ *   memory   resident memory, filled over UDP
+ *   half     latencies at half load with all those peers stored, while the sweep goes round
+ *
+ * Server on core 0, generator on core 1. Contenders take turns, round after round, so that what
+ * disturbs the machine disturbs all; figures are medians over the rounds. The settings named
+ * TRACKER_* that this process has, such as TRACKER_UDP_WORKERS, are buntracker's. A full run writes
+ * test/bench/results/compare.txt. A row that might not be done within MINUTES_MAX is skipped.
+ */
+import { join } from "node:path";
+import {
+  type Absent,
+  type Contender,
+  CORE_GENERATORS,
+  endAll,
+  installAll,
+  isPinned,
+  OPENTRACKER_THREADED,
+  pinned,
+  START,
+} from "./contenders.ts";
+import { parseReport, readOptions, type Report } from "./options.ts";
+import { residentBytes } from "./processes.ts";
+import { machineLines, median, showTable, writeResults } from "./report.ts";
+
+const ALL_ROWS = "udp,http,core,flood,memory,half";
+const MINUTES_MAX = 15;
+const FILL_SECONDS_MAX = 120;
+/** So few that they fit the receive buffer of those that leave it as it is. */
+const FILL_WINDOW = 192;
+/** The slowest contender is not waited for until it has taken in everybody. */
+const FILL_SMALL_SECONDS_MAX = 25;
+const HALF_LOAD_SECONDS = 30;
+const FLOOD_SECONDS = 6;
+const FLOOD_ROUNDS_MAX = 3;
+
+/** The load of the bars: 30 wanted, 100,000 swarms, 1,000,000 peers, 512 under way. */
+const USUAL = { swarms: 100_000, peers: 1_000_000, skew: 1, wanted: 30, window: 512 };
+const MANY = { ...USUAL, swarms: 1_000_000, peers: 10_000_000 };
+/** A million peers, each in one of a million swarms: those of about 630,000. */
+const LONELY = { ...USUAL, swarms: 1_000_000, skew: 0 };
+
+const options = readOptions({ rows: ALL_ROWS, rounds: 5, seconds: 3, scale: 1, install: "no" });
+const wantedRows = options.rows.split(",");
+const started = performance.now();
+
+/** A line of the table that counts. */
+interface Bar {
+  what: string;
+  bar: string;
+  reached: string;
+  good: boolean;
+}
+const bars: Bar[] = [];
+const tables: string[] = [];
+const remarks: string[] = [];
+
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  process.on(name, () => void endAll().then(() => process.exit(1)));
+}
+
+if (options.install !== "no") installAll();
+if (!isPinned) remark("nothing is pinned to a core: there is only one, or no taskset");
+try {
+  await row("udp", 300, compareUdp);
+  await row("http", 90, compareHttp);
+  await row("core", 30, measureCore);
+  await row("flood", 90, measureFlood);
+  await row("memory", 300, compareMemory);
+  await row("half", 170, measureHalfLoad);
+} finally {
+  await endAll();
+}
+await tell();
+
+/** Measures a row if it is wanted and its `seconds` are left; what goes wrong is told, and the next begins. */
+async function row(name: string, seconds: number, measure: () => Promise<void>): Promise<void> {
+  if (!wantedRows.includes(name)) return;
+  if (secondsLeft() < seconds) {
+    remark(`${name} is skipped: it might not be done within ${MINUTES_MAX} minutes`);
+    return;
+  }
+  console.error(`${name} ...`);
+  try {
+    await measure();
+  } catch (error) {
+    remark(`${name} is incomplete: ${error instanceof Error ? error.message : error}`);
+  } finally {
+    await endAll();
+  }
+}
+
+function remark(text: string): void {
+  if (!remarks.includes(text)) remarks.push(text);
+}
+
+function secondsLeft(): number {
+  return MINUTES_MAX * 60 - (performance.now() - started) / 1000;
+}
+
+// Rows.
+
+async function compareUdp(): Promise<void> {
+  const contenders = await startEach(Object.keys(START));
+  for (const contender of contenders) {
+    if (contender.name !== "C echo") await fill(contender, USUAL, FILL_SMALL_SECONDS_MAX);
+  }
+  const entries = contenders.map((contender) => ({ contender, host: "127.0.0.1" }));
+  const ours = contenders.find(({ name }) => name === "buntracker");
+  if (ours !== undefined) {
+    await fill(ours, USUAL, FILL_SMALL_SECONDS_MAX, "::1");
+    entries.splice(1, 0, { contender: ours, host: "::1" });
+  }
+  const reports = await takeTurns(entries, ({ contender, host }) =>
+    load("udp-load.ts", { ...USUAL, ...target(contender, host), seconds: options.seconds }),
+  );
+  const names = entries.map(({ contender, host }) =>
+    host === "::1" ? `${contender.name}, IPv6` : contender.name,
+  );
+  tables.push("UDP: connect 50, announce 50, scrape 1", ...showReports(names, reports), "");
+
+  const of = (name: string, field: string) => middleOf(reports[names.indexOf(name)], field);
+  const rps = of("buntracker", "rps");
+  atMost("UDP: CPU per request / opentracker's", 0.65, ratio(of, "cpu_us", "opentracker"));
+  atLeast("UDP: requests/s / opentracker's", 1.5, ratio(of, "rps", "opentracker"));
+  const threaded = ["cpu_us", "rps"].map((field) => ratio(of, field, OPENTRACKER_THREADED));
+  remark(
+    `${OPENTRACKER_THREADED} is the faster way for it, not its default: against that, CPU per ` +
+      `request is ${show(threaded[0])} and requests/s are ${show(threaded[1])}`,
+  );
+  atLeast("UDP: requests/s / the C echo's", 0.8, ratio(of, "rps", "C echo"));
+  atLeast("UDP: requests/s over IPv6 / IPv4", 0.85, of("buntracker, IPv6", "rps") / rps);
+}
+
+async function compareHttp(): Promise<void> {
+  const contenders = await startEach(["buntracker", "opentracker"]);
+  const entries = contenders.flatMap((contender) =>
+    contender.name === "buntracker"
+      ? [
+          { name: "buntracker, one-shot", contender, keep: 0 },
+          { name: "buntracker, kept", contender, keep: 1 },
+        ]
+      : [{ name: "opentracker, one-shot", contender, keep: 0 }],
+  );
+  const { swarms, peers } = USUAL;
+  const reports = await takeTurns(entries, ({ contender, keep }) =>
+    load("http-load.ts", { swarms, peers, keep, ...target(contender), seconds: options.seconds }),
+  );
+  const names = entries.map(({ name }) => name);
+  tables.push("HTTP: announces over 64 connections", ...showReports(names, reports), "");
+  const rps = (name: string) => middleOf(reports[names.indexOf(name)], "rps");
+  const theirs = rps("opentracker, one-shot");
+  atLeast("HTTP: one-shot announces/s / opentracker's", 1, rps("buntracker, one-shot") / theirs);
+  atLeast("HTTP: one-shot announces/s", 8500, rps("buntracker, one-shot"));
+  atLeast("HTTP: kept / opentracker's one-shot", 4, rps("buntracker, kept") / theirs);
+}
+
+async function measureCore(): Promise<void> {
+  const sizes = ["--family", "4", "--swarms", "1", "--each", "100000"];
+  const results: number[] = [];
+  for (let round = 0; round < options.rounds; round++) {
+    const report = await runBun("core.bench.ts", sizes);
+    results.push(report.again_ns / 1000);
+  }
+  below("core: µs per announce, 100,000 peers", 3, median(results));
+}
+
+async function measureFlood(): Promise<void> {
+  const [ours] = await startEach(["buntracker"]);
+  if (ours === undefined) return;
+  await fill(ours, USUAL, FILL_SECONDS_MAX);
+  const announces = { ...USUAL, ...target(ours), connects: 0, announces: 1, scrapes: 0 };
+  const rounds: { best: number; flood: Report; http: Report }[] = [];
+  for (let round = 0; round < Math.min(options.rounds, FLOOD_ROUNDS_MAX); round++) {
+    const quiet = await load("udp-load.ts", { ...announces, seconds: options.seconds });
+    const rate = Math.round(quiet.rps * 2);
+    const seconds = FLOOD_SECONDS;
+    const flooding = load("udp-load.ts", { ...announces, mode: "flood", rate, seconds }, true);
+    await Bun.sleep(1000);
+    const probe = { keep: 0, connections: 16, rate: 200, seconds: seconds - 2 };
+    const http = await load("http-load.ts", { ...probe, ...target(ours) });
+    rounds.push({ best: quiet.rps, flood: await flooding, http });
+  }
+  const of = (pick: (round: (typeof rounds)[number]) => number) => median(rounds.map(pick));
+  const offered = of(({ best, flood }) => flood.offered / best);
+  remark(`flood: ${offered.toFixed(2)} times as many announces came as can be answered`);
+  below(
+    "flood: HTTP p99, ms",
+    50,
+    of(({ http }) => http.p99_us / 1000),
+  );
+  below(
+    "flood: HTTP announces that failed, %",
+    1,
+    of(({ http }) => failedShare(http)),
+  );
+  atLeast(
+    "flood: announces answered / best",
+    0.9,
+    of(({ best, flood }) => flood.rps / best),
+  );
+}
+
+function failedShare({ good, bad, failed }: Report): number {
+  return ((bad + failed) * 100) / (good + bad + failed);
+}
+
+async function compareMemory(): Promise<void> {
+  for (const [setup, text, bar] of [
+    [LONELY, "1,000,000 peers in 632,000 swarms", 0.75],
+    [MANY, "10,000,000 peers in 1,000,000 swarms", 0.65],
+  ] as const) {
+    const ours = await residentWith("buntracker", setup);
+    const theirs = await residentWith("opentracker", setup);
+    const size = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
+    tables.push(`memory, ${text}: buntracker ${size(ours)}, opentracker ${size(theirs)}`, "");
+    atMost(`memory, ${text}: / opentracker's`, bar, ours / theirs);
+  }
+}
+
+/** Resident bytes once filled, without what the list of allowed info hashes takes. NaN if absent. */
+async function residentWith(name: string, setup: typeof USUAL): Promise<number> {
+  const list = name === "opentracker" ? await residentOfList(scaled(setup).swarms) : 0;
+  const [contender] = await startEach([name], scaled(setup).swarms);
+  if (contender === undefined) return NaN;
+  const full = await fill(contender, setup, FILL_SECONDS_MAX);
+  const bytes = full ? residentBytes(contender.pid) - list : NaN;
+  await contender.end();
+  return bytes;
+}
+
+async function residentOfList(swarms: number): Promise<number> {
+  const sizes: number[] = [];
+  for (const count of [1, swarms]) {
+    const [contender] = await startEach(["opentracker"], count);
+    if (contender === undefined) return NaN;
+    sizes.push(residentBytes(contender.pid));
+    await contender.end();
+  }
+  return sizes[1] - sizes[0];
+}
+
+async function measureHalfLoad(): Promise<void> {
+  const [ours] = await startEach(["buntracker"]);
+  if (ours === undefined) return;
+  await fill(ours, MANY, FILL_SECONDS_MAX);
+  const all = { ...scaled(MANY), ...target(ours) };
+  const full = await load("udp-load.ts", { ...all, seconds: options.seconds });
+  const seconds = Math.min(HALF_LOAD_SECONDS, options.seconds * 10);
+  const rate = Math.round(full.rps / 2);
+  const half = await load("udp-load.ts", { ...all, mode: "rate", rate, seconds });
+  tables.push("UDP at half load", ...showReports(["full load", "half load"], [[full], [half]]), "");
+  below("UDP: p99.9 at half load, ms", 10, half.p999_us / 1000);
+}
+
+// Contenders and generators.
+
+/** Starts those that are here; of the others a remark is made. */
+async function startEach(names: string[], swarms = USUAL.swarms): Promise<Contender[]> {
+  const contenders: Contender[] = [];
+  for (const name of names) {
+    const contender: Contender | Absent = await START[name](swarms);
+    if ("absent" in contender) {
+      remark(contender.absent);
+    } else {
+      contenders.push(contender);
+    }
+  }
+  return contenders;
+}
+
+/** Measures each entry once in every round. Reports by entry. */
+async function takeTurns<Entry extends { contender: Contender }>(
+  entries: Entry[],
+  measure: (entry: Entry) => Promise<Report>,
+): Promise<Report[][]> {
+  const reports: Report[][] = entries.map(() => []);
+  for (let round = 0; round < options.rounds; round++) {
+    for (const [at, entry] of entries.entries()) {
+      try {
+        reports[at].push(await measure(entry));
+      } catch (error) {
+        remark(`${entry.contender.name} did not take part in round ${round + 1}: ${error}`);
+      }
+    }
+  }
+  return reports;
+}
+
+function scaled(setup: typeof USUAL): typeof USUAL {
+  const swarms = Math.ceil(setup.swarms * options.scale);
+  return { ...setup, swarms, peers: Math.ceil(setup.peers * options.scale) };
+}
+
+/** Announces every peer once, with few under way so that none is lost. False if some are missing. */
+async function fill(
+  contender: Contender,
+  setup: typeof USUAL,
+  seconds: number,
+  host?: string,
+): Promise<boolean> {
+  const sizes = setup === USUAL ? setup : scaled(setup);
+  const report = await load("udp-load.ts", {
+    ...sizes,
+    ...target(contender, host),
+    mode: "fill",
+    window: FILL_WINDOW,
+    seconds,
+  });
+  const full = report.announces > sizes.peers * 0.999;
+  if (!full) remark(`${contender.name} took in ${report.announces} of ${sizes.peers} peers`);
+  return full;
+}
+
+function target({ port, pid }: Contender, host = "127.0.0.1") {
+  return { host, port, pid };
+}
+
+/** Runs a generator; one that is `meek` leaves the core to the others that need it. */
+function load(
+  program: string,
+  values: Record<string, string | number>,
+  meek = false,
+): Promise<Report> {
+  const args = Object.entries(values).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return runBun(program, args, meek ? ["nice", "-n", "10"] : []);
+}
+
+async function runBun(program: string, args: string[], before: string[] = []): Promise<Report> {
+  const command = [...before, process.execPath, join(import.meta.dir, program), ...args];
+  const child = Bun.spawn(pinned(CORE_GENERATORS, command), {
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: (FILL_SECONDS_MAX + 20) * 1000,
+    killSignal: "SIGKILL",
+  });
+  const [output, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  if ((await child.exited) === 0) return parseReport(output);
+  const reason = /^error: (.*)$/m.exec(errors)?.[1] ?? "it was ended, since it took too long";
+  throw new Error(`${program}: ${reason}`);
+}
+
+// What is told.
+
+function middleOf(reports: Report[] | undefined, field: string): number {
+  return median((reports ?? []).map((report) => report[field]));
+}
+
+function ratio(of: (name: string, field: string) => number, field: string, other: string): number {
+  return of("buntracker", field) / of(other, field);
+}
+
+function atMost(what: string, bar: number, reached: number): void {
+  bars.push({ what, bar: `at most ${bar}`, reached: show(reached), good: reached <= bar });
+}
+
+function below(what: string, bar: number, reached: number): void {
+  bars.push({ what, bar: `under ${bar}`, reached: show(reached), good: reached < bar });
+}
+
+function atLeast(what: string, bar: number, reached: number): void {
+  bars.push({ what, bar: `at least ${bar}`, reached: show(reached), good: reached >= bar });
+}
+
+function show(value: number): string {
+  if (Number.isNaN(value)) return "not measured";
+  return value >= 1000 ? Math.round(value).toString() : value.toFixed(2);
+}
+
+/** Medians of the fields that both generators report. */
+function showReports(names: string[], reports: Report[][]): string[] {
+  const fields = ["rps", "cpu_us", "own_cpu_us", "lost", "p50_us", "p99_us", "p999_us"];
+  const extra = ["peers_per_announce", "failed"].filter((name) => name in (reports[0]?.[0] ?? {}));
+  const columns = [...fields, ...extra].filter((name) => name in (reports[0]?.[0] ?? {}));
+  const body = names.map((name, i) => [name, ...columns.map((c) => show(middleOf(reports[i], c)))]);
+  return showTable([["", ...columns], ...body]);
+}
+
+async function tell(): Promise<void> {
+  const verdicts = bars.map(({ what, bar, reached, good }) => {
+    const verdict = reached === "not measured" ? "-" : good ? "yes" : "no";
+    return [what, bar, reached, verdict];
+  });
+  const text = [
+    ...machineLines(),
+    `rounds   ${options.rounds}, ${options.seconds} s each`,
+    "",
+    ...showTable([["what", "bar", "reached", ""], ...verdicts], 2),
+    "",
+    ...tables,
+    ...remarks,
+    "",
+  ].join("\n");
+  console.log(text);
+  const full = options.rows === ALL_ROWS && options.scale === 1;
+  if (full) await writeResults("compare.txt", text);
+}

@@ -1,0 +1,262 @@
+/**
+ * The programs that are measured: buntracker and what it is compared with, as child processes.
+ *
+ * Each listens on a port of its own at 127.0.0.1 and runs on core 0, where that can be arranged;
+ * the generators run on core 1. One that is not on this machine, or does not answer, is `absent`,
+ * with a sentence that says why. Those that wait for their turn are idle, but not stopped: SIGCONT
+ * interrupts system calls, which not all of them survive. `endAll` ends every process started here, by its pid.
+ */
+import { existsSync } from "node:fs";
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { BINARY, freePort } from "../e2e/harness.ts";
+import { INFO_HASH_WORDS, putInfoHash, whitelist } from "./workload.ts";
+
+const ROOT = resolve(import.meta.dir, "../..");
+const TOOLS = join(ROOT, ".tools");
+const READY_MILLISECONDS_MAX = 20_000;
+
+export const CORE_SERVERS = 0;
+export const CORE_GENERATORS = 1;
+export const isPinned = cpus().length > 1 && Bun.which("taskset") !== null;
+
+/** Runs a command on one core, if there are several. */
+export function pinned(core: number, command: string[]): string[] {
+  return isPinned ? ["taskset", "-c", String(core), ...command] : command;
+}
+
+/** A tracker that runs. */
+export interface Contender {
+  name: string;
+  port: number;
+  pid: number;
+  end(): Promise<void>;
+}
+
+/** Why there is none. */
+export interface Absent {
+  absent: string;
+}
+
+type Start = (swarms: number) => Promise<Contender | Absent>;
+
+const running = new Set<Contender>();
+const folders: string[] = [];
+
+/** Ends what is still running, and removes what was written for it. */
+export async function endAll(): Promise<void> {
+  await Promise.all([...running].map((contender) => contender.end()));
+  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
+}
+
+/** opentracker with listen.udp.workers 1, which is not its default but its faster way. */
+export const OPENTRACKER_THREADED = "opentracker, 1 worker";
+
+/** All that can be compared over UDP, by name. `swarms` are the info hashes they are told of. */
+export const START: Record<string, Start> = {
+  buntracker: startBuntracker,
+  opentracker: (swarms) => startOpentracker(swarms, 0),
+  [OPENTRACKER_THREADED]: (swarms) => startOpentracker(swarms, 1),
+  echo: startEcho,
+  aquatic_udp: startAquatic,
+  "bittorrent-tracker": startBittorrentTracker,
+  chihaya: startChihaya,
+};
+
+async function startBuntracker(): Promise<Contender | Absent> {
+  if (!existsSync(BINARY)) return { absent: "buntracker is skipped: run `make build` first" };
+  const port = freePort();
+  const both = `127.0.0.1:${port},[::1]:${port}`;
+  const settings = Object.entries(process.env).filter(([name]) => name.startsWith("TRACKER_"));
+  return launch("buntracker", port, [BINARY], {
+    ...Object.fromEntries(settings),
+    TRACKER_UDP_ADDRESS: both,
+    TRACKER_HTTP_ADDRESS: both,
+  });
+}
+
+/** Debian's, which serves a whitelist only. By default it answers UDP in its event loop. */
+async function startOpentracker(swarms: number, workers: number): Promise<Contender | Absent> {
+  const program = Bun.which("opentracker") ?? "/usr/bin/opentracker";
+  if (!existsSync(program)) {
+    return { absent: "opentracker is skipped: it is not installed (Debian package opentracker)" };
+  }
+  const folder = await makeFolder();
+  const port = freePort();
+  await Bun.write(join(folder, "whitelist"), whitelist(swarms));
+  await Bun.write(
+    join(folder, "conf"),
+    `tracker.rootdir ${folder}\nlisten.udp.workers ${workers}\nlisten.udp 127.0.0.1:${port}\n` +
+      `listen.tcp 127.0.0.1:${port}\naccess.whitelist /whitelist\n`,
+  );
+  const name = workers === 0 ? "opentracker" : OPENTRACKER_THREADED;
+  const started = await launch(name, port, [program, "-f", join(folder, "conf")]);
+  if ("absent" in started) return started;
+  for (let attempt = 0; attempt < 100; attempt++) {
+    if ((await isServed(port, 0)) && (await isServed(port, swarms - 1))) return started;
+    await Bun.sleep(100);
+  }
+  await started.end();
+  return { absent: "opentracker is skipped: it does not serve the whitelist it was given" };
+}
+
+/** Whether an HTTP announce for a swarm is let in. It says `stopped`, so that it stores nothing. */
+async function isServed(port: number, swarm: number): Promise<boolean> {
+  const words = new Uint32Array(INFO_HASH_WORDS);
+  putInfoHash(words, 0, swarm);
+  const hash = [...new Uint8Array(words.buffer)].map((byte) => `%${toHex(byte)}`).join("");
+  const peer = `&peer_id=${"x".repeat(20)}&port=1&left=1&compact=1&event=stopped`;
+  const url = `http://127.0.0.1:${port}/announce?info_hash=${hash}${peer}`;
+  const options = { signal: AbortSignal.timeout(5000), keepalive: false };
+  const text = await fetch(url, options).then(
+    (answer) => answer.text(),
+    () => "",
+  );
+  return text.includes("interval");
+}
+
+const toHex = (byte: number): string => byte.toString(16).padStart(2, "0");
+
+async function startEcho(): Promise<Contender | Absent> {
+  const compiler = Bun.which("cc");
+  if (compiler === null) return { absent: "the C echo is skipped: there is no C compiler (cc)" };
+  const program = join(await makeFolder(), "echo");
+  const source = join(import.meta.dir, "echo.c");
+  const compiled = Bun.spawnSync([compiler, "-O2", "-o", program, source]);
+  if (!compiled.success) return { absent: "the C echo is skipped: cc could not compile echo.c" };
+  const port = freePort();
+  return launch("C echo", port, [program, "127.0.0.1", String(port)]);
+}
+
+async function startAquatic(): Promise<Contender | Absent> {
+  const program = join(TOOLS, "aquatic/bin/aquatic_udp");
+  if (!existsSync(program)) return skipped("aquatic_udp");
+  const port = freePort();
+  const file = join(await makeFolder(), "aquatic.toml");
+  await Bun.write(
+    file,
+    `socket_workers = 1\n[network]\naddress = "127.0.0.1:${port}"\n` +
+      `socket_recv_buffer_size = 4194304\n`,
+  );
+  return launch("aquatic_udp", port, [program, "-c", file]);
+}
+
+/** Its server alone, since its command also loads a client that needs a compiler. */
+async function startBittorrentTracker(): Promise<Contender | Absent> {
+  const module = join(TOOLS, "bittorrent-tracker/node_modules/bittorrent-tracker/server.js");
+  if (!existsSync(module)) return skipped("bittorrent-tracker");
+  const node = Bun.which("node") ?? process.execPath;
+  const port = freePort();
+  const file = join(await makeFolder(), "server.mjs");
+  await Bun.write(
+    file,
+    `import Server from ${JSON.stringify(module)};\n` +
+      `const server = new Server({ udp: true, http: false, ws: false, stats: false });\n` +
+      `server.on("warning", () => {});\nserver.listen(${port}, { udp: "127.0.0.1", udp6: "::1" });\n`,
+  );
+  return launch("bittorrent-tracker", port, [node, file]);
+}
+
+async function startChihaya(): Promise<Contender | Absent> {
+  const program = join(TOOLS, "chihaya/bin/chihaya");
+  if (!existsSync(program)) return skipped("chihaya");
+  const port = freePort();
+  const file = join(await makeFolder(), "chihaya.yaml");
+  await Bun.write(
+    file,
+    `chihaya:\n  announce_interval: 30m\n  min_announce_interval: 15m\n  metrics_addr: ""\n` +
+      `  udp:\n    addr: "127.0.0.1:${port}"\n    max_clock_skew: 10s\n` +
+      `    private_key: "a key for a benchmark and for nothing else"\n    max_numwant: 100\n` +
+      `    default_numwant: 50\n    max_scrape_infohashes: 50\n` +
+      `  storage:\n    name: memory\n    config:\n      gc_interval: 3m\n` +
+      `      peer_lifetime: 31m\n      shard_count: 1024\n      prometheus_reporting_interval: 1m\n`,
+  );
+  return launch("chihaya", port, [program, "--config", file]);
+}
+
+/** How to get those that no system package holds. */
+const INSTALL: Record<string, string[]> = {
+  aquatic_udp: ["cargo", "install", "aquatic_udp", "--root", ".tools/aquatic"],
+  "bittorrent-tracker": [
+    ...["npm", "install", "--prefix", ".tools/bittorrent-tracker"],
+    ...["--ignore-scripts", "--no-audit", "--no-fund", "bittorrent-tracker"],
+  ],
+  chihaya: ["go", "install", "github.com/chihaya/chihaya/cmd/chihaya@latest"],
+};
+const INSTALL_MILLISECONDS_MAX = 15 * 60 * 1000;
+
+function skipped(name: string): Absent {
+  return { absent: `${name} is skipped: it is not in .tools (${INSTALL[name].join(" ")})` };
+}
+
+/** Installs what this machine can, into .tools; what fails will be skipped. */
+export function installAll(): void {
+  for (const [name, command] of Object.entries(INSTALL)) {
+    if (Bun.which(command[0]) === null) continue;
+    console.log(`installing ${name}: ${command.join(" ")}`);
+    Bun.spawnSync(command, {
+      cwd: ROOT,
+      env: { ...process.env, GOBIN: join(TOOLS, "chihaya/bin") },
+      stdio: ["ignore", "inherit", "inherit"],
+      timeout: INSTALL_MILLISECONDS_MAX,
+    });
+  }
+}
+
+/** opentracker becomes nobody, and has to read what is in here. */
+async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "buntracker-compare-"));
+  folders.push(folder);
+  await chmod(folder, 0o755);
+  return folder;
+}
+
+async function launch(
+  name: string,
+  port: number,
+  command: string[],
+  env: Record<string, string> = {},
+): Promise<Contender | Absent> {
+  const child = Bun.spawn(pinned(CORE_SERVERS, command), {
+    env: { PATH: process.env.PATH ?? "/usr/bin:/bin", ...env },
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  const contender: Contender = {
+    name,
+    port,
+    pid: child.pid,
+    async end() {
+      running.delete(contender);
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+  running.add(contender);
+  const deadline = performance.now() + READY_MILLISECONDS_MAX;
+  while (performance.now() < deadline && child.exitCode === null) {
+    if (await isAnswering(port)) return contender;
+  }
+  await contender.end();
+  return { absent: `${name} is skipped: it was started, but does not answer` };
+}
+
+/** Whether a connect over UDP is answered within a moment. */
+async function isAnswering(port: number): Promise<boolean> {
+  const answered = Promise.withResolvers<boolean>();
+  const socket = await Bun.udpSocket({
+    connect: { hostname: "127.0.0.1", port },
+    // Until it listens, the kernel says that nobody does.
+    socket: { data: () => answered.resolve(true), error: () => {} },
+  });
+  const request = new Uint8Array([0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80, 0, 0, 0, 0, 1, 2, 3, 4]);
+  try {
+    socket.send(request);
+    return await Promise.race([answered.promise, Bun.sleep(100).then(() => false)]);
+  } catch {
+    await Bun.sleep(50);
+    return false;
+  } finally {
+    socket.close();
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Options of the load generators and their one-line reports.
+ *
+ * A report is a line of key=value, for people and for `compare.ts` alike.
+ */
+import { parseArgs } from "node:util";
+
+/** Reads `--name value` for each default given; the type of the default decides. */
+export function readOptions<T extends Record<string, string | number>>(defaults: T): T {
+  const names = Object.keys(defaults);
+  const { values } = parseArgs({
+    options: Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),
+  });
+  const read = names.map((name) => {
+    const text = values[name] as string | undefined;
+    if (text === undefined) return [name, defaults[name]];
+    if (typeof defaults[name] === "string") return [name, text];
+    if (Number.isFinite(Number(text))) return [name, Number(text)];
+    throw new Error(`--${name} must be a number, not ${text}`);
+  });
+  return Object.fromEntries(read) as T;
+}
+
+export type Report = Record<string, number>;
+
+export function showReport(report: Report): string {
+  const round = (value: number) => (Number.isInteger(value) ? value : value.toFixed(2));
+  return Object.entries(report)
+    .map(([name, value]) => `${name}=${round(value)}`)
+    .join(" ");
+}
+
+/** The last line of a generator's output. */
+export function parseReport(output: string): Report {
+  const line = output.trimEnd().split("\n").at(-1) ?? "";
+  const pairs = [...line.matchAll(/(\w+)=(-?[\d.]+)/g)];
+  return Object.fromEntries(pairs.map(([, name, value]) => [name, Number(value)]));
+}
