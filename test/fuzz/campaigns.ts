@@ -38,7 +38,7 @@ export interface Effort {
   seconds: number;
 }
 
-/** Runs a campaign for about `seconds`; rejects with the seed and the input that broke a promise. */
+/** Runs a campaign for about `seconds`; rejects with the seed and the input that broke it. */
 export async function runFor(campaign: Campaign, seed: number, seconds: number): Promise<Effort> {
   const random = new Random(seed, campaign.name);
   const start = performance.now();

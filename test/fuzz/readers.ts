@@ -54,8 +54,8 @@ export function queryCampaign(): Campaign {
       let target = random.pick(seeds);
       for (let i = 0; i < count; i++) {
         // Mutation is worth several readings: each of them begins somewhere else.
-        if (i % 4 === 0) target = mutateTarget(random, random.pick(seeds));
-        const from = i % 4 === 0 ? target.indexOf("?") + 1 : random.below(target.length + 1);
+        if (i % 8 === 0) target = mutateTarget(random, random.pick(seeds));
+        const from = i % 8 === 0 ? target.indexOf("?") + 1 : random.below(target.length + 1);
         const verdict = announce.read(target, from);
         const scrapeVerdict = scrape.read(target, from);
         if (verdict !== 0 && i % SECOND_OPINION_EVERY !== 0) continue;

@@ -3,7 +3,7 @@
  *
  *   bun test/fuzz/run.ts [--seed N] [--seconds N]
  *
- * The seed is printed first, so that what failed can be run again. Exit code 1 for a broken promise.
+ * The seed is printed first, so that what failed can be run again. Exit code 1 if a promise broke.
  */
 import { parseArgs } from "node:util";
 import { startTracker } from "../e2e/harness.ts";

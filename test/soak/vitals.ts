@@ -1,5 +1,5 @@
 /**
- * What the system knows of a process: memory, descriptors, CPU time. Read from /proc, so Linux only.
+ * What the system knows of a process: memory, descriptors, CPU time. Read from /proc: Linux only.
  */
 import { readdirSync, readFileSync } from "node:fs";
 

@@ -1,0 +1,62 @@
+/**
+ * A flood of datagrams from another process, so that the test's own event loop stays free.
+ *
+ *   bun test/soak/flood.ts PORT SECONDS KIND
+ *
+ * Kinds: `garbage` (random bytes of random lengths), `connects`, `hashes` (announces of random info
+ * hashes) and `ports` (announces of one info hash from random ports). It sends as fast as the
+ * kernel takes it, reads no answers, and prints how many datagrams it sent.
+ */
+import { announceRequest, connectRequest, openDatagrams, randomBytes } from "../e2e/datagrams.ts";
+
+export type FloodKind = "garbage" | "connects" | "hashes" | "ports";
+
+const BATCH = 100;
+const SLOTS = 4096;
+
+/** Starts a flood from 127.0.0.66; resolves to the number of datagrams sent. */
+export async function flood(port: number, seconds: number, kind: FloodKind): Promise<number> {
+  const child = Bun.spawn([process.execPath, import.meta.path, `${port}`, `${seconds}`, kind], {
+    env: { ...process.env, BUN_BE_BUN: "1" },
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  return Number(await new Response(child.stdout).text());
+}
+
+if (import.meta.main) {
+  const [port, seconds, kind] = process.argv.slice(2);
+  console.log(await send(Number(port), Number(seconds), kind as FloodKind));
+}
+
+async function send(port: number, seconds: number, kind: FloodKind): Promise<number> {
+  const source = "127.0.0.66";
+  using asking = await openDatagrams("127.0.0.1", port, source);
+  const connectionId = await asking.connect();
+  const socket = await Bun.udpSocket({ hostname: source, socket: { data() {}, error() {} } });
+  const infoHash = randomBytes(20);
+  const datagrams = Array.from({ length: SLOTS }, () => {
+    if (kind === "garbage") return randomBytes(Math.floor(Math.random() * 200));
+    if (kind === "connects") return connectRequest(randomBytes(4));
+    return announceRequest({ connectionId, infoHash, port: 1 });
+  });
+  const deadline = performance.now() + seconds * 1000;
+  let sent = 0;
+  while (performance.now() < deadline) {
+    const batch: (Uint8Array | number | string)[] = [];
+    for (let i = 0; i < BATCH; i++) {
+      const datagram = datagrams[(sent + i) % SLOTS]!;
+      if (kind === "hashes") new DataView(datagram.buffer).setUint32(20, sent + i);
+      if (kind === "ports") crypto.getRandomValues(datagram.subarray(96, 98));
+      batch.push(datagram, port, "127.0.0.1");
+    }
+    try {
+      sent += socket.sendMany(batch);
+    } catch {
+      // An error about an earlier datagram; the flood goes on.
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  socket.close();
+  return sent;
+}
