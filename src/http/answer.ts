@@ -12,6 +12,7 @@ import { FAILURES } from "./verdict.ts";
 const HEADERS = new Headers({ "Content-Type": "text/plain" });
 const OK: ResponseInit = { status: 200, headers: HEADERS };
 const NOT_FOUND: ResponseInit = { status: 404, headers: HEADERS };
+const FORBIDDEN: ResponseInit = { status: 403, headers: HEADERS };
 const UNAVAILABLE: ResponseInit = { status: 503, headers: HEADERS };
 const METHOD_NOT_ALLOWED: ResponseInit = {
   status: 405,
@@ -49,4 +50,14 @@ export function answerMethodNotAllowed(): Response {
 /** 200 "ok" or 503, for those who watch over the process. */
 export function answerHealth(good: boolean): Response {
   return good ? new Response("ok", OK) : new Response("not ready\n", UNAVAILABLE);
+}
+
+/** 302: people are sent elsewhere. */
+export function answerRedirect(url: string): Response {
+  return new Response(null, { status: 302, headers: { Location: url } });
+}
+
+/** 403: who asks cannot be told, so neither whether they may. */
+export function answerUnknownAddress(): Response {
+  return new Response("your address is unknown: try again\n", FORBIDDEN);
 }

@@ -1,8 +1,8 @@
 /**
  * One HTTP scrape, from its URL to its reply: the counts of the swarms it names, changing none.
  *
- * Hashes nobody announced show zeros, because clients take a missing key for a failure. There is no
- * full scrape here: it would make the largest reply there is, for anybody, at no cost to them.
+ * Hashes nobody announced show zeros, because clients take a missing key for a failure. The full
+ * scrape is not made here but with the statistics (see stats/pages.ts), for those who may have it.
  *
  * https://www.bittorrent.org/beps/bep_0048.html
  */

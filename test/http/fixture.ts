@@ -74,7 +74,7 @@ export function open(core: Core, changes: Partial<HttpSettings> = {}, ready = ()
   const ask = (target: string, from: string | null = "192.0.2.1", init: RequestInit = {}) =>
     http.fetch(new Request(`http://tracker.example${target}`, init), {
       requestIP: () => (from === null ? null : { address: from }),
-    });
+    }) as Response;
   const read = async (...args: Parameters<typeof ask>): Promise<BencodedDictionary> =>
     bdecodeDictionary(await ask(...args).bytes());
   return { http, counters, ask, read };

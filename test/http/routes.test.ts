@@ -1,13 +1,19 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { HTTP_BODY_BYTES_MAX } from "../../src/http/routes.ts";
-import { FakeCore, HASH, open, QUERY } from "./fixture.ts";
+import { createHttp, HTTP_BODY_BYTES_MAX, type HttpSettings } from "../../src/http/routes.ts";
+import { counterMemory, Counters } from "../../src/ops/counters.ts";
+import { Intervals } from "../../src/ops/intervals.ts";
+import { notesMemory } from "../../src/stats/notes.ts";
+import { Pages } from "../../src/stats/pages.ts";
+import { makeTracker } from "../swarm/fixture.ts";
+import { FakeCore, HASH, open, QUERY, SETTINGS } from "./fixture.ts";
 
 /** The status of a request whose URL is `url` as it stands, such as Bun hands them on. */
 function statusOf(url: string, method = "GET"): number {
   const { http } = open(new FakeCore());
   const req = { url, method, headers: new Headers() } as Request;
-  return http.fetch(req, { requestIP: () => ({ address: "192.0.2.1" }) }).status;
+  const source = { requestIP: () => ({ address: "192.0.2.1" }) };
+  return (http.fetch(req, source) as Response).status;
 }
 
 test.each([
@@ -24,7 +30,7 @@ test.each([
   const { http } = open(core);
   for (const start of ["", "http://h", "https://h", "http://tracker.example:6969", "http://[::1"]) {
     const req = { url: `${start}${path}?${QUERY}`, method: "GET" } as Request;
-    const answer = http.fetch(req, { requestIP: () => ({ address: "192.0.2.1" }) });
+    const answer = await http.fetch(req, { requestIP: () => ({ address: "192.0.2.1" }) });
     expect(await answer.text()).toStartWith("d8:complete");
   }
   expect(core.calls).toHaveLength(5);
@@ -127,4 +133,82 @@ test("a proxy network that is none stops the start", () => {
 
 test("a request body of 64 KiB is read and ignored, none larger is", () => {
   expect(HTTP_BODY_BYTES_MAX).toBe(65536);
+});
+
+describe("with statistics", () => {
+  const openPages = (networks: readonly string[], settings: Partial<HttpSettings> = {}) => {
+    const { tracker, memory } = makeTracker();
+    const counters = new Counters(counterMemory(1), 0);
+    const notes = notesMemory(1, { tickSeconds: 45, minimumSeconds: 900 });
+    const pages = new Pages({
+      memory,
+      counters,
+      notes,
+      now: () => 7,
+      version: "tracker 1.0",
+      settings: {
+        path: "stats",
+        networks,
+        fullScrapeNetworks: networks,
+        fullScrapeIntervalSeconds: 300,
+      },
+    });
+    const intervals = new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 });
+    const http = createHttp({
+      tracker: Object.assign(new FakeCore(), { request: tracker.request }),
+      counters,
+      intervals,
+      now: () => 7,
+      ready: () => true,
+      pages,
+      settings: { ...SETTINGS, ...settings },
+    });
+    const ask = async (target: string, from = "192.0.2.1", init: RequestInit = {}) =>
+      http.fetch(new Request(`http://tracker.example${target}`, init), {
+        requestIP: () => ({ address: from }),
+      });
+    return { ask, counters };
+  };
+
+  test("they are at their path, for their networks only", async () => {
+    const { ask, counters } = openPages(["192.0.2.0/24"]);
+    expect(await (await ask("/stats?mode=version")).text()).toBe("tracker 1.0\n");
+    expect((await ask("/x/stats?mode=version")).status).toBe(404);
+    expect((await ask("/stats", "203.0.113.1")).status).toBe(403);
+    expect((await ask("/stats", "192.0.2.1", { method: "POST" })).status).toBe(405);
+    expect((await ask("/other")).status).toBe(404);
+    expect([counters.total("httpStats"), counters.total("httpForbidden")]).toEqual([1, 1]);
+  });
+
+  test("a proxy's word decides who the client is", async () => {
+    const settings = { trustedProxies: ["203.0.113.1"] };
+    const { ask } = openPages(["192.0.2.0/24"], settings);
+    const through = (client: string) =>
+      ask("/stats", "203.0.113.1", { headers: { "X-Forwarded-For": client } });
+    expect((await through("192.0.2.9")).status).toBe(200);
+    expect((await through("198.51.100.1")).status).toBe(403);
+    expect((await ask("/stats", "203.0.113.1")).status).toBe(403);
+  });
+
+  test("a scrape of nothing is a full scrape for those who may, a failure for others", async () => {
+    const { ask } = openPages(["192.0.2.0/24"]);
+    const failure = "d14:failure reason20:info_hash is missinge";
+    expect(await (await ask("/scrape")).text()).toBe("d5:filesdee");
+    for (const [path, from] of [
+      ["/scrape", "203.0.113.1"],
+      ["/scrape?", "192.0.2.1"],
+      ["/x/scrape", "192.0.2.1"],
+    ] as const) {
+      expect([path, await (await ask(path, from)).text()]).toEqual([path, failure]);
+    }
+  });
+
+  test("the root sends people elsewhere if there is somewhere", async () => {
+    const { ask, counters } = openPages([], { redirectUrl: "https://example.org/" });
+    const answer = await ask("/");
+    expect([answer.status, answer.headers.get("location")]).toEqual([302, "https://example.org/"]);
+    expect((await ask("/", "192.0.2.1", { method: "POST" })).status).toBe(404);
+    expect(counters.total("httpRedirects")).toBe(1);
+    expect((await openPages([]).ask("/")).status).toBe(404);
+  });
 });
