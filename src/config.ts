@@ -15,7 +15,15 @@ import { z } from "zod";
 import { NUMWANT_CEILING, SCRAPE_HASHES_MAX } from "./constants.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./ops/log.ts";
 import { bytes, choice, count, headerName, listeners, name, networks } from "./settings.ts";
-import { quote, secret, seconds, showBytes, showListener, showSeconds } from "./settings.ts";
+import {
+  peerIdPrefixes,
+  quote,
+  secret,
+  seconds,
+  showBytes,
+  showListener,
+  showSeconds,
+} from "./settings.ts";
 import { showWebListener, webListeners, yesOrNo } from "./settings.ts";
 import type { Kind, Listener, WebListener } from "./settings.ts";
 
@@ -26,7 +34,14 @@ export const PREFIX = "TRACKER_";
 export const EXIT_CONFIG = 78;
 
 /** Groups in the order they are shown. */
-export const GROUPS = ["Listening", "Protocol", "Limits", "Addresses", "Observability"] as const;
+export const GROUPS = [
+  "Listening",
+  "Protocol",
+  "Limits",
+  "Addresses",
+  "Access",
+  "Observability",
+] as const;
 
 /** What is known of a setting besides how it is read. */
 export interface Description {
@@ -192,6 +207,35 @@ export const SCHEMA = z.object({
     },
   ),
 
+  // -- Access
+  denyFile: optional("Access", "TRACKER_DENY_FILE", name(), {
+    text: "file of info hashes that are refused, one per line; read again on SIGHUP",
+    initial: "none",
+  }),
+  allowFile: optional("Access", "TRACKER_ALLOW_FILE", name(), {
+    text: "file of info hashes that alone are served, less the denied ones; read again on SIGHUP",
+    initial: "none",
+  }),
+  denyNetworksFile: optional("Access", "TRACKER_DENY_NETWORKS_FILE", name(), {
+    text: "file of networks that are refused, as CIDR or name:first-last; read again on SIGHUP",
+    initial: "none",
+  }),
+  denyClients: setting("Access", "TRACKER_DENY_CLIENTS", peerIdPrefixes(), {
+    text: "beginnings of peer ids that are refused, by comma, such as -XL; other bytes as %00",
+    initial: "",
+    show: (value: string[]) => value.join(","),
+  }),
+  adminListeners: setting("Access", "TRACKER_ADMIN_ADDRESS", listeners(), {
+    text: "where to answer the operator: host:port, several by comma; empty turns it off",
+    initial: "127.0.0.1:6970",
+    show: showListeners,
+  }),
+  adminToken: optional("Access", "TRACKER_ADMIN_TOKEN", secret(), {
+    text: "what changes over the admin address must show; without it they are refused",
+    initial: "none",
+    secret: true,
+  }),
+
   // -- Observability
   logLevel: setting("Observability", "TRACKER_LOG_LEVEL", choice(LOG_LEVELS), {
     text: "the least important events that are logged",
@@ -224,6 +268,10 @@ const RULES: ((config: Config) => string | undefined)[] = [
     if (asked === undefined || config.tlsCertFile !== undefined) return undefined;
     const why = "which needs a certificate: set TRACKER_TLS_CERT_FILE";
     return `TRACKER_HTTP_ADDRESS has ${showWebListener(asked)}, ${why}`;
+  },
+  (config) => {
+    if (config.denyFile === undefined || config.denyFile !== config.allowFile) return undefined;
+    return "TRACKER_DENY_FILE and TRACKER_ALLOW_FILE are the same file: nothing would be served";
   },
   (config) => {
     if (config.udpListeners?.length !== 0 || config.httpListeners?.length !== 0) return undefined;

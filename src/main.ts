@@ -10,8 +10,12 @@
  *   (no workers      UDP in the event loop)        ┘
  */
 import type { udp } from "bun";
+import { Access, type AccessShared } from "./access/access.ts";
+import { readPeerIdPrefix } from "./access/denied-clients.ts";
+import { AccessKeeper } from "./access/keeper.ts";
+import { ADMIN_BODY_BYTES_MAX, createAdmin } from "./admin/admin.ts";
 import { EXIT_FAILED, EXIT_OK, errorLines, runCli, versionLine } from "./cli.ts";
-import type { Config } from "./config.ts";
+import type { Config, Origins } from "./config.ts";
 import { repliesSize } from "./http/announce.ts";
 import { type Certificate, readCertificate } from "./http/certificate.ts";
 import { createHttp, HTTP_BODY_BYTES_MAX, type HttpHandler } from "./http/routes.ts";
@@ -28,14 +32,14 @@ import { Tracker } from "./swarm/tracker.ts";
 import { Answering, type UdpShared } from "./udp/answering.ts";
 import { EventLoopSource } from "./udp/event-loop.ts";
 import { type Libc, openLibc } from "./udp/libc.ts";
-import type { WorkerNews, WorkerTask } from "./udp/worker.ts";
+import type { WorkerMail, WorkerNews, WorkerTask } from "./udp/worker.ts";
 import { startSweeping } from "./upkeep.ts";
 
 /** How long a drain may take before connections that do not end are cut, in milliseconds. */
 const DRAIN_MILLISECONDS = 2000;
 
-/** How soon a worker that waits for datagrams sees that it is to stop, in milliseconds. */
-const STOP_LATENCY_MILLISECONDS = 200;
+/** How soon a worker that waits for datagrams sees that it has mail, in milliseconds. */
+const MAIL_LATENCY_MILLISECONDS = 200;
 
 /** Seconds an HTTP connection may be idle. */
 const HTTP_IDLE_SECONDS = 30;
@@ -54,10 +58,10 @@ interface Program {
   /** Undefined where batches of datagrams and socket options are not to be had. */
   libc: Libc | undefined;
   shared: UdpShared;
-  /** UDP workers started so far. */
-  threads: number;
-  /** Tells the workers to stop, once its only word is not 0. */
-  stop: Int32Array;
+  /** UDP workers started so far, of all addresses. */
+  workers: UdpWorker[];
+  /** What this thread itself judges by, over UDP and HTTP. */
+  accesses: Access[];
   /** The smallest UDP receive buffer that was granted. */
   receiveBufferBytes: number;
 }
@@ -71,25 +75,31 @@ interface Running {
 }
 
 /** Runs the tracker until a signal ends it; returns the exit code. */
-async function run(config: Config): Promise<number> {
+async function run(config: Config, origins: Origins): Promise<number> {
   const signal = nextSignal();
   const program = prepare(config);
   const running: Running[] = [];
   let draining = false;
+  const ready = () => !draining;
+  const keeper = makeKeeper(program);
   try {
+    await keeper.load();
+    program.shared.access = keeper.shared;
     const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
     for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
-    const handler = makeHttp(config, program.shared, () => !draining);
+    const handler = makeHttp(program, ready);
     for (const listener of config.httpListeners) {
       const tls = listener.tls === false ? undefined : certificate;
       running.push(listenHttp(listener, handler, tls));
     }
+    running.push(...listenAdmin(program, keeper, ready, origins));
     if (config.user !== undefined) dropPrivileges(config.user);
   } catch (error) {
     process.stderr.write(explainFailure(error));
     return EXIT_FAILED;
   }
-  process.on("SIGHUP", () => reload(program, running));
+  process.on("SIGHUP", () => void reload(program, running, keeper));
+  process.on("SIGUSR2", () => void keeper.setMaintenance(!keeper.maintenance));
   startSweeping(new Tracker(program.shared.memory, new ArrayBuffer(2)), config.peerTimeoutSeconds);
   tellStarted(program);
 
@@ -122,11 +132,17 @@ function explainFailure(error: unknown): string {
 }
 
 /** SIGHUP: reads the files again. What cannot be used leaves what was there before. */
-function reload({ config, log }: Program, running: Running[]): void {
+async function reload(
+  { config, log }: Program,
+  running: Running[],
+  keeper: AccessKeeper,
+): Promise<void> {
   try {
     const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
+    await keeper.reload();
     if (certificate !== undefined) for (const part of running) part.renew?.(certificate);
-    log.info("reloaded");
+    const { denied, allowed, networks } = keeper.status;
+    log.info("reloaded", { denied, allowed, networks });
   } catch (error) {
     log.error("reload failed, everything stays as it was", {
       reason: error instanceof Error ? error.message : String(error),
@@ -173,8 +189,8 @@ function prepare(config: Config): Program {
     }),
     libc,
     shared,
-    threads: 0,
-    stop: new Int32Array(new SharedArrayBuffer(4)),
+    workers: [],
+    accesses: [],
     receiveBufferBytes: Infinity,
   };
 }
@@ -183,6 +199,24 @@ function prepare(config: Config): Program {
 function connectionKey(secret: string | undefined): Uint8Array {
   if (secret === undefined) return crypto.getRandomValues(new Uint8Array(32));
   return new Uint8Array(Bun.SHA256.hash(secret).buffer);
+}
+
+// Whom to serve.
+
+function makeKeeper(program: Program): AccessKeeper {
+  const { config, shared, log } = program;
+  const clients = config.denyClients.map((text) => readPeerIdPrefix(text)!);
+  const tracker = new Tracker(shared.memory, new ArrayBuffer(2));
+  return new AccessKeeper({ ...config, clients }, shared.memory.keys, tracker, log, (access) =>
+    broadcast(program, access),
+  );
+}
+
+/** Tells every thread whom to serve from now on; resolves when all of them do. */
+async function broadcast(program: Program, access: AccessShared): Promise<void> {
+  program.shared.access = access;
+  for (const own of program.accesses) own.update(access);
+  await Promise.all(program.workers.map((worker) => worker.tell({ access })));
 }
 
 // UDP.
@@ -199,7 +233,9 @@ async function listenUdp(listener: Listener, program: Program): Promise<Running>
 }
 
 async function listenInEventLoop(listener: Listener, program: Program): Promise<Running> {
-  const source = new EventLoopSource(new Answering(program.shared, 0));
+  const answering = new Answering(program.shared, 0);
+  program.accesses.push(answering.access);
+  const source = new EventLoopSource(answering);
   const socket: udp.Socket<"uint8array"> & { fd?: number } = await Bun.udpSocket({
     hostname: listener.host,
     port: listener.port,
@@ -234,14 +270,14 @@ async function listenInThreads(listener: Listener, libc: Libc, program: Program)
     const fd = libc.bindUdp(listener.host, listener.port, true);
     prepareSocket(libc, fd, program);
     if (wildcard) libc.askForDestination(fd, listener.host === "::" ? 6 : 4);
-    libc.setReceiveTimeout(fd, STOP_LATENCY_MILLISECONDS);
+    libc.setReceiveTimeout(fd, MAIL_LATENCY_MILLISECONDS);
     workers.push(startWorker(fd, wildcard, program));
+    program.workers.push(workers.at(-1)!);
   }
   await Promise.all(workers.map((worker) => worker.ready));
   return {
     async stop() {
-      Atomics.store(program.stop, 0, 1);
-      await Promise.all(workers.map((worker) => worker.stopped));
+      await Promise.all(workers.map((worker) => worker.tell("stop")));
     },
   };
 }
@@ -255,43 +291,46 @@ function prepareSocket(libc: Libc, fd: number, program: Program): void {
 
 interface UdpWorker {
   ready: Promise<void>;
-  stopped: Promise<void>;
+  /** Resolves when it has done what the message says. */
+  tell(message: WorkerMail): Promise<void>;
 }
 
 function startWorker(fd: number, wildcard: boolean, program: Program): UdpWorker {
-  const ready = Promise.withResolvers<void>();
-  const stopped = Promise.withResolvers<void>();
   const worker = new Worker(new URL("./udp/worker.ts", import.meta.url).href);
-  worker.onmessage = ({ data }: { data: WorkerNews }) => {
-    if (data === "ready") ready.resolve();
-    else stopped.resolve();
-  };
+  const mail = new Int32Array(new SharedArrayBuffer(4));
+  // It answers every message with one word, in their order.
+  const waiting: (() => void)[] = [];
+  worker.onmessage = (_: { data: WorkerNews }) => waiting.shift()?.();
   // A tracker that answers only some of its clients is worse than one that is started again.
   worker.onerror = (event) => {
     program.log.error("a UDP worker failed, so the tracker ends", { reason: event.message });
     process.exit(EXIT_FAILED);
   };
-  const task: WorkerTask = {
-    shared: program.shared,
-    thread: ++program.threads,
-    fd,
-    wildcard,
-    stop: program.stop,
-    nowSeconds: now(),
+  const tell = (message: WorkerTask | WorkerMail): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waiting.push(resolve);
+    worker.postMessage(message);
+    Atomics.add(mail, 0, 1);
+    return promise;
   };
-  worker.postMessage(task);
-  return { ready: ready.promise, stopped: stopped.promise };
+  const { shared, workers } = program;
+  const thread = workers.length + 1;
+  const ready = tell({ shared, thread, fd, wildcard, mail, nowSeconds: now() });
+  return { ready, tell };
 }
 
 // HTTP.
 
-function makeHttp(config: Config, shared: UdpShared, ready: () => boolean): HttpHandler {
+function makeHttp({ config, shared, accesses }: Program, ready: () => boolean): HttpHandler {
+  const access = new Access(shared.access);
+  accesses.push(access);
   return createHttp({
     tracker: new Tracker(shared.memory, new ArrayBuffer(repliesSize(config.numwantMax))),
     counters: new Counters(shared.counters, 0),
     intervals: new Intervals(shared.intervals),
     now,
     ready,
+    access,
     settings: {
       numwantDefault: config.numwantDefault,
       numwantMax: config.numwantMax,
@@ -348,10 +387,42 @@ function listenHttp(
   }
 }
 
+/**
+ * Answers the operator. That the usual address is taken, by another tracker on this machine, is no
+ * reason not to start; that one is taken which was asked for is.
+ */
+function listenAdmin(
+  { config, log }: Program,
+  keeper: AccessKeeper,
+  ready: () => boolean,
+  origins: Origins,
+): Running[] {
+  const handler = createAdmin({ token: config.adminToken, keeper, ready, pages: {} });
+  return config.adminListeners.flatMap(({ host, port }) => {
+    try {
+      const server = Bun.serve({
+        hostname: host,
+        port,
+        development: false,
+        reusePort: false,
+        maxRequestBodySize: ADMIN_BODY_BYTES_MAX,
+        fetch: handler.fetch,
+      });
+      return [{ stop: () => server.stop(true) }];
+    } catch (error) {
+      const failure = listenError("admin", { host, port }, error);
+      if (origins["TRACKER_ADMIN_ADDRESS"] !== "default") throw failure;
+      log.warn(failure.message, { remedy: failure.hint });
+      return [];
+    }
+  });
+}
+
 // What people are told.
 
 /** Tells in four lines, or as one log event each if nobody watches, where the tracker listens. */
-function tellStarted({ config, log, libc, threads, receiveBufferBytes }: Program): void {
+function tellStarted({ config, log, libc, workers, receiveBufferBytes }: Program): void {
+  const threads = workers.length;
   const udp = config.udpListeners.map((listener) => `udp://${showListener(listener)}`).join(" ");
   const scheme = config.tlsCertFile === undefined ? "http" : "https";
   const http = config.httpListeners

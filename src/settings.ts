@@ -15,12 +15,14 @@
  *   webListeners  …, https://[::]:443         the same, and which of http and https
  *   name        /etc/file, nobody             the text itself
  *   networks    10.0.0.0/8, ::1                   the same texts; none if empty
+ *   peerIdPrefixes  -XL, M%00                     the same texts; none if empty
  *   headerName  X-Forwarded-For                   the name in lower case
  *   secret      anything long enough              the text itself
  */
 import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
 
+import { readPeerIdPrefix } from "./access/denied-clients.ts";
 import { PORT_MAX } from "./constants.ts";
 import { Networks } from "./ops/addresses.ts";
 
@@ -108,6 +110,11 @@ export function name(): Kind<string> {
 /** Networks or single addresses, as `Networks` takes them; an empty text is none. */
 export function networks(): Kind<string[]> {
   return { schema: list("network", readNetwork), range: "" };
+}
+
+/** Beginnings of peer ids, as `readPeerIdPrefix` takes them; an empty text is none. */
+export function peerIdPrefixes(): Kind<string[]> {
+  return { schema: list("beginning of a peer id", readPrefix), range: "" };
 }
 
 /** The name of an HTTP header, in lower case. [RFC 9110 §5.1] */
@@ -253,4 +260,10 @@ function readNetwork(text: string): string | Fault {
   } catch {
     return new Fault("is not a network: write 10.0.0.0/8, 2001:db8::/32 or a single address");
   }
+}
+
+/** The beginning of a peer id, as it was typed. */
+function readPrefix(text: string): string | Fault {
+  if (readPeerIdPrefix(text) !== undefined) return text;
+  return new Fault("is not the beginning of a peer id: write 1 to 20 characters, others as %00");
 }

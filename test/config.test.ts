@@ -47,6 +47,12 @@ test("an empty environment is a correct public tracker", () => {
     proxyHeader: "x-forwarded-for",
     allowIpParameter: false,
     privateAddresses: "accept",
+    denyFile: undefined,
+    allowFile: undefined,
+    denyNetworksFile: undefined,
+    denyClients: [],
+    adminListeners: [{ host: "127.0.0.1", port: 6970 }],
+    adminToken: undefined,
     logLevel: "info",
     logFormat: "logfmt",
   });

@@ -61,8 +61,6 @@ export function openToAll(keys: Int32Array): AccessShared {
 }
 
 export class Access {
-  /** True if peer ids matter. */
-  judgesClients = false;
   #maintenance = false;
   #deny: HashList | undefined;
   #allow: HashList | undefined;
@@ -80,7 +78,6 @@ export class Access {
     this.#allow = allow === undefined ? undefined : new HashList(allow, keys);
     this.#networks = networks === undefined ? undefined : new NetworkList(networks);
     this.#clients = clients;
-    this.judgesClients = clients.length > 0;
     this.#maintenance = maintenance;
   }
 

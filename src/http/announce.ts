@@ -1,7 +1,8 @@
 /**
  * One HTTP announce, from its URL to its reply.
  *
- *   query read? -> client known? -> address fit for a peer? -> the core decides -> reply written
+ *   query read? -> client known? -> address fit for a peer? -> anything against it by the lists?
+ *   -> the core decides -> reply written
  *
  * Each step is a gate: the first that is shut answers with its sentence, and nothing is stored.
  * Between the request and the Response nothing is allocated, except where the rare `ip`
@@ -9,12 +10,13 @@
  *
  * https://www.bittorrent.org/beps/bep_0003.html, 7, 23 and 24
  */
+import { Access, ACCESS_OK, REFUSALS } from "../access/access.ts";
 import { EVENT_STOPPED, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
 import { readEndpoint } from "../ops/addresses.ts";
 import { COUNT } from "../ops/counters.ts";
 import type { Intervals } from "../ops/intervals.ts";
 import { answerBytes, answerFailure, failureSize } from "./answer.ts";
-import { AnnounceExtras, announceBytesMax, writeAnnounce } from "./bencode.ts";
+import { AnnounceExtras, announceBytesMax, failureBody, writeAnnounce } from "./bencode.ts";
 import { type AddressSource, type Client, judgeAddress } from "./client.ts";
 import { AnnounceQuery, valueText } from "./query.ts";
 import type { Core, HttpDeps, HttpSettings } from "./routes.ts";
@@ -35,6 +37,17 @@ const EVENT_COLUMNS = [
   COUNT.eventPaused,
 ];
 
+/** Column of the announces refused, by verdict of the access lists, and what their clients read. */
+const REFUSED_COLUMNS = [
+  -1,
+  COUNT.httpRefusedMaintenance,
+  COUNT.httpRefusedDenied,
+  COUNT.httpRefusedUnlisted,
+  COUNT.httpRefusedNetworks,
+  COUNT.httpRefusedClients,
+];
+const REFUSED_BODIES = REFUSALS.map(({ reason, retryIn }) => failureBody(reason, retryIn));
+
 /** Answers announces; one per thread, because it reuses the core's records and its own buffer. */
 export class HttpAnnounces {
   readonly #tracker: Core;
@@ -42,6 +55,7 @@ export class HttpAnnounces {
   readonly #intervals: Intervals;
   readonly #now: () => number;
   readonly #settings: HttpSettings;
+  readonly #access: Access;
   readonly #client: Client;
   readonly #query: AnnounceQuery;
   readonly #extras: AnnounceExtras;
@@ -58,6 +72,7 @@ export class HttpAnnounces {
     this.#intervals = deps.intervals;
     this.#now = deps.now;
     this.#settings = deps.settings;
+    this.#access = deps.access ?? new Access();
     this.#client = client;
     this.#query = new AnnounceQuery(deps.tracker.request.infoHash);
     this.#extras = new AnnounceExtras(client.address);
@@ -70,6 +85,8 @@ export class HttpAnnounces {
     if (verdict === VERDICT_OK) verdict = this.#client.read(req, server);
     if (verdict === VERDICT_OK) verdict = this.#placePeer(url);
     if (verdict !== VERDICT_OK) return this.#refuse(verdict);
+    const refused = this.#judge();
+    if (refused !== ACCESS_OK) return this.#deny(refused);
     this.#ask();
     const size = this.#write();
     this.#count(size);
@@ -103,6 +120,21 @@ export class HttpAnnounces {
     request.peer.set(CLAIM);
   }
 
+  /** What the access lists say. An address that is only claimed must pass as the real one does. */
+  #judge(): number {
+    const { request } = this.#tracker;
+    const { address, family } = this.#client;
+    const query = this.#query;
+    const access = this.#access;
+    let verdict = access.judgeHash(request.infoHashHalves, 0);
+    if (verdict === ACCESS_OK) verdict = access.judgeAddress(address, 0, family);
+    if (verdict === ACCESS_OK && this.#settings.allowIpParameter) {
+      verdict = access.judgeAddress(request.peer, 0, request.family);
+    }
+    if (verdict === ACCESS_OK && query.hasPeerId) verdict = access.judgeClient(query.peerId, 0);
+    return verdict;
+  }
+
   #ask(): void {
     const { request } = this.#tracker;
     const query = this.#query;
@@ -134,6 +166,13 @@ export class HttpAnnounces {
     row[this.#client.family === 4 ? COUNT.httpAnnouncesIpv4 : COUNT.httpAnnouncesIpv6] += 1;
     row[EVENT_COLUMNS[this.#query.event]] += 1;
     row[COUNT.httpSentBytes] += size;
+  }
+
+  #deny(verdict: number): Response {
+    const body = REFUSED_BODIES[verdict];
+    this.#row[REFUSED_COLUMNS[verdict]] += 1;
+    this.#row[COUNT.httpSentBytes] += body.length;
+    return answerBytes(body, body.length);
   }
 
   #refuse(verdict: number): Response {

@@ -55,6 +55,9 @@ const SCRATCH = new Uint8Array(2 * PEER_ID_SIZE);
 export class AnnounceQuery {
   /** The 20 bytes of the info hash. */
   readonly infoHash: Uint8Array;
+  /** The 20 bytes of the peer id at the start, if `hasPeerId`; room for the rest of a longer one. */
+  readonly peerId = new Uint8Array(2 * PEER_ID_SIZE);
+  hasPeerId = false;
   port = 0;
   /** True if `left` is given and zero. A 64-bit number and nonsense alike mean a leecher. */
   seeder = false;
@@ -98,6 +101,7 @@ export class AnnounceQuery {
   }
 
   #reset(): void {
+    this.hasPeerId = false;
     this.port = 0;
     this.seeder = false;
     this.event = EVENT_NONE;
@@ -129,7 +133,8 @@ export class AnnounceQuery {
   }
 
   #readPeerId(url: string, from: number, to: number): void {
-    if (decode(url, from, to, SCRATCH, 0) !== PEER_ID_SIZE) this.#verdict = VERDICT_PEER_ID;
+    this.hasPeerId = decode(url, from, to, this.peerId, 0) === PEER_ID_SIZE;
+    if (!this.hasPeerId) this.#verdict = VERDICT_PEER_ID;
   }
 
   #readPort(url: string, from: number, to: number): void {

@@ -13,9 +13,11 @@ export class StartError extends Error {
   }
 }
 
+type Protocol = "udp" | "http" | "admin";
+
 /** A socket that could not be had. `cause` is what the system or Bun threw; its `code` decides. */
 export function listenError(
-  protocol: "udp" | "http",
+  protocol: Protocol,
   listener: Listener,
   cause: unknown,
 ): StartError {
@@ -23,9 +25,9 @@ export function listenError(
   return new StartError(message, hint);
 }
 
-function explain(protocol: "udp" | "http", listener: Listener, cause: unknown) {
+function explain(protocol: Protocol, listener: Listener, cause: unknown) {
   const address = showListener(listener);
-  const variable = protocol === "udp" ? "TRACKER_UDP_ADDRESS" : "TRACKER_HTTP_ADDRESS";
+  const variable = `TRACKER_${protocol.toUpperCase()}_ADDRESS`;
   const code = (cause as { code?: string } | undefined)?.code ?? String(cause);
   switch (code) {
     case "EADDRINUSE":

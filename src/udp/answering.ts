@@ -4,6 +4,7 @@
  * `UdpShared` can be posted to a worker as it is. Each thread has its own batch memory and its own
  * `Tracker`; swarms, counters, and the key of connection ids are common to all.
  */
+import { Access, type AccessShared } from "../access/access.ts";
 import { now } from "../ops/clock.ts";
 import { Counters } from "../ops/counters.ts";
 import { Intervals, type IntervalSettings } from "../ops/intervals.ts";
@@ -23,18 +24,23 @@ export interface UdpShared {
   startedSeconds: number;
   intervals: IntervalSettings;
   settings: UdpSettings;
+  /** Who is served when the thread starts; everybody if it is left out. */
+  access?: AccessShared;
 }
 
 /** One thread's means to answer. */
 export class Answering {
   readonly datagrams = new Datagrams();
   readonly counters: Counters;
+  /** Who is served. It may change between two batches. */
+  readonly access: Access;
   readonly journey: Journey;
   readonly #startedSeconds: number;
 
   /** `thread` is 0 for the event loop, 1 and up for workers. */
   constructor(shared: UdpShared, thread: number) {
     this.counters = new Counters(shared.counters, thread);
+    this.access = new Access(shared.access);
     this.#startedSeconds = shared.startedSeconds;
     this.journey = new Journey(
       this.datagrams,
@@ -43,6 +49,7 @@ export class Answering {
       new Intervals(shared.intervals),
       this.counters,
       shared.settings,
+      this.access,
     );
   }
 

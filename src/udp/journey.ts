@@ -22,6 +22,7 @@ import {
   PEER_SIZE_IPV6,
   type Family,
 } from "../constants.ts";
+import { Access, ACCESS_OK, REFUSALS } from "../access/access.ts";
 import { isPrivate, isUnusableSource } from "../ops/addresses.ts";
 import { COUNT, type Counters } from "../ops/counters.ts";
 import type { Intervals } from "../ops/intervals.ts";
@@ -40,6 +41,7 @@ import {
   hasIp,
   ipAt,
   isNothingLeft,
+  OFFSET_PEER_ID,
   OFFSET_PORT,
   peersFitting,
   readAction,
@@ -72,6 +74,17 @@ const text = (words: string): Uint8Array => new TextEncoder().encode(words);
 const ERROR_ACTION = text("unknown action");
 const ERROR_PRIVATE = text("announces from private networks are refused here");
 
+/** Column of the announces refused, by verdict of the access lists, and what their clients read. */
+const REFUSED_COLUMNS = [
+  -1,
+  COUNT.udpRefusedMaintenance,
+  COUNT.udpRefusedDenied,
+  COUNT.udpRefusedUnlisted,
+  COUNT.udpRefusedNetworks,
+  COUNT.udpRefusedClients,
+];
+const REFUSED_TEXTS = REFUSALS.map(({ reason }) => text(reason));
+
 /** Column of the event counters, by event. */
 const EVENT_COLUMNS: number[] = [];
 EVENT_COLUMNS[EVENT_NONE] = COUNT.eventNone;
@@ -87,11 +100,12 @@ export class Journey {
   readonly #intervals: Intervals;
   readonly #counts: Float64Array;
   readonly #settings: UdpSettings;
+  readonly #access: Access;
   readonly #wantedMaxIpv4: number;
   readonly #wantedMaxIpv6: number;
   readonly #scrapeMax: number;
 
-  /** `tracker` must write its replies to `datagrams.replyMemory`. */
+  /** `tracker` must write its replies to `datagrams.replyMemory`. Without `access` all are served. */
   constructor(
     datagrams: Datagrams,
     tracker: Tracker,
@@ -99,6 +113,7 @@ export class Journey {
     intervals: Intervals,
     counters: Counters,
     settings: UdpSettings,
+    access = new Access(),
   ) {
     this.#datagrams = datagrams;
     this.#tracker = tracker;
@@ -106,6 +121,7 @@ export class Journey {
     this.#intervals = intervals;
     this.#counts = counters.row;
     this.#settings = settings;
+    this.#access = access;
     this.#wantedMaxIpv4 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 4));
     this.#wantedMaxIpv6 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 6));
     const fitting = Math.floor((settings.replyBytes - SCRAPE_REPLY_SIZE_MIN) / SCRAPE_ENTRY_SIZE);
@@ -179,6 +195,8 @@ export class Journey {
     readInfoHash(requests, at, 0, request.infoHash);
     this.#readPeer(slot, family);
     request.family = family;
+    const refused = this.#judge(slot, family);
+    if (refused !== ACCESS_OK) return this.#deny(slot, refused);
     request.seeder = isNothingLeft(requests, at);
     request.event = readEvent(requests, at);
     request.wanted = this.#wanted(readNumWant(requests, at), family);
@@ -195,6 +213,21 @@ export class Journey {
     return (
       ANNOUNCE_REPLY_SIZE_MIN + reply.peersIpv4 * PEER_SIZE_IPV4 + reply.peersIpv6 * PEER_SIZE_IPV6
     );
+  }
+
+  /** What the access lists say. An address that is only claimed must pass as the real one does. */
+  #judge(slot: number, family: Family): number {
+    const { requests, addresses } = this.#datagrams;
+    const { infoHashHalves, peer } = this.#tracker.request;
+    const access = this.#access;
+    let verdict = access.judgeHash(infoHashHalves, 0);
+    if (verdict === ACCESS_OK)
+      verdict = access.judgeAddress(addresses, slot * ADDRESS_SLOT, family);
+    if (verdict === ACCESS_OK && this.#settings.allowIpField) {
+      verdict = access.judgeAddress(peer, 0, family);
+    }
+    if (verdict !== ACCESS_OK) return verdict;
+    return access.judgeClient(requests, slot * REQUEST_SLOT + OFFSET_PEER_ID);
   }
 
   /** The peer is the address the packet came from and the port it names. */
@@ -233,9 +266,18 @@ export class Journey {
     return SCRAPE_REPLY_SIZE_MIN + hashes * SCRAPE_ENTRY_SIZE;
   }
 
+  #deny(slot: number, verdict: number): number {
+    this.#counts[REFUSED_COLUMNS[verdict]] += 1;
+    return this.#error(slot, REFUSED_TEXTS[verdict]);
+  }
+
   #refuse(slot: number, reason: Uint8Array): number {
-    const { requests, replies } = this.#datagrams;
     this.#counts[COUNT.udpErrors] += 1;
+    return this.#error(slot, reason);
+  }
+
+  #error(slot: number, reason: Uint8Array): number {
+    const { requests, replies } = this.#datagrams;
     return writeError(replies, slot * REPLY_SLOT, requests, slot * REQUEST_SLOT, reason);
   }
 

@@ -59,6 +59,7 @@ const ERROR_REPLY_SIZE_MIN = 8;
 const OFFSET_ACTION = 8;
 const OFFSET_TRANSACTION_ID = 12;
 const OFFSET_INFO_HASH = 16;
+export const OFFSET_PEER_ID = 36;
 const OFFSET_LEFT = 64;
 const OFFSET_EVENT = 80;
 const OFFSET_IP = 84;

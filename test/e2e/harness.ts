@@ -145,6 +145,7 @@ export async function startTracker(options: StartOptions = {}): Promise<Tracker>
     env: {
       TRACKER_UDP_ADDRESS: `${address}:${port}`,
       TRACKER_HTTP_ADDRESS: `${address}:${port}`,
+      TRACKER_ADMIN_ADDRESS: "",
       ...options.env,
     },
   });

@@ -1,0 +1,283 @@
+/**
+ * The keeper of the access lists: reads their files, changes them, and tells all threads.
+ *
+ *   file → bytes → list in shared memory → every thread judges by it → swarms refused now are evicted
+ *
+ * Everything that changes a list waits in one queue, so two changes never meet in a file. A reload
+ * is all or nothing: one file that cannot be read leaves all lists as they were. A single hash is
+ * changed in the file first, and only then in memory: what is told to be done survives a restart.
+ */
+import { readFile, stat } from "node:fs/promises";
+
+import type { Log } from "../ops/log.ts";
+import { StartError } from "../ops/start-error.ts";
+import type { Tracker } from "../swarm/tracker.ts";
+import { Access, ACCESS_OK, type AccessShared, openToAll } from "./access.ts";
+import { evictRefused } from "./eviction.ts";
+import {
+  type BadLines,
+  enlargeHashList,
+  readHashFile,
+  withHash,
+  withoutHash,
+} from "./hash-file.ts";
+import type { HashList } from "./hash-list.ts";
+import { readNetworkFile } from "./network-file.ts";
+import type { NetworkList } from "./network-list.ts";
+import { replaceFile } from "./replace-file.ts";
+import { runInSlices } from "./slices.ts";
+
+/** The two lists of info hashes. */
+export type ListName = "deny" | "allow";
+
+/** Where the lists come from. */
+export interface AccessSources {
+  /** Paths; undefined if there is no such list. */
+  denyFile?: string | undefined;
+  allowFile?: string | undefined;
+  denyNetworksFile?: string | undefined;
+  /** Beginnings of peer ids. */
+  clients: readonly Uint8Array[];
+}
+
+/** Gives all threads the new lists; resolves when all of them judge by these. */
+export type Broadcast = (shared: AccessShared) => Promise<void>;
+
+/** What became of a change to one list. */
+export type Change =
+  { outcome: "changed" | "unchanged" | "no list" } | { outcome: "failed"; reason: string };
+
+/** For metrics. The sizes of lists that do not exist are 0. */
+export interface AccessStatus {
+  denied: number;
+  allowed: number;
+  networks: number;
+  maintenance: boolean;
+  reloads: number;
+  reloadsFailed: number;
+  changes: number;
+  changesFailed: number;
+  /** Swarms forgotten because a list turned against them. */
+  evicted: number;
+}
+
+/** When a hash that was just refused is looked for again: an announce may have been under way. */
+const SECOND_LOOK_MILLISECONDS = 1000;
+
+/** The lists of one reading of all files. */
+interface Lists {
+  deny: HashList | undefined;
+  allow: HashList | undefined;
+  networks: NetworkList | undefined;
+}
+
+export class AccessKeeper {
+  #shared: AccessShared;
+  #lists: Lists = { deny: undefined, allow: undefined, networks: undefined };
+  readonly #access = new Access();
+  readonly #sources: AccessSources;
+  readonly #tracker: Tracker;
+  readonly #log: Log;
+  readonly #broadcast: Broadcast;
+  readonly #counts = { reloads: 0, reloadsFailed: 0, changes: 0, changesFailed: 0, evicted: 0 };
+  /** Settles when everything that was asked for is done. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  /** `tracker` is one of the calling thread, for eviction alone; `keys` are those of the swarms. */
+  constructor(
+    sources: AccessSources,
+    keys: Int32Array,
+    tracker: Tracker,
+    log: Log,
+    broadcast: Broadcast,
+  ) {
+    this.#sources = sources;
+    this.#shared = { ...openToAll(keys), clients: sources.clients };
+    this.#tracker = tracker;
+    this.#log = log;
+    this.#broadcast = broadcast;
+  }
+
+  /** What all threads must know at this time. */
+  get shared(): AccessShared {
+    return this.#shared;
+  }
+
+  get status(): AccessStatus {
+    const { deny, allow, networks } = this.#lists;
+    return {
+      denied: deny?.size ?? 0,
+      allowed: allow?.size ?? 0,
+      networks: networks?.size ?? 0,
+      maintenance: this.#shared.maintenance,
+      ...this.#counts,
+    };
+  }
+
+  /** Reads all files for the first time. Rejects with a StartError if one cannot be read. */
+  async load(): Promise<void> {
+    this.#take(await this.#readAll());
+  }
+
+  /**
+   * Reads all files again, tells all threads, and evicts what is refused now. Rejects, with
+   * everything as it was, if a file cannot be read.
+   */
+  reload(): Promise<void> {
+    return this.#enqueue(async () => {
+      try {
+        this.#take(await this.#readAll());
+        this.#counts.reloads += 1;
+      } catch (error) {
+        this.#counts.reloadsFailed += 1;
+        throw error;
+      }
+      await this.#broadcast(this.#shared);
+      this.#counts.evicted += await runInSlices(evictRefused(this.#tracker, this.#access));
+    });
+  }
+
+  /** Puts an info hash of 20 bytes on a list or takes it off, in the file and in memory. */
+  change(name: ListName, hash: Uint8Array, listed: boolean): Promise<Change> {
+    return this.#enqueue(async (): Promise<Change> => {
+      const path = this.#pathOf(name);
+      if (path === undefined) return { outcome: "no list" };
+      try {
+        const written = await changeFile(path, hash, listed);
+        const taken = await this.#changeList(name, hash, listed);
+        const outcome = written || taken ? "changed" : "unchanged";
+        if (outcome === "changed") this.#counts.changes += 1;
+        return { outcome };
+      } catch (error) {
+        this.#counts.changesFailed += 1;
+        const reason = `${path} cannot be written (${codeOf(error)})`;
+        this.#log.error("an access list could not be changed", { reason });
+        return { outcome: "failed", reason };
+      }
+    });
+  }
+
+  /** Whether announces are refused for a while. */
+  get maintenance(): boolean {
+    return this.#shared.maintenance;
+  }
+
+  /** Begins or ends maintenance; resolves when all threads know. */
+  setMaintenance(maintenance: boolean): Promise<void> {
+    // What is asked for shows at once: two signals, one right after the other, must undo each other.
+    this.#share({ ...this.#shared, maintenance });
+    this.#log.warn(maintenance ? "maintenance begins: announces are refused" : "maintenance ends");
+    return this.#broadcast(this.#shared);
+  }
+
+  #enqueue<Result>(task: () => Promise<Result>): Promise<Result> {
+    const done = this.#queue.then(task);
+    this.#queue = done.catch(() => {});
+    return done;
+  }
+
+  async #readAll(): Promise<Lists> {
+    const { denyFile, allowFile, denyNetworksFile } = this.#sources;
+    const { keys } = this.#shared;
+    const hashes = (bytes: Uint8Array) => runInSlices(readHashFile(bytes, keys));
+    const networks = (bytes: Uint8Array) => runInSlices(readNetworkFile(bytes));
+    return {
+      deny: await this.#read("TRACKER_DENY_FILE", denyFile, hashes),
+      allow: await this.#read("TRACKER_ALLOW_FILE", allowFile, hashes),
+      networks: await this.#read("TRACKER_DENY_NETWORKS_FILE", denyNetworksFile, networks),
+    };
+  }
+
+  async #read<List extends { size: number }>(
+    variable: string,
+    path: string | undefined,
+    parse: (bytes: Uint8Array) => Promise<{ list: List; bad: BadLines }>,
+  ): Promise<List | undefined> {
+    if (path === undefined) return undefined;
+    const bytes = await readWhole(path).catch((error: unknown) => {
+      const problem = `${variable} is ${path}, which cannot be read (${codeOf(error)})`;
+      throw new StartError(problem, "check the path and its permissions; an empty file will do");
+    });
+    const { list, bad } = await parse(bytes);
+    if (bad.count > 0) {
+      const lines = bad.first.join(" ") + (bad.count > bad.first.length ? " …" : "");
+      this.#log.warn("bad lines are skipped", { file: path, bad: bad.count, lines });
+    }
+    this.#log.debug("an access list was read", { file: path, entries: list.size });
+    return list;
+  }
+
+  #take(lists: Lists): void {
+    this.#lists = lists;
+    this.#share({
+      ...this.#shared,
+      deny: lists.deny?.memory,
+      allow: lists.allow?.memory,
+      networks: lists.networks?.memory,
+    });
+  }
+
+  #share(shared: AccessShared): void {
+    this.#shared = shared;
+    this.#access.update(shared);
+  }
+
+  #pathOf(name: ListName): string | undefined {
+    return name === "deny" ? this.#sources.denyFile : this.#sources.allowFile;
+  }
+
+  /** Returns false if the list was so already. */
+  async #changeList(name: ListName, hash: Uint8Array, listed: boolean): Promise<boolean> {
+    const halves = new Uint16Array(hash.slice().buffer);
+    let list = this.#lists[name]!;
+    let changed = false;
+    if (listed) {
+      let added = list.add(halves, 0);
+      if (added === "full") {
+        list = await runInSlices(enlargeHashList(list, this.#shared.keys));
+        added = list.add(halves, 0);
+        this.#take({ ...this.#lists, [name]: list });
+        await this.#broadcast(this.#shared);
+      }
+      changed = added === "added";
+    } else {
+      changed = list.remove(halves, 0);
+    }
+    if (this.#access.judgeSwarm(halves, 0) !== ACCESS_OK) {
+      this.#evict(hash);
+      setTimeout(() => this.#evictRefused(hash), SECOND_LOOK_MILLISECONDS).unref();
+    }
+    return changed;
+  }
+
+  #evictRefused(hash: Uint8Array): void {
+    const halves = new Uint16Array(hash.slice().buffer);
+    if (this.#access.judgeSwarm(halves, 0) !== ACCESS_OK) this.#evict(hash);
+  }
+
+  #evict(hash: Uint8Array): void {
+    this.#tracker.request.infoHash.set(hash);
+    if (this.#tracker.evict()) this.#counts.evicted += 1;
+  }
+}
+
+/** The bytes of a file. Only of a regular one: a pipe might never end. */
+async function readWhole(path: string): Promise<Uint8Array> {
+  const found = await stat(path);
+  if (!found.isFile()) throw Object.assign(new Error("not a file"), { code: "not a file" });
+  return readFile(path);
+}
+
+/** Returns false if the file was so already. */
+async function changeFile(path: string, hash: Uint8Array, listed: boolean): Promise<boolean> {
+  const bytes = await readWhole(path);
+  const without = await runInSlices(withoutHash(bytes, hash));
+  if (listed ? without !== undefined : without === undefined) return false;
+  await replaceFile(path, listed ? withHash(bytes, hash) : without!);
+  return true;
+}
+
+/** The name of a system error, such as ENOENT or ENOSPC. */
+function codeOf(error: unknown): string {
+  return (error as { code?: string } | undefined)?.code ?? String(error);
+}

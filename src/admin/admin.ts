@@ -1,0 +1,122 @@
+/**
+ * The operator's own HTTP: health, pages to look at, and changes while the tracker runs.
+ *
+ *   GET     /health, /ready            200, or 503 while the tracker cannot serve
+ *   GET     …                          the pages it is given, such as metrics
+ *   PUT     /access/deny/<hash>        lists the hash, in the file and at once   ┐
+ *   DELETE  /access/deny/<hash>        takes it off; likewise /access/allow/…    ├ with the token
+ *   PUT     /maintenance               announces are refused until               │
+ *   DELETE  /maintenance               they are served again                     ┘
+ *
+ *   200 done   400 no info hash   401 wrong token   403 no token is set   404, 405 not here
+ *   409 there is no such list   500 the file cannot be written, and nothing has changed
+ *
+ * It has an address of its own, so that nothing of it can be reached by clients. Every answer is a
+ * sentence of plain text.
+ */
+import type { AccessKeeper, ListName } from "../access/keeper.ts";
+import { parseInfoHash } from "../access/hash-file.ts";
+import { Token } from "./token.ts";
+
+/** A page that GET shows. Pages of other parts of the program come in as these. */
+export type AdminPage = (req: Request) => Response | Promise<Response>;
+
+export interface AdminDeps {
+  /** What changes must show; undefined to refuse them all. */
+  token: string | undefined;
+  keeper: Pick<AccessKeeper, "change" | "setMaintenance">;
+  /** Whether the tracker can serve: what `/ready` answers. */
+  ready: () => boolean;
+  /** By path, with its slash. */
+  pages: Readonly<Record<string, AdminPage>>;
+}
+
+/** What Bun.serve calls. */
+export interface AdminHandler {
+  fetch: (req: Request) => Promise<Response>;
+}
+
+/** Largest request body the server should take in, in bytes. None has a meaning here. */
+export const ADMIN_BODY_BYTES_MAX = 1024;
+
+/** The path of a URL, which comes without scheme and host from old clients. */
+const PATH = /^(?:[a-z]+:\/\/[^/?#]*)?(\/[^?#]*)/i;
+const ACCESS = /^\/access\/(deny|allow)\/([^/]*)$/;
+
+const NO_TOKEN =
+  "changes are refused: set TRACKER_ADMIN_TOKEN or TRACKER_ADMIN_TOKEN_FILE and restart";
+const WRONG_TOKEN = "the token is wrong or missing: send Authorization: Bearer and the token";
+const NO_HASH = "that is no info hash: write 40 or 64 hexadecimal digits";
+
+/** Answers the operator's requests. The answers never reject. */
+export function createAdmin(deps: AdminDeps): AdminHandler {
+  const token = new Token(deps.token);
+  return { fetch: (req) => answer(req, deps, token) };
+}
+
+async function answer(req: Request, deps: AdminDeps, token: Token): Promise<Response> {
+  const path = PATH.exec(req.url)?.[1] ?? "";
+  const access = ACCESS.exec(path);
+  if (access === null && path !== "/maintenance") return show(req, path, deps);
+  if (req.method !== "PUT" && req.method !== "DELETE") return refuseMethod("PUT, DELETE");
+  const judgement = token.judge(req.headers.get("authorization"));
+  if (judgement === "no token is set") return sentence(403, NO_TOKEN);
+  if (judgement === "wrong") {
+    return sentence(401, WRONG_TOKEN, { "WWW-Authenticate": "Bearer" });
+  }
+  const on = req.method === "PUT";
+  return access === null
+    ? changeMaintenance(deps, on)
+    : changeList(deps, access[1] as ListName, access[2], on);
+}
+
+/** What can be looked at without a token. */
+async function show(req: Request, path: string, deps: AdminDeps): Promise<Response> {
+  const page = Object.hasOwn(deps.pages, path) ? deps.pages[path] : undefined;
+  const good = path === "/health" || (path === "/ready" && deps.ready());
+  if (page === undefined && path !== "/health" && path !== "/ready") {
+    return sentence(404, "there is nothing here");
+  }
+  if (req.method !== "GET" && req.method !== "HEAD") return refuseMethod("GET, HEAD");
+  if (page !== undefined) return page(req);
+  return good ? sentence(200, "ok") : sentence(503, "not ready");
+}
+
+async function changeMaintenance(deps: AdminDeps, on: boolean): Promise<Response> {
+  await deps.keeper.setMaintenance(on);
+  return sentence(200, on ? "announces are refused: maintenance" : "announces are served");
+}
+
+async function changeList(
+  deps: AdminDeps,
+  name: ListName,
+  digits: string,
+  on: boolean,
+): Promise<Response> {
+  const hash = parseInfoHash(digits);
+  if (hash === undefined) return sentence(400, NO_HASH);
+  const change = await deps.keeper.change(name, hash, on);
+  const list = `the ${name} list`;
+  const shown = hash.toHex();
+  switch (change.outcome) {
+    case "changed":
+      return sentence(200, `${shown} is now ${on ? "on" : "off"} ${list}`);
+    case "unchanged":
+      return sentence(200, `${shown} was ${on ? "already" : "not"} on ${list}`);
+    case "no list":
+      return sentence(409, `there is no ${name} list: set TRACKER_${name.toUpperCase()}_FILE`);
+    case "failed":
+      return sentence(500, `nothing was changed: ${change.reason}`);
+  }
+}
+
+function refuseMethod(allowed: string): Response {
+  return sentence(405, `only ${allowed} are understood here`, { Allow: allowed });
+}
+
+function sentence(status: number, text: string, headers: Record<string, string> = {}): Response {
+  return new Response(`${text}\n`, {
+    status,
+    headers: { "Content-Type": "text/plain", ...headers },
+  });
+}
