@@ -2,8 +2,8 @@
  * How one input becomes another that a reader may not expect.
  *
  * Mutation knows the structure: a packet is changed field by field with values at the edges of
- * their range, a query pair by pair with keys that mean something. Plain noise (bits, cuts, inserted and
- * repeated pieces) comes on top. One input gets one to four changes.
+ * their range, a query pair by pair with keys that mean something. Plain noise (bits, cuts,
+ * inserted and repeated pieces) comes on top. One input gets one to four changes.
  */
 import type { Random } from "./random.ts";
 

@@ -273,7 +273,7 @@ export function handlerCampaign(): Campaign {
         const url = random.oneIn(8) ? target : `http://tracker.example${target}`;
         const method = random.pick(methods);
         const request = { url, method, headers } as unknown as Request;
-        const response = http.fetch(request, {
+        const response = await http.fetch(request, {
           requestIP: () => ({ address: random.pick(sources) }),
         });
         const body = await response.bytes();
