@@ -32,7 +32,7 @@ import { Tracker } from "./swarm/tracker.ts";
 import { Answering, type UdpShared } from "./udp/answering.ts";
 import { EventLoopSource } from "./udp/event-loop.ts";
 import { type Libc, openLibc } from "./udp/libc.ts";
-import type { WorkerMail, WorkerNews, WorkerTask } from "./udp/worker.ts";
+import { Mail, type WorkerMail } from "./udp/mail.ts";
 import { startSweeping } from "./upkeep.ts";
 
 /** How long a drain may take before connections that do not end are cut, in milliseconds. */
@@ -297,26 +297,17 @@ interface UdpWorker {
 
 function startWorker(fd: number, wildcard: boolean, program: Program): UdpWorker {
   const worker = new Worker(new URL("./udp/worker.ts", import.meta.url).href);
-  const mail = new Int32Array(new SharedArrayBuffer(4));
-  // It answers every message with one word, in their order.
-  const waiting: (() => void)[] = [];
-  worker.onmessage = (_: { data: WorkerNews }) => waiting.shift()?.();
+  const mail = new Mail(worker);
+  worker.onmessage = () => mail.answered();
   // A tracker that answers only some of its clients is worse than one that is started again.
   worker.onerror = (event) => {
     program.log.error("a UDP worker failed, so the tracker ends", { reason: event.message });
     process.exit(EXIT_FAILED);
   };
-  const tell = (message: WorkerTask | WorkerMail): Promise<void> => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    waiting.push(resolve);
-    worker.postMessage(message);
-    Atomics.add(mail, 0, 1);
-    return promise;
-  };
   const { shared, workers } = program;
   const thread = workers.length + 1;
-  const ready = tell({ shared, thread, fd, wildcard, mail, nowSeconds: now() });
-  return { ready, tell };
+  const task = { shared, thread, fd, wildcard, mail: mail.word, nowSeconds: now() };
+  return { ready: mail.send(task), tell: (message) => mail.send(message) };
 }
 
 // HTTP.

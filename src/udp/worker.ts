@@ -2,39 +2,15 @@
  * A UDP worker: a thread that answers the datagrams of one socket, and does nothing else.
  *
  * It is told once what to work on, says that it is ready, and then stays in its loop: wait for
- * datagrams, answer the batch, wait again. While it does, no message reaches it, so whoever sends
- * one also raises the mail word. The worker then leaves its loop, its event loop hands it the
- * message, and it goes back to work, unless it was told to stop. It counts what it has read: as
- * long as the word is ahead there is more to come. Whatever it throws ends the whole process: half
- * a tracker is worse than none, which a supervisor would start again.
- *
- *   main     post message, mail += 1
- *   worker   mail ahead of read? leave the loop → message, read += 1 → back into the loop
+ * datagrams, answer the batch, wait again. It leaves the loop only for mail, see `mail.ts`, and goes
+ * back unless it was told to stop. Whatever it throws ends the whole process: half a tracker is
+ * worse than none, which a supervisor would start again.
  */
-import type { AccessShared } from "../access/access.ts";
 import { alignClock } from "../ops/clock.ts";
-import { Answering, type UdpShared } from "./answering.ts";
+import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
 import { openLibc } from "./libc.ts";
-
-/** What the main thread tells a worker. */
-export interface WorkerTask {
-  shared: UdpShared;
-  /** Row of its counters: 1 and up. */
-  thread: number;
-  fd: number;
-  wildcard: boolean;
-  /** How many messages were sent to this worker, this one among them; its own word. */
-  mail: Int32Array;
-  /** The clock of the event loop, in seconds. */
-  nowSeconds: number;
-}
-
-/** What it may be told later: whom to serve from now on, or to answer what is queued and end. */
-export type WorkerMail = { access: AccessShared } | "stop";
-
-/** What a worker tells the main thread: one word for each message, in their order. */
-export type WorkerNews = "ready" | "updated" | "stopped";
+import type { WorkerMail, WorkerNews, WorkerTask } from "./mail.ts";
 
 /** Batches answered after the word to stop: what was queued, but not what keeps coming. */
 const DRAIN_BATCHES_MAX = 256;
