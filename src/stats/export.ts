@@ -197,8 +197,7 @@ class Unsorted implements Source {
 class Sorted implements Source {
   readonly #sorted: SortedSwarms;
   readonly #swarm = new Swarm();
-  /** How many of the pass are written; -1 while it is being collected. */
-  #written = -1;
+  #collected = false;
   #previous: Uint32Array | undefined = undefined;
 
   constructor(tracker: Tracker, swarms: number, sink: Sink) {
@@ -208,20 +207,27 @@ class Sorted implements Source {
 
   turn(sink: Sink): boolean {
     const sorted = this.#sorted;
-    if (this.#written < 0) {
-      if (sorted.collect(now() + TURN_SECONDS)) this.#written = 0;
+    const end = now() + TURN_SECONDS;
+    if (!this.#collected) {
+      this.#collected = sorted.collect(end);
       return false;
     }
-    for (; this.#written < sorted.order.length; this.#written++) {
-      if (sink.size >= CHUNK_BYTES) return false;
-      this.#write(sink, sorted.order[this.#written] * RECORD_WORDS);
+    while (sink.size < CHUNK_BYTES && now() < end) {
+      const taken = sorted.take();
+      if (taken === undefined) return this.#endPass(sink);
+      for (const record of taken) this.#write(sink, record * RECORD_WORDS);
     }
-    if (sorted.last) {
+    return false;
+  }
+
+  #endPass(sink: Sink): boolean {
+    if (this.#sorted.last) {
+      sink.makeRoom();
       append(sink, "ee");
       return true;
     }
-    sorted.next();
-    this.#written = -1;
+    this.#sorted.next();
+    this.#collected = false;
     return false;
   }
 

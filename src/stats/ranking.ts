@@ -10,7 +10,7 @@ import { FAMILIES } from "../swarm/swarms.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { visitPeers } from "../swarm/walk.ts";
 import { Frequent, frequentBytes, type Frequency } from "./frequent.ts";
-import { walkAll } from "./slices.ts";
+import { nextTurn, walkAll } from "./slices.ts";
 
 /** A swarm in a list: its info hash in upper-case hexadecimal, and what it is in the list for. */
 export interface Ranked {
@@ -96,7 +96,13 @@ export async function countNetworks(tracker: Tracker, most: number): Promise<Bus
     }
     return units;
   });
-  return { ipv4By28: by28.top(most), ipv4By24: by24.top(most), ipv6By48: by48.top(most) };
+  const tops: Frequency[][] = [];
+  for (const table of [by28, by24, by48]) {
+    tops.push(table.top(most));
+    await nextTurn();
+  }
+  const [ipv4By28, ipv4By24, ipv6By48] = tops;
+  return { ipv4By28, ipv4By24, ipv6By48 };
 }
 
 function openTable(): Frequent {

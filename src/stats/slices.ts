@@ -10,7 +10,7 @@ import { Walk } from "../swarm/walk.ts";
 export const TURN_SECONDS = 0.001;
 
 /** Work of one slice, some 100 ns each: the longest an announce can wait for the lock of a shard. */
-export const SLICE_UNITS = 1000;
+export const SLICE_UNITS = 500;
 
 /** Resolves once the event loop has answered what was waiting. */
 export function nextTurn(): Promise<void> {

@@ -16,13 +16,19 @@ function announceHash(tracker: Tracker, bytes: readonly number[], seeder = false
   tracker.announce(0);
 }
 
+function takeAll(sorted: SortedSwarms): number[] {
+  const all: number[] = [];
+  for (let part = sorted.take(); part !== undefined; part = sorted.take()) all.push(...part);
+  return all;
+}
+
 /** All info hashes in the order they come in, and the number of passes that took. */
 function collected(tracker: Tracker, swarms: number): { hashes: string[]; passes: number } {
   const sorted = new SortedSwarms(tracker, swarms);
   const hashes: string[] = [];
   for (let passes = 1; ; passes++) {
     while (!sorted.collect(Infinity));
-    for (const record of sorted.order) {
+    for (const record of takeAll(sorted)) {
       const words = sorted.records.subarray(record * 8, record * 8 + 5);
       hashes.push(Array.from(words, (word) => word.toString(16).padStart(8, "0")).join(""));
     }
@@ -50,7 +56,7 @@ test("info hashes come in ascending order, each once, with the counts of their s
   ]);
   const sorted = new SortedSwarms(tracker, 6);
   sorted.collect(Infinity);
-  const last = sorted.order[4]! * 8;
+  const last = takeAll(sorted)[4]! * 8;
   expect([...sorted.records.subarray(last + 5, last + 8)]).toEqual([1, 0, 0]);
 });
 
@@ -60,7 +66,7 @@ test("a pass ends when its time is over and goes on with the next call", () => {
   const sorted = new SortedSwarms(tracker, 1);
   expect(sorted.collect(0)).toBe(false);
   expect(sorted.collect(Infinity)).toBe(true);
-  expect(sorted.order).toHaveLength(1);
+  expect(takeAll(sorted)).toEqual([0]);
 });
 
 test.each([
