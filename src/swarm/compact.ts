@@ -34,7 +34,7 @@ const WASTE_SHARE = 8;
  */
 export function compact(arena: Arena, table: Table, line: number): void {
   const wasted = arena.wasted(line);
-  if (wasted <= PAGE_SIZE) return;
+  if (wasted < PAGE_SIZE) return;
   if (wasted * WASTE_SHARE <= arena.shards[line + SHARD_CLOSED_COUNT] * PAGE_SIZE) return;
   const page = arena.takeEmptiestPage(line);
   if (page === 0) return;

@@ -73,6 +73,8 @@ export class Tracker {
   #bucket = 0;
   #index = -1;
   #metaAt = 0;
+  /** The role it is stored in: the one it says, unless there was no room to change it. */
+  #role: Role = LEECHERS;
   /** True if it was stored before. */
   #known = false;
 
@@ -194,7 +196,7 @@ export class Tracker {
     const sample = this.#sample;
     sample.selfIndex = this.#index;
     sample.selfBucket = this.#bucket;
-    sample.selfRole = request.seeder ? SEEDERS : LEECHERS;
+    sample.selfRole = this.#role;
     if (!request.seeder && request.event !== EVENT_PAUSED) {
       sample.offer(swarm, OFFER_ALL, request.wanted);
       return;
@@ -233,6 +235,7 @@ export class Tracker {
   #store(line: number, hash: number, swarm: number, tick: number): number {
     const { request, swarms } = this;
     const { family } = request;
+    this.#role = request.seeder ? SEEDERS : LEECHERS;
     const few = swarm === 0 || this.#peers(swarm) < FEW_PEERS;
     this.arena.keepBack = few ? PAGES_RESERVED : this.#keptForFew;
     if (swarm === 0) {
@@ -304,7 +307,10 @@ export class Tracker {
     return true;
   }
 
-  /** Adds the announcer to the directory of its role, and takes it out of the other's. */
+  /**
+   * Adds the announcer to the directory of its role, and takes it out of the other's. If there is no
+   * room it stays where it is. Returns its bucket, 0 if it is in neither.
+   */
   #joinLarge(line: number, swarm: number, tick: number): number {
     const { request, swarms, directories, arena } = this;
     const { family, peerHalves: peer } = request;
@@ -319,7 +325,11 @@ export class Tracker {
       was === 0 ? metaOf(false, tick) : arena.bytes[directories.metaAt(family, was, wasAt)];
     const cell = swarms.cell(swarm, family, role);
     const bucket = directories.insert(line, cell, family, peer, 0, meta);
-    if (bucket === 0) return 0;
+    if (bucket === 0) {
+      directories.index = wasAt;
+      this.#role = other;
+      return was;
+    }
     this.#tally(line, role, 1);
     if (was !== 0) {
       directories.remove(line, otherCell, family, was, wasAt);

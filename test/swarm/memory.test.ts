@@ -20,9 +20,10 @@ import { hashInfoHash } from "../../src/swarm/keyed-hash.ts";
 import { lineOf } from "../../src/swarm/table.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
-import { announce, countsOf, makeMemory, MIB, PEER_TIMEOUT } from "./fixture.ts";
-import { scrape, sweepRound, trackerOver } from "./fixture.ts";
+import { announce, countsOf, makeMemory, makeTracker, MIB } from "./fixture.ts";
+import { PEER_TIMEOUT, scrape, sweepRound, trackerOver } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
+import { keyOf } from "./twin.ts";
 
 const SMALLEST = 16 * MIB;
 
@@ -222,4 +223,24 @@ describe("the last part of the memory", () => {
     }
     expect(brokenInvariants(tracker)).toEqual([]);
   }, 30_000);
+});
+
+test("an announcer that finds no room for its new role stays in the old, and is not offered itself", () => {
+  const { tracker } = makeTracker(SMALLEST);
+  for (let peer = 1; peer <= 300; peer++) announce(tracker, { infoHash: 1, peer, wanted: 0 });
+  floodInfoHashes(tracker, 1000, 500_000, 0);
+  let switched = 0;
+  for (let peer = 1; peer <= 300; peer++) {
+    const seeder = { infoHash: 1, peer, seeder: true, event: "none", wanted: 1000 } as const;
+    const drawn = announce(tracker, seeder, 100);
+    expect(tracker.reply.stored).toBe(true);
+    expect(drawn).not.toContain(keyOf(4, peer));
+    switched = tracker.reply.seeders;
+  }
+  expect(switched).toBeLessThan(300);
+  // Refreshed all the same: all are there when those who did not announce again have gone.
+  sweepRound(new Sweep(tracker), PEER_TIMEOUT + 20);
+  const [seeders, leechers] = scrape(tracker, 1);
+  expect(seeders + leechers).toBe(300);
+  expect(brokenInvariants(tracker)).toEqual([]);
 });
