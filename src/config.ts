@@ -3,7 +3,7 @@
  *
  * `SCHEMA` is the only place a setting is written down. The help text, the table in the README, the
  * example file, the `config` verb and the validation are made from it, in its order; to add a
- * setting, add an entry. A rule that binds two settings goes into `RULES`.
+ * setting, add an entry. A rule that binds two settings goes into `rules.ts`.
  *
  * Nothing is guessed: a variable with the prefix that is not a setting is a mistake. All mistakes
  * are reported together, as one sentence each. Pure but for reading the files of secrets.
@@ -14,16 +14,12 @@ import { z } from "zod";
 
 import { NUMWANT_CEILING, SCRAPE_HASHES_MAX } from "./constants.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./ops/log.ts";
+import { RULES } from "./rules.ts";
+import { WARNING_SIZE_MAX } from "./http/bencode.ts";
 import { bytes, choice, count, headerName, listeners, name, networks } from "./settings.ts";
-import {
-  peerIdPrefixes,
-  quote,
-  secret,
-  seconds,
-  showBytes,
-  showListener,
-  showSeconds,
-} from "./settings.ts";
+import { hostNames, message, urlPath, webUrl } from "./settings.ts";
+import { peerIdPrefixes, quote, secret, seconds, showBytes } from "./settings.ts";
+import { showListener, showSeconds } from "./settings.ts";
 import { showWebListener, webListeners, yesOrNo } from "./settings.ts";
 import type { Kind, Listener, WebListener } from "./settings.ts";
 
@@ -40,6 +36,7 @@ export const GROUPS = [
   "Limits",
   "Addresses",
   "Access",
+  "Statistics",
   "Observability",
 ] as const;
 
@@ -61,6 +58,8 @@ export interface Description {
 }
 
 const DESCRIPTIONS = z.registry<Description>();
+
+const LOOPBACK = "127.0.0.0/8,::1";
 
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
@@ -147,6 +146,14 @@ export const SCHEMA = z.object({
   scrapeHashesMax: setting("Protocol", "TRACKER_SCRAPE_MAX", count(1, SCRAPE_HASHES_MAX), {
     text: "info hashes one scrape may ask about at most",
     initial: "74",
+  }),
+  warningMessage: setting("Protocol", "TRACKER_WARNING_MESSAGE", message(WARNING_SIZE_MAX), {
+    text: "what clients that announce over HTTP are told to show their user",
+    initial: "",
+  }),
+  redirectUrl: optional("Protocol", "TRACKER_REDIRECT_URL", webUrl(), {
+    text: "where people who open / in a browser are sent",
+    initial: "nowhere",
   }),
   udpReplyBytes: setting("Protocol", "TRACKER_UDP_REPLY_BYTES", bytes(508, 1472), {
     text: "longest UDP reply, so that it fits one packet",
@@ -236,6 +243,37 @@ export const SCHEMA = z.object({
     secret: true,
   }),
 
+  allowHosts: setting("Access", "TRACKER_ALLOW_HOSTS", hostNames(), {
+    text: "host names under which HTTP announces may come, by comma; empty allows all",
+    initial: "",
+    show: (value: string[]) => value.join(","),
+  }),
+
+  // -- Statistics
+  statsPath: setting("Statistics", "TRACKER_STATS_PATH", urlPath(), {
+    text: "where the statistics are on the HTTP addresses, without a slash; empty for nowhere",
+    initial: "stats",
+  }),
+  statsNetworks: setting("Statistics", "TRACKER_STATS_NETWORKS", networks(), {
+    text: "who may see them, by comma; 0.0.0.0/0,::/0 is everybody",
+    initial: LOOPBACK,
+    show: (value: string[]) => value.join(","),
+  }),
+  fullScrapeNetworks: setting("Statistics", "TRACKER_FULLSCRAPE_NETWORKS", networks(), {
+    text: "who may have full scrapes and exports, by comma",
+    initial: LOOPBACK,
+    show: (value: string[]) => value.join(","),
+  }),
+  fullScrapeIntervalSeconds: setting("Statistics", "TRACKER_FULLSCRAPE_INTERVAL", seconds(0, DAY), {
+    text: "how often a network may have one of each",
+    initial: "5m",
+    show: showSeconds,
+  }),
+  stateImport: optional("Statistics", "TRACKER_STATE_IMPORT", name(), {
+    text: "opentracker's statedump, whose download counters are restored at start",
+    initial: "none",
+  }),
+
   // -- Observability
   logLevel: setting("Observability", "TRACKER_LOG_LEVEL", choice(LOG_LEVELS), {
     text: "the least important events that are logged",
@@ -254,50 +292,6 @@ export type Config = Omit<z.output<typeof SCHEMA>, "minIntervalSeconds"> & {
 
 /** Where a setting got its value from, by variable. */
 export type Origins = Record<string, "default" | "environment">;
-
-/** Rules that bind two settings or more: the sentence that breaks them, or undefined. */
-const RULES: ((config: Config) => string | undefined)[] = [
-  (config) => {
-    if ((config.tlsCertFile === undefined) === (config.tlsKeyFile === undefined)) return undefined;
-    const given = config.tlsCertFile === undefined ? "KEY" : "CERT";
-    const missing = given === "KEY" ? "CERT" : "KEY";
-    return `TRACKER_TLS_${given}_FILE is set without TRACKER_TLS_${missing}_FILE: set both`;
-  },
-  (config) => {
-    const asked = config.httpListeners?.find((listener) => listener.tls === true);
-    if (asked === undefined || config.tlsCertFile !== undefined) return undefined;
-    const why = "which needs a certificate: set TRACKER_TLS_CERT_FILE";
-    return `TRACKER_HTTP_ADDRESS has ${showWebListener(asked)}, ${why}`;
-  },
-  (config) => {
-    if (config.denyFile === undefined || config.denyFile !== config.allowFile) return undefined;
-    return "TRACKER_DENY_FILE and TRACKER_ALLOW_FILE are the same file: nothing would be served";
-  },
-  (config) => {
-    if (config.udpListeners?.length !== 0 || config.httpListeners?.length !== 0) return undefined;
-    return "TRACKER_UDP_ADDRESS and TRACKER_HTTP_ADDRESS are both empty: keep at least one";
-  },
-  (config) => {
-    if (!(config.minIntervalSeconds > config.intervalSeconds)) return undefined;
-    const [min, interval] = [config.minIntervalSeconds, config.intervalSeconds].map(showSeconds);
-    const hint = `choose at most ${interval}`;
-    return `TRACKER_MIN_INTERVAL is ${min}, longer than TRACKER_INTERVAL: ${hint}`;
-  },
-  (config) => {
-    if (!(config.numwantDefault > config.numwantMax)) return undefined;
-    const { numwantDefault, numwantMax } = config;
-    const hint = `choose at most ${numwantMax}`;
-    return `TRACKER_NUMWANT_DEFAULT is ${numwantDefault}, more than TRACKER_NUMWANT_MAX: ${hint}`;
-  },
-  (config) => {
-    const jitter = Math.floor((config.intervalSeconds * config.intervalJitterPercent) / 100);
-    const longest = config.intervalSeconds + jitter;
-    if (!(config.peerTimeoutSeconds <= longest)) return undefined;
-    const [timeout, wait] = [config.peerTimeoutSeconds, longest].map(showSeconds);
-    const why = "peers would be forgotten between two announces";
-    return `TRACKER_PEER_TIMEOUT is ${timeout}, so ${why}: choose more than ${wait}`;
-  },
-];
 
 /**
  * The configuration the environment asks for, or everything that is wrong with it, one sentence

@@ -14,10 +14,11 @@ import { Access, type AccessShared } from "./access/access.ts";
 import { readPeerIdPrefix } from "./access/denied-clients.ts";
 import { AccessKeeper } from "./access/keeper.ts";
 import { ADMIN_BODY_BYTES_MAX, createAdmin } from "./admin/admin.ts";
-import { EXIT_FAILED, EXIT_OK, errorLines, runCli, versionLine } from "./cli.ts";
+import { EXIT_FAILED, EXIT_OK, errorLines, runCli } from "./cli.ts";
 import type { Config, Origins } from "./config.ts";
 import { repliesSize } from "./http/announce.ts";
 import { type Certificate, readCertificate } from "./http/certificate.ts";
+import { tellStarted } from "./greeting.ts";
 import { createHttp, HTTP_BODY_BYTES_MAX, type HttpHandler } from "./http/routes.ts";
 import { now } from "./ops/clock.ts";
 import { counterMemory, Counters } from "./ops/counters.ts";
@@ -25,7 +26,6 @@ import { Intervals } from "./ops/intervals.ts";
 import { Log, logsToJournal } from "./ops/log.ts";
 import { dropPrivileges } from "./ops/privileges.ts";
 import { listenError, StartError } from "./ops/start-error.ts";
-import { showBytes, showListener, showSeconds, showWebListener } from "./settings.ts";
 import type { Listener, WebListener } from "./settings.ts";
 import { reserveSwarmMemory } from "./swarm/memory.ts";
 import { Tracker } from "./swarm/tracker.ts";
@@ -101,7 +101,8 @@ async function run(config: Config, origins: Origins): Promise<number> {
   process.on("SIGHUP", () => void reload(program, running, keeper));
   process.on("SIGUSR2", () => void keeper.setMaintenance(!keeper.maintenance));
   startSweeping(new Tracker(program.shared.memory, new ArrayBuffer(2)), config.peerTimeoutSeconds);
-  tellStarted(program);
+  const watched = process.stderr.isTTY;
+  tellStarted({ ...program, threads: program.workers.length, watched });
 
   const name = await signal;
   draining = true;
@@ -407,43 +408,4 @@ function listenAdmin(
       return [];
     }
   });
-}
-
-// What people are told.
-
-/** Tells in four lines, or as one log event each if nobody watches, where the tracker listens. */
-function tellStarted({ config, log, libc, workers, receiveBufferBytes }: Program): void {
-  const threads = workers.length;
-  const udp = config.udpListeners.map((listener) => `udp://${showListener(listener)}`).join(" ");
-  const scheme = config.tlsCertFile === undefined ? "http" : "https";
-  const http = config.httpListeners
-    .map((listener) => showWebListener({ ...listener, tls: listener.tls ?? scheme === "https" }))
-    .join(" ");
-  const memory = showBytes(config.memoryBytesMax);
-  const interval = showSeconds(config.intervalSeconds);
-  const buffer = Number.isFinite(receiveBufferBytes) ? showBytes(receiveBufferBytes) : "unknown";
-  const mode = threads === 0 ? "in the event loop" : `threads: ${threads}`;
-  if (process.stderr.isTTY) {
-    const lines = [
-      `${versionLine()}, pid ${process.pid}`,
-      `  ${udp === "" ? "udp is off" : `${udp}  (${mode}, receive buffer ${buffer})`}`,
-      `  ${http === "" ? "http is off" : `${http}  (/announce and /scrape)`}`,
-      `  announce interval ${interval}, memory for swarms up to ${memory}`,
-    ];
-    process.stderr.write(`${lines.join("\n")}\n`);
-  } else {
-    log.info("started", { version: versionLine(), pid: process.pid });
-    log.info("listening for UDP", { at: udp || "nowhere", threads, receiveBuffer: buffer });
-    log.info("listening for HTTP", { at: http || "nowhere" });
-    log.info("ready", { interval, memory });
-  }
-  if (libc === undefined && udp !== "" && config.udpWorkers > 0 && process.platform === "linux") {
-    log.warn("UDP is answered in the event loop: the C library could not be opened");
-  }
-  if (receiveBufferBytes < config.udpReceiveBufferBytes) {
-    log.warn("the system limits the UDP receive buffer, so bursts may be dropped", {
-      granted: showBytes(receiveBufferBytes),
-      remedy: `sysctl -w net.core.rmem_max=${config.udpReceiveBufferBytes}`,
-    });
-  }
 }

@@ -1,0 +1,59 @@
+/**
+ * What people are told when the tracker has started: where it listens, and what is not as it should
+ * be on this machine.
+ */
+import { versionLine } from "./cli.ts";
+import type { Config } from "./config.ts";
+import type { Log } from "./ops/log.ts";
+import { showBytes, showListener, showSeconds, showWebListener } from "./settings.ts";
+
+/** What the start came to. */
+export interface Started {
+  config: Config;
+  log: Log;
+  /** Undefined where batches of datagrams and socket options are not to be had. */
+  libc: unknown;
+  /** UDP workers, of all addresses. */
+  threads: number;
+  /** The smallest UDP receive buffer that was granted; Infinity if none was asked for. */
+  receiveBufferBytes: number;
+  /** True if somebody watches: standard error is a terminal. */
+  watched: boolean;
+}
+
+/** Tells in four lines, or as one log event each if nobody watches, where the tracker listens. */
+export function tellStarted(started: Started): void {
+  const { config, log, libc, threads, receiveBufferBytes } = started;
+  const udp = config.udpListeners.map((listener) => `udp://${showListener(listener)}`).join(" ");
+  const scheme = config.tlsCertFile === undefined ? "http" : "https";
+  const http = config.httpListeners
+    .map((listener) => showWebListener({ ...listener, tls: listener.tls ?? scheme === "https" }))
+    .join(" ");
+  const memory = showBytes(config.memoryBytesMax);
+  const interval = showSeconds(config.intervalSeconds);
+  const buffer = Number.isFinite(receiveBufferBytes) ? showBytes(receiveBufferBytes) : "unknown";
+  const mode = threads === 0 ? "in the event loop" : `threads: ${threads}`;
+  if (started.watched) {
+    const lines = [
+      `${versionLine()}, pid ${process.pid}`,
+      `  ${udp === "" ? "udp is off" : `${udp}  (${mode}, receive buffer ${buffer})`}`,
+      `  ${http === "" ? "http is off" : `${http}  (/announce and /scrape)`}`,
+      `  announce interval ${interval}, memory for swarms up to ${memory}`,
+    ];
+    process.stderr.write(`${lines.join("\n")}\n`);
+  } else {
+    log.info("started", { version: versionLine(), pid: process.pid });
+    log.info("listening for UDP", { at: udp || "nowhere", threads, receiveBuffer: buffer });
+    log.info("listening for HTTP", { at: http || "nowhere" });
+    log.info("ready", { interval, memory });
+  }
+  if (libc === undefined && udp !== "" && config.udpWorkers > 0 && process.platform === "linux") {
+    log.warn("UDP is answered in the event loop: the C library could not be opened");
+  }
+  if (receiveBufferBytes < config.udpReceiveBufferBytes) {
+    log.warn("the system limits the UDP receive buffer, so bursts may be dropped", {
+      granted: showBytes(receiveBufferBytes),
+      remedy: `sysctl -w net.core.rmem_max=${config.udpReceiveBufferBytes}`,
+    });
+  }
+}

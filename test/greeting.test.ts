@@ -1,0 +1,32 @@
+/** What is told at the start, one log event for each line. */
+import { expect, test } from "bun:test";
+
+import { readConfig } from "../src/config.ts";
+import { tellStarted } from "../src/greeting.ts";
+import { Log } from "../src/ops/log.ts";
+
+function told(env: Record<string, string>, receiveBufferBytes: number): string[] {
+  const result = readConfig(env);
+  if ("problems" in result) throw new Error(result.problems.join("\n"));
+  const lines: string[] = [];
+  const write = (line: string) => void lines.push(line.trimEnd());
+  const log = new Log({ level: "info", format: "logfmt", journal: true, write });
+  const { config } = result;
+  tellStarted({ config, log, libc: {}, threads: 2, receiveBufferBytes, watched: false });
+  return lines.slice(1);
+}
+
+test("where it listens, and what it tells clients", () => {
+  expect(told({ TRACKER_MEMORY_MAX: "64MiB" }, 4_194_304)).toEqual([
+    '<6>level=info msg="listening for UDP" at=udp://[::]:6969 threads=2 receiveBuffer=4MiB',
+    '<6>level=info msg="listening for HTTP" at=http://[::]:6969',
+    "<6>level=info msg=ready interval=30m memory=64MiB",
+  ]);
+});
+
+test("that the system grants a smaller buffer, with the remedy", () => {
+  expect(told({}, 212_992).at(-1)).toBe(
+    '<4>level=warn msg="the system limits the UDP receive buffer, so bursts may be dropped" ' +
+      'granted=208KiB remedy="sysctl -w net.core.rmem_max=4194304"',
+  );
+});
