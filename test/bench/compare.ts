@@ -43,6 +43,8 @@ const MINUTES_MAX = 15;
 const FILL_SECONDS_MAX = 120;
 /** So few that they fit the receive buffer of those that leave it as it is. */
 const FILL_WINDOW = 192;
+/** The share of peers that has to be stored for a figure of memory to count. */
+const FILLED = 0.995;
 /** The slowest contender is not waited for until it has taken in everybody. */
 const FILL_SMALL_SECONDS_MAX = 25;
 const HALF_LOAD_SECONDS = 30;
@@ -227,7 +229,8 @@ async function compareMemory(): Promise<void> {
   ] as const) {
     const ours = await residentWith("buntracker", setup);
     const theirs = await residentWith("opentracker", setup);
-    const size = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
+    const size = (bytes: number) =>
+      Number.isNaN(bytes) ? "not measured" : `${(bytes / 1e6).toFixed(0)} MB`;
     tables.push(`memory, ${text}: buntracker ${size(ours)}, opentracker ${size(theirs)}`, "");
     atMost(`memory, ${text}: / opentracker's`, bar, ours / theirs);
   }
@@ -322,7 +325,7 @@ async function fill(
     window: FILL_WINDOW,
     seconds,
   });
-  const full = report.announces > sizes.peers * 0.999;
+  const full = report.announces > sizes.peers * FILLED;
   if (!full) remark(`${contender.name} took in ${report.announces} of ${sizes.peers} peers`);
   return full;
 }

@@ -62,6 +62,8 @@ const STAMPS = 2 ** 20;
 
 /** A reply that takes longer than this is lost. */
 const LOST_MILLISECONDS = 250;
+/** When filling, one is waited for much longer: asking for more would only lose more. */
+const FILL_LOST_MILLISECONDS = 3000;
 const POLL_MILLISECONDS = 1;
 /** In `rate` mode nothing is sent before so many requests are due, or this long has passed. */
 const RATE_BATCH = 16;
@@ -119,6 +121,7 @@ class Generator {
   readonly #stamps = new Float64Array(STAMPS);
   readonly #latencies = new Latencies();
   readonly #wanted: number;
+  readonly #patience: number;
   #random = 2463534242;
   #sequence = 0;
 
@@ -135,6 +138,7 @@ class Generator {
     this.#options = options;
     this.#workload = new Workload(options.swarms, options.peers, options.skew);
     this.#wanted = swap(options.wanted);
+    this.#patience = options.mode === "fill" ? FILL_LOST_MILLISECONDS : LOST_MILLISECONDS;
     const server = new SocketAddress(options.host, options.port);
     this.#ipv6 = server.ipv6;
     const { sockets, peers } = options;
@@ -403,7 +407,7 @@ class Generator {
   #receiveOrGiveUp(client: Client, now: number): number {
     const count = this.#receive(client, now);
     if (count > 0 || client.inFlight === 0) return count;
-    if (now - client.heard < LOST_MILLISECONDS) return 0;
+    if (now - client.heard < this.#patience) return 0;
     this.#lost += client.inFlight;
     client.inFlight = 0;
     client.heard = now;
