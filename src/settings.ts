@@ -16,6 +16,10 @@
  *   name        /etc/file, nobody             the text itself
  *   networks    10.0.0.0/8, ::1                   the same texts; none if empty
  *   peerIdPrefixes  -XL, M%00                     the same texts; none if empty
+ *   hostNames   tracker.example, [2001:db8::1]    the same in lower case; all if empty
+ *   urlPath     stats, a/b                        the same text; nowhere if empty
+ *   webUrl      https://example.org/              the same text
+ *   message(99) any ASCII on one line             the text itself
  *   headerName  X-Forwarded-For                   the name in lower case
  *   secret      anything long enough              the text itself
  */
@@ -115,6 +119,44 @@ export function networks(): Kind<string[]> {
 /** Beginnings of peer ids, as `readPeerIdPrefix` takes them; an empty text is none. */
 export function peerIdPrefixes(): Kind<string[]> {
   return { schema: list("beginning of a peer id", readPrefix), range: "" };
+}
+
+/** Names of hosts as URLs have them, in lower case and without ports; an empty text is all. */
+export function hostNames(): Kind<string[]> {
+  return { schema: list("host name", readHostName), range: "" };
+}
+
+/** The path of a URL without the slash before it; an empty text is nowhere. [RFC 3986 3.3] */
+export function urlPath(): Kind<string> {
+  const form = /^([A-Za-z0-9._~-]+(\/[A-Za-z0-9._~-]+)*)?$/;
+  const taken = /(^|\/)(announce|scrape)(\.php)?$|^(health|ready)$/;
+  const schema = z
+    .string()
+    .trim()
+    .regex(form, "which is not a path: write letters, digits and -, such as stats or my/stats")
+    .refine((path) => !taken.test(path), "where something else is: write another, such as stats");
+  return { schema, range: "" };
+}
+
+/** The URL of a web page. */
+export function webUrl(): Kind<string> {
+  const form = /^https?:\/\/[!-~]+$/;
+  const wrong = "which is not a web page: write a URL such as https://example.org/";
+  const schema = z
+    .string()
+    .trim()
+    .refine((text) => form.test(text) && URL.canParse(text), wrong);
+  return { schema, range: "" };
+}
+
+/** A text for people, of ASCII characters that can be seen, on one line. */
+export function message(lengthMax: number): Kind<string> {
+  const schema = z
+    .string()
+    .trim()
+    .regex(/^[ -~]*$/, "which has more than plain ASCII in it: write it without accents")
+    .max(lengthMax, `which is too long: write at most ${lengthMax} characters`);
+  return { schema, range: `at most ${lengthMax} characters` };
 }
 
 /** The name of an HTTP header, in lower case. [RFC 9110 §5.1] */
@@ -266,4 +308,13 @@ function readNetwork(text: string): string | Fault {
 function readPrefix(text: string): string | Fault {
   if (readPeerIdPrefix(text) !== undefined) return text;
   return new Fault("is not the beginning of a peer id: write 1 to 20 characters, others as %00");
+}
+
+/** A host name or an address in its URL form, in lower case. */
+function readHostName(text: string): string | Fault {
+  const host = text.toLowerCase().replace(/\.$/, "");
+  if (/^([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/.test(host)) return host;
+  return new Fault(
+    "is not a host name: write it without scheme and port, like tracker.example.org",
+  );
 }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 
 import { bytes, choice, count, headerName, listeners, networks, quote } from "../src/settings.ts";
 import { secret, seconds, showBytes, showListener, showSeconds } from "../src/settings.ts";
+import { hostNames, message, urlPath, webUrl } from "../src/settings.ts";
 import { yesOrNo, type Kind } from "../src/settings.ts";
 
 function read<Value>(kind: Kind<Value>, text: string): Value {
@@ -208,4 +209,70 @@ test("a quoted value stays on one line and is not endless", () => {
   expect(quote('a"\n')).toBe('"a\\"\\n"');
   expect(quote("x".repeat(61))).toBe(`"${"x".repeat(60)}…"`);
   expect(quote("x".repeat(60))).toBe(`"${"x".repeat(60)}"`);
+});
+
+describe("host names", () => {
+  test("are read without their case and their last dot; an empty text is none", () => {
+    const text = "Tracker.Example., [2001:DB8::1],127.0.0.1";
+    expect(read(hostNames(), text)).toEqual(["tracker.example", "[2001:db8::1]", "127.0.0.1"]);
+    expect(read(hostNames(), "")).toEqual([]);
+  });
+
+  test.each(["http://a.example", "a.example:6969", "a/b", "a..b", "2001:db8::1", "ä.example"])(
+    "%p is none",
+    (text) => {
+      expect(complaintOf(hostNames(), text)).toBe(
+        "which is not a host name: write it without scheme and port, like tracker.example.org",
+      );
+    },
+  );
+});
+
+describe("a path", () => {
+  test.each(["stats", "a/b-c", "S.t~x_1", ""])("%p is one", (text) => {
+    expect(read(urlPath(), text)).toBe(text);
+  });
+
+  test.each(["/stats", "stats/", "a//b", "a b", "a?b", "%41"])("%p is none", (text) => {
+    expect(complaintOf(urlPath(), text)).toBe(
+      "which is not a path: write letters, digits and -, such as stats or my/stats",
+    );
+  });
+
+  test.each(["announce", "x/scrape.php", "health", "ready"])("%p is taken", (text) => {
+    expect(complaintOf(urlPath(), text)).toBe(
+      "where something else is: write another, such as stats",
+    );
+  });
+});
+
+describe("a web page", () => {
+  test.each(["https://example.org/", "http://[::1]:80/a?b#c"])("%p is one", (text) => {
+    expect(read(webUrl(), ` ${text} `)).toBe(text);
+  });
+
+  test.each(["", "example.org", "ftp://example.org", "https://", "https://a b", "http://a\r\nb"])(
+    "%p is none",
+    (text) => {
+      expect(complaintOf(webUrl(), text)).toBe(
+        "which is not a web page: write a URL such as https://example.org/",
+      );
+    },
+  );
+});
+
+describe("a message", () => {
+  test("is any ASCII that can be seen, up to its length", () => {
+    expect(read(message(9), " use: UDP! ")).toBe("use: UDP!");
+    expect(read(message(9), "")).toBe("");
+    expect(complaintOf(message(9), "use: UDP!!")).toBe(
+      "which is too long: write at most 9 characters",
+    );
+  });
+
+  test.each(["ä", "a\nb", "\u0007"])("%p is none", (text) => {
+    expect(complaintOf(message(9), `x${text}x`)).toBe(
+      "which has more than plain ASCII in it: write it without accents",
+    );
+  });
 });
