@@ -1,5 +1,5 @@
 /**
- * The command line: one verb at most, no setting. Settings come from the environment alone.
+ * The command line: one verb at most, and what it is about. Settings come from the environment alone.
  *
  *   buntracker            run in the foreground
  *   buntracker check      look at the settings, bind nothing
@@ -7,12 +7,20 @@
  *   buntracker health     ask the tracker that runs with these settings whether it answers
  *   buntracker version    print the version
  *
+ *   buntracker deny HASH…            ask it to refuse these info hashes from now on
+ *   buntracker allow HASH…           … to serve these, where there is a list of those served
+ *   buntracker forget HASH…          … to take these off both lists
+ *   buntracker maintenance on|off    … to refuse announces for a while
+ *
  *   exit code   0 done   1 failed   2 not understood   78 settings are wrong
  *
  * Nothing here binds, ends the process or writes anywhere but to the `Output` it is given.
  */
 import { parseArgs } from "node:util";
 
+import { parseInfoHash } from "./access/hash-file.ts";
+import { type AdminAnswer, askForList, askForMaintenance } from "./admin/admin-client.ts";
+import type { ListVerb } from "./admin/admin-client.ts";
 import { descriptions, effectiveValues, EXIT_CONFIG, GROUPS, readConfig } from "./config.ts";
 import type { Config, Description, Origins } from "./config.ts";
 import { probeHttp, probeUdp } from "./ops/probe.ts";
@@ -34,8 +42,12 @@ const HEALTH_TIMEOUT_MILLISECONDS = 2000;
 
 const HELP_COLUMNS = 80;
 const VERBS = ["check", "config", "health", "version"] as const;
+/** Verbs for which the running tracker is asked, and which say about what. */
+const ADMIN_VERBS = ["deny", "allow", "forget", "maintenance"] as const;
 
-const USAGE = "usage: buntracker [check | config | health | version | --help]";
+const USAGE = `usage: buntracker [check | config | health | version | --help]
+       buntracker deny | allow | forget HASH...
+       buntracker maintenance on | off`;
 
 const HELP_HEAD = `${USAGE}
 
@@ -45,6 +57,11 @@ An open BitTorrent tracker. Without a verb it runs in the foreground.
   config     print the settings in effect, one per line
   health     ask the running tracker whether it answers: exit code 0 or 1
   version    print the version
+
+  deny HASH...          ask the running tracker to refuse these info hashes
+  allow HASH...         ask it to serve these, if it serves none but those listed
+  forget HASH...        ask it to take these off both lists
+  maintenance on | off  ask it to refuse announces for a while
 
 Everything is set by environment variables. A plain number is seconds or bytes;
 30m, 24h, 64KiB and 8MiB also read. Changing a variable needs a restart.
@@ -75,11 +92,12 @@ export async function runCli(
   run: Run,
   output: Output,
 ): Promise<number> {
-  const verb = readVerb(argv);
-  if (verb === undefined) {
+  const request = readRequest(argv);
+  if (request === undefined) {
     output.stderr(`${USAGE}\n`);
     return EXIT_USAGE;
   }
+  const { verb, operands } = request;
   if (verb === "help") return say(output, helpText());
   if (verb === "version") return say(output, `${versionLine()}\n`);
   const result = readConfig(env);
@@ -87,6 +105,7 @@ export async function runCli(
   if (verb === "check") return EXIT_OK;
   if (verb === "config") return say(output, configText(result.config, result.origins));
   if (verb === "health") return health(result.config, output);
+  if (verb !== "run") return administer(result.config, verb, operands, output);
   return run(result.config, result.origins);
 }
 
@@ -111,8 +130,10 @@ export function helpText(): string {
   return HELP_HEAD + groups.join("") + HELP_TAIL;
 }
 
-/** One argument at most; undefined if it means nothing to us. */
-function readVerb(argv: string[]): (typeof VERBS)[number] | "run" | "help" | undefined {
+type Verb = (typeof VERBS)[number] | (typeof ADMIN_VERBS)[number] | "run" | "help";
+
+/** A verb and what it is about; undefined if the arguments mean nothing to us. */
+function readRequest(argv: string[]): { verb: Verb; operands: string[] } | undefined {
   try {
     const { values, positionals } = parseArgs({
       args: argv,
@@ -122,13 +143,23 @@ function readVerb(argv: string[]): (typeof VERBS)[number] | "run" | "help" | und
         version: { type: "boolean", short: "v" },
       },
     });
-    if (values.help) return "help";
-    if (positionals.length > 1) return undefined;
-    if (values.version) return "version";
-    return positionals.length === 0 ? "run" : VERBS.find((verb) => verb === positionals[0]);
+    if (values.help) return { verb: "help", operands: [] };
+    const [word, ...operands] = positionals;
+    const asked = ADMIN_VERBS.find((verb) => verb === word);
+    if (asked !== undefined)
+      return areOperands(asked, operands) ? { verb: asked, operands } : undefined;
+    if (operands.length > 0) return undefined;
+    if (values.version) return { verb: "version", operands };
+    const verb = word === undefined ? "run" : VERBS.find((candidate) => candidate === word);
+    return verb === undefined ? undefined : { verb, operands };
   } catch {
     return undefined;
   }
+}
+
+function areOperands(verb: (typeof ADMIN_VERBS)[number], operands: string[]): boolean {
+  if (verb !== "maintenance") return operands.length > 0;
+  return operands.length === 1 && (operands[0] === "on" || operands[0] === "off");
 }
 
 function say(output: Output, text: string): number {
@@ -160,6 +191,48 @@ async function health(config: Config, output: Output): Promise<number> {
   output.stderr(
     errorLines(`no healthy answer from ${asked}`, "is the tracker running with these settings"),
   );
+  return EXIT_FAILED;
+}
+
+/** Asks the running tracker for changes, one after another; stops at the first that fails. */
+async function administer(
+  { adminListeners, adminToken }: Config,
+  verb: ListVerb | "maintenance",
+  operands: string[],
+  output: Output,
+): Promise<number> {
+  const [listener] = adminListeners;
+  const wrong = verb === "maintenance" ? undefined : operands.find((text) => !parseInfoHash(text));
+  if (wrong !== undefined) {
+    const hint = "write 40 or 64 hexadecimal digits";
+    return fail(output, `${JSON.stringify(wrong)} is no info hash`, hint);
+  }
+  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", "set it");
+  if (adminToken === undefined) {
+    const hint = "set the same token here as where the tracker runs";
+    return fail(output, "TRACKER_ADMIN_TOKEN is not set", hint);
+  }
+  const admin = { ...listener, token: adminToken };
+  for (const operand of operands) {
+    let answer: AdminAnswer;
+    try {
+      answer =
+        verb === "maintenance"
+          ? await askForMaintenance(admin, operand === "on")
+          : await askForList(admin, verb, operand);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
+      return fail(output, asked, "is it running with these settings");
+    }
+    if (answer.status !== 200) return fail(output, answer.sentence);
+    output.stdout(`${answer.sentence}\n`);
+  }
+  return EXIT_OK;
+}
+
+function fail(output: Output, error: string, hint?: string): number {
+  output.stderr(errorLines(error, hint));
   return EXIT_FAILED;
 }
 

@@ -87,6 +87,11 @@ test.each([["--help"], ["-h"]])("%s prints the help, whatever the settings", asy
 test.each([
   [["serve"]],
   [["check", "config"]],
+  [["deny"]],
+  [["forget", "--all"]],
+  [["maintenance"]],
+  [["maintenance", "yes"]],
+  [["maintenance", "on", "off"]],
   [["--verbose"]],
   [["-x"]],
   [["--help=yes"]],
@@ -96,7 +101,10 @@ test.each([
   expect(await cli(argv)).toEqual({
     code: 2,
     stdout: "",
-    stderr: "usage: buntracker [check | config | health | version | --help]\n",
+    stderr:
+      "usage: buntracker [check | config | health | version | --help]\n" +
+      "       buntracker deny | allow | forget HASH...\n" +
+      "       buntracker maintenance on | off\n",
   });
 });
 

@@ -30,5 +30,5 @@ test("what the work throws is told", async () => {
     yield;
     throw new Error("no room");
   }
-  expect(runInSlices(failing())).rejects.toThrow("no room");
+  await expect(runInSlices(failing())).rejects.toThrow("no room");
 });

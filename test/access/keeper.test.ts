@@ -1,0 +1,242 @@
+/** The keeper: files and lists agree, a reload is all or nothing, and changes survive. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { Access, ACCESS_DENIED, ACCESS_OK, type AccessShared } from "../../src/access/access.ts";
+import { AccessKeeper, type AccessSources } from "../../src/access/keeper.ts";
+import { Log } from "../../src/ops/log.ts";
+import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { Tracker } from "../../src/swarm/tracker.ts";
+import { halvesOf, hashOf, KEYS, text } from "./fixture.ts";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "buntracker-keeper-"));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const pathOf = (name: string) => join(folder, name);
+const write = (name: string, ...numbers: number[]) =>
+  writeFileSync(pathOf(name), numbers.map((n) => `${hashOf(n).toHex()}\n`).join(""));
+const read = (name: string) => readFileSync(pathOf(name), "utf8");
+const lines = (...numbers: number[]) => numbers.map((n) => `${hashOf(n).toHex()}\n`).join("");
+
+/** A keeper with what it logs, and an `Access` that stands for another thread. */
+function open(sources: Partial<AccessSources>) {
+  const logged: string[] = [];
+  const log = new Log({
+    level: "info",
+    format: "logfmt",
+    journal: true,
+    write: (line) => void logged.push(line),
+  });
+  const memory = reserveSwarmMemory({
+    memoryMax: 16 * 1024 * 1024,
+    peerTimeout: 2700,
+    downloadsTimeout: 86400,
+    threads: false,
+  });
+  const tracker = new Tracker(memory, new ArrayBuffer(64));
+  const thread = new Access();
+  const broadcast = (shared: AccessShared) => Promise.resolve(thread.update(shared));
+  const keeper = new AccessKeeper({ clients: [], ...sources }, KEYS, tracker, log, broadcast);
+  const start = async () => {
+    await keeper.load();
+    thread.update(keeper.shared);
+  };
+  const judge = (n: number) => thread.judgeSwarm(halvesOf(hashOf(n)), 0);
+  const announce = (n: number) => {
+    tracker.request.infoHash.set(hashOf(n));
+    tracker.request.peer.set([192, 0, 2, 1, 26, 225]);
+    tracker.announce(1);
+  };
+  const peers = (n: number) => {
+    tracker.request.infoHash.set(hashOf(n));
+    tracker.scrape();
+    return tracker.reply.seeders + tracker.reply.leechers;
+  };
+  return { keeper, logged, start, judge, announce, peers, thread };
+}
+
+describe("at the start", () => {
+  test("all files are read, and bad lines are told", async () => {
+    write("deny", 1, 2);
+    writeFileSync(pathOf("allow"), `${hashOf(3).toHex()}\nbad\n`);
+    writeFileSync(pathOf("networks"), "10.0.0.0/8\n");
+    const { keeper, logged, start } = open({
+      denyFile: pathOf("deny"),
+      allowFile: pathOf("allow"),
+      denyNetworksFile: pathOf("networks"),
+    });
+    await start();
+    expect(keeper.status).toMatchObject({ denied: 2, allowed: 1, networks: 1, reloads: 0 });
+    expect(logged).toEqual([
+      `<4>level=warn msg="bad lines are skipped" file=${pathOf("allow")} bad=1 lines=2\n`,
+    ]);
+  });
+
+  test.each(["TRACKER_DENY_FILE", "TRACKER_ALLOW_FILE", "TRACKER_DENY_NETWORKS_FILE"])(
+    "%s that is not there is an error with a hint",
+    async (variable) => {
+      const path = pathOf("missing");
+      const names = ["denyFile", "allowFile", "denyNetworksFile"];
+      const at = ["TRACKER_DENY_FILE", "TRACKER_ALLOW_FILE"].indexOf(variable);
+      const { start } = open({ [names.at(at)!]: path });
+      const error = (await start().catch((reason: unknown) => reason)) as Error & { hint: string };
+      expect(error.message).toBe(`${variable} is ${path}, which cannot be read (ENOENT)`);
+      expect(error.hint).toContain("permissions");
+    },
+  );
+
+  test("a folder is no file, and a pipe is not waited for", async () => {
+    mkdirSync(pathOf("folder"));
+    await expect(open({ denyFile: pathOf("folder") }).start()).rejects.toThrow("(not a file)");
+    Bun.spawnSync(["mkfifo", pathOf("pipe")]);
+    await expect(open({ denyFile: pathOf("pipe") }).start()).rejects.toThrow("(not a file)");
+  });
+});
+
+describe("a reload", () => {
+  test("brings new lists to all threads and evicts what is refused now", async () => {
+    write("deny");
+    const { keeper, start, judge, announce, peers } = open({ denyFile: pathOf("deny") });
+    await start();
+    announce(1);
+    announce(2);
+    write("deny", 1);
+    await keeper.reload();
+    expect([judge(1), judge(2)]).toEqual([ACCESS_DENIED, ACCESS_OK]);
+    expect([peers(1), peers(2)]).toEqual([0, 1]);
+    expect(keeper.status).toMatchObject({ reloads: 1, reloadsFailed: 0, evicted: 1 });
+  });
+
+  test("with one file that cannot be read leaves all lists as they were", async () => {
+    write("deny", 1);
+    write("allow", 1, 2, 3);
+    const { keeper, start, judge } = open({
+      denyFile: pathOf("deny"),
+      allowFile: pathOf("allow"),
+    });
+    await start();
+    write("deny", 2);
+    rmSync(pathOf("allow"));
+    await expect(keeper.reload()).rejects.toThrow("TRACKER_ALLOW_FILE");
+    await keeper.reload().catch(() => {});
+    expect([judge(1), judge(2), judge(3)]).toEqual([ACCESS_DENIED, ACCESS_OK, ACCESS_OK]);
+    expect(keeper.status).toMatchObject({ reloads: 0, reloadsFailed: 2, denied: 1, allowed: 3 });
+    write("allow", 1, 2);
+    await keeper.reload();
+    expect([judge(1), judge(2)]).toEqual([ACCESS_OK, ACCESS_DENIED]);
+  });
+});
+
+describe("a single change", () => {
+  test("is in the file and in memory, and undone the same way", async () => {
+    writeFileSync(pathOf("deny"), `# mine\r\n${hashOf(1).toHex()} why`);
+    const { keeper, start, judge, announce, peers } = open({ denyFile: pathOf("deny") });
+    await start();
+    announce(2);
+    expect(await keeper.change("deny", hashOf(2), true)).toEqual({ outcome: "changed" });
+    expect([judge(2), peers(2)]).toEqual([ACCESS_DENIED, 0]);
+    expect(read("deny")).toBe(`# mine\r\n${hashOf(1).toHex()} why\n${lines(2)}`);
+    expect(await keeper.change("deny", hashOf(1), false)).toEqual({ outcome: "changed" });
+    expect([judge(1), read("deny")]).toEqual([ACCESS_OK, `# mine\r\n${lines(2)}`]);
+    expect(keeper.status).toMatchObject({ denied: 1, changes: 2, changesFailed: 0, evicted: 1 });
+  });
+
+  test("to what is so already changes nothing; a hash may be taken off before it was added", async () => {
+    write("deny");
+    const { keeper, start } = open({ denyFile: pathOf("deny") });
+    await start();
+    expect(await keeper.change("deny", hashOf(1), false)).toEqual({ outcome: "unchanged" });
+    await keeper.change("deny", hashOf(1), true);
+    expect(await keeper.change("deny", hashOf(1), true)).toEqual({ outcome: "unchanged" });
+    expect(read("deny")).toBe(lines(1));
+  });
+
+  test("of a list that is not there is told so", async () => {
+    const { keeper, start } = open({});
+    await start();
+    expect(await keeper.change("allow", hashOf(1), true)).toEqual({ outcome: "no list" });
+  });
+
+  test("taken off the allow list, a swarm is evicted", async () => {
+    write("allow", 1, 2);
+    const { keeper, start, announce, peers } = open({ allowFile: pathOf("allow") });
+    await start();
+    announce(1);
+    await keeper.change("allow", hashOf(1), false);
+    expect(peers(1)).toBe(0);
+  });
+
+  test("that cannot be written changes neither file nor list", async () => {
+    write("deny", 1);
+    mkdirSync(`${pathOf("deny")}.new`);
+    writeFileSync(join(`${pathOf("deny")}.new`, "x"), "");
+    const { keeper, start, judge } = open({ denyFile: pathOf("deny") });
+    await start();
+    const change = await keeper.change("deny", hashOf(2), true);
+    expect(change.outcome).toBe("failed");
+    expect(change).toHaveProperty("reason");
+    expect([read("deny"), judge(2)]).toEqual([lines(1), ACCESS_OK]);
+    expect(keeper.status).toMatchObject({ changes: 0, changesFailed: 1, denied: 1 });
+  });
+
+  test("hundreds at once are all kept, though the list must grow", async () => {
+    write("deny");
+    const { keeper, start, judge } = open({ denyFile: pathOf("deny") });
+    await start();
+    const numbers = Array.from({ length: 300 }, (_, n) => n);
+    await Promise.all(numbers.map((n) => keeper.change("deny", hashOf(n), true)));
+    expect(numbers.every((n) => judge(n) === ACCESS_DENIED)).toBe(true);
+    expect(read("deny")).toBe(lines(...numbers));
+    expect(existsSync(`${pathOf("deny")}.new`)).toBe(false);
+    expect(keeper.status.denied).toBe(300);
+  });
+
+  test("made while a reload is under way is not lost", async () => {
+    write("deny", ...Array.from({ length: 20_000 }, (_, n) => n + 10));
+    const { keeper, start, judge } = open({ denyFile: pathOf("deny") });
+    await start();
+    const reload = keeper.reload();
+    const change = keeper.change("deny", hashOf(1), true);
+    await Promise.all([reload, change, keeper.reload()]);
+    expect([judge(1), keeper.status.denied]).toEqual([ACCESS_DENIED, 20_001]);
+  });
+});
+
+test("maintenance shows at once and outlives a reload", async () => {
+  write("deny", 1);
+  const clients = [text("-XL")];
+  const { keeper, start, thread } = open({ denyFile: pathOf("deny"), clients });
+  await start();
+  await keeper.setMaintenance(true);
+  expect([keeper.maintenance, thread.judgeHash(halvesOf(hashOf(5)), 0)]).toEqual([true, 1]);
+  await keeper.reload();
+  expect(thread.judgeHash(halvesOf(hashOf(5)), 0)).toBe(1);
+  await keeper.setMaintenance(false);
+  expect(thread.judgeHash(halvesOf(hashOf(5)), 0)).toBe(ACCESS_OK);
+  expect(thread.judgeClient(text("-XL0012-abcdefghijkl"), 0)).not.toBe(ACCESS_OK);
+});
+
+test("a reload of many hashes never holds the event loop for long", async () => {
+  write("deny", ...Array.from({ length: 200_000 }, (_, n) => n));
+  const { keeper, start } = open({ denyFile: pathOf("deny") });
+  await start();
+  await keeper.reload();
+  const gaps: number[] = [];
+  let last = performance.now();
+  const timer = setInterval(() => {
+    gaps.push(performance.now() - last);
+    last = performance.now();
+  }, 1);
+  await keeper.reload();
+  clearInterval(timer);
+  gaps.sort((a, b) => a - b);
+  expect(gaps.length).toBeGreaterThan(5);
+  expect(gaps[Math.floor(gaps.length * 0.9)]).toBeLessThan(6);
+});

@@ -1,0 +1,102 @@
+/** A file is replaced whole or not at all. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync } from "node:fs";
+import { readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { replaceFile } from "../../src/access/replace-file.ts";
+import { text } from "./fixture.ts";
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "buntracker-replace-"));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function fileOf(name: string, words = "old"): string {
+  const path = join(folder, name);
+  writeFileSync(path, words);
+  return path;
+}
+const read = (path: string) => readFileSync(path, "utf8");
+
+test("the new bytes are there, and nothing else is left", async () => {
+  const path = fileOf("plain");
+  await replaceFile(path, text("new"));
+  expect(read(path)).toBe("new");
+  expect(existsSync(`${path}.new`)).toBe(false);
+});
+
+test("mode and owner stay", async () => {
+  const path = fileOf("owned");
+  chmodSync(path, 0o640);
+  // Only root can give a file away; for others it is the same owner as before.
+  const [uid, gid] =
+    process.getuid!() === 0 ? [65534, 65534] : [process.getuid!(), process.getgid!()];
+  chownSync(path, uid, gid);
+  await replaceFile(path, text("new"));
+  const after = statSync(path);
+  expect([after.mode & 0o7777, after.uid, after.gid]).toEqual([0o640, uid, gid]);
+});
+
+test("a symbolic link stays one", async () => {
+  const path = fileOf("target");
+  const link = join(folder, "link");
+  symlinkSync(path, link);
+  await replaceFile(link, text("new"));
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(read(path)).toBe("new");
+});
+
+test("what a crash left behind is no obstacle", async () => {
+  const path = fileOf("crashed");
+  fileOf("crashed.new", "half of");
+  await replaceFile(path, text("new"));
+  expect(read(path)).toBe("new");
+});
+
+test("a file that is not there is not made", async () => {
+  await expect(replaceFile(join(folder, "missing"), text("new"))).rejects.toThrow("ENOENT");
+});
+
+describe("when it cannot be written", () => {
+  test("the old file is as it was", async () => {
+    const path = fileOf("blocked");
+    mkdirSync(`${path}.new`);
+    writeFileSync(join(`${path}.new`, "x"), "");
+    await expect(replaceFile(path, text("new"))).rejects.toThrow();
+    expect(read(path)).toBe("old");
+  });
+
+  test("because the disk is full, the old file is as it was and the rest is gone", async () => {
+    const disk = join(folder, "disk");
+    mkdirSync(disk);
+    const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+    // Only root can make a small disk; others have a quota of none on the device that is full.
+    if (mount.exitCode !== 0) {
+      expect(() => writeFileSync("/dev/full", "x")).toThrow("ENOSPC");
+      return;
+    }
+    try {
+      const path = join(disk, "list");
+      writeFileSync(path, "old");
+      expect(await codeOf(replaceFile(path, new Uint8Array(200_000)))).toBe("ENOSPC");
+      expect(read(path)).toBe("old");
+      expect(existsSync(`${path}.new`)).toBe(false);
+      await replaceFile(path, text("new"));
+      expect(read(path)).toBe("new");
+    } finally {
+      Bun.spawnSync(["umount", disk]);
+    }
+  });
+});
+
+async function codeOf(promise: Promise<void>): Promise<string | undefined> {
+  return promise.then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error.code,
+  );
+}
