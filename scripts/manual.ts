@@ -72,6 +72,12 @@ const MANUAL_TAIL = `.SH SIGNALS
 .BR SIGTERM ", " SIGINT
 Answer what is queued and end.
 A second one ends at once.
+.TP
+.B SIGHUP
+Read the files that settings name again: all of them, or, if one cannot be read, none.
+.TP
+.B SIGUSR2
+Begin or end maintenance: announces are refused, and clients asked to come back later.
 .SH EXIT STATUS
 .TP
 .B 0

@@ -47,6 +47,14 @@ describe("the manual page", () => {
     for (const { variable } of descriptions()) expect(manual()).toContain(`.B ${variable}\n`);
   });
 
+  test("names the signals that the program listens for, and no other", () => {
+    const heard = readFileSync(join(ROOT, "src/main.ts"), "utf8").match(/"SIG[A-Z0-9]+"/g) ?? [];
+    const named = manual()
+      .match(/^\.BR? SIG.*$/gm)!
+      .flatMap((line) => line.match(/SIG[A-Z0-9]+/g)!);
+    expect(named.sort()).toEqual([...new Set(heard)].map((name) => name.slice(1, -1)).sort());
+  });
+
   test("names no variable that does not exist", () => {
     const known = descriptions().flatMap(({ variable }) => [variable, `${variable}_FILE`]);
     const named = manual().match(/TRACKER_[A-Z_]*[A-Z]/g) ?? [];

@@ -6,7 +6,7 @@
  *
  * Good when both have the same checksums, every archive unpacks, holds the files it should, and a
  * binary that is for the target the archive is named for; the one for this machine also runs.
- * Takes some ten minutes and 3 GB of the temporary folder; exits 1 when something is wrong.
+ * Takes about a quarter of an hour and 3 GB of the temporary folder; exits 1 when something is wrong.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
