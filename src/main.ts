@@ -14,7 +14,7 @@ import { Access, type AccessShared } from "./access/access.ts";
 import { readPeerIdPrefix } from "./access/denied-clients.ts";
 import { AccessKeeper } from "./access/keeper.ts";
 import { ADMIN_BODY_BYTES_MAX, createAdmin } from "./admin/admin.ts";
-import { EXIT_FAILED, EXIT_OK, errorLines, runCli } from "./cli.ts";
+import { EXIT_FAILED, EXIT_OK, errorLines, runCli, versionLine } from "./cli.ts";
 import type { Config, Origins } from "./config.ts";
 import { repliesSize } from "./http/announce.ts";
 import { type Certificate, readCertificate } from "./http/certificate.ts";
@@ -27,7 +27,12 @@ import { Log, logsToJournal } from "./ops/log.ts";
 import { dropPrivileges } from "./ops/privileges.ts";
 import { listenError, StartError } from "./ops/start-error.ts";
 import type { Listener, WebListener } from "./settings.ts";
+import { AllowedHosts } from "./stats/hosts.ts";
+import { Notes, notesMemory } from "./stats/notes.ts";
+import { Pages } from "./stats/pages.ts";
+import { restoreAtStart } from "./stats/state-import.ts";
 import { reserveSwarmMemory } from "./swarm/memory.ts";
+import { Ticks } from "./swarm/ticks.ts";
 import { Tracker } from "./swarm/tracker.ts";
 import { Answering, type UdpShared } from "./udp/answering.ts";
 import { EventLoopSource } from "./udp/event-loop.ts";
@@ -87,12 +92,16 @@ async function run(config: Config, origins: Origins): Promise<number> {
     program.shared.access = keeper.shared;
     const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
     for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
-    const handler = makeHttp(program, ready);
+    if (config.stateImport !== undefined) {
+      restoreAtStart(config.stateImport, program.shared.memory, program.log);
+    }
+    const pages = makePages(program);
+    const handler = makeHttp(program, pages, ready);
     for (const listener of config.httpListeners) {
       const tls = listener.tls === false ? undefined : certificate;
       running.push(listenHttp(listener, handler, tls));
     }
-    running.push(...listenAdmin(program, keeper, ready, origins));
+    running.push(...listenAdmin(program, keeper, pages, ready, origins));
     if (config.user !== undefined) dropPrivileges(config.user);
   } catch (error) {
     process.stderr.write(explainFailure(error));
@@ -172,6 +181,10 @@ function prepare(config: Config): Program {
       jitterPercent: config.intervalJitterPercent,
       minimum: config.minIntervalSeconds,
     },
+    notes: notesMemory(1 + workers, {
+      tickSeconds: new Ticks(config.peerTimeoutSeconds).seconds,
+      minimumSeconds: config.minIntervalSeconds,
+    }),
     settings: {
       numwantDefault: config.numwantDefault,
       numwantMax: config.numwantMax,
@@ -313,7 +326,22 @@ function startWorker(fd: number, wildcard: boolean, program: Program): UdpWorker
 
 // HTTP.
 
-function makeHttp({ config, shared, accesses }: Program, ready: () => boolean): HttpHandler {
+function makePages({ config, shared }: Program): Pages {
+  return new Pages({
+    memory: shared.memory,
+    counters: new Counters(shared.counters, 0),
+    notes: shared.notes!,
+    now,
+    version: versionLine(),
+    settings: config,
+  });
+}
+
+function makeHttp(
+  { config, shared, accesses }: Program,
+  pages: Pages,
+  ready: () => boolean,
+): HttpHandler {
   const access = new Access(shared.access);
   accesses.push(access);
   return createHttp({
@@ -323,7 +351,12 @@ function makeHttp({ config, shared, accesses }: Program, ready: () => boolean): 
     now,
     ready,
     access,
+    pages,
+    notes: new Notes(shared.notes!, 0),
+    allowedHosts: new AllowedHosts(config.allowHosts),
     settings: {
+      warningMessage: config.warningMessage,
+      redirectUrl: config.redirectUrl,
       numwantDefault: config.numwantDefault,
       numwantMax: config.numwantMax,
       scrapeMax: config.scrapeHashesMax,
@@ -386,10 +419,16 @@ function listenHttp(
 function listenAdmin(
   { config, log }: Program,
   keeper: AccessKeeper,
+  pages: Pages,
   ready: () => boolean,
   origins: Origins,
 ): Running[] {
-  const handler = createAdmin({ token: config.adminToken, keeper, ready, pages: {} });
+  const handler = createAdmin({
+    token: config.adminToken,
+    keeper,
+    ready,
+    pages: { "/hosts": () => new Response(pages.hostsText()) },
+  });
   return config.adminListeners.flatMap(({ host, port }) => {
     try {
       const server = Bun.serve({

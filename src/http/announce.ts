@@ -1,7 +1,7 @@
 /**
  * One HTTP announce, from its URL to its reply.
  *
- *   query read? -> client known? -> address fit for a peer? -> anything against it by the lists?
+ *   query read? -> a host of ours? -> client known? -> address fit for a peer? -> anything against it by the lists?
  *   -> the core decides -> reply written
  *
  * Each step is a gate: the first that is shut answers with its sentence, and nothing is stored.
@@ -15,12 +15,14 @@ import { EVENT_STOPPED, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
 import { readEndpoint } from "../ops/addresses.ts";
 import { COUNT } from "../ops/counters.ts";
 import type { Intervals } from "../ops/intervals.ts";
+import type { AllowedHosts } from "../stats/hosts.ts";
+import type { Notes } from "../stats/notes.ts";
 import { answerBytes, answerFailure, failureSize } from "./answer.ts";
 import { AnnounceExtras, announceBytesMax, failureBody, writeAnnounce } from "./bencode.ts";
 import { type AddressSource, type Client, judgeAddress } from "./client.ts";
 import { AnnounceQuery, valueText } from "./query.ts";
 import type { Core, HttpDeps, HttpSettings } from "./routes.ts";
-import { VERDICT_ADDRESS_UNKNOWN, VERDICT_OK } from "./verdict.ts";
+import { VERDICT_ADDRESS_UNKNOWN, VERDICT_HOST, VERDICT_OK } from "./verdict.ts";
 
 /** Where an address that a client claims to have is read into. */
 const CLAIM = new Uint8Array(16);
@@ -56,6 +58,8 @@ export class HttpAnnounces {
   readonly #now: () => number;
   readonly #settings: HttpSettings;
   readonly #access: Access;
+  readonly #notes: Notes | undefined;
+  readonly #hosts: AllowedHosts | undefined;
   readonly #client: Client;
   readonly #query: AnnounceQuery;
   readonly #extras: AnnounceExtras;
@@ -73,6 +77,8 @@ export class HttpAnnounces {
     this.#now = deps.now;
     this.#settings = deps.settings;
     this.#access = deps.access ?? new Access();
+    this.#notes = deps.notes;
+    this.#hosts = deps.allowedHosts?.all === false ? deps.allowedHosts : undefined;
     this.#client = client;
     this.#query = new AnnounceQuery(deps.tracker.request.infoHash);
     this.#extras = new AnnounceExtras(client.address);
@@ -82,6 +88,8 @@ export class HttpAnnounces {
   /** The reply to the announce whose query begins at `queryAt` of `url`. Never throws. */
   answer(req: Request, server: AddressSource, url: string, queryAt: number): Response {
     let verdict = this.#query.read(url, queryAt);
+    if (verdict === VERDICT_OK) this.#notes?.noteUrl(url);
+    if (verdict === VERDICT_OK && this.#hosts?.allowUrl(url) === false) verdict = VERDICT_HOST;
     if (verdict === VERDICT_OK) verdict = this.#client.read(req, server);
     if (verdict === VERDICT_OK) verdict = this.#placePeer(url);
     if (verdict !== VERDICT_OK) return this.#refuse(verdict);
@@ -146,6 +154,7 @@ export class HttpAnnounces {
     request.offsetIpv4 = 0;
     request.offsetIpv6 = numwantMax * PEER_SIZE_IPV4;
     this.#tracker.announce(this.#now());
+    this.#notes?.noteAnnounce(request, this.#tracker.reply);
   }
 
   /** Writes the reply; returns its length. */
@@ -157,7 +166,7 @@ export class HttpAnnounces {
     extras.intervalSeconds = this.#intervals.draw();
     extras.minIntervalSeconds = this.#intervals.minimum(extras.intervalSeconds);
     extras.compact = this.#query.compact;
-    extras.warning = full ? WARNING_FULL : "";
+    extras.warning = full ? WARNING_FULL : (this.#settings.warningMessage ?? "");
     return writeAnnounce(this.#body, request, reply, replies, extras);
   }
 

@@ -14,11 +14,12 @@ export const VERDICT_INFO_HASH_HIDDEN = 5;
 export const VERDICT_PEER_ID = 6;
 export const VERDICT_PORT_MISSING = 7;
 export const VERDICT_PORT = 8;
+export const VERDICT_HOST = 9;
 /** The verdicts from here on are about where a request came from, not about what it says. */
-export const VERDICT_ADDRESS_UNKNOWN = 9;
-export const VERDICT_ADDRESS_UNUSABLE = 10;
-export const VERDICT_ADDRESS_PRIVATE = 11;
-export const VERDICT_ADDRESS_PROXY = 12;
+export const VERDICT_ADDRESS_UNKNOWN = 10;
+export const VERDICT_ADDRESS_UNUSABLE = 11;
+export const VERDICT_ADDRESS_PRIVATE = 12;
+export const VERDICT_ADDRESS_PROXY = 13;
 
 /** The sentence of each verdict, at most 120 characters each. */
 export const FAILURES: readonly string[] = [
@@ -31,6 +32,7 @@ export const FAILURES: readonly string[] = [
   "peer_id must be 20 bytes",
   "port is missing: add the port you listen on, or 0 if none",
   "port must be a number from 0 to 65535",
+  "this tracker does not serve the host name you call it by: ask whoever gave it to you",
   "your address is unknown: try again",
   "your address cannot be a peer's",
   "private addresses are not accepted here: announce from a public one",

@@ -53,9 +53,9 @@ const BINARY: readonly Format[] = ["ben", "bin"];
 /** How the pages are set up. */
 export interface PagesSettings {
   /** Where they are, without the slash before it; empty for nowhere. */
-  readonly path: string;
+  readonly statsPath: string;
   /** Who may see the numbers, as CIDR. */
-  readonly networks: readonly string[];
+  readonly statsNetworks: readonly string[];
   /** Who may have full scrapes and other exports. */
   readonly fullScrapeNetworks: readonly string[];
   readonly fullScrapeIntervalSeconds: number;
@@ -114,10 +114,10 @@ export class Pages {
 
   constructor(deps: PagesDeps) {
     const { settings, now } = deps;
-    this.path = settings.path === "" ? "" : `/${settings.path}`;
+    this.path = settings.statsPath === "" ? "" : `/${settings.statsPath}`;
     this.#deps = deps;
     this.#tracker = new Tracker(deps.memory, new ArrayBuffer(2));
-    this.#readers = new Networks(settings.networks);
+    this.#readers = new Networks(settings.statsNetworks);
     this.#scrapers = new Networks(settings.fullScrapeNetworks);
     this.#modesty = new Modesty(settings.fullScrapeIntervalSeconds);
     this.#tallies = new Tallies(deps.notes.tally);

@@ -9,9 +9,12 @@
  * file says, so importing it again, at every start, changes nothing.
  */
 import { readFileSync } from "node:fs";
+import { now } from "../ops/clock.ts";
+import type { Log } from "../ops/log.ts";
+import { StartError } from "../ops/start-error.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 import { restoreDownloads } from "../swarm/restore.ts";
-import type { Tracker } from "../swarm/tracker.ts";
+import { Tracker } from "../swarm/tracker.ts";
 
 const LINE = /^([0-9a-f]{40}):\d+:(\d{1,15})$/i;
 
@@ -29,14 +32,28 @@ export interface Imported {
   badLines: number[];
 }
 
-/** Restores what the file at `path` holds. Throws what `readFileSync` throws. */
-export function importStateFile(
+/** Restores what the file at `path` holds, and logs it. Throws a StartError if it cannot be read. */
+export function restoreAtStart(
   path: string,
-  tracker: Tracker,
   memory: SwarmMemory,
-  nowSeconds: number,
-): Imported {
-  return importState(readFileSync(path, "latin1"), tracker, memory, nowSeconds);
+  log: Pick<Log, "info" | "warn">,
+): void {
+  const text = readState(path);
+  const tracker = new Tracker(memory, new ArrayBuffer(2));
+  const { badLines, restored, withoutRoom, skipped } = importState(text, tracker, memory, now());
+  log.info("download counters restored", { file: path, restored, withoutRoom, skipped });
+  if (skipped === 0) return;
+  log.warn("lines of the state file make no sense", { file: path, first: badLines.join(" ") });
+}
+
+function readState(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const hint = "check TRACKER_STATE_IMPORT, and whether the file may be read";
+    throw new StartError(`the state file ${path} cannot be read: ${code}`, hint);
+  }
 }
 
 /** Restores what the text of a state file holds. */

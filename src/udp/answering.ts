@@ -8,6 +8,7 @@ import { Access, type AccessShared } from "../access/access.ts";
 import { now } from "../ops/clock.ts";
 import { Counters } from "../ops/counters.ts";
 import { Intervals, type IntervalSettings } from "../ops/intervals.ts";
+import { Notes, type NotesShared } from "../stats/notes.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import { ConnectionIds } from "./connection-ids.ts";
@@ -26,6 +27,8 @@ export interface UdpShared {
   settings: UdpSettings;
   /** Who is served when the thread starts; everybody if it is left out. */
   access?: AccessShared;
+  /** Where all threads note announces for the statistics; they do not if it is left out. */
+  notes?: NotesShared;
 }
 
 /** One thread's means to answer. */
@@ -50,6 +53,7 @@ export class Answering {
       this.counters,
       shared.settings,
       this.access,
+      shared.notes === undefined ? undefined : new Notes(shared.notes, thread),
     );
   }
 

@@ -26,6 +26,7 @@ import { Access, ACCESS_OK, REFUSALS } from "../access/access.ts";
 import { isPrivate, isUnusableSource } from "../ops/addresses.ts";
 import { COUNT, type Counters } from "../ops/counters.ts";
 import type { Intervals } from "../ops/intervals.ts";
+import type { Notes } from "../stats/notes.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import type { ConnectionIds } from "./connection-ids.ts";
 import { ADDRESS_SLOT, REPLY_SLOT, REQUEST_SLOT, type Datagrams } from "./datagrams.ts";
@@ -48,6 +49,7 @@ import {
   readEvent,
   readInfoHash,
   readNumWant,
+  readUrlData,
   REQUEST_SIZE_MIN,
   SCRAPE_ENTRY_SIZE,
   SCRAPE_REPLY_SIZE_MIN,
@@ -85,6 +87,9 @@ const REFUSED_COLUMNS = [
 ];
 const REFUSED_TEXTS = REFUSALS.map(({ reason }) => text(reason));
 
+/** As much of a URL's path as is noted. */
+const URL_DATA_BYTES = 64;
+
 /** Column of the event counters, by event. */
 const EVENT_COLUMNS: number[] = [];
 EVENT_COLUMNS[EVENT_NONE] = COUNT.eventNone;
@@ -101,6 +106,8 @@ export class Journey {
   readonly #counts: Float64Array;
   readonly #settings: UdpSettings;
   readonly #access: Access;
+  readonly #notes: Notes | undefined;
+  readonly #urlData = new Uint8Array(URL_DATA_BYTES);
   readonly #wantedMaxIpv4: number;
   readonly #wantedMaxIpv6: number;
   readonly #scrapeMax: number;
@@ -114,6 +121,7 @@ export class Journey {
     counters: Counters,
     settings: UdpSettings,
     access = new Access(),
+    notes?: Notes,
   ) {
     this.#datagrams = datagrams;
     this.#tracker = tracker;
@@ -122,6 +130,7 @@ export class Journey {
     this.#counts = counters.row;
     this.#settings = settings;
     this.#access = access;
+    this.#notes = notes;
     this.#wantedMaxIpv4 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 4));
     this.#wantedMaxIpv6 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 6));
     const fitting = Math.floor((settings.replyBytes - SCRAPE_REPLY_SIZE_MIN) / SCRAPE_ENTRY_SIZE);
@@ -204,6 +213,7 @@ export class Journey {
     request.offsetIpv4 = out + ANNOUNCE_REPLY_SIZE_MIN;
     request.offsetIpv6 = out + ANNOUNCE_REPLY_SIZE_MIN;
     tracker.announce(nowSeconds);
+    this.#note(slot);
 
     counts[family === 4 ? COUNT.udpAnnouncesIpv4 : COUNT.udpAnnouncesIpv6] += 1;
     counts[EVENT_COLUMNS[request.event]] += 1;
@@ -213,6 +223,18 @@ export class Journey {
     return (
       ANNOUNCE_REPLY_SIZE_MIN + reply.peersIpv4 * PEER_SIZE_IPV4 + reply.peersIpv6 * PEER_SIZE_IPV6
     );
+  }
+
+  /** The path of the URL is only looked for where there may be one. */
+  #note(slot: number): void {
+    const notes = this.#notes;
+    if (notes === undefined) return;
+    const { requests, requestLengths } = this.#datagrams;
+    notes.noteAnnounce(this.#tracker.request, this.#tracker.reply);
+    const length = requestLengths[slot];
+    if (length === ANNOUNCE_REQUEST_SIZE_MIN) return;
+    const size = readUrlData(requests, slot * REQUEST_SLOT, length, this.#urlData);
+    if (size > 0) notes.notePath(this.#urlData, size);
   }
 
   /** What the access lists say. An address that is only claimed must pass as the real one does. */

@@ -147,8 +147,8 @@ describe("with statistics", () => {
       now: () => 7,
       version: "tracker 1.0",
       settings: {
-        path: "stats",
-        networks,
+        statsPath: "stats",
+        statsNetworks: networks,
         fullScrapeNetworks: networks,
         fullScrapeIntervalSeconds: 300,
       },

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { importState, importStateFile } from "../../src/stats/state-import.ts";
+import { importState, restoreAtStart } from "../../src/stats/state-import.ts";
 import { makeTracker, MIB } from "../swarm/fixture.ts";
 
 const HASH = "7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80";
@@ -55,16 +55,25 @@ test("a file that is larger than the memory is restored as far as there is room"
   expect(restored + withoutRoom).toBe(400_000);
 });
 
-test("a file is read from its path, and one that is not there is an error", () => {
+test("a file is read at the start, and what became of it is logged", () => {
   const made = makeTracker();
+  const lines: string[] = [];
+  const write = (message: string, fields: object = {}) =>
+    void lines.push(`${message} ${JSON.stringify(fields)}`);
+  const log = { info: write, warn: write };
   const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
   try {
-    const path = join(folder, "state");
-    writeFileSync(path, `${HASH}:29354321:5\n`);
-    importStateFile(path, made.tracker, made.memory, 0);
+    const file = join(folder, "state");
+    writeFileSync(file, `${HASH}:29354321:5\nnonsense\n`);
+    restoreAtStart(file, made.memory, log);
     expect(downloadsOf(made, HASH)).toBe(5);
-    const missing = () => importStateFile(join(folder, "none"), made.tracker, made.memory, 0);
-    expect(missing).toThrow("ENOENT");
+    const counts = JSON.stringify({ file, restored: 1, withoutRoom: 0, skipped: 1 });
+    expect(lines).toEqual([
+      `download counters restored ${counts}`,
+      `lines of the state file make no sense ${JSON.stringify({ file, first: "2" })}`,
+    ]);
+    const missing = () => restoreAtStart(join(folder, "none"), made.memory, log);
+    expect(missing).toThrow(/^the state file .* cannot be read: ENOENT$/);
   } finally {
     rmSync(folder, { recursive: true });
   }
