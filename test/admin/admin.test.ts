@@ -1,0 +1,136 @@
+/** The operator's HTTP: who may do what, and what it says. */
+import { describe, expect, test } from "bun:test";
+
+import type { Change } from "../../src/access/keeper.ts";
+import { type AdminDeps, createAdmin } from "../../src/admin/admin.ts";
+
+const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
+const TOKEN = "correct-horse-battery";
+const SHOWN = { Authorization: `Bearer ${TOKEN}` };
+
+function open(changes: Partial<AdminDeps> = {}, change: Change = { outcome: "changed" }) {
+  const calls: string[] = [];
+  const keeper = {
+    change: (name: string, hash: Uint8Array, listed: boolean) => {
+      calls.push(`${listed ? "+" : "-"}${name} ${hash.toHex()}`);
+      return Promise.resolve(change);
+    },
+    setMaintenance: (on: boolean) => {
+      calls.push(`maintenance ${on}`);
+      return Promise.resolve();
+    },
+  };
+  const deps: AdminDeps = { token: TOKEN, keeper, ready: () => true, pages: {}, ...changes };
+  const admin = createAdmin(deps);
+  const ask = async (method: string, path: string, headers: Record<string, string> = SHOWN) => {
+    const url = `http://localhost:6970${path}`;
+    const response = await admin.fetch(new Request(url, { method, headers }));
+    return { status: response.status, text: await response.text(), headers: response.headers };
+  };
+  return { calls, ask };
+}
+
+test.each([
+  ["PUT", "deny", `+deny ${HASH}`, `${HASH} is now on the deny list\n`],
+  ["DELETE", "deny", `-deny ${HASH}`, `${HASH} is now off the deny list\n`],
+  ["PUT", "allow", `+allow ${HASH}`, `${HASH} is now on the allow list\n`],
+  ["DELETE", "allow", `-allow ${HASH}`, `${HASH} is now off the allow list\n`],
+])("%s /access/%s/<hash> changes that list", async (method, list, call, sentence) => {
+  const { calls, ask } = open();
+  const { status, text } = await ask(method, `/access/${list}/${HASH.toUpperCase()}`);
+  expect([status, text, calls]).toEqual([200, sentence, [call]]);
+});
+
+test("a hash of version 2 counts with its first 20 bytes", async () => {
+  const { calls, ask } = open();
+  expect((await ask("PUT", `/access/deny/${HASH}${"0".repeat(24)}`)).status).toBe(200);
+  expect(calls).toEqual([`+deny ${HASH}`]);
+});
+
+test.each([
+  [{ outcome: "unchanged" } as Change, "PUT", 200, `${HASH} was already on the deny list\n`],
+  [{ outcome: "unchanged" } as Change, "DELETE", 200, `${HASH} was not on the deny list\n`],
+  [{ outcome: "no list" } as Change, "PUT", 409, "there is no deny list: set TRACKER_DENY_FILE\n"],
+  [
+    { outcome: "failed", reason: "/x cannot be written (ENOSPC)" } as Change,
+    "PUT",
+    500,
+    "nothing was changed: /x cannot be written (ENOSPC)\n",
+  ],
+])("%j is told as it is", async (change, method, status, sentence) => {
+  const answer = await open({}, change).ask(method, `/access/deny/${HASH}`);
+  expect([answer.status, answer.text]).toEqual([status, sentence]);
+});
+
+test("what is no info hash is told so", async () => {
+  const { calls, ask } = open();
+  for (const wrong of ["", "x", HASH.slice(1), `${HASH}0`, "%7E"]) {
+    const { status, text } = await ask("PUT", `/access/deny/${wrong}`);
+    expect(status).toBe(400);
+    expect(text).toBe("that is no info hash: write 40 or 64 hexadecimal digits\n");
+  }
+  expect(calls).toEqual([]);
+});
+
+describe("without the right token nothing is changed", () => {
+  const places: [string, string][] = [
+    ["PUT", `/access/deny/${HASH}`],
+    ["DELETE", `/access/allow/${HASH}`],
+    ["PUT", "/maintenance"],
+    ["DELETE", "/maintenance"],
+  ];
+
+  test.each(places)("%s %s with a wrong token, or none: 401", async (method, path) => {
+    const { calls, ask } = open();
+    for (const headers of [{}, { Authorization: `Bearer ${TOKEN}x` }] as Record<string, string>[]) {
+      const answer = await ask(method, path, headers);
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get("www-authenticate")).toBe("Bearer");
+    }
+    expect(calls).toEqual([]);
+  });
+
+  test.each(places)("%s %s where no token is set: 403", async (method, path) => {
+    const { calls, ask } = open({ token: undefined });
+    const { status, text } = await ask(method, path);
+    expect(status).toBe(403);
+    expect(text).toContain("set TRACKER_ADMIN_TOKEN");
+    expect(calls).toEqual([]);
+  });
+});
+
+test("maintenance is begun and ended", async () => {
+  const { calls, ask } = open();
+  expect((await ask("PUT", "/maintenance")).text).toBe("announces are refused: maintenance\n");
+  expect((await ask("DELETE", "/maintenance")).text).toBe("announces are served\n");
+  expect(calls).toEqual(["maintenance true", "maintenance false"]);
+});
+
+test("health and readiness need no token", async () => {
+  expect(await open().ask("GET", "/health", {})).toMatchObject({ status: 200, text: "ok\n" });
+  expect(await open().ask("GET", "/ready", {})).toMatchObject({ status: 200, text: "ok\n" });
+  const draining = open({ ready: () => false });
+  expect((await draining.ask("GET", "/health", {})).status).toBe(200);
+  expect((await draining.ask("GET", "/ready", {})).status).toBe(503);
+});
+
+test("pages of others are shown at their paths", async () => {
+  const { ask } = open({ pages: { "/metrics": () => new Response("up 1\n") } });
+  expect(await ask("GET", "/metrics?x=1", {})).toMatchObject({ status: 200, text: "up 1\n" });
+  expect((await ask("POST", "/metrics", {})).status).toBe(405);
+});
+
+test.each([
+  ["GET", "/", 404],
+  ["GET", "/toString", 404],
+  ["GET", "/announce", 404],
+  ["PUT", "/access/other/" + HASH, 404],
+  ["PUT", `/access/deny/${HASH}/x`, 404],
+  ["GET", `/access/deny/${HASH}`, 405],
+  ["POST", "/maintenance", 405],
+  ["PUT", "/health", 405],
+])("%s %s is %d", async (method, path, status) => {
+  const { calls, ask } = open();
+  expect((await ask(method, path)).status).toBe(status);
+  expect(calls).toEqual([]);
+});
