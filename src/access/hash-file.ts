@@ -24,8 +24,8 @@ const DIGITS = 2 * INFO_HASH_SIZE;
 /** Digits of the whole SHA-256 of version 2. [BEP 52] */
 const DIGITS_LONG = 64;
 
-const LINES_PER_STEP = 2048;
-const SLOTS_PER_STEP = 4096;
+const LINES_PER_STEP = 1024;
+const SLOTS_PER_STEP = 1024;
 
 /** Bad lines whose number is told; there may be a million of them. */
 const BAD_LINES_TOLD = 5;

@@ -5,8 +5,8 @@
  * most. `runInSlices` gives the event loop its turn whenever a slice is over.
  */
 
-/** How long a slice may take, in milliseconds; an announce that arrives meanwhile waits as long. */
-const SLICE_MILLISECONDS = 2;
+/** How long a slice may take, in milliseconds. An announce over UDP may wait for two: its reply too. */
+const SLICE_MILLISECONDS = 1;
 
 /** Work that may be interrupted where it yields, and ends with a result. */
 export type Sliced<Result> = Generator<undefined, Result>;

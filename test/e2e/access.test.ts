@@ -1,0 +1,458 @@
+/**
+ * Access lists and maintenance through the compiled binary, with and without UDP workers: what is
+ * refused, in which words, over both transports, and what an operator can change while it runs.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { decodeDictionary, type Dictionary } from "./bencode.ts";
+import { announceRequest, openDatagrams, randomBytes } from "./datagrams.ts";
+import { type Environment, freePort, startProcess, startTracker, type Tracker } from "./harness.ts";
+import { exchangeTcp, readResponses } from "./raw-http.ts";
+
+const TOKEN = "correct-horse-battery-staple";
+const DENIED = "this info hash is denied here";
+const UNLISTED = "this info hash is not on the list of those served here";
+const NETWORK = "your network is denied here";
+const CLIENT = "your client is denied here: use another program";
+const MAINTENANCE = "this tracker is under maintenance: it will be back soon";
+
+/** A worker sees its mail when its receive times out. */
+const MAIL_MILLISECONDS = 1000;
+const SLOW_MILLISECONDS = 30_000;
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "buntracker-access-"));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+let files = 0;
+function fileOf(words: string): string {
+  files += 1;
+  const path = join(folder, `list-${files}`);
+  writeFileSync(path, words);
+  return path;
+}
+const read = (path: string) => readFileSync(path, "utf8");
+
+/** A tracker with an admin address, and what its settings say to a second process. */
+async function start(env: Environment, workers: string) {
+  const adminPort = freePort();
+  const all: Environment = {
+    TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}`,
+    TRACKER_ADMIN_TOKEN: TOKEN,
+    TRACKER_UDP_WORKERS: workers,
+    ...env,
+  };
+  const tracker = await startTracker({ env: all });
+  const admin = async (method: string, path: string, token = TOKEN) => {
+    const headers = { Authorization: `Bearer ${token}` };
+    const url = `http://127.0.0.1:${adminPort}${path}`;
+    const response = await fetch(url, { method, headers });
+    return `${response.status} ${(await response.text()).trimEnd()}`;
+  };
+  const verb = async (...args: string[]) => {
+    const child = startProcess({ args, env: all });
+    const code = await child.exited();
+    return { code, stdout: child.stdout, stderr: child.stderr };
+  };
+  return { tracker, admin, verb, [Symbol.asyncDispose]: () => tracker[Symbol.asyncDispose]() };
+}
+
+interface Asking {
+  hash: Uint8Array;
+  source?: string;
+  peerId?: string;
+  event?: string;
+}
+
+async function askHttp(tracker: Tracker, path: string, source = "127.0.0.1"): Promise<Dictionary> {
+  const { bytes } = await exchangeTcp({
+    host: "127.0.0.1",
+    port: tracker.port,
+    source,
+    pieces: [Buffer.from(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)],
+  });
+  return decodeDictionary(readResponses(bytes, true)[0]!.body);
+}
+
+const escaped = (bytes: Uint8Array) => bytes.toHex().replace(/../g, "%$&");
+
+function announceHttp(tracker: Tracker, asking: Asking): Promise<Dictionary> {
+  const { hash, source, peerId = "-EE0001-abcdefghijkl", event = "started" } = asking;
+  const query = `info_hash=${escaped(hash)}&peer_id=${peerId}&port=7001&left=1&event=${event}`;
+  return askHttp(tracker, `/announce?${query}`, source);
+}
+
+const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
+
+/** The failure and when to try again; "served" if there is none. */
+async function sentenceHttp(tracker: Tracker, asking: Asking): Promise<string> {
+  const answer = await announceHttp(tracker, asking);
+  const reason = answer["failure reason"];
+  if (reason === undefined) return "served";
+  return `${String(reason)} / ${String(answer["retry in"])}`;
+}
+
+/** The text of an error; "served" if there is none. */
+async function sentenceUdp(tracker: Tracker, asking: Asking): Promise<string> {
+  const { hash, source, peerId, event } = asking;
+  using client = await openDatagrams("127.0.0.1", tracker.port, source);
+  const connectionId = await client.connect();
+  const request = announceRequest({
+    connectionId,
+    infoHash: hash,
+    port: 7002,
+    event: event === "stopped" ? 3 : 2,
+  });
+  if (peerId !== undefined) request.set(new TextEncoder().encode(peerId), 36);
+  const [answer] = await client.exchange(request);
+  const view = new DataView(answer!.buffer, answer!.byteOffset);
+  expect(answer!.subarray(4, 8).toHex()).toBe(request.subarray(12, 16).toHex());
+  if (view.getUint32(0) === 1) return "served";
+  expect(view.getUint32(0)).toBe(3);
+  return textOf(answer!.subarray(8));
+}
+
+async function peersOf(tracker: Tracker, hash: Uint8Array): Promise<number> {
+  const answer = await askHttp(tracker, `/scrape?info_hash=${escaped(hash)}`);
+  const [counts] = Object.values(answer["files"] as Dictionary) as Dictionary[];
+  return Number(counts!["complete"]) + Number(counts!["incomplete"]);
+}
+
+/** Repeats a question until it is answered so, as long as mail may take. */
+async function until<Answer extends string | number>(
+  expected: Answer,
+  ask: () => Promise<Answer>,
+): Promise<void> {
+  const deadline = performance.now() + MAIL_MILLISECONDS;
+  let answer = await ask();
+  while (!Object.is(answer, expected) && performance.now() < deadline) {
+    await Bun.sleep(20);
+    answer = await ask();
+  }
+  expect<string | number>(answer).toBe(expected);
+}
+
+describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
+  test("a denied hash is refused over both transports, and shows zeros", async () => {
+    const hash = randomBytes(20);
+    const long = randomBytes(32);
+    // One hash without a line end is enough to end other trackers.
+    const env = { TRACKER_DENY_FILE: fileOf(`${long.toHex()}\r\n\n# x\n${hash.toHex()}`) };
+    await using running = await start(env, workers);
+    const { tracker } = running;
+    for (const denied of [hash, long.subarray(0, 20)]) {
+      for (const event of ["started", "stopped"]) {
+        const asking = { hash: denied, event };
+        expect(await sentenceHttp(tracker, asking)).toBe(`${DENIED} / never`);
+        expect(await sentenceUdp(tracker, asking)).toBe(DENIED);
+      }
+      expect(await peersOf(tracker, denied)).toBe(0);
+    }
+    const other = { hash: randomBytes(20) };
+    expect(await sentenceHttp(tracker, other)).toBe("served");
+    expect(await sentenceUdp(tracker, other)).toBe("served");
+  });
+
+  test("a file of one hash without a line end starts, as a list of either kind", async () => {
+    const hash = randomBytes(20);
+    const deny = { TRACKER_DENY_FILE: fileOf(hash.toHex()) };
+    await using denying = await start(deny, workers);
+    expect(await sentenceUdp(denying.tracker, { hash })).toBe(DENIED);
+    await using allowing = await start({ TRACKER_ALLOW_FILE: fileOf(hash.toHex()) }, workers);
+    expect(await sentenceUdp(allowing.tracker, { hash })).toBe("served");
+  });
+
+  test("with an allow list others are refused, and deny wins", async () => {
+    const [allowed, both, other] = [randomBytes(20), randomBytes(20), randomBytes(20)];
+    await using running = await start(
+      {
+        TRACKER_ALLOW_FILE: fileOf(`${allowed.toHex().toUpperCase()} ; mine\n${both.toHex()}\n`),
+        TRACKER_DENY_FILE: fileOf(`${both.toHex()}\n`),
+      },
+      workers,
+    );
+    const { tracker } = running;
+    expect(await sentenceHttp(tracker, { hash: allowed })).toBe("served");
+    expect(await sentenceUdp(tracker, { hash: allowed })).toBe("served");
+    expect(await sentenceHttp(tracker, { hash: both })).toBe(`${DENIED} / never`);
+    expect(await sentenceUdp(tracker, { hash: both })).toBe(DENIED);
+    expect(await sentenceHttp(tracker, { hash: other })).toBe(`${UNLISTED} / 60`);
+    expect(await sentenceUdp(tracker, { hash: other })).toBe(UNLISTED);
+  });
+
+  test("denied networks and clients are refused", async () => {
+    const networks = "# local\nSome name, Inc:127.0.0.8-127.0.0.9\n127.0.1.0/24\n";
+    await using running = await start(
+      { TRACKER_DENY_NETWORKS_FILE: fileOf(networks), TRACKER_DENY_CLIENTS: "-XL,M%35-" },
+      workers,
+    );
+    const { tracker } = running;
+    const hash = randomBytes(20);
+    for (const source of ["127.0.0.8", "127.0.0.9", "127.0.1.77"]) {
+      expect(await sentenceHttp(tracker, { hash, source })).toBe(`${NETWORK} / never`);
+      expect(await sentenceUdp(tracker, { hash, source })).toBe(NETWORK);
+    }
+    for (const peerId of ["-XL0012-abcdefghijkl", "M5-0-9--04ced8af43f0"]) {
+      expect(await sentenceHttp(tracker, { hash, peerId })).toBe(`${CLIENT} / never`);
+      expect(await sentenceUdp(tracker, { hash, peerId })).toBe(CLIENT);
+    }
+    expect(await peersOf(tracker, hash)).toBe(0);
+    const others = { hash, source: "127.0.0.7", peerId: "-TR4000-abcdefghijkl" };
+    expect(await sentenceHttp(tracker, others)).toBe("served");
+    expect(await sentenceUdp(tracker, others)).toBe("served");
+  });
+
+  test("SIGHUP reads all files again, or none, and evicts what is denied now", async () => {
+    const [first, second] = [randomBytes(20), randomBytes(20)];
+    const deny = fileOf(`${first.toHex()}\n`);
+    const networks = fileOf("");
+    await using running = await start(
+      { TRACKER_DENY_FILE: deny, TRACKER_DENY_NETWORKS_FILE: networks },
+      workers,
+    );
+    const { tracker } = running;
+    expect(await sentenceHttp(tracker, { hash: second })).toBe("served");
+    expect(await peersOf(tracker, second)).toBe(1);
+
+    writeFileSync(deny, `${second.toHex()}\nbad line\n`);
+    rmSync(networks);
+    tracker.signal("SIGHUP");
+    await tracker.says("reload failed");
+    expect(await sentenceUdp(tracker, { hash: first })).toBe(DENIED);
+    expect(await sentenceUdp(tracker, { hash: second })).toBe("served");
+
+    writeFileSync(networks, "");
+    tracker.signal("SIGHUP");
+    await tracker.says("msg=reloaded denied=1");
+    expect(tracker.stderr).toContain(`msg="bad lines are skipped" file=${deny} bad=1 lines=2`);
+    expect(await sentenceUdp(tracker, { hash: first })).toBe("served");
+    expect(await sentenceUdp(tracker, { hash: second })).toBe(DENIED);
+    await until(0, () => peersOf(tracker, second));
+  });
+
+  test("a single hash is denied and forgotten at once, and the file remembers", async () => {
+    const hash = randomBytes(20);
+    const hex = hash.toHex();
+    const deny = fileOf("# mine\n");
+    await using running = await start({ TRACKER_DENY_FILE: deny }, workers);
+    const { tracker, admin } = running;
+    const path = `/access/deny/${hex}`;
+    // Taken off before it was ever put on.
+    expect(await admin("DELETE", path)).toBe(`200 ${hex} was not on the deny list`);
+    expect(await sentenceUdp(tracker, { hash })).toBe("served");
+    expect(await admin("PUT", path)).toBe(`200 ${hex} is now on the deny list`);
+    expect(await peersOf(tracker, hash)).toBe(0);
+    expect(await sentenceHttp(tracker, { hash })).toBe(`${DENIED} / never`);
+    expect(await sentenceUdp(tracker, { hash })).toBe(DENIED);
+    expect(read(deny)).toBe(`# mine\n${hex}\n`);
+    expect(await admin("DELETE", path)).toBe(`200 ${hex} is now off the deny list`);
+    expect(await sentenceUdp(tracker, { hash })).toBe("served");
+    expect(read(deny)).toBe("# mine\n");
+    expect(await admin("PUT", path, "wrong")).toStartWith("401 ");
+    expect(await admin("PUT", `/access/allow/${hex}`)).toBe(
+      "409 there is no allow list: set TRACKER_ALLOW_FILE",
+    );
+  });
+
+  test("a list that must grow while it is used reaches every thread", async () => {
+    const deny = fileOf("");
+    await using running = await start({ TRACKER_DENY_FILE: deny }, workers);
+    const hashes = Array.from({ length: 120 }, () => randomBytes(20));
+    const answers = await Promise.all(
+      hashes.map((hash) => running.admin("PUT", `/access/deny/${hash.toHex()}`)),
+    );
+    expect(answers.filter((answer) => !answer.startsWith("200 "))).toEqual([]);
+    for (const hash of [hashes[0]!, hashes.at(-1)!]) {
+      expect(await sentenceUdp(running.tracker, { hash })).toBe(DENIED);
+      expect(await sentenceHttp(running.tracker, { hash })).toBe(`${DENIED} / never`);
+    }
+    expect(read(deny)).toBe(hashes.map((hash) => `${hash.toHex()}\n`).join(""));
+  });
+
+  test("maintenance refuses announces, by signal and by verb, while scrapes go on", async () => {
+    await using running = await start({}, workers);
+    const { tracker, verb } = running;
+    const hash = randomBytes(20);
+    expect(await sentenceUdp(tracker, { hash })).toBe("served");
+    const refusing = async () => {
+      await until(`${MAINTENANCE} / 15`, () => sentenceHttp(tracker, { hash }));
+      await until(MAINTENANCE, () => sentenceUdp(tracker, { hash }));
+      expect(await peersOf(tracker, hash)).toBeGreaterThan(0);
+    };
+    const serving = async () => {
+      await until("served", () => sentenceUdp(tracker, { hash }));
+      await until("served", () => sentenceHttp(tracker, { hash }));
+    };
+    tracker.signal("SIGUSR2");
+    await refusing();
+    tracker.signal("SIGUSR2");
+    await serving();
+    expect((await verb("maintenance", "on")).stdout).toBe("announces are refused: maintenance\n");
+    await refusing();
+    expect((await verb("maintenance", "off")).code).toBe(0);
+    await serving();
+  });
+});
+
+describe("the verbs of the binary", () => {
+  test("deny, allow and forget ask the running tracker", async () => {
+    const [one, two] = [randomBytes(20).toHex(), randomBytes(20).toHex()];
+    const [deny, allow] = [fileOf(""), fileOf("")];
+    await using running = await start({ TRACKER_DENY_FILE: deny, TRACKER_ALLOW_FILE: allow }, "1");
+    const { verb } = running;
+    expect(await verb("deny", one, two)).toEqual({
+      code: 0,
+      stdout: `${one} is now on the deny list\n${two} is now on the deny list\n`,
+      stderr: "",
+    });
+    expect((await verb("allow", one)).stdout).toBe(`${one} is now on the allow list\n`);
+    expect([read(deny), read(allow)]).toEqual([`${one}\n${two}\n`, `${one}\n`]);
+    expect((await verb("forget", one)).stdout).toBe(
+      `${one} is now off the deny list\n${one} is now off the allow list\n`,
+    );
+    expect([read(deny), read(allow)]).toEqual([`${two}\n`, ""]);
+  });
+
+  test("failures are a sentence, a hint where it helps, and exit code 1", async () => {
+    const hash = randomBytes(20).toHex();
+    await using running = await start({}, "1");
+    expect(await running.verb("deny", hash)).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "buntracker: error: there is no deny list: set TRACKER_DENY_FILE\n",
+    });
+    expect(await running.verb("deny", "xyz")).toEqual({
+      code: 1,
+      stdout: "",
+      stderr:
+        'buntracker: error: "xyz" is no info hash\n' +
+        "buntracker: hint: write 40 or 64 hexadecimal digits\n",
+    });
+    const tokenless = startProcess({ args: ["deny", hash], env: {} });
+    expect(await tokenless.exited()).toBe(1);
+    expect(tokenless.stderr).toContain("TRACKER_ADMIN_TOKEN is not set");
+  });
+});
+
+describe("when a file cannot be had", () => {
+  test.each(["TRACKER_DENY_FILE", "TRACKER_ALLOW_FILE", "TRACKER_DENY_NETWORKS_FILE"])(
+    "%s that is missing at the start is an error with a hint",
+    async (variable) => {
+      const path = join(folder, "missing");
+      const port = freePort();
+      const child = startProcess({
+        env: {
+          TRACKER_UDP_ADDRESS: `127.0.0.1:${port}`,
+          TRACKER_HTTP_ADDRESS: `127.0.0.1:${port}`,
+          TRACKER_ADMIN_ADDRESS: "",
+          [variable]: path,
+        },
+      });
+      expect(await child.exited(3000)).toBe(1);
+      expect(child.stderr).toBe(
+        `buntracker: error: ${variable} is ${path}, which cannot be read (ENOENT)\n` +
+          "buntracker: hint: check the path and its permissions; an empty file will do\n",
+      );
+    },
+  );
+
+  test("a change that finds the disk full is refused, and the list stays as it was", async () => {
+    const disk = join(folder, "disk");
+    mkdirSync(disk);
+    const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+    const deny = join(disk, "deny");
+    const [old, next] = [randomBytes(20), randomBytes(20)];
+    const words = `${old.toHex()}\n${"# much to say\n".repeat(2400)}`;
+    try {
+      writeFileSync(deny, words);
+      // Without root there is no small disk: something else is in the way of the new file.
+      if (mount.exitCode !== 0) mkdirSync(`${deny}.new/x`, { recursive: true });
+      await using running = await start({ TRACKER_DENY_FILE: deny }, "1");
+      const answer = await running.admin("PUT", `/access/deny/${next.toHex()}`);
+      expect(answer).toStartWith(`500 nothing was changed: ${deny} cannot be written (`);
+      if (mount.exitCode === 0) expect(answer).toContain("ENOSPC");
+      expect(read(deny)).toBe(words);
+      expect(existsSync(`${deny}.new`)).toBe(mount.exitCode !== 0);
+      expect(await sentenceUdp(running.tracker, { hash: old })).toBe(DENIED);
+      expect(await sentenceUdp(running.tracker, { hash: next })).toBe("served");
+    } finally {
+      if (mount.exitCode === 0) Bun.spawnSync(["umount", disk]);
+    }
+  });
+});
+
+describe("the admin address", () => {
+  test("refuses changes where no token is set, and shows health to everybody", async () => {
+    const port = freePort();
+    const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${port}` };
+    await using tracker = await startTracker({ env });
+    const url = `http://127.0.0.1:${port}`;
+    expect(await (await fetch(`${url}/health`)).text()).toBe("ok\n");
+    expect(tracker.running).toBe(true);
+    const put = await fetch(`${url}/access/deny/${"0".repeat(40)}`, { method: "PUT" });
+    expect(put.status).toBe(403);
+  });
+
+  test("that was asked for and is taken is an error, the usual one only a warning", async () => {
+    const port = freePort();
+    const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${port}` };
+    await using first = await startTracker({ env });
+    const second = freePort();
+    const child = startProcess({
+      env: {
+        TRACKER_UDP_ADDRESS: `127.0.0.1:${second}`,
+        TRACKER_HTTP_ADDRESS: `127.0.0.1:${second}`,
+        ...env,
+      },
+    });
+    expect(await child.exited(3000)).toBe(1);
+    expect(child.stderr).toContain(`admin port ${port} is already in use`);
+    expect(child.stderr).toContain("or set TRACKER_ADMIN_ADDRESS");
+    expect(first.running).toBe(true);
+  });
+});
+
+test(
+  "a reload of a million hashes does not keep announces waiting",
+  async () => {
+    const random = randomBytes(65_536).toHex();
+    const lines = Array.from({ length: 1_000_000 }, (_, n) => {
+      const at = (n * 37) % (random.length - 40);
+      return `${n.toString(16).padStart(8, "0")}${random.slice(at, at + 32)}`;
+    });
+    const deny = fileOf(lines.join("\n"));
+    await using running = await start({ TRACKER_DENY_FILE: deny }, "0");
+    const { tracker } = running;
+    const hash = randomBytes(20);
+    using client = await openDatagrams("127.0.0.1", tracker.port);
+    const connectionId = await client.connect();
+    /** The longest wait but for one in twenty, while something goes on. */
+    const waitWhile = async (going: (asked: number) => boolean): Promise<number> => {
+      const waits: number[] = [];
+      while (going(waits.length)) {
+        const from = performance.now();
+        client.send(announceRequest({ connectionId, infoHash: hash, port: 7003 }));
+        await client.receive();
+        waits.push(performance.now() - from);
+        await Bun.sleep(1);
+      }
+      expect(waits.length).toBeGreaterThan(20);
+      waits.sort((a, b) => a - b);
+      return waits[Math.floor(waits.length * 0.95)]!;
+    };
+    // What the machine takes anyway, shared as it is, is not the reload's.
+    const usual = await waitWhile((asked) => asked < 200);
+    tracker.signal("SIGHUP");
+    const done = "msg=reloaded denied=1000000";
+    const reloading = await waitWhile(() => !tracker.stderr.includes(done));
+    expect(reloading - usual).toBeLessThan(5);
+  },
+  SLOW_MILLISECONDS,
+);
