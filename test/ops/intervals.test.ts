@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Intervals } from "../../src/ops/intervals.ts";
+import { doublings, Intervals } from "../../src/ops/intervals.ts";
 
 const draws = (settings: { interval: number; jitterPercent: number }, times: number): number[] => {
   const intervals = new Intervals({ minimum: 900, ...settings });
@@ -45,4 +45,57 @@ test("the minimum is the configured one, but never more than what was drawn", ()
   expect(intervals.minimum(1700)).toBe(900);
   expect(intervals.minimum(900)).toBe(900);
   expect(intervals.minimum(800)).toBe(800);
+});
+
+describe("a stretched interval", () => {
+  const stretch = new SharedArrayBuffer(8);
+  const factor = new Float64Array(stretch);
+  const settings = { interval: 1800, jitterPercent: 0, minimum: 900, stretch };
+
+  test("is the factor longer, in every thread that shares it, and so is the minimum", () => {
+    const intervals = new Intervals({ ...settings, maximum: 7200 });
+    factor[0] = 1.5;
+    expect(intervals.draw()).toBe(2700);
+    expect(intervals.minimum(2700)).toBe(1350);
+    factor[0] = 1;
+    expect(intervals.draw()).toBe(1800);
+    expect(intervals.minimum(1800)).toBe(900);
+  });
+
+  test("ends at the maximum, which does not shorten the usual one", () => {
+    factor[0] = 9;
+    expect(new Intervals({ ...settings, maximum: 7200 }).draw()).toBe(7200);
+    expect(new Intervals({ ...settings, maximum: 600 }).draw()).toBe(1800);
+  });
+
+  test("keeps its jitter, in proportion", () => {
+    factor[0] = 2;
+    const intervals = new Intervals({ ...settings, jitterPercent: 10 });
+    const drawn = Array.from({ length: 20_000 }, () => intervals.draw());
+    expect(Math.min(...drawn)).toBeGreaterThanOrEqual(3240);
+    expect(Math.max(...drawn)).toBeLessThanOrEqual(3960);
+    expect(Math.min(...drawn)).toBeLessThan(3250);
+    expect(Math.max(...drawn)).toBeGreaterThan(3950);
+  });
+});
+
+test.each([
+  [0, 0],
+  [1, 0],
+  [127, 0],
+  [128, 1],
+  [255, 1],
+  [256, 2],
+  [65_536, 10],
+  [1_000_000, 13],
+])("a swarm of %d peers has doubled %d times", (peers, expected) => {
+  expect(doublings(peers)).toBe(expected);
+});
+
+test("a large swarm is told to wait longer, up to the maximum", () => {
+  const settings = { interval: 1800, jitterPercent: 0, minimum: 900, perDoubling: 60 };
+  const intervals = new Intervals({ ...settings, maximum: 2000 });
+  expect([100, 128, 300, 100_000].map((peers) => intervals.draw(peers))).toEqual([
+    1800, 1860, 1920, 2000,
+  ]);
 });

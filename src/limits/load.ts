@@ -1,0 +1,105 @@
+/**
+ * Intervals that follow the load: more announces than wanted, and clients are told to wait longer.
+ *
+ * What a client is told decides when it comes back, so the intervals told are a schedule of the
+ * returns. Each announce is given the next free place in it, 1/target after the one before:
+ *
+ *   backlog += (rate / target - 1) * seconds        0 to the longest interval less the usual one
+ *   interval = usual interval + backlog
+ *
+ * A wave of twice the rate that is wanted lengthens intervals by a second each second, so what it
+ * brought comes back over twice the time: at the target, after one interval and without swinging.
+ * Whoever reacts to the rate itself reacts too late, since it shows what was told an interval ago.
+ * Below the target the backlog goes down as it went up, no faster than a second each second.
+ *
+ * The event loop calls `update` about once a second. The interval is published as a factor of the
+ * usual one, in shared memory that `Intervals` of all threads read:
+ *
+ *   stretch    [ f64 ]     1 or more
+ *
+ * Clients come back long after they were told to, so peers are kept for as long as the longest
+ * interval lately told asks for: `kept` is the factor by which that is longer than usual.
+ */
+
+export interface LoadSettings {
+  /** Announces a second that are wanted at most; 0 leaves intervals as they are. */
+  targetRate: number;
+  /** Seconds between announces when nothing is stretched, and at most. */
+  interval: number;
+  intervalMax: number;
+  jitterPercent: number;
+}
+
+/** Noise of single seconds is smoothed; against an interval this is nothing. */
+const SMOOTHING_SECONDS = 10;
+
+/** The factor of intervals, 1 at first. */
+export function stretchMemory(): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
+  new Float64Array(memory)[0] = 1;
+  return memory;
+}
+
+/** By how much intervals may grow. */
+export function stretchMax({ targetRate, interval, intervalMax }: LoadSettings): number {
+  return targetRate === 0 ? 1 : Math.max(1, intervalMax / interval);
+}
+
+export class Load {
+  /** Announces a second, smoothed. */
+  rate = 0;
+  /** The factor by which intervals are longer than usual. */
+  stretch = 1;
+  /** The factor by which peers must be kept longer than usual. */
+  kept = 1;
+  readonly #settings: LoadSettings;
+  readonly #published: Float64Array;
+  readonly #backlogMax: number;
+  /** Longer than anybody is told to wait. */
+  readonly #windowSeconds: number;
+  #backlog = 0;
+  #announces = -1;
+  #seconds = 0;
+  /** The highest stretch of this window of time and of the one before. */
+  #peak = 1;
+  #peakBefore = 1;
+  #windowFrom = 0;
+
+  /** `published` comes from `stretchMemory`. */
+  constructor(settings: LoadSettings, published: SharedArrayBuffer) {
+    const longest = settings.interval * stretchMax(settings);
+    this.#settings = settings;
+    this.#published = new Float64Array(published);
+    this.#backlogMax = longest - settings.interval;
+    this.#windowSeconds = Math.ceil(longest * (1 + settings.jitterPercent / 100));
+  }
+
+  /** Takes how many announces were answered since the start; `nowSeconds` never goes back. */
+  update(announces: number, nowSeconds: number): void {
+    const seconds = nowSeconds - this.#seconds;
+    const first = this.#announces < 0;
+    if (!first && seconds <= 0) return;
+    const measured = first ? 0 : (announces - this.#announces) / seconds;
+    this.#announces = announces;
+    this.#seconds = nowSeconds;
+    if (first) return;
+    this.rate += (measured - this.rate) * (1 - Math.exp(-seconds / SMOOTHING_SECONDS));
+    const { targetRate, interval } = this.#settings;
+    if (targetRate === 0) return;
+    const backlog = this.#backlog + (this.rate / targetRate - 1) * seconds;
+    this.#backlog = Math.max(0, Math.min(this.#backlogMax, backlog));
+    this.stretch = 1 + this.#backlog / interval;
+    this.#published[0] = this.stretch;
+    this.#remember(nowSeconds);
+  }
+
+  #remember(nowSeconds: number): void {
+    if (nowSeconds - this.#windowFrom >= this.#windowSeconds) {
+      this.#peakBefore = this.#peak;
+      this.#peak = this.stretch;
+      this.#windowFrom = nowSeconds;
+    }
+    this.#peak = Math.max(this.#peak, this.stretch);
+    this.kept = Math.max(this.#peak, this.#peakBefore);
+  }
+}

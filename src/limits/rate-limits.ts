@@ -1,0 +1,152 @@
+/**
+ * How many requests an address and its network may make: leaky buckets in fixed memory.
+ *
+ * A bucket is one number: the moment at which it will have leaked empty. A request that fits makes
+ * that 1/rate later, one that would make it more than BURST_SECONDS away is over the limit and
+ * changes nothing, so who keeps asking too much is still served at its rate.
+ *
+ *              address                     network
+ *   IPv4       the address                 its /24
+ *   IPv6       its /64, one customer       its /48, one site
+ *
+ *   cells      [ f64 ][ f64 ] ...          seconds on the clock of the process
+ *
+ * Each bucket lies in two cells chosen by a keyed hash and counts as the emptier of them; a request
+ * raises them only as far as that one needs. So it may seem fuller than it is (if others share both
+ * cells), never emptier. A cell matters for as long as it leaks, a few milliseconds for most.
+ * Threads write without a lock: of two requests at one instant one may go uncounted.
+ *
+ * Only requests from a proven address belong here, or a forger could lock somebody out. Judging
+ * allocates nothing and never fails.
+ */
+import type { Family } from "../constants.ts";
+
+export const RATE_LIMIT_MODES = ["off", "observe", "enforce"] as const;
+export type RateLimitMode = (typeof RATE_LIMIT_MODES)[number];
+
+export const RATE_OK = 0;
+export const RATE_ADDRESS = 1;
+export const RATE_NETWORK = 2;
+
+/** How much of its rate a bucket holds: who was quiet may ask this many seconds' worth at once. */
+export const BURST_SECONDS = 60;
+
+/**
+ * 4 MiB, touched only where it is used. With the buckets of 10,000 addresses and their networks
+ * full, one bystander in 170 shares both cells with one of those.
+ */
+const CELL_BITS = 19;
+const CELL_SHIFT = 32 - CELL_BITS;
+
+/** Two sums of four halves and a tag each. */
+const KEY_WORDS = 10;
+
+const TAG_ADDRESS_IPV4 = 1;
+const TAG_NETWORK_IPV4 = 2;
+const TAG_ADDRESS_IPV6 = 3;
+const TAG_NETWORK_IPV6 = 4;
+
+export interface RateLimitSettings {
+  mode: RateLimitMode;
+  /** Requests a second, averaged over BURST_SECONDS. */
+  addressRate: number;
+  networkRate: number;
+}
+
+/** What all threads share; can be posted to a worker as it is. */
+export interface RateLimitsShared {
+  settings: RateLimitSettings;
+  cells: SharedArrayBuffer;
+  /** Secret: strangers choose their addresses. */
+  keys: Int32Array;
+}
+
+/** Empty buckets. `keys` are random numbers from the system's generator (tests pass fixed ones). */
+export function reserveRateLimits(
+  settings: RateLimitSettings,
+  keys: Int32Array = crypto.getRandomValues(new Int32Array(KEY_WORDS)),
+): RateLimitsShared {
+  const count = settings.mode === "off" ? 0 : 2 ** CELL_BITS;
+  return { settings, cells: new SharedArrayBuffer(count * Float64Array.BYTES_PER_ELEMENT), keys };
+}
+
+export class RateLimits {
+  /** True if what is over a limit is to be dropped, false if it is only to be counted. */
+  readonly enforced: boolean;
+  readonly #off: boolean;
+  readonly #cells: Float64Array;
+  readonly #keys: Int32Array;
+  readonly #addressSeconds: number;
+  readonly #networkSeconds: number;
+  /** Set by `#find`: the cells of a bucket. */
+  #first = 0;
+  #second = 0;
+
+  constructor({ settings, cells, keys }: RateLimitsShared) {
+    this.enforced = settings.mode === "enforce";
+    this.#off = settings.mode === "off";
+    this.#cells = new Float64Array(cells);
+    this.#keys = keys;
+    this.#addressSeconds = 1 / settings.addressRate;
+    this.#networkSeconds = 1 / settings.networkRate;
+  }
+
+  /** RATE_OK, and the request is counted; or the limit it is over, and nothing is. */
+  judge(bytes: Uint8Array, at: number, family: Family, nowSeconds: number): number {
+    if (this.#off) return RATE_OK;
+    const high = word(bytes, at);
+    const low = family === 4 ? 0 : word(bytes, at + 4);
+    const isIpv4 = family === 4;
+    this.#find(high, low, isIpv4 ? TAG_ADDRESS_IPV4 : TAG_ADDRESS_IPV6);
+    const addressFirst = this.#first;
+    const addressSecond = this.#second;
+    const address = this.#filled(nowSeconds) + this.#addressSeconds;
+    if (address > nowSeconds + BURST_SECONDS) return RATE_ADDRESS;
+    if (isIpv4) this.#find(high & 0xffffff00, 0, TAG_NETWORK_IPV4);
+    else this.#find(high, low & 0xffff0000, TAG_NETWORK_IPV6);
+    const network = this.#filled(nowSeconds) + this.#networkSeconds;
+    if (network > nowSeconds + BURST_SECONDS) return RATE_NETWORK;
+    this.#fill(this.#first, this.#second, network);
+    this.#fill(addressFirst, addressSecond, address);
+    return RATE_OK;
+  }
+
+  /** Two independent multiply-shift hashes over 16-bit halves (see swarm/keyed-hash.ts). */
+  #find(high: number, low: number, tag: number): void {
+    const keys = this.#keys;
+    const a = high >>> 16;
+    const b = high & 0xffff;
+    const c = low >>> 16;
+    const d = low & 0xffff;
+    const first =
+      Math.imul(keys[0], a) +
+      Math.imul(keys[1], b) +
+      Math.imul(keys[2], c) +
+      Math.imul(keys[3], d) +
+      Math.imul(keys[4], tag);
+    const second =
+      Math.imul(keys[5], a) +
+      Math.imul(keys[6], b) +
+      Math.imul(keys[7], c) +
+      Math.imul(keys[8], d) +
+      Math.imul(keys[9], tag);
+    this.#first = (first | 0) >>> CELL_SHIFT;
+    this.#second = (second | 0) >>> CELL_SHIFT;
+  }
+
+  /** When the bucket will be empty: now, if it is. */
+  #filled(nowSeconds: number): number {
+    const cells = this.#cells;
+    return Math.max(nowSeconds, Math.min(cells[this.#first], cells[this.#second]));
+  }
+
+  #fill(first: number, second: number, until: number): void {
+    const cells = this.#cells;
+    if (cells[first] < until) cells[first] = until;
+    if (cells[second] < until) cells[second] = until;
+  }
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+}

@@ -1,0 +1,200 @@
+/**
+ * The rules file: one rule a line, an action and the conditions under which it is taken.
+ *
+ *   # all conditions of a line must hold; values with spaces go in quotes
+ *   refuse "your client asks too often: update it" user-agent="BadClient/1.*" port=1-1023
+ *   drop   network=203.0.113.0/24 peer-id=-XX
+ *   count  header:x-requested-with=*
+ *
+ *   refuse "text"       answer with a failure that says so
+ *   drop                do not answer
+ *   count               count, and go on to the next line
+ *
+ *   network=CIDR        the address lies in it
+ *   port=N, port=N-M    the announced port
+ *   peer-id=TEXT        the peer id begins so; other bytes as %00
+ *   user-agent=TEXT     the header, in any case of letters: exactly TEXT, or with a star at either
+ *   header:NAME=TEXT      end of it anything there; "" is a header that is empty or missing
+ *
+ * The first line that refuses or drops decides. Reading never throws: what is wrong with a line is
+ * a sentence about it.
+ */
+import { readPeerIdPrefix } from "../access/denied-clients.ts";
+import { PORT_MAX, type Family } from "../constants.ts";
+import { readAddress } from "../ops/addresses.ts";
+
+/** A request is held against every rule, so they are few; lists of networks have their own file. */
+export const RULES_MAX = 256;
+
+const MESSAGE_SIZE_MAX = 200;
+
+export interface NetworkCondition {
+  family: Family;
+  /** The address, and a mask of as many bytes. */
+  bytes: Uint8Array;
+  mask: Uint8Array;
+}
+
+export interface HeaderCondition {
+  /** In lower case, like the text. */
+  name: string;
+  text: string;
+  openStart: boolean;
+  openEnd: boolean;
+}
+
+/** One line; conditions it does not name are undefined. Can be posted to a worker as it is. */
+export interface Rule {
+  /** The line as it was written, without the white space around it. */
+  text: string;
+  line: number;
+  action: "refuse" | "drop" | "count";
+  /** What is said to who is refused: printable ASCII. */
+  message: string;
+  network?: NetworkCondition;
+  ports?: { first: number; last: number };
+  peerId?: Uint8Array;
+  headers: HeaderCondition[];
+}
+
+/** The rules in a text, or a sentence for every line that is none. */
+export function readRules(text: string): { rules: Rule[]; problems: string[] } {
+  const rules: Rule[] = [];
+  const problems: string[] = [];
+  for (const [at, raw] of text
+    .replace(/^\ufeff/, "")
+    .split("\n")
+    .entries()) {
+    const line = raw.trim();
+    if (line === "" || line.startsWith("#")) continue;
+    const rule = readRule(line, at + 1);
+    const twin = rules.find((other) => other.text === line);
+    if (typeof rule === "string") problems.push(`line ${at + 1} ${rule}`);
+    else if (twin !== undefined) problems.push(`line ${at + 1} repeats line ${twin.line}`);
+    else rules.push(rule);
+  }
+  if (rules.length > RULES_MAX) {
+    problems.push(`${rules.length} rules are too many: keep ${RULES_MAX}`);
+  }
+  return { rules, problems };
+}
+
+/** A rule, or what is wrong with it as the rest of a sentence. */
+function readRule(text: string, line: number): Rule | string {
+  const words = splitWords(text);
+  if (words === undefined) return "has a quote that does not end";
+  const [action, ...rest] = words;
+  if (action !== "refuse" && action !== "drop" && action !== "count") {
+    return `begins with ${shorten(action)}: write refuse, drop or count`;
+  }
+  const message = action === "refuse" ? (rest.shift() ?? "") : "";
+  if (action === "refuse") {
+    const problem = judgeMessage(message, text);
+    if (problem !== undefined) return problem;
+  }
+  if (rest.length === 0) return "has no condition, so it would hold for everybody";
+  const rule: Rule = { text, line, action, message, headers: [] };
+  for (const word of rest) {
+    const problem = addCondition(rule, word);
+    if (problem !== undefined) return problem;
+  }
+  return rule;
+}
+
+function judgeMessage(message: string, text: string): string | undefined {
+  if (!/^refuse\s+"/.test(text)) return `has no message: write refuse "text" and the conditions`;
+  if (/^[\x20-\x7e]+$/.test(message) && message.length <= MESSAGE_SIZE_MAX) return undefined;
+  return `has a message that clients cannot show: write 1 to ${MESSAGE_SIZE_MAX} ASCII characters`;
+}
+
+/** Adds `key=value` to the rule; returns what is wrong with it, if anything. */
+function addCondition(rule: Rule, word: string): string | undefined {
+  const equals = word.indexOf("=");
+  if (equals < 0) return `has ${shorten(word)}, which is no condition: write name=value`;
+  const key = word.slice(0, equals).toLowerCase();
+  const value = word.slice(equals + 1);
+  if (key === "user-agent") return addHeader(rule, key, value);
+  if (key.startsWith("header:")) return addHeader(rule, key.slice("header:".length), value);
+  switch (key) {
+    case "network":
+      return addOnce(rule, "network", readNetwork(value), value, "203.0.113.0/24 or 2001:db8::/32");
+    case "port":
+      return addOnce(rule, "ports", readPorts(value), value, "6881 or 1-1023");
+    case "peer-id":
+      return addOnce(rule, "peerId", readPeerIdPrefix(value), value, "-XX or M%00");
+    default:
+      return `has ${shorten(key)}, which is no condition: write ${CONDITIONS}`;
+  }
+}
+
+const CONDITIONS = "network, port, peer-id, user-agent or header:NAME";
+
+function addOnce<Key extends "network" | "ports" | "peerId">(
+  rule: Rule,
+  key: Key,
+  read: Rule[Key] | undefined,
+  value: string,
+  example: string,
+): string | undefined {
+  const name = { network: "network", ports: "port", peerId: "peer-id" }[key];
+  if (read === undefined) return `has ${name}=${shorten(value)}: write ${example}`;
+  if (rule[key] !== undefined) return `names ${name} twice: write two lines`;
+  rule[key] = read;
+  return undefined;
+}
+
+function addHeader(rule: Rule, name: string, value: string): string | undefined {
+  if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) {
+    return `has ${shorten(name)}, which is not the name of a header`;
+  }
+  const openStart = value.startsWith("*");
+  const openEnd = value.length > 1 && value.endsWith("*");
+  const text = value.slice(openStart ? 1 : 0, openEnd ? -1 : undefined).toLowerCase();
+  if (text.includes("*")) return `has a star inside ${shorten(value)}: it may stand at the ends`;
+  rule.headers.push({ name, text, openStart, openEnd });
+  return undefined;
+}
+
+/** Words by white space, where quotes hold together; undefined if one of them does not end. */
+function splitWords(text: string): string[] | undefined {
+  const words: string[] = [];
+  for (const [word] of text.matchAll(/(?:[^\s"]|"(?:[^"\\]|\\.)*("|$))+/g)) {
+    const bare = word.replace(/"((?:[^"\\]|\\.)*)"/g, (_, inside: string) =>
+      inside.replace(/\\(.)/g, "$1").replaceAll('"', "\0"),
+    );
+    if (bare.includes('"')) return undefined;
+    words.push(bare.replaceAll("\0", '"'));
+  }
+  return words;
+}
+
+function readNetwork(text: string): NetworkCondition | undefined {
+  const slash = text.indexOf("/");
+  const address = slash < 0 ? text : text.slice(0, slash);
+  const scratch = new Uint8Array(16);
+  const family = readAddress(address, scratch, 0);
+  if (family === 0) return undefined;
+  const bits = family === 4 ? 32 : 128;
+  // A network of v4-mapped addresses counts its bits from the front of the longer form.
+  const mapped = family === 4 && address.includes(":") ? 96 : 0;
+  const digits = slash < 0 ? String(bits + mapped) : text.slice(slash + 1);
+  const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) - mapped : -1;
+  if (prefix < 0 || prefix > bits) return undefined;
+  const mask = new Uint8Array(bits / 8).map((_, i) => ~(0xff >> clamp(prefix - 8 * i)));
+  const bytes = scratch.slice(0, bits / 8).map((byte, i) => byte & mask[i]);
+  return { family, bytes, mask };
+}
+
+const clamp = (bits: number): number => Math.min(8, Math.max(0, bits));
+
+function readPorts(text: string): { first: number; last: number } | undefined {
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
+  if (match === null) return undefined;
+  const first = Number(match[1]);
+  const last = Number(match[2] ?? match[1]);
+  return first <= last && last <= PORT_MAX ? { first, last } : undefined;
+}
+
+function shorten(word: string): string {
+  return JSON.stringify(word.length > 40 ? `${word.slice(0, 40)}…` : word);
+}

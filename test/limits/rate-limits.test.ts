@@ -1,0 +1,142 @@
+import { describe, expect, test } from "bun:test";
+import type { Family } from "../../src/constants.ts";
+import {
+  BURST_SECONDS,
+  RATE_ADDRESS,
+  RATE_NETWORK,
+  RATE_OK,
+  RateLimits,
+  type RateLimitMode,
+  reserveRateLimits,
+} from "../../src/limits/rate-limits.ts";
+import { readAddress } from "../../src/ops/addresses.ts";
+
+const KEYS = Int32Array.from({ length: 10 }, (_, i) => Math.imul(i + 1, 0x9e3779b1) | 1);
+
+function limits(addressRate: number, networkRate: number, mode: RateLimitMode = "enforce") {
+  return new RateLimits(reserveRateLimits({ mode, addressRate, networkRate }, KEYS));
+}
+
+function judge(rates: RateLimits, text: string, now = 0): number {
+  const bytes = new Uint8Array(20);
+  return rates.judge(bytes, 3, readAddress(text, bytes, 3) as Family, now);
+}
+
+/** Verdicts of `count` requests at one moment: how many of each. */
+function tally(rates: RateLimits, text: string, count: number, now = 0): number[] {
+  const verdicts = [0, 0, 0];
+  for (let i = 0; i < count; i++) verdicts[judge(rates, text, now)] += 1;
+  return verdicts;
+}
+
+describe("an address", () => {
+  test("may make a minute's worth of requests at once, and no more", () => {
+    expect(tally(limits(2, 1000), "192.0.2.1", 150)).toEqual([2 * BURST_SECONDS, 30, 0]);
+  });
+
+  test("then may make as many as its rate allows, however many more it tries", () => {
+    const rates = limits(2, 1000);
+    tally(rates, "192.0.2.1", 1000, 100);
+    expect(tally(rates, "192.0.2.1", 1000, 110)).toEqual([20, 980, 0]);
+    expect(tally(rates, "192.0.2.1", 1000, 111)).toEqual([2, 998, 0]);
+  });
+
+  test("that was quiet for a minute may make them all again, but has not saved up more", () => {
+    const rates = limits(2, 1000);
+    tally(rates, "192.0.2.1", 120, 0);
+    expect(tally(rates, "192.0.2.1", 150, 60)).toEqual([120, 30, 0]);
+    expect(tally(rates, "192.0.2.1", 150, 10_000)).toEqual([120, 30, 0]);
+  });
+
+  test("of IPv6 is a whole /64, and no more", () => {
+    const rates = limits(1, 1000);
+    expect(tally(rates, "2001:db8:1:2::1", 60)).toEqual([60, 0, 0]);
+    expect(judge(rates, "2001:db8:1:2:ffff::9")).toBe(RATE_ADDRESS);
+    expect(judge(rates, "2001:db8:1:3::1")).toBe(RATE_OK);
+  });
+
+  test("does not suffer for its neighbours", () => {
+    const rates = limits(1, 1000);
+    tally(rates, "192.0.2.1", 100);
+    expect(judge(rates, "192.0.2.1")).toBe(RATE_ADDRESS);
+    expect(judge(rates, "192.0.2.2")).toBe(RATE_OK);
+    expect(judge(rates, "c000:201::")).toBe(RATE_OK);
+  });
+});
+
+describe("a network", () => {
+  test("of IPv4 is a /24", () => {
+    const rates = limits(10, 1);
+    for (let host = 0; host < 60; host++) expect(judge(rates, `192.0.2.${host}`)).toBe(RATE_OK);
+    expect(judge(rates, "192.0.2.255")).toBe(RATE_NETWORK);
+    expect(judge(rates, "192.0.3.1")).toBe(RATE_OK);
+    expect(judge(rates, "192.0.1.255")).toBe(RATE_OK);
+  });
+
+  test("of IPv6 is a /48", () => {
+    const rates = limits(10, 1);
+    for (let site = 0; site < 60; site++) {
+      expect(judge(rates, `2001:db8:1:${site.toString(16)}::1`)).toBe(RATE_OK);
+    }
+    expect(judge(rates, "2001:db8:1:ffff::1")).toBe(RATE_NETWORK);
+    expect(judge(rates, "2001:db8:2::1")).toBe(RATE_OK);
+  });
+
+  test("over its limit costs an address nothing of its own", () => {
+    const rates = limits(1, 1);
+    tally(rates, "192.0.2.1", 60, 0);
+    expect(tally(rates, "192.0.2.2", 50, 0)).toEqual([0, 0, 50]);
+    expect(tally(rates, "192.0.2.2", 100, 60)).toEqual([60, 40, 0]);
+  });
+});
+
+test("a machine that starts 5,000 announces at once is under the default limits", () => {
+  expect(tally(limits(200, 2000), "192.0.2.1", 10_000)).toEqual([10_000, 0, 0]);
+});
+
+test("what is only observed is judged the same", () => {
+  const rates = limits(2, 1000, "observe");
+  expect(rates.enforced).toBe(false);
+  expect(tally(rates, "192.0.2.1", 150)).toEqual([120, 30, 0]);
+  expect(limits(2, 1000).enforced).toBe(true);
+});
+
+test("limits that are off judge nothing and take no memory", () => {
+  const shared = reserveRateLimits({ mode: "off", addressRate: 1, networkRate: 1 }, KEYS);
+  expect(shared.cells.byteLength).toBe(0);
+  expect(tally(new RateLimits(shared), "192.0.2.1", 1000)).toEqual([1000, 0, 0]);
+});
+
+test("threads share what an address has used", () => {
+  const shared = reserveRateLimits({ mode: "enforce", addressRate: 1, networkRate: 1000 }, KEYS);
+  expect(tally(new RateLimits(shared), "192.0.2.1", 60)).toEqual([60, 0, 0]);
+  expect(judge(new RateLimits(shared), "192.0.2.1")).toBe(RATE_ADDRESS);
+});
+
+test("10,000 addresses far over the limit lock out hardly anybody else", () => {
+  const rates = limits(1, 1);
+  const bytes = new Uint8Array(4);
+  const view = new DataView(bytes.buffer);
+  for (let flooder = 0; flooder < 10_000; flooder++) {
+    view.setUint32(0, 0x0a000000 + flooder * 256);
+    for (let i = 0; i < 70; i++) rates.judge(bytes, 0, 4, 0);
+  }
+  let locked = 0;
+  for (let bystander = 0; bystander < 10_000; bystander++) {
+    view.setUint32(0, 0x50000000 + bystander * 256);
+    if (rates.judge(bytes, 0, 4, 0) !== RATE_OK) locked++;
+  }
+  expect(locked).toBeLessThan(300);
+});
+
+test("a judgement takes less than a microsecond", () => {
+  const rates = limits(200, 2000);
+  const bytes = new Uint8Array(4);
+  const view = new DataView(bytes.buffer);
+  const start = performance.now();
+  for (let i = 0; i < 200_000; i++) {
+    view.setUint32(0, Math.imul(i, 0x9e3779b1));
+    rates.judge(bytes, 0, 4, i / 100_000);
+  }
+  expect(performance.now() - start).toBeLessThan(1000);
+});
