@@ -90,7 +90,7 @@ try {
 }
 await tell();
 
-/** Measures a row if it is wanted and its `seconds` are left; what goes wrong is told, and the next begins. */
+/** Measures a row if it is wanted and its `seconds` are left. What goes wrong is told, no more. */
 async function row(name: string, seconds: number, measure: () => Promise<void>): Promise<void> {
   if (!wantedRows.includes(name)) return;
   if (secondsLeft() < seconds) {
@@ -236,7 +236,7 @@ async function compareMemory(): Promise<void> {
   }
 }
 
-/** Resident bytes once filled, without what the list of allowed info hashes takes. NaN if absent. */
+/** Resident bytes once filled, less what a list of info hashes takes. NaN if not to be had. */
 async function residentWith(name: string, setup: typeof USUAL): Promise<number> {
   const list = name === "opentracker" ? await residentOfList(scaled(setup).swarms) : 0;
   const [contender] = await startEach([name], scaled(setup).swarms);
@@ -310,7 +310,7 @@ function scaled(setup: typeof USUAL): typeof USUAL {
   return { ...setup, swarms, peers: Math.ceil(setup.peers * options.scale) };
 }
 
-/** Announces every peer once, with few under way so that none is lost. False if some are missing. */
+/** Announces every peer once, few at a time so that none is lost. False if some are missing. */
 async function fill(
   contender: Contender,
   setup: typeof USUAL,

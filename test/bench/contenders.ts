@@ -4,7 +4,8 @@
  * Each listens on a port of its own at 127.0.0.1 and runs on core 0, where that can be arranged;
  * the generators run on core 1. One that is not on this machine, or does not answer, is `absent`,
  * with a sentence that says why. Those that wait for their turn are idle, but not stopped: SIGCONT
- * interrupts system calls, which not all of them survive. `endAll` ends every process started here, by its pid.
+ * interrupts system calls, which not all of them survive. `endAll` ends every process started
+ * here, by its pid.
  */
 import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
@@ -153,7 +154,8 @@ async function startBittorrentTracker(): Promise<Contender | Absent> {
     file,
     `import Server from ${JSON.stringify(module)};\n` +
       `const server = new Server({ udp: true, http: false, ws: false, stats: false });\n` +
-      `server.on("warning", () => {});\nserver.listen(${port}, { udp: "127.0.0.1", udp6: "::1" });\n`,
+      `server.on("warning", () => {});\n` +
+      `server.listen(${port}, { udp: "127.0.0.1", udp6: "::1" });\n`,
   );
   return launch("bittorrent-tracker", port, [node, file]);
 }
@@ -170,7 +172,8 @@ async function startChihaya(): Promise<Contender | Absent> {
       `    private_key: "a key for a benchmark and for nothing else"\n    max_numwant: 100\n` +
       `    default_numwant: 50\n    max_scrape_infohashes: 50\n` +
       `  storage:\n    name: memory\n    config:\n      gc_interval: 3m\n` +
-      `      peer_lifetime: 31m\n      shard_count: 1024\n      prometheus_reporting_interval: 1m\n`,
+      `      peer_lifetime: 31m\n      shard_count: 1024\n` +
+      `      prometheus_reporting_interval: 1m\n`,
   );
   return launch("chihaya", port, [program, "--config", file]);
 }

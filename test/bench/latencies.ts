@@ -1,5 +1,5 @@
 /**
- * A histogram of latencies: 1 µs to 70 s in buckets at most 1.6 % wide, in memory that never grows.
+ * A histogram of latencies: 1 µs to 70 s in buckets at most 1.6 % wide. It never grows.
  *
  * Values below 128 µs are exact; above, 64 buckets for each doubling.
  */

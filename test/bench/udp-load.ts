@@ -6,14 +6,15 @@
  *
  *   bun test/bench/udp-load.ts --port 6969 --pid PID --seconds 5
  *
- * Modes: `closed` keeps `window` requests in flight and so finds the capacity; `fill` announces every
- * peer once, or as many as `seconds` allow; `rate` sends `rate` requests a second whatever comes back, so that half of the capacity
- * shows latencies; `flood` does so with announces only, many by one system call, since no generator
- * could otherwise send twice what the server answers.
+ * Modes: `closed` keeps `window` requests in flight and so finds the capacity; `fill` announces
+ * every peer once, or as many as `seconds` allow; `rate` sends `rate` requests a second whatever
+ * comes back, so that half of the capacity shows latencies; `flood` does so with announces only,
+ * many by one system call, since no generator could else send twice what the server answers.
  *
- * Prints one line: requests answered per second, CPU time of the process `pid` per answer, peers per
- * announce, losses, latencies. A request's latency runs from the system call that sent its batch to
- * the one that received its reply, so in `rate` mode it includes all queueing at the server.
+ * Prints one line: requests answered per second, CPU time of the process `pid` per answer, peers
+ * per announce, losses, latencies. A request's latency runs from the system call that sent its
+ * batch to the one that received its reply, so in `rate` mode it includes all queueing at the
+ * server.
  */
 import type { Pointer } from "bun:ffi";
 import { Latencies } from "./latencies.ts";
@@ -392,7 +393,7 @@ class Generator {
     for (let i = 0; i < count; i++) this.#stamps[(last - i) & (STAMPS - 1)] = now;
   }
 
-  /** Sends the first `count` slots; what the kernel does not take is lost. Returns how many went. */
+  /** Sends the first `count` slots and returns `count`; what the kernel does not take is lost. */
   #send(client: Client, count: number): number {
     this.#remember(count);
     const sent = calls.sendmmsg(client.fd, this.#requests.pointer, count, MSG_DONTWAIT);
