@@ -196,13 +196,14 @@ function longestZeros(bytes: Uint8Array, at: number): { start: number; length: n
 }
 
 /**
- * True for an address no packet can honestly come from, so that no peer may have it:
- * "this network" (0.0.0.0/8), `::`, multicast and broadcast. [RFC 1122 3.2.1.3, RFC 4291 2.7]
+ * True for an address no packet can honestly come from, so that no peer may have it: "this network"
+ * (0.0.0.0/8), `::`, multicast, the reserved 240.0.0.0/4 and broadcast.
+ * [RFC 1122 3.2.1.3, RFC 1112 4, RFC 4291 2.7]
  */
 export function isUnusableSource(bytes: Uint8Array, at: number, family: Family): boolean {
   const first = bytes[at];
   if (family === 6) return first === 0xff || isAll(bytes, at, at + 16, 0);
-  return first === 0 || (first >= 224 && first <= 239) || isAll(bytes, at, at + 4, 255);
+  return first === 0 || first >= 224;
 }
 
 function isAll(bytes: Uint8Array, from: number, to: number, value: number): boolean {
@@ -217,15 +218,43 @@ function isAll(bytes: Uint8Array, from: number, to: number, value: number): bool
 export function isPrivate(bytes: Uint8Array, at: number, family: Family): boolean {
   const first = bytes[at];
   const second = bytes[at + 1];
-  if (family === 6) {
-    if ((first & 0xfe) === 0xfc || (first === 0xfe && (second & 0xc0) === 0x80)) return true;
-    return bytes[at + 15] === 1 && isAll(bytes, at, at + 15, 0);
-  }
+  if (family === 4) return isPrivateIpv4(first, second);
+  if ((first & 0xfe) === 0xfc || (first === 0xfe && (second & 0xc0) === 0x80)) return true;
+  return bytes[at + 15] === 1 && isAll(bytes, at, at + 15, 0);
+}
+
+function isPrivateIpv4(first: number, second: number): boolean {
   if (first === 10 || first === 127) return true;
   if (first === 172) return (second & 0xf0) === 16;
   if (first === 192) return second === 168;
   if (first === 169) return second === 254;
   return first === 100 && (second & 0xc0) === 64;
+}
+
+/**
+ * True for an address that nobody on the public Internet has: private ones, those for documentation
+ * and benchmarks, and tunnels (6to4, Teredo) to IPv4 addresses of that kind.
+ * [RFC 5737, RFC 2544, RFC 3849, RFC 9637, RFC 3056, RFC 4380]
+ */
+export function isNotPublic(bytes: Uint8Array, at: number, family: Family): boolean {
+  if (family === 4) return isNotPublicIpv4(bytes[at], bytes[at + 1], bytes[at + 2]);
+  if (isPrivate(bytes, at, 6)) return true;
+  const prefix = (bytes[at] << 8) | bytes[at + 1];
+  const next = (bytes[at + 2] << 8) | bytes[at + 3];
+  if (prefix === 0x2002) return isNotPublicIpv4(bytes[at + 2], bytes[at + 3], bytes[at + 4]);
+  if (prefix === 0x3fff) return next < 0x1000;
+  if (prefix !== 0x2001) return false;
+  // Teredo writes the client's address with all bits turned.
+  const tunnel = isNotPublicIpv4(bytes[at + 12] ^ 255, bytes[at + 13] ^ 255, bytes[at + 14] ^ 255);
+  return next === 0x0db8 || (next === 0 && tunnel);
+}
+
+/** The same of the first three bytes of an IPv4 address; unusable ones are not public either. */
+function isNotPublicIpv4(first: number, second: number, third: number): boolean {
+  if (first === 0 || first >= 224 || isPrivateIpv4(first, second)) return true;
+  if (first === 192) return second === 0 && third === 2;
+  if (first === 198) return (second & 0xfe) === 18 || (second === 51 && third === 100);
+  return first === 203 && second === 0 && third === 113;
 }
 
 /** A set of networks, such as those of trusted proxies. */

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import {
   hexDigit,
+  isNotPublic,
   isPrivate,
   isUnusableSource,
   Networks,
@@ -140,8 +141,9 @@ function holds(judge: typeof isPrivate, text: string): boolean {
   return judge(bytes, 0, readAddress(text, bytes, 0) as Family);
 }
 
-test("unspecified, multicast and broadcast addresses are no sources, all others are", () => {
-  for (const text of ["0.0.0.0", "0.1.2.3", "224.0.0.1", "239.255.255.255", "255.255.255.255"]) {
+test("unspecified, multicast, reserved and broadcast addresses are no sources, all others are", () => {
+  const unusable = `0.0.0.0 0.1.2.3 224.0.0.1 239.255.255.255 240.0.0.0 254.1.2.3 255.255.255.255`;
+  for (const text of unusable.split(" ")) {
     expect([text, holds(isUnusableSource, text)]).toEqual([text, true]);
   }
   for (const text of ["::", "ff00::", "ff02::1"]) {
@@ -162,6 +164,23 @@ test("private addresses are private to their last one and no further", () => {
   }
   for (const text of outside.split(/\s+/)) {
     expect([text, holds(isPrivate, text)]).toEqual([text, false]);
+  }
+});
+
+test("addresses that nobody has on the public Internet are not public, all others are", () => {
+  // 6to4 of 10.0.0.0, 192.0.2.1 and 0.0.0.0; Teredo of 192.168.0.1, whose bits are turned.
+  const inside = `0.0.0.0 10.1.2.3 127.0.0.1 192.0.2.0 192.0.2.255 198.51.100.0 198.51.100.255
+    203.0.113.0 203.0.113.255 198.18.0.0 198.19.255.255 224.0.0.1 240.0.0.0 ::1 fe80::1 fc00::
+    2001:db8:: 2001:db8:ffff::1 3fff:: 3fff:fff:ffff::1 2002:a00:: 2002:c000:201::1 2002::
+    2001:0:4136:e378:8000:63bf:3f57:fffe`;
+  const outside = `1.1.1.1 192.0.1.255 192.0.3.0 198.51.99.255 198.51.101.0 203.0.112.255
+    203.0.114.0 198.17.255.255 198.20.0.0 223.255.255.255 2001:db7:: 2001:db9:: 3fff:1000::
+    2002:101:101::1 2001:0:4136:e378:8000:63bf:fefe:fefe 2a00:1450::1`;
+  for (const text of inside.split(/\s+/)) {
+    expect([text, holds(isNotPublic, text)]).toEqual([text, true]);
+  }
+  for (const text of outside.split(/\s+/)) {
+    expect([text, holds(isNotPublic, text)]).toEqual([text, false]);
   }
 });
 
