@@ -400,7 +400,28 @@ describe("the admin address", () => {
     expect(put.status).toBe(403);
   });
 
-  test("that was asked for and is taken is an error, the usual one only a warning", async () => {
+  test("that is the usual one and taken is only warned of", async () => {
+    // Whoever has it already does as well.
+    const takeIt = () =>
+      Bun.serve({ hostname: "127.0.0.1", port: 6970, fetch: () => new Response() });
+    let server: ReturnType<typeof takeIt> | undefined;
+    try {
+      server = takeIt();
+    } catch {
+      server = undefined;
+    }
+    const port = freePort();
+    const address = `127.0.0.1:${port}`;
+    await using tracker = startProcess({
+      port,
+      env: { TRACKER_UDP_ADDRESS: address, TRACKER_HTTP_ADDRESS: address },
+    });
+    await tracker.says("admin port 6970 is already in use");
+    expect(await sentenceHttp(tracker, { hash: randomBytes(20) })).toBe("served");
+    await server?.stop(true);
+  });
+
+  test("that was asked for and is taken is an error", async () => {
     const port = freePort();
     const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${port}` };
     await using first = await startTracker({ env });
