@@ -1,0 +1,136 @@
+/**
+ * One HTTP connection: what of it has come and is not answered, and what is not yet sent.
+ *
+ *   received ──► leftover ──► (server) ──► unsent ──► socket
+ *                a request in pieces,      what the system's send
+ *                or waiting its turn       buffer did not take
+ *
+ * Bun's sockets keep nothing: what a write does not take is kept here and offered again when the
+ * socket drains. Holds state only; when to read, answer and close is the server's business.
+ */
+import type { Socket } from "bun";
+import type { Family } from "../constants.ts";
+import { readAddress } from "../ops/addresses.ts";
+import type { BodySkipper } from "./body.ts";
+
+export class Connection {
+  readonly socket: Socket<Connection>;
+  /** Where it came from: 4 or 16 bytes, and which; 0 if the client was gone before we asked. */
+  readonly address = new Uint8Array(16);
+  readonly family: Family | 0;
+  /** Its index in `Connections`. */
+  place = 0;
+  /** The last tick of the server's clock it may see as it is. */
+  deadline = 0;
+  /** Bytes of requests that are not answered. */
+  leftover: Buffer | undefined;
+  /** Bytes of answers that the socket has not taken. */
+  unsent: Buffer | undefined;
+  /** The body that is being read past. */
+  body: BodySkipper | undefined;
+  /** True while a request has begun and not ended; a new connection owes us one. */
+  partial = true;
+  /** True while a Response is being made or sent. */
+  answering = false;
+  /** True once the last answer is decided: no further request is read. */
+  closing = false;
+  /** True if the client may be sending still, so that closing at once could cost it the answer. */
+  lingers = false;
+  /** True once our side is shut and what still comes is thrown away. */
+  shut = false;
+  /** True once the client has shut its side. */
+  ended = false;
+  gone = false;
+  paused = false;
+  /** Called when `unsent` is sent or the connection is gone. */
+  #waiting: (() => void) | undefined;
+
+  constructor(socket: Socket<Connection>) {
+    this.socket = socket;
+    // One system call; with every request it would be the dearest part of the answer.
+    this.family = readAddress(socket.remoteAddress ?? "", this.address, 0);
+  }
+
+  /** True if the next request may be answered now. */
+  get free(): boolean {
+    return !this.answering && !this.closing && this.unsent === undefined && !this.gone;
+  }
+
+  /** True if nothing is under way. */
+  get idle(): boolean {
+    return this.free && this.leftover === undefined && this.body === undefined;
+  }
+
+  /** Bytes of memory it holds. */
+  get held(): number {
+    return (this.leftover?.length ?? 0) + (this.unsent?.length ?? 0);
+  }
+
+  /** Sends bytes `from` to `to`, or keeps a copy of what the socket does not take. */
+  send(bytes: Uint8Array, from: number, to: number): void {
+    let sent = 0;
+    if (this.unsent === undefined) {
+      sent = this.socket.write(bytes, from, to - from);
+      if (sent === to - from) return;
+    }
+    if (sent < 0) return;
+    const rest = Buffer.from(bytes.subarray(from + sent, to));
+    this.unsent = this.unsent === undefined ? rest : Buffer.concat([this.unsent, rest]);
+  }
+
+  /** Offers the socket what it has not taken; true once it took all. */
+  sendRest(): boolean {
+    if (this.unsent === undefined) return true;
+    const sent = this.socket.write(this.unsent);
+    if (sent < this.unsent.length) {
+      if (sent > 0) this.unsent = this.unsent.subarray(sent);
+      return false;
+    }
+    this.unsent = undefined;
+    this.wake();
+    return true;
+  }
+
+  /** Resolves when all is sent: true, or false if nobody will get it. */
+  async sent(): Promise<boolean> {
+    if (this.unsent !== undefined && !this.gone) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
+    return !this.gone;
+  }
+
+  /** Lets whoever waits for `sent` look again. */
+  wake(): void {
+    this.#waiting?.();
+    this.#waiting = undefined;
+  }
+}
+
+/** All connections of a server: an array without gaps, in no order. */
+export class Connections {
+  readonly #all: Connection[] = [];
+
+  get count(): number {
+    return this.#all.length;
+  }
+
+  add(connection: Connection): void {
+    connection.place = this.#all.length;
+    this.#all.push(connection);
+  }
+
+  remove(connection: Connection): void {
+    const last = this.#all.pop()!;
+    if (last === connection) return;
+    this.#all[connection.place] = last;
+    last.place = connection.place;
+  }
+
+  /** Calls `visit` with each; the one visited may be removed meanwhile. */
+  forEach(visit: (connection: Connection) => void): void {
+    // From the end, because removing one puts the last one into its place.
+    for (let i = this.#all.length - 1; i >= 0; i--) visit(this.#all[i]);
+  }
+}

@@ -1,0 +1,373 @@
+/**
+ * Request heads: the request line and the fields of HTTP/1.1, judged and taken apart in place.
+ *
+ *   GET /announce?info_hash=... HTTP/1.1␍␊      method SP target SP version
+ *   Host: tracker.example:6969␍␊                name ":" value, at most 100 of them
+ *   Connection: close␍␊
+ *   ␍␊                                          the end, at most 16 KiB from the start
+ *
+ * Whatever two readers could understand differently is refused: a bare CR or another control byte,
+ * a folded line, a space before the colon, a length given twice or beside a transfer coding, no
+ * host or two. A bare LF ends a line as CR LF does, empty lines may stand before the request, and
+ * any byte from 0x80 on is welcome in a target. [RFC 9112 2.2, 5, 6, 11.2]
+ *
+ * Nothing here throws or keeps anything but offsets into the text it was given. Verdicts depend on
+ * what has been read only, so that a head which comes in pieces meets the same one as in one piece.
+ *
+ * https://www.rfc-editor.org/rfc/rfc9112
+ */
+import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
+
+export const HEAD_OK = 0;
+/** So far nothing speaks against it, but its end is missing. */
+export const HEAD_INCOMPLETE = 1;
+export const HEAD_MALFORMED = 2;
+export const HEAD_VERSION = 3;
+export const HEAD_TOO_LARGE = 4;
+
+/** Fields a request may have; clients send about six, browsers twenty. */
+const FIELDS_MAX = 100;
+
+/** Empty lines tolerated before a request: old clients end a body with one too many. [9112 2.2] */
+const EMPTY_LINES_MAX = 4;
+
+/** Characters of the longest method; the longest registered one has 17. */
+export const METHOD_SIZE_MAX = 32;
+
+/** Digits of the largest length that a number holds exactly. */
+const LENGTH_DIGITS_MAX = 15;
+
+const TAB = 9;
+const LF = 10;
+const CR = 13;
+const SPACE = 32;
+const COMMA = 44;
+const SLASH = 47;
+const ZERO = 48;
+const COLON = 58;
+const QUESTION = 63;
+const DELETE = 127;
+
+/** 1 for the characters of methods and field names. [RFC 9110 5.6.2] */
+const TOKEN = new Uint8Array(256);
+for (const char of "!#$%&'*+-.^_`|~0123456789") TOKEN[char.charCodeAt(0)] = 1;
+for (let code = 65; code <= 90; code++) TOKEN[code] = TOKEN[code | 0x20] = 1;
+
+/** One head at a time; the record is reused, so nothing may be kept from one to the next. */
+export class RequestHead {
+  /** What the offsets point into: latin1, one character a byte. */
+  text = "";
+  methodFrom = 0;
+  methodTo = 0;
+  targetFrom = 0;
+  targetTo = 0;
+  /** Where the path begins in the target: behind scheme and host, if it names them. */
+  pathFrom = 0;
+  hostFrom = 0;
+  hostTo = 0;
+  /** The first field, and the end of the whole head. */
+  fieldsFrom = 0;
+  end = 0;
+  /** False for HTTP/1.0. */
+  version11 = true;
+  /** Whether the connection is to stay open, by version and `Connection`. */
+  keepAlive = true;
+  /** Bytes of the body; -1 if it comes in chunks. */
+  bodySize = 0;
+  expectsContinue = false;
+
+  #limit = 0;
+  #next = 0;
+  #hosts = 0;
+  #wantsClose = false;
+  #wantsOpen = false;
+  #length = -1;
+  #chunked = false;
+
+  /**
+   * Reads the head that begins at `from`, or behind a few empty lines there. Returns HEAD_OK with
+   * all fields set, HEAD_INCOMPLETE, or why it is refused; then `end` means nothing.
+   */
+  read(text: string, from: number): number {
+    this.text = text;
+    this.#limit = Math.min(text.length, from + HTTP_HEAD_BYTES_MAX);
+    this.#hosts = 0;
+    this.#wantsClose = this.#wantsOpen = this.#chunked = this.expectsContinue = false;
+    this.#length = -1;
+    let verdict = this.#skipEmptyLines(from);
+    if (verdict === HEAD_OK) verdict = this.#readRequestLine(this.#next);
+    if (verdict === HEAD_OK) verdict = this.#readFields(this.#next);
+    if (verdict === HEAD_OK) verdict = this.#conclude();
+    // An unfinished head that has all the bytes it may have will not be finished.
+    const full = verdict === HEAD_INCOMPLETE && text.length - from >= HTTP_HEAD_BYTES_MAX;
+    return full ? HEAD_TOO_LARGE : verdict;
+  }
+
+  /** True if the method is exactly `method`. */
+  hasMethod(method: string): boolean {
+    if (this.methodTo - this.methodFrom !== method.length) return false;
+    return this.text.startsWith(method, this.methodFrom);
+  }
+
+  /** The value of a field, "" without one; several lines are one list. `name` is lower case. */
+  field(name: string): string {
+    let value = "";
+    for (let at = this.fieldsFrom; at < this.end;) {
+      const lineEnd = this.text.indexOf("\n", at);
+      const nameTo = at + name.length;
+      if (this.text.charCodeAt(nameTo) === COLON && isSame(this.text, at, nameTo, name)) {
+        // What `trim` takes away is a superset of the blanks that may stand here, CR included.
+        const more = this.text.slice(nameTo + 1, lineEnd).trim();
+        value = value === "" ? more : `${value}, ${more}`;
+      }
+      at = lineEnd + 1;
+    }
+    return value;
+  }
+
+  /** An object for those who answer with one. Allocates a lot; never throws. */
+  toRequest(): Request {
+    const headers = new Headers();
+    for (let at = this.fieldsFrom; ;) {
+      const lineEnd = this.text.indexOf("\n", at);
+      const colon = this.text.indexOf(":", at);
+      if (lineEnd + 1 >= this.end || colon < 0 || colon > lineEnd) break;
+      headers.append(this.text.slice(at, colon), this.text.slice(colon + 1, lineEnd).trim());
+      at = lineEnd + 1;
+    }
+    const host = this.text.slice(this.hostFrom, this.hostTo);
+    const path = this.text.slice(this.pathFrom, this.targetTo);
+    const method = this.text.slice(this.methodFrom, this.methodTo);
+    const written = `http://${host}${path}`;
+    const url = host !== "" && URL.canParse(written) ? written : `http://localhost${path}`;
+    return new Request(url, { method, headers });
+  }
+
+  #skipEmptyLines(from: number): number {
+    let at = from;
+    for (let lines = 0; lines <= EMPTY_LINES_MAX; lines++) {
+      const size = this.#lineEndSize(at);
+      if (size < 0) return HEAD_INCOMPLETE;
+      if (size === 0) {
+        this.#next = at;
+        return HEAD_OK;
+      }
+      at += size;
+    }
+    return HEAD_MALFORMED;
+  }
+
+  /** 2 or 1 if a line ends at `at`, 0 if not, -1 if that cannot be told yet. */
+  #lineEndSize(at: number): number {
+    if (at >= this.#limit) return -1;
+    const code = this.text.charCodeAt(at);
+    if (code === LF) return 1;
+    if (code !== CR) return 0;
+    if (at + 1 >= this.#limit) return -1;
+    return this.text.charCodeAt(at + 1) === LF ? 2 : 0;
+  }
+
+  #readRequestLine(from: number): number {
+    const { text } = this;
+    // The method is judged before its line has come, so that what is no HTTP is refused at once.
+    const limit = Math.min(this.#limit, from + METHOD_SIZE_MAX + 1);
+    let at = from;
+    while (at < limit && TOKEN[text.charCodeAt(at)] === 1) at++;
+    if (at === limit) return at > from + METHOD_SIZE_MAX ? HEAD_MALFORMED : HEAD_INCOMPLETE;
+    if (at === from || text.charCodeAt(at) !== SPACE) return HEAD_MALFORMED;
+    this.methodFrom = from;
+    this.methodTo = at;
+    const lineEnd = text.indexOf("\n", at);
+    if (lineEnd < 0 || lineEnd >= this.#limit) return HEAD_INCOMPLETE;
+    this.#next = this.fieldsFrom = lineEnd + 1;
+    const to = text.charCodeAt(lineEnd - 1) === CR ? lineEnd - 1 : lineEnd;
+    this.targetFrom = ++at;
+    for (; at < to; at++) {
+      const code = text.charCodeAt(at);
+      if (code <= SPACE || code === DELETE) break;
+    }
+    this.targetTo = at;
+    if (at === to || text.charCodeAt(at) !== SPACE) return HEAD_MALFORMED;
+    const verdict = this.#readTarget();
+    return verdict === HEAD_OK ? this.#readVersion(at + 1, to) : verdict;
+  }
+
+  /** A path, or a URL before whose path there are scheme and host, or `*` for OPTIONS. [3.2] */
+  #readTarget(): number {
+    const { text, targetFrom, targetTo } = this;
+    this.pathFrom = targetFrom;
+    if (targetFrom === targetTo) return HEAD_MALFORMED;
+    if (text.charCodeAt(targetFrom) === SLASH) return HEAD_OK;
+    for (const scheme of ["http://", "https://"]) {
+      const host = targetFrom + scheme.length;
+      if (host < targetTo && isSame(text, targetFrom, host, scheme)) {
+        this.pathFrom = hostEnd(text, host, targetTo);
+        return this.pathFrom === host ? HEAD_MALFORMED : HEAD_OK;
+      }
+    }
+    const asterisk = targetTo === targetFrom + 1 && text[targetFrom] === "*";
+    return asterisk && this.hasMethod("OPTIONS") ? HEAD_OK : HEAD_MALFORMED;
+  }
+
+  /** A later HTTP/1 is read as the latest we know. [RFC 9110 2.5] */
+  #readVersion(from: number, to: number): number {
+    const { text } = this;
+    if (to - from !== 8 || !text.startsWith("HTTP/", from)) return HEAD_MALFORMED;
+    const major = text.charCodeAt(from + 5) - ZERO;
+    const minor = text.charCodeAt(from + 7) - ZERO;
+    if (text[from + 6] !== "." || !isDigit(major) || !isDigit(minor)) return HEAD_MALFORMED;
+    this.version11 = minor > 0;
+    return major === 1 ? HEAD_OK : HEAD_VERSION;
+  }
+
+  #readFields(from: number): number {
+    let at = from;
+    for (let count = 0; count <= FIELDS_MAX; count++) {
+      const size = this.#lineEndSize(at);
+      if (size < 0) return HEAD_INCOMPLETE;
+      if (size > 0) {
+        this.end = at + size;
+        return HEAD_OK;
+      }
+      const lineEnd = this.text.indexOf("\n", at);
+      if (lineEnd < 0 || lineEnd >= this.#limit) return HEAD_INCOMPLETE;
+      const to = this.text.charCodeAt(lineEnd - 1) === CR ? lineEnd - 1 : lineEnd;
+      if (!this.#readField(at, to)) return HEAD_MALFORMED;
+      at = lineEnd + 1;
+    }
+    return HEAD_TOO_LARGE;
+  }
+
+  /** The field from `from` to `to`; false if it is none or contradicts another. */
+  #readField(from: number, to: number): boolean {
+    const { text } = this;
+    let at = from;
+    while (at < to && TOKEN[text.charCodeAt(at)] === 1) at++;
+    if (at === from || at === to || text.charCodeAt(at) !== COLON) return false;
+    const nameTo = at;
+    for (at++; at < to; at++) {
+      const code = text.charCodeAt(at);
+      if ((code < SPACE && code !== TAB) || code === DELETE) return false;
+    }
+    const valueFrom = skipBlanks(text, nameTo + 1, to);
+    return this.#note(from, nameTo, valueFrom, trimBlanks(text, valueFrom, to));
+  }
+
+  /** Notes the fields that decide where a message ends and what follows; names by their length. */
+  #note(from: number, nameTo: number, valueFrom: number, to: number): boolean {
+    const { text } = this;
+    switch (nameTo - from) {
+      case 4:
+        return !isSame(text, from, nameTo, "host") || this.#noteHost(valueFrom, to);
+      case 6:
+        if (isSame(text, from, nameTo, "expect")) {
+          this.expectsContinue = listHas(text, valueFrom, to, "100-continue");
+        }
+        return true;
+      case 10:
+        if (isSame(text, from, nameTo, "connection")) {
+          this.#wantsClose ||= listHas(text, valueFrom, to, "close");
+          this.#wantsOpen ||= listHas(text, valueFrom, to, "keep-alive");
+        }
+        return true;
+      case 14:
+        return !isSame(text, from, nameTo, "content-length") || this.#noteLength(valueFrom, to);
+      case 17:
+        return !isSame(text, from, nameTo, "transfer-encoding") || this.#noteCoding(valueFrom, to);
+      default:
+        return true;
+    }
+  }
+
+  #noteHost(from: number, to: number): boolean {
+    this.hostFrom = from;
+    this.hostTo = to;
+    this.#hosts += 1;
+    return this.#hosts === 1;
+  }
+
+  /** Said twice, a length must be the same. [RFC 9112 6.3] */
+  #noteLength(from: number, to: number): boolean {
+    if (from === to || to - from > LENGTH_DIGITS_MAX) return false;
+    let length = 0;
+    for (let at = from; at < to; at++) {
+      const digit = this.text.charCodeAt(at) - ZERO;
+      if (!isDigit(digit)) return false;
+      length = length * 10 + digit;
+    }
+    if (this.#length >= 0 && this.#length !== length) return false;
+    this.#length = length;
+    return true;
+  }
+
+  #noteCoding(from: number, to: number): boolean {
+    if (this.#chunked || !isSame(this.text, from, to, "chunked")) return false;
+    this.#chunked = true;
+    return true;
+  }
+
+  /** What only the whole head tells. */
+  #conclude(): number {
+    if (this.#chunked && (this.#length >= 0 || !this.version11)) return HEAD_MALFORMED;
+    if (this.#hosts === 0) {
+      if (this.version11) return HEAD_MALFORMED;
+      this.hostFrom = this.hostTo = this.end;
+    }
+    this.bodySize = this.#chunked ? -1 : Math.max(0, this.#length);
+    this.keepAlive = !this.#wantsClose && (this.version11 || this.#wantsOpen);
+    return HEAD_OK;
+  }
+}
+
+function isDigit(digit: number): boolean {
+  return digit >= 0 && digit <= 9;
+}
+
+/** Where a host that begins at `from` ends: before the path or, without one, the query. */
+function hostEnd(text: string, from: number, to: number): number {
+  let at = from;
+  for (; at < to; at++) {
+    const code = text.charCodeAt(at);
+    if (code === SLASH || code === QUESTION) break;
+  }
+  return at;
+}
+
+function skipBlanks(text: string, from: number, to: number): number {
+  let at = from;
+  while (at < to && isBlank(text.charCodeAt(at))) at++;
+  return at;
+}
+
+function trimBlanks(text: string, from: number, to: number): number {
+  let end = to;
+  while (end > from && isBlank(text.charCodeAt(end - 1))) end--;
+  return end;
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}
+
+/** True if the characters are `word`, which is lower case, in any case of their letters. */
+function isSame(text: string, from: number, to: number, word: string): boolean {
+  if (to - from !== word.length) return false;
+  for (let i = 0; i < word.length; i++) {
+    const code = text.charCodeAt(from + i);
+    const lower = code >= 65 && code <= 90 ? code | 0x20 : code;
+    if (lower !== word.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** True if `word` is one of the items between the commas. */
+function listHas(text: string, from: number, to: number, word: string): boolean {
+  for (let at = from; at < to;) {
+    let itemEnd = at;
+    while (itemEnd < to && text.charCodeAt(itemEnd) !== COMMA) itemEnd++;
+    const item = skipBlanks(text, at, itemEnd);
+    if (isSame(text, item, trimBlanks(text, item, itemEnd), word)) return true;
+    at = itemEnd + 1;
+  }
+  return false;
+}

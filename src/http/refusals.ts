@@ -1,0 +1,23 @@
+/**
+ * What is said to those whose request is none, before their connection is closed.
+ *
+ * Whole answers, made once. They are for people: a client shows at most the status.
+ */
+import { HEAD_MALFORMED, HEAD_TOO_LARGE, HEAD_VERSION } from "./head.ts";
+
+export const REFUSAL_BODY = refusal("413 Content Too Large", "request bodies mean nothing here");
+export const REFUSAL_FAILURE = refusal("500 Internal Server Error", "the tracker made a mistake");
+export const REFUSAL_MALFORMED = refusal("400 Bad Request", "this is not an HTTP/1.1 request");
+
+/** By verdict on a head. */
+export const REFUSALS_HEAD: Readonly<Record<number, Buffer>> = {
+  [HEAD_MALFORMED]: REFUSAL_MALFORMED,
+  [HEAD_VERSION]: refusal("505 HTTP Version Not Supported", "HTTP/1.1 is spoken here"),
+  [HEAD_TOO_LARGE]: refusal("431 Request Header Fields Too Large", "this request is too long"),
+};
+
+function refusal(status: string, sentence: string): Buffer {
+  const fields = `Content-Length: ${sentence.length + 1}\r\nConnection: close\r\n`;
+  const type = "Content-Type: text/plain\r\n";
+  return Buffer.from(`HTTP/1.1 ${status}\r\n${type}${fields}\r\n${sentence}\n`);
+}

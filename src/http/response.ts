@@ -1,0 +1,155 @@
+/**
+ * A Response on its way to the client: the head, and the body as it comes.
+ *
+ *   length stated or known   Content-Length, the bytes
+ *   unknown, HTTP/1.1        Transfer-Encoding: chunked
+ *   unknown, HTTP/1.0        the bytes, and the end of the connection
+ *   HEAD, 204, 304           no body
+ *
+ * The next piece of a body is asked for when the client has taken what went before, so that a slow
+ * client costs a piece and not a body. There is no `Date`: it would be as long as a short answer.
+ *
+ * https://www.rfc-editor.org/rfc/rfc9112#section-6
+ */
+import { CONNECTION_CLOSE, CONNECTION_FIELDS } from "./exchange.ts";
+
+/** The connection as far as an answer needs it. */
+export interface ResponseSink {
+  /** Resolves with true once the bytes are on their way, with false if nobody will get them. */
+  send(bytes: Uint8Array): boolean | Promise<boolean>;
+}
+
+/** What of the request the form of the answer depends on. */
+export interface ResponseForm {
+  version11: boolean;
+  /** True for HEAD. */
+  withoutBody: boolean;
+  /** One of the CONNECTION_ numbers. */
+  connection: number;
+}
+
+/** What must become of the connection. */
+export const RESPONSE_SENT = 0;
+/** All is sent, but only the end of the connection tells the client so. */
+export const RESPONSE_ENDS_CONNECTION = 1;
+/** The client has been told of more than there was: it must not take this for the whole. */
+export const RESPONSE_BROKEN = 2;
+
+/** Fields that are the server's to write. */
+const OWN_FIELDS = ["connection", "keep-alive", "transfer-encoding", "content-length"];
+
+const REASONS: Record<number, string> = {
+  200: "OK",
+  204: "No Content",
+  301: "Moved Permanently",
+  302: "Found",
+  303: "See Other",
+  304: "Not Modified",
+  307: "Temporary Redirect",
+  308: "Permanent Redirect",
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+const NOTHING = new Uint8Array(0);
+const LAST_CHUNK = Buffer.from("0\r\n\r\n");
+const CHUNK_END = Buffer.from("\r\n");
+
+/** Sends all of it; returns one of the RESPONSE_ numbers. Never throws. */
+export async function sendResponse(
+  response: Response,
+  sink: ResponseSink,
+  form: ResponseForm,
+): Promise<number> {
+  const reader = response.body?.getReader();
+  try {
+    return await sendFrom(response, reader, sink, form);
+  } catch {
+    return RESPONSE_BROKEN;
+  } finally {
+    // A body that is not read to its end is told so; one that was does not mind.
+    reader?.cancel().catch(() => {});
+  }
+}
+
+/** What of a stream's reader is needed. */
+interface Reader {
+  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+}
+
+async function sendFrom(
+  response: Response,
+  reader: Reader | undefined,
+  sink: ResponseSink,
+  form: ResponseForm,
+): Promise<number> {
+  const stated = statedLength(response);
+  if (form.withoutBody || response.status === 204 || response.status === 304) {
+    await sink.send(headOf(response, form.connection, lengthField(stated)));
+    return RESPONSE_SENT;
+  }
+  const first = reader === undefined ? undefined : (await reader.read()).value;
+  const second = first === undefined ? undefined : reader!.read();
+  const length = stated ?? (await knownLength(first, second));
+  const chunked = length === undefined && form.version11;
+  const ends = length === undefined && !form.version11;
+  const field = chunked ? "Transfer-Encoding: chunked\r\n" : lengthField(length);
+  const head = headOf(response, ends ? CONNECTION_CLOSE : form.connection, field);
+  let sent = 0;
+  let bytes: Uint8Array = Buffer.concat([head, frame(first ?? NOTHING, chunked)]);
+  let piece: Uint8Array | undefined = first;
+  for (let next = second; piece !== undefined; next = reader!.read()) {
+    sent += piece.length;
+    if (length !== undefined && sent > length) return RESPONSE_BROKEN;
+    if (!(await sink.send(bytes))) return RESPONSE_BROKEN;
+    piece = (await next!).value;
+    if (piece !== undefined) bytes = frame(piece, chunked);
+  }
+  if (first === undefined) await sink.send(bytes);
+  if (chunked) await sink.send(LAST_CHUNK);
+  if (length !== undefined && sent !== length) return RESPONSE_BROKEN;
+  return ends ? RESPONSE_ENDS_CONNECTION : RESPONSE_SENT;
+}
+
+function statedLength(response: Response): number | undefined {
+  const stated = response.headers.get("content-length");
+  return stated === null ? undefined : Number(stated);
+}
+
+/** The length of a body that ends with its first piece, if that is known by now. */
+async function knownLength(
+  first: Uint8Array | undefined,
+  second: Promise<{ done: boolean }> | undefined,
+): Promise<number | undefined> {
+  if (first === undefined || second === undefined) return 0;
+  // A body made of bytes has ended with them; a stream may take its time.
+  await Promise.resolve();
+  if (Bun.peek.status(second) !== "fulfilled") return undefined;
+  return (await second).done ? first.length : undefined;
+}
+
+function lengthField(length: number | undefined): string {
+  return length === undefined ? "" : `Content-Length: ${length}\r\n`;
+}
+
+function headOf(response: Response, connection: number, lengthFieldText: string): Buffer {
+  const { status, headers } = response;
+  let text = `HTTP/1.1 ${status} ${REASONS[status] ?? "Status"}\r\n`;
+  for (const [name, value] of headers) {
+    if (!OWN_FIELDS.includes(name)) text += `${name}: ${value}\r\n`;
+  }
+  return Buffer.from(`${text}${lengthFieldText}${CONNECTION_FIELDS[connection]}\r\n`, "latin1");
+}
+
+/** A piece of the body as it goes over the wire. An empty chunk would be the last one. */
+function frame(piece: Uint8Array, chunked: boolean): Uint8Array {
+  if (!chunked) return piece;
+  if (piece.length === 0) return NOTHING;
+  return Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, CHUNK_END]);
+}
