@@ -4,14 +4,14 @@
  *   bun test/soak/flood.ts PORT SECONDS KIND
  *
  * Kinds: `garbage` (random bytes of random lengths), `connects`, `hashes` (announces of random info
- * hashes) and `ports` (announces of one info hash from random ports). It sends as fast as the
- * kernel takes it, reads no answers, and prints how many datagrams it sent.
+ * hashes) and `ports` (announces of a few thousand info hashes from random ports). It sends as fast
+ * as the kernel takes it, reads no answers, and prints how many datagrams it sent.
  */
 import { announceRequest, connectRequest, openDatagrams, randomBytes } from "../e2e/datagrams.ts";
 
 export type FloodKind = "garbage" | "connects" | "hashes" | "ports";
 
-const BATCH = 100;
+const BATCH = 200;
 const SLOTS = 4096;
 
 /** Starts a flood from 127.0.0.66; resolves to the number of datagrams sent. */
@@ -34,11 +34,10 @@ async function send(port: number, seconds: number, kind: FloodKind): Promise<num
   using asking = await openDatagrams("127.0.0.1", port, source);
   const connectionId = await asking.connect();
   const socket = await Bun.udpSocket({ hostname: source, socket: { data() {}, error() {} } });
-  const infoHash = randomBytes(20);
   const datagrams = Array.from({ length: SLOTS }, () => {
     if (kind === "garbage") return randomBytes(Math.floor(Math.random() * 200));
     if (kind === "connects") return connectRequest(randomBytes(4));
-    return announceRequest({ connectionId, infoHash, port: 1 });
+    return announceRequest({ connectionId, infoHash: randomBytes(20), port: 1 });
   });
   const deadline = performance.now() + seconds * 1000;
   let sent = 0;

@@ -1,0 +1,167 @@
+/**
+ * The process as a whole: killed, stopped under load, full, overloaded, with a clock that jumps.
+ * Whatever happens, it answers, stays within its memory, and corrupts nothing.
+ */
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Sweep } from "../../src/swarm/sweep.ts";
+import { ConnectionIds } from "../../src/udp/connection-ids.ts";
+import { flood } from "../soak/flood.ts";
+import { MIB, vitalsOf } from "../soak/vitals.ts";
+import { announce, makeTracker, PEER_TIMEOUT } from "../swarm/fixture.ts";
+import { brokenInvariants } from "../swarm/invariants.ts";
+import { decodeDictionary, type Dictionary } from "./bencode.ts";
+import { announceRequest, openDatagrams, randomBytes, readAnnounceAnswer } from "./datagrams.ts";
+import { startTracker } from "./harness.ts";
+
+const MINUTE_MILLISECONDS = 60_000;
+const LINUX = process.platform === "linux";
+
+async function announceOverHttp(port: number, infoHash = randomBytes(20)): Promise<Dictionary> {
+  const escaped = [...infoHash].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
+  const query = `info_hash=${escaped}&peer_id=${"p".repeat(20)}&port=6881&left=1`;
+  const response = await fetch(`http://127.0.0.1:${port}/announce?${query}`, { keepalive: false });
+  return decodeDictionary(await response.bytes());
+}
+
+/** Milliseconds of `count` exchanges over HTTP, in ascending order. */
+async function httpLatencies(port: number, count: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const start = performance.now();
+    await announceOverHttp(port);
+    times.push(performance.now() - start);
+  }
+  return times.sort((a, b) => a - b);
+}
+
+async function udpLatency(port: number): Promise<number> {
+  using client = await openDatagrams("127.0.0.1", port);
+  const start = performance.now();
+  await client.connect(2000);
+  return performance.now() - start;
+}
+
+describe("killed without warning", () => {
+  test("it starts again at once on the same port, with connections still open", async () => {
+    const first = await startTracker();
+    const { port } = first;
+    const open = Array.from({ length: 20 }, () => connect({ host: "127.0.0.1", port }));
+    for (const socket of open) socket.on("error", () => {}).write("GET /health HTTP/1.1\r\n");
+    await announceOverHttp(port);
+    first.signal("SIGKILL");
+    await first.exited();
+    await using second = await startTracker({ port });
+    expect(second.readyMilliseconds).toBeLessThan(3000);
+    expect((await announceOverHttp(port))["incomplete"]).toBe(1);
+    for (const socket of open) socket.destroy();
+  });
+});
+
+describe("stopped under load", () => {
+  test(
+    "it leaves with exit code 0, and every HTTP answer it began is whole",
+    async () => {
+      const tracker = await startTracker();
+      const flooding = flood(tracker.port, 3, "connects");
+      let [whole, broken, stopping] = [0, 0, false];
+      const asking = Array.from({ length: 4 }, async () => {
+        while (!stopping) {
+          const reply = await announceOverHttp(tracker.port).catch((error: Error) => error);
+          if (!(reply instanceof Error)) whole += 1;
+          // What was refused had not begun; bencode that does not decode had.
+          else if (/bencode|cut short|integer|string|dictionary/.test(reply.message)) broken += 1;
+          else if (!tracker.running) stopping = true;
+        }
+      });
+      await Bun.sleep(1000);
+      await tracker.stop();
+      stopping = true;
+      await Promise.all([...asking, flooding]);
+      expect(whole).toBeGreaterThan(20);
+      expect(broken).toBe(0);
+    },
+    MINUTE_MILLISECONDS,
+  );
+});
+
+test(
+  "overloaded it goes on answering HTTP, does not grow, and is itself again within a second",
+  async () => {
+    await using tracker = await startTracker({ env: { TRACKER_MEMORY_MAX: "32MiB" } });
+    const calm = await udpLatency(tracker.port);
+    const floods = [1, 2, 3].map(() => flood(tracker.port, 4, "ports"));
+    await Bun.sleep(1000);
+    const early = LINUX ? vitalsOf(tracker.pid).residentBytes : 0;
+    const times = await httpLatencies(tracker.port, 100);
+    await Promise.all(floods);
+    const late = LINUX ? vitalsOf(tracker.pid).residentBytes : 0;
+    await Bun.sleep(500);
+    // Three processes flood on the same machine: what is measured is their share of it, too.
+    expect(times[98]!).toBeLessThan(1000);
+    expect(late - early).toBeLessThan(32 * MIB);
+    expect(await udpLatency(tracker.port)).toBeLessThan(Math.max(50, calm * 5));
+  },
+  MINUTE_MILLISECONDS,
+);
+
+describe("when the clock jumps", () => {
+  test("ids given before a step of more than their lifetime are refused, whichever way", () => {
+    const ids = new ConnectionIds(randomBytes(32), 600);
+    const [address, id] = [randomBytes(4), new Uint8Array(8)];
+    const now = 1_800_000_000;
+    ids.write(address, 0, 4, now, id, 0);
+    expect(ids.accepts(address, 0, 4, now, id, 0)).toBe(true);
+    for (const step of [-86_400 * 365, -700, 701, 86_400 * 365]) {
+      expect(ids.accepts(address, 0, 4, now + step, id, 0)).toBe(false);
+    }
+    expect(ids.accepts(address, 0, 4, now, id, 0)).toBe(true);
+  });
+
+  test("the core forgets at most too early or too late, and nothing breaks", () => {
+    const { tracker } = makeTracker();
+    const sweep = new Sweep(tracker);
+    const seconds = [0, 10 * PEER_TIMEOUT, 5, 2 ** 31, 2 ** 40, 1, 0.5, PEER_TIMEOUT];
+    for (const now of seconds) {
+      for (let peer = 0; peer < 300; peer++) announce(tracker, { peer, infoHash: peer % 7 }, now);
+      for (let slice = 0; slice < 600; slice++) sweep.slice(now, 10_000);
+      expect(brokenInvariants(tracker)).toEqual([]);
+    }
+    expect(announce(tracker, { peer: 1, wanted: 50 }, PEER_TIMEOUT).length).toBeGreaterThan(0);
+  });
+
+  const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+  if (existsSync(library)) {
+    test("ids and peers outlive steps of the wall clock by a year, either way", async () => {
+      const directory = await mkdtemp(join(tmpdir(), "buntracker-clock-"));
+      const clock = join(directory, "clock");
+      await Bun.write(clock, "+0\n");
+      const env = {
+        LD_PRELOAD: library,
+        FAKETIME_TIMESTAMP_FILE: clock,
+        FAKETIME_NO_CACHE: "1",
+        FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      };
+      await using tracker = await startTracker({ env });
+      using client = await openDatagrams("127.0.0.1", tracker.port);
+      const connectionId = await client.connect();
+      const infoHash = randomBytes(20);
+      let port = 1000;
+      for (const step of ["+0", "+365d", "-365d", "+0"]) {
+        await Bun.write(clock, `${step}\n`);
+        const request = announceRequest({ connectionId, infoHash, port: ++port });
+        const answers = await client.exchange(request);
+        expect(answers.map((answer) => readAnnounceAnswer(answer, 6).leechers)).toEqual([
+          port - 1000,
+        ]);
+      }
+      const health = await fetch(`http://127.0.0.1:${tracker.port}/health`);
+      expect(Math.abs(Date.parse(health.headers.get("date")!) - Date.now())).toBeLessThan(10_000);
+      await rm(directory, { recursive: true });
+    });
+  }
+});
