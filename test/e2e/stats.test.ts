@@ -1,0 +1,136 @@
+/** Statistics, exports and what belongs to them, asked of the compiled binary. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "bun:test";
+import { decodeDictionary } from "./bencode.ts";
+import { announceRequest, concat, openDatagrams } from "./datagrams.ts";
+import { startProcess, startTracker, type Tracker } from "./harness.ts";
+
+const HASH = "%7E%99%03Q%7D%D7%92%13%0E%2Az%1A%E9%A6%2C%F2%DE%E3%CB%80";
+const HEX = "7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80";
+const ANNOUNCE = `announce?info_hash=${HASH}&peer_id=M5-0-9--04ced8af43f0&port=23004&left=0`;
+
+const start = (env: Record<string, string> = {}): Promise<Tracker> =>
+  startTracker({ env: { TRACKER_ADMIN_ADDRESS: "", ...env } });
+
+function ask(tracker: Tracker, path: string, init: RequestInit = {}): Promise<Response> {
+  return fetch(`http://127.0.0.1:${tracker.port}/${path}`, { redirect: "manual", ...init });
+}
+
+const read = async (tracker: Tracker, path: string, init: RequestInit = {}): Promise<string> =>
+  (await ask(tracker, path, init)).text();
+
+test("announces over both transports are counted in the statistics", async () => {
+  await using tracker = await start();
+  await read(tracker, `${ANNOUNCE}&event=completed&numwant=7`);
+  using client = await openDatagrams("127.0.0.1", tracker.port);
+  const connectionId = await client.connect();
+  const infoHash = Buffer.from(HEX, "hex");
+  const path = new TextEncoder().encode("/free/announce");
+  const options = concat(new Uint8Array([2, path.length]), path);
+  await client.exchange(
+    concat(announceRequest({ connectionId, infoHash, port: 1, numWant: 9 }), options),
+  );
+  expect(await read(tracker, "stats")).toBe("2\n1\nopentracker serving 1 torrents\nopentracker");
+  expect(await read(tracker, "stats?mode=top10")).toBe(
+    `Top 10 torrents by peers:\n\t2\t${HEX}\nTop 10 torrents by seeds:\n\t1\t${HEX}\n` +
+      `Top 10 torrents by leechers:\n\t1\t${HEX}\n`,
+  );
+  const wanted = await read(tracker, "stats?mode=numwants");
+  expect(wanted).toContain("\n007 => 1\n008 => 0\n009 => 1\n");
+  expect(await read(tracker, "stats?mode=s24s")).toContain("/24:\n00000002: 127.0.0.0\n\n");
+  const hosts = await read(tracker, "stats?mode=hosts");
+  expect(hosts).toContain(`\t1\t127.0.0.1:${tracker.port}\n`);
+  expect(hosts).toEndWith("\t1\t/announce\n\t1\t/free/\n");
+  const everything = await read(tracker, "stats?mode=everything");
+  expect(everything).toContain("<udp>\n      <overall>3</overall>\n      <connect>2</connect>");
+  expect(everything).toContain("<completed>\n    <count>1</count>");
+});
+
+test("an export is the same plain, as gzip and as zstd, and not made for who refuses it", async () => {
+  await using tracker = await start({ TRACKER_FULLSCRAPE_INTERVAL: "0" });
+  await read(tracker, ANNOUNCE);
+  const line = `${HEX}:1:0\n`;
+  for (const accepted of ["identity", "gzip", "zstd", "gzip;q=0"]) {
+    const headers = { "Accept-Encoding": accepted };
+    const answer = await ask(tracker, "stats?mode=tpbs&format=txt", { headers });
+    const encoding = answer.headers.get("content-encoding");
+    expect(encoding).toBe(accepted === "gzip" || accepted === "zstd" ? accepted : null);
+    expect(await answer.text()).toBe(line);
+  }
+  const { files } = decodeDictionary(await (await ask(tracker, "scrape")).bytes());
+  expect(Object.values(files as object)).toEqual([{ complete: 1, downloaded: 0, incomplete: 0 }]);
+  expect(await read(tracker, "stats?mode=fscr")).toStartWith("5000\n");
+});
+
+test("a network has a full scrape once in an interval", async () => {
+  await using tracker = await start({ TRACKER_FULLSCRAPE_INTERVAL: "10m" });
+  expect((await ask(tracker, "scrape")).status).toBe(200);
+  const again = await ask(tracker, "scrape");
+  expect(again.status).toBe(429);
+  expect(Number(again.headers.get("retry-after"))).toBeGreaterThan(590);
+});
+
+test("who is not of the networks is told so, and may not have everything", async () => {
+  const env = { TRACKER_STATS_NETWORKS: "192.0.2.0/24", TRACKER_FULLSCRAPE_NETWORKS: "" };
+  await using tracker = await start({ ...env, TRACKER_TRUSTED_PROXIES: "127.0.0.1" });
+  const from = (address: string) => ({ headers: { "X-Forwarded-For": address } });
+  expect((await ask(tracker, "stats", from("203.0.113.1"))).status).toBe(403);
+  expect((await ask(tracker, "stats", from("192.0.2.1"))).status).toBe(200);
+  expect((await ask(tracker, "stats?mode=statedump", from("192.0.2.1"))).status).toBe(403);
+  expect(await read(tracker, "scrape", from("192.0.2.1"))).toStartWith("d14:failure reason");
+});
+
+test("the statistics can be elsewhere, or nowhere", async () => {
+  await using elsewhere = await start({ TRACKER_STATS_PATH: "my/numbers" });
+  expect((await ask(elsewhere, "my/numbers?mode=conn")).status).toBe(200);
+  expect((await ask(elsewhere, "stats")).status).toBe(404);
+  await using nowhere = await start({ TRACKER_STATS_PATH: "" });
+  expect((await ask(nowhere, "stats")).status).toBe(404);
+});
+
+test("a dump restores the download counters of another run, however often", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-dump-"));
+  try {
+    const file = join(folder, "dump");
+    let dump = `${HEX}:29354321:17\n`;
+    for (let run = 0; run < 3; run++) {
+      writeFileSync(file, dump);
+      await using tracker = await start({ TRACKER_STATE_IMPORT: file });
+      dump = await read(tracker, "stats?mode=statedump");
+      expect(dump).toMatch(new RegExp(`^${HEX}:[0-9]+:17\n$`));
+      expect(await read(tracker, `scrape?info_hash=${HASH}`)).toContain("10:downloadedi17e");
+    }
+    const missing = startProcess({ env: { TRACKER_STATE_IMPORT: join(folder, "none") } });
+    expect(await missing.exited(3000)).toBe(1);
+    expect(missing.stderr).toContain("cannot be read: ENOENT");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("announces come under allowed host names only, and carry the warning", async () => {
+  const env = { TRACKER_ALLOW_HOSTS: "127.0.0.1", TRACKER_WARNING_MESSAGE: "use UDP" };
+  await using tracker = await start(env);
+  expect(await read(tracker, ANNOUNCE)).toEndWith("15:warning message7:use UDPe");
+  const free = await read(tracker, ANNOUNCE, { headers: { Host: "free.rider" } });
+  expect(free).toStartWith("d14:failure reason");
+  expect(free).toContain("host name");
+  expect(await read(tracker, "stats?mode=hosts")).toContain("\t1\tfree.rider\n");
+});
+
+test("people who open the root are sent to the page of the operator", async () => {
+  await using tracker = await start({ TRACKER_REDIRECT_URL: "https://example.org/x" });
+  const answer = await ask(tracker, "");
+  expect([answer.status, answer.headers.get("location")]).toEqual([302, "https://example.org/x"]);
+});
+
+test("a mode that opentracker hangs on is a sentence", async () => {
+  await using tracker = await start();
+  const answer = await ask(tracker, "stats?mode=tpbs");
+  expect([answer.status, await answer.text()]).toEqual([
+    400,
+    "mode=tpbs needs a format: ben, bin, txt, txtp, url\n",
+  ]);
+});
