@@ -1,5 +1,5 @@
 /**
- * The command line: one verb at most, and what it is about. Settings come from the environment alone.
+ * The command line: one verb and what it is about, no setting: those come from the environment.
  *
  *   buntracker            run in the foreground
  *   buntracker check      look at the settings, bind nothing

@@ -10,7 +10,7 @@ import { SWARM_INFO_HASH } from "../swarm/blocks.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { Walk } from "../swarm/walk.ts";
 import { type Access, ACCESS_OK } from "./access.ts";
-import type { Sliced } from "./slices.ts";
+import type { Sliced } from "./pacing.ts";
 
 /** Swarms judged in one slice, some 100 ns each. */
 const SLICE_UNITS = 1000;

@@ -3,8 +3,8 @@
  *
  *   7e9903517dd792130e2a7a1ae9a62cf2dee3cb80                            one hash per line, any case
  *   7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80 ; asked for by mail        the rest is a comment
- *   <64 digits>                                                         version 2: the first 20 bytes
- *                                                                       count, as BEP 52 announces it
+ *   <64 digits>                                                         of version 2: 20 bytes count,
+ *                                                                       as BEP 52 announces it
  *   # a comment                                                         so are lines like this
  *
  * Blank lines, blanks before a hash, CR LF, and a last line without an end are all fine. Any other
@@ -12,7 +12,7 @@
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { HashList, hashListMemory } from "./hash-list.ts";
-import type { Sliced } from "./slices.ts";
+import type { Sliced } from "./pacing.ts";
 
 const TAB = 9;
 const LINE_END = 10;

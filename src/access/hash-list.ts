@@ -30,7 +30,7 @@ const STATES_RESERVED = 2;
 /** Slots of a new list for each hash it is to hold, and the fewest it has. */
 const SLOTS_PER_HASH = 10 / 7;
 const SLOTS_MIN = 64;
-/** Beyond this part of used slots a search takes too long: 22 slots for a hash that is not there. */
+/** Beyond this part of used slots a search takes too long: 22 slots for a hash not listed. */
 const USED_MAX = 0.85;
 
 /** What became of an `add`. */

@@ -1,7 +1,7 @@
 /**
  * The keeper of the access lists: reads their files, changes them, and tells all threads.
  *
- *   file → bytes → list in shared memory → every thread judges by it → swarms refused now are evicted
+ *   file → bytes → list in shared memory → every thread judges by it → swarms refused now go
  *
  * Everything that changes a list waits in one queue, so two changes never meet in a file. A reload
  * is all or nothing: one file that cannot be read leaves all lists as they were. A single hash is
@@ -25,7 +25,7 @@ import type { HashList } from "./hash-list.ts";
 import { readNetworkFile } from "./network-file.ts";
 import type { NetworkList } from "./network-list.ts";
 import { replaceFile } from "./replace-file.ts";
-import { runInSlices } from "./slices.ts";
+import { runInSlices } from "./pacing.ts";
 
 /** The two lists of info hashes. */
 export type ListName = "deny" | "allow";
@@ -164,7 +164,7 @@ export class AccessKeeper {
 
   /** Begins or ends maintenance; resolves when all threads know. */
   setMaintenance(maintenance: boolean): Promise<void> {
-    // What is asked for shows at once: two signals, one right after the other, must undo each other.
+    // It shows at once: two signals, one right after the other, must undo each other.
     this.#share({ ...this.#shared, maintenance });
     this.#log.warn(maintenance ? "maintenance begins: announces are refused" : "maintenance ends");
     return this.#broadcast(this.#shared);

@@ -1,15 +1,15 @@
 /**
- * A list of address ranges in one shared buffer: sorted, none touching another, asked by all threads.
+ * A list of address ranges in one shared buffer: sorted, none touching another, for all threads.
  *
  *   words   [ IPv4 ranges: n | IPv6 ranges: m ]
  *           [ first address ] * n   [ last address ] * n           one word each
- *           [ first address ] * m   [ last address ] * m           four words each, the highest first
+ *           [ first address ] * m   [ last address ] * m           four words each, highest first
  *
  * An address is looked up by halving: 300,000 ranges take 19 looks. A list never changes; a reload
  * makes another one. It is made in slices: the sort is a radix sort, which can be interrupted.
  */
 import type { Family } from "../constants.ts";
-import type { Sliced } from "./slices.ts";
+import type { Sliced } from "./pacing.ts";
 
 const HEADER_WORDS = 2;
 const WORDS_IPV4 = 1;
@@ -171,7 +171,7 @@ class RangeArray {
     return false;
   }
 
-  /** Numbers of the ranges in the order of their first addresses: 16 bits at a time, lowest first. */
+  /** Numbers of the ranges in the order of their first addresses; 16 bits at a time, low to high. */
   *#sorted(): Sliced<Uint32Array> {
     const { count, width, firsts } = this;
     let order = new Uint32Array(count);
@@ -205,7 +205,7 @@ function readWord(bytes: Uint8Array, at: number): number {
   return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0;
 }
 
-/** Below 0, 0 or above 0, as `count` words at `a[at]` are less than, equal to or more than `b`'s. */
+/** Below 0, 0 or above 0, as `count` words at `a[at]` are less than, equal to or above `b`'s. */
 function compare(a: Uint32Array, at: number, b: Uint32Array, bAt: number, count: number): number {
   for (let i = 0; i < count; i++) {
     if (a[at + i] !== b[bAt + i]) return a[at + i] < b[bAt + i] ? -1 : 1;

@@ -11,7 +11,7 @@ import { dirname } from "node:path";
 /** What the new file is called until it is complete. One left behind by a crash is overwritten. */
 const SUFFIX = ".new";
 
-/** Puts `bytes` in the place of the file. Rejects with the system's error if that cannot be done. */
+/** Puts `bytes` in the place of the file. Rejects with the system's error if that fails. */
 export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
   const target = await realpath(path);
   const { mode, uid, gid } = await stat(target);

@@ -1,8 +1,8 @@
 /**
  * One HTTP announce, from its URL to its reply.
  *
- *   query read? -> a host of ours? -> client known? -> address fit for a peer? -> anything against it by the lists?
- *   -> the core decides -> reply written
+ *   query read? -> a host of ours? -> client known? -> address fit for a peer?
+ *   -> nothing against it on the lists? -> the core decides -> reply written
  *
  * Each step is a gate: the first that is shut answers with its sentence, and nothing is stored.
  * Between the request and the Response nothing is allocated, except where the rare `ip`

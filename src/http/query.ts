@@ -55,7 +55,7 @@ const SCRATCH = new Uint8Array(2 * PEER_ID_SIZE);
 export class AnnounceQuery {
   /** The 20 bytes of the info hash. */
   readonly infoHash: Uint8Array;
-  /** The 20 bytes of the peer id at the start, if `hasPeerId`; room for the rest of a longer one. */
+  /** The peer id, 20 bytes, if `hasPeerId`; behind it room for the rest of a longer one. */
   readonly peerId = new Uint8Array(2 * PEER_ID_SIZE);
   hasPeerId = false;
   port = 0;

@@ -112,7 +112,7 @@ export class Journey {
   readonly #wantedMaxIpv6: number;
   readonly #scrapeMax: number;
 
-  /** `tracker` must write its replies to `datagrams.replyMemory`. Without `access` all are served. */
+  /** `tracker` must write its replies to `datagrams.replyMemory`. Without `access` all pass. */
   constructor(
     datagrams: Datagrams,
     tracker: Tracker,

@@ -2,7 +2,7 @@
  * A UDP worker: a thread that answers the datagrams of one socket, and does nothing else.
  *
  * It is told once what to work on, says that it is ready, and then stays in its loop: wait for
- * datagrams, answer the batch, wait again. It leaves the loop only for mail, see `mail.ts`, and goes
+ * datagrams, answer the batch, wait again. It leaves the loop only for mail (`mail.ts`), and goes
  * back unless it was told to stop. Whatever it throws ends the whole process: half a tracker is
  * worse than none, which a supervisor would start again.
  */

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 
 import { hasPrefix, readPeerIdPrefix } from "../../src/access/denied-clients.ts";
+import { readConfig } from "../../src/config.ts";
 import { text } from "./fixture.ts";
 
 test.each([
@@ -30,4 +31,16 @@ test("a peer id has a prefix if it begins with all of it", () => {
   expect(has("-XM0012-abcdefghijkl")).toBe(false);
   expect(has("M5-0-9--04ced8af43f1")).toBe(false);
   expect(hasPrefix([], text("-XL0012-abcdefghijkl"), 0)).toBe(false);
+});
+
+test("the setting takes them by comma, and says what is wrong with one", () => {
+  const read = (text: string) => readConfig({ TRACKER_DENY_CLIENTS: text });
+  expect(read("-XL, M%2c")).toMatchObject({ config: { denyClients: ["-XL", "M%2c"] } });
+  expect(read("")).toMatchObject({ config: { denyClients: [] } });
+  expect(read("-XL,%zz")).toEqual({
+    problems: [
+      'TRACKER_DENY_CLIENTS is "-XL,%zz", where "%zz" is not the beginning of a peer id: ' +
+        "write 1 to 20 characters, others as %00",
+    ],
+  });
 });

@@ -1,4 +1,4 @@
-/** The file of a list: which lines hold a hash, which are bad, and how one is put in or taken out. */
+/** The file of a list: which lines hold a hash, which are bad, how one is put in or taken out. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 

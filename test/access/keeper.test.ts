@@ -148,7 +148,7 @@ describe("a single change", () => {
     expect(keeper.status).toMatchObject({ denied: 1, changes: 2, changesFailed: 0, evicted: 1 });
   });
 
-  test("to what is so already changes nothing; a hash may be taken off before it was added", async () => {
+  test("to what is so changes nothing; a hash may be taken off before it was added", async () => {
     write("deny");
     const { keeper, start } = open({ denyFile: pathOf("deny") });
     await start();

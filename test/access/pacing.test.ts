@@ -1,7 +1,7 @@
 /** Long work gives way. */
 import { expect, test } from "bun:test";
 
-import { runInSlices, type Sliced } from "../../src/access/slices.ts";
+import { runInSlices, type Sliced } from "../../src/access/pacing.ts";
 
 function* busy(milliseconds: number, steps: number): Sliced<string> {
   for (let step = 0; step < steps; step++) {
