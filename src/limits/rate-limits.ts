@@ -53,6 +53,8 @@ export interface RateLimitSettings {
   networkRate: number;
 }
 
+const OFF: RateLimitSettings = { mode: "off", addressRate: 1, networkRate: 1 };
+
 /** What all threads share; can be posted to a worker as it is. */
 export interface RateLimitsShared {
   settings: RateLimitSettings;
@@ -82,7 +84,9 @@ export class RateLimits {
   #first = 0;
   #second = 0;
 
-  constructor({ settings, cells, keys }: RateLimitsShared) {
+  /** Without `shared` they are off. */
+  constructor(shared = reserveRateLimits(OFF, new Int32Array(KEY_WORDS))) {
+    const { settings, cells, keys } = shared;
     this.enforced = settings.mode === "enforce";
     this.#off = settings.mode === "off";
     this.#cells = new Float64Array(cells);

@@ -15,6 +15,7 @@
  */
 import { HASH_KEY_WORDS } from "./keyed-hash.ts";
 import { NEWCOMER_CELLS } from "./newcomers.ts";
+import { Ticks } from "./ticks.ts";
 
 export const SHARD_BITS = 9;
 export const SHARD_COUNT = 1 << SHARD_BITS;
@@ -68,6 +69,8 @@ export const POOL_FREE = POOL + 1;
 /** Pages below this one have been in use; the others were never touched. */
 export const POOL_FRESH = POOL + 2;
 export const POOL_AVAILABLE = POOL + 3;
+/** Age in ticks up to which peers are kept at this time. */
+export const POOL_PEER_LIFETIME = POOL + 4;
 
 /** Settings that decide how swarms are stored. */
 export interface SwarmSettings {
@@ -75,6 +78,8 @@ export interface SwarmSettings {
   memoryMax: number;
   /** Seconds after its last announce at which a peer is forgotten. */
   peerTimeout: number;
+  /** The longest that `setPeerTimeout` may make of that; the same if absent. */
+  peerTimeoutMax?: number;
   /** Seconds for which a swarm without peers keeps its download counter. */
   downloadsTimeout: number;
   /** True if several threads use the swarms, and so must lock. */
@@ -127,7 +132,20 @@ export function reserveSwarmMemory(
   const words = new Int32Array(memory.shards);
   words[POOL_FRESH] = 1; // Page 0 stays unused: offset 0 means "none".
   words[POOL_AVAILABLE] = pageCount - 1;
+  setPeerTimeout(memory, settings.peerTimeout);
   return memory;
+}
+
+/** Ticks of peers, fine enough for the longest time they may be kept. */
+export function peerTicksOf({ peerTimeout, peerTimeoutMax = peerTimeout }: SwarmSettings): Ticks {
+  return new Ticks(Math.max(peerTimeout, peerTimeoutMax));
+}
+
+/** From now on, for all threads, peers are forgotten this long after their last announce. */
+export function setPeerTimeout(memory: SwarmMemory, seconds: number): void {
+  const ticks = peerTicksOf(memory.settings);
+  const lifetime = Math.min(ticks.lifetime, ticks.lifetimeOf(seconds));
+  Atomics.store(new Int32Array(memory.shards), POOL_PEER_LIFETIME, lifetime);
 }
 
 /** Words in `pages` for each page, and what they hold. */

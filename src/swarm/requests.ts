@@ -26,6 +26,11 @@ export class AnnounceRequest {
   wanted = 0;
   /** True to be told peers of the other family as well (HTTP); UDP tells its own only. */
   bothFamilies = false;
+  /**
+   * An announce fewer ticks after the last one does not count as one: the time of the last stays,
+   * so that who is refused for being early is not early for ever. 0 for none; may stay as it is.
+   */
+  earlyTicks = 0;
   /** Byte offsets in the reply buffer where the peers of each family go; even numbers. */
   offsetIpv4 = 0;
   offsetIpv6 = 0;

@@ -85,19 +85,13 @@ export class Sweep {
 
   /** Forgets the old peers of a family. Returns the swarm, which may have been reshaped. */
   #expire(line: number, swarm: number, family: Family, tick: number): number {
-    const { swarms, directories, peerTicks } = this.#tracker;
+    const { swarms, directories, peerLifetime } = this.#tracker;
     if (!swarms.isLarge(swarm, family)) {
-      swarms.expireSmall(swarm, family, tick, peerTicks.lifetime);
+      swarms.expireSmall(swarm, family, tick, peerLifetime);
       return swarms.tighten(line, swarm, family);
     }
-    directories.expire(line, swarms.cell(swarm, family, SEEDERS), family, tick, peerTicks.lifetime);
-    directories.expire(
-      line,
-      swarms.cell(swarm, family, LEECHERS),
-      family,
-      tick,
-      peerTicks.lifetime,
-    );
+    directories.expire(line, swarms.cell(swarm, family, SEEDERS), family, tick, peerLifetime);
+    directories.expire(line, swarms.cell(swarm, family, LEECHERS), family, tick, peerLifetime);
     return swarms.diminish(line, swarm, family);
   }
 

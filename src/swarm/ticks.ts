@@ -19,8 +19,13 @@ export class Ticks {
 
   constructor(timeoutSeconds: number, mask: number = META_TICK) {
     this.seconds = Math.max(1, Math.ceil(timeoutSeconds / TICKS_PER_TIMEOUT));
-    this.lifetime = Math.ceil(timeoutSeconds / this.seconds);
+    this.lifetime = this.lifetimeOf(timeoutSeconds);
     this.#mask = mask;
+  }
+
+  /** The same for another timeout, which must not be longer than that of the constructor. */
+  lifetimeOf(timeoutSeconds: number): number {
+    return Math.ceil(timeoutSeconds / this.seconds);
   }
 
   /** The tick of a moment, given in seconds. */

@@ -32,6 +32,8 @@ import {
   PAGE_SIZE,
   PAGES_RESERVED,
   pagesForFew,
+  peerTicksOf,
+  POOL_PEER_LIFETIME,
   SHARD_DOWNLOADS,
   SHARD_EXPIRED,
   SHARD_LOCK,
@@ -90,7 +92,7 @@ export class Tracker {
     this.table = new Table(memory, this.arena);
     this.directories = new Directories(this.arena, memory.keys);
     this.swarms = new Swarms(this.arena, this.table, this.directories);
-    this.peerTicks = new Ticks(settings.peerTimeout);
+    this.peerTicks = peerTicksOf(settings);
     this.emptyTicks = new Ticks(settings.downloadsTimeout, 0xff);
     this.#keys = memory.keys;
     this.#threads = settings.threads;
@@ -145,6 +147,11 @@ export class Tracker {
     if (swarm !== 0) this.drop(line, hash, swarm);
     this.leave(line);
     return swarm !== 0;
+  }
+
+  /** Age in ticks up to which peers are kept at this time. */
+  get peerLifetime(): number {
+    return this.arena.shards[POOL_PEER_LIFETIME];
   }
 
   /** Takes the lock of a shard, if there is anybody else. */
@@ -221,14 +228,17 @@ export class Tracker {
     reply.stored = true;
     arena.bytes[stored + SWARM_FLAGS] &= ~FLAG_EMPTY;
     const meta = arena.bytes[this.#metaAt];
-    if (this.#known) reply.ticksSinceLast = this.peerTicks.between(meta & META_TICK, tick);
+    const last = meta & META_TICK;
+    if (this.#known) reply.ticksSinceLast = this.peerTicks.between(last, tick);
+    const early = this.#known && reply.ticksSinceLast < request.earlyTicks;
     const completes =
       request.event === EVENT_COMPLETED && request.seeder && (meta & META_COMPLETED) === 0;
     if (completes) {
       arena.words[(stored + SWARM_DOWNLOADS) >>> 2] += 1;
       arena.shards[line + SHARD_DOWNLOADS] += 1;
     }
-    arena.bytes[this.#metaAt] = metaOf(completes || (meta & META_COMPLETED) !== 0, tick);
+    const completed = completes || (meta & META_COMPLETED) !== 0;
+    arena.bytes[this.#metaAt] = metaOf(completed, early ? last : tick);
     return stored;
   }
 
@@ -286,7 +296,7 @@ export class Tracker {
     const { swarms } = this;
     const { family } = this.request;
     const seeders = swarms.count(swarm, family, SEEDERS);
-    const expired = swarms.expireSmall(swarm, family, tick, this.peerTicks.lifetime);
+    const expired = swarms.expireSmall(swarm, family, tick, this.peerLifetime);
     if (expired === 0) return;
     const fewer = seeders - swarms.count(swarm, family, SEEDERS);
     this.#tally(line, SEEDERS, -fewer);

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
-import { SHARD_COUNT } from "../../src/swarm/memory.ts";
+import { reserveSwarmMemory, setPeerTimeout, SHARD_COUNT } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { announce, infoHashesOfOneShard, makeTracker, MIB } from "./fixture.ts";
-import { PEER_TIMEOUT, sweepRound } from "./fixture.ts";
+import { PEER_TIMEOUT, sweepRound, trackerOver } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
 
 test("a round visits every swarm, however small its slices", () => {
@@ -66,4 +66,31 @@ test("a swarm that moves into the place of one that went is not missed", () => {
     expect(takeCensus(memory).swarms).toBe(young);
     expect(brokenInvariants(tracker)).toEqual([]);
   }
+});
+
+test("peers are kept longer while the timeout is longer, and go when it is as before", () => {
+  const memory = reserveSwarmMemory({
+    memoryMax: 16 * MIB,
+    peerTimeout: PEER_TIMEOUT,
+    peerTimeoutMax: 4 * PEER_TIMEOUT,
+    downloadsTimeout: 3600,
+    threads: false,
+  });
+  const tracker = trackerOver(memory);
+  const sweep = new Sweep(tracker);
+  const left = (now: number): number => {
+    sweepRound(sweep, now);
+    announce(tracker, { infoHash: 2, peer: 2 }, now);
+    announce(tracker, { infoHash: 2, event: "stopped", peer: 2 }, now);
+    return takeCensus(memory).swarms;
+  };
+  // One small and one large swarm, a tick of 40 seconds.
+  announce(tracker, { infoHash: 1, peer: 1 });
+  for (let peer = 1; peer <= 300; peer++) announce(tracker, { infoHash: 2, peer });
+  setPeerTimeout(memory, 3 * PEER_TIMEOUT);
+  expect(left(3 * PEER_TIMEOUT)).toBe(2);
+  setPeerTimeout(memory, 9 * PEER_TIMEOUT);
+  expect(left(4 * PEER_TIMEOUT)).toBe(2);
+  setPeerTimeout(memory, PEER_TIMEOUT);
+  expect(left(4 * PEER_TIMEOUT)).toBe(0);
 });

@@ -29,3 +29,11 @@ test("the bits last for twice the lifetime at least", () => {
     expect(new Ticks(timeout).lifetime * 2).toBeLessThan(128);
   }
 });
+
+test("a shorter timeout than the one the ticks are made for is never too early either", () => {
+  const ticks = new Ticks(7200);
+  expect(ticks.seconds).toBe(120);
+  expect(ticks.lifetimeOf(7200)).toBe(60);
+  expect(ticks.lifetimeOf(2700)).toBe(23);
+  expect(ticks.lifetimeOf(1)).toBe(1);
+});

@@ -467,4 +467,20 @@ describe("the time since a peer's last announce", () => {
     announce(tracker, { peer: 501 }, 60);
     expect(tracker.reply.ticksSinceLast).toBe(-1);
   });
+
+  test("stays that of the last announce that counted, if a later one was too early to count", () => {
+    const { tracker } = makeTracker();
+    const early = (seconds: number, peer: number): number => {
+      tracker.request.earlyTicks = 9;
+      announce(tracker, { peer }, seconds);
+      return tracker.reply.ticksSinceLast;
+    };
+    for (const peer of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]) {
+      expect([0, 40, 80, 90, 100].map((seconds) => early(seconds, peer))).toEqual([-1, 4, 8, 9, 1]);
+    }
+    tracker.request.earlyTicks = 0;
+    announce(tracker, { peer: 1 }, 130);
+    announce(tracker, { peer: 1 }, 140);
+    expect(tracker.reply.ticksSinceLast).toBe(1);
+  });
 });
