@@ -59,7 +59,7 @@ An open BitTorrent tracker. Without a verb it runs in the foreground.
   version    print the version
 
   deny HASH...          ask the running tracker to refuse these info hashes
-  allow HASH...         ask it to serve these, if it serves none but those listed
+  allow HASH...         ask it to serve these, if it serves only what is listed
   forget HASH...        ask it to take these off both lists
   maintenance on | off  ask it to refuse announces for a while
 

@@ -3,7 +3,7 @@
  *
  *   7e9903517dd792130e2a7a1ae9a62cf2dee3cb80                            one hash per line, any case
  *   7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80 ; asked for by mail        the rest is a comment
- *   <64 digits>                                                         of version 2: 20 bytes count,
+ *   <64 digits>                                                         of version 2: 20 bytes,
  *                                                                       as BEP 52 announces it
  *   # a comment                                                         so are lines like this
  *

@@ -171,7 +171,7 @@ class RangeArray {
     return false;
   }
 
-  /** Numbers of the ranges in the order of their first addresses; 16 bits at a time, low to high. */
+  /** Numbers of the ranges in the order of their first addresses; 16 bits at a time, lowest up. */
   *#sorted(): Sliced<Uint32Array> {
     const { count, width, firsts } = this;
     let order = new Uint32Array(count);

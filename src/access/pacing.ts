@@ -5,7 +5,7 @@
  * most. `runInSlices` gives the event loop its turn whenever a slice is over.
  */
 
-/** How long a slice may take, in milliseconds. An announce may wait for two, before its reply too. */
+/** How long a slice may take, in milliseconds. An announce may wait for two of them. */
 const SLICE_MILLISECONDS = 1;
 
 /** Work that may be interrupted where it yields, and ends with a result. */
