@@ -38,7 +38,7 @@ import { Answering, type UdpShared } from "./udp/answering.ts";
 import { EventLoopSource } from "./udp/event-loop.ts";
 import { type Libc, openLibc } from "./udp/libc.ts";
 import { Mail, type WorkerMail } from "./udp/mail.ts";
-import { startSweeping } from "./upkeep.ts";
+import { startForgetting, startSweeping } from "./upkeep.ts";
 
 /** How long a drain may take before connections that do not end are cut, in milliseconds. */
 const DRAIN_MILLISECONDS = 2000;
@@ -109,6 +109,7 @@ async function run(config: Config, origins: Origins): Promise<number> {
   }
   process.on("SIGHUP", () => void reload(program, running, keeper));
   process.on("SIGUSR2", () => void keeper.setMaintenance(!keeper.maintenance));
+  if (program.libc !== undefined) startForgetting(program.libc);
   startSweeping(new Tracker(program.shared.memory, new ArrayBuffer(2)), config.peerTimeoutSeconds);
   const watched = process.stderr.isTTY;
   tellStarted({ ...program, threads: program.workers.length, watched });
