@@ -1,5 +1,5 @@
 /**
- * What the event loop does beside answering: sweeping the swarms, a slice at a time.
+ * What the event loop does beside answering: sweeping the swarms, and letting go of unused code.
  *
  * A round over all shards takes ROUND_SECONDS, or less if peers live shorter. Every few
  * milliseconds the shards that have come due are swept in slices, and the event loop gets its turn
@@ -9,6 +9,7 @@ import { now } from "./ops/clock.ts";
 import { SHARD_COUNT } from "./swarm/memory.ts";
 import { Sweep } from "./swarm/sweep.ts";
 import type { Tracker } from "./swarm/tracker.ts";
+import type { Libc } from "./udp/libc.ts";
 
 const ROUND_SECONDS_MAX = 60;
 /** A peer is at most this part of its timeout older than it should be. */
@@ -19,6 +20,16 @@ const TURN_MILLISECONDS = 50;
 const SLICE_UNITS = 2000;
 /** The event loop is given back after this long, even if shards are due. */
 const TURN_SECONDS_MAX = 0.002;
+
+/** How soon, and then how often, code that is not in use is let go, in milliseconds. */
+const FORGET_FIRST_MILLISECONDS = 5000;
+const FORGET_MILLISECONDS = 60_000;
+
+/** Keeps resident only the code that is in use. The timers do not keep the process alive. */
+export function startForgetting(libc: Pick<Libc, "forgetStartupCode">): void {
+  setTimeout(() => libc.forgetStartupCode(), FORGET_FIRST_MILLISECONDS).unref();
+  setInterval(() => libc.forgetStartupCode(), FORGET_MILLISECONDS).unref();
+}
 
 /** Sweeps for ever; the timer does not keep the process alive. */
 export function startSweeping(tracker: Tracker, peerTimeoutSeconds: number): void {

@@ -1,0 +1,54 @@
+/** The calls to the C library, made for real on this machine's loopback. Linux only. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { openLibc, SystemError } from "../../src/udp/libc.ts";
+
+const libc = openLibc();
+
+test("the C library is there on Linux, and only there", () => {
+  expect(libc !== undefined).toBe(process.platform === "linux");
+});
+
+describe.if(libc !== undefined)("a socket", () => {
+  test("is bound to an address of either family", () => {
+    for (const host of ["127.0.0.1", "::1", "::", "0.0.0.0"]) {
+      const fd = libc!.bindUdp(host, 0, false);
+      expect(fd).toBeGreaterThan(2);
+      libc!.close(fd);
+    }
+  });
+
+  test("that is not shared is refused where another one is, by the error's name", () => {
+    const port = 20_000 + (process.pid % 10_000);
+    const first = libc!.bindUdp("127.0.0.1", port, true);
+    try {
+      expect(() => libc!.bindUdp("127.0.0.1", port, false)).toThrow(SystemError);
+      expect(() => libc!.bindUdp("127.0.0.1", port, false)).toThrow("bind: EADDRINUSE");
+      libc!.close(libc!.bindUdp("127.0.0.1", port, true));
+    } finally {
+      libc!.close(first);
+    }
+  });
+
+  test("on an address that is not ours is refused", () => {
+    expect(() => libc!.bindUdp("192.0.2.1", 0, false)).toThrow("bind: EADDRNOTAVAIL");
+  });
+
+  test("tells what receive buffer the kernel granted", () => {
+    const fd = libc!.bindUdp("127.0.0.1", 0, false);
+    expect(libc!.setReceiveBuffer(fd, 65_536)).toBe(65_536);
+    libc!.close(fd);
+  });
+});
+
+test.if(libc !== undefined)(
+  "code that is let go is no longer resident, and works all the same",
+  () => {
+    const resident = (): number =>
+      Number(/^RssFile:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))![1]);
+    const before = resident();
+    libc!.forgetStartupCode();
+    expect(resident()).toBeLessThan(before * 0.8);
+    expect([3, 1, 2].sort()).toEqual([1, 2, 3]);
+  },
+);
