@@ -44,8 +44,9 @@ test("the README says what there is to make, in the words of make help", () => {
   expect(readFileSync(README, "utf8")).toContain(`\n${lines.slice(1).join("\n")}\n`);
 });
 
-test("the README is short enough to be read", () => {
-  expect(readFileSync(README, "utf8").split("\n").length).toBeLessThan(200);
+test("the README is short enough to be read, less what is folded", () => {
+  const shown = readFileSync(README, "utf8").replaceAll(/<details>.*?<\/details>/gs, "");
+  expect(shown.split("\n").length).toBeLessThan(200);
 });
 
 test("the example file is that of the settings as they are (make docs writes it)", () => {

@@ -13,9 +13,9 @@
  *   /                        302, if there is somewhere to send people        GET, HEAD
  *   anything else            404
  *
- * Clients are always answered synchronously: Bun closes a connection with pipelined requests while one
- * is pending. Only a page of statistics may be a promise. The URL is taken apart by hand, because
- * `new URL` throws for what Bun hands on from HTTP/1.0.
+ * Clients are always answered synchronously: Bun closes a connection with pipelined requests while
+ * one is pending. Only a page of statistics may be a promise. The URL is taken apart by hand,
+ * because `new URL` throws for what Bun hands on from HTTP/1.0.
  */
 import type { Access } from "../access/access.ts";
 import type { Counters } from "../ops/counters.ts";

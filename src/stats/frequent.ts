@@ -1,10 +1,11 @@
 /**
  * The most frequent keys of a stream, counted in fixed memory.
  *
- * A key is two 32-bit numbers. It has eight places, a set, chosen by a keyed hash. A key that is new
- * in a full set takes the place of the rarest one there and goes on from its count, so a count is
- * never too low, and too high by at most what the rarest of its set had: whoever is frequent stays,
- * whoever is rare comes and goes. ("Space saving", Metwally, Agrawal and El Abbadi 2005, by sets.)
+ * A key is two 32-bit numbers. It has eight places, a set, chosen by a keyed hash. A key that is
+ * new in a full set takes the place of the rarest one there and goes on from its count, so a count
+ * is never too low, and too high by at most what the rarest of its set had: whoever is frequent
+ * stays, whoever is rare comes and goes. ("Space saving", Metwally, Agrawal and El Abbadi 2005, by
+ * sets.)
  *
  *   set  [ high low count | high low count | … ]   8 entries of three words; count 0: free
  *

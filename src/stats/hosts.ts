@@ -14,8 +14,8 @@
  *   hosts   counts, then one text of 63 bytes for each entry, its length first
  *   paths   likewise
  *
- * A name is known by a keyed 64-bit hash. Counting allocates nothing and never fails; a name that is
- * too long is cut.
+ * A name is known by a keyed 64-bit hash. Counting allocates nothing and never fails; a name that
+ * is too long is cut.
  */
 import { byCount, Frequent, frequentBytes } from "./frequent.ts";
 

@@ -2,8 +2,8 @@
  * The texts of the statistics page, as opentracker's users know them.
  *
  * Programs read these: munin, MRTG and a handful of exporters. So every space, name and misspelling
- * is as they expect it, also where the word is not ours. The MRTG form is four lines: two numbers, a
- * time or a title, a title. What opentracker gets wrong is right here:
+ * is as they expect it, also where the word is not ours. The MRTG form is four lines: two numbers,
+ * a time or a title, a title. What opentracker gets wrong is right here:
  *
  *   everything   <tcp><scrape> counts the scrapes by HTTP; the numbers of http_error are those of
  *                their names

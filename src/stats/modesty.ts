@@ -1,8 +1,8 @@
 /**
  * Modesty: how often a network may ask for what is dear.
  *
- * An IPv4 client stands for its /24, an IPv6 client for its /48. Fixed memory: when too many networks
- * are remembered the one that asked longest ago is forgotten.
+ * An IPv4 client stands for its /24, an IPv6 client for its /48. Fixed memory: when too many
+ * networks are remembered the one that asked longest ago is forgotten.
  */
 import type { Family } from "../constants.ts";
 

@@ -1,6 +1,7 @@
 /**
- * What every thread notes beside its counters: a `Tally` of its announces, and the `Hosts` they came
- * by. Made from shared memory, so that it can be posted to a worker and read by the event loop.
+ * What every thread notes beside its counters: a `Tally` of its announces, and the `Hosts` they
+ * came by. Made from shared memory, so that it can be posted to a worker and read by the event
+ * loop.
  */
 import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import { Hosts, hostsMemory } from "./hosts.ts";

@@ -6,10 +6,10 @@
  *   /stats?mode=statedump     ├ everything; to the networks of TRACKER_FULLSCRAPE_NETWORKS, once in
  *   /scrape                   ┘ an interval, and only so many at a time
  *
- * What can be told from counters is answered at once. What needs a walk over all swarms is worked out
- * beside the announces and kept for some seconds, so that asking again costs nothing; such an answer
- * is a promise, and its connection is closed behind it, because Bun does not keep apart the requests
- * that follow one that is pending.
+ * What can be told from counters is answered at once. What needs a walk over all swarms is worked
+ * out beside the announces and kept for some seconds, so that asking again costs nothing; such an
+ * answer is a promise, and its connection is closed behind it, because Bun does not keep apart the
+ * requests that follow one that is pending.
  */
 import { Networks } from "../ops/addresses.ts";
 import type { Client } from "../http/client.ts";

@@ -1,5 +1,5 @@
 /**
- * The statistics that need a look at every swarm: the largest ones, and the networks with most peers.
+ * The statistics that need a look at every swarm: the largest, and the networks with most peers.
  *
  * Both walk in slices and hold no more than they show: a hundred swarms of each kind, or tables of
  * fixed size (see frequent.ts; with ten million peers a count may be some 20 too high).
@@ -38,7 +38,7 @@ const NETWORK_SET_BITS = 16;
 /** How much dearer than a swarm in a walk a peer is that is counted in two tables. */
 const UNITS_PER_PEER = 2;
 
-/** Ranks all swarms; each list has at most `most`. Swarms that have none of a kind are in no list. */
+/** Ranks all swarms; each list has at most `most`, of swarms that have any of its kind. */
 export async function rankSwarms(tracker: Tracker, most: number): Promise<Ranking> {
   const { swarms } = tracker;
   const [peers, seeders, leechers] = [new Best(most), new Best(most), new Best(most)];

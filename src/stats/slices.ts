@@ -9,7 +9,7 @@ import { Walk } from "../swarm/walk.ts";
 /** How long the event loop is kept at a time, in seconds; a slice of a walk comes on top. */
 export const TURN_SECONDS = 0.001;
 
-/** Work of one slice, some 100 ns each: the longest an announce can wait for the lock of a shard. */
+/** Work of one slice, some 100 ns each: the longest an announce waits for the lock of a shard. */
 export const SLICE_UNITS = 500;
 
 /** Resolves once the event loop has answered what was waiting. */

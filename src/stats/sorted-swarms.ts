@@ -1,9 +1,9 @@
 /**
  * All swarms in the order of their info hashes, without holding all of them.
  *
- * Swarms lie in the order of a keyed hash, which has nothing to do with that of their info hashes. So
- * they are collected in passes over everything: a pass takes those whose info hash lies between two
- * bounds, sorts them and hands them out; the next one goes on behind.
+ * Swarms lie in the order of a keyed hash, which has nothing to do with that of their info hashes.
+ * So they are collected in passes over everything: a pass takes those whose info hash lies between
+ * two bounds, sorts them and hands them out; the next one goes on behind.
  *
  *   pass 1   [0000… ─ 0a3f…]   pass 2   (0a3f… ─ 1480…]   …      some 49,000 swarms each, 2 MiB
  *
@@ -11,7 +11,8 @@
  * sorted when its turn to be handed out comes: some 800 records, a fraction of a millisecond.
  *
  * Info hashes are chosen by strangers. Bounds and parts are guessed as if they were spread evenly;
- * where they are not and a pass becomes too full, its upper half is dropped and left to the next one.
+ * where they are not and a pass becomes too full, its upper half is dropped and left to the next
+ * one.
  *
  *   record   eight 32-bit words: five of info hash, big-endian, seeders, leechers, downloads
  */
@@ -130,7 +131,7 @@ export class SortedSwarms {
     this.records = larger;
   }
 
-  /** Keeps the lower half of what is collected and takes the highest of them for the upper bound. */
+  /** Keeps the lower half of what is collected; its highest becomes the upper bound. */
   #dropUpperHalf(): void {
     let kept = 0;
     let last = 0;

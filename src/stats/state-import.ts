@@ -32,7 +32,7 @@ export interface Imported {
   badLines: number[];
 }
 
-/** Restores what the file at `path` holds, and logs it. Throws a StartError if it cannot be read. */
+/** Restores what the file at `path` holds and logs it; throws a StartError if it is unreadable. */
 export function restoreAtStart(
   path: string,
   memory: SwarmMemory,

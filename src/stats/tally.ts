@@ -11,9 +11,9 @@
  *
  * An announce is too early if it comes before the shortest interval that was told, and neither
  * starts, completes, pauses nor stops anything: a client that forces announces, or ignores what it
- * is told. opentracker calls such clients woodpeckers. Ages are known in ticks only (45 seconds with
- * the default timeout), so the first tick, in which a client may ask over a second transport, is
- * free. Counting costs some ten nanoseconds and allocates nothing.
+ * is told. opentracker calls such clients woodpeckers. Ages are known in ticks only (45 seconds
+ * with the default timeout), so the first tick, in which a client may ask over a second transport,
+ * is free. Counting costs some ten nanoseconds and allocates nothing.
  */
 import { EVENT_NONE } from "../constants.ts";
 import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
@@ -146,7 +146,7 @@ interface Views {
   early: Frequent[];
 }
 
-/** Keys of the tables need not be secret: whoever floods one set only pushes out other nuisances. */
+/** Keys of the tables need not be secret: whoever floods one set pushes out other nuisances. */
 const TABLE_KEY = 0x9e3779b1;
 
 function viewsOf(memory: SharedArrayBuffer, thread: number): Views {

@@ -39,8 +39,8 @@ export class Walk {
   }
 
   /**
-   * Visits swarms of one shard for about `units` of work. `visit` is given the swarm's offset, which
-   * is good until it returns, and says how many units it took; some 100 nanoseconds each.
+   * Visits swarms of one shard for about `units` of work. `visit` is given the swarm's offset,
+   * which is good until it returns, and says how many units it took; some 100 nanoseconds each.
    */
   slice(units: number, visit: (swarm: number) => number): void {
     if (this.done) return;

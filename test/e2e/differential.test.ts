@@ -1,10 +1,10 @@
 /**
  * The same requests to this tracker and to opentracker, and the same replies, but for what this one
- * does otherwise on purpose. Each such deviation is a test of its own, named for it, that shows both
- * answers: if either changes, this file must.
+ * does otherwise on purpose. Each such deviation is a test of its own, named for it, that shows
+ * both answers: if either changes, this file must.
  *
- * opentracker is the package of that name of Debian: IPv4, and only the info hashes of a file. Where
- * it is not installed there is nothing to compare with, and one test says so.
+ * opentracker is the package of that name of Debian: IPv4, and only the info hashes of a file.
+ * Where it is not installed there is nothing to compare with, and one test says so.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

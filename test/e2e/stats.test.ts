@@ -48,7 +48,7 @@ test("announces over both transports are counted in the statistics", async () =>
   expect(everything).toContain("<completed>\n    <count>1</count>");
 });
 
-test("an export is the same plain, as gzip and as zstd, and not made for who refuses it", async () => {
+test("an export is the same plain, as gzip and as zstd, as its reader wishes", async () => {
   await using tracker = await start({ TRACKER_FULLSCRAPE_INTERVAL: "0" });
   await read(tracker, ANNOUNCE);
   const line = `${HEX}:1:0\n`;
