@@ -35,6 +35,7 @@ import { reserveSwarmMemory } from "./swarm/memory.ts";
 import { Ticks } from "./swarm/ticks.ts";
 import { Tracker } from "./swarm/tracker.ts";
 import { Answering, type UdpShared } from "./udp/answering.ts";
+import { connectionKey } from "./udp/connection-ids.ts";
 import { EventLoopSource } from "./udp/event-loop.ts";
 import { type Libc, openLibc } from "./udp/libc.ts";
 import { Mail, type WorkerMail } from "./udp/mail.ts";
@@ -136,7 +137,7 @@ function nextSignal(): Promise<string> {
   return promise;
 }
 
-/** What went wrong while starting, for the operator. What is no mistake of the operator's is thrown. */
+/** What went wrong while starting, for the operator. Our own mistakes are thrown. */
 function explainFailure(error: unknown): string {
   if (error instanceof StartError) return errorLines(error.message, error.hint);
   throw error;
@@ -208,12 +209,6 @@ function prepare(config: Config): Program {
     accesses: [],
     receiveBufferBytes: Infinity,
   };
-}
-
-/** 32 bytes: from the secret if there is one, else drawn. */
-function connectionKey(secret: string | undefined): Uint8Array {
-  if (secret === undefined) return crypto.getRandomValues(new Uint8Array(32));
-  return new Uint8Array(Bun.SHA256.hash(secret).buffer);
 }
 
 // Whom to serve.

@@ -91,3 +91,9 @@ export class ConnectionIds {
     if (this.#high === 0 && this.#low === 0) this.#high = 1;
   }
 }
+
+/** The key of ids, 32 bytes: from the secret if there is one, else drawn. */
+export function connectionKey(secret: string | undefined): Uint8Array {
+  if (secret === undefined) return crypto.getRandomValues(new Uint8Array(32));
+  return new Uint8Array(Bun.SHA256.hash(secret).buffer);
+}
