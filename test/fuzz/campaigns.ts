@@ -1,5 +1,6 @@
 /** All campaigns that need no socket, in the order they are run. */
 import { guessCampaign, journeyCampaign } from "./datagrams.ts";
+import { hashListCampaign, networkListCampaign } from "./lists.ts";
 import { Random } from "./random.ts";
 import {
   addressCampaign,
@@ -27,6 +28,8 @@ export function campaigns(): Campaign[] {
     journeyCampaign("the ip field believed", { allowIpField: true }),
     guessCampaign(),
     handlerCampaign(),
+    hashListCampaign(),
+    networkListCampaign(),
     configCampaign(),
   ];
 }

@@ -236,7 +236,7 @@ export function configCampaign(): Campaign {
           if (!("problems" in result)) return must(result.config.intervalSeconds >= 1, "interval");
           must(result.problems.length > 0, "wrong, but nothing is");
           for (const problem of result.problems) {
-            must(/^[^\n\r\0]{10,400}$/.test(problem), `no sentence: ${JSON.stringify(problem)}`);
+            must(/^[^\n\r\0]{10,2000}$/.test(problem), `no sentence: ${JSON.stringify(problem)}`);
             must(problem.startsWith("TRACKER_"), `names no setting: ${problem}`);
           }
         });

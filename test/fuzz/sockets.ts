@@ -177,11 +177,12 @@ function exchange(port: number, request: Buffer): Promise<HttpResponse[]> {
       const head = /^HEAD /.test(request.toString("latin1"));
       resolve(readResponses(Buffer.concat(received), true, head));
     };
-    socket.setTimeout(RESPONSE_MILLISECONDS_MAX, end);
+    socket.on("timeout", end);
+    socket.setTimeout(RESPONSE_MILLISECONDS_MAX);
     socket.on("data", (chunk: Buffer) => {
       received.push(chunk);
       // Nearly every answer is one segment; waiting for more of them would be most of the time.
-      socket.setTimeout(2, end);
+      socket.setTimeout(2);
     });
     socket.on("error", end);
     socket.on("close", end);
