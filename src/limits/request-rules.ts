@@ -51,6 +51,7 @@ export class RequestRules {
   empty = true;
   readonly #thread: number;
   #rules: readonly Rule[] = [];
+  #messages: readonly Uint8Array[] = [];
   #counts: Float64Array = new Float64Array(0);
   /** Rules that can hold for a datagram. */
   #udp: readonly number[] = [];
@@ -67,6 +68,7 @@ export class RequestRules {
   /** From now on these rules hold. */
   update({ rules, counts }: RulesShared): void {
     this.#rules = rules;
+    this.#messages = rules.map(({ message }) => new TextEncoder().encode(message));
     this.empty = rules.length === 0;
     const row = this.#thread * RULES_MAX;
     this.#counts = new Float64Array(counts).subarray(row, row + RULES_MAX);
@@ -77,6 +79,11 @@ export class RequestRules {
   /** What a verdict says. */
   rule(verdict: number): Rule {
     return this.#rules[verdict];
+  }
+
+  /** What the rule says to who is refused, as bytes. */
+  message(verdict: number): Uint8Array {
+    return this.#messages[verdict];
   }
 
   /**

@@ -6,6 +6,7 @@
  */
 import { Access, type AccessShared } from "../access/access.ts";
 import { now } from "../ops/clock.ts";
+import { Limits, type LimitsShared } from "../limits/limits.ts";
 import { Counters } from "../ops/counters.ts";
 import { Intervals, type IntervalSettings } from "../ops/intervals.ts";
 import { Notes, type NotesShared } from "../stats/notes.ts";
@@ -29,6 +30,8 @@ export interface UdpShared {
   access?: AccessShared;
   /** Where all threads note announces for the statistics; they do not if it is left out. */
   notes?: NotesShared;
+  /** What limits requests when the thread starts; nothing if it is left out. */
+  limits?: LimitsShared;
 }
 
 /** One thread's means to answer. */
@@ -37,6 +40,8 @@ export class Answering {
   readonly counters: Counters;
   /** Who is served. It may change between two batches. */
   readonly access: Access;
+  /** What limits requests. Its rules may change between two batches. */
+  readonly limits: Limits;
   readonly journey: Journey;
   readonly #startedSeconds: number;
 
@@ -44,6 +49,7 @@ export class Answering {
   constructor(shared: UdpShared, thread: number) {
     this.counters = new Counters(shared.counters, thread);
     this.access = new Access(shared.access);
+    this.limits = new Limits(thread, shared.limits);
     this.#startedSeconds = shared.startedSeconds;
     this.journey = new Journey(
       this.datagrams,
@@ -54,6 +60,7 @@ export class Answering {
       shared.settings,
       this.access,
       shared.notes === undefined ? undefined : new Notes(shared.notes, thread),
+      this.limits,
     );
   }
 

@@ -5,9 +5,9 @@
  * counted; only a client that has proven its address gets an answer longer than what it sent:
  *
  *   an address that can be answered → 16 bytes → connect: answer with an id
- *                                              → a good connection id → announce
- *                                                                     → scrape
- *                                                                     → anything else: an error
+ *       → a good connection id → not too many requests → announce
+ *                                                      → scrape
+ *                                                      → anything else: an error
  *
  * Allocates nothing, never throws, never waits. Where datagrams come from and go to is the business
  * of the sources, which fill `Datagrams` and send what `replyLengths` says.
@@ -23,7 +23,10 @@ import {
   type Family,
 } from "../constants.ts";
 import { Access, ACCESS_OK, REFUSALS } from "../access/access.ts";
-import { isPrivate, isUnusableSource } from "../ops/addresses.ts";
+import { Limits } from "../limits/limits.ts";
+import { RATE_ADDRESS, RATE_OK } from "../limits/rate-limits.ts";
+import { PORT_NONE, RULE_NONE } from "../limits/request-rules.ts";
+import { isNotPublic, isUnusableSource } from "../ops/addresses.ts";
 import { COUNT, type Counters } from "../ops/counters.ts";
 import type { Intervals } from "../ops/intervals.ts";
 import type { Notes } from "../stats/notes.ts";
@@ -49,6 +52,7 @@ import {
   readEvent,
   readInfoHash,
   readNumWant,
+  readPort,
   readUrlData,
   REQUEST_SIZE_MIN,
   SCRAPE_ENTRY_SIZE,
@@ -75,6 +79,7 @@ export interface UdpSettings {
 const text = (words: string): Uint8Array => new TextEncoder().encode(words);
 const ERROR_ACTION = text("unknown action");
 const ERROR_PRIVATE = text("announces from private networks are refused here");
+const ERROR_EARLY = text("this announce is too early: wait for the interval");
 
 /** Column of the announces refused, by verdict of the access lists, and what their clients read. */
 const REFUSED_COLUMNS = [
@@ -107,6 +112,7 @@ export class Journey {
   readonly #settings: UdpSettings;
   readonly #access: Access;
   readonly #notes: Notes | undefined;
+  readonly #limits: Limits;
   readonly #urlData = new Uint8Array(URL_DATA_BYTES);
   readonly #wantedMaxIpv4: number;
   readonly #wantedMaxIpv6: number;
@@ -122,6 +128,7 @@ export class Journey {
     settings: UdpSettings,
     access = new Access(),
     notes?: Notes,
+    limits = new Limits(),
   ) {
     this.#datagrams = datagrams;
     this.#tracker = tracker;
@@ -131,6 +138,7 @@ export class Journey {
     this.#settings = settings;
     this.#access = access;
     this.#notes = notes;
+    this.#limits = limits;
     this.#wantedMaxIpv4 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 4));
     this.#wantedMaxIpv6 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 6));
     const fitting = Math.floor((settings.replyBytes - SCRAPE_REPLY_SIZE_MIN) / SCRAPE_ENTRY_SIZE);
@@ -178,6 +186,8 @@ export class Journey {
     if (!this.#ids.accepts(addresses, from, family, idSeconds, requests, at)) {
       return this.#drop(COUNT.udpDroppedConnectionId);
     }
+    // No more requests than may come from there. Without an id that would lock out a victim.
+    if (this.#isTooMuch(from, family, nowSeconds)) return this.#drop(COUNT.udpDroppedRate);
     if (action === ACTION_ANNOUNCE) {
       if (length < ANNOUNCE_REQUEST_SIZE_MIN) return this.#drop(COUNT.udpDroppedShort);
       return this.#announce(slot, family, nowSeconds);
@@ -193,32 +203,42 @@ export class Journey {
     const settings = this.#settings;
     const counts = this.#counts;
     const tracker = this.#tracker;
+    const limits = this.#limits;
     const { request, reply } = tracker;
     const at = slot * REQUEST_SLOT;
     const from = slot * ADDRESS_SLOT;
     const out = slot * REPLY_SLOT;
-    if (settings.refusePrivate && isPrivate(addresses, from, family)) {
+    if (settings.refusePrivate && isNotPublic(addresses, from, family)) {
       return this.#refuse(slot, ERROR_PRIVATE);
     }
+    const port = readPort(requests, at);
+    const rule = this.#judgeByRules(slot, family, port, at + OFFSET_PEER_ID);
+    if (rule !== RULE_NONE) return this.#obey(slot, rule);
 
     readInfoHash(requests, at, 0, request.infoHash);
     this.#readPeer(slot, family);
     request.family = family;
     const refused = this.#judge(slot, family);
     if (refused !== ACCESS_OK) return this.#deny(slot, refused);
+    if (port < limits.portMin) this.#clearPort(family);
     request.seeder = isNothingLeft(requests, at);
     request.event = readEvent(requests, at);
     request.wanted = this.#wanted(readNumWant(requests, at), family);
     request.bothFamilies = false;
     request.offsetIpv4 = out + ANNOUNCE_REPLY_SIZE_MIN;
     request.offsetIpv6 = out + ANNOUNCE_REPLY_SIZE_MIN;
+    request.earlyTicks = limits.earlyTicksFor(request.event);
     tracker.announce(nowSeconds);
+    if (limits.isEarly(reply.ticksSinceLast, request.event)) {
+      counts[COUNT.udpEarly] += 1;
+      if (limits.refusesEarly) return this.#refuseEarly(slot);
+    }
     this.#note(slot);
 
     counts[family === 4 ? COUNT.udpAnnouncesIpv4 : COUNT.udpAnnouncesIpv6] += 1;
     counts[EVENT_COLUMNS[request.event]] += 1;
     writeReplyHead(replies, out, ACTION_ANNOUNCE, requests, at);
-    const interval = this.#intervals.draw();
+    const interval = this.#intervals.draw(reply.seeders + reply.leechers);
     writeAnnounceNumbers(replies, out, interval, reply.leechers, reply.seeders);
     return (
       ANNOUNCE_REPLY_SIZE_MIN + reply.peersIpv4 * PEER_SIZE_IPV4 + reply.peersIpv6 * PEER_SIZE_IPV6
@@ -252,6 +272,44 @@ export class Journey {
     return access.judgeClient(requests, slot * REQUEST_SLOT + OFFSET_PEER_ID);
   }
 
+  /** True if the request is one too many and such are dropped; if they are not it is counted. */
+  #isTooMuch(from: number, family: Family, nowSeconds: number): boolean {
+    const { rates } = this.#limits;
+    const over = rates.judge(this.#datagrams.addresses, from, family, nowSeconds);
+    if (over === RATE_OK) return false;
+    const column = over === RATE_ADDRESS ? COUNT.udpOverRateAddress : COUNT.udpOverRateNetwork;
+    this.#counts[column] += 1;
+    return rates.enforced;
+  }
+
+  /** The rule against the request in a slot; a scrape names no port and has no peer id. */
+  #judgeByRules(slot: number, family: Family, port: number, peerIdAt: number): number {
+    const { rules } = this.#limits;
+    if (rules.empty) return RULE_NONE;
+    const { requests, addresses } = this.#datagrams;
+    return rules.judgeDatagram(addresses, slot * ADDRESS_SLOT, family, port, requests, peerIdAt);
+  }
+
+  #obey(slot: number, verdict: number): number {
+    const { rules } = this.#limits;
+    if (rules.rule(verdict).action === "drop") return this.#drop(COUNT.udpDroppedRule);
+    this.#counts[COUNT.udpRefusedRule] += 1;
+    return this.#error(slot, rules.message(verdict));
+  }
+
+  #refuseEarly(slot: number): number {
+    this.#counts[COUNT.udpRefusedEarly] += 1;
+    return this.#error(slot, ERROR_EARLY);
+  }
+
+  /** Who announces a port that nobody should be sent to is answered as one without a port. */
+  #clearPort(family: Family): void {
+    const { peer } = this.#tracker.request;
+    const size = family === 4 ? 4 : 16;
+    peer[size] = 0;
+    peer[size + 1] = 0;
+  }
+
   /** The peer is the address the packet came from and the port it names. */
   #readPeer(slot: number, family: Family): void {
     const { requests, addresses } = this.#datagrams;
@@ -277,6 +335,8 @@ export class Journey {
     const { reply } = tracker;
     const at = slot * REQUEST_SLOT;
     const out = slot * REPLY_SLOT;
+    const rule = this.#judgeByRules(slot, family, PORT_NONE, -1);
+    if (rule !== RULE_NONE) return this.#obey(slot, rule);
     const hashes = Math.min(scrapeHashes(length), this.#scrapeMax);
     writeReplyHead(replies, out, ACTION_SCRAPE, requests, at);
     for (let i = 0; i < hashes; i++) {

@@ -9,6 +9,7 @@
  *   worker   word ahead? leave the loop → message, read += 1 → answer → back into the loop
  */
 import type { AccessShared } from "../access/access.ts";
+import type { RulesShared } from "../limits/request-rules.ts";
 import type { UdpShared } from "./answering.ts";
 
 /** The first message: what to work on. */
@@ -24,8 +25,8 @@ export interface WorkerTask {
   nowSeconds: number;
 }
 
-/** What it may be told later: whom to serve from now on, or to answer what is queued and end. */
-export type WorkerMail = { access: AccessShared } | "stop";
+/** What it may be told later: whom to serve, by which rules, or to answer what waits and end. */
+export type WorkerMail = { access: AccessShared } | { rules: RulesShared } | "stop";
 
 /** What a worker answers: one word for each message, in their order. */
 export type WorkerNews = "ready" | "updated" | "stopped";

@@ -124,6 +124,10 @@ export const ipAt = (at: number): number => at + OFFSET_IP;
 export const readNumWant = (bytes: Uint8Array, at: number): number =>
   readU32(bytes, at + OFFSET_NUM_WANT) | 0;
 
+/** The port the announcer listens on. */
+export const readPort = (bytes: Uint8Array, at: number): number =>
+  (bytes[at + OFFSET_PORT] << 8) | bytes[at + OFFSET_PORT + 1];
+
 /** Writes the action and the transaction id that every reply begins with. */
 export function writeReplyHead(
   out: Uint8Array,

@@ -35,6 +35,9 @@ self.onmessage = ({ data }) => {
   if ("access" in data) {
     answering.access.update(data.access);
     self.postMessage("updated");
+  } else if ("rules" in data) {
+    answering.limits.rules.update(data.rules);
+    self.postMessage("updated");
   } else {
     begin(data);
     self.postMessage("ready");

@@ -1,4 +1,5 @@
 /** Packets as clients send them, and a journey of its own to put them through. */
+import { Limits } from "../../src/limits/limits.ts";
 import { Counters, type CounterName, COUNTERS, counterMemory } from "../../src/ops/counters.ts";
 import { readAddress } from "../../src/ops/addresses.ts";
 import { Intervals } from "../../src/ops/intervals.ts";
@@ -71,7 +72,7 @@ export class Desk {
   readonly tracker: Tracker;
   readonly journey: Journey;
 
-  constructor(settings: Partial<UdpSettings> = {}) {
+  constructor(settings: Partial<UdpSettings> = {}, limits = new Limits()) {
     const memory = reserveSwarmMemory({
       memoryMax: 16 * 2 ** 20,
       peerTimeout: 2700,
@@ -86,17 +87,20 @@ export class Desk {
       new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 }),
       this.counters,
       { ...SETTINGS, ...settings },
+      undefined,
+      undefined,
+      limits,
     );
   }
 
   /** The reply to a datagram from an address, in hex; "" for none. */
-  ask(datagram: Uint8Array, from = "192.0.2.1", slot = 3): string {
+  ask(datagram: Uint8Array, from = "192.0.2.1", slot = 3, nowSeconds = 0): string {
     const { requests, requestLengths, addresses, families, replies, replyLengths } = this.datagrams;
     const length = Math.min(datagram.length, REQUEST_SLOT);
     requests.set(datagram.subarray(0, length), slot * REQUEST_SLOT);
     requestLengths[slot] = length;
     families[slot] = readAddress(from, addresses, slot * ADDRESS_SLOT);
-    this.journey.answer(slot, 0, ID_SECONDS);
+    this.journey.answer(slot, nowSeconds, ID_SECONDS);
     const at = slot * REPLY_SLOT;
     return replies.subarray(at, at + replyLengths[slot]).toHex();
   }

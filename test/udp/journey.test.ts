@@ -1,5 +1,7 @@
 /** A datagram's journey: every gate has a datagram that fails only there. */
 import { describe, expect, test } from "bun:test";
+import { countRules } from "../../src/limits/request-rules.ts";
+import { limitsOf } from "../limits/fixture.ts";
 import { announceOf, bytesOf, connect, Desk, INFO_HASH, scrapeOf, TRANSACTION } from "./fixture.ts";
 import { ID_SECONDS, TTL } from "./fixture.ts";
 
@@ -230,8 +232,119 @@ describe("announcing", () => {
     const open = new Desk();
     expect(open.ask(announceOf(open.id("10.1.2.3")), "10.1.2.3").length).toBe(40);
     const other = new Desk({ refusePrivate: true });
-    expect(other.ask(announceOf(other.id())).length).toBe(40);
+    expect(other.ask(announceOf(other.id("192.0.2.1")), "192.0.2.1").slice(0, 8)).toBe("00000003");
+    expect(other.ask(announceOf(other.id("1.2.3.4")), "1.2.3.4").length).toBe(40);
   });
+});
+
+/** The text of an error reply. */
+const errorText = (reply: string): string => {
+  expect(reply.slice(0, 16)).toBe("00000003" + TRANSACTION);
+  return new TextDecoder().decode(bytesOf(reply.slice(16)));
+};
+
+describe("the gate of rates", () => {
+  test("drops what is over an enforced limit, from proven addresses only", () => {
+    const { limits } = limitsOf({ rates: { mode: "enforce" } });
+    const desk = new Desk({}, limits);
+    const id = desk.id();
+    // Whoever forges the address cannot use up what its owner may ask.
+    for (let i = 0; i < 500; i++) desk.ask(announceOf(NO_ID));
+    desk.zero();
+    const replies = Array.from({ length: 70 }, () => desk.ask(scrapeOf(id, INFO_HASH)) !== "");
+    expect(replies.filter((replied) => replied)).toHaveLength(60);
+    expect(desk.counted()).toEqual({
+      udpScrapesIpv4: 60,
+      udpOverRateAddress: 10,
+      udpDroppedRate: 10,
+    });
+    expect(desk.ask(announceOf(id))).toBe("");
+    expect(desk.ask(announceOf(desk.id("192.0.2.9")), "192.0.2.9")).not.toBe("");
+    expect(desk.ask(announceOf(id), FROM, 3, 5)).not.toBe("");
+  });
+
+  test("only counts what is over one that is observed", () => {
+    const { limits } = limitsOf({ rates: { mode: "observe", addressRate: 9, networkRate: 1 } });
+    const desk = new Desk({}, limits);
+    const id = desk.id();
+    for (let i = 0; i < 70; i++) expect(desk.ask(announceOf(id))).not.toBe("");
+    expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 70, udpOverRateNetwork: 10 });
+    expect(desk.counted()).not.toHaveProperty("udpDroppedRate");
+  });
+});
+
+describe("the rules of the operator", () => {
+  test("refuse with their message, or drop, and nothing is stored", () => {
+    const { limits, rules } = limitsOf({
+      rules: 'count peer-id=-\nrefuse "another port" port=1-1023\ndrop network=198.51.100.0/24',
+    });
+    const desk = new Desk({}, limits);
+    const id = desk.id();
+    desk.zero();
+    expect(errorText(desk.ask(announceOf(id, { port: 80 })))).toBe("another port");
+    expect(desk.ask(announceOf(id)).slice(0, 40)).toBe(ANNOUNCED + word(1) + word(0));
+    expect(desk.ask(announceOf(desk.id("198.51.100.7")), "198.51.100.7")).toBe("");
+    expect(countRules(rules)).toEqual([3, 1, 1]);
+    expect(desk.counted()).toEqual({
+      udpConnectsIpv4: 1,
+      udpAnnouncesIpv4: 1,
+      eventNone: 1,
+      udpRefusedRule: 1,
+      udpDroppedRule: 1,
+    });
+  });
+
+  test("hold for scrapes as far as these have what a rule asks for", () => {
+    const { limits } = limitsOf({
+      rules: "drop port=0-65535\ndrop peer-id=-\ndrop network=1.0.0.0/8",
+    });
+    const desk = new Desk({}, limits);
+    expect(desk.ask(scrapeOf(desk.id(), INFO_HASH))).not.toBe("");
+    expect(desk.ask(scrapeOf(desk.id("1.2.3.4"), INFO_HASH), "1.2.3.4")).toBe("");
+  });
+});
+
+describe("an announce that is too early", () => {
+  test("is answered and counted, if such are not refused", () => {
+    const desk = new Desk({}, limitsOf({}).limits);
+    const id = desk.id();
+    for (const seconds of [0, 60, 120])
+      expect(desk.ask(announceOf(id), FROM, 3, seconds)).not.toBe("");
+    expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 3, udpEarly: 2 });
+  });
+
+  test("is refused else, but the time to wait does not begin again, and events are let pass", () => {
+    const desk = new Desk({}, limitsOf({ settings: { refuseEarly: true } }).limits);
+    const id = desk.id();
+    const ask = (seconds: number, event = 0): string =>
+      desk.ask(announceOf(id, { event }), FROM, 3, seconds).slice(0, 8);
+    expect([0, 300, 600, 840, 900].map((seconds) => ask(seconds))).toEqual([
+      "00000001",
+      "00000003",
+      "00000003",
+      "00000003",
+      "00000001",
+    ]);
+    expect([1, 2, 4, 3].map((event) => ask(910, event))).toEqual([
+      "00000001",
+      "00000001",
+      "00000003",
+      "00000001",
+    ]);
+    expect(desk.counted()).toMatchObject({ udpEarly: 4, udpRefusedEarly: 4, udpAnnouncesIpv4: 5 });
+  });
+});
+
+test("a peer with a port below the least is answered, but neither counted nor handed out", () => {
+  const desk = new Desk({}, limitsOf({ settings: { portMin: 1024 } }).limits);
+  const id = desk.id();
+  for (const port of [0, 80, 1023]) {
+    expect(desk.ask(announceOf(id, { port }))).toBe(ANNOUNCED + word(0) + word(0));
+  }
+  desk.ask(announceOf(id, { port: 1024 }));
+  expect(desk.ask(announceOf(id, { port: 80 }))).toBe(
+    ANNOUNCED + word(1) + word(0) + "c00002010400",
+  );
 });
 
 describe("num_want", () => {

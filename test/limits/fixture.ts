@@ -1,0 +1,25 @@
+/** Limits as a test wants them, over one thread. */
+import { type LimitSettings, Limits } from "../../src/limits/limits.ts";
+import { type RateLimitSettings, reserveRateLimits } from "../../src/limits/rate-limits.ts";
+import { type RulesShared, shareRules } from "../../src/limits/request-rules.ts";
+import { readRules } from "../../src/limits/rule-lines.ts";
+
+export interface Wanted {
+  rates: Partial<RateLimitSettings>;
+  /** Lines of a rules file. */
+  rules: string;
+  settings: Partial<LimitSettings>;
+}
+
+/** Limits of the event loop; what is not named limits nothing. */
+export function limitsOf({ rates, rules = "", settings }: Partial<Wanted>): {
+  limits: Limits;
+  rules: RulesShared;
+} {
+  const shared = {
+    rates: reserveRateLimits({ mode: "off", addressRate: 1, networkRate: 1000, ...rates }),
+    rules: shareRules(readRules(rules).rules, 1),
+    settings: { portMin: 1, refuseEarly: false, minimumSeconds: 900, tickSeconds: 45, ...settings },
+  };
+  return { limits: new Limits(0, shared), rules: shared.rules };
+}
