@@ -88,12 +88,21 @@ export class SystemError extends Error {
   }
 }
 
-/** Opens the C library; undefined where there is none that we know. Never throws. */
-export function openLibc(): Libc | undefined {
+/** The file of the C library we run on; undefined where there is none that we know. Never throws. */
+export function findLibc(): string | undefined {
   if (process.platform !== "linux") return undefined;
   if (process.arch !== "x64" && process.arch !== "arm64") return undefined;
   try {
-    const path = MAPPED_LIBC.exec(readFileSync("/proc/self/maps", "utf8"))?.[1];
+    return MAPPED_LIBC.exec(readFileSync("/proc/self/maps", "utf8"))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Opens the C library; undefined where there is none that we know. Never throws. */
+export function openLibc(): Libc | undefined {
+  try {
+    const path = findLibc();
     return path === undefined ? undefined : new Libc(path);
   } catch {
     return undefined;

@@ -1,0 +1,151 @@
+/**
+ * What the machine does to us, as Linux tells it under /proc:
+ *
+ *   net/udp, net/udp6               datagrams dropped because our receive buffer was full
+ *   sys/net/netfilter/nf_conntrack… how full the kernel's table of connections is
+ *   net/nf_conntrack                whether our port is in it (to root only)
+ *   self/limits, self/fd            files we may have open, and have
+ *
+ * Where a file is not there, or not for us, the answer is undefined: other systems, containers and
+ * hardened ones say less. Nothing here throws.
+ */
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+
+/** How much of the table of connections is looked through for our port. */
+const CONNTRACK_BYTES_MAX = 256 * 1024;
+
+/** Columns of a line of /proc/net/udp. [proc(5)] */
+const UDP_INODE = 9;
+const UDP_DROPS = 12;
+
+export interface Conntrack {
+  entries: number;
+  limit: number;
+}
+
+export interface OpenFiles {
+  open: number;
+  limit: number;
+}
+
+export class Machine {
+  readonly #proc: string;
+  /** Of the UDP sockets we had when `ownSockets` was called. */
+  #inodes: ReadonlySet<string> = new Set();
+
+  /** `proc` is for tests. */
+  constructor(proc = "/proc") {
+    this.#proc = proc;
+  }
+
+  /** Remembers which sockets are ours: to be called when all addresses are bound. */
+  ownSockets(): void {
+    const inodes = new Set<string>();
+    for (const fd of this.#list("self/fd")) {
+      const inode = /^socket:\[(\d+)\]$/.exec(this.#link(`self/fd/${fd}`))?.[1];
+      if (inode !== undefined) inodes.add(inode);
+    }
+    this.#inodes = inodes;
+  }
+
+  /** Datagrams the kernel dropped at our sockets since they were bound. */
+  drops(): number | undefined {
+    let known = false;
+    let drops = 0;
+    for (const path of ["net/udp", "net/udp6"]) {
+      for (const line of (this.#read(path) ?? "").split("\n")) {
+        const columns = line.trim().split(/\s+/);
+        if (columns.length <= UDP_DROPS || !this.#inodes.has(columns[UDP_INODE])) continue;
+        known = true;
+        drops += Number(columns[UDP_DROPS]);
+      }
+    }
+    return known ? drops : undefined;
+  }
+
+  /** The table of connections; undefined where the kernel has none. */
+  conntrack(): Conntrack | undefined {
+    const entries = this.#number("sys/net/netfilter/nf_conntrack_count");
+    const limit = this.#number("sys/net/netfilter/nf_conntrack_max");
+    return entries === undefined || limit === undefined ? undefined : { entries, limit };
+  }
+
+  /**
+   * Whether datagrams to this port take entries of the table of connections. Where we may not look
+   * into it, a table that has entries is taken for one that has ours.
+   */
+  tracksPort(port: number): boolean {
+    const table = this.#read("net/nf_conntrack", CONNTRACK_BYTES_MAX);
+    if (table === undefined) return (this.conntrack()?.entries ?? 0) > 0;
+    const ours = new RegExp(` dport=${port} `);
+    return table.split("\n").some((line) => / udp /.test(line) && ours.test(line));
+  }
+
+  /** Open files and how many there may be; undefined where that is not told. */
+  files(): OpenFiles | undefined {
+    const limits = this.#read("self/limits");
+    const limit = /^Max open files +(\d+|unlimited)/m.exec(limits ?? "")?.[1];
+    if (limit === undefined) return undefined;
+    return { open: this.#openFiles(), limit: limit === "unlimited" ? Infinity : Number(limit) };
+  }
+
+  /** Since Linux 6.2 the size of the folder is their number, which saves listing thousands. */
+  #openFiles(): number {
+    try {
+      const { size } = statSync(join(this.#proc, "self/fd"));
+      return size > 0 ? size : this.#list("self/fd").length;
+    } catch {
+      return this.#list("self/fd").length;
+    }
+  }
+
+  #number(path: string): number | undefined {
+    const text = this.#read(path)?.trim();
+    return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+  }
+
+  #read(path: string, bytesMax = Infinity): string | undefined {
+    try {
+      const full = join(this.#proc, path);
+      return Number.isFinite(bytesMax) ? readBegin(full, bytesMax) : readFileSync(full, "utf8");
+    } catch {
+      return undefined;
+    }
+  }
+
+  #list(path: string): string[] {
+    try {
+      return readdirSync(join(this.#proc, path));
+    } catch {
+      return [];
+    }
+  }
+
+  #link(path: string): string {
+    try {
+      return readlinkSync(join(this.#proc, path));
+    } catch {
+      return "";
+    }
+  }
+}
+
+/** The beginning of a file that may be long. Throws if it cannot be read. */
+function readBegin(path: string, bytesMax: number): string {
+  const fd = openSync(path, "r");
+  try {
+    const bytes = Buffer.alloc(bytesMax);
+    let size = 0;
+    // The kernel gives such files piece by piece.
+    while (size < bytesMax) {
+      const read = readSync(fd, bytes, size, bytesMax - size, null);
+      if (read === 0) break;
+      size += read;
+    }
+    return bytes.toString("latin1", 0, size);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * First-run help: what is not as it should be on this machine, and the exact command against it.
+ *
+ * Each kind of warning has a counter, and is told once: at the start, or when it first comes true.
+ */
+import type { Log } from "../ops/log.ts";
+import type { Machine } from "./machine.ts";
+
+/** What there may be to warn of; also the label under which it is counted. */
+export const WARNINGS = [
+  "receive_buffer",
+  "conntrack",
+  "open_files",
+  "root",
+  "private_address",
+] as const;
+
+export type Warning = (typeof WARNINGS)[number];
+
+/** With fewer files than this a busy hour ends in refused connections. */
+export const OPEN_FILES_FEW = 16_384;
+/** Part of all announces one private address may make: more is a NAT before us. */
+export const PRIVATE_SHARE_MAX = 1 / 4;
+
+/** What the warnings look at. */
+export interface Surroundings {
+  machine: Pick<Machine, "conntrack" | "files" | "tracksPort">;
+  /** UDP ports we answer on. */
+  udpPorts: readonly number[];
+  /** Whether HTTP is answered: each of its connections is an open file. */
+  http: boolean;
+  /** The user we are, 0 for root; undefined where there is no such number. */
+  user: number | undefined;
+  /** The largest share of announces that come from one private address, 0 to 1. */
+  privateShare: () => number;
+}
+
+export class Warnings {
+  /** How often each was told. */
+  readonly counts: Record<Warning, number> = {
+    receive_buffer: 0,
+    conntrack: 0,
+    open_files: 0,
+    root: 0,
+    private_address: 0,
+  };
+  readonly #log: Pick<Log, "warn">;
+  readonly #around: Surroundings;
+
+  constructor(log: Pick<Log, "warn">, around: Surroundings) {
+    this.#log = log;
+    this.#around = around;
+  }
+
+  /** Looks at what is known when the tracker has started. */
+  lookAtStart(): void {
+    this.#lookAtFiles();
+    this.#lookAtUser();
+    this.look();
+  }
+
+  /** Looks at what only traffic shows: to be called every minute or so. */
+  look(): void {
+    this.#lookAtConntrack();
+    this.#lookAtAnnounces();
+  }
+
+  /** Tells what another part found, and counts it. */
+  tell(kind: Warning, message: string, fields: Record<string, string>): void {
+    if (this.counts[kind] > 0) return;
+    this.counts[kind] += 1;
+    this.#log.warn(message, fields);
+  }
+
+  #lookAtFiles(): void {
+    const { http, machine } = this.#around;
+    const files = http ? machine.files() : undefined;
+    if (files === undefined || files.limit >= OPEN_FILES_FEW) return;
+    this.tell("open_files", "few files may be open, and each HTTP connection is one", {
+      limit: String(files.limit),
+      remedy: "ulimit -n 65536, or LimitNOFILE=65536 in the unit of systemd",
+    });
+  }
+
+  #lookAtUser(): void {
+    if (this.#around.user !== 0) return;
+    this.tell("root", "the tracker runs as root and need not", {
+      remedy: "TRACKER_USER=nobody",
+    });
+  }
+
+  #lookAtConntrack(): void {
+    if (this.counts.conntrack > 0) return;
+    const { machine, udpPorts } = this.#around;
+    const conntrack = machine.conntrack();
+    const port = udpPorts.find((candidate) => machine.tracksPort(candidate));
+    if (conntrack === undefined || port === undefined) return;
+    const { entries, limit } = conntrack;
+    this.tell(
+      "conntrack",
+      "the kernel tracks UDP clients as connections, and drops new ones when its table is full",
+      {
+        table: `${entries} of ${limit}`,
+        remedy: noTrackCommand(port),
+      },
+    );
+  }
+
+  #lookAtAnnounces(): void {
+    if (this.counts.private_address > 0) return;
+    const share = this.#around.privateShare();
+    if (share <= PRIVATE_SHARE_MAX) return;
+    const message =
+      "many announces come from one private address: a NAT or proxy hides the clients";
+    this.tell("private_address", message, {
+      share: `${Math.round(share * 100)}%`,
+      remedy: "docker run --network host, or TRACKER_TRUSTED_PROXIES for a proxy of your own",
+    });
+  }
+}
+
+/** What keeps a port out of the table of connections, for IPv4 and IPv6 alike. */
+export function noTrackCommand(port: number): string {
+  const chain = (hook: string) => `nft add chain inet buntracker ${hook}`;
+  return [
+    "nft add table inet buntracker",
+    `${chain("prerouting")} '{ type filter hook prerouting priority raw; }'`,
+    `${chain("output")} '{ type filter hook output priority raw; }'`,
+    `nft add rule inet buntracker prerouting udp dport ${port} notrack`,
+    `nft add rule inet buntracker output udp sport ${port} notrack`,
+  ].join(" && ");
+}

@@ -1,0 +1,94 @@
+/** What Linux tells about itself, from folders that look like /proc and from the real one. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+import { Machine } from "../../src/host/machine.ts";
+
+const folders: string[] = [];
+afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true })));
+
+/** A folder like /proc, with these files; a text that begins with `->` is a link. */
+function proc(files: Record<string, string>): Machine {
+  const root = mkdtempSync(join(tmpdir(), "proc-"));
+  folders.push(root);
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    if (text.startsWith("->")) symlinkSync(text.slice(2), join(root, path));
+    else writeFileSync(join(root, path), text);
+  }
+  return new Machine(root);
+}
+
+const UDP_HEAD =
+  "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout " +
+  "inode ref pointer drops             \n";
+const udpLine = (inode: number, drops: number) =>
+  ` 2315: 00000000:1B39 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 ` +
+  `${inode} 2 0000000000000000 ${drops}         \n`;
+
+test("drops are those of our own sockets, of both families, and of nobody else's", () => {
+  const machine = proc({
+    "self/fd/3": "->socket:[501]",
+    "self/fd/4": "->socket:[502]",
+    "self/fd/5": "->/dev/null",
+    "net/udp": UDP_HEAD + udpLine(501, 7) + udpLine(999, 1000),
+    "net/udp6": UDP_HEAD + udpLine(502, 30) + udpLine(998, 1000),
+  });
+  expect(machine.drops()).toBeUndefined();
+  machine.ownSockets();
+  expect(machine.drops()).toBe(37);
+});
+
+test("our own sockets are found on the machine that runs this", async () => {
+  if (process.platform !== "linux") return;
+  const socket = await Bun.udpSocket({ hostname: "127.0.0.1" });
+  const machine = new Machine();
+  machine.ownSockets();
+  expect(machine.drops()).toBe(0);
+  socket.close();
+});
+
+test("the table of connections has a size and a limit, or there is none", () => {
+  const files = {
+    "sys/net/netfilter/nf_conntrack_count": "12\n",
+    "sys/net/netfilter/nf_conntrack_max": "262144\n",
+  };
+  expect(proc(files).conntrack()).toEqual({ entries: 12, limit: 262144 });
+  expect(proc({}).conntrack()).toBeUndefined();
+});
+
+test("a port is tracked if the table has it, over UDP", () => {
+  const entry = (protocol: string, port: number) =>
+    `ipv4     2 ${protocol}      17 29 src=127.0.0.1 dst=127.0.0.1 sport=9 dport=${port} ` +
+    `src=127.0.0.1 dst=127.0.0.1 sport=${port} dport=9 mark=0 use=2\n`;
+  const machine = proc({ "net/nf_conntrack": entry("udp", 6969) + entry("tcp", 80) });
+  expect(machine.tracksPort(6969)).toBe(true);
+  expect(machine.tracksPort(80)).toBe(false);
+  expect(machine.tracksPort(696)).toBe(false);
+});
+
+test("a table we may not look into is taken for one that has our port, if it has anything", () => {
+  const limit = { "sys/net/netfilter/nf_conntrack_max": "262144\n" };
+  const count = (entries: string) => ({
+    "sys/net/netfilter/nf_conntrack_count": entries,
+    ...limit,
+  });
+  expect(proc(count("3\n")).tracksPort(6969)).toBe(true);
+  expect(proc(count("0\n")).tracksPort(6969)).toBe(false);
+  expect(proc({}).tracksPort(6969)).toBe(false);
+});
+
+test("files are counted, and their limit is the soft one", () => {
+  const limits =
+    "Limit                     Soft Limit           Hard Limit           Units     \n" +
+    "Max open files            1024                 524288               files     \n";
+  const machine = proc({ "self/limits": limits, "self/fd/0": "x", "self/fd/1": "x" });
+  expect(machine.files()?.limit).toBe(1024);
+  expect(machine.files()?.open).toBeGreaterThan(1);
+  expect(proc({ "self/limits": limits.replace("1024 ", "unlimited ") }).files()?.limit).toBe(
+    Infinity,
+  );
+  expect(proc({}).files()).toBeUndefined();
+});

@@ -1,0 +1,95 @@
+/** What systemd is told, read from a socket as systemd has it. Bun has none, so Python opens it. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { Notifier } from "../../src/host/notify.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "notify-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Receives `count` datagrams and writes each as a line of JSON. */
+const LISTENER = `
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+name = sys.argv[1]
+s.bind("\\0" + name[1:] if name.startswith("@") else name)
+s.settimeout(5)
+print("bound", flush=True)
+for _ in range(int(sys.argv[2])):
+    print(json.dumps(s.recv(4096).decode()), flush=True)
+`;
+
+const python = Bun.which("python3");
+
+/** What a supervisor at `name` hears. */
+async function heard(name: string, count: number, say: (notifier: Notifier) => void) {
+  const child = Bun.spawn([python!, "-c", LISTENER, name, String(count)], { stdout: "pipe" });
+  const reader = child.stdout.getReader();
+  const decoder = new TextDecoder();
+  let text = decoder.decode((await reader.read()).value);
+  const notifier = new Notifier({ NOTIFY_SOCKET: name });
+  expect(notifier.listening).toBe(true);
+  say(notifier);
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    text += decoder.decode(read.value);
+  }
+  const [bound, ...lines] = text.trimEnd().split("\n");
+  expect(bound).toBe("bound");
+  return lines.map((line) => JSON.parse(line) as string);
+}
+
+const onLinux = process.platform === "linux" && python !== null;
+
+test("the life of a service is told, on a socket with a path", async () => {
+  if (!onLinux) return;
+  const messages = await heard(join(folder, "socket"), 6, (notifier) => {
+    notifier.ready("answering");
+    notifier.status("12 peers\nin 3 swarms");
+    notifier.alive();
+    notifier.reloading();
+    notifier.ready("answering");
+    notifier.stopping();
+  });
+  expect(messages.map((text) => text.replace(/\d{6,}/, "N"))).toEqual([
+    "READY=1\nSTATUS=answering",
+    "STATUS=12 peers in 3 swarms",
+    "WATCHDOG=1",
+    "RELOADING=1\nMONOTONIC_USEC=N",
+    "READY=1\nSTATUS=answering",
+    "STOPPING=1",
+  ]);
+});
+
+test("a socket may have an abstract name", async () => {
+  if (!onLinux) return;
+  const name = `@buntracker-test-${process.pid}`;
+  expect(await heard(name, 1, (notifier) => notifier.alive())).toEqual(["WATCHDOG=1"]);
+});
+
+test.each([undefined, "", "relative/path", "vsock:2:1234", `/${"x".repeat(200)}`])(
+  "with NOTIFY_SOCKET=%s nothing is told and nothing fails",
+  (name) => {
+    const notifier = new Notifier({ NOTIFY_SOCKET: name });
+    expect(notifier.listening).toBe(false);
+    notifier.ready("x");
+    notifier.alive();
+    notifier.reloading();
+    notifier.stopping();
+  },
+);
+
+test("a supervisor that is gone is no concern", () => {
+  const notifier = new Notifier({ NOTIFY_SOCKET: join(folder, "nobody") });
+  for (let i = 0; i < 100; i++) notifier.alive();
+});
+
+test("the watchdog wants to hear from us twice in its time, if it means us", () => {
+  const seconds = (env: Record<string, string>) => new Notifier(env, 4711).watchdogSeconds;
+  expect(seconds({ WATCHDOG_USEC: "30000000" })).toBe(15);
+  expect(seconds({ WATCHDOG_USEC: "30000000", WATCHDOG_PID: "4711" })).toBe(15);
+  expect(seconds({ WATCHDOG_USEC: "30000000", WATCHDOG_PID: "1" })).toBe(0);
+  expect(seconds({ WATCHDOG_USEC: "soon" })).toBe(0);
+  expect(seconds({})).toBe(0);
+});

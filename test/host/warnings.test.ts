@@ -1,0 +1,97 @@
+/** First-run help: what is wrong is told once, with the command against it, and counted. */
+import { expect, test } from "bun:test";
+
+import { noTrackCommand, Warnings, type Surroundings } from "../../src/host/warnings.ts";
+
+/** Warnings of a machine where all is well, but for what is given, and what they tell. */
+function around(other: Partial<Surroundings> & { files?: number; tracked?: boolean } = {}) {
+  const told: { message: string; fields: Record<string, unknown> | undefined }[] = [];
+  const { files = 65536, tracked = false, ...rest } = other;
+  const warnings = new Warnings(
+    { warn: (message, fields) => void told.push({ message, fields }) },
+    {
+      machine: {
+        files: () => ({ open: 10, limit: files }),
+        conntrack: () => ({ entries: 100, limit: 262144 }),
+        tracksPort: (port) => tracked && port === 6969,
+      },
+      udpPorts: [6969],
+      http: true,
+      user: 1000,
+      privateShare: () => 0.1,
+      ...rest,
+    },
+  );
+  return { warnings, told };
+}
+
+test("a machine where all is well gives no warning", () => {
+  const { warnings, told } = around();
+  warnings.lookAtStart();
+  expect(told).toEqual([]);
+  expect(Object.values(warnings.counts)).toEqual([0, 0, 0, 0, 0]);
+});
+
+test("few files are told of where HTTP needs them", () => {
+  const { warnings, told } = around({ files: 1024 });
+  warnings.lookAtStart();
+  expect(told).toEqual([
+    {
+      message: "few files may be open, and each HTTP connection is one",
+      fields: {
+        limit: "1024",
+        remedy: "ulimit -n 65536, or LimitNOFILE=65536 in the unit of systemd",
+      },
+    },
+  ]);
+  expect(warnings.counts.open_files).toBe(1);
+  const udpOnly = around({ files: 1024, http: false });
+  udpOnly.warnings.lookAtStart();
+  expect(udpOnly.told).toEqual([]);
+});
+
+test("root is told that it need not be", () => {
+  const { warnings, told } = around({ user: 0 });
+  warnings.lookAtStart();
+  expect(told.map(({ fields }) => fields)).toEqual([{ remedy: "TRACKER_USER=nobody" }]);
+  expect(warnings.counts.root).toBe(1);
+});
+
+test("connection tracking of our port is told once, with the commands that end it", () => {
+  const { warnings, told } = around({ tracked: true });
+  warnings.lookAtStart();
+  warnings.look();
+  expect(told).toHaveLength(1);
+  expect(told[0].fields).toEqual({ table: "100 of 262144", remedy: noTrackCommand(6969) });
+  expect(warnings.counts.conntrack).toBe(1);
+  const other = around({ tracked: true, udpPorts: [7000] });
+  other.warnings.lookAtStart();
+  expect(other.told).toEqual([]);
+});
+
+test("the commands name the port in both directions", () => {
+  const command = noTrackCommand(7000);
+  expect(command).toContain("prerouting udp dport 7000 notrack");
+  expect(command).toContain("output udp sport 7000 notrack");
+});
+
+test("more than a quarter of announces from one private address are told of when they come", () => {
+  let share = 0.25;
+  const { warnings, told } = around({ privateShare: () => share });
+  warnings.lookAtStart();
+  expect(told).toEqual([]);
+  share = 0.6;
+  warnings.look();
+  warnings.look();
+  expect(told).toHaveLength(1);
+  expect(told[0].fields).toMatchObject({ share: "60%" });
+  expect(warnings.counts.private_address).toBe(1);
+});
+
+test("what another part tells is counted with the rest, and told once", () => {
+  const { warnings, told } = around();
+  warnings.tell("receive_buffer", "small", { remedy: "sysctl" });
+  warnings.tell("receive_buffer", "small", { remedy: "sysctl" });
+  expect(told).toEqual([{ message: "small", fields: { remedy: "sysctl" } }]);
+  expect(warnings.counts.receive_buffer).toBe(1);
+});
