@@ -1,6 +1,13 @@
 import { expect, test } from "bun:test";
 import { repliesSize } from "../../src/http/announce.ts";
-import { FakeCore, HASH, HASH_HEX, latin1, open, openTracker, PEER_ID, QUERY } from "./fixture.ts";
+import { createHttp } from "../../src/http/routes.ts";
+import { counterMemory, Counters } from "../../src/ops/counters.ts";
+import { Intervals } from "../../src/ops/intervals.ts";
+import { AllowedHosts, HostReport } from "../../src/stats/hosts.ts";
+import { Notes, notesMemory } from "../../src/stats/notes.ts";
+import { Tallies } from "../../src/stats/tally.ts";
+import { FakeCore, HASH, HASH_HEX, latin1, open, openTracker } from "./fixture.ts";
+import { PEER_ID, QUERY, SETTINGS } from "./fixture.ts";
 
 const ANNOUNCE = `/announce?${QUERY}`;
 
@@ -230,4 +237,31 @@ test("over the real core a peer with port 0 is answered but not stored", async (
   const reply = await read(`${ANNOUNCE}&port=0`);
   expect([reply.get("complete"), reply.get("incomplete")]).toEqual([0, 0]);
   expect(reply.has("warning message")).toBe(false);
+});
+
+test("a host that is not allowed is refused, and noted all the same", async () => {
+  const tracker = openTracker();
+  const notes = notesMemory(1, { tickSeconds: 45, minimumSeconds: 900 });
+  const http = createHttp({
+    tracker,
+    counters: new Counters(counterMemory(1), 0),
+    intervals: new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 }),
+    now: () => 7,
+    ready: () => true,
+    notes: new Notes(notes, 0),
+    allowedHosts: new AllowedHosts(["tracker.example"]),
+    settings: { ...SETTINGS, warningMessage: "use UDP" },
+  });
+  const announce = async (host: string) => {
+    const request = new Request(`http://${host}/announce?${QUERY}`);
+    const answer = await http.fetch(request, { requestIP: () => ({ address: "192.0.2.1" }) });
+    return answer.text();
+  };
+  expect(await announce("tracker.example:6969")).toEndWith("15:warning message7:use UDPe");
+  expect(await announce("free.rider")).toStartWith("d14:failure reason84:this tracker does not");
+  expect(new HostReport(notes.hosts).hosts(9)).toEqual([
+    { name: "free.rider", count: 1 },
+    { name: "tracker.example:6969", count: 1 },
+  ]);
+  expect(new Tallies(notes.tally).wanted()[50]).toBe(1);
 });
