@@ -12,14 +12,16 @@
  */
 import { Access, ACCESS_OK, REFUSALS } from "../access/access.ts";
 import { EVENT_STOPPED, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
+import { Limits } from "../limits/limits.ts";
 import { readEndpoint } from "../ops/addresses.ts";
 import { COUNT } from "../ops/counters.ts";
 import type { Intervals } from "../ops/intervals.ts";
 import type { AllowedHosts } from "../stats/hosts.ts";
 import type { Notes } from "../stats/notes.ts";
-import { answerBytes, answerFailure, failureSize } from "./answer.ts";
+import { answerBytes, answerDropped, answerFailure, failureSize } from "./answer.ts";
 import { AnnounceExtras, announceBytesMax, failureBody, writeAnnounce } from "./bencode.ts";
 import { type AddressSource, type Client, judgeAddress } from "./client.ts";
+import { HttpLimits, SILENCE } from "./limiting.ts";
 import { AnnounceQuery, valueText } from "./query.ts";
 import type { Core, HttpDeps, HttpSettings } from "./routes.ts";
 import { VERDICT_ADDRESS_UNKNOWN, VERDICT_HOST, VERDICT_OK } from "./verdict.ts";
@@ -60,6 +62,8 @@ export class HttpAnnounces {
   readonly #access: Access;
   readonly #notes: Notes | undefined;
   readonly #hosts: AllowedHosts | undefined;
+  readonly #limits: Limits;
+  readonly #limiting: HttpLimits;
   readonly #client: Client;
   readonly #query: AnnounceQuery;
   readonly #extras: AnnounceExtras;
@@ -79,6 +83,8 @@ export class HttpAnnounces {
     this.#access = deps.access ?? new Access();
     this.#notes = deps.notes;
     this.#hosts = deps.allowedHosts?.all === false ? deps.allowedHosts : undefined;
+    this.#limits = deps.limits ?? new Limits();
+    this.#limiting = new HttpLimits(this.#limits, deps.counters.row);
     this.#client = client;
     this.#query = new AnnounceQuery(deps.tracker.request.infoHash);
     this.#extras = new AnnounceExtras(client.address);
@@ -91,14 +97,35 @@ export class HttpAnnounces {
     if (verdict === VERDICT_OK) this.#notes?.noteUrl(url);
     if (verdict === VERDICT_OK && this.#hosts?.allowUrl(url) === false) verdict = VERDICT_HOST;
     if (verdict === VERDICT_OK) verdict = this.#client.read(req, server);
-    if (verdict === VERDICT_OK) verdict = this.#placePeer(url);
+    if (verdict !== VERDICT_OK) return this.#refuse(verdict);
+    const nowSeconds = this.#now();
+    let limited = this.#limit(req, nowSeconds);
+    if (limited !== undefined) return this.#answerLimited(limited);
+    verdict = this.#placePeer(url);
     if (verdict !== VERDICT_OK) return this.#refuse(verdict);
     const refused = this.#judge();
     if (refused !== ACCESS_OK) return this.#deny(refused);
-    this.#ask();
+    this.#ask(nowSeconds);
+    limited = this.#limiting.judgeEarly(this.#tracker.reply.ticksSinceLast, this.#query.event);
+    if (limited !== undefined) return this.#answerLimited(limited);
+    this.#notes?.noteAnnounce(this.#tracker.request, this.#tracker.reply);
     const size = this.#write();
     this.#count(size);
     return answerBytes(this.#body, size);
+  }
+
+  /** What limits requests, whoever sends them. */
+  #limit(req: Request, nowSeconds: number): Uint8Array | undefined {
+    const client = this.#client;
+    const { port, hasPeerId, peerId } = this.#query;
+    const limited = this.#limiting.judgeRate(client, nowSeconds);
+    if (limited !== undefined || this.#limits.rules.empty) return limited;
+    return this.#limiting.judgeRules(client, port, hasPeerId ? peerId : undefined, req.headers);
+  }
+
+  #answerLimited(body: Uint8Array): Response {
+    this.#row[COUNT.httpSentBytes] += body.length;
+    return body === SILENCE ? answerDropped() : answerBytes(body, body.length);
   }
 
   /** Puts address and port of the peer into the core's request, if they may be a peer's. */
@@ -108,8 +135,10 @@ export class HttpAnnounces {
     for (let i = 0; i < 16; i++) request.peer[i] = this.#client.address[i];
     if (this.#settings.allowIpParameter) this.#believe(url);
     const portAt = request.family === 4 ? 4 : 16;
-    request.peer[portAt] = this.#query.port >> 8;
-    request.peer[portAt + 1] = this.#query.port & 0xff;
+    // Who announces a port that nobody should be sent to is answered as one without a port.
+    const port = this.#query.port < this.#limits.portMin ? 0 : this.#query.port;
+    request.peer[portAt] = port >> 8;
+    request.peer[portAt + 1] = port & 0xff;
     return judgeAddress(request.peer, request.family, this.#settings.refusePrivate);
   }
 
@@ -143,7 +172,7 @@ export class HttpAnnounces {
     return verdict;
   }
 
-  #ask(): void {
+  #ask(nowSeconds: number): void {
     const { request } = this.#tracker;
     const query = this.#query;
     const { numwantDefault, numwantMax } = this.#settings;
@@ -153,17 +182,18 @@ export class HttpAnnounces {
     request.bothFamilies = true;
     request.offsetIpv4 = 0;
     request.offsetIpv6 = numwantMax * PEER_SIZE_IPV4;
-    this.#tracker.announce(this.#now());
-    this.#notes?.noteAnnounce(request, this.#tracker.reply);
+    request.earlyTicks = this.#limits.earlyTicksFor(query.event);
+    this.#tracker.announce(nowSeconds);
   }
 
   /** Writes the reply; returns its length. */
   #write(): number {
     const { request, reply, replies } = this.#tracker;
     const extras = this.#extras;
-    const full = !reply.stored && this.#query.port !== 0 && request.event !== EVENT_STOPPED;
+    const storable = this.#query.port >= this.#limits.portMin && request.event !== EVENT_STOPPED;
+    const full = storable && !reply.stored;
     extras.family = this.#client.family;
-    extras.intervalSeconds = this.#intervals.draw();
+    extras.intervalSeconds = this.#intervals.draw(reply.seeders + reply.leechers);
     extras.minIntervalSeconds = this.#intervals.minimum(extras.intervalSeconds);
     extras.compact = this.#query.compact;
     extras.warning = full ? WARNING_FULL : (this.#settings.warningMessage ?? "");

@@ -37,6 +37,11 @@ export function answerFailure(verdict: number): Response {
   return new Response(FAILURE_BODIES[verdict] as Uint8Array<ArrayBuffer>, OK);
 }
 
+/** 403 without a word: the request is dropped, as far as that can be done over HTTP. */
+export function answerDropped(): Response {
+  return new Response(null, FORBIDDEN);
+}
+
 /** 404: nothing of ours is asked for. */
 export function answerNotFound(): Response {
   return new Response("not found\n", NOT_FOUND);

@@ -11,7 +11,7 @@
  */
 import type { Family } from "../constants.ts";
 import {
-  isPrivate,
+  isNotPublic,
   isUnusableSource,
   type Networks,
   readAddress,
@@ -74,6 +74,6 @@ export class Client {
 /** Whether a peer may have this address: VERDICT_OK or the reason why not. */
 export function judgeAddress(address: Uint8Array, family: Family, refusePrivate: boolean): number {
   if (isUnusableSource(address, 0, family)) return VERDICT_ADDRESS_UNUSABLE;
-  if (refusePrivate && isPrivate(address, 0, family)) return VERDICT_ADDRESS_PRIVATE;
+  if (refusePrivate && isNotPublic(address, 0, family)) return VERDICT_ADDRESS_PRIVATE;
   return VERDICT_OK;
 }

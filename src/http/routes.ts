@@ -21,6 +21,7 @@ import type { Access } from "../access/access.ts";
 import type { Counters } from "../ops/counters.ts";
 import { COUNT } from "../ops/counters.ts";
 import { Networks } from "../ops/addresses.ts";
+import type { Limits } from "../limits/limits.ts";
 import type { Intervals } from "../ops/intervals.ts";
 import type { AllowedHosts } from "../stats/hosts.ts";
 import type { Notes } from "../stats/notes.ts";
@@ -76,6 +77,8 @@ export type HttpDeps = {
   readonly ready: () => boolean;
   /** Who is served; everybody if it is left out. */
   readonly access?: Access;
+  /** What limits requests; nothing if it is left out. */
+  readonly limits?: Limits;
   /** The statistics; there are none if it is left out. */
   readonly pages?: Pages;
   /** What this thread notes of announces. */

@@ -7,10 +7,13 @@
  * https://www.bittorrent.org/beps/bep_0048.html
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
+import { Limits } from "../limits/limits.ts";
+import { PORT_NONE } from "../limits/request-rules.ts";
 import { COUNT } from "../ops/counters.ts";
-import { answerBytes, answerFailure, failureSize } from "./answer.ts";
+import { answerBytes, answerDropped, answerFailure, failureSize } from "./answer.ts";
 import { scrapeBytesMax, writeScraped, writeScrapeEnd, writeScrapeStart } from "./bencode.ts";
 import type { AddressSource, Client } from "./client.ts";
+import { HttpLimits, SILENCE } from "./limiting.ts";
 import { ScrapeQuery } from "./query.ts";
 import type { Core, HttpDeps } from "./routes.ts";
 import { VERDICT_OK } from "./verdict.ts";
@@ -20,6 +23,9 @@ export class HttpScrapes {
   readonly #tracker: Core;
   readonly #row: Float64Array;
   readonly #minRequestIntervalSeconds: number;
+  readonly #now: () => number;
+  readonly #limits: Limits;
+  readonly #limiting: HttpLimits;
   readonly #client: Client;
   readonly #query: ScrapeQuery;
   readonly #body: Uint8Array;
@@ -29,6 +35,9 @@ export class HttpScrapes {
     this.#row = deps.counters.row;
     // The configured minimum itself: a drawn interval could only lower it.
     this.#minRequestIntervalSeconds = deps.intervals.minimum(Infinity);
+    this.#now = deps.now;
+    this.#limits = deps.limits ?? new Limits();
+    this.#limiting = new HttpLimits(this.#limits, deps.counters.row);
     this.#client = client;
     this.#query = new ScrapeQuery(deps.settings.scrapeMax);
     this.#body = new Uint8Array(scrapeBytesMax(deps.settings.scrapeMax));
@@ -42,9 +51,23 @@ export class HttpScrapes {
       this.#row[COUNT.httpSentBytes] += failureSize(verdict);
       return answerFailure(verdict);
     }
+    const limited = this.#limit(req, server);
+    if (limited !== undefined) {
+      this.#row[COUNT.httpSentBytes] += limited.length;
+      return limited === SILENCE ? answerDropped() : answerBytes(limited, limited.length);
+    }
     const size = this.#write();
-    this.#count(req, server, size);
+    this.#count(size);
     return answerBytes(this.#body, size);
+  }
+
+  /** A scrape needs no address: where it is unknown nothing is limited. */
+  #limit(req: Request, server: AddressSource): Uint8Array | undefined {
+    const client = this.#client;
+    if (client.read(req, server) !== VERDICT_OK) return undefined;
+    const limited = this.#limiting.judgeRate(client, this.#now());
+    if (limited !== undefined || this.#limits.rules.empty) return limited;
+    return this.#limiting.judgeRules(client, PORT_NONE, undefined, req.headers);
   }
 
   #write(): number {
@@ -60,9 +83,8 @@ export class HttpScrapes {
     return writeScrapeEnd(this.#body, at, this.#minRequestIntervalSeconds);
   }
 
-  /** A scrape needs no address: where it is unknown, the family of the socket is counted. */
-  #count(req: Request, server: AddressSource, size: number): void {
-    this.#client.read(req, server);
+  /** Where the address is unknown, the family of the socket is counted. */
+  #count(size: number): void {
     const column = this.#client.family === 4 ? COUNT.httpScrapesIpv4 : COUNT.httpScrapesIpv6;
     this.#row[column] += 1;
     this.#row[COUNT.httpSentBytes] += size;

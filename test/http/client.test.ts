@@ -86,7 +86,8 @@ test.each([
   ["ff02::1", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
   ["192.168.1.1", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
   ["::1", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
-  ["203.0.113.9", VERDICT_OK, VERDICT_OK],
+  ["1.2.3.4", VERDICT_OK, VERDICT_OK],
+  ["203.0.113.9", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
 ])("%s is judged %d, and %d where private addresses are refused", (text, lenient, strict) => {
   const bytes = new Uint8Array(16);
   const family = readAddress(text, bytes, 0) as Family;

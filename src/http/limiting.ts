@@ -1,0 +1,70 @@
+/**
+ * What limits announces and scrapes over HTTP, and the bodies it answers with.
+ *
+ * A judgement is `undefined` (go on), a body to answer with, or SILENCE: the request is to be
+ * dropped. Refusals are made when they are needed; everything that goes on allocates nothing.
+ */
+import type { Limits } from "../limits/limits.ts";
+import { BURST_SECONDS, RATE_ADDRESS, RATE_OK } from "../limits/rate-limits.ts";
+import { type HeaderSource, RULE_NONE } from "../limits/request-rules.ts";
+import { COUNT } from "../ops/counters.ts";
+import { failureBody } from "./bencode.ts";
+import type { Client } from "./client.ts";
+
+/** Nothing is to be answered. */
+export const SILENCE = new Uint8Array(0);
+
+/** Who was over the limit may ask as much as ever after this time. [BEP 31: minutes] */
+const RATE_BODY = failureBody(
+  "too many requests from your address or network",
+  String(Math.ceil(BURST_SECONDS / 60)),
+);
+
+export class HttpLimits {
+  readonly #limits: Limits;
+  readonly #row: Float64Array;
+
+  /** `row` is the thread's row of counters. */
+  constructor(limits: Limits, row: Float64Array) {
+    this.#limits = limits;
+    this.#row = row;
+  }
+
+  /** Whether the client has asked too much. */
+  judgeRate(client: Client, nowSeconds: number): Uint8Array | undefined {
+    const { rates } = this.#limits;
+    const over = rates.judge(client.address, 0, client.family, nowSeconds);
+    if (over === RATE_OK) return undefined;
+    const row = this.#row;
+    row[over === RATE_ADDRESS ? COUNT.httpOverRateAddress : COUNT.httpOverRateNetwork] += 1;
+    if (!rates.enforced) return undefined;
+    row[COUNT.httpRefusedRate] += 1;
+    return RATE_BODY;
+  }
+
+  /** Whether a rule speaks against it; a scrape has PORT_NONE and no peer id. */
+  judgeRules(
+    client: Client,
+    port: number,
+    peerId: Uint8Array | undefined,
+    headers: HeaderSource,
+  ): Uint8Array | undefined {
+    const { rules } = this.#limits;
+    const verdict = rules.judgeHttp(client.address, client.family, port, peerId, headers);
+    if (verdict === RULE_NONE) return undefined;
+    const { action, message } = rules.rule(verdict);
+    this.#row[action === "drop" ? COUNT.httpDroppedRule : COUNT.httpRefusedRule] += 1;
+    return action === "drop" ? SILENCE : failureBody(message, "");
+  }
+
+  /** Whether the announce is too early, by the core's ticks since the last one. */
+  judgeEarly(ticksSinceLast: number, event: number): Uint8Array | undefined {
+    const limits = this.#limits;
+    if (!limits.isEarly(ticksSinceLast, event)) return undefined;
+    this.#row[COUNT.httpEarly] += 1;
+    if (!limits.refusesEarly) return undefined;
+    this.#row[COUNT.httpRefusedEarly] += 1;
+    const minutes = limits.minutesLeft(ticksSinceLast);
+    return failureBody("this announce is too early: wait for the interval", String(minutes));
+  }
+}
