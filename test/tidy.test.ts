@@ -32,7 +32,8 @@ const UNFINISHED = new RegExp(
 const SKIPPED = new RegExp(
   `\\b(test|it|describe)\\.(${["sk" + "ip", "on" + "ly", "to" + "do"].join("|")})\\b`,
 );
-const MAIN_ONLY = /\b(process\.exit\b|Bun\.serve\b|Bun\.udpSocket\b|new Worker\b)/;
+const MAIN_ONLY = /\b(process\.exit\b|new Worker\b)/;
+const START_ONLY = /\bBun\.(serve|listen|udpSocket)\b/;
 /** The field's word is swarm; one word per idea. */
 const BANNED_IDENTIFIERS = /\b(torrents?|[a-z]+Torrents?|Torrents?[A-Z]\w*|torrents?[A-Z]\w*)\b/;
 
@@ -108,7 +109,7 @@ describe("a source file", () => {
   test("has a test of the same name at the same place", () => {
     const twinOf = (path: string) => path.replace(/^src\//, "test/").replace(/\.ts$/, ".test.ts");
     const alone = src.filter(
-      ({ path }) => !WITHOUT_TWIN.includes(path) && !existsSync(join(ROOT, twinOf(path))),
+      ({ path }) => !WITHOUT_TWIN.includes(path) && !path.startsWith("src/start/") && !existsSync(join(ROOT, twinOf(path))),
     );
     expect(alone.map(({ path }) => path)).toEqual([]);
   });
@@ -183,7 +184,12 @@ describe("the parts", () => {
     expect(strays("src/", (path) => !ENTRIES.includes(path))).toEqual([]);
   });
 
-  test("only main binds, spawns and exits", () => {
+  test("only start/ binds", () => {
+    const others = src.filter(({ path }) => !path.startsWith("src/start/"));
+    expect(linesWhere(others, (line) => START_ONLY.test(codeOf(line)))).toEqual([]);
+  });
+
+  test("only main spawns and exits", () => {
     const others = src.filter(({ path }) => path !== "src/main.ts");
     expect(linesWhere(others, (line) => MAIN_ONLY.test(codeOf(line)))).toEqual([]);
   });

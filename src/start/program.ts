@@ -1,0 +1,105 @@
+/**
+ * What the steps of the start hand on to each other, and what all threads share.
+ */
+import type { Access } from "../access/access.ts";
+import type { Config } from "../config.ts";
+import type { Certificate } from "../http/certificate.ts";
+import { now } from "../ops/clock.ts";
+import { counterMemory } from "../ops/counters.ts";
+import { Log, logsToJournal } from "../ops/log.ts";
+import { notesMemory } from "../stats/notes.ts";
+import { reserveSwarmMemory } from "../swarm/memory.ts";
+import { Ticks } from "../swarm/ticks.ts";
+import type { UdpShared } from "../udp/answering.ts";
+import { connectionKey } from "../udp/connection-ids.ts";
+import { type Libc, openLibc } from "../udp/libc.ts";
+import type { UdpWorker } from "./listen-udp.ts";
+
+/** What only `main.ts` does. */
+export interface Main {
+  exit: () => never;
+  /** A compiled program finds the file of a thread only from its entry. */
+  spawn: () => Worker;
+}
+
+/** What the steps of the start hand on. */
+export interface Program {
+  config: Config;
+  log: Log;
+  /** Undefined where batches of datagrams and socket options are not to be had. */
+  libc: Libc | undefined;
+  shared: UdpShared;
+  /** UDP workers started so far, of all addresses. */
+  workers: UdpWorker[];
+  /** What this thread itself judges by, over UDP and HTTP. */
+  accesses: Access[];
+  /** Ends the process: it cannot go on as it should. */
+  fail: (reason: string) => never;
+  /** A new thread for a UDP worker. */
+  spawn: () => Worker;
+  /** The smallest UDP receive buffer that was granted. */
+  receiveBufferBytes: number;
+}
+
+/** Something that listens. */
+export interface Running {
+  /** Stops accepting, answers what is queued; resolves when that is done. */
+  stop(): Promise<void>;
+  /** Goes on with another certificate. Connections that are open keep theirs. */
+  renew?(certificate: Certificate): void;
+}
+
+/** Reserves what all threads share. */
+export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Program {
+  const libc = openLibc();
+  const workers = libc === undefined ? 0 : config.udpWorkers * config.udpListeners.length;
+  const memory = reserveSwarmMemory({
+    memoryMax: config.memoryBytesMax,
+    peerTimeout: config.peerTimeoutSeconds,
+    downloadsTimeout: config.downloadsTimeoutSeconds,
+    threads: workers > 0,
+  });
+  const shared: UdpShared = {
+    memory,
+    counters: counterMemory(1 + workers),
+    key: connectionKey(config.udpSecret),
+    connectionTtlSeconds: config.udpConnectionTtlSeconds,
+    startedSeconds: Date.now() / 1000 - now(),
+    intervals: {
+      interval: config.intervalSeconds,
+      jitterPercent: config.intervalJitterPercent,
+      minimum: config.minIntervalSeconds,
+    },
+    notes: notesMemory(1 + workers, {
+      tickSeconds: new Ticks(config.peerTimeoutSeconds).seconds,
+      minimumSeconds: config.minIntervalSeconds,
+    }),
+    settings: {
+      numwantDefault: config.numwantDefault,
+      numwantMax: config.numwantMax,
+      scrapeMax: config.scrapeHashesMax,
+      replyBytes: config.udpReplyBytes,
+      allowIpField: config.allowIpParameter,
+      refusePrivate: config.privateAddresses === "refuse",
+    },
+  };
+  const log = new Log({
+    level: config.logLevel,
+    format: config.logFormat,
+    journal: logsToJournal(env),
+  });
+  return {
+    config,
+    log,
+    libc,
+    shared,
+    workers: [],
+    accesses: [],
+    fail(reason) {
+      log.error("the tracker ends, because it cannot go on as it should", { reason });
+      return main.exit();
+    },
+    spawn: main.spawn,
+    receiveBufferBytes: Infinity,
+  };
+}
