@@ -9,8 +9,8 @@
  * descriptors, latencies, how many were answered.
  *
  * It fails (exit code 1) if the process ends, an honest HTTP request fails, the median of the
- * memory in the last quarter is more than a tenth above that of the second, descriptors stay behind, or
- * honest clients in quiet times wait too long.
+ * memory in the last quarter is more than a tenth above that of the second, descriptors stay
+ * behind, or honest clients in quiet times wait too long.
  */
 import { connect, type Socket } from "node:net";
 import { mkdirSync, writeFileSync } from "node:fs";
