@@ -40,7 +40,7 @@ import {
   sendResponse,
 } from "./response.ts";
 
-/** The clock of the deadlines ticks this often. */
+/** Deadlines are counted in ticks of a second. */
 const TICK_MILLISECONDS = 1000;
 const TICKS_HEAD = 10;
 const TICKS_IDLE = 30;
@@ -63,6 +63,8 @@ export interface HttpServerOptions {
   connectionsMax: number;
   /** Told of what must not happen: the handler threw. */
   report?: (error: unknown) => void;
+  /** Length of a tick; tests cannot wait for seconds. */
+  tickMilliseconds?: number;
 }
 
 /** What became of connections; grows only. */
@@ -78,11 +80,7 @@ export class HttpServerCounts {
   starved = 0;
 }
 
-/** Makes a server; its `socket` goes to as many `Bun.listen` as there are addresses. */
-export function createHttpServer(handler: HttpHandler, options: HttpServerOptions): HttpServer {
-  return new HttpServer(handler, options);
-}
-
+/** Its `socket` goes to as many `Bun.listen` as there are addresses. */
 export class HttpServer {
   readonly counts = new HttpServerCounts();
   /** What Bun calls. */
@@ -110,7 +108,8 @@ export class HttpServer {
     const address = new Uint8Array(16);
     const head = this.#head;
     this.#exchange = { head, address, family: 0, out: this.#out, at: 0, status: 200 };
-    this.#timer = setInterval(() => this.#expire(), TICK_MILLISECONDS);
+    const { tickMilliseconds = TICK_MILLISECONDS } = options;
+    this.#timer = setInterval(() => this.#expire(), tickMilliseconds);
     this.#timer.unref();
     this.socket = {
       binaryType: "buffer",
@@ -404,6 +403,7 @@ export class HttpServer {
     if (connection.unsent !== undefined) connection.deadline = this.#tick + TICKS_SEND;
     else if (connection.answering) connection.deadline = Infinity;
     else if (connection.closing || connection.ended) this.#finish(connection);
+    else if (connection.idle && this.#stopping) connection.socket.end();
     else if (connection.idle) connection.deadline = this.#tick + TICKS_IDLE;
     else {
       connection.partial = true;

@@ -1,0 +1,69 @@
+import type { Socket } from "bun";
+import { expect, test } from "bun:test";
+import { Connection, Connections } from "../../src/http/connection.ts";
+
+/** A socket that takes so many bytes at each write, and what it took. */
+function open(takes: number[], remoteAddress = "192.0.2.7") {
+  const taken: string[] = [];
+  const socket = {
+    remoteAddress,
+    write(bytes: Uint8Array, from = 0, size = bytes.length - from) {
+      const count = Math.min(takes.shift() ?? 0, size);
+      if (count > 0) taken.push(Buffer.from(bytes.subarray(from, from + count)).toString());
+      return count;
+    },
+  } as unknown as Socket<Connection>;
+  return { connection: new Connection(socket), taken };
+}
+
+test("the address is that of the client, as few bytes as it has", () => {
+  const { connection } = open([], "::ffff:192.0.2.7");
+  expect(connection.family).toBe(4);
+  expect([...connection.address.subarray(0, 4)]).toEqual([192, 0, 2, 7]);
+  expect(open([], "2001:db8::1").connection.family).toBe(6);
+  expect(open([], "").connection.family).toBe(0);
+});
+
+test("what a write does not take is kept, in order, until the socket takes it", async () => {
+  const { connection, taken } = open([4, 1, 100]);
+  const bytes = Buffer.from("..abcdef..");
+  connection.send(bytes, 2, 8);
+  expect([connection.held, connection.free]).toEqual([2, false]);
+  bytes.fill(0);
+  connection.send(Buffer.from("gh"), 0, 2);
+  expect(connection.held).toBe(4);
+  const sent = connection.sent();
+  expect(connection.sendRest()).toBe(false);
+  expect(connection.sendRest()).toBe(true);
+  expect(taken.join("|")).toBe("abcd|e|fgh");
+  expect([await sent, connection.held, connection.idle]).toEqual([true, 0, true]);
+});
+
+test("nothing is kept for a socket that is closed, and who waits for it is told", async () => {
+  const closed = open([-1]).connection;
+  closed.send(Buffer.from("abc"), 0, 3);
+  expect(closed.held).toBe(0);
+  const { connection } = open([]);
+  connection.send(Buffer.from("abc"), 0, 3);
+  const sent = connection.sent();
+  connection.gone = true;
+  connection.wake();
+  expect(await sent).toBe(false);
+});
+
+test("connections can be removed while they are visited", () => {
+  const connections = new Connections();
+  const all = Array.from({ length: 5 }, () => open([]).connection);
+  for (const connection of all) connections.add(connection);
+  const seen = new Set<Connection>();
+  connections.forEach((connection) => {
+    seen.add(connection);
+    if (all.indexOf(connection) % 2 === 0) connections.remove(connection);
+  });
+  expect(seen.size).toBe(5);
+  expect(connections.count).toBe(2);
+  connections.remove(all[1]);
+  const left: Connection[] = [];
+  connections.forEach((connection) => left.push(connection));
+  expect(left).toEqual([all[3]]);
+});

@@ -1,0 +1,252 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { answerText, get, listen, targetOf } from "./connected.ts";
+
+const CLOSE = "Connection: close\r\n";
+
+test("a request is answered and the connection stays, unless the client wants it closed", async () => {
+  using place = listen();
+  const kept = await place.ask([get("/a")]);
+  expect(kept.text).toBe(
+    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n/a",
+  );
+  expect(kept.closed).toBe(false);
+  const closed = await place.ask([get("/a", CLOSE)]);
+  expect(closed.text).toContain("\r\nConnection: close\r\n");
+  expect(closed.closed).toBe(true);
+});
+
+test("HTTP/1.0 is closed behind the answer, unless the client wants it kept", async () => {
+  using place = listen();
+  expect((await place.ask([get("/a", "", "1.0")])).closed).toBe(true);
+  const kept = await place.ask([get("/a", "Connection: keep-alive\r\n", "1.0")]);
+  expect(kept.text).toContain("\r\nConnection: keep-alive\r\n");
+  expect(kept.closed).toBe(false);
+});
+
+test("HEAD gets the head of the answer", async () => {
+  using place = listen();
+  const { text } = await place.ask(["HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n"], { head: true });
+  expect(text).toBe("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n");
+});
+
+test("pipelined requests are answered in their order, also behind one that takes its time", async () => {
+  using place = listen((exchange) => {
+    const target = targetOf(exchange);
+    if (target === "/slow") return Bun.sleep(30).then(() => new Response("late"));
+    return answerText(exchange, target);
+  });
+  const pieces = [
+    get("/1") + get("/slow") + get("/2") + get("/slow") + get("/3", CLOSE) + get("/4"),
+  ];
+  const { bodies, closed } = await place.ask(pieces, { responses: 5 });
+  expect(bodies).toEqual(["/1", "late", "/2", "late", "/3"]);
+  expect(closed).toBe(true);
+});
+
+test("thousands of requests at once are all answered, however slowly the client reads", async () => {
+  using place = listen((exchange) => answerText(exchange, "x".repeat(15_000)));
+  const count = 3000;
+  let bytes = 0;
+  const done = Promise.withResolvers<void>();
+  const requests = Buffer.from(get("/a").repeat(count - 1) + get("/a", CLOSE));
+  const client = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: place.port,
+    socket: {
+      data(socket, data) {
+        bytes += data.length;
+        socket.pause();
+        setTimeout(() => socket.resume(), 1);
+      },
+      close: () => done.resolve(),
+    },
+  });
+  expect(client.write(requests)).toBe(requests.length);
+  await done.promise;
+  const head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 15000\r\n\r\n"
+    .length;
+  expect(bytes).toBe(count * (15_000 + head) + "Connection: close\r\n".length);
+}, 20_000);
+
+test("a client that ends its side gets its answer, and then our end", async () => {
+  using place = listen(() => Bun.sleep(20).then(() => new Response("late")));
+  const { bodies, closed } = await place.ask([get("/a") + get("/b")], {
+    halfClose: true,
+    responses: 3,
+  });
+  expect(bodies).toEqual(["late", "late"]);
+  expect(closed).toBe(true);
+  expect(place.server.connections).toBe(0);
+});
+
+test("a client that ends its side within a request is hung up on", async () => {
+  using place = listen();
+  expect(await place.ask(["GET /a HT"], { halfClose: true })).toMatchObject({
+    text: "",
+    closed: true,
+  });
+});
+
+describe("what is no request", () => {
+  test.each([
+    ["a TLS hello", "\x16\x03\x01\x02\x00\x01\x00", 400],
+    ["a blank in the target", "GET /a b HTTP/1.1\r\n", 400],
+    ["HTTP/0.9", "GET /a\r\n", 400],
+    ["HTTP/2", "GET / HTTP/2.0\r\n", 505],
+    ["too long a head", `GET /${"a".repeat(16_384)} HTTP/1.1\r\n`, 431],
+    ["a large body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n", 413],
+  ])("%s is refused at once with its status", async (_name, bytes, status) => {
+    using place = listen();
+    const answer = await place.ask([bytes], { lingerMilliseconds: 2500 });
+    expect(answer.statuses).toEqual([status]);
+    expect(answer.text).toContain("\r\nConnection: close\r\n");
+    expect(answer.closed).toBe(true);
+    expect(place.server.counts.malformed).toBe(1);
+  });
+
+  test("does not cost the requests before it their answers", async () => {
+    using place = listen();
+    const { statuses } = await place.ask([get("/a") + "\0"], { responses: 2 });
+    expect(statuses).toEqual([200, 400]);
+  });
+
+  test("does not hide its refusal from a client that goes on sending", async () => {
+    using place = listen();
+    const { statuses } = await place.ask(["\0", ...Array(20).fill("x".repeat(30_000))], {
+      delayMilliseconds: 2,
+      lingerMilliseconds: 0,
+    });
+    expect(statuses).toEqual([400]);
+  });
+});
+
+describe("a body", () => {
+  test.each([
+    ["with a length", "Content-Length: 5\r\n\r\n\r\n\r\nx"],
+    ["in chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\n"],
+  ])("%s is read past, and the next request is answered", async (_name, rest) => {
+    using place = listen();
+    const post = `POST /a HTTP/1.1\r\nHost: a\r\n${rest}`;
+    const whole = await place.ask([post + get("/b")], { responses: 2 });
+    expect(whole.bodies).toEqual(["/a", "/b"]);
+    const cut = await place.ask([...(post + get("/b"))], { responses: 2 });
+    expect(cut.bodies).toEqual(["/a", "/b"]);
+  });
+
+  test("is asked for where the client waits for that", async () => {
+    using place = listen();
+    const fields = "Expect: 100-continue\r\nContent-Length: 3\r\n";
+    const { text } = await place.ask([get("/a", fields), "abc"], { delayMilliseconds: 20 });
+    expect(text).toStartWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n");
+  });
+
+  test("that breaks its framing ends the connection, and nothing in it is a request", async () => {
+    using place = listen();
+    const post = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const { statuses } = await place.ask([`${post}x\r\n${get("/b")}`], { responses: 3 });
+    expect(statuses).toEqual([200, 400]);
+  });
+});
+
+test("one connection too many is closed at once, and there is room again afterwards", async () => {
+  using place = listen(undefined, { connectionsMax: 1 });
+  const [first, second] = [place.ask([get("/a")]), place.ask([get("/b")])];
+  const answers = await Promise.all([first, second]);
+  expect(answers.map(({ text }) => text === "").toSorted()).toEqual([false, true]);
+  expect(place.server.counts).toMatchObject({ accepted: 1, refused: 1 });
+  await Bun.sleep(20);
+  expect((await place.ask([get("/c")])).statuses).toEqual([200]);
+});
+
+test("a handler that throws is our mistake: 500, the end, and a report", async () => {
+  const reports: unknown[] = [];
+  const mistake = new Error("a mistake");
+  using place = listen(
+    () => {
+      throw mistake;
+    },
+    { report: (error) => reports.push(error) },
+  );
+  const { statuses, closed } = await place.ask([get("/a") + get("/b")], {
+    lingerMilliseconds: 2500,
+  });
+  expect([statuses, closed, reports]).toEqual([[500], true, [mistake]]);
+});
+
+test("a request has ten ticks of a second, dripping or not; idle connections have thirty", async () => {
+  using place = listen(undefined, { tickMilliseconds: 30 });
+  const started = performance.now();
+  const until = async (pieces: string[]) => {
+    const how = { delayMilliseconds: 20, responses: 9, timeoutMilliseconds: 3000 };
+    const { closed } = await place.ask(pieces, how);
+    const ticks = (performance.now() - started) / 30;
+    return closed ? Math.round(ticks / 10) * 10 : Infinity;
+  };
+  const drip = Array(50).fill("a");
+  const held = await Promise.all([
+    until([]),
+    until(["GET /a HTTP/1.1\r\n"]),
+    until(["GET /", ...drip]),
+    until([`POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n`, ...drip]),
+    until([get("/a")]),
+  ]);
+  expect(held).toEqual([10, 10, 10, 10, 30]);
+  expect(place.server.counts.expired).toBe(4);
+});
+
+test("a client that reads nothing is dropped", async () => {
+  using place = listen(() => answerEmptiness(), { tickMilliseconds: 10 });
+  const client = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: place.port,
+    socket: { data: (socket) => void socket.pause() },
+  });
+  client.write(get("/a"));
+  await Bun.sleep(150);
+  expect(place.server.connections).toBe(1);
+  await Bun.sleep(400);
+  expect(place.server.connections).toBe(0);
+  expect(place.server.counts.expired).toBe(1);
+  client.terminate();
+});
+
+test("stopping ends idle connections at once and others after their answers", async () => {
+  using place = listen(() => Bun.sleep(150).then(() => new Response("late")));
+  const busy = place.ask([get("/a")], { lingerMilliseconds: 1000 });
+  const idle = place.ask([], { lingerMilliseconds: 1000 });
+  await Bun.sleep(50);
+  expect(place.server.connections).toBe(2);
+  const stopped = place.server.stop();
+  expect(place.server.connections).toBe(1);
+  await stopped;
+  expect(await busy).toMatchObject({ bodies: ["late"], closed: true });
+  expect(await idle).toMatchObject({ text: "", closed: true });
+});
+
+/** Pieces from which streams of requests, and what is nearly one, are put together. */
+const PIECE = fc.oneof(
+  fc.constantFrom(get("/a"), get("/b", CLOSE), get("/c", "Content-Length: 3\r\n"), "abc"),
+  fc.constantFrom(get("/d", "Transfer-Encoding: chunked\r\n"), "3\r\nabc\r\n0\r\n\r\n", "\r\n"),
+  fc.constantFrom("GET /e HTTP/1.0\r\n\r\n", "HEAD / HTTP/1.1\r\n", "Host: a\r\n\r\n", "\0", "x"),
+);
+
+test("any bytes in any pieces get the answers that they get in one piece", async () => {
+  using place = listen();
+  const whole = fc.array(PIECE, { maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(whole, fc.integer({ min: 1, max: 40 }), async (pieces, size) => {
+      const text = pieces.join("");
+      const cut = text.match(new RegExp(`[^]{1,${size}}`, "g")) ?? [];
+      const how = { responses: 99, halfClose: true, timeoutMilliseconds: 3000 };
+      const [once, often] = await Promise.all([place.ask([text], how), place.ask(cut, how)]);
+      expect(often.text).toBe(once.text);
+    }),
+    { numRuns: 60 },
+  );
+}, 20_000);
+
+/** More than any socket takes at once. */
+function answerEmptiness(): Response {
+  return new Response(new Uint8Array(32 * 1024 * 1024));
+}
