@@ -1,0 +1,114 @@
+/** Batches over real sockets on loopback: what the kernel is told must be right to the byte. */
+import { afterEach, describe, expect, test } from "bun:test";
+import { COUNT } from "../../src/ops/counters.ts";
+import { Batches } from "../../src/udp/batches.ts";
+import { BATCH_SIZE } from "../../src/udp/datagrams.ts";
+import { openLibc } from "../../src/udp/libc.ts";
+import { Answering } from "../../src/udp/answering.ts";
+import { counterMemory } from "../../src/ops/counters.ts";
+import { makeMemory, MIB } from "../swarm/fixture.ts";
+import { ID_SECONDS, KEY, SETTINGS, TTL } from "./fixture.ts";
+
+const libc = openLibc();
+const open: number[] = [];
+afterEach(() => {
+  for (const fd of open.splice(0)) libc!.close(fd);
+});
+
+/** A socket on a port of its own, and what answers it. */
+function listen(host: string, port: number) {
+  const answering = new Answering(
+    {
+      memory: makeMemory(16 * MIB),
+      counters: counterMemory(1),
+      key: KEY,
+      connectionTtlSeconds: TTL,
+      startedSeconds: ID_SECONDS,
+      intervals: { interval: 1800, jitterPercent: 0, minimum: 900 },
+      settings: SETTINGS,
+    },
+    0,
+  );
+  const fd = libc!.bindUdp(host, port, false);
+  open.push(fd);
+  libc!.ignoreUnreachable(fd);
+  libc!.setReceiveTimeout(fd, 500);
+  const wildcard = host === "::" || host === "0.0.0.0";
+  if (wildcard) libc!.askForDestination(fd, host === "::" ? 6 : 4);
+  return { batches: new Batches(libc!, fd, wildcard, answering), answering };
+}
+
+/** A client whose socket is connected: what comes from another address does not reach it. */
+async function client(host: string, port: number) {
+  const { promise, resolve } = Promise.withResolvers<Buffer>();
+  const socket = await Bun.udpSocket({
+    hostname: host.includes(":") ? "::1" : "127.0.0.1",
+    connect: { hostname: host, port },
+    socket: { data: (_socket, bytes) => resolve(Buffer.from(bytes)), error: () => {} },
+  });
+  return {
+    send: (bytes: Uint8Array) => socket.send(bytes),
+    received: () => Promise.race([promise, Bun.sleep(2000).then(() => Buffer.alloc(0))]),
+    [Symbol.dispose]: () => socket.close(),
+  };
+}
+
+let nextPort = 20_000 + (process.pid % 10_000);
+
+const CONNECT = Buffer.from("00000417271019800000000001020304", "hex");
+
+describe.if(libc !== undefined)("a batch", () => {
+  test.each([
+    ["127.0.0.1", "127.0.0.1"],
+    ["0.0.0.0", "127.0.0.1"],
+    ["::1", "::1"],
+    ["::", "::1"],
+    ["::", "127.0.0.1"],
+    ["::", "127.0.0.9"],
+  ])("on %s answers a client that asks %s, from that address", async (host, asked) => {
+    const port = nextPort++;
+    const { batches } = listen(host, port);
+    using asking = await client(asked, port);
+    asking.send(CONNECT);
+    expect(batches.turn()).toBe(1);
+    const reply = await asking.received();
+    expect(reply.subarray(0, 8).toString("hex")).toBe("0000000001020304");
+  });
+
+  test("takes at most as many as it has places for, and leaves the rest queued", async () => {
+    const port = nextPort++;
+    const { batches, answering } = listen("127.0.0.1", port);
+    using asking = await client("127.0.0.1", port);
+    for (let i = 0; i < BATCH_SIZE + 6; i++) asking.send(CONNECT);
+    expect(batches.turn()).toBe(BATCH_SIZE);
+    expect(batches.drain()).toBe(6);
+    expect(batches.drain()).toBe(0);
+    expect(answering.counters.row[COUNT.udpConnectsIpv4]).toBe(BATCH_SIZE + 6);
+  });
+
+  test("answers those it should and is silent to others, in one batch", async () => {
+    const port = nextPort++;
+    const { batches, answering } = listen("127.0.0.1", port);
+    using honest = await client("127.0.0.1", port);
+    using garbage = await client("127.0.0.1", port);
+    garbage.send(Buffer.from("garbage"));
+    honest.send(CONNECT);
+    garbage.send(Buffer.alloc(60_000));
+    expect(batches.turn()).toBe(3);
+    expect((await honest.received()).length).toBe(16);
+    expect(answering.counters.row[COUNT.udpDroppedShort]).toBe(1);
+  });
+
+  test("that waits in vain comes back empty", () => {
+    const { batches } = listen("127.0.0.1", nextPort++);
+    expect(batches.turn()).toBe(0);
+  });
+
+  test("on a socket that is gone says so instead of spinning for ever", () => {
+    const { batches } = listen("127.0.0.1", nextPort++);
+    libc!.close(open.pop()!);
+    expect(() => {
+      for (let i = 0; i < 1000; i++) batches.turn();
+    }).toThrow("recvmmsg");
+  });
+});
