@@ -22,9 +22,18 @@ import type { Tracker } from "./tracker.ts";
 
 const PEERS_PER_UNIT = 8;
 
+/** Sizes by which swarms are counted, in peers. */
+export const SWARM_SIZES = [1, 10, 100, 1000, 10_000] as const;
+
 export class Sweep {
   /** Shards visited to their end since the start; a round is SHARD_COUNT of them. */
   shardsDone = 0;
+  /** When the last round ended; 0 if none has. */
+  roundEndedSeconds = 0;
+  /** Swarms that had peers in the last round, but no more than the SWARM_SIZES say. */
+  readonly sizes = new Float64Array(SWARM_SIZES.length);
+  /** The same for the round that goes on, each swarm once; the last number is of larger ones. */
+  readonly #counted = new Float64Array(SWARM_SIZES.length + 1);
   readonly #tracker: Tracker;
   readonly #newcomers: Newcomers;
   readonly #peerTimeout: number;
@@ -58,8 +67,25 @@ export class Sweep {
     if (this.#slot >= table.slots(line)) {
       this.#slot = 0;
       this.shardsDone += 1;
+      if (this.shardsDone % SHARD_COUNT === 0) this.#endRound(nowSeconds);
     }
     tracker.leave(line);
+  }
+
+  #endRound(nowSeconds: number): void {
+    this.roundEndedSeconds = nowSeconds;
+    let swarms = 0;
+    for (let size = 0; size < SWARM_SIZES.length; size++) {
+      swarms += this.#counted[size];
+      this.sizes[size] = swarms;
+    }
+    this.#counted.fill(0);
+  }
+
+  #count(peers: number): void {
+    let size = 0;
+    while (size < SWARM_SIZES.length && peers > SWARM_SIZES[size]) size++;
+    this.#counted[size] += 1;
   }
 
   /** True if the swarm visited last was removed. */
@@ -72,13 +98,15 @@ export class Sweep {
     const hash = table.hashAt(swarm);
     const tick = tracker.peerTicks.at(nowSeconds);
     let peers = 0;
+    let left = 0;
     for (const family of FAMILIES) {
       const seeders = swarms.count(swarm, family, SEEDERS);
       const leechers = swarms.count(swarm, family, LEECHERS);
       peers += seeders + leechers;
       swarm = this.#expire(line, swarm, family, tick);
-      this.#tally(line, swarm, family, seeders, leechers);
+      left += this.#tally(line, swarm, family, seeders, leechers);
     }
+    if (left > 0) this.#count(left);
     this.#went = tracker.settle(line, hash, swarm, nowSeconds) === 0;
     return 1 + peers / PEERS_PER_UNIT;
   }
@@ -95,7 +123,8 @@ export class Sweep {
     return swarms.diminish(line, swarm, family);
   }
 
-  #tally(line: number, swarm: number, family: Family, seeders: number, leechers: number): void {
+  /** Takes those who went out of the census. Returns how many are left. */
+  #tally(line: number, swarm: number, family: Family, seeders: number, leechers: number): number {
     const { arena, swarms } = this.#tracker;
     const at = line + (family === 4 ? SHARD_SEEDERS_IPV4 : SHARD_SEEDERS_IPV6);
     const fewerSeeders = seeders - swarms.count(swarm, family, SEEDERS);
@@ -103,5 +132,6 @@ export class Sweep {
     arena.shards[at + SEEDERS] -= fewerSeeders;
     arena.shards[at + LEECHERS] -= fewerLeechers;
     arena.shards[line + SHARD_EXPIRED] += fewerSeeders + fewerLeechers;
+    return seeders + leechers - fewerSeeders - fewerLeechers;
   }
 }

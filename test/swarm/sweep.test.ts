@@ -94,3 +94,26 @@ test("peers are kept longer while the timeout is longer, and go when it is as be
   setPeerTimeout(memory, PEER_TIMEOUT);
   expect(left(4 * PEER_TIMEOUT)).toBe(0);
 });
+
+test("a round counts swarms by their size, as they are after it", () => {
+  const { tracker } = makeTracker(16 * MIB);
+  const sizes: [infoHash: number, peers: number][] = [
+    [1, 1],
+    [2, 10],
+    [3, 11],
+    [4, 150],
+  ];
+  for (const [infoHash, peers] of sizes) {
+    for (let peer = 0; peer < peers; peer++) {
+      announce(tracker, { infoHash, peer, family: peer % 2 === 0 ? 4 : 6 }, PEER_TIMEOUT);
+    }
+  }
+  announce(tracker, { infoHash: 2, peer: 100 }, 0);
+  const sweep = new Sweep(tracker);
+  sweepRound(sweep, PEER_TIMEOUT + 20);
+  // Up to 1, 10, 100, 1000 and 10,000 peers.
+  expect([...sweep.sizes]).toEqual([1, 2, 3, 4, 4]);
+  expect(sweep.roundEndedSeconds).toBe(PEER_TIMEOUT + 20);
+  sweepRound(sweep, 3 * PEER_TIMEOUT);
+  expect([...sweep.sizes]).toEqual([0, 0, 0, 0, 0]);
+});

@@ -1,0 +1,307 @@
+/**
+ * /metrics: everything that is counted anywhere, as Prometheus reads it.
+ *
+ * Names have the prefix `tracker_`, base units and, for what only grows, `_total`; every series that
+ * can exist is there from the start, with its zero. Nothing here walks the swarms: a scrape takes
+ * less than a millisecond and makes no request wait.
+ */
+import type { AccessStatus } from "../access/keeper.ts";
+import { type Machine } from "../host/machine.ts";
+import { type Warnings, WARNINGS } from "../host/warnings.ts";
+import type { RuleCount } from "../limits/rule-keeper.ts";
+import { type CounterName, type Counters } from "../ops/counters.ts";
+import { LOG_LEVELS, type Log } from "../ops/log.ts";
+import { type Census, takeCensus } from "../swarm/census.ts";
+import { PAGE_SIZE, POOL_AVAILABLE, type SwarmMemory } from "../swarm/memory.ts";
+import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
+import { Exposition } from "./exposition.ts";
+import { HISTOGRAMS, type HistogramName, readHistogram } from "./histograms.ts";
+
+/** Where the numbers come from. */
+export interface MetricsSources {
+  build: { version: string; commit: string };
+  /** Wall clock at the start of the process, in seconds since 1970. */
+  startedSeconds: number;
+  counters: Counters;
+  histograms: SharedArrayBuffer;
+  memory: SwarmMemory;
+  sweep: Pick<Sweep, "sizes" | "roundEndedSeconds">;
+  log: Pick<Log, "counts">;
+  warnings: Pick<Warnings, "counts">;
+  machine: Pick<Machine, "drops" | "conntrack" | "files">;
+  access: () => AccessStatus;
+  /** When files were last read again, in seconds since the start; 0 if never. */
+  reloadedSeconds: () => number;
+  rules: () => RuleCount[];
+  /** The smallest receive buffer that was granted; not finite if it is not known. */
+  receiveBufferBytes: () => number;
+  /** By how much intervals are longer than usual; 1 if they are not. */
+  stretch: () => number;
+  /** Open HTTP connections, how many there may be, and how many were closed for that. */
+  connections: () => { open: number; limit: number; refused: number };
+}
+
+/** What is told where there is no limit on files. */
+const FILES_UNLIMITED = 2 ** 31;
+
+type Refusal = readonly [reason: string, ...names: CounterName[]];
+
+/** Why requests over UDP came to nothing. */
+const UDP_REFUSALS: readonly Refusal[] = [
+  ["short", "udpDroppedShort"],
+  ["magic", "udpDroppedMagic"],
+  ["action", "udpDroppedAction"],
+  ["connection_id", "udpDroppedConnectionId"],
+  ["address", "udpDroppedAddress"],
+  ["query", "udpErrors"],
+  ["maintenance", "udpRefusedMaintenance"],
+  ["denied", "udpRefusedDenied"],
+  ["unlisted", "udpRefusedUnlisted"],
+  ["network", "udpRefusedNetworks"],
+  ["client", "udpRefusedClients"],
+  ["rate", "udpDroppedRate"],
+  ["early", "udpRefusedEarly"],
+  ["rule", "udpDroppedRule", "udpRefusedRule"],
+];
+
+const HTTP_REFUSALS: readonly Refusal[] = [
+  ["query", "httpFailures"],
+  ["address", "httpRefusedAddresses"],
+  ["not_found", "httpNotFound"],
+  ["method", "httpMethodNotAllowed"],
+  ["forbidden", "httpForbidden"],
+  ["too_many", "httpTooMany"],
+  ["maintenance", "httpRefusedMaintenance"],
+  ["denied", "httpRefusedDenied"],
+  ["unlisted", "httpRefusedUnlisted"],
+  ["network", "httpRefusedNetworks"],
+  ["client", "httpRefusedClients"],
+  ["rate", "httpRefusedRate"],
+  ["early", "httpRefusedEarly"],
+  ["rule", "httpDroppedRule", "httpRefusedRule"],
+];
+
+const EVENTS: readonly (readonly [string, CounterName])[] = [
+  ["none", "eventNone"],
+  ["started", "eventStarted"],
+  ["completed", "eventCompleted"],
+  ["stopped", "eventStopped"],
+  ["paused", "eventPaused"],
+];
+
+/** The page, as of now. */
+export function metricsText(sources: MetricsSources): string {
+  const out = new Exposition();
+  const census = takeCensus(sources.memory);
+  writeProgram(out, sources);
+  writeRequests(out, sources.counters);
+  writeTraffic(out, sources.counters);
+  writeTimes(out, sources.histograms);
+  writeSwarms(out, sources, census);
+  writeMemory(out, sources.memory, census);
+  writeRules(out, sources);
+  writeMachine(out, sources);
+  writeProcess(out, sources);
+  return out.text;
+}
+
+function writeProgram(out: Exposition, { build, startedSeconds, log, warnings }: MetricsSources) {
+  out.family("tracker_build_info", "gauge", "Version, commit and runtime, as labels.");
+  out.sample(1, { ...build, bun: Bun.version });
+  const started = "When the tracker started, in seconds since 1970.";
+  out.single("tracker_start_time_seconds", "gauge", started, round(startedSeconds));
+  out.family("tracker_log_messages_total", "counter", "Lines written to the log.");
+  for (const level of LOG_LEVELS) out.sample(log.counts[level], { level });
+  out.family("tracker_warnings_total", "counter", "What was found wrong with this machine.");
+  for (const warning of WARNINGS) out.sample(warnings.counts[warning], { warning });
+}
+
+function writeRequests(out: Exposition, counters: Counters): void {
+  const answered = (name: string, transport: string, action: string) => {
+    for (const family of ["ipv4", "ipv6"]) {
+      const counter = `${name}${family === "ipv4" ? "Ipv4" : "Ipv6"}` as CounterName;
+      out.sample(counters.total(counter), { transport, action, family });
+    }
+  };
+  out.family("tracker_requests_total", "counter", "Requests that were answered.");
+  answered("udpConnects", "udp", "connect");
+  answered("udpAnnounces", "udp", "announce");
+  answered("udpScrapes", "udp", "scrape");
+  answered("httpAnnounces", "http", "announce");
+  answered("httpScrapes", "http", "scrape");
+  out.family("tracker_announces_total", "counter", "Announces that were answered, by event.");
+  for (const [event, name] of EVENTS) out.sample(counters.total(name), { event });
+  out.family("tracker_rejected_total", "counter", "Requests that came to nothing, by reason.");
+  const transports = [["udp", UDP_REFUSALS] as const, ["http", HTTP_REFUSALS] as const];
+  for (const [transport, refusals] of transports) {
+    for (const [reason, ...names] of refusals) {
+      const total = names.reduce((sum, name) => sum + counters.total(name), 0);
+      out.sample(total, { transport, reason });
+    }
+  }
+}
+
+function writeTraffic(out: Exposition, counters: Counters): void {
+  const both = (name: string, help: string, udp: CounterName, http: CounterName) => {
+    out.family(name, "counter", help);
+    out.sample(counters.total(udp), { transport: "udp" });
+    out.sample(counters.total(http), { transport: "http" });
+  };
+  const early = "Announces before the shortest interval that was told, answered or not.";
+  both("tracker_early_announces_total", early, "udpEarly", "httpEarly");
+  out.family("tracker_over_rate_total", "counter", "Requests over a rate limit, refused or not.");
+  for (const [transport, by, name] of [
+    ["udp", "address", "udpOverRateAddress"],
+    ["udp", "network", "udpOverRateNetwork"],
+    ["http", "address", "httpOverRateAddress"],
+    ["http", "network", "httpOverRateNetwork"],
+  ] as const) {
+    out.sample(counters.total(name), { transport, by });
+  }
+  const received = "Bytes of requests; over HTTP, of their URLs.";
+  both("tracker_received_bytes_total", received, "udpReceivedBytes", "httpReceivedBytes");
+  const sent = "Bytes of replies; over HTTP, of their bodies.";
+  both("tracker_sent_bytes_total", sent, "udpSentBytes", "httpSentBytes");
+  out.family("tracker_send_failures_total", "counter", "Replies the system did not take.");
+  out.sample(counters.total("udpSendFailures"), { transport: "udp" });
+  const pages = "Pages for people and operators that were answered over HTTP.";
+  out.family("tracker_pages_total", "counter", pages);
+  out.sample(counters.total("httpStats"), { page: "stats" });
+  out.sample(counters.total("httpFullScrapes"), { page: "full_scrape" });
+  out.sample(counters.total("httpRedirects"), { page: "redirect" });
+  const bytes = "Bytes of full scrapes before compression.";
+  const full = counters.total("httpFullScrapeBytes");
+  out.single("tracker_full_scrape_bytes_total", "counter", bytes, full);
+}
+
+function writeTimes(out: Exposition, memory: SharedArrayBuffer): void {
+  const histogram = (name: HistogramName, labels = {}) =>
+    out.histogram(readHistogram(memory, name), HISTOGRAMS[name], labels);
+  out.family(
+    "tracker_request_duration_seconds",
+    "histogram",
+    "From read to replied. UDP: a batch's time, shared by its datagrams. HTTP: one request in 16.",
+  );
+  histogram("udpRequestSeconds", { transport: "udp" });
+  histogram("httpRequestSeconds", { transport: "http" });
+  out.family("tracker_batch_datagrams", "histogram", "Datagrams that were read together.");
+  histogram("batchDatagrams");
+  const lag = "How much later than asked the event loop has its turn.";
+  out.family("tracker_event_loop_lag_seconds", "histogram", lag);
+  histogram("eventLoopLagSeconds");
+  out.family("tracker_sweep_duration_seconds", "histogram", "Time of a slice of the sweep.");
+  histogram("sweepSeconds");
+}
+
+function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): void {
+  out.single("tracker_swarms", "gauge", "Swarms that are known.", census.swarms);
+  out.family("tracker_peers", "gauge", "Peers that are stored.");
+  out.sample(census.seedersIpv4, { role: "seeder", family: "ipv4" });
+  out.sample(census.leechersIpv4, { role: "leecher", family: "ipv4" });
+  out.sample(census.seedersIpv6, { role: "seeder", family: "ipv6" });
+  out.sample(census.leechersIpv6, { role: "leecher", family: "ipv6" });
+  const downloads = "Downloads that clients reported completed.";
+  out.single("tracker_downloads_total", "counter", downloads, census.downloads);
+  const expired = "Peers forgotten because they did not announce any more.";
+  out.single("tracker_peers_expired_total", "counter", expired, census.peersExpired);
+  const full = "Peers answered but not kept because there was no room.";
+  out.family("tracker_peers_evicted_total", "counter", full);
+  out.sample(census.peersNotStored, { reason: "tracker_full" });
+  const { sizes, roundEndedSeconds } = sources.sweep;
+  out.family("tracker_swarms_up_to", "gauge", "Swarms with up to so many peers, as last swept.");
+  for (const [at, peers] of SWARM_SIZES.entries()) out.sample(sizes[at], { peers: String(peers) });
+  out.single(
+    "tracker_sweep_completed_timestamp_seconds",
+    "gauge",
+    "When all swarms had last been swept, or the start, in seconds since 1970.",
+    round(sources.startedSeconds + roundEndedSeconds),
+  );
+}
+
+function writeMemory(out: Exposition, memory: SwarmMemory, census: Census): void {
+  const free = new Int32Array(memory.shards)[POOL_AVAILABLE] * PAGE_SIZE;
+  const peers = memory.arena.byteLength - free;
+  const buffers = memory.pages.byteLength + memory.newcomers.byteLength;
+  out.family("tracker_memory_bytes", "gauge", "Memory in use, by what it holds.");
+  out.sample(peers, { area: "peers" });
+  out.sample(census.memoryUsed - peers, { area: "table" });
+  out.sample(buffers, { area: "buffers" });
+  const limit = "What peers and table may take at most.";
+  out.single("tracker_memory_limit_bytes", "gauge", limit, census.memoryMax);
+  const slots = Math.floor(memory.arena.byteLength / PAGE_SIZE);
+  out.single("tracker_peer_slots", "gauge", "Pages of memory for peers.", slots);
+  const used = slots - free / PAGE_SIZE;
+  out.single("tracker_peer_slots_used", "gauge", "Pages of memory that hold peers.", used);
+}
+
+function writeRules(out: Exposition, sources: MetricsSources): void {
+  const status = sources.access();
+  out.family("tracker_access_list_entries", "gauge", "Entries of the access lists.");
+  out.sample(status.denied, { list: "deny" });
+  out.sample(status.allowed, { list: "allow" });
+  out.sample(status.networks, { list: "networks" });
+  const evicted = "Swarms forgotten because a list turned against them.";
+  out.single("tracker_swarms_denied_total", "counter", evicted, status.evicted);
+  const maintenance = Number(status.maintenance);
+  out.single("tracker_maintenance", "gauge", "1 while announces are refused.", maintenance);
+  out.family("tracker_reloads_total", "counter", "Readings of the files since the start.");
+  out.sample(status.reloads, { result: "ok" }).sample(status.reloadsFailed, { result: "error" });
+  out.family("tracker_access_changes_total", "counter", "Single changes of the access lists.");
+  out.sample(status.changes, { result: "ok" }).sample(status.changesFailed, { result: "error" });
+  out.single(
+    "tracker_reload_timestamp_seconds",
+    "gauge",
+    "When the files were last read, in seconds since 1970.",
+    round(sources.startedSeconds + sources.reloadedSeconds()),
+  );
+  out.family("tracker_rule_matches_total", "counter", "Requests a line of the rules held for.");
+  for (const { line, count } of sources.rules()) out.sample(count, { line: String(line) });
+  const stretch = "By how much intervals are longer than usual, because of the load.";
+  out.single("tracker_interval_stretch_ratio", "gauge", stretch, sources.stretch());
+}
+
+function writeMachine(out: Exposition, sources: MetricsSources): void {
+  const { machine } = sources;
+  const drops = machine.drops();
+  if (drops !== undefined) {
+    const help = "Datagrams the kernel dropped because our receive buffers were full.";
+    out.single("tracker_udp_receive_drops_total", "counter", help, drops);
+  }
+  const buffer = sources.receiveBufferBytes();
+  if (Number.isFinite(buffer)) {
+    const help = "The smallest receive buffer of our UDP sockets.";
+    out.single("tracker_udp_receive_buffer_bytes", "gauge", help, buffer);
+  }
+  const conntrack = machine.conntrack();
+  if (conntrack === undefined) return;
+  const entries = "Entries of the kernel's table of connections.";
+  out.single("tracker_conntrack_entries", "gauge", entries, conntrack.entries);
+  const limit = "Entries that table may have.";
+  out.single("tracker_conntrack_limit", "gauge", limit, conntrack.limit);
+}
+
+function writeProcess(out: Exposition, { machine, startedSeconds, connections }: MetricsSources) {
+  const { open, limit, refused } = connections();
+  out.single("tracker_http_connections", "gauge", "Open connections over HTTP.", open);
+  const allowed = "Connections over HTTP that may be open.";
+  out.single("tracker_http_connections_limit", "gauge", allowed, limit);
+  const closed = "Connections closed at once because too many were open.";
+  out.single("tracker_http_connections_refused_total", "counter", closed, refused);
+  const { user, system } = process.cpuUsage();
+  const cpu = "Time of processors used, in seconds.";
+  out.single("process_cpu_seconds_total", "counter", cpu, (user + system) / 1e6);
+  const resident = "Resident memory.";
+  out.single("process_resident_memory_bytes", "gauge", resident, process.memoryUsage.rss());
+  const started = "When the process started, in seconds since 1970.";
+  out.single("process_start_time_seconds", "gauge", started, round(startedSeconds));
+  const files = machine.files();
+  if (files === undefined) return;
+  out.single("process_open_fds", "gauge", "Open files.", files.open);
+  const most = Number.isFinite(files.limit) ? files.limit : FILES_UNLIMITED;
+  out.single("process_max_fds", "gauge", "Files that may be open.", most);
+}
+
+/** Times need no more than milliseconds. */
+function round(seconds: number): number {
+  return Math.round(seconds * 1000) / 1000;
+}

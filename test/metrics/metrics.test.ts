@@ -1,0 +1,158 @@
+/** The metrics: every number that is kept is told, under the names that the alerts ask for. */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+
+import { Histogram, histogramMemory } from "../../src/metrics/histograms.ts";
+import { metricsText, type MetricsSources } from "../../src/metrics/metrics.ts";
+import { COUNT, counterMemory, Counters, COUNTERS } from "../../src/ops/counters.ts";
+import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { Sweep } from "../../src/swarm/sweep.ts";
+import { Tracker } from "../../src/swarm/tracker.ts";
+import { announce } from "../swarm/fixture.ts";
+
+function sources(other: Partial<MetricsSources> = {}): MetricsSources {
+  const memory = reserveSwarmMemory({
+    memoryMax: 16 * 2 ** 20,
+    peerTimeout: 100,
+    downloadsTimeout: 100,
+    threads: false,
+  });
+  return {
+    build: { version: "1.2.3", commit: "abcdef0" },
+    startedSeconds: 1_700_000_000.25,
+    counters: new Counters(counterMemory(2), 0),
+    histograms: histogramMemory(2),
+    memory,
+    sweep: { sizes: new Float64Array(5), roundEndedSeconds: 0 },
+    log: { counts: { debug: 0, info: 4, warn: 0, error: 0 } },
+    warnings: {
+      counts: { receive_buffer: 0, conntrack: 0, open_files: 0, root: 1, private_address: 0 },
+    },
+    machine: {
+      drops: () => 17,
+      conntrack: () => ({ entries: 5, limit: 262144 }),
+      files: () => ({ open: 20, limit: 1024 }),
+    },
+    access: () => ({
+      denied: 3,
+      allowed: 0,
+      networks: 2,
+      maintenance: false,
+      reloads: 1,
+      reloadsFailed: 0,
+      changes: 0,
+      changesFailed: 0,
+      evicted: 0,
+    }),
+    reloadedSeconds: () => 60,
+    rules: () => [{ line: 4, text: "drop", count: 9 }],
+    receiveBufferBytes: () => 4194304,
+    stretch: () => 1,
+    connections: () => ({ open: 2, limit: 960, refused: 0 }),
+    ...other,
+  };
+}
+
+/** The samples, by name and labels. */
+function samples(text: string): Map<string, number> {
+  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(
+    lines.map((line) => {
+      const [, series, value] = /^(.+) (\S+)$/.exec(line)!;
+      return [series, Number(value)];
+    }),
+  );
+}
+
+test("every counter is told, and none is told twice", () => {
+  for (const name of COUNTERS) {
+    const given = sources();
+    const before = samples(metricsText(given));
+    given.counters.row[COUNT[name]] = 1_000_003;
+    const after = [...samples(metricsText(given))];
+    const changed = after.filter(([series, value]) => {
+      return series.startsWith("tracker_") && value !== before.get(series);
+    });
+    expect(
+      changed.map(([, value]) => value),
+      name,
+    ).toEqual([1_000_003]);
+  }
+});
+
+test("counters of all threads are added up", () => {
+  const given = sources();
+  given.counters.row[COUNT.udpAnnouncesIpv6] = 5;
+  new Counters(given.counters.memory, 1).row[COUNT.udpAnnouncesIpv6] = 7;
+  const series = 'tracker_requests_total{transport="udp",action="announce",family="ipv6"}';
+  expect(samples(metricsText(given)).get(series)).toBe(12);
+});
+
+test("no series appears twice, and every family has one head before its samples", () => {
+  const text = metricsText(sources());
+  const names = text.split("\n").flatMap((line) => /^(\S+) \S+$/.exec(line)?.[1] ?? []);
+  expect(new Set(names).size).toBe(names.length);
+  const heads = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+  expect(new Set(heads).size).toBe(heads.length);
+});
+
+test("swarms, peers, drops, limits, lists and rules have their numbers", () => {
+  const given = sources();
+  const tracker = new Tracker(given.memory, new ArrayBuffer(65536));
+  announce(tracker, { infoHash: 1, peer: 1, wanted: 0 }, 1);
+  const sweep = new Sweep(tracker);
+  while (sweep.roundEndedSeconds === 0) sweep.slice(2, 10_000);
+  const told = samples(metricsText({ ...given, sweep }));
+  expect(told.get("tracker_swarms")).toBe(1);
+  expect(told.get('tracker_peers{role="leecher",family="ipv4"}')).toBe(1);
+  expect(told.get('tracker_swarms_up_to{peers="1"}')).toBe(1);
+  expect(told.get("tracker_sweep_completed_timestamp_seconds")).toBe(1_700_000_002.25);
+  expect(told.get("tracker_udp_receive_drops_total")).toBe(17);
+  expect(told.get("tracker_udp_receive_buffer_bytes")).toBe(4194304);
+  expect(told.get("tracker_conntrack_limit")).toBe(262144);
+  expect(told.get("process_max_fds")).toBe(1024);
+  expect(told.get('tracker_access_list_entries{list="networks"}')).toBe(2);
+  expect(told.get('tracker_rule_matches_total{line="4"}')).toBe(9);
+  expect(told.get('tracker_warnings_total{warning="root"}')).toBe(1);
+  expect(told.get('tracker_log_messages_total{level="info"}')).toBe(4);
+  expect(told.get("tracker_reload_timestamp_seconds")).toBe(1_700_000_060.25);
+  expect(told.get('tracker_build_info{version="1.2.3",commit="abcdef0",bun="1.4.5"}')).toBe(1);
+  expect(told.get("tracker_peer_slots_used")! / told.get("tracker_peer_slots")!).toBeLessThan(0.1);
+});
+
+test("histograms of all threads are told", () => {
+  const given = sources();
+  new Histogram(given.histograms, 1, "udpRequestSeconds").observe(4e-6, 64);
+  const told = samples(metricsText(given));
+  const bucket = (le: string) =>
+    told.get(`tracker_request_duration_seconds_bucket{transport="udp",le="${le}"}`);
+  expect([bucket("0.000002"), bucket("0.000005"), bucket("+Inf")]).toEqual([0, 64, 64]);
+});
+
+test("where the system tells nothing there is no series, rather than a zero", () => {
+  const machine = { drops: () => undefined, conntrack: () => undefined, files: () => undefined };
+  const text = metricsText(sources({ machine, receiveBufferBytes: () => Infinity }));
+  expect(text).not.toMatch(/drops|conntrack_(entries|limit)|_fds|receive_buffer_bytes|Infinity/);
+});
+
+test("all that the alerts and the dashboard ask for is there", () => {
+  const root = resolve(import.meta.dir, "../../dist");
+  const files = ["prometheus/buntracker.rules.yml", "grafana/buntracker.json"];
+  const asked = files.flatMap((file) =>
+    readFileSync(resolve(root, file), "utf8").match(/\b(tracker|process)_[a-z_]+\b/g)!,
+  );
+  const text = metricsText(sources());
+  expect(asked.length).toBeGreaterThan(20);
+  const series = [...samples(text).keys()].map((name) => name.replace(/\{.*/, ""));
+  expect([...new Set(asked)].filter((name) => !series.includes(name))).toEqual([]);
+});
+
+test("promtool has nothing against it, where there is one", () => {
+  const promtool = Bun.which("promtool");
+  if (promtool === null) return;
+  const stdin = Buffer.from(metricsText(sources()));
+  const check = Bun.spawnSync([promtool, "check", "metrics"], { stdin });
+  expect(check.stdout.toString() + check.stderr.toString()).toBe("");
+  expect(check.exitCode).toBe(0);
+});
