@@ -7,7 +7,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-import { descriptions, GROUPS, type Description } from "../src/config.ts";
+import { descriptions } from "../src/config.ts";
+import { type Description, GROUPS } from "../src/schema.ts";
 import { bashCompletion, fishCompletion, manual, zshCompletion } from "./manual.ts";
 
 const ROOT = resolve(import.meta.dir, "..");

@@ -5,7 +5,8 @@
  * so a page that is out of date is one that `make docs` was not run for. Pure: text in, text out.
  */
 import { helpText } from "../src/cli.ts";
-import { descriptions, GROUPS, type Description } from "../src/config.ts";
+import { descriptions } from "../src/config.ts";
+import { type Description, GROUPS } from "../src/schema.ts";
 
 /** A verb of the command line, as the help has it. */
 export interface Verb {

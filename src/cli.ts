@@ -21,8 +21,9 @@ import { parseArgs } from "node:util";
 import { parseInfoHash } from "./access/hash-file.ts";
 import { type AdminAnswer, askForList, askForMaintenance } from "./admin/admin-client.ts";
 import type { ListVerb } from "./admin/admin-client.ts";
-import { descriptions, effectiveValues, EXIT_CONFIG, GROUPS, readConfig } from "./config.ts";
-import type { Config, Description, Origins } from "./config.ts";
+import { descriptions, effectiveValues, EXIT_CONFIG, readConfig } from "./config.ts";
+import type { Config, Origins } from "./config.ts";
+import { type Description, GROUPS } from "./schema.ts";
 import { probeHttp, probeUdp } from "./ops/probe.ts";
 
 // Given by `bun build --define`; absent when the sources are run as they are.

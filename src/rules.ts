@@ -5,6 +5,7 @@
  * where it cannot compare; the setting has been complained about already.
  */
 import type { Config } from "./config.ts";
+import { doublings } from "./ops/intervals.ts";
 import { showSeconds, showWebListener } from "./settings.ts";
 
 /** Rules that bind two settings or more: the sentence that breaks them, or undefined. */
@@ -42,11 +43,35 @@ export const RULES: ((config: Config) => string | undefined)[] = [
     return `TRACKER_NUMWANT_DEFAULT is ${numwantDefault}, more than TRACKER_NUMWANT_MAX: ${hint}`;
   },
   (config) => {
-    const jitter = Math.floor((config.intervalSeconds * config.intervalJitterPercent) / 100);
-    const longest = config.intervalSeconds + jitter;
+    const usual = longestUsual(config);
+    const longest = usual + Math.floor((usual * config.intervalJitterPercent) / 100);
     if (!(config.peerTimeoutSeconds <= longest)) return undefined;
     const [timeout, wait] = [config.peerTimeoutSeconds, longest].map(showSeconds);
     const why = "peers would be forgotten between two announces";
     return `TRACKER_PEER_TIMEOUT is ${timeout}, so ${why}: choose more than ${wait}`;
   },
+  (config) => {
+    const grows = config.targetRate > 0 || config.intervalPerDoublingSeconds > 0;
+    if (!grows || !(config.intervalMaxSeconds < config.intervalSeconds)) return undefined;
+    const [max, interval] = [config.intervalMaxSeconds, config.intervalSeconds].map(showSeconds);
+    const hint = `choose at least ${interval}`;
+    return `TRACKER_INTERVAL_MAX is ${max}, shorter than TRACKER_INTERVAL: ${hint}`;
+  },
+  (config) => {
+    const { rateLimitAddress, rateLimitNetwork } = config;
+    if (!(rateLimitNetwork < rateLimitAddress)) return undefined;
+    const why = `is ${rateLimitNetwork}, less than one address of it may ask`;
+    return `TRACKER_RATE_LIMIT_NETWORK ${why}: choose at least ${rateLimitAddress}`;
+  },
 ];
+
+/**
+ * The longest interval without load, in seconds: that of the largest swarm. Load needs no rule, for
+ * where it makes intervals longer peers are kept longer by the same factor.
+ */
+function longestUsual(config: Config): number {
+  const { intervalSeconds, intervalMaxSeconds, intervalPerDoublingSeconds } = config;
+  if (intervalPerDoublingSeconds === 0) return intervalSeconds;
+  const largest = intervalPerDoublingSeconds * doublings(config.peersPerSwarmMax);
+  return Math.min(intervalSeconds + largest, Math.max(intervalSeconds, intervalMaxSeconds));
+}

@@ -5,8 +5,9 @@ import { totalmem, tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 
-import { descriptions, effectiveValues, GROUPS, readConfig } from "../src/config.ts";
+import { descriptions, effectiveValues, readConfig } from "../src/config.ts";
 import type { Config } from "../src/config.ts";
+import { GROUPS } from "../src/schema.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "buntracker-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -43,14 +44,25 @@ test("an empty environment is a correct public tracker", () => {
     udpReplyBytes: 1232,
     udpConnectionTtlSeconds: 600,
     udpSecret: undefined,
+    peersPerSwarmMax: 1_000_000,
+    swarmsPerAddressMax: 1_000_000,
+    rateLimit: "observe",
+    rateLimitAddress: 200,
+    rateLimitNetwork: 2000,
+    targetRate: 0,
+    intervalMaxSeconds: 7200,
+    intervalPerDoublingSeconds: 0,
+    earlyAnnounces: "answer",
     trustedProxies: [],
     proxyHeader: "x-forwarded-for",
     allowIpParameter: false,
+    portMin: 1,
     privateAddresses: "accept",
     denyFile: undefined,
     allowFile: undefined,
     denyNetworksFile: undefined,
     denyClients: [],
+    rulesFile: undefined,
     adminListeners: [{ host: "127.0.0.1", port: 6970 }],
     adminToken: undefined,
     allowHosts: [],

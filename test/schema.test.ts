@@ -1,0 +1,19 @@
+/** What the schema says about itself; that values are read as it says is in `config.test.ts`. */
+import { expect, test } from "bun:test";
+import { describe, GROUPS, SCHEMA } from "../src/schema.ts";
+
+const all = Object.values(SCHEMA.shape).map(describe);
+
+test("every setting has a variable of its own, with our prefix", () => {
+  for (const { variable } of all) expect(variable).toMatch(/^TRACKER_[A-Z]+(_[A-Z]+)*$/);
+  expect(new Set(all.map(({ variable }) => variable)).size).toBe(all.length);
+});
+
+test("settings stand together by group, in the order of the groups", () => {
+  const groups = all.map(({ group }) => group);
+  expect(groups.filter((group, at) => group !== groups[at - 1])).toEqual([...GROUPS]);
+});
+
+test("every setting says what it does in a phrase without a full stop", () => {
+  for (const { text } of all) expect(text).toMatch(/^[a-z].*[^.]$/);
+});
