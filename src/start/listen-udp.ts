@@ -36,6 +36,7 @@ export async function listenUdp(listener: Listener, program: Program): Promise<R
 async function listenInEventLoop(listener: Listener, program: Program): Promise<Running> {
   const answering = new Answering(program.shared, 0);
   program.accesses.push(answering.access);
+  program.limits.push(answering.limits);
   const source = new EventLoopSource(answering);
   const socket: udp.Socket<"uint8array"> & { fd?: number } = await Bun.udpSocket({
     hostname: listener.host,

@@ -4,16 +4,19 @@
 import type { Access } from "../access/access.ts";
 import type { Config } from "../config.ts";
 import type { Certificate } from "../http/certificate.ts";
+import type { Limits } from "../limits/limits.ts";
+import type { Load } from "../limits/load.ts";
+import type { RuleKeeper } from "../limits/rule-keeper.ts";
 import { now } from "../ops/clock.ts";
 import { counterMemory } from "../ops/counters.ts";
 import { Log, logsToJournal } from "../ops/log.ts";
 import { notesMemory } from "../stats/notes.ts";
-import { reserveSwarmMemory } from "../swarm/memory.ts";
-import { Ticks } from "../swarm/ticks.ts";
+import { peerTicksOf, reserveSwarmMemory } from "../swarm/memory.ts";
 import type { UdpShared } from "../udp/answering.ts";
 import { connectionKey } from "../udp/connection-ids.ts";
 import { type Libc, openLibc } from "../udp/libc.ts";
 import type { UdpWorker } from "./listen-udp.ts";
+import { peerTimeoutMax, prepareLimits } from "./prepare-limits.ts";
 
 /** What only `main.ts` does. */
 export interface Main {
@@ -33,6 +36,10 @@ export interface Program {
   workers: UdpWorker[];
   /** What this thread itself judges by, over UDP and HTTP. */
   accesses: Access[];
+  /** What limits requests in this thread, over UDP and HTTP. */
+  limits: Limits[];
+  rules: RuleKeeper;
+  load: Load;
   /** Ends the process: it cannot go on as it should. */
   fail: (reason: string) => never;
   /** A new thread for a UDP worker. */
@@ -56,22 +63,23 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
   const memory = reserveSwarmMemory({
     memoryMax: config.memoryBytesMax,
     peerTimeout: config.peerTimeoutSeconds,
+    peerTimeoutMax: peerTimeoutMax(config),
     downloadsTimeout: config.downloadsTimeoutSeconds,
     threads: workers > 0,
+    peersPerSwarmMax: config.peersPerSwarmMax,
+    swarmsPerAddressMax: config.swarmsPerAddressMax,
   });
+  const limits = prepareLimits(config, memory, 1 + workers);
   const shared: UdpShared = {
     memory,
     counters: counterMemory(1 + workers),
     key: connectionKey(config.udpSecret),
     connectionTtlSeconds: config.udpConnectionTtlSeconds,
     startedSeconds: Date.now() / 1000 - now(),
-    intervals: {
-      interval: config.intervalSeconds,
-      jitterPercent: config.intervalJitterPercent,
-      minimum: config.minIntervalSeconds,
-    },
+    intervals: limits.intervals,
+    limits: limits.shared,
     notes: notesMemory(1 + workers, {
-      tickSeconds: new Ticks(config.peerTimeoutSeconds).seconds,
+      tickSeconds: peerTicksOf(memory.settings).seconds,
       minimumSeconds: config.minIntervalSeconds,
     }),
     settings: {
@@ -95,6 +103,9 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     shared,
     workers: [],
     accesses: [],
+    limits: [],
+    rules: limits.rules,
+    load: limits.load,
     fail(reason) {
       log.error("the tracker ends, because it cannot go on as it should", { reason });
       return main.exit();

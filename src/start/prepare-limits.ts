@@ -1,0 +1,96 @@
+/**
+ * What limits requests, made from the settings: and the timer that lets intervals follow the load.
+ */
+import type { Config } from "../config.ts";
+import type { LimitsShared } from "../limits/limits.ts";
+import { Load, type LoadSettings, stretchMax, stretchMemory } from "../limits/load.ts";
+import { reserveRateLimits } from "../limits/rate-limits.ts";
+import { RuleKeeper } from "../limits/rule-keeper.ts";
+import { now } from "../ops/clock.ts";
+import type { CounterName, Counters } from "../ops/counters.ts";
+import type { IntervalSettings } from "../ops/intervals.ts";
+import { peerTicksOf, setPeerTimeout, type SwarmMemory } from "../swarm/memory.ts";
+
+const UPDATE_MILLISECONDS = 1000;
+
+/** Announces that were answered, whose clients will come back. */
+const ANNOUNCES: CounterName[] = [
+  "udpAnnouncesIpv4",
+  "udpAnnouncesIpv6",
+  "httpAnnouncesIpv4",
+  "httpAnnouncesIpv6",
+];
+
+/** The settings of the load, as far as others depend on them. */
+export function loadSettings(config: Config): LoadSettings {
+  return {
+    targetRate: config.targetRate,
+    interval: config.intervalSeconds,
+    intervalMax: config.intervalMaxSeconds,
+    jitterPercent: config.intervalJitterPercent,
+  };
+}
+
+/** The longest that peers may have to be kept, in seconds. */
+export function peerTimeoutMax(config: Config): number {
+  return Math.ceil(config.peerTimeoutSeconds * stretchMax(loadSettings(config)));
+}
+
+/** What the parts of the program need of it. */
+export interface PreparedLimits {
+  shared: LimitsShared;
+  intervals: IntervalSettings;
+  load: Load;
+  rules: RuleKeeper;
+}
+
+/** For `threads` threads, the event loop among them. There are no rules before they are read. */
+export function prepareLimits(
+  config: Config,
+  memory: SwarmMemory,
+  threads: number,
+): PreparedLimits {
+  const stretch = stretchMemory();
+  const rules = new RuleKeeper(config.rulesFile, threads);
+  const shortest = Math.floor(config.intervalSeconds * (1 - config.intervalJitterPercent / 100));
+  return {
+    shared: {
+      rates: reserveRateLimits({
+        mode: config.rateLimit,
+        addressRate: config.rateLimitAddress,
+        networkRate: config.rateLimitNetwork,
+      }),
+      rules: rules.shared,
+      settings: {
+        portMin: config.portMin,
+        refuseEarly: config.earlyAnnounces === "refuse",
+        minimumSeconds: Math.min(config.minIntervalSeconds, shortest),
+        tickSeconds: peerTicksOf(memory.settings).seconds,
+      },
+    },
+    intervals: {
+      interval: config.intervalSeconds,
+      jitterPercent: config.intervalJitterPercent,
+      minimum: config.minIntervalSeconds,
+      maximum: config.intervalMaxSeconds,
+      perDoubling: config.intervalPerDoublingSeconds,
+      stretch,
+    },
+    load: new Load(loadSettings(config), stretch),
+    rules,
+  };
+}
+
+/** Measures the load every second, for ever; the timer does not keep the process alive. */
+export function startFollowingLoad(load: Load, counters: Counters, memory: SwarmMemory): void {
+  let kept = 1;
+  const update = (): void => {
+    const announces = ANNOUNCES.reduce((sum, name) => sum + counters.total(name), 0);
+    load.update(announces, now());
+    if (load.kept === kept) return;
+    kept = load.kept;
+    setPeerTimeout(memory, memory.settings.peerTimeout * kept);
+  };
+  update();
+  setInterval(update, UPDATE_MILLISECONDS).unref();
+}
