@@ -20,6 +20,9 @@ const RATE_BODY = failureBody(
   String(Math.ceil(BURST_SECONDS / 60)),
 );
 
+/** What is known of who asks. */
+type Asker = Pick<Client, "address" | "family">;
+
 export class HttpLimits {
   readonly #limits: Limits;
   readonly #row: Float64Array;
@@ -31,7 +34,7 @@ export class HttpLimits {
   }
 
   /** Whether the client has asked too much. */
-  judgeRate(client: Client, nowSeconds: number): Uint8Array | undefined {
+  judgeRate(client: Asker, nowSeconds: number): Uint8Array | undefined {
     const { rates } = this.#limits;
     const over = rates.judge(client.address, 0, client.family, nowSeconds);
     if (over === RATE_OK) return undefined;
@@ -44,7 +47,7 @@ export class HttpLimits {
 
   /** Whether a rule speaks against it; a scrape has PORT_NONE and no peer id. */
   judgeRules(
-    client: Client,
+    client: Asker,
     port: number,
     peerId: Uint8Array | undefined,
     headers: HeaderSource,
