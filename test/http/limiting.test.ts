@@ -25,7 +25,7 @@ describe("who asks too much", () => {
     const { limiting, counted } = open({ rates: { mode: "enforce" } });
     for (let i = 0; i < 60; i++) expect(said(limiting.judgeRate(CLIENT, 7))).toBe("");
     expect(said(limiting.judgeRate(CLIENT, 7))).toBe(
-      "d14:failure reason47:too many requests from your address or network8:retry in1:1e",
+      "d14:failure reason46:too many requests from your address or network8:retry in1:1e",
     );
     expect(counted("httpOverRateAddress", "httpOverRateNetwork", "httpRefusedRate")).toEqual([
       1, 0, 1,
