@@ -20,7 +20,7 @@ export class Random {
 
   /** A whole number of 0 to `below` - 1, each equally likely; `below` is 1 to 2^31. */
   below(below: number): number {
-    return Math.floor(((this.#next() >>> 0) / 4294967296) * below);
+    return ((this.#next() >>> 0) * (below * 2 ** -32)) | 0;
   }
 
   /**

@@ -69,6 +69,14 @@ export class Table {
     }
   }
 
+  /** The first entry a search for `hash` looks at, and the block it names: 0 if there is none. */
+  peek(hash: number): number {
+    const line = lineOf(hash);
+    const bits = this.#arena.shards[line + SHARD_INDEX_BITS];
+    if (bits === 0) return 0;
+    return (this.#index[this.#start(line) + slotOf(hash, bits)] & OFFSET_MASK) << 2;
+  }
+
   /** Adds the swarm at `offset`, which is not in the table. Returns false if the table is full. */
   insert(line: number, hash: number, offset: number): boolean {
     const { shards } = this.#arena;

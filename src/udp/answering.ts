@@ -13,7 +13,8 @@ import { Notes, type NotesShared } from "../stats/notes.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import { ConnectionIds } from "./connection-ids.ts";
-import { Datagrams } from "./datagrams.ts";
+import { BATCH_SIZE, Datagrams, REQUEST_SLOT } from "./datagrams.ts";
+import { infoHashAt, isAnnounce } from "./packet.ts";
 import { Journey, type UdpSettings } from "./journey.ts";
 
 export interface UdpShared {
@@ -44,6 +45,10 @@ export class Answering {
   readonly limits: Limits;
   readonly journey: Journey;
   readonly #startedSeconds: number;
+  readonly #tracker: Tracker;
+  /** The requests by halves, and for each the block its swarm probably lies in. */
+  readonly #halves: Uint16Array;
+  readonly #blocks = new Int32Array(BATCH_SIZE);
 
   /** `thread` is 0 for the event loop, 1 and up for workers. */
   constructor(shared: UdpShared, thread: number) {
@@ -51,9 +56,11 @@ export class Answering {
     this.access = new Access(shared.access);
     this.limits = new Limits(thread, shared.limits);
     this.#startedSeconds = shared.startedSeconds;
+    this.#tracker = new Tracker(shared.memory, this.datagrams.replyMemory);
+    this.#halves = new Uint16Array(this.datagrams.requests.buffer);
     this.journey = new Journey(
       this.datagrams,
-      new Tracker(shared.memory, this.datagrams.replyMemory),
+      this.#tracker,
       new ConnectionIds(shared.key, shared.connectionTtlSeconds),
       new Intervals(shared.intervals),
       this.counters,
@@ -70,7 +77,20 @@ export class Answering {
     // same key, but not its later steps.
     const seconds = now();
     const idSeconds = this.#startedSeconds + seconds;
+    this.#anticipate(count);
     for (let slot = 0; slot < count; slot++) this.journey.answer(slot, seconds, idSeconds);
+  }
+
+  /** Has memory fetch what the announces of a batch will need, all of it at once. */
+  #anticipate(count: number): void {
+    const { requests, requestLengths } = this.datagrams;
+    const blocks = this.#blocks;
+    for (let slot = 0; slot < count; slot++) {
+      const at = slot * REQUEST_SLOT;
+      const announces = isAnnounce(requests, at, requestLengths[slot]);
+      blocks[slot] = announces ? this.#tracker.anticipate(this.#halves, infoHashAt(at) >>> 1) : 0;
+    }
+    for (let slot = 0; slot < count; slot++) this.#tracker.touch(blocks[slot]);
   }
 
   /** Answers one slot. */

@@ -86,6 +86,13 @@ export function writeU32(bytes: Uint8Array, at: number, value: number): void {
 export const readAction = (bytes: Uint8Array, at: number): number =>
   readU32(bytes, at + OFFSET_ACTION);
 
+/** True for a packet that is long enough to be an announce and says that it is one. */
+export const isAnnounce = (bytes: Uint8Array, at: number, length: number): boolean =>
+  length >= ANNOUNCE_REQUEST_SIZE_MIN && readAction(bytes, at) === ACTION_ANNOUNCE;
+
+/** Offset of the info hash of an announce. */
+export const infoHashAt = (at: number): number => at + OFFSET_INFO_HASH;
+
 /** True if the first eight bytes are those of a connect request. */
 export function hasConnectMagic(bytes: Uint8Array, at: number): boolean {
   return readU32(bytes, at) === CONNECT_MAGIC_HIGH && readU32(bytes, at + 4) === CONNECT_MAGIC_LOW;
