@@ -30,8 +30,8 @@ export interface LoadSettings {
   jitterPercent: number;
 }
 
-/** Noise of single seconds is smoothed; against an interval this is nothing. */
-const SMOOTHING_SECONDS = 10;
+/** Smooths single seconds; against an interval this is nothing. */
+const SMOOTHING_SECONDS = 3;
 
 /** The factor of intervals, 1 at first. */
 export function stretchMemory(): SharedArrayBuffer {

@@ -1,0 +1,312 @@
+/**
+ * Limits through the compiled binary, with and without UDP workers, over both transports: rates,
+ * rules, intervals that grow, announces that are too early, and who is never handed out.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { decodeDictionary, type Dictionary } from "./bencode.ts";
+import { announceRequest, type Datagrams, openDatagrams, randomBytes } from "./datagrams.ts";
+import { type Environment, startProcess, startTracker, type Tracker } from "./harness.ts";
+import { exchangeTcp, readResponses } from "./raw-http.ts";
+
+const HOST = "127.0.0.1";
+const SLOW_MILLISECONDS = 30_000;
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "buntracker-limits-"));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+interface Asking {
+  hash?: Uint8Array;
+  port?: number;
+  source?: string;
+  /** HTTP's name of the event; "" for none. */
+  event?: "" | "started" | "completed" | "stopped";
+  /** Fields of the HTTP request. */
+  fields?: string;
+  scrape?: boolean;
+}
+
+const EVENTS = { "": 0, completed: 1, started: 2, stopped: 3 };
+const HASH = randomBytes(20);
+const escaped = (bytes: Uint8Array): string => bytes.toHex().replace(/../g, "%$&");
+
+/** The status and the body of an HTTP answer. */
+async function askHttp(tracker: Tracker, asking: Asking) {
+  const { hash = HASH, port = 7001, source = HOST, event = "", fields = "", scrape } = asking;
+  const query =
+    `info_hash=${escaped(hash)}&peer_id=-EE0001-abcdefghijkl&port=${port}&left=1` +
+    (event === "" ? "" : `&event=${event}`);
+  const head = `GET /${scrape ? "scrape" : "announce"}?${query} HTTP/1.1\r\nHost: x\r\n${fields}`;
+  const { bytes } = await exchangeTcp({
+    host: HOST,
+    port: tracker.port,
+    source,
+    pieces: [Buffer.from(`${head}Connection: close\r\n\r\n`)],
+  });
+  return readResponses(bytes, true)[0];
+}
+
+async function announceHttp(tracker: Tracker, asking: Asking = {}): Promise<Dictionary> {
+  return decodeDictionary((await askHttp(tracker, asking))!.body);
+}
+
+/** What is said to the announcer: "served", or the failure and when to try again. */
+async function saidHttp(tracker: Tracker, asking: Asking = {}): Promise<string> {
+  const answer = await askHttp(tracker, asking);
+  if (answer === undefined || answer.body.length === 0) return "nothing";
+  const { "failure reason": reason, "retry in": retryIn } = decodeDictionary(answer.body);
+  if (reason === undefined) return "served";
+  return retryIn === undefined ? String(reason) : `${String(reason)} / ${String(retryIn)}`;
+}
+
+/** What is said over UDP; "nothing" for silence. */
+async function saidUdp(tracker: Tracker, asking: Asking = {}): Promise<string> {
+  const answer = await announceUdp(tracker, asking);
+  if (answer === undefined) return "nothing";
+  const action = new DataView(answer.buffer, answer.byteOffset).getUint32(0);
+  return action === 3 ? Buffer.from(answer.subarray(8)).toString("latin1") : "served";
+}
+
+async function announceUdp(tracker: Tracker, asking: Asking): Promise<Uint8Array | undefined> {
+  using client = await openDatagrams(HOST, tracker.port, asking.source ?? HOST);
+  const connectionId = await client.connect();
+  return (await client.exchange(requestUdp(connectionId, asking)))[0];
+}
+
+function requestUdp(connectionId: Uint8Array, asking: Asking): Uint8Array {
+  const { hash = HASH, port = 7002, event = "", scrape } = asking;
+  const fields = { connectionId, infoHash: hash, port, event: EVENTS[event] };
+  const request = announceRequest(fields);
+  if (!scrape) return request;
+  request[11] = 2;
+  return request.slice(0, 36);
+}
+
+/** How many of `count` announces, one right after the other, are answered. */
+async function answered(client: Datagrams, connectionId: Uint8Array, count: number) {
+  let answers = 0;
+  for (let i = 0; i < count; i++) {
+    answers += (await client.exchange(requestUdp(connectionId, {}))).length;
+  }
+  return answers;
+}
+
+const intervalOf = (answer: Uint8Array | undefined): number =>
+  new DataView(answer!.buffer, answer!.byteOffset).getUint32(8);
+
+/** Tries until it holds, for as long as a busy machine may need. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 25_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error("it never came true");
+    await Bun.sleep(50);
+  }
+}
+
+describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
+  const start = (env: Environment) =>
+    startTracker({ env: { TRACKER_UDP_WORKERS: workers, ...env } });
+
+  describe("rate limits", () => {
+    test(
+      "are enforced over both transports together, for each address on its own",
+      async () => {
+        await using tracker = await start({
+          TRACKER_RATE_LIMIT: "enforce",
+          TRACKER_RATE_LIMIT_ADDRESS: "1",
+          TRACKER_RATE_LIMIT_NETWORK: "100",
+        });
+        using client = await openDatagrams(HOST, tracker.port, "127.0.0.2");
+        // Who forges an address cannot lock its owner out.
+        for (let i = 0; i < 200; i++) client.send(requestUdp(randomBytes(8), {}));
+        const id = await client.connect();
+        // Some seconds may go by meanwhile, and each of them lets another one pass.
+        const answers = await answered(client, id, 80);
+        expect(answers).toBeGreaterThanOrEqual(60);
+        expect(answers).toBeLessThan(75);
+        const far = { source: "127.0.0.2" };
+        expect(await saidHttp(tracker, far)).toBe(
+          "too many requests from your address or network / 1",
+        );
+        expect(await saidHttp(tracker, { ...far, scrape: true })).toStartWith("too many requests");
+        expect(await saidUdp(tracker, { ...far, scrape: true })).toBe("nothing");
+        expect(await saidUdp(tracker, { source: "127.0.0.3" })).toBe("served");
+        expect(await saidHttp(tracker, { source: "127.0.0.3" })).toBe("served");
+      },
+      SLOW_MILLISECONDS,
+    );
+
+    test("refuse nobody by default", async () => {
+      await using tracker = await start({ TRACKER_RATE_LIMIT_ADDRESS: "1" });
+      using client = await openDatagrams(HOST, tracker.port);
+      expect(await answered(client, await client.connect(), 100)).toBe(100);
+      expect(await saidHttp(tracker)).toBe("served");
+    });
+  });
+
+  describe("rules", () => {
+    test(
+      "hold over both transports, change on SIGHUP, and stay as they were if a line is bad",
+      async () => {
+        const path = join(folder, `rules-${workers}`);
+        writeFileSync(path, 'refuse "use another port" port=1-1023\n');
+        await using tracker = await start({ TRACKER_RULES_FILE: path });
+        const both = async (asking: Asking) => [
+          await saidHttp(tracker, asking),
+          await saidUdp(tracker, asking),
+        ];
+        expect(await both({ port: 80 })).toEqual(["use another port", "use another port"]);
+        expect(await both({ port: 7000 })).toEqual(["served", "served"]);
+
+        writeFileSync(
+          path,
+          'drop network=127.0.0.9\nrefuse "no" user-agent=Bad*\ndrop peer-id=-EE port=9\n',
+        );
+        tracker.signal("SIGHUP");
+        await tracker.says("rules=3");
+        expect(await both({ port: 80 })).toEqual(["served", "served"]);
+        expect(await both({ port: 9 })).toEqual(["nothing", "nothing"]);
+        expect(await both({ source: "127.0.0.9" })).toEqual(["nothing", "nothing"]);
+        expect(await both({ source: "127.0.0.9", scrape: true })).toEqual(["nothing", "nothing"]);
+        expect(await both({ fields: "User-Agent: badclient\r\n" })).toEqual(["no", "served"]);
+
+        writeFileSync(path, "drop port=80\nallow port=9\n");
+        tracker.signal("SIGHUP");
+        await tracker.says('line 2 begins with \\"allow\\": write refuse, drop or count');
+        expect(await both({ port: 80 })).toEqual(["served", "served"]);
+        expect(await both({ port: 9 })).toEqual(["nothing", "nothing"]);
+      },
+      SLOW_MILLISECONDS,
+    );
+  });
+
+  test("announces that are too early are refused where that is wanted, events are not", async () => {
+    await using tracker = await start({ TRACKER_EARLY_ANNOUNCES: "refuse" });
+    const early = "this announce is too early: wait for the interval";
+    for (const said of [saidHttp, saidUdp]) {
+      expect(await said(tracker, { event: "started" })).toBe("served");
+      expect(await said(tracker)).toBe(said === saidHttp ? `${early} / 15` : early);
+      for (const event of ["completed", "started", "stopped"] as const) {
+        expect([event, await said(tracker, { event })]).toEqual([event, "served"]);
+      }
+      expect(await said(tracker)).toBe("served");
+    }
+  });
+
+  test("announces that are too early are answered by default", async () => {
+    await using tracker = await start({});
+    for (let i = 0; i < 3; i++) {
+      expect([await saidHttp(tracker), await saidUdp(tracker)]).toEqual(["served", "served"]);
+    }
+  });
+
+  test("a peer with a port below the least is answered, but neither counted nor told of", async () => {
+    await using tracker = await start({ TRACKER_PORT_MIN: "1024" });
+    await announceHttp(tracker, { port: 1023 });
+    await announceUdp(tracker, { port: 80 });
+    const answer = await announceHttp(tracker, { port: 1024, source: "127.0.0.2" });
+    expect([answer["complete"], answer["incomplete"]]).toEqual([0, 1]);
+    expect(answer["warning message"]).toBeUndefined();
+    expect((await announceUdp(tracker, { port: 1023 }))!.toHex().slice(24)).toBe(
+      "00000001" + "00000000" + "7f0000020400",
+    );
+  });
+
+  test(
+    "intervals grow over both transports when more announce than are wanted",
+    async () => {
+      await using tracker = await start({
+        TRACKER_TARGET_RATE: "200",
+        TRACKER_INTERVAL: "60s",
+        TRACKER_INTERVAL_MAX: "62s",
+        TRACKER_INTERVAL_JITTER: "0",
+        TRACKER_PEER_TIMEOUT: "2m",
+      });
+      using client = await openDatagrams(HOST, tracker.port);
+      const id = await client.connect();
+      const told = async () => {
+        const [answer] = await client.exchange(requestUdp(id, {}));
+        return [intervalOf(answer), (await announceHttp(tracker))["interval"]];
+      };
+      expect(await told()).toEqual([60, 60]);
+      await until(async () => {
+        await answered(client, id, 500);
+        return (await told()).join() === "62,62";
+      });
+    },
+    2 * SLOW_MILLISECONDS,
+  );
+
+  test("a large swarm is told to wait longer, a small one is not", async () => {
+    await using tracker = await start({
+      TRACKER_INTERVAL_PER_SWARM_SIZE: "60s",
+      TRACKER_INTERVAL_JITTER: "0",
+      TRACKER_PEER_TIMEOUT: "2h",
+    });
+    using client = await openDatagrams(HOST, tracker.port);
+    const id = await client.connect();
+    for (let port = 8000; port < 8256; port++) await client.exchange(requestUdp(id, { port }));
+    const [large] = await client.exchange(requestUdp(id, { port: 8000 }));
+    expect(intervalOf(large)).toBe(1920);
+    expect((await announceHttp(tracker, { port: 8001 }))["interval"]).toBe(1920);
+    const [small] = await client.exchange(requestUdp(id, { hash: randomBytes(20) }));
+    expect(intervalOf(small)).toBe(1800);
+  });
+
+  test("one swarm stores no more peers, and one address begins no more swarms, than allowed", async () => {
+    await using tracker = await start({
+      TRACKER_PEERS_PER_SWARM_MAX: "2",
+      TRACKER_SWARMS_PER_ADDRESS_MAX: "2",
+    });
+    for (const port of [1, 2, 3]) await announceUdp(tracker, { port });
+    expect((await announceHttp(tracker, { port: 4 }))["incomplete"]).toBe(2);
+    const counts: unknown[] = [];
+    for (const byte of [1, 2, 3]) {
+      const hash = new Uint8Array(20).fill(byte);
+      await announceUdp(tracker, { hash });
+      counts.push(
+        (await announceHttp(tracker, { hash, source: "127.0.0.2", port: 0 }))["incomplete"],
+      );
+    }
+    // The first swarm of this address is the one above.
+    expect(counts).toEqual([1, 0, 0]);
+  });
+});
+
+test("a peer cannot have an address that nobody has", async () => {
+  await using tracker = await startTracker({
+    env: { TRACKER_TRUSTED_PROXIES: "127.0.0.1", TRACKER_PRIVATE_ADDRESSES: "refuse" },
+  });
+  const said = (address: string) =>
+    saidHttp(tracker, { fields: `X-Forwarded-For: ${address}\r\n` });
+  expect(await said("8.8.8.8")).toBe("served");
+  expect(await said("2a00:1450::1")).toBe("served");
+  for (const address of ["240.0.0.1", "255.255.255.255", "224.0.0.1", "0.0.0.0", "ff02::1"]) {
+    expect([address, await said(address)]).toEqual([address, "your address cannot be a peer's"]);
+  }
+  const reserved = "10.0.0.1 192.0.2.1 198.51.100.1 203.0.113.1 198.18.0.1 2001:db8::1 2002:a00::";
+  for (const address of reserved.split(" ")) {
+    expect([address, await said(address)]).toEqual([
+      address,
+      "private addresses are not accepted here: announce from a public one",
+    ]);
+  }
+});
+
+test("a rules file that cannot be used is a sentence at start, with the line", async () => {
+  const path = join(folder, "bad-rules");
+  writeFileSync(path, "drop port=1\ndrop\n");
+  const tracker = startProcess({ env: { TRACKER_RULES_FILE: path, TRACKER_ADMIN_ADDRESS: "" } });
+  expect(await tracker.exited()).toBe(1);
+  expect(tracker.stderr).toContain(
+    `TRACKER_RULES_FILE ${path}: line 2 has no condition, so it would hold for everybody`,
+  );
+});
