@@ -1,0 +1,119 @@
+/**
+ * Announces over time: per second right now, and the curve of the last 24 hours.
+ *
+ * The curve is a row of slots of equal width. It begins with slots of five seconds, so that a new
+ * tracker has a curve at once; when the row is full, neighbours are added up and slots are twice as
+ * wide from then on. At the widest, the oldest go.
+ *
+ *   5 s × 288 = 24 min  →  10 s × 288 = 48 min  →  …  →  320 s × 270 = 24 h
+ *
+ * "Right now" is the mean of the last ten seconds. Nothing allocates after construction but what
+ * `curve` returns.
+ */
+
+/** Seconds of the narrowest and of the widest slots. */
+const WIDTH_FIRST_SECONDS = 5;
+const WIDTH_LAST_SECONDS = 320;
+
+const SPAN_SECONDS = 24 * 3600;
+const SLOTS_MAX = 288;
+const SLOTS_LAST = SPAN_SECONDS / WIDTH_LAST_SECONDS;
+
+/** Seconds over which "right now" is the mean, and samples kept for it. */
+const NOW_SECONDS = 10;
+const SAMPLES = 16;
+
+/** Kinds of announces, in their order wherever there are four numbers. */
+export const KINDS = ["udpIpv4", "udpIpv6", "httpIpv4", "httpIpv6"] as const;
+
+/** Announces by kind: since the start, or per second. */
+export type ByKind = readonly [number, number, number, number];
+
+/** The curve. */
+export interface Curve {
+  /** Announces per second, oldest first. */
+  rates: number[];
+  /** The time from the oldest to now, in seconds. */
+  spanSeconds: number;
+}
+
+export class History {
+  #width = WIDTH_FIRST_SECONDS;
+  readonly #slots = new Float64Array(SLOTS_MAX);
+  #count = 0;
+  /** Announces in the slot that is being filled, and when it began. */
+  #filling = 0;
+  #slotFrom: number;
+  /** The last samples: seconds, then announces by kind. */
+  readonly #samples = new Float64Array(SAMPLES * 5);
+  #sampled = 0;
+  #total = 0;
+
+  /** `nowSeconds` is the time at which nothing had been announced. */
+  constructor(nowSeconds: number) {
+    this.#slotFrom = nowSeconds;
+    this.#keepSample(nowSeconds, [0, 0, 0, 0]);
+  }
+
+  /** Takes the announces answered since the start; to be called about once a second. */
+  sample(nowSeconds: number, announces: ByKind): void {
+    const total = announces.reduce((sum, kind) => sum + kind, 0);
+    while (nowSeconds >= this.#slotFrom + this.#width) this.#endSlot();
+    this.#filling += total - this.#total;
+    this.#total = total;
+    this.#keepSample(nowSeconds, announces);
+  }
+
+  /** Announces per second, by kind. */
+  rates(): ByKind {
+    const newest = (this.#sampled - 1) % SAMPLES;
+    let oldest = newest;
+    const samples = this.#samples;
+    for (let back = 1; back < Math.min(this.#sampled, SAMPLES); back++) {
+      const at = (this.#sampled - 1 - back) % SAMPLES;
+      if (samples[newest * 5] - samples[at * 5] > NOW_SECONDS + 0.5) break;
+      oldest = at;
+    }
+    const seconds = samples[newest * 5] - samples[oldest * 5];
+    const rate = (kind: number): number => {
+      const announces = samples[newest * 5 + 1 + kind] - samples[oldest * 5 + 1 + kind];
+      return seconds > 0 ? announces / seconds : 0;
+    };
+    return [rate(0), rate(1), rate(2), rate(3)];
+  }
+
+  /** The last 24 hours, or as long as there is something to tell of. */
+  curve(): Curve {
+    const rates = [...this.#slots.subarray(0, this.#count)].map((slot) => slot / this.#width);
+    return { rates, spanSeconds: this.#count * this.#width };
+  }
+
+  #endSlot(): void {
+    if (this.#count === SLOTS_MAX) {
+      this.#widen();
+      return;
+    }
+    if (this.#width === WIDTH_LAST_SECONDS && this.#count === SLOTS_LAST) {
+      this.#slots.copyWithin(0, 1, this.#count);
+      this.#count -= 1;
+    }
+    this.#slots[this.#count++] = this.#filling;
+    this.#filling = 0;
+    this.#slotFrom += this.#width;
+  }
+
+  /** Adds up neighbours. The slot that was to end is the first half of a wider one. */
+  #widen(): void {
+    const slots = this.#slots;
+    for (let at = 0; at < SLOTS_MAX / 2; at++) slots[at] = slots[2 * at] + slots[2 * at + 1];
+    this.#count = SLOTS_MAX / 2;
+    this.#width *= 2;
+  }
+
+  #keepSample(nowSeconds: number, announces: ByKind): void {
+    const at = (this.#sampled % SAMPLES) * 5;
+    this.#samples[at] = nowSeconds;
+    this.#samples.set(announces, at + 1);
+    this.#sampled += 1;
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The figures as people read them: texts, bars and the curve, made in one place for the page and for
+ * its feed, so that the script of the page has nothing to work out.
+ */
+import { showBytes } from "../settings.ts";
+import type { Curve } from "./history.ts";
+import type { LiveFigures } from "./live.ts";
+
+/** Size of the drawing of the curve, in its own units. */
+export const CURVE_WIDTH = 1000;
+export const CURVE_HEIGHT = 200;
+
+const KIB = 1024;
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** What is shown. */
+export interface View {
+  /** By name of the place on the page. */
+  text: Record<string, string>;
+  /** Lengths of the bars in percent, by name. */
+  bars: Record<string, number>;
+  /** Paths of SVG; empty as long as there is no curve. */
+  line: string;
+  area: string;
+  /** Whether the kernel dropped datagrams. */
+  dropping: boolean;
+}
+
+/** The figures as they are shown. */
+export function viewOf(figures: LiveFigures): View {
+  const [udpIpv4, udpIpv6, httpIpv4, httpIpv6] = figures.announces;
+  const rate = udpIpv4 + udpIpv6 + httpIpv4 + httpIpv6;
+  const udp = rate > 0 ? (udpIpv4 + udpIpv6) / rate : 0;
+  const ipv4 = figures.peers > 0 ? 1 - figures.peersIpv6 / figures.peers : 0;
+  const memory = figures.memoryUsed / figures.memoryMax;
+  const top = niceCeiling(Math.max(0, ...figures.curve.rates));
+  return {
+    text: {
+      rate: showRate(rate),
+      up: showDuration(figures.upSeconds),
+      swarms: showCount(figures.swarms),
+      peers: showCount(figures.peers),
+      seeders: showCount(figures.seeders),
+      leechers: showCount(figures.peers - figures.seeders),
+      udp: rate > 0 ? showPercent(udp) : "–",
+      http: rate > 0 ? showPercent(1 - udp) : "–",
+      ipv4: figures.peers > 0 ? showPercent(ipv4) : "–",
+      ipv6: figures.peers > 0 ? showPercent(1 - ipv4) : "–",
+      memory: showMemory(figures.memoryUsed),
+      memoryMax: showMemory(figures.memoryMax),
+      drops: figures.drops === null ? "not told" : showCount(figures.drops),
+      top: `${showRate(top)}/s`,
+      half: `${showRate(top / 2)}/s`,
+      span: showSpan(figures.curve.spanSeconds),
+    },
+    bars: { udp: percent(udp), ipv4: percent(ipv4), memory: percent(memory) },
+    ...drawCurve(figures.curve, top),
+    dropping: (figures.drops ?? 0) > 0,
+  };
+}
+
+/** A line through all rates, and the area under it; `top` is the rate at the upper edge. */
+function drawCurve({ rates }: Curve, top: number): { line: string; area: string } {
+  if (rates.length < 2) return { line: "", area: "" };
+  const points = rates.map((rate, at) => {
+    const x = Math.round((at / (rates.length - 1)) * CURVE_WIDTH);
+    return `${x} ${Math.round((1 - rate / top) * CURVE_HEIGHT)}`;
+  });
+  const line = `M${points.join("L")}`;
+  return { line, area: `${line}V${CURVE_HEIGHT}H0Z` };
+}
+
+/** The least of 1, 2, 5, 10, 20, 50 … that is not less; 1 at least. */
+function niceCeiling(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
+  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? 1;
+}
+
+/** A whole number in groups of three digits. */
+export function showCount(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+/** So many per second: few of them with one digit after the point. */
+export function showRate(value: number): string {
+  return value >= 10 || Number.isInteger(value) ? showCount(value) : value.toFixed(1);
+}
+
+/** The two largest units that count: `3 d 4 h`, `12 min`. */
+export function showDuration(seconds: number): string {
+  const [days, hours] = [Math.floor(seconds / DAY), Math.floor((seconds % DAY) / HOUR)];
+  const minutes = Math.floor((seconds % HOUR) / MINUTE);
+  if (days > 0) return hours > 0 ? `${days} d ${hours} h` : `${days} d`;
+  if (hours > 0) return minutes > 0 ? `${hours} h ${minutes} min` : `${hours} h`;
+  return minutes > 0 ? `${minutes} min` : `${Math.floor(seconds)} s`;
+}
+
+/** Where the curve begins. A day is 24 hours here. */
+function showSpan(seconds: number): string {
+  if (seconds === 0) return "";
+  return `${seconds === DAY ? "24 h" : showDuration(seconds)} ago`;
+}
+
+/** In whole MiB, or as GiB where that is shorter: `312 MiB`. */
+export function showMemory(bytes: number): string {
+  const whole = Math.round(bytes / KIB ** 2) * KIB ** 2;
+  if (whole === 0) return `${Math.ceil(bytes / KIB)} KiB`;
+  return showBytes(whole).replace(/([KMG]iB)$/, " $1");
+}
+
+function showPercent(part: number): string {
+  const shown = percent(part);
+  if (shown === 0 && part > 0) return "<1 %";
+  if (shown === 100 && part < 1) return ">99 %";
+  return `${shown} %`;
+}
+
+function percent(part: number): number {
+  return Math.round(Math.min(1, Math.max(0, part)) * 100);
+}

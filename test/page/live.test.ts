@@ -1,0 +1,70 @@
+/** The figures that all who watch share. */
+import { expect, test } from "bun:test";
+
+import { COUNT, counterMemory, Counters } from "../../src/ops/counters.ts";
+import { Live } from "../../src/page/live.ts";
+import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { Tracker } from "../../src/swarm/tracker.ts";
+import { announce } from "../swarm/fixture.ts";
+
+/** `drops` is null where the system does not tell. */
+function make(drops: number | null = 0) {
+  const memory = reserveSwarmMemory({
+    memoryMax: 16 * 2 ** 20,
+    peerTimeout: 100,
+    downloadsTimeout: 100,
+    threads: false,
+  });
+  const counters = new Counters(counterMemory(1), 0);
+  const clock = { seconds: 0 };
+  const live = new Live({
+    version: "1.2.3",
+    startedSeconds: 1_700_000_000.9,
+    counters,
+    memory,
+    drops: () => drops ?? undefined,
+    now: () => clock.seconds,
+  });
+  return { live, counters, clock, tracker: new Tracker(memory, new ArrayBuffer(65536)) };
+}
+
+test("swarms, peers and announces per second are those of now", () => {
+  const { live, counters, clock, tracker } = make(12);
+  announce(tracker, { infoHash: 1, peer: 1, wanted: 0 }, 1);
+  announce(tracker, { infoHash: 1, peer: 2, wanted: 0, seeder: true }, 1);
+  announce(tracker, { infoHash: 2, peer: 3, wanted: 0, family: 6 }, 1);
+  counters.row[COUNT.udpAnnouncesIpv4] = 20;
+  counters.row[COUNT.httpAnnouncesIpv6] = 5;
+  clock.seconds = 10;
+  live.sample();
+  const { memoryUsed, memoryMax, ...figures } = live.figures();
+  expect(figures).toEqual({
+    version: "1.2.3",
+    startedSeconds: 1_700_000_000,
+    upSeconds: 10,
+    announces: [2, 0, 0, 0.5],
+    swarms: 2,
+    peers: 3,
+    seeders: 1,
+    peersIpv6: 1,
+    drops: 12,
+    curve: { rates: [0, 0], spanSeconds: 10 },
+  });
+  expect(memoryUsed).toBeGreaterThan(0);
+  expect(memoryMax).toBeGreaterThan(memoryUsed);
+});
+
+test("they are gathered once a second, however many ask", () => {
+  const { live, clock, tracker } = make();
+  const first = live.figures();
+  announce(tracker, { infoHash: 1, peer: 1, wanted: 0 }, 1);
+  clock.seconds = 0.9;
+  expect(live.figures()).toBe(first);
+  clock.seconds = 1.1;
+  expect(live.figures().peers).toBe(1);
+});
+
+test("drops that the system does not tell are not taken for none", () => {
+  expect(make(null).live.figures().drops).toBeNull();
+  expect(make(0).live.figures().drops).toBe(0);
+});
