@@ -59,7 +59,7 @@ export class RequestRules {
   #names: readonly string[] = [];
   readonly #values: (string | undefined)[] = [];
 
-  /** `thread` is 0 for the event loop, 1 and up for workers. Without `shared` there are no rules. */
+  /** `thread` is 0 for the event loop, 1 and up for workers. No rules without `shared`. */
   constructor(thread: number, shared?: RulesShared) {
     this.#thread = thread;
     if (shared !== undefined) this.update(shared);

@@ -38,7 +38,7 @@ export const COUNTERS = [
   "udpRefusedUnlisted",
   "udpRefusedNetworks",
   "udpRefusedClients",
-  // Requests over a rate limit, dropped or not, and announces that were too early or refused for it.
+  // Requests over a rate limit, dropped or not; announces that came too early, refused or not.
   "udpOverRateAddress",
   "udpOverRateNetwork",
   "udpEarly",

@@ -73,10 +73,8 @@ function sums(figures: Omit<Figures, "httpRequests" | "udpDatagrams">, counters:
   const { redirects, methodErrors, requestErrors, tooMany, forbidden, notFound } = figures;
   const refused = redirects + methodErrors + requestErrors + tooMany + forbidden + notFound;
   const others = counters.total("httpStats") + figures.fullScrapes;
-  const dropped = (["Short", "Magic", "Action", "ConnectionId", "Address"] as const).reduce(
-    (sum, why) => sum + counters.total(`udpDropped${why}`),
-    0,
-  );
+  const reasons = ["Short", "Magic", "Action", "ConnectionId", "Address", "Rate", "Rule"] as const;
+  const dropped = reasons.reduce((sum, why) => sum + counters.total(`udpDropped${why}`), 0);
   return {
     httpRequests: httpAnnounces + httpScrapes + refused + others,
     udpDatagrams: udpConnects + udpAnnounces + udpScrapes + counters.total("udpErrors") + dropped,

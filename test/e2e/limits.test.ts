@@ -188,7 +188,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     );
   });
 
-  test("announces that are too early are refused where that is wanted, events are not", async () => {
+  test("announces that are too early are refused if that is wanted, events are not", async () => {
     await using tracker = await start({ TRACKER_EARLY_ANNOUNCES: "refuse" });
     const early = "this announce is too early: wait for the interval";
     for (const said of [saidHttp, saidUdp]) {
@@ -208,7 +208,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     }
   });
 
-  test("a peer with a port below the least is answered, but neither counted nor told of", async () => {
+  test("a peer with a port below the least is answered, not counted nor told of", async () => {
     await using tracker = await start({ TRACKER_PORT_MIN: "1024" });
     await announceHttp(tracker, { port: 1023 });
     await announceUdp(tracker, { port: 80 });
@@ -261,7 +261,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     expect(intervalOf(small)).toBe(1800);
   });
 
-  test("one swarm stores no more peers, and one address begins no more swarms, than allowed", async () => {
+  test("peers of one swarm, and swarms begun by one address, are as many as allowed", async () => {
     await using tracker = await start({
       TRACKER_PEERS_PER_SWARM_MAX: "2",
       TRACKER_SWARMS_PER_ADDRESS_MAX: "2",

@@ -43,7 +43,7 @@ test("the parts are made of what is shared", () => {
 });
 
 describe("an announce", () => {
-  test("is too early if it is so for sure: 19 ticks of 45 seconds may be 899, 20 may be 900", () => {
+  test("is too early if that is sure: 19 ticks of 45 seconds are under 900, 20 may not be", () => {
     const limits = limitsWith({});
     expect([0, 19, 20, 60].map((ticks) => limits.isEarly(ticks, EVENT_NONE))).toEqual([
       true,

@@ -468,7 +468,7 @@ describe("the time since a peer's last announce", () => {
     expect(tracker.reply.ticksSinceLast).toBe(-1);
   });
 
-  test("stays that of the last announce that counted, if a later one was too early to count", () => {
+  test("stays that of the last announce that counted, if a later one was too early", () => {
     const { tracker } = makeTracker();
     const early = (seconds: number, peer: number): number => {
       tracker.request.earlyTicks = 9;

@@ -313,7 +313,7 @@ describe("an announce that is too early", () => {
     expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 3, udpEarly: 2 });
   });
 
-  test("is refused else, but the time to wait does not begin again, and events are let pass", () => {
+  test("is refused else, but the wait does not begin again, and events are let pass", () => {
     const desk = new Desk({}, limitsOf({ settings: { refuseEarly: true } }).limits);
     const id = desk.id();
     const ask = (seconds: number, event = 0): string =>
