@@ -17,11 +17,14 @@ import { EXIT_FAILED, EXIT_OK, errorLines, runCli } from "./cli.ts";
 import type { Config, Origins } from "./config.ts";
 import { tellStarted } from "./greeting.ts";
 import { readCertificate } from "./http/certificate.ts";
+import type { Rule } from "./limits/rule-lines.ts";
 import { now } from "./ops/clock.ts";
+import { Counters } from "./ops/counters.ts";
 import { dropPrivileges } from "./ops/privileges.ts";
 import { StartError } from "./ops/start-error.ts";
 import { listenAdmin, listenHttp, makeHttp, makePages } from "./start/listen-http.ts";
 import { listenUdp } from "./start/listen-udp.ts";
+import { startFollowingLoad } from "./start/prepare-limits.ts";
 import { prepare, type Program, type Running } from "./start/program.ts";
 import { restoreAtStart } from "./stats/state-import.ts";
 import { Tracker } from "./swarm/tracker.ts";
@@ -48,16 +51,17 @@ async function run(config: Config, origins: Origins): Promise<number> {
   try {
     await keeper.load();
     program.shared.access = keeper.shared;
+    await takeRules(program, program.rules.read());
     const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
     for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
     if (config.stateImport !== undefined) {
       restoreAtStart(config.stateImport, program.shared.memory, program.log);
     }
     const pages = makePages(program);
-    const handler = makeHttp(program, pages, ready);
+    const server = makeHttp(program, pages, ready);
     for (const listener of config.httpListeners) {
       const tls = listener.tls === false ? undefined : certificate;
-      running.push(listenHttp(listener, handler, tls));
+      running.push(listenHttp(listener, server, tls, program.libc));
     }
     running.push(...listenAdmin(program, keeper, pages, ready, origins));
     if (config.user !== undefined) dropPrivileges(config.user);
@@ -69,6 +73,8 @@ async function run(config: Config, origins: Origins): Promise<number> {
   process.on("SIGUSR2", () => void keeper.setMaintenance(!keeper.maintenance));
   if (program.libc !== undefined) startForgetting(program.libc);
   startSweeping(new Tracker(program.shared.memory, new ArrayBuffer(2)), config.peerTimeoutSeconds);
+  const { shared, load } = program;
+  startFollowingLoad(load, new Counters(shared.counters, 0), shared.memory);
   const watched = process.stderr.isTTY;
   tellStarted({ ...program, threads: program.workers.length, watched });
 
@@ -101,17 +107,16 @@ function explainFailure(error: unknown): string {
 }
 
 /** SIGHUP: reads the files again. What cannot be used leaves what was there before. */
-async function reload(
-  { config, log }: Program,
-  running: Running[],
-  keeper: AccessKeeper,
-): Promise<void> {
+async function reload(program: Program, running: Running[], keeper: AccessKeeper): Promise<void> {
+  const { config, log } = program;
   try {
     const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
+    const rules = program.rules.read();
     await keeper.reload();
+    await takeRules(program, rules);
     if (certificate !== undefined) for (const part of running) part.renew?.(certificate);
     const { denied, allowed, networks } = keeper.status;
-    log.info("reloaded", { denied, allowed, networks });
+    log.info("reloaded", { denied, allowed, networks, rules: rules.length });
   } catch (error) {
     log.error("reload failed, everything stays as it was", {
       reason: error instanceof Error ? error.message : String(error),
@@ -135,4 +140,13 @@ async function broadcast(program: Program, access: AccessShared): Promise<void> 
   program.shared.access = access;
   for (const own of program.accesses) own.update(access);
   await Promise.all(program.workers.map((worker) => worker.tell({ access })));
+}
+
+/** Tells every thread which rules hold from now on; resolves when all of them know. */
+async function takeRules(program: Program, taken: Rule[]): Promise<void> {
+  program.rules.take(taken);
+  const rules = program.rules.shared;
+  program.shared.limits = { ...program.shared.limits!, rules };
+  for (const own of program.limits) own.rules.update(rules);
+  await Promise.all(program.workers.map((worker) => worker.tell({ rules })));
 }

@@ -182,6 +182,11 @@ export const SCHEMA = z.object({
       show: showBytes,
     },
   ),
+  // One more than there are files for, and accepting fails and is tried without end.
+  httpConnectionsMax: optional("Limits", "TRACKER_HTTP_CONNECTIONS_MAX", count(1, COUNT_MAX), {
+    text: "how many HTTP connections may be open; further ones are closed at once",
+    initial: "ulimit -n less 64, at most 65536",
+  }),
   peersPerSwarmMax: setting("Limits", "TRACKER_PEERS_PER_SWARM_MAX", count(1, COUNT_MAX), {
     text: "peers stored of one swarm at most; further ones are answered but not stored",
     initial: "1000000",

@@ -1,12 +1,12 @@
 /**
- * One HTTP announce, from its URL to its reply.
+ * One HTTP announce, from its target to its reply.
  *
  *   query read? -> a host of ours? -> client known? -> address fit for a peer?
  *   -> nothing against it on the lists? -> the core decides -> reply written
  *
  * Each step is a gate: the first that is shut answers with its sentence, and nothing is stored.
- * Between the request and the Response nothing is allocated, except where the rare `ip`
- * parameter, proxy header or list form makes text of an address.
+ * The reply is written where it is sent from, and nothing is allocated on the way, except where
+ * the rare `ip` parameter, proxy header or list form makes text of an address.
  *
  * https://www.bittorrent.org/beps/bep_0003.html, 7, 23 and 24
  */
@@ -18,9 +18,10 @@ import { COUNT } from "../ops/counters.ts";
 import type { Intervals } from "../ops/intervals.ts";
 import type { AllowedHosts } from "../stats/hosts.ts";
 import type { Notes } from "../stats/notes.ts";
-import { answerBytes, answerDropped, answerFailure, failureSize } from "./answer.ts";
-import { AnnounceExtras, announceBytesMax, failureBody, writeAnnounce } from "./bencode.ts";
-import { type AddressSource, type Client, judgeAddress } from "./client.ts";
+import { answerBytes, answerDropped, answerFailure } from "./answer.ts";
+import { AnnounceExtras, failureBody, writeAnnounce } from "./bencode.ts";
+import { type Client, judgeAddress } from "./client.ts";
+import type { Exchange } from "./exchange.ts";
 import { HttpLimits, SILENCE } from "./limiting.ts";
 import { AnnounceQuery, valueText } from "./query.ts";
 import type { Core, HttpDeps, HttpSettings } from "./routes.ts";
@@ -67,7 +68,6 @@ export class HttpAnnounces {
   readonly #client: Client;
   readonly #query: AnnounceQuery;
   readonly #extras: AnnounceExtras;
-  readonly #body: Uint8Array;
 
   /** Throws an Error if the core's reply buffer is smaller than `repliesSize` of the settings. */
   constructor(deps: HttpDeps, client: Client) {
@@ -88,44 +88,48 @@ export class HttpAnnounces {
     this.#client = client;
     this.#query = new AnnounceQuery(deps.tracker.request.infoHash);
     this.#extras = new AnnounceExtras(client.address);
-    this.#body = new Uint8Array(announceBytesMax(numwantMax));
   }
 
-  /** The reply to the announce whose query begins at `queryAt` of `url`. Never throws. */
-  answer(req: Request, server: AddressSource, url: string, queryAt: number): Response {
-    let verdict = this.#query.read(url, queryAt);
-    if (verdict === VERDICT_OK) this.#notes?.noteUrl(url);
-    if (verdict === VERDICT_OK && this.#hosts?.allowUrl(url) === false) verdict = VERDICT_HOST;
-    if (verdict === VERDICT_OK) verdict = this.#client.read(req, server);
-    if (verdict !== VERDICT_OK) return this.#refuse(verdict);
+  /** Answers the announce whose query begins at `queryAt`; returns the bytes of the reply. */
+  answer(exchange: Exchange, queryAt: number): number {
+    const size = this.#answer(exchange, queryAt);
+    this.#row[COUNT.httpSentBytes] += size;
+    return size;
+  }
+
+  #answer(exchange: Exchange, queryAt: number): number {
+    const { head } = exchange;
+    let verdict = this.#query.read(head.text, queryAt, head.targetTo);
+    if (verdict === VERDICT_OK) this.#notes?.noteHead(head);
+    if (verdict === VERDICT_OK && this.#hosts?.allowHead(head) === false) verdict = VERDICT_HOST;
+    if (verdict === VERDICT_OK) verdict = this.#client.read(exchange);
+    if (verdict !== VERDICT_OK) return this.#refuse(exchange, verdict);
     const nowSeconds = this.#now();
-    let limited = this.#limit(req, nowSeconds);
-    if (limited !== undefined) return this.#answerLimited(limited);
-    verdict = this.#placePeer(url);
-    if (verdict !== VERDICT_OK) return this.#refuse(verdict);
+    let limited = this.#limit(exchange, nowSeconds);
+    if (limited !== undefined) return this.#answerLimited(exchange, limited);
+    verdict = this.#placePeer(head.text);
+    if (verdict !== VERDICT_OK) return this.#refuse(exchange, verdict);
     const refused = this.#judge();
-    if (refused !== ACCESS_OK) return this.#deny(refused);
+    if (refused !== ACCESS_OK) return this.#deny(exchange, refused);
     this.#ask(nowSeconds);
     limited = this.#limiting.judgeEarly(this.#tracker.reply.ticksSinceLast, this.#query.event);
-    if (limited !== undefined) return this.#answerLimited(limited);
+    if (limited !== undefined) return this.#answerLimited(exchange, limited);
     this.#notes?.noteAnnounce(this.#tracker.request, this.#tracker.reply);
-    const size = this.#write();
-    this.#count(size);
-    return answerBytes(this.#body, size);
+    this.#count();
+    return this.#write(exchange);
   }
 
   /** What limits requests, whoever sends them. */
-  #limit(req: Request, nowSeconds: number): Uint8Array | undefined {
+  #limit(exchange: Exchange, nowSeconds: number): Uint8Array | undefined {
     const client = this.#client;
     const { port, hasPeerId, peerId } = this.#query;
     const limited = this.#limiting.judgeRate(client, nowSeconds);
     if (limited !== undefined || this.#limits.rules.empty) return limited;
-    return this.#limiting.judgeRules(client, port, hasPeerId ? peerId : undefined, req.headers);
+    return this.#limiting.judgeRules(client, port, hasPeerId ? peerId : undefined, exchange.head);
   }
 
-  #answerLimited(body: Uint8Array): Response {
-    this.#row[COUNT.httpSentBytes] += body.length;
-    return body === SILENCE ? answerDropped() : answerBytes(body, body.length);
+  #answerLimited(exchange: Exchange, body: Uint8Array): number {
+    return body === SILENCE ? answerDropped(exchange) : answerBytes(exchange, body);
   }
 
   /** Puts address and port of the peer into the core's request, if they may be a peer's. */
@@ -187,7 +191,7 @@ export class HttpAnnounces {
   }
 
   /** Writes the reply; returns its length. */
-  #write(): number {
+  #write(exchange: Exchange): number {
     const { request, reply, replies } = this.#tracker;
     const extras = this.#extras;
     const storable = this.#query.port >= this.#limits.portMin && request.event !== EVENT_STOPPED;
@@ -197,29 +201,25 @@ export class HttpAnnounces {
     extras.minIntervalSeconds = this.#intervals.minimum(extras.intervalSeconds);
     extras.compact = this.#query.compact;
     extras.warning = full ? WARNING_FULL : (this.#settings.warningMessage ?? "");
-    return writeAnnounce(this.#body, request, reply, replies, extras);
+    const { out, at } = exchange;
+    return writeAnnounce(out, request, reply, replies, extras, at) - at;
   }
 
-  #count(size: number): void {
+  #count(): void {
     const row = this.#row;
     row[this.#client.family === 4 ? COUNT.httpAnnouncesIpv4 : COUNT.httpAnnouncesIpv6] += 1;
     row[EVENT_COLUMNS[this.#query.event]] += 1;
-    row[COUNT.httpSentBytes] += size;
   }
 
-  #deny(verdict: number): Response {
-    const body = REFUSED_BODIES[verdict];
+  #deny(exchange: Exchange, verdict: number): number {
     this.#row[REFUSED_COLUMNS[verdict]] += 1;
-    this.#row[COUNT.httpSentBytes] += body.length;
-    return answerBytes(body, body.length);
+    return answerBytes(exchange, REFUSED_BODIES[verdict]);
   }
 
-  #refuse(verdict: number): Response {
-    const row = this.#row;
+  #refuse(exchange: Exchange, verdict: number): number {
     const aboutAddress = verdict >= VERDICT_ADDRESS_UNKNOWN;
-    row[aboutAddress ? COUNT.httpRefusedAddresses : COUNT.httpFailures] += 1;
-    row[COUNT.httpSentBytes] += failureSize(verdict);
-    return answerFailure(verdict);
+    this.#row[aboutAddress ? COUNT.httpRefusedAddresses : COUNT.httpFailures] += 1;
+    return answerFailure(exchange, verdict);
   }
 }
 

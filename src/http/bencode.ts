@@ -10,7 +10,7 @@
  *              ... e 5:flags d 20:min_request_interval i?e ee
  *
  * Keys are in ascending order of their bytes, as clients with strict decoders demand. A writer
- * returns the length of what it wrote; the caller sees to it that the buffer is long enough, which
+ * returns where what it wrote ends; the caller sees to it that the buffer is long enough, which
  * `announceBytesMax` and `scrapeBytesMax` tell. Only the list form allocates.
  *
  * https://www.bittorrent.org/beps/bep_0003.html, 7 (peers6), 23 (compact), 24 (external ip),
@@ -86,7 +86,7 @@ export function scrapeBytesMax(swarms: number): number {
 }
 
 /**
- * Writes the reply to an announce from its start; returns the length.
+ * Writes the reply to an announce from `from` on; returns where it ends.
  *
  * The peers lie in `replies` where `request` said. `peers` is always there, since clients fail
  * without it; `peers6` where the client or one of the peers is IPv6.
@@ -97,9 +97,10 @@ export function writeAnnounce(
   reply: AnnounceReply,
   replies: Uint8Array,
   extras: AnnounceExtras,
+  from = 0,
 ): number {
-  out[0] = DICTIONARY;
-  let at = writeInteger(out, writeBytes(out, 1, COMPLETE), reply.seeders);
+  out[from] = DICTIONARY;
+  let at = writeInteger(out, writeBytes(out, from + 1, COMPLETE), reply.seeders);
   at = writeInteger(out, writeBytes(out, at, DOWNLOADED), reply.downloads);
   const addressSize = extras.family === 4 ? 4 : 16;
   at = writeBytes(out, at, EXTERNAL_IP);
@@ -182,10 +183,10 @@ export function failureBody(reason: string, retryIn: string): Uint8Array {
   return out.slice(0, at + 1);
 }
 
-/** Opens a scrape reply; swarms follow by `writeScraped`, then `writeScrapeEnd`. */
-export function writeScrapeStart(out: Uint8Array): number {
-  out[0] = DICTIONARY;
-  const at = writeBytes(out, 1, FILES);
+/** Opens a scrape reply at `from`; swarms follow by `writeScraped`, then `writeScrapeEnd`. */
+export function writeScrapeStart(out: Uint8Array, from = 0): number {
+  out[from] = DICTIONARY;
+  const at = writeBytes(out, from + 1, FILES);
   out[at] = DICTIONARY;
   return at + 1;
 }
@@ -207,7 +208,7 @@ export function writeScraped(
   return at + 1;
 }
 
-/** Closes a scrape reply; returns its length. */
+/** Closes a scrape reply; returns where it ends. */
 export function writeScrapeEnd(
   out: Uint8Array,
   at: number,

@@ -10,13 +10,8 @@
  * unreadable or names nothing but proxies, the request has no address, which is a verdict.
  */
 import type { Family } from "../constants.ts";
-import {
-  isNotPublic,
-  isUnusableSource,
-  type Networks,
-  readAddress,
-  readEndpoint,
-} from "../ops/addresses.ts";
+import { isNotPublic, isUnusableSource, type Networks, readEndpoint } from "../ops/addresses.ts";
+import type { Exchange } from "./exchange.ts";
 import {
   VERDICT_ADDRESS_PRIVATE,
   VERDICT_ADDRESS_PROXY,
@@ -24,9 +19,6 @@ import {
   VERDICT_ADDRESS_UNUSABLE,
   VERDICT_OK,
 } from "./verdict.ts";
-
-/** The part of Bun's server that knows where a request came from. */
-export type AddressSource = { requestIP(req: Request): { address: string } | null };
 
 /** The address of the client of the request at hand; reused for every request. */
 export class Client {
@@ -43,15 +35,13 @@ export class Client {
   }
 
   /** Finds the address. Returns VERDICT_OK, or why there is none; then only `family` is a guess. */
-  read(req: Request, server: AddressSource): number {
-    const socket = server.requestIP(req);
-    // Null when the client has hung up meanwhile; nobody will read the answer.
-    if (socket === null || !this.#set(readAddress(socket.address, this.address, 0))) {
-      return VERDICT_ADDRESS_UNKNOWN;
-    }
+  read(exchange: Exchange): number {
+    // The client has hung up meanwhile; nobody will read the answer.
+    if (!this.#set(exchange.family)) return VERDICT_ADDRESS_UNKNOWN;
+    for (let i = 0; i < 16; i++) this.address[i] = exchange.address[i];
     if (this.#proxies.empty) return VERDICT_OK;
     if (!this.#proxies.containsBytes(this.address, 0, this.family)) return VERDICT_OK;
-    return this.#readForwarded(req.headers.get(this.#header) ?? "");
+    return this.#readForwarded(exchange.head.get(this.#header));
   }
 
   #readForwarded(header: string): number {

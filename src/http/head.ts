@@ -110,7 +110,7 @@ export class RequestHead {
   }
 
   /** The value of a field, "" without one; several lines are one list. `name` is lower case. */
-  field(name: string): string {
+  get(name: string): string {
     let value = "";
     for (let at = this.fieldsFrom; at < this.end;) {
       const lineEnd = this.text.indexOf("\n", at);

@@ -84,10 +84,10 @@ export class AnnounceQuery {
     this.infoHash = infoHash;
   }
 
-  /** Reads the query that begins at `from`. Returns VERDICT_OK or the first reason against it. */
-  read(url: string, from: number): number {
+  /** Reads the query from `from` to `to`. Returns VERDICT_OK or the first reason against it. */
+  read(url: string, from: number, to = url.length): number {
     this.#reset();
-    const end = queryEnd(url, from);
+    const end = queryEnd(url, from, to);
     for (let at = from; at < end;) {
       const next = pairEnd(url, at, end);
       const key = skipEntity(url, at, next);
@@ -172,10 +172,10 @@ export class ScrapeQuery {
     this.hashes = new Uint8Array((max + 1) * INFO_HASH_SIZE);
   }
 
-  /** Reads the query that begins at `from`. Returns VERDICT_OK or the first reason against it. */
-  read(url: string, from: number): number {
+  /** Reads the query from `from` to `to`. Returns VERDICT_OK or the first reason against it. */
+  read(url: string, from: number, to = url.length): number {
     this.count = 0;
-    const end = queryEnd(url, from);
+    const end = queryEnd(url, from, to);
     for (let at = from; at < end && this.count < this.#max;) {
       const next = pairEnd(url, at, end);
       const key = skipEntity(url, at, next);
@@ -221,9 +221,9 @@ function compareHashes(bytes: Uint8Array, left: number, right: number): number {
 }
 
 /** A fragment has no business in a request; where one is sent it ends the query. [RFC 9110 7.1] */
-function queryEnd(url: string, from: number): number {
+function queryEnd(url: string, from: number, to: number): number {
   const at = url.indexOf("#", from);
-  return at < 0 ? url.length : at;
+  return at < 0 || at > to ? to : at;
 }
 
 function pairEnd(url: string, from: number, end: number): number {

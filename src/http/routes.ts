@@ -29,19 +29,20 @@ import type { Pages } from "../stats/pages.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { HttpAnnounces } from "./announce.ts";
 import {
+  ANSWER_BYTES_MAX,
   answerHealth,
   answerMethodNotAllowed,
   answerNotFound,
   answerRedirect,
   answerUnknownAddress,
 } from "./answer.ts";
-import { type AddressSource, Client } from "./client.ts";
+import { announceBytesMax, scrapeBytesMax } from "./bencode.ts";
+import { Client } from "./client.ts";
+import type { Exchange, HttpHandler } from "./exchange.ts";
+import type { RequestHead } from "./head.ts";
 import { isText } from "./query.ts";
 import { HttpScrapes } from "./scrape.ts";
 import { VERDICT_OK } from "./verdict.ts";
-
-/** Largest request body the server should take in, in bytes. None has a meaning here. */
-export const HTTP_BODY_BYTES_MAX = 64 * 1024;
 
 /** What the HTTP side uses of the core. */
 export type Core = Pick<Tracker, "request" | "reply" | "replies" | "announce" | "scrape">;
@@ -88,25 +89,17 @@ export type HttpDeps = {
   readonly settings: HttpSettings;
 };
 
-/** What Bun.serve calls. */
-export type HttpHandler = {
-  fetch(req: Request, server: AddressSource): Response | Promise<Response>;
-};
-
 const SLASH = 47;
 const QUESTION = 63;
 const HASH = 35;
 
-/** Offset from which the slash that begins the path is searched: behind `https://`. */
-const PATH_SEARCH_FROM = 8;
-
 /** Routes requests; throws an Error if the settings or the reply buffer will not do. */
 export function createHttp(deps: HttpDeps): HttpHandler {
-  const routes = new Routes(deps);
-  return { fetch: (req, server) => routes.answer(req, server) };
+  return new Routes(deps);
 }
 
-class Routes {
+class Routes implements HttpHandler {
+  readonly bodyBytesMax: number;
   readonly #announces: HttpAnnounces;
   readonly #scrapes: HttpScrapes;
   readonly #row: Float64Array;
@@ -116,6 +109,9 @@ class Routes {
   readonly #redirectUrl: string;
 
   constructor(deps: HttpDeps) {
+    const { numwantMax, scrapeMax } = deps.settings;
+    const longest = Math.max(announceBytesMax(numwantMax), scrapeBytesMax(scrapeMax));
+    this.bodyBytesMax = Math.max(longest, ANSWER_BYTES_MAX);
     const proxies = new Networks(deps.settings.trustedProxies);
     const client = new Client(proxies, deps.settings.proxyHeader);
     this.#announces = new HttpAnnounces(deps, client);
@@ -127,104 +123,97 @@ class Routes {
     this.#redirectUrl = deps.settings.redirectUrl ?? "";
   }
 
-  answer(req: Request, server: AddressSource): Response | Promise<Response> {
-    const url = req.url;
-    this.#row[COUNT.httpReceivedBytes] += url.length;
-    const path = pathStart(url);
-    const pathTo = pathEnd(url, path);
-    const to = trimSlashes(url, path, pathTo);
-    const segment = path < to ? url.lastIndexOf("/", to - 1) + 1 : path;
+  answer(exchange: Exchange): number | Response | Promise<Response> {
+    const { head } = exchange;
+    const { text, pathFrom, targetTo } = head;
+    this.#row[COUNT.httpReceivedBytes] += head.end - head.methodFrom;
+    const pathTo = pathEnd(text, pathFrom, targetTo);
+    const to = trimSlashes(text, pathFrom, pathTo);
+    const segment = pathFrom < to ? text.lastIndexOf("/", to - 1) + 1 : pathFrom;
     // A query begins behind its question mark; without one there is nothing to read.
-    const query = url.charCodeAt(pathTo) === QUESTION ? pathTo + 1 : url.length;
-    if (isAnnounce(url, segment, to)) {
-      return isRead(req) ? this.#announces.answer(req, server, url, query) : this.#refuseMethod();
+    const query = text.charCodeAt(pathTo) === QUESTION ? pathTo + 1 : targetTo;
+    if (isAnnounce(text, segment, to)) {
+      return isRead(head) ? this.#announces.answer(exchange, query) : this.#refuseMethod(exchange);
     }
-    if (isScrape(url, segment, to)) {
-      if (!isRead(req)) return this.#refuseMethod();
+    if (isScrape(text, segment, to)) {
+      if (!isRead(head)) return this.#refuseMethod(exchange);
       // Whoever may not have everything has forgotten an info hash, and is told so.
-      const full = pathTo === url.length && isText(url, path, to, "/scrape");
-      const page = full ? this.#answerFullScrape(req, server) : undefined;
-      return page ?? this.#scrapes.answer(req, server, url, query);
+      const full = pathTo === targetTo && isText(text, pathFrom, to, "/scrape");
+      const page = full ? this.#answerFullScrape(exchange) : undefined;
+      return page ?? this.#scrapes.answer(exchange, query);
     }
     const { path: statsPath = "" } = this.#pages ?? {};
-    if (statsPath !== "" && isText(url, path, to, statsPath)) {
-      return isRead(req) ? this.#answerStats(req, server, url, query) : this.#refuseMethod();
+    if (statsPath !== "" && isText(text, pathFrom, to, statsPath)) {
+      return isRead(head) ? this.#answerStats(exchange, query) : this.#refuseMethod(exchange);
     }
-    return this.#answerOther(req, url, path, to);
+    return this.#answerOther(exchange, to);
   }
 
-  #answerFullScrape(req: Request, server: AddressSource): Response | undefined {
+  #answerFullScrape(exchange: Exchange): Response | undefined {
     const pages = this.#pages;
-    const known = this.#client.read(req, server) === VERDICT_OK;
+    const known = this.#client.read(exchange) === VERDICT_OK;
     if (pages === undefined || !known || !pages.mayFullScrape(this.#client)) return undefined;
-    return pages.answerFullScrape(req, this.#client);
+    return pages.answerFullScrape(exchange.head.toRequest(), this.#client);
   }
 
-  #answerStats(
-    req: Request,
-    server: AddressSource,
-    url: string,
-    queryAt: number,
-  ): Response | Promise<Response> {
-    if (this.#client.read(req, server) !== VERDICT_OK) {
+  #answerStats(exchange: Exchange, queryAt: number): number | Response | Promise<Response> {
+    if (this.#client.read(exchange) !== VERDICT_OK) {
       this.#row[COUNT.httpForbidden] += 1;
-      return answerUnknownAddress();
+      return answerUnknownAddress(exchange);
     }
-    const hash = url.indexOf("#", queryAt);
-    const query = url.slice(queryAt, hash < 0 ? url.length : hash);
-    return this.#pages!.answer(req, query, this.#client);
+    const { head } = exchange;
+    const target = head.text.slice(queryAt, head.targetTo);
+    const hash = target.indexOf("#");
+    const query = hash < 0 ? target : target.slice(0, hash);
+    return this.#pages!.answer(head.toRequest(), query, this.#client);
   }
 
   /** Paths that clients do not ask for. Pages for people belong here. */
-  #answerOther(req: Request, url: string, path: number, to: number): Response {
-    if (path === to && this.#redirectUrl !== "" && isRead(req)) {
+  #answerOther(exchange: Exchange, to: number): number | Response {
+    const { head } = exchange;
+    const { text, pathFrom } = head;
+    if (pathFrom === to && this.#redirectUrl !== "" && isRead(head)) {
       this.#row[COUNT.httpRedirects] += 1;
       return answerRedirect(this.#redirectUrl);
     }
-    const health = isText(url, path, to, "/health");
-    if (health || isText(url, path, to, "/ready")) {
-      return isRead(req) ? answerHealth(health || this.#ready()) : this.#refuseMethod();
+    const health = isText(text, pathFrom, to, "/health");
+    if (health || isText(text, pathFrom, to, "/ready")) {
+      return isRead(head)
+        ? answerHealth(exchange, health || this.#ready())
+        : this.#refuseMethod(exchange);
     }
     this.#row[COUNT.httpNotFound] += 1;
-    return answerNotFound();
+    return answerNotFound(exchange);
   }
 
-  #refuseMethod(): Response {
+  #refuseMethod(exchange: Exchange): number {
     this.#row[COUNT.httpMethodNotAllowed] += 1;
-    return answerMethodNotAllowed();
+    return answerMethodNotAllowed(exchange);
   }
 }
 
-function isRead(req: Request): boolean {
-  const method = req.method;
-  return method === "GET" || method === "HEAD";
+function isRead(head: RequestHead): boolean {
+  return head.hasMethod("GET") || head.hasMethod("HEAD");
 }
 
-function isAnnounce(url: string, from: number, to: number): boolean {
-  return isText(url, from, to, "announce") || isText(url, from, to, "announce.php");
+function isAnnounce(text: string, from: number, to: number): boolean {
+  return isText(text, from, to, "announce") || isText(text, from, to, "announce.php");
 }
 
-function isScrape(url: string, from: number, to: number): boolean {
-  return isText(url, from, to, "scrape") || isText(url, from, to, "scrape.php");
+function isScrape(text: string, from: number, to: number): boolean {
+  return isText(text, from, to, "scrape") || isText(text, from, to, "scrape.php");
 }
 
-/** Where the path begins. Requests without a host come as a path only; CONNECT has no path. */
-function pathStart(url: string): number {
-  if (url.charCodeAt(0) === SLASH) return 0;
-  const slash = url.indexOf("/", PATH_SEARCH_FROM);
-  return slash < 0 ? url.length : slash;
-}
-
-function pathEnd(url: string, from: number): number {
-  for (let at = from; at < url.length; at++) {
-    const code = url.charCodeAt(at);
+function pathEnd(text: string, from: number, to: number): number {
+  for (let at = from; at < to; at++) {
+    const code = text.charCodeAt(at);
     if (code === QUESTION || code === HASH) return at;
   }
-  return url.length;
+  return to;
 }
 
-function trimSlashes(url: string, from: number, to: number): number {
+function trimSlashes(text: string, from: number, to: number): number {
   let end = to;
-  while (end > from && url.charCodeAt(end - 1) === SLASH) end--;
+  while (end > from && text.charCodeAt(end - 1) === SLASH) end--;
   return end;
 }

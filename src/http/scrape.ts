@@ -1,5 +1,5 @@
 /**
- * One HTTP scrape, from its URL to its reply: the counts of the swarms it names, changing none.
+ * One HTTP scrape, from its target to its reply: the counts of the swarms it names, changing none.
  *
  * Hashes nobody announced show zeros, because clients take a missing key for a failure. The full
  * scrape is not made here but with the statistics (see stats/pages.ts), for those who may have it.
@@ -10,9 +10,10 @@ import { INFO_HASH_SIZE } from "../constants.ts";
 import { Limits } from "../limits/limits.ts";
 import { PORT_NONE } from "../limits/request-rules.ts";
 import { COUNT } from "../ops/counters.ts";
-import { answerBytes, answerDropped, answerFailure, failureSize } from "./answer.ts";
-import { scrapeBytesMax, writeScraped, writeScrapeEnd, writeScrapeStart } from "./bencode.ts";
-import type { AddressSource, Client } from "./client.ts";
+import { answerBytes, answerDropped, answerFailure } from "./answer.ts";
+import { writeScraped, writeScrapeEnd, writeScrapeStart } from "./bencode.ts";
+import type { Client } from "./client.ts";
+import type { Exchange } from "./exchange.ts";
 import { HttpLimits, SILENCE } from "./limiting.ts";
 import { ScrapeQuery } from "./query.ts";
 import type { Core, HttpDeps } from "./routes.ts";
@@ -28,7 +29,6 @@ export class HttpScrapes {
   readonly #limiting: HttpLimits;
   readonly #client: Client;
   readonly #query: ScrapeQuery;
-  readonly #body: Uint8Array;
 
   constructor(deps: HttpDeps, client: Client) {
     this.#tracker = deps.tracker;
@@ -40,53 +40,55 @@ export class HttpScrapes {
     this.#limiting = new HttpLimits(this.#limits, deps.counters.row);
     this.#client = client;
     this.#query = new ScrapeQuery(deps.settings.scrapeMax);
-    this.#body = new Uint8Array(scrapeBytesMax(deps.settings.scrapeMax));
   }
 
-  /** The reply to the scrape whose query begins at `queryAt` of `url`. Never throws. */
-  answer(req: Request, server: AddressSource, url: string, queryAt: number): Response {
-    const verdict = this.#query.read(url, queryAt);
+  /** Answers the scrape whose query begins at `queryAt`; returns the bytes of the reply. */
+  answer(exchange: Exchange, queryAt: number): number {
+    const size = this.#answer(exchange, queryAt);
+    this.#row[COUNT.httpSentBytes] += size;
+    return size;
+  }
+
+  #answer(exchange: Exchange, queryAt: number): number {
+    const { head } = exchange;
+    const verdict = this.#query.read(head.text, queryAt, head.targetTo);
     if (verdict !== VERDICT_OK) {
       this.#row[COUNT.httpFailures] += 1;
-      this.#row[COUNT.httpSentBytes] += failureSize(verdict);
-      return answerFailure(verdict);
+      return answerFailure(exchange, verdict);
     }
-    const limited = this.#limit(req, server);
+    const limited = this.#limit(exchange);
     if (limited !== undefined) {
-      this.#row[COUNT.httpSentBytes] += limited.length;
-      return limited === SILENCE ? answerDropped() : answerBytes(limited, limited.length);
+      return limited === SILENCE ? answerDropped(exchange) : answerBytes(exchange, limited);
     }
-    const size = this.#write();
-    this.#count(size);
-    return answerBytes(this.#body, size);
+    this.#count();
+    return this.#write(exchange);
   }
 
   /** A scrape needs no address: where it is unknown nothing is limited. */
-  #limit(req: Request, server: AddressSource): Uint8Array | undefined {
+  #limit(exchange: Exchange): Uint8Array | undefined {
     const client = this.#client;
-    if (client.read(req, server) !== VERDICT_OK) return undefined;
+    if (client.read(exchange) !== VERDICT_OK) return undefined;
     const limited = this.#limiting.judgeRate(client, this.#now());
     if (limited !== undefined || this.#limits.rules.empty) return limited;
-    return this.#limiting.judgeRules(client, PORT_NONE, undefined, req.headers);
+    return this.#limiting.judgeRules(client, PORT_NONE, undefined, exchange.head);
   }
 
-  #write(): number {
+  #write({ out, at: from }: Exchange): number {
     const { request, reply } = this.#tracker;
     const { hashes, count } = this.#query;
-    let at = writeScrapeStart(this.#body);
+    let at = writeScrapeStart(out, from);
     for (let i = 0; i < count; i++) {
       const hashAt = i * INFO_HASH_SIZE;
       for (let k = 0; k < INFO_HASH_SIZE; k++) request.infoHash[k] = hashes[hashAt + k];
       this.#tracker.scrape();
-      at = writeScraped(this.#body, at, hashes, hashAt, reply);
+      at = writeScraped(out, at, hashes, hashAt, reply);
     }
-    return writeScrapeEnd(this.#body, at, this.#minRequestIntervalSeconds);
+    return writeScrapeEnd(out, at, this.#minRequestIntervalSeconds) - from;
   }
 
   /** Where the address is unknown, the family of the socket is counted. */
-  #count(size: number): void {
+  #count(): void {
     const column = this.#client.family === 4 ? COUNT.httpScrapesIpv4 : COUNT.httpScrapesIpv6;
     this.#row[column] += 1;
-    this.#row[COUNT.httpSentBytes] += size;
   }
 }

@@ -97,7 +97,7 @@ export class HttpServer {
   #tick = 0;
   #held = 0;
   #stopping = false;
-  #stopped: (() => void) | undefined;
+  readonly #stopped = Promise.withResolvers<void>();
 
   constructor(handler: HttpHandler, options: HttpServerOptions) {
     this.#handler = handler;
@@ -133,13 +133,11 @@ export class HttpServer {
    */
   stop(): Promise<void> {
     this.#stopping = true;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#stopped = resolve;
     this.#connections.forEach((connection) => {
       if (connection.idle) connection.socket.end();
     });
     this.#noteStopped();
-    return promise;
+    return this.#stopped.promise;
   }
 
   /** Cuts all connections. */
@@ -148,9 +146,9 @@ export class HttpServer {
   }
 
   #noteStopped(): void {
-    if (this.#stopped === undefined || this.#connections.count > 0) return;
+    if (!this.#stopping || this.#connections.count > 0) return;
     clearInterval(this.#timer);
-    this.#stopped();
+    this.#stopped.resolve();
   }
 
   #open(socket: Socket<Connection>): void {

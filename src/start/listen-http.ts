@@ -1,14 +1,19 @@
 /**
  * Listening for HTTP and HTTPS, and on the operator's own address.
  */
+import type { TCPSocketListener } from "bun";
 import { Access } from "../access/access.ts";
 import type { AccessKeeper } from "../access/keeper.ts";
 import { ADMIN_BODY_BYTES_MAX, createAdmin } from "../admin/admin.ts";
 import { versionLine } from "../cli.ts";
 import type { Origins } from "../config.ts";
 import { repliesSize } from "../http/announce.ts";
+import { Machine } from "../host/machine.ts";
 import type { Certificate } from "../http/certificate.ts";
-import { createHttp, HTTP_BODY_BYTES_MAX, type HttpHandler } from "../http/routes.ts";
+import type { Connection } from "../http/connection.ts";
+import { createHttp } from "../http/routes.ts";
+import { HttpServer } from "../http/server.ts";
+import { Limits } from "../limits/limits.ts";
 import { now } from "../ops/clock.ts";
 import { Counters } from "../ops/counters.ts";
 import { Intervals } from "../ops/intervals.ts";
@@ -18,13 +23,22 @@ import { AllowedHosts } from "../stats/hosts.ts";
 import { Notes } from "../stats/notes.ts";
 import { Pages } from "../stats/pages.ts";
 import { Tracker } from "../swarm/tracker.ts";
+import type { Libc } from "../udp/libc.ts";
 import type { Program, Running } from "./program.ts";
 
 /** How long a drain may take before connections that do not end are cut, in milliseconds. */
 const DRAIN_MILLISECONDS = 2000;
 
-/** Seconds an HTTP connection may be idle. */
-const HTTP_IDLE_SECONDS = 30;
+/** Connections that may wait to be accepted. Bun asks for 512, which a wave of clients fills. */
+const BACKLOG = 4096;
+
+/** Open files left to everything that is no HTTP connection. */
+const FILES_RESERVED = 64;
+
+/** Connections held at most, where the system would let us have more. */
+const CONNECTIONS_MAX = 65_536;
+/** What a system allows that does not tell. */
+const FILES_DEFAULT = 1024;
 
 /** Statistics and exports. */
 export function makePages({ config, shared }: Program): Pages {
@@ -40,19 +54,22 @@ export function makePages({ config, shared }: Program): Pages {
 
 /** Announces, scrapes and everything else that is asked over HTTP. */
 export function makeHttp(
-  { config, shared, accesses }: Program,
+  { config, shared, accesses, limits: allLimits, log }: Program,
   pages: Pages,
   ready: () => boolean,
-): HttpHandler {
+): HttpServer {
   const access = new Access(shared.access);
   accesses.push(access);
-  return createHttp({
+  const limits = new Limits(0, shared.limits);
+  allLimits.push(limits);
+  const handler = createHttp({
     tracker: new Tracker(shared.memory, new ArrayBuffer(repliesSize(config.numwantMax))),
     counters: new Counters(shared.counters, 0),
     intervals: new Intervals(shared.intervals),
     now,
     ready,
     access,
+    limits,
     pages,
     notes: new Notes(shared.notes!, 0),
     allowedHosts: new AllowedHosts(config.allowHosts),
@@ -68,45 +85,62 @@ export function makeHttp(
       refusePrivate: config.privateAddresses === "refuse",
     },
   });
+  const report = (error: unknown) => {
+    log.error("a request was not answered, which is our mistake", {
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  };
+  const connectionsMax = config.httpConnectionsMax ?? defaultConnectionsMax();
+  return new HttpServer(handler, { connectionsMax, report });
+}
+
+/** As many as there are files for: beyond that, accepting fails and is tried without end. */
+function defaultConnectionsMax(): number {
+  const { limit = FILES_DEFAULT } = new Machine().files() ?? {};
+  return Math.max(1, Math.min(limit - FILES_RESERVED, CONNECTIONS_MAX));
 }
 
 /**
- * Answers HTTP, or HTTPS if there is a certificate for it. A new certificate needs a new server, so
- * one with TLS shares its port: the next server takes over before the old one stops.
+ * Answers HTTP, or HTTPS if there is a certificate for it. A new certificate needs a new listener,
+ * so one with TLS shares its port: the next takes over before the old one stops.
  */
 export function listenHttp(
   listener: WebListener,
-  handler: HttpHandler,
+  server: HttpServer,
   certificate: Certificate | undefined,
+  libc: Libc | undefined,
 ): Running {
-  const serve = (tls: Certificate | undefined, reusePort: boolean) =>
-    Bun.serve({
+  const listen = (tls: Certificate | undefined, reusePort: boolean) => {
+    const options = {
       hostname: listener.host,
       port: listener.port,
-      development: false,
-      // Bun shares a port by default: two trackers would split its clients without a word.
       reusePort,
-      idleTimeout: HTTP_IDLE_SECONDS,
-      maxRequestBodySize: HTTP_BODY_BYTES_MAX,
-      fetch: handler.fetch,
+      // The end of a client's side is not the end of ours: its answer is still to come.
+      allowHalfOpen: true,
+      socket: server.socket,
       ...(tls === undefined ? {} : { tls }),
-    });
+    };
+    const socket: TCPSocketListener<Connection> & { fd?: number } = Bun.listen(options);
+    if (socket.fd !== undefined) libc?.listen(socket.fd, BACKLOG);
+    return socket;
+  };
   try {
-    let server = serve(certificate, false);
+    let socket = listen(certificate, false);
     if (certificate !== undefined) {
-      void server.stop(true);
-      server = serve(certificate, true);
+      socket.stop(true);
+      socket = listen(certificate, true);
     }
     return {
       async stop() {
+        socket.stop();
         await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);
-        await server.stop(true);
+        server.cut();
       },
       renew(next) {
         if (certificate === undefined) return;
-        const old = server;
-        server = serve(next, true);
-        void old.stop();
+        const old = socket;
+        socket = listen(next, true);
+        old.stop();
       },
     };
   } catch (error) {

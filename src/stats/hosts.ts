@@ -17,6 +17,7 @@
  * A name is known by a keyed 64-bit hash. Counting allocates nothing and never fails; a name that
  * is too long is cut.
  */
+import type { RequestHead } from "../http/head.ts";
 import { byCount, Frequent, frequentBytes } from "./frequent.ts";
 
 const SET_BITS = 5;
@@ -52,17 +53,15 @@ export class Hosts {
     this.#paths = new Names(memory, thread * THREAD_BYTES + TABLE_BYTES, key);
   }
 
-  /** Notes the announce of a URL as `Request.url` has it, with or without a host. */
-  noteUrl(url: string): void {
-    const host = hostStart(url);
-    const path = pathStart(url, host);
+  /** Notes the host and the path of a request, with or without a host. */
+  noteHead({ text, hostFrom, hostTo, pathFrom, targetTo }: RequestHead): void {
     const hosts = this.#hosts;
     hosts.begin();
-    for (let at = host; at < path; at++) hosts.push(url.charCodeAt(at));
-    if (path > host) hosts.count();
+    for (let at = hostFrom; at < hostTo; at++) hosts.push(text.charCodeAt(at));
+    if (hostTo > hostFrom) hosts.count();
     const paths = this.#paths;
     paths.begin();
-    for (let at = path; at < url.length && paths.pushOfPath(url.charCodeAt(at)); at++);
+    for (let at = pathFrom; at < targetTo && paths.pushOfPath(text.charCodeAt(at)); at++);
     paths.count();
   }
 
@@ -184,22 +183,10 @@ export class AllowedHosts {
     this.#names = new Set(names);
   }
 
-  /** Whether a URL as `Request.url` has it names an allowed host, on whatever port. */
-  allowUrl(url: string): boolean {
+  /** Whether a request names an allowed host, on whatever port. */
+  allowHead({ text, hostFrom, hostTo }: RequestHead): boolean {
     if (this.all) return true;
-    const from = hostStart(url);
-    const host = url.slice(from, pathStart(url, from)).toLowerCase();
+    const host = text.slice(hostFrom, hostTo).toLowerCase();
     return this.#names.has(host.replace(/:\d*$/, "").replace(/\.$/, ""));
   }
-}
-
-/** Where the host begins: behind the scheme. A URL without a host begins with its path. */
-function hostStart(url: string): number {
-  if (url.charCodeAt(0) === SLASH) return 0;
-  return url.indexOf("//") + 2;
-}
-
-function pathStart(url: string, from: number): number {
-  const slash = url.indexOf("/", from);
-  return slash < 0 ? url.length : slash;
 }

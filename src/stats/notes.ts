@@ -3,6 +3,7 @@
  * came by. Made from shared memory, so that it can be posted to a worker and read by the event
  * loop.
  */
+import type { RequestHead } from "../http/head.ts";
 import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import { Hosts, hostsMemory } from "./hosts.ts";
 import { Tally, tallyMemory, type TallySettings } from "./tally.ts";
@@ -42,9 +43,9 @@ export class Notes {
     this.#tally.note(request, reply);
   }
 
-  /** Notes the URL of an announce over HTTP, as `Request.url` has it. */
-  noteUrl(url: string): void {
-    this.#hosts.noteUrl(url);
+  /** Notes by which host and path an announce over HTTP came. */
+  noteHead(head: RequestHead): void {
+    this.#hosts.noteHead(head);
   }
 
   /** Notes the path that an announce over UDP told. [BEP 41] */

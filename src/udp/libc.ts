@@ -50,6 +50,7 @@ const SYMBOLS = {
   socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   close: { args: [FFIType.i32], returns: FFIType.i32 },
+  listen: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsockopt: {
     args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32],
     returns: FFIType.i32,
@@ -138,6 +139,11 @@ export class Libc {
 
   close(fd: number): void {
     this.#calls.close(fd);
+  }
+
+  /** Lets `backlog` connections wait to be accepted, as far as net.core.somaxconn allows. */
+  listen(fd: number, backlog: number): void {
+    this.#calls.listen(fd, backlog);
   }
 
   /**

@@ -6,7 +6,7 @@ import { Intervals } from "../../src/ops/intervals.ts";
 import { AllowedHosts, HostReport } from "../../src/stats/hosts.ts";
 import { Notes, notesMemory } from "../../src/stats/notes.ts";
 import { Tallies } from "../../src/stats/tally.ts";
-import { FakeCore, HASH, HASH_HEX, latin1, open, openTracker } from "./fixture.ts";
+import { answerOf, FakeCore, HASH, HASH_HEX, latin1, open, openTracker } from "./fixture.ts";
 import { PEER_ID, QUERY, SETTINGS } from "./fixture.ts";
 
 const ANNOUNCE = `/announce?${QUERY}`;
@@ -253,8 +253,7 @@ test("a host that is not allowed is refused, and noted all the same", async () =
     settings: { ...SETTINGS, warningMessage: "use UDP" },
   });
   const announce = async (host: string) => {
-    const request = new Request(`http://${host}/announce?${QUERY}`);
-    const answer = await http.fetch(request, { requestIP: () => ({ address: "192.0.2.1" }) });
+    const answer = await answerOf(http, { target: ANNOUNCE, headers: { Host: host } });
     return answer.text();
   };
   expect(await announce("tracker.example:6969")).toEndWith("15:warning message7:use UDPe");

@@ -1,37 +1,46 @@
 import { expect, test } from "bun:test";
 import {
+  ANSWER_BYTES_MAX,
   answerBytes,
+  answerDropped,
   answerFailure,
   answerHealth,
   answerMethodNotAllowed,
   answerNotFound,
-  failureSize,
+  answerRedirect,
+  answerUnknownAddress,
 } from "../../src/http/answer.ts";
-import { VERDICT_PORT } from "../../src/http/verdict.ts";
+import type { Exchange } from "../../src/http/exchange.ts";
+import { FAILURES, VERDICT_PORT } from "../../src/http/verdict.ts";
+import { exchangeOf } from "./fixture.ts";
 
-test("bytes are copied into their answer, so that their buffer can be used again", async () => {
-  const buffer = new Uint8Array([100, 101, 102]);
-  const answer = answerBytes(buffer, 2);
-  buffer.fill(0);
-  expect(answer.status).toBe(200);
-  expect(answer.headers.get("content-type")).toBe("text/plain");
-  expect(await answer.text()).toBe("de");
+/** The status and the body that an answer leaves behind. */
+function leave(answer: (exchange: Exchange) => number): [status: number, body: string] {
+  const exchange = exchangeOf({ target: "/" })!;
+  const size = answer(exchange);
+  expect(size).toBeLessThanOrEqual(ANSWER_BYTES_MAX);
+  const { out, at, status } = exchange;
+  return [status, Buffer.from(out.subarray(at, at + size)).toString()];
+}
+
+test("bytes are answered with 200", () => {
+  expect(leave((exchange) => answerBytes(exchange, Buffer.from("de")))).toEqual([200, "de"]);
 });
 
-test("a failure is a good answer with a bad word in it, and can be given again", async () => {
+test("a failure is a good answer with a bad word in it, and can be given again", () => {
   const text = "d14:failure reason37:port must be a number from 0 to 65535e";
-  for (const answer of [answerFailure(VERDICT_PORT), answerFailure(VERDICT_PORT)]) {
-    expect(answer.status).toBe(200);
-    expect(await answer.text()).toBe(text);
-  }
-  expect(failureSize(VERDICT_PORT)).toBe(text.length);
+  const answer = (exchange: Exchange) => answerFailure(exchange, VERDICT_PORT);
+  expect(leave(answer)).toEqual([200, text]);
+  expect(leave(answer)).toEqual([200, text]);
+  for (const verdict of FAILURES.keys()) leave((exchange) => answerFailure(exchange, verdict));
 });
 
-test("the others have the status of their name", async () => {
-  expect(answerNotFound().status).toBe(404);
-  expect(answerMethodNotAllowed().status).toBe(405);
-  expect(answerMethodNotAllowed().headers.get("allow")).toBe("GET, HEAD");
-  expect(answerHealth(false).status).toBe(503);
-  expect(answerHealth(true).status).toBe(200);
-  expect(await answerHealth(true).text()).toBe("ok");
+test("the others have the status of their name", () => {
+  expect(leave(answerNotFound)).toEqual([404, "not found\n"]);
+  expect(leave(answerMethodNotAllowed)).toEqual([405, "only GET and HEAD are understood here\n"]);
+  expect(leave((exchange) => answerHealth(exchange, false))).toEqual([503, "not ready\n"]);
+  expect(leave((exchange) => answerHealth(exchange, true))).toEqual([200, "ok"]);
+  expect(leave(answerUnknownAddress)).toEqual([403, "your address is unknown: try again\n"]);
+  expect(leave(answerDropped)).toEqual([403, ""]);
+  expect(answerRedirect("http://a/").headers.get("location")).toBe("http://a/");
 });

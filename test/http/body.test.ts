@@ -53,7 +53,7 @@ test.each([
   expect(skipChunks(text)[0]).toBe(BODY_MALFORMED);
 });
 
-test("chunks that never come to an end are too large in the end, and so is one announced so", () => {
+test("chunks that never come to an end are too large in the end, and so are announced ones", () => {
   expect(skipChunks("1\r\na\r\n".repeat(11_000))[0]).toBe(BODY_TOO_LARGE);
   expect(skipChunks(`1;${"x".repeat(BODY_BYTES_MAX)}`)[0]).toBe(BODY_TOO_LARGE);
   expect(skipChunks(`0\r\n${"A: b\r\n".repeat(11_000)}`)[0]).toBe(BODY_TOO_LARGE);

@@ -9,6 +9,7 @@ import {
 } from "../../src/http/verdict.ts";
 import { Networks, readAddress, writeAddress } from "../../src/ops/addresses.ts";
 import type { Family } from "../../src/constants.ts";
+import { exchangeOf } from "./fixture.ts";
 
 const PROXIES = new Networks(["10.0.0.0/8", "2001:db8::/32"]);
 
@@ -20,8 +21,7 @@ function found(
   proxies = PROXIES,
 ): string | number {
   const client = new Client(proxies, header);
-  const server = { requestIP: () => (socket === null ? null : { address: socket }) };
-  const verdict = client.read(new Request("http://t/", { headers }), server);
+  const verdict = client.read(exchangeOf({ target: "/", from: socket, headers })!);
   return verdict === VERDICT_OK ? writeAddress(client.address, 0, client.family) : verdict;
 }
 

@@ -1,6 +1,9 @@
 /** What the tests of the HTTP side share: dependencies, requests without a socket, a slow core. */
 import { counterMemory, Counters } from "../../src/ops/counters.ts";
 import { Intervals } from "../../src/ops/intervals.ts";
+import { type Exchange, type HttpHandler, SMALL_STATUSES } from "../../src/http/exchange.ts";
+import { HEAD_OK, RequestHead } from "../../src/http/head.ts";
+import { readAddress } from "../../src/ops/addresses.ts";
 import { type Core, createHttp, type HttpSettings } from "../../src/http/routes.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
@@ -65,16 +68,53 @@ export function openTracker(): Tracker {
   return new Tracker(memory, new ArrayBuffer(200 * 24));
 }
 
+/** The bytes of a request, and the address it comes from; null if the client has hung up. */
+export interface Asked {
+  target: string;
+  from?: string | null;
+  method?: string;
+  headers?: Record<string, string>;
+  /** HTTP/1.0 has no host to name. */
+  version?: "1.0" | "1.1";
+}
+
+/** What `http` answers, without a socket between. What is no request at all is 400. */
+export function answerOf(http: HttpHandler, asked: Asked): Response | Promise<Response> {
+  const exchange = exchangeOf(asked, http.bodyBytesMax);
+  if (exchange === undefined) return new Response(null, { status: 400 });
+  const answer = http.answer(exchange);
+  if (typeof answer !== "number") return answer;
+  const { out, at, status } = exchange;
+  const [, ...fields] = SMALL_STATUSES[status].split("\r\n");
+  const headers = new Headers({ "Content-Type": "text/plain" });
+  for (const field of fields) headers.set(field.split(": ")[0], field.split(": ")[1]);
+  return new Response(out.slice(at, at + answer), { status, headers });
+}
+
+/** What the server hands to a handler for these bytes; undefined if it would refuse them. */
+export function exchangeOf(asked: Asked, bodyBytesMax = 0): Exchange | undefined {
+  const { target, from = "192.0.2.1", method = "GET", headers = {}, version = "1.1" } = asked;
+  const host = version === "1.1" ? { Host: "tracker.example" } : {};
+  const fields = Object.entries({ ...host, ...headers }).map(
+    ([name, value]) => `${name}: ${value}`,
+  );
+  const head = new RequestHead();
+  const text = [`${method} ${target} HTTP/${version}`, ...fields, "", ""].join("\r\n");
+  if (head.read(text, 0) !== HEAD_OK) return undefined;
+  const address = new Uint8Array(16);
+  const family = from === null ? 0 : readAddress(from, address, 0);
+  const out = new Uint8Array(new ArrayBuffer(bodyBytesMax + 2000));
+  return { head, address, family, out, at: 100, status: 200 };
+}
+
 /** An HTTP side over `core`, whose clock stands at 7 seconds and whose intervals do not jitter. */
 export function open(core: Core, changes: Partial<HttpSettings> = {}, ready = () => true) {
   const counters = new Counters(counterMemory(1), 0);
   const intervals = new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 });
   const settings = { ...SETTINGS, ...changes };
   const http = createHttp({ tracker: core, counters, intervals, now: () => 7, ready, settings });
-  const ask = (target: string, from: string | null = "192.0.2.1", init: RequestInit = {}) =>
-    http.fetch(new Request(`http://tracker.example${target}`, init), {
-      requestIP: () => (from === null ? null : { address: from }),
-    }) as Response;
+  const ask = (target: string, from: string | null = "192.0.2.1", how: Partial<Asked> = {}) =>
+    answerOf(http, { target, from, ...how }) as Response;
   const read = async (...args: Parameters<typeof ask>): Promise<BencodedDictionary> =>
     bdecodeDictionary(await ask(...args).bytes());
   return { http, counters, ask, read };

@@ -75,7 +75,7 @@ describe("no body", () => {
   });
 });
 
-test("a body is asked for no faster than the client takes it, and no more once it is gone", async () => {
+test("a body is made no faster than the client takes it, and no more once it is gone", async () => {
   const piece = new Uint8Array(256 * 1024);
   let made = 0;
   const over = Promise.withResolvers<void>();

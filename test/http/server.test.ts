@@ -4,7 +4,7 @@ import { answerText, get, listen, targetOf } from "./connected.ts";
 
 const CLOSE = "Connection: close\r\n";
 
-test("a request is answered and the connection stays, unless the client wants it closed", async () => {
+test("a request is answered and the connection stays, unless the client minds", async () => {
   using place = listen();
   const kept = await place.ask([get("/a")]);
   expect(kept.text).toBe(
@@ -30,7 +30,7 @@ test("HEAD gets the head of the answer", async () => {
   expect(text).toBe("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n");
 });
 
-test("pipelined requests are answered in their order, also behind one that takes its time", async () => {
+test("pipelined requests are answered in order, also behind one that takes time", async () => {
   using place = listen((exchange) => {
     const target = targetOf(exchange);
     if (target === "/slow") return Bun.sleep(30).then(() => new Response("late"));
@@ -44,7 +44,7 @@ test("pipelined requests are answered in their order, also behind one that takes
   expect(closed).toBe(true);
 });
 
-test("thousands of requests at once are all answered, however slowly the client reads", async () => {
+test("thousands of requests at once are answered, however slowly the client reads", async () => {
   using place = listen((exchange) => answerText(exchange, "x".repeat(15_000)));
   const count = 3000;
   let bytes = 0;
@@ -174,7 +174,7 @@ test("a handler that throws is our mistake: 500, the end, and a report", async (
   expect([statuses, closed, reports]).toEqual([[500], true, [mistake]]);
 });
 
-test("a request has ten ticks of a second, dripping or not; idle connections have thirty", async () => {
+test("a request has ten ticks, dripping or not; idle connections have thirty", async () => {
   using place = listen(undefined, { tickMilliseconds: 30 });
   const started = performance.now();
   const until = async (pieces: string[]) => {
@@ -224,7 +224,7 @@ test("stopping ends idle connections at once and others after their answers", as
   expect(await idle).toMatchObject({ text: "", closed: true });
 });
 
-/** Pieces from which streams of requests, and what is nearly one, are put together. */
+/** Pieces from which streams of requests, and of what is nearly one, are made. */
 const PIECE = fc.oneof(
   fc.constantFrom(get("/a"), get("/b", CLOSE), get("/c", "Content-Length: 3\r\n"), "abc"),
   fc.constantFrom(get("/d", "Transfer-Encoding: chunked\r\n"), "3\r\nabc\r\n0\r\n\r\n", "\r\n"),

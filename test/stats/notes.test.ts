@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { RequestHead } from "../../src/http/head.ts";
 import { HostReport } from "../../src/stats/hosts.ts";
 import { Notes, notesMemory } from "../../src/stats/notes.ts";
 import { Tallies } from "../../src/stats/tally.ts";
@@ -11,7 +12,9 @@ test("what threads note is read together", () => {
   request.wanted = 7;
   first.noteAnnounce(request, new AnnounceReply());
   second.noteAnnounce(request, new AnnounceReply());
-  first.noteUrl("http://a.example/announce");
+  const head = new RequestHead();
+  head.read("GET /announce HTTP/1.1\r\nHost: a.example\r\n\r\n", 0);
+  first.noteHead(head);
   second.notePath(new TextEncoder().encode("/announce"), 9);
   expect(new Tallies(shared.tally).wanted()[7]).toBe(2);
   expect(new HostReport(shared.hosts).paths(1)).toEqual([{ name: "/announce", count: 2 }]);
