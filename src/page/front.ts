@@ -132,7 +132,8 @@ interface PageFacts {
 }
 
 function pageOf(facts: PageFacts, view: View): string {
-  const title = escapeHtml(facts.name ?? "BitTorrent tracker");
+  const heading = escapeHtml(facts.name ?? "BitTorrent tracker");
+  const title = facts.name === undefined ? heading : `${heading} – BitTorrent tracker`;
   const started = new Date(facts.startedSeconds * 1000);
   return `<!doctype html>
 <html lang="en">
@@ -141,13 +142,13 @@ function pageOf(facts: PageFacts, view: View): string {
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <noscript><meta http-equiv="refresh" content="30"></noscript>
-<title>${title} – BitTorrent tracker</title>
+<title>${title}</title>
 <style>${STYLE}</style>
 </head>
 <body${view.dropping ? ' class="dropping"' : ""}>
 <main>
 <header>
-<h1>${title}</h1>
+<h1>${heading}</h1>
 <p class="up">Up for <b>${place(view, "up")}</b>, since \
 <time datetime="${started.toISOString()}">${showTime(started)}</time></p>
 </header>

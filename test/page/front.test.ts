@@ -80,13 +80,14 @@ describe("the page", () => {
     expect(await make({}, null).answerPage("x").text()).not.toContain("dropped by the kernel");
   });
 
-  test.each(['x"><script>alert(1)</script>', "a b", "x'y", "<b>", "-->", "a/b", "x".repeat(300)])(
+  test.each(['x"><script>alert(1)</script>', "a b", "x'y", "<xmp>", "-->", "a/b", "x".repeat(300)])(
     "a Host of %s is no name, and does not come back",
     async (host) => {
       const text = await make().answerPage(host).text();
       expect(text).not.toContain(host);
       expect(text).not.toContain("<code>");
       expect(text).toContain("<h1>BitTorrent tracker</h1>");
+      expect(text).toContain("<title>BitTorrent tracker</title>");
     },
   );
 
