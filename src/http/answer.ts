@@ -33,7 +33,7 @@ export function answerFailure(exchange: Exchange, verdict: number): number {
   return answerBytes(exchange, FAILURE_BODIES[verdict]);
 }
 
-/** 403 without a word: the request is dropped, as far as that can be done over HTTP. */
+/** 403 without a word: a reverse proxy would take silence for a tracker that is down. */
 export function answerDropped(exchange: Exchange): number {
   exchange.status = 403;
   return 0;

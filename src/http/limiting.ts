@@ -11,7 +11,7 @@ import { COUNT } from "../ops/counters.ts";
 import { failureBody } from "./bencode.ts";
 import type { Client } from "./client.ts";
 
-/** Nothing is to be answered. */
+/** Nothing is to be said: see `answerDropped`. */
 export const SILENCE = new Uint8Array(0);
 
 /** Who was over the limit may ask as much as ever after this time. [BEP 31: minutes] */

@@ -7,7 +7,7 @@
  *   count  header:x-requested-with=*
  *
  *   refuse "text"       answer with a failure that says so
- *   drop                do not answer
+ *   drop                do not answer; over HTTP, where a proxy would mind, with a bare 403
  *   count               count, and go on to the next line
  *
  *   network=CIDR        the address lies in it
