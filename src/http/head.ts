@@ -6,10 +6,10 @@
  *   Connection: close␍␊
  *   ␍␊                                          the end, at most 16 KiB from the start
  *
- * Whatever two readers could understand differently is refused: a bare CR or another control byte,
- * a folded line, a space before the colon, a length given twice or beside a transfer coding, no
- * host or two. A bare LF ends a line as CR LF does, empty lines may stand before the request, and
- * any byte from 0x80 on is welcome in a target. [RFC 9112 2.2, 5, 6, 11.2]
+ * Whatever two readers could understand differently is refused: a bare CR, a bare LF or another
+ * control byte, a folded line, a space before the colon, a length given twice or beside a transfer
+ * coding, no host or two. Empty lines may stand before the request, and any byte from 0x80 on is
+ * welcome in a target. [RFC 9112 2.2, 5, 6, 11.2]
  *
  * Nothing here throws or keeps anything but offsets into the text it was given. Verdicts depend on
  * what has been read only, so that a head which comes in pieces meets the same one as in one piece.
@@ -146,25 +146,23 @@ export class RequestHead {
   #skipEmptyLines(from: number): number {
     let at = from;
     for (let lines = 0; lines <= EMPTY_LINES_MAX; lines++) {
-      const size = this.#lineEndSize(at);
-      if (size < 0) return HEAD_INCOMPLETE;
-      if (size === 0) {
+      const ends = this.#endsLine(at);
+      if (ends < 0) return HEAD_INCOMPLETE;
+      if (ends === 0) {
         this.#next = at;
         return HEAD_OK;
       }
-      at += size;
+      at += 2;
     }
     return HEAD_MALFORMED;
   }
 
-  /** 2 or 1 if a line ends at `at`, 0 if not, -1 if that cannot be told yet. */
-  #lineEndSize(at: number): number {
+  /** 1 if CR LF stands at `at`, 0 if not, -1 if that cannot be told yet. */
+  #endsLine(at: number): number {
     if (at >= this.#limit) return -1;
-    const code = this.text.charCodeAt(at);
-    if (code === LF) return 1;
-    if (code !== CR) return 0;
+    if (this.text.charCodeAt(at) !== CR) return 0;
     if (at + 1 >= this.#limit) return -1;
-    return this.text.charCodeAt(at + 1) === LF ? 2 : 0;
+    return this.text.charCodeAt(at + 1) === LF ? 1 : 0;
   }
 
   #readRequestLine(from: number): number {
@@ -180,7 +178,8 @@ export class RequestHead {
     const lineEnd = text.indexOf("\n", at);
     if (lineEnd < 0 || lineEnd >= this.#limit) return HEAD_INCOMPLETE;
     this.#next = this.fieldsFrom = lineEnd + 1;
-    const to = text.charCodeAt(lineEnd - 1) === CR ? lineEnd - 1 : lineEnd;
+    const to = lineEnd - 1;
+    if (text.charCodeAt(to) !== CR) return HEAD_MALFORMED;
     this.targetFrom = ++at;
     for (; at < to; at++) {
       const code = text.charCodeAt(at);
@@ -223,16 +222,16 @@ export class RequestHead {
   #readFields(from: number): number {
     let at = from;
     for (let count = 0; count <= FIELDS_MAX; count++) {
-      const size = this.#lineEndSize(at);
-      if (size < 0) return HEAD_INCOMPLETE;
-      if (size > 0) {
-        this.end = at + size;
+      const ends = this.#endsLine(at);
+      if (ends < 0) return HEAD_INCOMPLETE;
+      if (ends > 0) {
+        this.end = at + 2;
         return HEAD_OK;
       }
       const lineEnd = this.text.indexOf("\n", at);
       if (lineEnd < 0 || lineEnd >= this.#limit) return HEAD_INCOMPLETE;
-      const to = this.text.charCodeAt(lineEnd - 1) === CR ? lineEnd - 1 : lineEnd;
-      if (!this.#readField(at, to)) return HEAD_MALFORMED;
+      if (this.text.charCodeAt(lineEnd - 1) !== CR) return HEAD_MALFORMED;
+      if (!this.#readField(at, lineEnd - 1)) return HEAD_MALFORMED;
       at = lineEnd + 1;
     }
     return HEAD_TOO_LARGE;

@@ -52,8 +52,7 @@ test("every head is incomplete until its last byte", () => {
 });
 
 test.each([
-  ["bare LF for CR LF", "GET / HTTP/1.1\nHost: a\n\n"],
-  ["empty lines before the request", `\r\n\n\r\n${REQUEST}\r\n`],
+  ["empty lines before the request", `\r\n\r\n\r\n${REQUEST}\r\n`],
   [
     "raw bytes above ASCII in target and value",
     "GET /\x80\xff HTTP/1.1\r\nHost: a\r\nB: \xfe\r\n\r\n",
@@ -95,6 +94,8 @@ test.each([
   ["a method without an end", "G".repeat(33)],
   ["a bare CR before the request", "\rGET / HTTP/1.1\r\n"],
   ["five empty lines", "\r\n\r\n\r\n\r\n\r\n"],
+  ["LF for CR LF", "GET / HTTP/1.1\nHost: a\n\n"],
+  ["an empty line of LF", `\n${REQUEST}`],
   ["LF CR line ends", "GET / HTTP/1.1\n\rHost: a\n\r\n\r"],
 ])("%s is refused before the fields", (_name, text) => {
   expect(verdictOf(text)).toBe(HEAD_MALFORMED);
@@ -108,6 +109,8 @@ test.each([
   ["a line without a colon", `${REQUEST}A\r\n\r\n`],
   ["a field without a name", `${REQUEST}: b\r\n\r\n`],
   ["a name that is no token", `${REQUEST}A(: b\r\n\r\n`],
+  ["a bare LF behind a field", `${REQUEST}A: b\n\r\n`],
+  ["a bare LF for the empty line", `${REQUEST}\n`],
   ["a bare CR in a value", `${REQUEST}A: b\rc\r\n\r\n`],
   ["NUL in a value", `${REQUEST}A: \0\r\n\r\n`],
   ["ESC in a value", `${REQUEST}A: \x1b[2J\r\n\r\n`],
