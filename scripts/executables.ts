@@ -7,7 +7,7 @@
  *
  *   ELF     0  7f 45 4c 46   18 machine u16   32 program headers u64   54 their size   56 how many
  *           a program header: 0 type u32 (3 interpreter, 4 notes)   8 offset u64   32 size u64
- *           a note: 0 name size u32   4 content size u32   8 type u32   12 name, content, padded to 4
+ *           a note: 0 name size u32   4 content size u32   8 type u32   12 name, content
  *   Mach-O  0  cf fa ed fe    4 machine u32   12 kind u32 (2 is a program)
  *   PE      0  4d 5a         60 where "PE\0\0" is; behind it the machine u16
  *

@@ -31,16 +31,29 @@ export function startForgetting(libc: Pick<Libc, "forgetStartupCode">): void {
   setInterval(() => libc.forgetStartupCode(), FORGET_MILLISECONDS).unref();
 }
 
-/** Sweeps for ever; the timer does not keep the process alive. */
-export function startSweeping(tracker: Tracker, peerTimeoutSeconds: number): void {
+/**
+ * Sweeps for ever; the timer does not keep the process alive. `observe` is told how many seconds
+ * each slice took.
+ */
+export function startSweeping(
+  tracker: Tracker,
+  peerTimeoutSeconds: number,
+  observe: (seconds: number) => void = () => {},
+): Sweep {
   const sweep = new Sweep(tracker);
   const round = Math.min(ROUND_SECONDS_MAX, peerTimeoutSeconds / ROUNDS_PER_TIMEOUT);
   const start = now();
   const timer = setInterval(() => {
     const turn = now();
     const due = ((turn - start) / round) * SHARD_COUNT;
-    while (sweep.shardsDone < due && now() - turn < TURN_SECONDS_MAX)
+    let slice = turn;
+    while (sweep.shardsDone < due && slice - turn < TURN_SECONDS_MAX) {
       sweep.slice(turn, SLICE_UNITS);
+      const end = now();
+      observe(end - slice);
+      slice = end;
+    }
   }, TURN_MILLISECONDS);
   timer.unref();
+  return sweep;
 }

@@ -3,9 +3,9 @@
  *
  * Counted in fixed memory: a count-min sketch. An address adds to two cells chosen by a keyed hash
  * and is judged by the smaller of them, so it may be thought to have begun more than it has (when
- * others share both cells), never fewer. The cells are emptied once in a peer timeout, which is when
- * the swarms it began and left would be forgotten. An IPv6 address counts by its /64, which is what
- * one customer has.
+ * others share both cells), never fewer. The cells are emptied once in a peer timeout, which is
+ * when the swarms it began and left would be forgotten. An IPv6 address counts by its /64, which is
+ * what one customer has.
  *
  * Cells are shared by all threads and added to without a lock.
  */

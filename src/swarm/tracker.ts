@@ -335,8 +335,8 @@ export class Tracker {
   }
 
   /**
-   * Adds the announcer to the directory of its role, and takes it out of the other's. If there is no
-   * room it stays where it is. Returns its bucket, 0 if it is in neither.
+   * Adds the announcer to the directory of its role, and takes it out of the other's. If there is
+   * no room it stays where it is. Returns its bucket, 0 if it is in neither.
    */
   #joinLarge(line: number, swarm: number, tick: number): number {
     const { request, swarms, directories, arena } = this;

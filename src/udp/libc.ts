@@ -89,7 +89,7 @@ export class SystemError extends Error {
   }
 }
 
-/** The file of the C library we run on; undefined where there is none that we know. Never throws. */
+/** The file of the C library we run on; undefined where we know of none. Never throws. */
 export function findLibc(): string | undefined {
   if (process.platform !== "linux") return undefined;
   if (process.arch !== "x64" && process.arch !== "arm64") return undefined;

@@ -49,7 +49,7 @@ const ROW_MILLISECONDS_MAX = 60_000;
 const POLL_MILLISECONDS = 200;
 const TRACKER_PORT = 6969;
 const TRACKER_ADDRESS = { 4: "10.77.0.1", 6: "2001:db8::1" };
-/** A name, because Transmission 3.00 takes an IPv6 literal in a udp:// URL for a name to look up. */
+/** A name: Transmission 3.00 takes an IPv6 literal in a udp:// URL for a name to look up. */
 const TRACKER_NAME_IPV6 = "tracker6.test";
 /** Each peer adds its number: aria2 binds its port on every address. */
 const PEER_PORT_BASE = 16_881;

@@ -5,8 +5,8 @@
  *   bun test/dist/run.ts
  *
  * Good when both have the same checksums, every archive unpacks, holds the files it should, and a
- * binary that is for the target the archive is named for; the one for this machine also runs.
- * Takes about a quarter of an hour and 3 GB of the temporary folder; exits 1 when something is wrong.
+ * binary that is for the target the archive is named for; the one for this machine also runs. Takes
+ * about a quarter of an hour and 3 GB of the temporary folder; exits 1 when something is wrong.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

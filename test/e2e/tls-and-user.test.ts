@@ -22,7 +22,7 @@ function shownName(port: number): Promise<string> {
 }
 
 describe.if(makeCertificate.possible)("HTTPS", () => {
-  test("shows a renewed certificate after SIGHUP, and keeps the old one if it is broken", async () => {
+  test("shows a renewed certificate after SIGHUP, and the old one if it is broken", async () => {
     const first = makeCertificate(directory, "first.example");
     const second = makeCertificate(directory, "second.example");
     const cert = join(directory, "cert.pem");

@@ -3,12 +3,14 @@ import { dropPrivileges } from "../../src/ops/privileges.ts";
 
 /** Drops privileges in a process of its own: it could not take them back. */
 function dropIn(user: string, setup = ""): { stdout: string; exitCode: number } {
+  const module = JSON.stringify(`${import.meta.dir}/../../src/ops/privileges.ts`);
   const script = `
-    import { dropPrivileges } from ${JSON.stringify(`${import.meta.dir}/../../src/ops/privileges.ts`)};
+    import { dropPrivileges } from ${module};
     ${setup}
     try {
       dropPrivileges(${JSON.stringify(user)});
-      console.log(process.getuid(), process.geteuid(), process.getgid(), process.getgroups().join());
+      const { getuid, geteuid, getgid, getgroups } = process;
+      console.log(getuid(), geteuid(), getgid(), getgroups().join());
     } catch (error) { console.log(error.message + " | " + error.hint); }
     try { process.setuid(0); console.log("root again"); } catch { console.log("no way back"); }
   `;

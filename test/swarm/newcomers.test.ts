@@ -51,7 +51,7 @@ describe("swarms that one address may begin", () => {
     expect(newcomers.admits(halves(1, 2, 3, 5, 5, 6, 7, 8, 1000), 6)).toBe(true);
   });
 
-  test("are hardly mistaken for another's: of 10,000 addresses with one each nobody is refused", () => {
+  test("are hardly mistaken for another's: of 10,000 with one each nobody is refused", () => {
     const newcomers = new Newcomers(memoryWith({ swarmsPerAddressMax: 3 }));
     let refused = 0;
     for (let i = 0; i < 10_000; i++) if (!newcomers.admits(halves(i, 7, 1), 4)) refused++;
