@@ -4,6 +4,7 @@
  */
 import { versionLine } from "./cli.ts";
 import type { Config } from "./config.ts";
+import type { Warnings } from "./host/warnings.ts";
 import type { Log } from "./ops/log.ts";
 import { showBytes, showListener, showSeconds, showWebListener } from "./settings.ts";
 
@@ -11,6 +12,7 @@ import { showBytes, showListener, showSeconds, showWebListener } from "./setting
 export interface Started {
   config: Config;
   log: Log;
+  warnings: Pick<Warnings, "tell">;
   /** Undefined where batches of datagrams and socket options are not to be had. */
   libc: unknown;
   /** UDP workers, of all addresses. */
@@ -51,7 +53,8 @@ export function tellStarted(started: Started): void {
     log.warn("UDP is answered in the event loop: the C library could not be opened");
   }
   if (receiveBufferBytes < config.udpReceiveBufferBytes) {
-    log.warn("the system limits the UDP receive buffer, so bursts may be dropped", {
+    const small = "the system limits the UDP receive buffer, so bursts may be dropped";
+    started.warnings.tell("receive_buffer", small, {
       granted: showBytes(receiveBufferBytes),
       remedy: `sysctl -w net.core.rmem_max=${config.udpReceiveBufferBytes}`,
     });

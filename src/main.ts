@@ -18,12 +18,14 @@ import type { Config, Origins } from "./config.ts";
 import { tellStarted } from "./greeting.ts";
 import { readCertificate } from "./http/certificate.ts";
 import type { Rule } from "./limits/rule-lines.ts";
+import { Histogram } from "./metrics/histograms.ts";
 import { now } from "./ops/clock.ts";
 import { Counters } from "./ops/counters.ts";
 import { dropPrivileges } from "./ops/privileges.ts";
 import { StartError } from "./ops/start-error.ts";
 import { listenAdmin, listenHttp, makeHttp, makePages } from "./start/listen-http.ts";
 import { listenUdp } from "./start/listen-udp.ts";
+import { Observation } from "./start/observe.ts";
 import { startFollowingLoad } from "./start/prepare-limits.ts";
 import { prepare, type Program, type Running } from "./start/program.ts";
 import { restoreAtStart } from "./stats/state-import.ts";
@@ -48,6 +50,7 @@ async function run(config: Config, origins: Origins): Promise<number> {
   let draining = false;
   const ready = () => !draining;
   const keeper = makeKeeper(program);
+  let observation: Observation;
   try {
     await keeper.load();
     program.shared.access = keeper.shared;
@@ -57,29 +60,39 @@ async function run(config: Config, origins: Origins): Promise<number> {
     if (config.stateImport !== undefined) {
       restoreAtStart(config.stateImport, program.shared.memory, program.log);
     }
+    observation = new Observation(program, keeper, process.env);
     const pages = makePages(program);
-    const server = makeHttp(program, pages, ready);
+    const server = makeHttp(program, pages, observation.front, ready);
+    observation.http = server;
     for (const listener of config.httpListeners) {
       const tls = listener.tls === false ? undefined : certificate;
       running.push(listenHttp(listener, server, tls, program.libc));
     }
-    running.push(...listenAdmin(program, keeper, pages, ready, origins));
+    const adminPages = { ...observation.pages, "/hosts": () => new Response(pages.hostsText()) };
+    running.push(...listenAdmin(program, keeper, adminPages, ready, origins));
     if (config.user !== undefined) dropPrivileges(config.user);
   } catch (error) {
     process.stderr.write(explainFailure(error));
     return EXIT_FAILED;
   }
-  process.on("SIGHUP", () => void reload(program, running, keeper));
+  process.on("SIGHUP", () => void reload(program, running, keeper, observation));
   process.on("SIGUSR2", () => void keeper.setMaintenance(!keeper.maintenance));
   if (program.libc !== undefined) startForgetting(program.libc);
-  startSweeping(new Tracker(program.shared.memory, new ArrayBuffer(2)), config.peerTimeoutSeconds);
   const { shared, load } = program;
+  const slices = new Histogram(shared.histograms!, 0, "sweepSeconds");
+  const sweeper = new Tracker(shared.memory, new ArrayBuffer(2));
+  observation.sweep = startSweeping(sweeper, config.peerTimeoutSeconds, (seconds) =>
+    slices.observe(seconds),
+  );
   startFollowingLoad(load, new Counters(shared.counters, 0), shared.memory);
   const watched = process.stderr.isTTY;
-  tellStarted({ ...program, threads: program.workers.length, watched });
+  const { warnings } = observation;
+  tellStarted({ ...program, threads: program.workers.length, watched, warnings });
+  observation.begin();
 
   const name = await signal;
   draining = true;
+  observation.notifier.stopping();
   program.log.info("draining", { signal: name });
   await Promise.all(running.map((part) => part.stop()));
   program.log.info("stopped", { uptime: Math.round(now()) });
@@ -107,8 +120,14 @@ function explainFailure(error: unknown): string {
 }
 
 /** SIGHUP: reads the files again. What cannot be used leaves what was there before. */
-async function reload(program: Program, running: Running[], keeper: AccessKeeper): Promise<void> {
+async function reload(
+  program: Program,
+  running: Running[],
+  keeper: AccessKeeper,
+  observation: Observation,
+): Promise<void> {
   const { config, log } = program;
+  observation.reloading();
   try {
     const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
     const rules = program.rules.read();
@@ -117,10 +136,12 @@ async function reload(program: Program, running: Running[], keeper: AccessKeeper
     if (certificate !== undefined) for (const part of running) part.renew?.(certificate);
     const { denied, allowed, networks } = keeper.status;
     log.info("reloaded", { denied, allowed, networks, rules: rules.length });
+    observation.reloaded(true);
   } catch (error) {
     log.error("reload failed, everything stays as it was", {
       reason: error instanceof Error ? error.message : String(error),
     });
+    observation.reloaded(false);
   }
 }
 

@@ -13,7 +13,7 @@ import { RATE_LIMIT_MODES } from "./limits/rate-limits.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./ops/log.ts";
 import { WARNING_SIZE_MAX } from "./http/bencode.ts";
 import { bytes, choice, count, headerName, listeners, name, networks } from "./settings.ts";
-import { hostNames, message, urlPath, webUrl } from "./settings.ts";
+import { hostName, hostNames, message, urlPath, webUrl } from "./settings.ts";
 import { peerIdPrefixes, secret, seconds, showBytes } from "./settings.ts";
 import { showListener, showSeconds } from "./settings.ts";
 import { showWebListener, webListeners, yesOrNo } from "./settings.ts";
@@ -328,6 +328,10 @@ export const SCHEMA = z.object({
   }),
 
   // -- Observability
+  publicName: optional("Observability", "TRACKER_PUBLIC_NAME", hostName(), {
+    text: "the tracker's host name, under which the page at / shows its announce URLs",
+    initial: "the one in the request",
+  }),
   logLevel: setting("Observability", "TRACKER_LOG_LEVEL", choice(LOG_LEVELS), {
     text: "the least important events that are logged",
     initial: "info",

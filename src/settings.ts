@@ -17,6 +17,7 @@
  *   networks    10.0.0.0/8, ::1                   the same texts; none if empty
  *   peerIdPrefixes  -XL, M%00                     the same texts; none if empty
  *   hostNames   tracker.example, [2001:db8::1]    the same in lower case; all if empty
+ *   hostName    tracker.example, [2001:db8::1]    the same in lower case
  *   urlPath     stats, a/b                        the same text; nowhere if empty
  *   webUrl      https://example.org/              the same text
  *   message(99) any ASCII on one line             the text itself
@@ -124,6 +125,17 @@ export function peerIdPrefixes(): Kind<string[]> {
 /** Names of hosts as URLs have them, in lower case and without ports; an empty text is all. */
 export function hostNames(): Kind<string[]> {
   return { schema: list("host name", readHostName), range: "" };
+}
+
+/** One such name. */
+export function hostName(): Kind<string> {
+  const schema = z.string().transform((text, context) => {
+    const host = readHostName(text.trim());
+    if (!(host instanceof Fault)) return host;
+    context.addIssue(`which ${host.rest}`);
+    return z.NEVER;
+  });
+  return { schema, range: "" };
 }
 
 /** The path of a URL without the slash before it; an empty text is nowhere. [RFC 3986 3.3] */

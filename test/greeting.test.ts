@@ -12,7 +12,11 @@ function told(env: Record<string, string>, receiveBufferBytes: number): string[]
   const write = (line: string) => void lines.push(line.trimEnd());
   const log = new Log({ level: "info", format: "logfmt", journal: true, write });
   const { config } = result;
-  tellStarted({ config, log, libc: {}, threads: 2, receiveBufferBytes, watched: false });
+  const warnings = {
+    tell: (_kind: string, text: string, fields: object) => log.warn(text, { ...fields }),
+  };
+  const started = { config, log, warnings, libc: {}, threads: 2, watched: false };
+  tellStarted({ ...started, receiveBufferBytes });
   return lines.slice(1);
 }
 

@@ -10,7 +10,8 @@
  *   /scrape without a query  everything, to those who may have it             GET, HEAD
  *   /stats                   the statistics, or where they were put           GET, HEAD
  *   /ready                   200 or 503                                       GET, HEAD
- *   /                        302, if there is somewhere to send people        GET, HEAD
+ *   /                        a page for people, or 302 to another             GET, HEAD
+ *   /live                    the figures of that page                         GET, HEAD
  *   anything else            404
  *
  * Clients are always answered synchronously: Bun closes a connection with pipelined requests while
@@ -22,7 +23,9 @@ import type { Counters } from "../ops/counters.ts";
 import { COUNT } from "../ops/counters.ts";
 import { Networks } from "../ops/addresses.ts";
 import type { Limits } from "../limits/limits.ts";
+import type { Histogram } from "../metrics/histograms.ts";
 import type { Intervals } from "../ops/intervals.ts";
+import type { Front } from "../page/front.ts";
 import type { AllowedHosts } from "../stats/hosts.ts";
 import type { Notes } from "../stats/notes.ts";
 import type { Pages } from "../stats/pages.ts";
@@ -82,6 +85,10 @@ export type HttpDeps = {
   readonly limits?: Limits;
   /** The statistics; there are none if it is left out. */
   readonly pages?: Pages;
+  /** The page for people; there is none if it is left out. */
+  readonly front?: Front;
+  /** Where the time of one request in TIMED_EVERY is noted. */
+  readonly requestSeconds?: Histogram;
   /** What this thread notes of announces. */
   readonly notes?: Notes;
   /** Under which host names announces may come; all if it is left out. */
@@ -92,6 +99,9 @@ export type HttpDeps = {
 const SLASH = 47;
 const QUESTION = 63;
 const HASH = 35;
+
+/** Taking the time of each request would cost as much as a hundredth of it. */
+const TIMED_EVERY = 16;
 
 /** Routes requests; throws an Error if the settings or the reply buffer will not do. */
 export function createHttp(deps: HttpDeps): HttpHandler {
@@ -107,6 +117,9 @@ class Routes implements HttpHandler {
   readonly #client: Client;
   readonly #pages: Pages | undefined;
   readonly #redirectUrl: string;
+  readonly #front: Front | undefined;
+  readonly #requestSeconds: Histogram | undefined;
+  #untilTimed = TIMED_EVERY;
 
   constructor(deps: HttpDeps) {
     const { numwantMax, scrapeMax } = deps.settings;
@@ -121,9 +134,21 @@ class Routes implements HttpHandler {
     this.#client = client;
     this.#pages = deps.pages;
     this.#redirectUrl = deps.settings.redirectUrl ?? "";
+    this.#front = deps.front;
+    this.#requestSeconds = deps.requestSeconds;
   }
 
   answer(exchange: Exchange): number | Response | Promise<Response> {
+    this.#untilTimed -= 1;
+    if (this.#untilTimed > 0) return this.#route(exchange);
+    this.#untilTimed = TIMED_EVERY;
+    const begun = performance.now();
+    const answer = this.#route(exchange);
+    this.#requestSeconds?.observe((performance.now() - begun) / 1000);
+    return answer;
+  }
+
+  #route(exchange: Exchange): number | Response | Promise<Response> {
     const { head } = exchange;
     const { text, pathFrom, targetTo } = head;
     this.#row[COUNT.httpReceivedBytes] += head.end - head.methodFrom;
@@ -175,6 +200,13 @@ class Routes implements HttpHandler {
     if (pathFrom === to && this.#redirectUrl !== "" && isRead(head)) {
       this.#row[COUNT.httpRedirects] += 1;
       return answerRedirect(this.#redirectUrl);
+    }
+    const front = this.#redirectUrl === "" ? this.#front : undefined;
+    const feed = isText(text, pathFrom, to, "/live");
+    if (front !== undefined && (feed || pathFrom === to)) {
+      if (!isRead(head)) return this.#refuseMethod(exchange);
+      this.#row[COUNT.httpFront] += 1;
+      return feed ? front.answerFeed() : front.answerPage(text.slice(head.hostFrom, head.hostTo));
     }
     const health = isText(text, pathFrom, to, "/health");
     if (health || isText(text, pathFrom, to, "/ready")) {

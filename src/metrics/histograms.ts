@@ -1,9 +1,9 @@
 /**
  * The histograms: how long things take and how many come together, counted by every thread.
  *
- * As with the counters, a thread owns one row of shared memory and is its only writer; whoever reads
- * adds the rows up. A histogram lies in a row as its buckets, one more for what exceeds them all, and
- * the sum of what was observed:
+ * As with the counters, a thread owns one row of shared memory and is its only writer; whoever
+ * reads adds the rows up. A histogram lies in a row as its buckets, one more for what exceeds them
+ * all, and the sum of what was observed:
  *
  *   row   [ ≤ bound 0 | ≤ bound 1 | … | beyond | sum ][ next histogram … ]
  *

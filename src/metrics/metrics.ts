@@ -1,9 +1,9 @@
 /**
  * /metrics: everything that is counted anywhere, as Prometheus reads it.
  *
- * Names have the prefix `tracker_`, base units and, for what only grows, `_total`; every series that
- * can exist is there from the start, with its zero. Nothing here walks the swarms: a scrape takes
- * less than a millisecond and makes no request wait.
+ * Names have the prefix `tracker_`, base units and, for what only grows, `_total`; every series
+ * that can exist is there from the start, with its zero. Nothing here walks the swarms: a scrape
+ * takes less than a millisecond and makes no request wait.
  */
 import type { AccessStatus } from "../access/keeper.ts";
 import { type Machine } from "../host/machine.ts";
@@ -16,6 +16,14 @@ import { PAGE_SIZE, POOL_AVAILABLE, type SwarmMemory } from "../swarm/memory.ts"
 import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
 import { Exposition } from "./exposition.ts";
 import { HISTOGRAMS, type HistogramName, readHistogram } from "./histograms.ts";
+
+/** Readings of all files since the start. */
+export interface Reloads {
+  good: number;
+  failed: number;
+  /** When they were last read, in seconds since the start. */
+  lastSeconds: number;
+}
 
 /** Where the numbers come from. */
 export interface MetricsSources {
@@ -30,15 +38,14 @@ export interface MetricsSources {
   warnings: Pick<Warnings, "counts">;
   machine: Pick<Machine, "drops" | "conntrack" | "files">;
   access: () => AccessStatus;
-  /** When files were last read again, in seconds since the start; 0 if never. */
-  reloadedSeconds: () => number;
+  reloads: () => Reloads;
   rules: () => RuleCount[];
   /** The smallest receive buffer that was granted; not finite if it is not known. */
   receiveBufferBytes: () => number;
   /** By how much intervals are longer than usual; 1 if they are not. */
   stretch: () => number;
-  /** Open HTTP connections, how many there may be, and how many were closed for that. */
-  connections: () => { open: number; limit: number; refused: number };
+  /** Open HTTP connections, how many there may be, and those we closed, by reason. */
+  connections: () => { open: number; limit: number; closed: Record<string, number> };
 }
 
 /** What is told where there is no limit on files. */
@@ -164,8 +171,11 @@ function writeTraffic(out: Exposition, counters: Counters): void {
   both("tracker_sent_bytes_total", sent, "udpSentBytes", "httpSentBytes");
   out.family("tracker_send_failures_total", "counter", "Replies the system did not take.");
   out.sample(counters.total("udpSendFailures"), { transport: "udp" });
+  const turns = "How often UDP workers looked for datagrams, whether there were any or not.";
+  out.single("tracker_udp_turns_total", "counter", turns, counters.total("udpTurns"));
   const pages = "Pages for people and operators that were answered over HTTP.";
   out.family("tracker_pages_total", "counter", pages);
+  out.sample(counters.total("httpFront"), { page: "front" });
   out.sample(counters.total("httpStats"), { page: "stats" });
   out.sample(counters.total("httpFullScrapes"), { page: "full_scrape" });
   out.sample(counters.total("httpRedirects"), { page: "redirect" });
@@ -245,14 +255,15 @@ function writeRules(out: Exposition, sources: MetricsSources): void {
   const maintenance = Number(status.maintenance);
   out.single("tracker_maintenance", "gauge", "1 while announces are refused.", maintenance);
   out.family("tracker_reloads_total", "counter", "Readings of the files since the start.");
-  out.sample(status.reloads, { result: "ok" }).sample(status.reloadsFailed, { result: "error" });
+  const reloads = sources.reloads();
+  out.sample(reloads.good, { result: "ok" }).sample(reloads.failed, { result: "error" });
   out.family("tracker_access_changes_total", "counter", "Single changes of the access lists.");
   out.sample(status.changes, { result: "ok" }).sample(status.changesFailed, { result: "error" });
   out.single(
     "tracker_reload_timestamp_seconds",
     "gauge",
     "When the files were last read, in seconds since 1970.",
-    round(sources.startedSeconds + sources.reloadedSeconds()),
+    round(sources.startedSeconds + reloads.lastSeconds),
   );
   out.family("tracker_rule_matches_total", "counter", "Requests a line of the rules held for.");
   for (const { line, count } of sources.rules()) out.sample(count, { line: String(line) });
@@ -281,12 +292,13 @@ function writeMachine(out: Exposition, sources: MetricsSources): void {
 }
 
 function writeProcess(out: Exposition, { machine, startedSeconds, connections }: MetricsSources) {
-  const { open, limit, refused } = connections();
+  const { open, limit, closed } = connections();
   out.single("tracker_http_connections", "gauge", "Open connections over HTTP.", open);
   const allowed = "Connections over HTTP that may be open.";
   out.single("tracker_http_connections_limit", "gauge", allowed, limit);
-  const closed = "Connections closed at once because too many were open.";
-  out.single("tracker_http_connections_refused_total", "counter", closed, refused);
+  const help = "Connections over HTTP that were closed for what the client did, by reason.";
+  out.family("tracker_http_connections_closed_total", "counter", help);
+  for (const [reason, count] of Object.entries(closed)) out.sample(count, { reason });
   const { user, system } = process.cpuUsage();
   const cpu = "Time of processors used, in seconds.";
   out.single("process_cpu_seconds_total", "counter", cpu, (user + system) / 1e6);

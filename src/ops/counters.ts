@@ -32,6 +32,8 @@ export const COUNTERS = [
   "udpReceivedBytes",
   "udpSentBytes",
   "udpSendFailures",
+  /** How often a worker looked for datagrams, whether there were any or not: a sign of life. */
+  "udpTurns",
   // Announces refused, by the rule that speaks against them: see access/access.ts.
   "udpRefusedMaintenance",
   "udpRefusedDenied",
@@ -57,6 +59,7 @@ export const COUNTERS = [
   "httpForbidden",
   "httpTooMany",
   "httpStats",
+  "httpFront",
   "httpFullScrapes",
   "httpFullScrapeBytes",
   "httpRefusedMaintenance",

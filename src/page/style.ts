@@ -5,11 +5,11 @@
 export const STYLE = `
 :root{color-scheme:light dark;--ground:#f4f5f3;--card:#fff;--ink:#16211d;--soft:#5c6a64;
 --line:#dfe4e0;--main:#0b7a5b;--faint:#d3ebe2;--bad:#b3261e;--badfaint:#fbe4e2}
-@media(prefers-color-scheme:dark){:root{--ground:#0f1513;--card:#171f1c;--ink:#e7eeea;--soft:#94a39c;
---line:#29332f;--main:#3fd0a0;--faint:#1b3d32;--bad:#ff8a80;--badfaint:#401c1a}}
+@media(prefers-color-scheme:dark){:root{--ground:#0f1513;--card:#171f1c;--ink:#e7eeea;
+--soft:#94a39c;--line:#29332f;--main:#3fd0a0;--faint:#1b3d32;--bad:#ff8a80;--badfaint:#401c1a}}
 *{box-sizing:border-box;margin:0}
-body{background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,"Segoe UI",Roboto,"Noto Sans",
-"DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums;padding:2.5rem 1.25rem}
+body{background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,"Segoe UI",Roboto,
+"Noto Sans","DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums;padding:2.5rem 1.25rem}
 main{max-width:62rem;margin:0 auto;display:grid;gap:1rem}
 header{display:flex;flex-wrap:wrap;align-items:baseline;justify-content:space-between;
 gap:.25rem 1.5rem;padding:0 .25rem .5rem}
@@ -49,7 +49,8 @@ padding-top:.5rem}
 dd{margin:0;font-size:1.55rem;font-weight:600;letter-spacing:-.02em;line-height:1.3;
 overflow-wrap:anywhere}
 .shares{display:grid;grid-template-columns:repeat(3,1fr);gap:1rem}
-.bar{display:block;width:100%;height:.6rem;border-radius:.3rem;background:var(--faint);margin:.6rem 0}
+.bar{display:block;width:100%;height:.6rem;border-radius:.3rem;background:var(--faint);
+margin:.6rem 0}
 .bar rect{fill:var(--main)}
 .ends{display:flex;justify-content:space-between;gap:1rem;font-size:.9rem}
 .ends b{font-weight:600}
@@ -60,7 +61,8 @@ overflow-wrap:anywhere}
 .dropping .drops b,.dropping .drops span{color:var(--bad)}
 .drops .help{display:none}.dropping .drops .help{display:inline}
 footer{color:var(--soft);font-size:.8rem;padding:.5rem .25rem;text-align:center}
-@media(max-width:40rem){body{padding:1.25rem .875rem}.tiles{grid-template-columns:1fr 1fr;gap:.75rem}
+@media(max-width:40rem){body{padding:1.25rem .875rem}
+.tiles{grid-template-columns:1fr 1fr;gap:.75rem}
 .shares{grid-template-columns:1fr;gap:.75rem}main{gap:.75rem}dd{font-size:1.3rem}
 .card{padding:.9rem 1rem}code{font-size:.8rem}.curve{height:8rem}.tick.half{top:4rem}}
 `.replaceAll("\n", "");

@@ -1,6 +1,6 @@
 /**
- * The figures as people read them: texts, bars and the curve, made in one place for the page and for
- * its feed, so that the script of the page has nothing to work out.
+ * The figures as people read them: texts, bars and the curve, made in one place for the page and
+ * for its feed, so that the script of the page has nothing to work out.
  */
 import { showBytes } from "../settings.ts";
 import type { Curve } from "./history.ts";

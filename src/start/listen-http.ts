@@ -4,20 +4,21 @@
 import type { TCPSocketListener } from "bun";
 import { Access } from "../access/access.ts";
 import type { AccessKeeper } from "../access/keeper.ts";
-import { ADMIN_BODY_BYTES_MAX, createAdmin } from "../admin/admin.ts";
+import { ADMIN_BODY_BYTES_MAX, type AdminPage, createAdmin } from "../admin/admin.ts";
 import { versionLine } from "../cli.ts";
 import type { Origins } from "../config.ts";
 import { repliesSize } from "../http/announce.ts";
-import { Machine } from "../host/machine.ts";
 import type { Certificate } from "../http/certificate.ts";
 import type { Connection } from "../http/connection.ts";
 import { createHttp } from "../http/routes.ts";
 import { HttpServer } from "../http/server.ts";
 import { Limits } from "../limits/limits.ts";
+import { Histogram } from "../metrics/histograms.ts";
 import { now } from "../ops/clock.ts";
 import { Counters } from "../ops/counters.ts";
 import { Intervals } from "../ops/intervals.ts";
 import { listenError } from "../ops/start-error.ts";
+import type { Front } from "../page/front.ts";
 import type { WebListener } from "../settings.ts";
 import { AllowedHosts } from "../stats/hosts.ts";
 import { Notes } from "../stats/notes.ts";
@@ -31,14 +32,6 @@ const DRAIN_MILLISECONDS = 2000;
 
 /** Connections that may wait to be accepted. Bun asks for 512, which a wave of clients fills. */
 const BACKLOG = 4096;
-
-/** Open files left to everything that is no HTTP connection. */
-const FILES_RESERVED = 64;
-
-/** Connections held at most, where the system would let us have more. */
-const CONNECTIONS_MAX = 65_536;
-/** What a system allows that does not tell. */
-const FILES_DEFAULT = 1024;
 
 /** Statistics and exports. */
 export function makePages({ config, shared }: Program): Pages {
@@ -54,8 +47,9 @@ export function makePages({ config, shared }: Program): Pages {
 
 /** Announces, scrapes and everything else that is asked over HTTP. */
 export function makeHttp(
-  { config, shared, accesses, limits: allLimits, log }: Program,
+  { config, shared, accesses, limits: allLimits, log, connectionsMax }: Program,
   pages: Pages,
+  front: Front,
   ready: () => boolean,
 ): HttpServer {
   const access = new Access(shared.access);
@@ -71,6 +65,8 @@ export function makeHttp(
     access,
     limits,
     pages,
+    front,
+    requestSeconds: new Histogram(shared.histograms!, 0, "httpRequestSeconds"),
     notes: new Notes(shared.notes!, 0),
     allowedHosts: new AllowedHosts(config.allowHosts),
     settings: {
@@ -90,14 +86,7 @@ export function makeHttp(
       reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
   };
-  const connectionsMax = config.httpConnectionsMax ?? defaultConnectionsMax();
   return new HttpServer(handler, { connectionsMax, report });
-}
-
-/** As many as there are files for: beyond that, accepting fails and is tried without end. */
-function defaultConnectionsMax(): number {
-  const { limit = FILES_DEFAULT } = new Machine().files() ?? {};
-  return Math.max(1, Math.min(limit - FILES_RESERVED, CONNECTIONS_MAX));
 }
 
 /**
@@ -155,16 +144,11 @@ export function listenHttp(
 export function listenAdmin(
   { config, log }: Program,
   keeper: AccessKeeper,
-  pages: Pages,
+  pages: Readonly<Record<string, AdminPage>>,
   ready: () => boolean,
   origins: Origins,
 ): Running[] {
-  const handler = createAdmin({
-    token: config.adminToken,
-    keeper,
-    ready,
-    pages: { "/hosts": () => new Response(pages.hostsText()) },
-  });
+  const handler = createAdmin({ token: config.adminToken, keeper, ready, pages });
   return config.adminListeners.flatMap(({ host, port }) => {
     try {
       const server = Bun.serve({

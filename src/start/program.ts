@@ -9,6 +9,8 @@ import type { Load } from "../limits/load.ts";
 import type { RuleKeeper } from "../limits/rule-keeper.ts";
 import { now } from "../ops/clock.ts";
 import { counterMemory } from "../ops/counters.ts";
+import { Machine } from "../host/machine.ts";
+import { histogramMemory } from "../metrics/histograms.ts";
 import { Log, logsToJournal } from "../ops/log.ts";
 import { notesMemory } from "../stats/notes.ts";
 import { peerTicksOf, reserveSwarmMemory } from "../swarm/memory.ts";
@@ -17,6 +19,13 @@ import { connectionKey } from "../udp/connection-ids.ts";
 import { type Libc, openLibc } from "../udp/libc.ts";
 import type { UdpWorker } from "./listen-udp.ts";
 import { peerTimeoutMax, prepareLimits } from "./prepare-limits.ts";
+
+/** Open files left to everything that is no HTTP connection. */
+const FILES_RESERVED = 64;
+/** What a system allows that does not tell. */
+const FILES_DEFAULT = 1024;
+/** HTTP connections held at most, where the system would let us have more. */
+const CONNECTIONS_MAX = 65_536;
 
 /** What only `main.ts` does. */
 export interface Main {
@@ -44,6 +53,9 @@ export interface Program {
   fail: (reason: string) => never;
   /** A new thread for a UDP worker. */
   spawn: () => Worker;
+  machine: Machine;
+  /** HTTP connections that may be open. */
+  connectionsMax: number;
   /** The smallest UDP receive buffer that was granted. */
   receiveBufferBytes: number;
 }
@@ -54,6 +66,12 @@ export interface Running {
   stop(): Promise<void>;
   /** Goes on with another certificate. Connections that are open keep theirs. */
   renew?(certificate: Certificate): void;
+}
+
+/** As many as there are files for: beyond that, accepting fails and is tried without end. */
+function connectionsFor(machine: Machine): number {
+  const { limit = FILES_DEFAULT } = machine.files() ?? {};
+  return Math.max(1, Math.min(limit - FILES_RESERVED, CONNECTIONS_MAX));
 }
 
 /** Reserves what all threads share. */
@@ -69,6 +87,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     peersPerSwarmMax: config.peersPerSwarmMax,
     swarmsPerAddressMax: config.swarmsPerAddressMax,
   });
+  const machine = new Machine();
   const limits = prepareLimits(config, memory, 1 + workers);
   const shared: UdpShared = {
     memory,
@@ -78,6 +97,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     startedSeconds: Date.now() / 1000 - now(),
     intervals: limits.intervals,
     limits: limits.shared,
+    histograms: histogramMemory(1 + workers),
     notes: notesMemory(1 + workers, {
       tickSeconds: peerTicksOf(memory.settings).seconds,
       minimumSeconds: config.minIntervalSeconds,
@@ -111,6 +131,8 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
       return main.exit();
     },
     spawn: main.spawn,
+    machine,
+    connectionsMax: config.httpConnectionsMax ?? connectionsFor(machine),
     receiveBufferBytes: Infinity,
   };
 }

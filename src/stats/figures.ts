@@ -72,7 +72,7 @@ function sums(figures: Omit<Figures, "httpRequests" | "udpDatagrams">, counters:
   const { httpAnnounces, httpScrapes, udpConnects, udpAnnounces, udpScrapes } = figures;
   const { redirects, methodErrors, requestErrors, tooMany, forbidden, notFound } = figures;
   const refused = redirects + methodErrors + requestErrors + tooMany + forbidden + notFound;
-  const others = counters.total("httpStats") + figures.fullScrapes;
+  const others = counters.total("httpStats") + counters.total("httpFront") + figures.fullScrapes;
   const reasons = ["Short", "Magic", "Action", "ConnectionId", "Address", "Rate", "Rule"] as const;
   const dropped = reasons.reduce((sum, why) => sum + counters.total(`udpDropped${why}`), 0);
   return {

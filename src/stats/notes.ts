@@ -4,6 +4,7 @@
  * loop.
  */
 import type { RequestHead } from "../http/head.ts";
+import { PrivateShare, privateShareMemory } from "../host/private-share.ts";
 import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import { Hosts, hostsMemory } from "./hosts.ts";
 import { Tally, tallyMemory, type TallySettings } from "./tally.ts";
@@ -12,6 +13,7 @@ import { Tally, tallyMemory, type TallySettings } from "./tally.ts";
 export interface NotesShared {
   tally: SharedArrayBuffer;
   hosts: SharedArrayBuffer;
+  privateShare: SharedArrayBuffer;
   /** Secret, so that nobody can make two names look the same. */
   hostsKey: number;
   settings: TallySettings;
@@ -22,6 +24,7 @@ export function notesMemory(threads: number, settings: TallySettings): NotesShar
   return {
     tally: tallyMemory(threads),
     hosts: hostsMemory(threads),
+    privateShare: privateShareMemory(threads),
     hostsKey: crypto.getRandomValues(new Int32Array(1))[0] | 1,
     settings,
   };
@@ -31,16 +34,19 @@ export function notesMemory(threads: number, settings: TallySettings): NotesShar
 export class Notes {
   readonly #tally: Tally;
   readonly #hosts: Hosts;
+  readonly #privateShare: PrivateShare;
 
   /** `thread` is 0 for the event loop, 1 and up for workers. */
   constructor(shared: NotesShared, thread: number) {
     this.#tally = new Tally(shared.tally, thread, shared.settings);
     this.#hosts = new Hosts(shared.hosts, thread, shared.hostsKey);
+    this.#privateShare = new PrivateShare(shared.privateShare, thread);
   }
 
   /** Notes an announce that has been answered. */
   noteAnnounce(request: AnnounceRequest, reply: AnnounceReply): void {
     this.#tally.note(request, reply);
+    this.#privateShare.note(request);
   }
 
   /** Notes by which host and path an announce over HTTP came. */

@@ -7,6 +7,7 @@
 import { Access, type AccessShared } from "../access/access.ts";
 import { now } from "../ops/clock.ts";
 import { Limits, type LimitsShared } from "../limits/limits.ts";
+import { Histogram } from "../metrics/histograms.ts";
 import { Counters } from "../ops/counters.ts";
 import { Intervals, type IntervalSettings } from "../ops/intervals.ts";
 import { Notes, type NotesShared } from "../stats/notes.ts";
@@ -33,7 +34,12 @@ export interface UdpShared {
   notes?: NotesShared;
   /** What limits requests when the thread starts; nothing if it is left out. */
   limits?: LimitsShared;
+  /** Where threads note how long they took; they do not if it is left out. */
+  histograms?: SharedArrayBuffer;
 }
+
+/** Datagrams that are answered one by one: for so many the time is taken once. */
+const TIMED_EVERY = 16;
 
 /** One thread's means to answer. */
 export class Answering {
@@ -49,6 +55,10 @@ export class Answering {
   /** The requests by halves, and for each the block its swarm probably lies in. */
   readonly #halves: Uint16Array;
   readonly #blocks = new Int32Array(BATCH_SIZE);
+  readonly #requestSeconds: Histogram | undefined;
+  readonly #batchDatagrams: Histogram | undefined;
+  #begunSeconds = 0;
+  #untilTimed = TIMED_EVERY;
 
   /** `thread` is 0 for the event loop, 1 and up for workers. */
   constructor(shared: UdpShared, thread: number) {
@@ -56,6 +66,10 @@ export class Answering {
     this.access = new Access(shared.access);
     this.limits = new Limits(thread, shared.limits);
     this.#startedSeconds = shared.startedSeconds;
+    if (shared.histograms !== undefined) {
+      this.#requestSeconds = new Histogram(shared.histograms, thread, "udpRequestSeconds");
+      this.#batchDatagrams = new Histogram(shared.histograms, thread, "batchDatagrams");
+    }
     this.#tracker = new Tracker(shared.memory, this.datagrams.replyMemory);
     this.#halves = new Uint16Array(this.datagrams.requests.buffer);
     this.journey = new Journey(
@@ -77,6 +91,7 @@ export class Answering {
     // same key, but not its later steps.
     const seconds = now();
     const idSeconds = this.#startedSeconds + seconds;
+    this.#begunSeconds = seconds;
     this.#anticipate(count);
     for (let slot = 0; slot < count; slot++) this.journey.answer(slot, seconds, idSeconds);
   }
@@ -93,9 +108,20 @@ export class Answering {
     for (let slot = 0; slot < count; slot++) this.#tracker.touch(blocks[slot]);
   }
 
+  /** The replies of a batch of `count` are sent: each request took its share of the time. */
+  finish(count: number): void {
+    if (this.#requestSeconds === undefined) return;
+    this.#requestSeconds.observe((now() - this.#begunSeconds) / count, count);
+    this.#batchDatagrams!.observe(count);
+  }
+
   /** Answers one slot. */
   answerOne(slot: number): void {
     const seconds = now();
     this.journey.answer(slot, seconds, this.#startedSeconds + seconds);
+    this.#untilTimed -= 1;
+    if (this.#untilTimed > 0) return;
+    this.#untilTimed = TIMED_EVERY;
+    this.#requestSeconds?.observe(now() - seconds);
   }
 }

@@ -133,6 +133,7 @@ export class Batches {
   }
 
   #turn(flags: number): number {
+    this.#counts[COUNT.udpTurns] += 1;
     const count = this.#libc.receive(this.#fd, this.#receivedPointer, BATCH_SIZE, flags);
     if (count <= 0) {
       if (count < 0) this.#judge(this.#libc.errno());
@@ -142,6 +143,7 @@ export class Batches {
     for (let slot = 0; slot < count; slot++) this.#admit(slot);
     this.#answering.answer(count);
     this.#reply(count);
+    this.#answering.finish(count);
     return count;
   }
 

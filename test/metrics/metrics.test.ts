@@ -45,11 +45,11 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
       changesFailed: 0,
       evicted: 0,
     }),
-    reloadedSeconds: () => 60,
+    reloads: () => ({ good: 1, failed: 0, lastSeconds: 60 }),
     rules: () => [{ line: 4, text: "drop", count: 9 }],
     receiveBufferBytes: () => 4194304,
     stretch: () => 1,
-    connections: () => ({ open: 2, limit: 960, refused: 0 }),
+    connections: () => ({ open: 2, limit: 960, closed: { too_many: 0, malformed: 3 } }),
     ...other,
   };
 }

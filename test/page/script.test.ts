@@ -1,4 +1,4 @@
-/** The script: a program that puts texts in places, and nothing else. It runs in a browser in e2e. */
+/** The script: a program that puts texts in places, and nothing else. See e2e for a browser. */
 import { expect, test } from "bun:test";
 
 import { SCRIPT } from "../../src/page/script.ts";
