@@ -121,7 +121,7 @@ function makeQuestion(
 }
 
 /** Statuses a request over HTTP may get, whatever it is. */
-const STATUSES = [200, 400, 404, 405, 408, 411, 413, 414, 417, 426, 431, 501, 505];
+const STATUSES = [200, 400, 404, 405, 408, 411, 413, 414, 417, 426, 429, 431, 501, 505];
 
 const CONNECTIONS = 8;
 const RESPONSE_MILLISECONDS_MAX = 150;
