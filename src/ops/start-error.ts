@@ -16,11 +16,7 @@ export class StartError extends Error {
 type Protocol = "udp" | "http" | "admin";
 
 /** A socket that could not be had. `cause` is what the system or Bun threw; its `code` decides. */
-export function listenError(
-  protocol: Protocol,
-  listener: Listener,
-  cause: unknown,
-): StartError {
+export function listenError(protocol: Protocol, listener: Listener, cause: unknown): StartError {
   const { message, hint } = explain(protocol, listener, cause);
   return new StartError(message, hint);
 }

@@ -225,7 +225,7 @@ describe("answering", () => {
     expect(answer["external ip"]).toBe(`${"\0".repeat(15)}\x01`);
   });
 
-  test("an IPv6 peer is handed to IPv4 clients over HTTP, and over UDP to its own kind", async () => {
+  test("an IPv6 peer is handed to all over HTTP, and to its own kind over UDP", async () => {
     const infoHash = randomBytes(20);
     const loopback = "00000000000000000000000000000001";
     await announceUdp(infoHash, { host: "::1", port: 7001 });

@@ -225,7 +225,7 @@ describe("the last part of the memory", () => {
   }, 30_000);
 });
 
-test("an announcer without room for its new role stays in the old, and is not offered itself", () => {
+test("an announcer without room for its new role stays in the old, not offered itself", () => {
   const { tracker } = makeTracker(SMALLEST);
   for (let peer = 1; peer <= 300; peer++) announce(tracker, { infoHash: 1, peer, wanted: 0 });
   floodInfoHashes(tracker, 1000, 500_000, 0);
