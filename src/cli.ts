@@ -5,6 +5,9 @@
  *   buntracker check      look at the settings, bind nothing
  *   buntracker config     print the settings in effect and where they come from
  *   buntracker health     ask the tracker that runs with these settings whether it answers
+ *   buntracker top        show what it does, in this terminal
+ *   buntracker dns NAME   print the DNS records a tracker of this name should have
+ *   buntracker selftest URL…   ask any tracker for all a client would, and say what is wrong
  *   buntracker version    print the version
  *
  *   buntracker deny HASH…            ask it to refuse these info hashes from now on
@@ -21,10 +24,17 @@ import { parseArgs } from "node:util";
 import { parseInfoHash } from "./access/hash-file.ts";
 import { type AdminAnswer, askForList, askForMaintenance } from "./admin/admin-client.ts";
 import type { ListVerb } from "./admin/admin-client.ts";
+import { networkInterfaces } from "node:os";
+
 import { descriptions, effectiveValues, EXIT_CONFIG, readConfig } from "./config.ts";
 import type { Config, Origins } from "./config.ts";
 import { type Description, GROUPS } from "./schema.ts";
 import { probeHttp, probeUdp } from "./ops/probe.ts";
+import { hostNameProblem } from "./settings.ts";
+import { dnsAdvice } from "./verbs/dns-advice.ts";
+import { selftest } from "./verbs/selftest.ts";
+import { Terminal } from "./verbs/terminal.ts";
+import { runTop } from "./verbs/top.ts";
 
 // Given by `bun build --define`; absent when the sources are run as they are.
 declare const BUILD_VERSION: string | undefined;
@@ -42,11 +52,15 @@ export const EXIT_USAGE = 2;
 const HEALTH_TIMEOUT_MILLISECONDS = 2000;
 
 const HELP_COLUMNS = 80;
-const VERBS = ["check", "config", "health", "version"] as const;
+const VERBS = ["check", "config", "health", "top", "version"] as const;
+/** Verbs that say about what, and for which no tracker needs to run here. */
+const ADVICE_VERBS = ["dns", "selftest"] as const;
 /** Verbs for which the running tracker is asked, and which say about what. */
 const ADMIN_VERBS = ["deny", "allow", "forget", "maintenance"] as const;
 
-const USAGE = `usage: buntracker [check | config | health | version | --help]
+const USAGE = `usage: buntracker [check | config | health | top | version | --help]
+       buntracker dns NAME
+       buntracker selftest URL...
        buntracker deny | allow | forget HASH...
        buntracker maintenance on | off`;
 
@@ -57,7 +71,11 @@ An open BitTorrent tracker. Without a verb it runs in the foreground.
   check      look at the settings and say what is wrong with them
   config     print the settings in effect, one per line
   health     ask the running tracker whether it answers: exit code 0 or 1
+  top        show what the running tracker does, until q is pressed
   version    print the version
+
+  dns NAME              print the DNS records a tracker of this name should have
+  selftest URL...       ask any tracker what clients ask, and say what is wrong
 
   deny HASH...          ask the running tracker to refuse these info hashes
   allow HASH...         ask it to serve these, if it serves only what is listed
@@ -106,6 +124,9 @@ export async function runCli(
   if (verb === "check") return EXIT_OK;
   if (verb === "config") return say(output, configText(result.config, result.origins));
   if (verb === "health") return health(result.config, output);
+  if (verb === "top") return top(result.config, output);
+  if (verb === "dns") return dns(result.config, operands[0], output);
+  if (verb === "selftest") return (await selftest(operands, output.stdout)) ? EXIT_OK : EXIT_FAILED;
   if (verb !== "run") return administer(result.config, verb, operands, output);
   return run(result.config, result.origins);
 }
@@ -131,7 +152,12 @@ export function helpText(): string {
   return HELP_HEAD + groups.join("") + HELP_TAIL;
 }
 
-type Verb = (typeof VERBS)[number] | (typeof ADMIN_VERBS)[number] | "run" | "help";
+type Verb =
+  | (typeof VERBS)[number]
+  | (typeof ADVICE_VERBS)[number]
+  | (typeof ADMIN_VERBS)[number]
+  | "run"
+  | "help";
 
 /** A verb and what it is about; undefined if the arguments mean nothing to us. */
 function readRequest(argv: string[]): { verb: Verb; operands: string[] } | undefined {
@@ -149,6 +175,11 @@ function readRequest(argv: string[]): { verb: Verb; operands: string[] } | undef
     const asked = ADMIN_VERBS.find((verb) => verb === word);
     if (asked !== undefined)
       return areOperands(asked, operands) ? { verb: asked, operands } : undefined;
+    const advice = ADVICE_VERBS.find((verb) => verb === word);
+    if (advice !== undefined) {
+      const many = advice === "dns" ? operands.length === 1 : operands.length > 0;
+      return many ? { verb: advice, operands } : undefined;
+    }
     if (operands.length > 0) return undefined;
     if (values.version) return { verb: "version", operands };
     const verb = word === undefined ? "run" : VERBS.find((candidate) => candidate === word);
@@ -183,16 +214,39 @@ function configText(config: Config, origins: Origins): string {
 async function health(config: Config, output: Output): Promise<number> {
   const [http] = config.httpListeners;
   const [udp] = config.udpListeners;
-  const healthy =
-    http === undefined
-      ? await probeUdp(udp, HEALTH_TIMEOUT_MILLISECONDS)
-      : await probeHttp(http, HEALTH_TIMEOUT_MILLISECONDS);
-  if (healthy) return say(output, "ok\n");
-  const asked = http === undefined ? `udp port ${udp.port}` : `http port ${http.port}`;
-  output.stderr(
-    errorLines(`no healthy answer from ${asked}`, "is the tracker running with these settings"),
-  );
-  return EXIT_FAILED;
+  const timeout = HEALTH_TIMEOUT_MILLISECONDS;
+  const tls = config.tlsCertFile !== undefined;
+  const asked = [
+    http && {
+      name: `http port ${http.port}`,
+      probe: probeHttp({ ...http, tls: http.tls ?? tls }, timeout),
+    },
+    udp && { name: `udp port ${udp.port}`, probe: probeUdp(udp, timeout) },
+  ];
+  const silent: string[] = [];
+  for (const one of asked) if (one && !(await one.probe)) silent.push(one.name);
+  if (silent.length === 0) return say(output, "ok\n");
+  const error = `no healthy answer from ${silent.join(" and ")}`;
+  return fail(output, error, "is the tracker running with these settings");
+}
+
+async function top({ adminListeners }: Config, output: Output): Promise<number> {
+  const [listener] = adminListeners;
+  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", "set it");
+  try {
+    await runTop(listener, new Terminal(process), output.stdout);
+    return EXIT_OK;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
+    return fail(output, asked, "is it running with these settings");
+  }
+}
+
+function dns(config: Config, name: string, output: Output): number {
+  const problem = hostNameProblem(name);
+  if (problem !== undefined) return fail(output, `${JSON.stringify(name)} ${problem}`);
+  return say(output, dnsAdvice(name, { ...config, interfaces: networkInterfaces() }));
 }
 
 /** Asks the running tracker for changes, one after another; stops at the first that fails. */

@@ -127,6 +127,12 @@ export function hostNames(): Kind<string[]> {
   return { schema: list("host name", readHostName), range: "" };
 }
 
+/** What is wrong with a host name, as the rest of a sentence; undefined if nothing is. */
+export function hostNameProblem(text: string): string | undefined {
+  const host = readHostName(text);
+  return host instanceof Fault ? host.rest : undefined;
+}
+
 /** One such name. */
 export function hostName(): Kind<string> {
   const schema = z.string().transform((text, context) => {

@@ -3,6 +3,8 @@ import { describe, expect, test } from "bun:test";
 
 import { errorLines, helpText, runCli, versionLine, type Run } from "../src/cli.ts";
 import { descriptions } from "../src/config.ts";
+import { FIGURES } from "./verbs/figures.ts";
+import { fakeUdp } from "./verbs/fake-udp.ts";
 
 type Environment = Record<string, string | undefined>;
 
@@ -102,14 +104,16 @@ test.each([
     code: 2,
     stdout: "",
     stderr:
-      "usage: buntracker [check | config | health | version | --help]\n" +
+      "usage: buntracker [check | config | health | top | version | --help]\n" +
+      "       buntracker dns NAME\n" +
+      "       buntracker selftest URL...\n" +
       "       buntracker deny | allow | forget HASH...\n" +
       "       buntracker maintenance on | off\n",
   });
 });
 
 describe("health", () => {
-  test("asks the first HTTP listener", async () => {
+  test("asks the first HTTP listener and the first UDP one", async () => {
     const paths: string[] = [];
     const server = Bun.serve({
       hostname: "127.0.0.1",
@@ -119,36 +123,87 @@ describe("health", () => {
         return new Response("ok\n");
       },
     });
-    const port = server.port;
-    const env = { TRACKER_HTTP_ADDRESS: `127.0.0.1:${port},127.0.0.1:1` };
+    const { port } = server;
+    const udp = await fakeUdp();
+    const env = {
+      TRACKER_HTTP_ADDRESS: `127.0.0.1:${port},127.0.0.1:1`,
+      TRACKER_UDP_ADDRESS: `127.0.0.1:${udp.port},127.0.0.1:1`,
+    };
     expect(await cli(["health"], env)).toEqual({ code: 0, stdout: "ok\n", stderr: "" });
     expect(paths).toEqual(["/health"]);
-    await server.stop(true);
+    expect(udp.requests.map((request) => request.length)).toEqual([16, 98]);
+    udp.close();
     expect(await cli(["health"], env)).toEqual({
       code: 1,
       stdout: "",
       stderr:
-        `buntracker: error: no healthy answer from http port ${port}\n` +
+        `buntracker: error: no healthy answer from udp port ${udp.port}\n` +
         "buntracker: hint: is the tracker running with these settings\n",
     });
+    await server.stop(true);
+    expect((await cli(["health"], env)).stderr).toStartWith(
+      `buntracker: error: no healthy answer from http port ${port} and udp port ${udp.port}\n`,
+    );
   });
 
-  test("asks UDP where HTTP is off", async () => {
-    const server = await Bun.udpSocket({
-      hostname: "127.0.0.1",
-      socket: {
-        data(socket, request, port, address) {
-          const reply = Buffer.concat([Buffer.alloc(4), request.subarray(12), Buffer.alloc(8, 1)]);
-          socket.send(reply, port, address);
-        },
-      },
-    });
-    const env = { TRACKER_HTTP_ADDRESS: "", TRACKER_UDP_ADDRESS: `127.0.0.1:${server.port}` };
+  test.each([
+    ["TRACKER_HTTP_ADDRESS", "TRACKER_UDP_ADDRESS"],
+    ["TRACKER_UDP_ADDRESS", "TRACKER_HTTP_ADDRESS"],
+  ])("does not ask %s where it is off", async (off, on) => {
+    const udp = await fakeUdp();
+    const http = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("ok") });
+    const port = on.includes("UDP") ? udp.port : http.port;
+    const env = { [off]: "", [on]: `127.0.0.1:${port}` };
     expect(await cli(["health"], env)).toEqual({ code: 0, stdout: "ok\n", stderr: "" });
-    server.close();
-    const after = await cli(["health"], env);
-    expect(after.code).toBe(1);
-    expect(after.stderr).toStartWith("buntracker: error: no healthy answer from udp port ");
+    udp.close();
+    await http.stop(true);
+  });
+});
+
+describe("advice", () => {
+  test("dns prints the records of a name, with the ports that are set", async () => {
+    const env = { TRACKER_UDP_ADDRESS: "[::]:7000" };
+    const { code, stdout } = await cli(["dns", "tracker.example"], env);
+    expect(code).toBe(0);
+    expect(stdout).toContain('86400 IN TXT  "BITTORRENT UDP:7000 TCP:6969"\n');
+  });
+
+  test("dns wants a host name", async () => {
+    expect(await cli(["dns", "a b"])).toEqual({
+      code: 1,
+      stdout: "",
+      stderr:
+        'buntracker: error: "a b" is not a host name: write it without scheme and port, ' +
+        "like tracker.example.org\n",
+    });
+    for (const argv of [["dns"], ["dns", "a", "b"], ["selftest"]]) {
+      expect((await cli(argv)).code).toBe(2);
+    }
+  });
+
+  test("selftest fails if anything is wrong", async () => {
+    const { code, stdout } = await cli(["selftest", "ftp://tracker.example/"]);
+    expect(code).toBe(1);
+    expect(stdout).toBe("ftp://tracker.example/\n  wrong: it is not udp, http or https\n");
+  });
+
+  test("top without a terminal prints what the tracker tells, once", async () => {
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: () => Response.json(FIGURES),
+    });
+    const { port } = server;
+    const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${port}` };
+    const { code, stdout } = await cli(["top"], env);
+    expect(code).toBe(0);
+    expect(stdout).toContain("buntracker 1.2.3");
+    expect(stdout).not.toContain("\x1b");
+    await server.stop(true);
+    const { code: after, stderr } = await cli(["top"], env);
+    expect(after).toBe(1);
+    expect(stderr).toContain(`the tracker cannot be asked on port ${port}: `);
+    expect((await cli(["top"], { TRACKER_ADMIN_ADDRESS: "" })).stderr).toContain("is empty");
   });
 });
 

@@ -1,35 +1,37 @@
 /**
  * Asking a running tracker, from outside, whether it answers: what the `health` verb does.
  *
- * HTTP is asked for /health; where HTTP is off, UDP is asked for a connection id. Both go to this
- * machine, past any proxy the environment names. The answer is yes or no: silence, refusal and
- * nonsense are all no. Nothing here throws or outlives its timeout.
+ * HTTP is asked for /health, UDP for a connection and then an announce: the whole way that requests
+ * go. The announce says that a peer has stopped which never was, so nothing comes of it; a tracker
+ * that refuses it is as well as one that does not. All goes to this machine, past any proxy the
+ * environment names. The answer is yes or no: silence and nonsense are no. Nothing here throws or
+ * outlives its timeout.
  */
 import { randomBytes } from "node:crypto";
-import { createSocket } from "node:dgram";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+
+import { RefusedError, UdpClient } from "../verbs/udp-client.ts";
 
 /** An address to ask; one that means "all of this machine's" is asked by way of loopback. */
 interface Endpoint {
   host: string;
   port: number;
+  /** True for HTTPS. Whose certificate it is does not matter: we ask ourselves. */
+  tls?: boolean;
 }
 
 const HTTP_OK = /^HTTP\/1\.[01] 200 /;
 const STATUS_LINE_BYTES_MAX = 1024;
 
-/** The first eight bytes of a connect request, by which trackers know it. [BEP 15] */
-const CONNECT_MAGIC = 0x41727101980n;
-const CONNECT_BYTES = 16;
-const ACTION_CONNECT = 0;
-
 /** True if GET /health is answered with 200 within `timeout` milliseconds. */
-export function probeHttp({ host, port }: Endpoint, timeout: number): Promise<boolean> {
+export function probeHttp({ host, port, tls }: Endpoint, timeout: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect({ host: reachable(host), port });
+  const to = { host: reachable(host), port };
+  const socket: Socket = tls ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
   const timer = setTimeout(() => resolve(false), timeout);
   let head = "";
-  socket.on("connect", () => {
+  socket.on(tls ? "secureConnect" : "connect", () => {
     socket.write("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
   });
   socket.on("data", (bytes) => {
@@ -44,29 +46,21 @@ export function probeHttp({ host, port }: Endpoint, timeout: number): Promise<bo
   });
 }
 
-/** True if a connect request is answered with a connect reply within `timeout` milliseconds. */
-export function probeUdp({ host, port }: Endpoint, timeout: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const target = reachable(host);
-  const socket = createSocket(target.includes(":") ? "udp6" : "udp4");
-  const timer = setTimeout(() => resolve(false), timeout);
-  const request = Buffer.alloc(CONNECT_BYTES);
-  request.writeBigUInt64BE(CONNECT_MAGIC, 0);
-  request.writeUInt32BE(ACTION_CONNECT, 8);
-  randomBytes(4).copy(request, 12);
-  socket.on("message", (reply) => {
-    const echoed = reply.length >= CONNECT_BYTES && reply.readUInt32BE(0) === ACTION_CONNECT;
-    // Anything else may be a stray datagram; the right one may still come.
-    if (echoed && reply.subarray(4, 8).equals(request.subarray(12))) resolve(true);
-  });
-  socket.on("error", () => resolve(false));
-  socket.send(request, port, target, (error) => {
-    if (error) resolve(false);
-  });
-  return promise.finally(() => {
-    clearTimeout(timer);
-    socket.close();
-  });
+/** True if UDP connects and answers an announce, each within half of `timeout` milliseconds. */
+export async function probeUdp({ host, port }: Endpoint, timeout: number): Promise<boolean> {
+  const client = new UdpClient(reachable(host), port, timeout / 4);
+  let connected = false;
+  try {
+    await client.connect();
+    connected = true;
+    const [infoHash, peerId] = [randomBytes(20), randomBytes(20)];
+    await client.announce({ infoHash, peerId, port: 1, left: 0, event: "stopped" });
+    return true;
+  } catch (error) {
+    return connected && error instanceof RefusedError;
+  } finally {
+    client.close();
+  }
 }
 
 /** Where a listener can be reached from its own machine. */

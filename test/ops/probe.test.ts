@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 
 import { probeHttp, probeUdp } from "../../src/ops/probe.ts";
+import { fakeUdp, goodAnswer } from "../verbs/fake-udp.ts";
 
 const HOST = "127.0.0.1";
 const TIMEOUT = 300;
@@ -60,15 +61,28 @@ test("a port nobody listens on is not healthy", async () => {
   expect(await probeUdp({ host: HOST, port }, TIMEOUT)).toBe(false);
 });
 
-test("a connect reply with our transaction id is healthy", async () => {
-  let asked = "";
-  const server = await answerUdp((request) => {
-    asked = request.toString("hex", 0, 12);
-    return [Buffer.concat([Buffer.alloc(4), request.subarray(12), Buffer.alloc(8, 7)])];
-  });
+test("UDP that connects and answers an announce is healthy", async () => {
+  const server = await fakeUdp();
   expect(await probeUdp({ host: "0.0.0.0", port: server.port }, TIMEOUT)).toBe(true);
-  expect(asked).toBe("000004172710198000000000");
+  const [connect, announce] = server.requests.map((request) => request.toString("hex"));
+  expect(connect.slice(0, 24)).toBe("000004172710198000000000");
+  // The id it was given, the action, and at 80 that the peer has stopped.
+  expect(announce.slice(0, 24)).toBe("070707070707070700000001");
+  expect(announce.slice(160, 168)).toBe("00000003");
   server.close();
+});
+
+test("a refused announce has been answered, and one without an answer has not", async () => {
+  const silent = await fakeUdp((action) => (action === 0 ? goodAnswer(0) : undefined));
+  expect(await probeUdp({ host: HOST, port: silent.port }, TIMEOUT)).toBe(false);
+  silent.close();
+  const refusing = await answerUdp((request) => {
+    const connects = request.length === 16;
+    const action = Buffer.from([0, 0, 0, connects ? 0 : 3]);
+    return [Buffer.concat([action, request.subarray(12, 16), Buffer.from("not here")])];
+  });
+  expect(await probeUdp({ host: HOST, port: refusing.port }, TIMEOUT)).toBe(true);
+  refusing.close();
 });
 
 test("another transaction, another action or a short reply is not", async () => {

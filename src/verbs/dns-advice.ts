@@ -1,0 +1,79 @@
+/**
+ * `buntracker dns NAME`: the records a tracker's name should have, as lines for a zone file.
+ *
+ *   A, AAAA   where it is. Every client asks for them, so a short life of these records costs
+ *             gigabytes of DNS a day on a large tracker.
+ *   TXT       that this host is a tracker and on which ports, most preferred first. [BEP 34]
+ *
+ * Nothing is looked up: the addresses are those of this machine that the world can reach.
+ */
+import type { NetworkInterfaceInfo } from "node:os";
+
+import { isNotPublic, readAddress } from "../ops/addresses.ts";
+import type { Listener } from "../settings.ts";
+
+const TTL_SECONDS = 86_400;
+
+type Interfaces = NodeJS.Dict<Pick<NetworkInterfaceInfo, "address" | "family">[]>;
+
+/** What the advice depends on. */
+export interface DnsFacts {
+  udpListeners: readonly Listener[];
+  httpListeners: readonly Listener[];
+  /** As `os.networkInterfaces` has them. */
+  interfaces: Interfaces;
+}
+
+/** What TXT records say of a tracker: `BITTORRENT UDP:6969 TCP:6969`. */
+export function trackerRecord({ udpListeners, httpListeners }: DnsFacts): string {
+  const words = [
+    ...udpListeners.map(({ port }) => `UDP:${port}`),
+    ...httpListeners.map(({ port }) => `TCP:${port}`),
+  ];
+  return ["BITTORRENT", ...new Set(words)].join(" ");
+}
+
+/** The advice, as text for a terminal. `name` is a host name. */
+export function dnsAdvice(name: string, facts: DnsFacts): string {
+  const host = `${name.replace(/\.$/, "")}.`;
+  const width = Math.max(host.length, 24);
+  const record = (type: string, value: string) =>
+    `${host.padEnd(width)} ${TTL_SECONDS} IN ${type.padEnd(4)} ${value}\n`;
+  const [ipv4, ipv6] = publicAddresses(facts.interfaces);
+  const lines = [
+    `; Records for ${host} The 86400 seconds are a day: clients ask for addresses at\n`,
+    "; every announce, and short lives make gigabytes of DNS a day. Shorten them to an hour\n",
+    "; a day before the tracker moves.\n",
+    ...(ipv4.length > 0 ? ipv4 : ["192.0.2.1"]).map((address) => record("A", address)),
+    ...(ipv6.length > 0 ? ipv6 : ["2001:db8::1"]).map((address) => record("AAAA", address)),
+  ];
+  if (ipv4.length === 0) lines.push(placeholder("IPv4", "A"));
+  if (ipv6.length === 0) lines.push(placeholder("IPv6", "AAAA"));
+  lines.push(
+    "; That this is a tracker, and on which ports, the preferred one first (BEP 34):\n",
+    record("TXT", `"${trackerRecord(facts)}"`),
+    "; For names that are no tracker any more, so that clients give up:\n",
+    ';   TXT "BITTORRENT DENY ALL"\n',
+  );
+  return lines.join("");
+}
+
+function placeholder(family: string, type: string): string {
+  return (
+    `; This machine has no public ${family} address: write the one it is reached by, ` +
+    `or leave ${type} out.\n`
+  );
+}
+
+/** Those of this machine, IPv4 and IPv6, that the world can reach. */
+function publicAddresses(interfaces: Interfaces): [string[], string[]] {
+  const bytes = new Uint8Array(16);
+  const all = Object.values(interfaces).flatMap((addresses) => addresses ?? []);
+  const isPublic = ({ address }: { address: string }) => {
+    const family = readAddress(address, bytes, 0);
+    return family !== 0 && !isNotPublic(bytes, 0, family);
+  };
+  const of = (family: string) =>
+    all.filter((one) => one.family === family && isPublic(one)).map(({ address }) => address);
+  return [of("IPv4"), of("IPv6")];
+}

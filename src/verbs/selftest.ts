@@ -1,0 +1,248 @@
+/**
+ * `buntracker selftest URL…`: is a tracker, ours or any other, what clients and newTrackon expect?
+ *
+ * For every URL and every address of its host, over IPv4 and IPv6: two peers announce a random info
+ * hash, the second must be told of the first, the interval must be sensible, a scrape must count
+ * both; then both leave. What is wrong is said in sentences, by the address at which it is.
+ */
+import { randomBytes } from "node:crypto";
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+
+import { showSeconds } from "../settings.ts";
+import { readBencode, type Bencoded } from "./bencode-reader.ts";
+import { type GetAnswer, getOverHttp } from "./http-get.ts";
+import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
+import { readPorts } from "./tracker-answers.ts";
+import { UdpClient } from "./udp-client.ts";
+
+/** Lists of public trackers leave those out that ask for more announces, or for fewer. */
+const INTERVAL_SECONDS_MIN = 5 * 60;
+const INTERVAL_SECONDS_MAX = 3 * 3600;
+
+/** How long an answer may take, in milliseconds. */
+const TIMEOUT_MILLISECONDS = 4000;
+
+const PORTS: Record<string, number> = { "http:": 80, "https:": 443 };
+
+/** Asks a tracker at one address. */
+interface Session {
+  announce(announcement: Announcement): Promise<Announced>;
+  /** Resolves with undefined if the URL has no scrape. [BEP 48] */
+  scrape(infoHash: Uint8Array): Promise<Scraped | undefined>;
+  close(): void;
+}
+
+/** Tests all URLs, one after another, and writes what there is to say. True if nothing is wrong. */
+export async function selftest(
+  urls: readonly string[],
+  write: (text: string) => void,
+  timeout = TIMEOUT_MILLISECONDS,
+): Promise<boolean> {
+  let good = true;
+  for (const text of urls) {
+    write(`${text}\n`);
+    good = (await testUrl(text, write, timeout)) && good;
+  }
+  return good;
+}
+
+async function testUrl(
+  text: string,
+  write: (text: string) => void,
+  timeout: number,
+): Promise<boolean> {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const wrong = url === undefined ? "it is no URL" : wrongWith(url);
+  if (url === undefined || wrong !== undefined) {
+    write(`  wrong: ${wrong}\n`);
+    return false;
+  }
+  const addresses = await addressesOf(url.hostname.replace(/^\[|\]$/g, ""));
+  if (addresses.length === 0) write("  wrong: its host has no address\n");
+  let good = addresses.length > 0;
+  for (const address of addresses) {
+    const begun = performance.now();
+    const { problems, told } = await testAddress(url, address, timeout);
+    const took = `${Math.round(performance.now() - begun)} ms`;
+    const family = address.includes(":") ? "IPv6" : "IPv4";
+    write(
+      `  ${family} ${address}: ${problems.length > 0 ? "not good" : `good, ${told}, ${took}`}\n`,
+    );
+    for (const problem of problems) write(`    wrong: ${problem}\n`);
+    good &&= problems.length === 0;
+  }
+  for (const [version, family] of [
+    [4, "IPv4"],
+    [6, "IPv6"],
+  ] as const) {
+    if (addresses.some((address) => isIP(address) === version) || addresses.length === 0) continue;
+    write(`  note: no ${family} address, so who has ${family} alone cannot reach it\n`);
+  }
+  return good;
+}
+
+function wrongWith({ protocol, port, hostname }: URL): string | undefined {
+  if (!["udp:", "http:", "https:"].includes(protocol)) return "it is not udp, http or https";
+  if (hostname === "") return "it names no host";
+  return protocol === "udp:" && port === "" ? "it names no port" : undefined;
+}
+
+async function addressesOf(host: string): Promise<string[]> {
+  if (isIP(host) > 0) return [host];
+  try {
+    return [...new Set((await lookup(host, { all: true })).map(({ address }) => address))];
+  } catch {
+    return [];
+  }
+}
+
+/** What is wrong at one address; `told` is what was said where nothing is. */
+async function testAddress(
+  url: URL,
+  address: string,
+  timeout: number,
+): Promise<{ problems: string[]; told: string }> {
+  const problems: string[] = [];
+  const session = url.protocol === "udp:" ? overUdp : overHttp;
+  const infoHash = new Uint8Array(randomBytes(20));
+  const first = peer(infoHash, 1);
+  const second = peer(infoHash, 0);
+  let step = "connect";
+  let told = "";
+  let open: Session | undefined;
+  try {
+    open = await session(url, address, timeout);
+    step = "announce";
+    await open.announce(first);
+    const announced = await open.announce(second);
+    problems.push(...wrongWithAnnounce(announced, first.port));
+    step = "scrape";
+    const scraped = await open.scrape(infoHash);
+    problems.push(...wrongWithScrape(scraped));
+    step = "leave";
+    for (const one of [first, second]) await open.announce({ ...one, event: "stopped" });
+    told = `interval ${showSeconds(announced.interval)}${scraped ? "" : ", no scrape"}`;
+  } catch (error) {
+    problems.push(`${step}: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    open?.close();
+  }
+  return { problems, told };
+}
+
+function peer(infoHash: Uint8Array, left: number): Announcement {
+  const peerId = new Uint8Array(randomBytes(20));
+  const port = 1025 + (randomBytes(2).readUInt16BE() % 64_000);
+  return { infoHash, peerId, port, left, event: "started" };
+}
+
+function wrongWithAnnounce(announced: Announced, expectedPort: number): string[] {
+  const { interval, seeders, leechers, peerPorts } = announced;
+  const problems: string[] = [];
+  if (interval < INTERVAL_SECONDS_MIN || interval > INTERVAL_SECONDS_MAX) {
+    problems.push(`announce: the interval is ${interval} s: lists of trackers want 5m to 3h`);
+  }
+  if (!peerPorts.includes(expectedPort)) {
+    problems.push("announce: a second peer was not told of the first");
+  }
+  if (seeders + leechers < 1) problems.push("announce: a swarm of two was counted as empty");
+  return problems;
+}
+
+function wrongWithScrape(scraped: Scraped | undefined): string[] {
+  if (scraped === undefined || scraped.seeders + scraped.leechers > 0) return [];
+  return ["scrape: a swarm of two was counted as empty"];
+}
+
+async function overUdp(url: URL, address: string, timeout: number): Promise<Session> {
+  const client = new UdpClient(address, Number(url.port), timeout / 2);
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+async function overHttp(url: URL, address: string, timeout: number): Promise<Session> {
+  const get = async (path: string, fields: Record<string, string>) => {
+    const query = Object.entries(fields).map(([name, value]) => `${name}=${value}`);
+    const search = [url.search.slice(1), ...query].filter((part) => part !== "").join("&");
+    const tlsName = url.protocol === "https:" ? url.hostname.replace(/^\[|\]$/g, "") : undefined;
+    const port = Number(url.port || PORTS[url.protocol]);
+    const target = `${path}?${search}`;
+    const host = url.host;
+    return readReply(await getOverHttp({ address, port, tlsName, host, target, timeout }));
+  };
+  const scrapePath = url.pathname.replace(/\/announce([^/]*)$/, "/scrape$1");
+  return {
+    async announce({ infoHash, peerId, port, left, event }) {
+      const fields = { info_hash: percent(infoHash), peer_id: percent(peerId), port: String(port) };
+      const numbers = { uploaded: "0", downloaded: "0", left: String(left), compact: "1" };
+      return readAnnounced(await get(url.pathname, { ...fields, ...numbers, event }));
+    },
+    async scrape(infoHash) {
+      if (scrapePath === url.pathname) return undefined;
+      return readScraped(await get(scrapePath, { info_hash: percent(infoHash) }), infoHash);
+    },
+    close() {},
+  };
+}
+
+type Dictionary = Map<string, Bencoded>;
+
+/** The dictionary an answer is. Throws what is wrong with it. */
+function readReply({ status, body }: GetAnswer): Dictionary {
+  const reply = readBencode(body);
+  if (!(reply instanceof Map)) {
+    throw new Error(status === 200 ? "the answer is not bencoded" : `the status is ${status}`);
+  }
+  const reason = reply.get("failure reason");
+  if (reason !== undefined) {
+    throw new Error(
+      `refused: ${String(reason)
+        .replace(/[^ -~]/g, "?")
+        .slice(0, 200)}`,
+    );
+  }
+  return reply;
+}
+
+function readAnnounced(reply: Dictionary): Announced {
+  const interval = numberOf(reply.get("interval"));
+  if (interval === undefined) throw new Error("the answer names no interval");
+  const lists = [["peers", 6] as const, ["peers6", 18] as const].map(([key, size]) => {
+    const peers = reply.get(key) ?? "";
+    return typeof peers === "string" ? readPorts(Buffer.from(peers, "latin1"), size) : [];
+  });
+  const wide = reply.get("peers");
+  if (Array.isArray(wide)) {
+    lists.push(wide.map((one) => (one instanceof Map ? (numberOf(one.get("port")) ?? 0) : 0)));
+  }
+  if (lists.includes(undefined)) throw new Error("the list of peers has a wrong length");
+  const peerPorts = lists.flatMap((ports) => ports ?? []);
+  const seeders = numberOf(reply.get("complete"));
+  const leechers = numberOf(reply.get("incomplete"));
+  // Not all trackers count; then the peers told are what there is.
+  const counted = seeders === undefined && leechers === undefined ? peerPorts.length : 0;
+  return { interval, seeders: seeders ?? counted, leechers: leechers ?? 0, peerPorts };
+}
+
+function readScraped(reply: Dictionary, infoHash: Uint8Array): Scraped {
+  const files = reply.get("files");
+  const key = Buffer.from(infoHash).toString("latin1");
+  const file = files instanceof Map ? files.get(key) : undefined;
+  if (!(file instanceof Map)) throw new Error("the answer does not tell of the swarm");
+  const count = (name: string) => numberOf(file.get(name)) ?? 0;
+  return { seeders: count("complete"), leechers: count("incomplete") };
+}
+
+function numberOf(value: Bencoded | undefined): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}
+
+function percent(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
+}

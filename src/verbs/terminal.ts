@@ -1,0 +1,75 @@
+/**
+ * A terminal as `buntracker top` uses it: a screen that is drawn anew as a whole, and single keys.
+ *
+ * `open` takes the terminal over: the other screen, no cursor, keys as they are pressed. `close`
+ * gives it back as it was, and is safe to call twice: it must be called whatever happens.
+ */
+
+/** The streams of a process, as far as they are needed. */
+export interface TerminalStreams {
+  stdin: Pick<NodeJS.ReadStream, "isTTY" | "on" | "off" | "resume" | "pause"> & {
+    setRawMode?: (raw: boolean) => unknown;
+  };
+  stdout: Pick<NodeJS.WriteStream, "isTTY" | "columns" | "rows" | "write">;
+}
+
+/** What is assumed where a terminal does not tell. [DEC VT100] */
+const COLUMNS = 80;
+const ROWS = 24;
+
+const OTHER_SCREEN = "\x1b[?1049h\x1b[?25l";
+const FIRST_SCREEN = "\x1b[?25h\x1b[?1049l";
+const HOME = "\x1b[H";
+const CLEAR_LINE = "\x1b[K";
+const CLEAR_BELOW = "\x1b[J";
+
+export class Terminal {
+  readonly #streams: TerminalStreams;
+  #open = false;
+  #onKey: (bytes: Buffer | string) => void = () => {};
+
+  constructor(streams: TerminalStreams) {
+    this.#streams = streams;
+  }
+
+  /** Whether somebody watches; if not, only plain text should be written. */
+  get interactive(): boolean {
+    return this.#streams.stdout.isTTY === true && this.#streams.stdin.isTTY === true;
+  }
+
+  get columns(): number {
+    return this.#streams.stdout.columns || COLUMNS;
+  }
+
+  get rows(): number {
+    return this.#streams.stdout.rows || ROWS;
+  }
+
+  /** Takes the terminal over; `onKey` is told of every key, such as `q` or `\x03`. */
+  open(onKey: (key: string) => void): void {
+    const { stdin, stdout } = this.#streams;
+    this.#open = true;
+    this.#onKey = (bytes) => onKey(bytes.toString());
+    stdout.write(OTHER_SCREEN);
+    stdin.setRawMode?.(true);
+    stdin.on("data", this.#onKey);
+    stdin.resume();
+  }
+
+  /** Draws the whole screen; lines must fit it. */
+  draw(lines: readonly string[]): void {
+    const text = lines.map((line) => line + CLEAR_LINE).join("\r\n");
+    this.#streams.stdout.write(HOME + text + CLEAR_BELOW);
+  }
+
+  /** Gives the terminal back as it was. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const { stdin, stdout } = this.#streams;
+    stdin.off("data", this.#onKey);
+    stdin.setRawMode?.(false);
+    stdin.pause();
+    stdout.write(FIRST_SCREEN);
+  }
+}

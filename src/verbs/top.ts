@@ -1,0 +1,179 @@
+/**
+ * `buntracker top`: the figures of the running tracker in a terminal, every second.
+ *
+ *   tracker.example…                                    up 3 d 4 h
+ *   37,710 announces per second                     ▂▃▅▆▇▇▆▅
+ *   Swarms … Peers … Seeders … Leechers             the last 24 hours
+ *   UDP ▇▇▇▇▇▇▇ 97 %   IPv4 ▇▇▇▇▇ 85 %   Memory ▇▇ 29 %
+ *
+ * They come from /live on the operator's address. Without a terminal they are printed once. The
+ * screen is given back as it was, however it ends.
+ */
+import type { LiveFigures } from "../page/live.ts";
+import { showCount, showDuration, showRate, viewOf } from "../page/view.ts";
+import type { Listener } from "../settings.ts";
+import { getOverHttp } from "./http-get.ts";
+import type { Terminal } from "./terminal.ts";
+
+const REFRESH_MILLISECONDS = 1000;
+const TIMEOUT_MILLISECONDS = 2000;
+
+/** Keys that end it: q, Escape, Ctrl-C, Ctrl-D. */
+const QUIT = ["q", "Q", "\x1b", "\x03", "\x04"];
+
+const BOLD = "\x1b[1m";
+const FAINT = "\x1b[2m";
+const GREEN = "\x1b[32m";
+const RED = "\x1b[31m";
+const PLAIN = "\x1b[0m";
+
+const EIGHTHS = " ▁▂▃▄▅▆▇█";
+const CURVE_ROWS_MAX = 12;
+/** Lines of everything but the curve. */
+const OTHER_LINES = 15;
+const COLUMNS_MIN = 40;
+const COLUMNS_MAX = 120;
+
+/** What the tracker at this address tells. Rejects, with a sentence, if it does not. */
+export async function askForFigures({ host, port }: Listener): Promise<LiveFigures> {
+  const address = host === "::" || host === "0.0.0.0" ? "127.0.0.1" : host;
+  const request = { address, port, host: "localhost", target: "/live" };
+  const answer = await getOverHttp({ ...request, timeout: TIMEOUT_MILLISECONDS });
+  if (answer.status !== 200) throw new Error(`the answer has status ${answer.status}`);
+  return JSON.parse(new TextDecoder().decode(answer.body)) as LiveFigures;
+}
+
+/**
+ * Shows the figures until a key or a signal ends it; prints them once where nobody watches. Rejects
+ * if the tracker cannot be asked at first; later failures are shown.
+ */
+export async function runTop(
+  listener: Listener,
+  terminal: Terminal,
+  write: (text: string) => void,
+): Promise<void> {
+  let figures = await askForFigures(listener);
+  if (!terminal.interactive) {
+    write(`${renderTop(figures, terminal, { colour: false }).join("\n")}\n`);
+    return;
+  }
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const signals = ["SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, end);
+  let failure: string | undefined;
+  const draw = () => terminal.draw(renderTop(figures, terminal, { colour: true, failure }));
+  let running = true;
+  void ended.then(() => (running = false));
+  terminal.open((key) => (QUIT.includes(key) ? end() : draw()));
+  try {
+    while (running) {
+      draw();
+      await Promise.race([ended, Bun.sleep(REFRESH_MILLISECONDS)]);
+      try {
+        figures = await askForFigures(listener);
+        failure = undefined;
+      } catch (error) {
+        failure = error instanceof Error ? error.message : String(error);
+      }
+    }
+  } finally {
+    terminal.close();
+    for (const signal of signals) process.off(signal, end);
+  }
+}
+
+/** How the figures are drawn. */
+export interface TopOptions {
+  colour: boolean;
+  /** Why the figures are old, if they are. */
+  failure?: string | undefined;
+}
+
+/** The screen, as lines that fit it. */
+export function renderTop(
+  figures: LiveFigures,
+  size: { columns: number; rows: number },
+  { colour, failure }: TopOptions,
+): string[] {
+  const paint = (code: string, text: string) => (colour ? code + text + PLAIN : text);
+  const width = Math.max(COLUMNS_MIN, Math.min(size.columns - 2, COLUMNS_MAX));
+  const { text, bars } = viewOf(figures);
+  const up = `up ${showDuration(figures.upSeconds)}`;
+  const name = figures.version.slice(0, width - up.length - 2);
+  const rate = `${text["rate"]} announces per second`;
+  const lines = [
+    paint(BOLD, name) + up.padStart(width - name.length),
+    "",
+    paint(BOLD + GREEN, rate) +
+      paint(FAINT, `  ${showKinds(figures)}`.slice(0, width - rate.length)),
+    "",
+    ...curveOf(figures, width, size.rows - OTHER_LINES).map((line) => paint(GREEN, line)),
+    paint(FAINT, text["span"].padEnd(width - 3) + "now"),
+    "",
+    columnsOf(width, [
+      ["Swarms", text["swarms"]],
+      ["Peers", text["peers"]],
+      ["Seeders", text["seeders"]],
+      ["Leechers", text["leechers"]],
+    ]),
+    "",
+    barOf("UDP", bars["udp"], `${text["udp"]}`, width),
+    barOf("IPv4", bars["ipv4"], `${text["ipv4"]}`, width),
+    barOf("Memory", bars["memory"], `${text["memory"]} of ${text["memoryMax"]}`, width),
+    "",
+    figures.drops === null
+      ? paint(FAINT, "the system does not tell of dropped datagrams")
+      : paint(
+          figures.drops > 0 ? RED : FAINT,
+          `${showCount(figures.drops)} datagrams dropped by the kernel`,
+        ),
+    failure === undefined ? "" : paint(RED, `no new figures: ${failure}`.slice(0, width)),
+    paint(FAINT, colour ? "q quits" : ""),
+  ];
+  while (lines.at(-1) === "") lines.pop();
+  return lines.slice(0, size.rows).map((line) => ` ${line}`.trimEnd());
+}
+
+function showKinds({ announces }: LiveFigures): string {
+  const [udpIpv4, udpIpv6, httpIpv4, httpIpv6] = announces;
+  const udp = `UDP ${showRate(udpIpv4 + udpIpv6)}`;
+  return `${udp}, HTTP ${showRate(httpIpv4 + httpIpv6)}, IPv6 ${showRate(udpIpv6 + httpIpv6)}`;
+}
+
+/** The curve in blocks of eighths of a line; an empty one as long as there is none. */
+function curveOf({ curve }: LiveFigures, width: number, rows: number): string[] {
+  const height = Math.max(1, Math.min(rows, CURVE_ROWS_MAX));
+  const values = resample(curve.rates, width);
+  const top = Math.max(...values, Number.MIN_VALUE);
+  return Array.from({ length: height }, (_, row) => {
+    const floor = height - 1 - row;
+    const line = values.map((value) => {
+      const eighths = Math.round((value / top) * height * 8) - floor * 8;
+      return EIGHTHS[Math.max(0, Math.min(8, eighths))];
+    });
+    return line.join("").padStart(width);
+  });
+}
+
+/** The mean of the rates that fall into each of at most `count` columns. */
+function resample(rates: readonly number[], count: number): number[] {
+  const columns = Math.min(rates.length, count);
+  return Array.from({ length: columns }, (_, column) => {
+    const from = Math.floor((column * rates.length) / columns);
+    const to = Math.floor(((column + 1) * rates.length) / columns);
+    return rates.slice(from, to).reduce((sum, rate) => sum + rate, 0) / (to - from);
+  });
+}
+
+function columnsOf(width: number, columns: readonly (readonly [string, string])[]): string {
+  const each = Math.floor(width / columns.length);
+  return columns
+    .map(([label, value]) => `${label} ${value}`.slice(0, each - 1).padEnd(each))
+    .join("");
+}
+
+function barOf(label: string, percent: number, text: string, width: number): string {
+  const room = Math.max(10, width - 8 - text.length - 2);
+  const full = Math.round((percent / 100) * room);
+  return `${label.padEnd(8)}${"█".repeat(full)}${"░".repeat(room - full)}  ${text}`;
+}

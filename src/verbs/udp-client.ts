@@ -1,0 +1,132 @@
+/**
+ * A client of UDP trackers, for asking one how it is: connect, announce, scrape. [BEP 15]
+ *
+ *   connect    id 0x41727101980 8 · action 0 4 · transaction 4                  → id at 8
+ *   announce   id 8 · action 1 4 · transaction 4 · info hash 20 · peer id 20 · downloaded 8 ·
+ *              left 8 · uploaded 8 · event 4 · ip 4 · key 4 · num want 4 · port 2
+ *   scrape     id 8 · action 2 4 · transaction 4 · info hashes 20 each
+ *
+ * A request is sent again if its answer does not come: datagrams may be lost. What does not carry
+ * its transaction number is somebody else's. Whatever goes wrong rejects, with a sentence.
+ */
+import { randomBytes } from "node:crypto";
+import { createSocket, type Socket } from "node:dgram";
+
+import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
+import { readPorts } from "./tracker-answers.ts";
+
+const MAGIC = 0x41727101980n;
+export const ACTION_CONNECT = 0;
+export const ACTION_ANNOUNCE = 1;
+export const ACTION_SCRAPE = 2;
+export const ACTION_ERROR = 3;
+
+const EVENTS = { none: 0, completed: 1, started: 2, stopped: 3 } as const;
+
+/** How often a request is sent before it counts as unanswered. */
+const ATTEMPTS = 2;
+
+/** The tracker answered, but with an error. */
+export class RefusedError extends Error {}
+
+export class UdpClient {
+  readonly #socket: Socket;
+  readonly #family: 4 | 6;
+  readonly #timeout: number;
+  #id = 0n;
+  #waiting: { transaction: Buffer; take: (reply: Buffer) => void } | undefined;
+  #failed: (error: Error) => void = () => {};
+
+  /** For one tracker; an answer may take `timeout` milliseconds. To be closed. */
+  constructor(address: string, port: number, timeout: number) {
+    this.#family = address.includes(":") ? 6 : 4;
+    this.#timeout = timeout;
+    this.#socket = createSocket(this.#family === 6 ? "udp6" : "udp4");
+    this.#socket.on("error", (error) => this.#failed(error));
+    this.#socket.on("message", (reply) => {
+      const waiting = this.#waiting;
+      if (reply.length >= 8 && waiting?.transaction.equals(reply.subarray(4, 8))) {
+        waiting.take(reply);
+      }
+    });
+    this.#send = (request, failed) =>
+      this.#socket.send(request, port, address, (error) => {
+        if (error) failed(error);
+      });
+  }
+
+  readonly #send: (request: Buffer, failed: (error: Error) => void) => void;
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  /** Gets a connection id, which the other requests need. */
+  async connect(): Promise<void> {
+    const request = Buffer.alloc(16);
+    request.writeBigUInt64BE(MAGIC, 0);
+    const reply = await this.#ask(request, ACTION_CONNECT, 16);
+    this.#id = reply.readBigUInt64BE(8);
+  }
+
+  async announce({ infoHash, peerId, port, left, event }: Announcement): Promise<Announced> {
+    const request = this.#request(ACTION_ANNOUNCE, 98);
+    request.set(infoHash, 16);
+    request.set(peerId, 36);
+    request.writeBigUInt64BE(BigInt(left), 64);
+    request.writeUInt32BE(EVENTS[event], 80);
+    randomBytes(4).copy(request, 88);
+    request.writeInt32BE(-1, 92);
+    request.writeUInt16BE(port, 96);
+    const reply = await this.#ask(request, ACTION_ANNOUNCE, 20);
+    const peerPorts = readPorts(reply.subarray(20), this.#family === 4 ? 6 : 18);
+    if (peerPorts === undefined) throw new Error("the list of peers has a wrong length");
+    const [interval, leechers, seeders] = [8, 12, 16].map((at) => reply.readInt32BE(at));
+    return { interval, leechers, seeders, peerPorts };
+  }
+
+  async scrape(infoHash: Uint8Array): Promise<Scraped> {
+    const request = this.#request(ACTION_SCRAPE, 36);
+    request.set(infoHash, 16);
+    const reply = await this.#ask(request, ACTION_SCRAPE, 20);
+    return { seeders: reply.readInt32BE(8), leechers: reply.readInt32BE(16) };
+  }
+
+  #request(action: number, size: number): Buffer {
+    const request = Buffer.alloc(size);
+    request.writeBigUInt64BE(this.#id, 0);
+    request.writeUInt32BE(action, 8);
+    return request;
+  }
+
+  async #ask(request: Buffer, action: number, sizeMin: number): Promise<Buffer> {
+    const transaction = randomBytes(4);
+    transaction.copy(request, 12);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const reply = await this.#exchange(request, transaction);
+      if (reply === undefined) continue;
+      const told = reply.readUInt32BE(0);
+      if (told === ACTION_ERROR) {
+        throw new RefusedError(`refused: ${printable(reply.subarray(8).toString("utf8"))}`);
+      }
+      if (told !== action) throw new Error(`the reply is of action ${told}, not ${action}`);
+      if (reply.length < sizeMin) throw new Error(`the reply has only ${reply.length} bytes`);
+      return reply;
+    }
+    throw new Error(`no answer in ${(this.#timeout * ATTEMPTS) / 1000} s`);
+  }
+
+  #exchange(request: Buffer, transaction: Buffer): Promise<Buffer | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
+    const timer = setTimeout(() => resolve(undefined), this.#timeout);
+    this.#waiting = { transaction, take: resolve };
+    this.#failed = reject;
+    this.#send(request, reject);
+    return promise.finally(() => clearTimeout(timer));
+  }
+}
+
+/** What a stranger sent, so that it can be shown on a terminal. */
+function printable(text: string): string {
+  return text.replace(/[\p{C}]/gu, "?").slice(0, 200);
+}

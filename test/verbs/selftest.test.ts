@@ -1,0 +1,104 @@
+/** The self-test: a good tracker is good, and what is wrong with others is said. */
+import { describe, expect, test } from "bun:test";
+
+import { selftest } from "../../src/verbs/selftest.ts";
+import { fakeUdp, goodAnswer } from "./fake-udp.ts";
+
+async function run(...urls: string[]) {
+  let text = "";
+  const good = await selftest(urls, (written) => (text += written), 400);
+  return { good, text: text.replace(/\d+ ms/g, "N ms") };
+}
+
+/** A tracker over HTTP that answers so; an announce is told the port of the one before. */
+function http(announce: (port: number) => string, scrape: (infoHash: string) => string) {
+  let port = 0;
+  return Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch({ url }) {
+      const { pathname } = new URL(url);
+      const told = port;
+      port = Number(/port=(\d+)/.exec(url)?.[1] ?? port);
+      const hash = Buffer.from(
+        (/info_hash=([%0-9a-f]+)/.exec(url)?.[1] ?? "").replaceAll("%", ""),
+        "hex",
+      );
+      const text = pathname === "/scrape" ? scrape(hash.toString("latin1")) : announce(told);
+      return new Response(Buffer.from(text, "latin1"));
+    },
+  });
+}
+
+const compact = (port: number) => `\x7f\0\0\x01${String.fromCharCode(port >> 8, port & 255)}`;
+const counts = "8:completei1e10:incompletei1e";
+const announced = (port: number) => `d${counts}8:intervali1800e5:peers6:${compact(port)}e`;
+const scraped = (hash: string) => `d5:filesd20:${hash}d${counts}eee`;
+
+test("a good tracker is told to be good", async () => {
+  const server = http(announced, scraped);
+  const url = `http://127.0.0.1:${server.port}/announce`;
+  expect(await run(url)).toEqual({
+    good: true,
+    text:
+      `${url}\n  IPv4 127.0.0.1: good, interval 30m, N ms\n` +
+      "  note: no IPv6 address, so who has IPv6 alone cannot reach it\n",
+  });
+  await server.stop(true);
+});
+
+describe("what is wrong is said", () => {
+  test.each([
+    ["nonsense", "it is no URL"],
+    ["ws://127.0.0.1/", "it is not udp, http or https"],
+    ["udp://127.0.0.1/announce", "it names no port"],
+  ])("%s: %s", async (url, problem) => {
+    expect(await run(url)).toEqual({ good: false, text: `${url}\n  wrong: ${problem}\n` });
+  });
+
+  test.each([
+    [
+      "announce: the interval is 60 s: lists of trackers want 5m to 3h",
+      (port: number) => announced(port).replace("i1800e", "i60e"),
+    ],
+    ["announce: a second peer was not told of the first", () => announced(1)],
+    ["announce: refused: no ??? here", () => "d14:failure reason11:no \x1b\n\xff heree"],
+    ["announce: the answer is not bencoded", () => "<html>"],
+    ["announce: the answer names no interval", () => "d5:peers0:e"],
+    ["announce: the list of peers has a wrong length", () => "d8:intervali1800e5:peers5:abcdee"],
+  ])("%s", async (problem, announce) => {
+    const server = http(announce, scraped);
+    const { good, text } = await run(`http://127.0.0.1:${server.port}/announce`);
+    expect(good).toBe(false);
+    expect(text).toContain("  IPv4 127.0.0.1: not good\n");
+    expect(text).toContain(`    wrong: ${problem}\n`);
+    await server.stop(true);
+  });
+
+  test("a scrape that does not know the swarm", async () => {
+    const server = http(announced, () => "d5:filesdee");
+    const { text } = await run(`http://127.0.0.1:${server.port}/announce`);
+    expect(text).toContain("wrong: scrape: the answer does not tell of the swarm\n");
+    await server.stop(true);
+  });
+
+  test("UDP that forgets peers, and UDP that is silent", async () => {
+    const forgetful = await fakeUdp();
+    const { good, text } = await run(`udp://127.0.0.1:${forgetful.port}`);
+    expect(good).toBe(false);
+    expect(text).toContain("wrong: announce: a second peer was not told of the first\n");
+    forgetful.close();
+    const silent = await fakeUdp((action) => (action === 0 ? undefined : goodAnswer(action)));
+    expect((await run(`udp://127.0.0.1:${silent.port}`)).text).toContain(
+      "wrong: connect: no answer in 0.4 s\n",
+    );
+    silent.close();
+  });
+
+  test("one bad tracker among good ones", async () => {
+    const server = http(announced, scraped);
+    const url = `http://127.0.0.1:${server.port}/announce`;
+    expect((await run("nonsense", url)).good).toBe(false);
+    await server.stop(true);
+  });
+});

@@ -1,0 +1,111 @@
+/** The screen of `top`: it fits, says what the figures say, and warns. */
+import { describe, expect, test } from "bun:test";
+
+import { Terminal, type TerminalStreams } from "../../src/verbs/terminal.ts";
+import { askForFigures, renderTop, runTop } from "../../src/verbs/top.ts";
+import { FIGURES } from "./figures.ts";
+
+const PLAIN = { colour: false };
+
+describe("the screen", () => {
+  test.each([
+    [80, 24],
+    [200, 60],
+    [60, 20],
+  ])("fits %d columns and %d rows", (columns, rows) => {
+    for (const failure of [undefined, "x".repeat(300)]) {
+      const lines = renderTop(FIGURES, { columns, rows }, { ...PLAIN, failure });
+      expect(lines.length).toBeLessThanOrEqual(rows);
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
+    }
+  });
+
+  test("tells everything on the smallest usual terminal", () => {
+    const text = renderTop(FIGURES, { columns: 80, rows: 24 }, PLAIN).join("\n");
+    for (const part of [
+      "buntracker 1.2.3",
+      "up 3 d 4 h",
+      "37,710 announces per second",
+      "UDP 36,400, HTTP 1,310, IPv6 5,410",
+      "24 h ago",
+      "Swarms 1,310,112",
+      "Peers 4,204,331",
+      "Seeders 2,610,000",
+      "Leechers 1,594,331",
+      "97 %",
+      "85 %",
+      "312 MiB of 1 GiB",
+      "0 datagrams dropped by the kernel",
+    ]) {
+      expect(text).toContain(part);
+    }
+    expect(text).not.toContain("\x1b");
+  });
+
+  test("has a curve that rises to the right edge", () => {
+    const size = { columns: 80, rows: 24 };
+    const curve = renderTop(FIGURES, size, PLAIN).slice(4, 13);
+    expect(curve[0]).toEndWith("█");
+    expect(curve.at(-1)!.length).toBe(79);
+    expect(curve[0].trim().length).toBeLessThan(curve.at(-1)!.trim().length);
+  });
+
+  test("has an empty curve as long as there is none", () => {
+    const curve = { rates: [], spanSeconds: 0 };
+    const lines = renderTop({ ...FIGURES, curve }, { columns: 80, rows: 24 }, PLAIN);
+    expect(lines.join("\n")).not.toMatch(/NaN|undefined|Infinity/);
+  });
+
+  test("shows drops in red, and why figures are old", () => {
+    const size = { columns: 80, rows: 24 };
+    const lines = renderTop({ ...FIGURES, drops: 7 }, size, { colour: true, failure: "gone" });
+    expect(lines.join("\n")).toContain("\x1b[31m7 datagrams dropped by the kernel\x1b[0m");
+    expect(lines.join("\n")).toContain("\x1b[31mno new figures: gone\x1b[0m");
+  });
+});
+
+test("figures come from /live, and everything else is an error", async () => {
+  let status = 200;
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ url }) =>
+      new URL(url).pathname === "/live" ? Response.json(FIGURES, { status }) : new Response(""),
+  });
+  const listener = { host: "0.0.0.0", port: server.port! };
+  expect(await askForFigures(listener)).toEqual(FIGURES);
+  status = 404;
+  expect(askForFigures(listener)).rejects.toThrow("the answer has status 404");
+  await server.stop(true);
+});
+
+test("it runs until q is pressed, and gives the terminal back", async () => {
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: () => Response.json(FIGURES),
+  });
+  let written = "";
+  const raw: boolean[] = [];
+  let press = (_key: Buffer): void => {};
+  const streams = {
+    stdin: {
+      isTTY: true,
+      on: (_event: string, handler: typeof press) => (press = handler),
+      off: () => {},
+      resume() {},
+      pause() {},
+      setRawMode: (on: boolean) => raw.push(on),
+    },
+    stdout: { isTTY: true, columns: 80, rows: 24, write: (text: string) => (written += text) },
+  } as unknown as TerminalStreams;
+  const ended = runTop({ host: "127.0.0.1", port: server.port! }, new Terminal(streams), () => {});
+  while (!written.includes("q quits")) await Bun.sleep(5);
+  expect(written).toStartWith("\x1b[?1049h\x1b[?25l");
+  press(Buffer.from("x"));
+  press(Buffer.from("q"));
+  await ended;
+  expect(written).toEndWith("\x1b[?25h\x1b[?1049l");
+  expect(raw).toEqual([true, false]);
+  await server.stop(true);
+});
