@@ -25,7 +25,7 @@ const DECIDED: Record<string, HttpClass> = {
   // Anything may stand before the last segment of the path.
   "p-dotdot": "ok-announce",
   "p-passkey": "ok-announce",
-  "p-root": "http-4xx",
+  "p-root": "http-200-other",
   // HEAD is GET without the body.
   "h-m-HEAD": "http-200-other",
   // An upgrade that is not offered is ignored. [RFC 9110 7.8]

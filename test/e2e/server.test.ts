@@ -39,7 +39,9 @@ describe("starting", () => {
       lines.filter((line) => protocol.test(line) && line.includes(`[::]:${port}`));
     expect(told(/udp/i)).not.toBeEmpty();
     expect(told(/http/i)).not.toBeEmpty();
-    expect(lines.length).toBeLessThanOrEqual(4);
+    // Warnings about the machine come on top, with their remedy.
+    const usual = lines.filter((line) => !line.includes("level=warn"));
+    expect(usual.length).toBeLessThanOrEqual(4);
     expect(tracker.stdout).toBe("");
   });
 

