@@ -8,6 +8,10 @@
  * address that is no trusted proxy is the last one a trusted proxy vouches for, and everything to
  * the left of it is hearsay. A proxy's own address is never the client's: if its header is missing,
  * unreadable or names nothing but proxies, the request has no address, which is a verdict.
+ *
+ *   Forwarded: for=198.51.100.7, for="[2001:db9::1]:4711";proto=https      is read likewise
+ *
+ * https://www.rfc-editor.org/rfc/rfc7239 (Forwarded)
  */
 import type { Family } from "../constants.ts";
 import { isNotPublic, isUnusableSource, type Networks, readEndpoint } from "../ops/addresses.ts";
@@ -19,6 +23,12 @@ import {
   VERDICT_ADDRESS_UNUSABLE,
   VERDICT_OK,
 } from "./verdict.ts";
+
+/** The one header whose hops are more than addresses. */
+const FORWARDED = "forwarded";
+
+/** One part of such a hop. */
+const PAIR = /^\s*([\w-]+)=(?:"([^"\\]*)"|([^\s"\\;=]*))\s*$/;
 
 /** The address of the client of the request at hand; reused for every request. */
 export class Client {
@@ -48,7 +58,8 @@ export class Client {
     for (let end = header.length; end > 0;) {
       const comma = header.lastIndexOf(",", end - 1);
       const hop = header.slice(comma + 1, end).trim();
-      if (!this.#set(readEndpoint(hop, this.address, 0))) return VERDICT_ADDRESS_PROXY;
+      const node = this.#header === FORWARDED ? nodeOf(hop) : hop;
+      if (!this.#set(readEndpoint(node, this.address, 0))) return VERDICT_ADDRESS_PROXY;
       if (!this.#proxies.containsBytes(this.address, 0, this.family)) return VERDICT_OK;
       end = comma;
     }
@@ -59,6 +70,20 @@ export class Client {
     if (family !== 0) this.family = family;
     return family !== 0;
   }
+}
+
+/**
+ * What a hop of `Forwarded` has behind `for=`; "" if there is nothing, or any part of it is not as
+ * it should be: then a comma in a quoted text, which strangers may choose, was taken for its start.
+ */
+function nodeOf(hop: string): string {
+  let node = "";
+  for (const part of hop.split(";")) {
+    const pair = PAIR.exec(part);
+    if (pair === null) return "";
+    if (pair[1].toLowerCase() === "for") node = pair[2] ?? pair[3];
+  }
+  return node;
 }
 
 /** Whether a peer may have this address: VERDICT_OK or the reason why not. */

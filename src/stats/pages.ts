@@ -135,8 +135,10 @@ export class Pages {
     const mode = asked.get("mode") ?? "peer";
     if (mode === "statedump") return this.#export(req, client, "statedump", "dump");
     if (mode === "tpbs") {
-      const format = TPBS_FORMATS[asked.get("format") ?? ""];
-      if (format !== undefined) return this.#export(req, client, "tpbs", format);
+      const name = asked.get("format") ?? "";
+      if (Object.hasOwn(TPBS_FORMATS, name)) {
+        return this.#export(req, client, "tpbs", TPBS_FORMATS[name]);
+      }
       return this.#refuse(`mode=tpbs needs a format: ${Object.keys(TPBS_FORMATS).join(", ")}`);
     }
     if (!this.#readers.containsBytes(client.address, 0, client.family)) {

@@ -75,6 +75,30 @@ test("another header can be the one that counts", () => {
   expect(found("10.0.0.2", headers, "x-real-ip")).toBe("198.51.100.1");
 });
 
+test.each([
+  ["for=198.51.100.1", "198.51.100.1"],
+  ["for=1.1.1.1, for=198.51.100.1;proto=https;by=10.0.0.2", "198.51.100.1"],
+  ['For="198.51.100.1:4711", for=10.9.9.9', "198.51.100.1"],
+  ['proto=http; for="[2001:db9::1]:4711"', "2001:db9::1"],
+  ['garbage, for="[2001:db9::1]"', "2001:db9::1"],
+])("behind a proxy that says Forwarded: %s the client is %s", (forwarded, address) => {
+  expect(found("10.0.0.2", { forwarded }, "forwarded")).toBe(address);
+});
+
+test.each([
+  "198.51.100.1",
+  "for=unknown",
+  "for=198.51.100.1, for=_hidden",
+  "for=198.51.100.1, proto=https",
+  "for=10.1.1.1",
+  // The stranger chose the host.
+  'for=198.51.100.1;host="a, for=1.1.1.1"',
+  'for=198.51.100.1;host="a, for=1.1.1.1;b=";proto=http',
+  'for=198.51.100.1;host="a, for=1.1.1.1;b=\\""',
+])("behind a proxy that says Forwarded: %s the client has no address", (forwarded) => {
+  expect(found("10.0.0.2", { forwarded }, "forwarded")).toBe(VERDICT_ADDRESS_PROXY);
+});
+
 test("a client that has hung up has no address", () => {
   expect(found(null, {})).toBe(VERDICT_ADDRESS_UNKNOWN);
   expect(found("", {})).toBe(VERDICT_ADDRESS_UNKNOWN);

@@ -70,6 +70,7 @@ test.each([
   ["mode=toString", "no such mode"],
   ["mode=tpbs", "mode=tpbs needs a format: ben, bin, txt, txtp, url\n"],
   ["mode=tpbs&format=dump", "mode=tpbs needs a format"],
+  ["mode=tpbs&format=constructor", "mode=tpbs needs a format"],
   ["info_hash=%7E&mode=peer", "this is not where to announce"],
 ])("?%s is refused with a sentence", async (query, text) => {
   const answer = await open().ask(query);
