@@ -155,12 +155,12 @@ function curveOf({ curve }: LiveFigures, width: number, rows: number): string[] 
   });
 }
 
-/** The mean of the rates that fall into each of at most `count` columns. */
-function resample(rates: readonly number[], count: number): number[] {
-  const columns = Math.min(rates.length, count);
+/** A rate for each column: the mean of those that fall into it, or the one it is a part of. */
+function resample(rates: readonly number[], columns: number): number[] {
+  if (rates.length < 2) return [];
   return Array.from({ length: columns }, (_, column) => {
     const from = Math.floor((column * rates.length) / columns);
-    const to = Math.floor(((column + 1) * rates.length) / columns);
+    const to = Math.max(from + 1, Math.floor(((column + 1) * rates.length) / columns));
     return rates.slice(from, to).reduce((sum, rate) => sum + rate, 0) / (to - from);
   });
 }

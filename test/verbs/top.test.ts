@@ -56,6 +56,13 @@ describe("the screen", () => {
     expect(lines.join("\n")).not.toMatch(/NaN|undefined|Infinity/);
   });
 
+  test("has a curve as wide as the screen, however young the tracker is", () => {
+    const curve = { rates: [1, 2], spanSeconds: 10 };
+    const lines = renderTop({ ...FIGURES, curve }, { columns: 80, rows: 24 }, PLAIN);
+    expect(lines[12]).toBe(` ${"█".repeat(78)}`);
+    expect(lines[4]).toBe(" ".repeat(40) + "█".repeat(39));
+  });
+
   test("shows drops in red, and why figures are old", () => {
     const size = { columns: 80, rows: 24 };
     const lines = renderTop({ ...FIGURES, drops: 7 }, size, { colour: true, failure: "gone" });
