@@ -30,7 +30,7 @@ import { descriptions, effectiveValues, EXIT_CONFIG, readConfig } from "./config
 import type { Config, Origins } from "./config.ts";
 import { type Description, GROUPS } from "./schema.ts";
 import { probeHttp, probeUdp } from "./ops/probe.ts";
-import { hostNameProblem } from "./settings.ts";
+import { hostNameProblem, quote } from "./settings.ts";
 import { dnsAdvice } from "./verbs/dns-advice.ts";
 import { selftest } from "./verbs/selftest.ts";
 import { Terminal } from "./verbs/terminal.ts";
@@ -113,7 +113,7 @@ export async function runCli(
 ): Promise<number> {
   const request = readRequest(argv);
   if (request === undefined) {
-    output.stderr(`${USAGE}\n`);
+    output.stderr(`${errorLines(`${quote(argv.join(" "))} is not understood`)}${USAGE}\n`);
     return EXIT_USAGE;
   }
   const { verb, operands } = request;

@@ -286,7 +286,8 @@ function readListener(text: string): Listener | Fault {
   const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text);
   if (match === null) {
     const colons = text.split(":").length - 1;
-    const why = colons > 1 && !text.includes("[") ? "IPv6 goes in brackets" : "it needs a port";
+    const bare = colons > 1 && !text.includes("[") ? "IPv6 goes in brackets" : "it needs a port";
+    const why = text.includes("://") ? "it begins with a scheme" : bare;
     return new Fault(`is not host:port, ${why}: write [::]:6969 or 0.0.0.0:6969`);
   }
   const [, bracketed, plain, digits] = match;

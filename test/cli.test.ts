@@ -87,23 +87,24 @@ test.each([["--help"], ["-h"]])("%s prints the help, whatever the settings", asy
 });
 
 test.each([
-  [["serve"]],
-  [["check", "config"]],
-  [["deny"]],
-  [["forget", "--all"]],
-  [["maintenance"]],
-  [["maintenance", "yes"]],
-  [["maintenance", "on", "off"]],
-  [["--verbose"]],
-  [["-x"]],
-  [["--help=yes"]],
-  [["CHECK"]],
-  [[""]],
-])("%j is not understood", async (argv) => {
+  ['"serve"', ["serve"]],
+  ['"check config"', ["check", "config"]],
+  ['"deny"', ["deny"]],
+  ['"forget --all"', ["forget", "--all"]],
+  ['"maintenance"', ["maintenance"]],
+  ['"maintenance yes"', ["maintenance", "yes"]],
+  ['"maintenance on off"', ["maintenance", "on", "off"]],
+  ['"--verbose"', ["--verbose"]],
+  ['"-x"', ["-x"]],
+  ['"--help=yes"', ["--help=yes"]],
+  ['"CHECK"', ["CHECK"]],
+  ['""', [""]],
+])("%s is not understood", async (quoted, argv) => {
   expect(await cli(argv)).toEqual({
     code: 2,
     stdout: "",
     stderr:
+      `buntracker: error: ${quoted} is not understood\n` +
       "usage: buntracker [check | config | health | top | version | --help]\n" +
       "       buntracker dns NAME\n" +
       "       buntracker selftest URL...\n" +

@@ -147,6 +147,10 @@ describe("listeners", () => {
     ["6969", "which is not host:port, it needs a port: write [::]:6969 or 0.0.0.0:6969"],
     ["[::]", "which is not host:port, it needs a port: write [::]:6969 or 0.0.0.0:6969"],
     ["::1:80", "which is not host:port, IPv6 goes in brackets: write [::]:6969 or 0.0.0.0:6969"],
+    [
+      "udp://*:80",
+      "which is not host:port, it begins with a scheme: write [::]:6969 or 0.0.0.0:6969",
+    ],
     ["*:65536", "which has port 65536: ports end at 65535"],
     [":80", "which has no IP address before the port: write *:80, localhost:80 or [::]:80"],
     ["a.b:80", "which has no IP address before the port: write *:80, localhost:80 or [::]:80"],

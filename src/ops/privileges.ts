@@ -37,7 +37,7 @@ export function dropPrivileges(name: string): void {
     process.setgid?.(user.group);
     process.setuid?.(user.id);
   } catch {
-    const hint = "only root can become another user: start as root, or leave TRACKER_USER empty";
+    const hint = "only root can become another user: start as root, or leave TRACKER_USER out";
     throw new StartError(`not permitted to become ${name}`, hint);
   }
   if (process.getuid?.() !== user.id || process.geteuid?.() !== user.id) {
