@@ -23,6 +23,7 @@ import { now } from "./ops/clock.ts";
 import { Counters } from "./ops/counters.ts";
 import { dropPrivileges } from "./ops/privileges.ts";
 import { StartError } from "./ops/start-error.ts";
+import { listenEarly } from "./start/early-signals.ts";
 import { listenAdmin, listenHttp, makeHttp, makePages } from "./start/listen-http.ts";
 import { listenUdp } from "./start/listen-udp.ts";
 import { Observation } from "./start/observe.ts";
@@ -42,6 +43,8 @@ process.exit(
 /** Runs the tracker until a signal ends it; returns the exit code. */
 async function run(config: Config, origins: Origins): Promise<number> {
   const signal = nextSignal();
+  const onReload = listenEarly("SIGHUP");
+  const onMaintenance = listenEarly("SIGUSR2");
   const program = prepare(config, process.env, {
     exit: () => process.exit(EXIT_FAILED),
     spawn: () => new Worker(new URL("./udp/worker.ts", import.meta.url).href),
@@ -75,8 +78,8 @@ async function run(config: Config, origins: Origins): Promise<number> {
     process.stderr.write(explainFailure(error));
     return EXIT_FAILED;
   }
-  process.on("SIGHUP", () => void reload(program, running, keeper, observation));
-  process.on("SIGUSR2", () => void keeper.setMaintenance(!keeper.maintenance));
+  onReload(() => void reload(program, running, keeper, observation));
+  onMaintenance(() => void keeper.setMaintenance(!keeper.maintenance));
   if (program.libc !== undefined) startForgetting(program.libc);
   const { shared, load } = program;
   const slices = new Histogram(shared.histograms!, 0, "sweepSeconds");

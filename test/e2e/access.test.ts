@@ -3,7 +3,17 @@
  * refused, in which words, over both transports, and what an operator can change while it runs.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -299,6 +309,29 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     expect((await verb("maintenance", "off")).code).toBe(0);
     await serving();
   });
+});
+
+test("SIGHUP while it starts is heard when it has started", async () => {
+  const state = join(folder, "state-pipe");
+  Bun.spawnSync(["mkfifo", state]);
+  const env = { TRACKER_STATE_IMPORT: state, TRACKER_HTTP_ADDRESS: `127.0.0.1:${freePort()}` };
+  const tracker = startProcess({
+    env: { ...env, TRACKER_UDP_ADDRESS: "", TRACKER_ADMIN_ADDRESS: "" },
+  });
+  // Opening succeeds only once the tracker, in the midst of its start, reads.
+  let pipe = -1;
+  while (pipe < 0) {
+    try {
+      pipe = openSync(state, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch {
+      await Bun.sleep(10);
+    }
+  }
+  tracker.signal("SIGHUP");
+  await Bun.sleep(50);
+  closeSync(pipe);
+  await tracker.says("msg=reloaded");
+  await tracker.stop();
 });
 
 describe("the verbs of the binary", () => {
