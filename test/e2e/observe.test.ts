@@ -1,0 +1,249 @@
+/**
+ * What the operator and the visitor see of the compiled binary: metrics, the page in a browser, the
+ * verbs that ask a tracker, and what a supervisor is told.
+ *
+ * Promtool, Chromium and opentracker are asked where they are installed (see .ci/run).
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import type { LiveFigures } from "../../src/page/live.ts";
+import { Browser, CHROMIUM } from "./browser.ts";
+import { announceRequest, openDatagrams, randomBytes } from "./datagrams.ts";
+import { freePort, SETTINGS, startProcess, startTracker, type Tracker } from "./harness.ts";
+
+const OPENTRACKER = "/usr/bin/opentracker";
+const folder = mkdtempSync(join(tmpdir(), "observe-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A tracker whose operator's address is on the next port. */
+async function startObserved(env: Record<string, string> = {}) {
+  const port = freePort();
+  const adminPort = freePort();
+  const admin = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}` };
+  const tracker = await startTracker({ port, env: { ...admin, ...env } });
+  const page = (path: string) => fetch(`http://127.0.0.1:${adminPort}${path}`);
+  return { tracker, adminPort, page };
+}
+
+/** Announces so many peers over UDP. */
+async function announcePeers(port: number, host: string, count: number): Promise<void> {
+  using client = await openDatagrams(host, port);
+  const connectionId = await client.connect();
+  for (let i = 0; i < count; i++) {
+    client.send(announceRequest({ connectionId, infoHash: randomBytes(20), port: 1000 + i }));
+    await client.receive();
+  }
+}
+
+/** Waits until it is so: figures are a second old at most. */
+async function eventually(isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`never so: ${isSo.toString()}`);
+    await Bun.sleep(50);
+  }
+}
+
+/** What the page tells of the tracker at this port. */
+async function figuresOf(port: number): Promise<LiveFigures> {
+  return (await (await fetch(`http://127.0.0.1:${port}/live`)).json()) as LiveFigures;
+}
+
+/** Runs a verb with the settings of the tracker at this port; what it said and its exit code. */
+async function verb(args: string[], port = 1, env: Record<string, string> = {}) {
+  const address = `127.0.0.1:${port}`;
+  const addresses = { TRACKER_HTTP_ADDRESS: address, TRACKER_UDP_ADDRESS: address };
+  const child = startProcess({ args, env: { ...addresses, ...env } });
+  const code = await child.exited(15_000);
+  return { code, stdout: child.stdout, stderr: child.stderr };
+}
+
+describe.each(Object.entries(SETTINGS))("metrics with %s", (_, env) => {
+  test("count what all threads did, and promtool has nothing against them", async () => {
+    const { tracker, page } = await startObserved(env);
+    await using _tracker = tracker;
+    await announcePeers(tracker.port, "127.0.0.1", 40);
+    await announcePeers(tracker.port, "::1", 2);
+    const answer = await page("/metrics");
+    expect(answer.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+    const text = await answer.text();
+    for (const line of [
+      'tracker_requests_total{transport="udp",action="connect",family="ipv4"} 1',
+      'tracker_requests_total{transport="udp",action="announce",family="ipv4"} 40',
+      'tracker_requests_total{transport="udp",action="announce",family="ipv6"} 2',
+      'tracker_peers{role="leecher",family="ipv4"} 40',
+      "tracker_swarms 42",
+      "tracker_udp_receive_drops_total 0",
+    ]) {
+      expect(text).toContain(`\n${line}\n`);
+    }
+    // All datagrams of batches; one in 16 of those that come one by one. Noted after the reply.
+    const timed = env["TRACKER_UDP_WORKERS"] === "0" ? 2 : 44;
+    const line = `tracker_request_duration_seconds_count{transport="udp"} ${timed}`;
+    await eventually(async () => (await (await page("/metrics")).text()).includes(`\n${line}\n`));
+    const promtool = Bun.which("promtool");
+    if (promtool === null) return;
+    const check = Bun.spawnSync([promtool, "check", "metrics"], { stdin: Buffer.from(text) });
+    expect(check.stdout.toString() + check.stderr.toString()).toBe("");
+  }, 20_000);
+});
+
+describe("the page at /", () => {
+  let tracker: Tracker;
+  beforeAll(async () => {
+    ({ tracker } = await startObserved());
+    await announcePeers(tracker.port, "127.0.0.1", 7);
+  });
+  afterAll(async () => void (await tracker.stop()));
+
+  test("is there, with its feed, and only to be read", async () => {
+    const base = `http://127.0.0.1:${tracker.port}`;
+    const page = await fetch(`${base}/`);
+    const text = await page.text();
+    expect(text.length).toBeLessThan(30_000);
+    expect(text).toContain(`<code>udp://127.0.0.1:${tracker.port}<wbr>/announce</code>`);
+    await eventually(async () => (await figuresOf(tracker.port)).peers === 7);
+    expect(await figuresOf(tracker.port)).toMatchObject({ swarms: 7, seeders: 0, drops: 0 });
+    expect((await fetch(`${base}/`, { method: "POST" })).status).toBe(405);
+    expect((await fetch(`${base}/live`, { method: "DELETE" })).status).toBe(405);
+  });
+
+  test("lives in a browser: new figures come in, under its own policy", async () => {
+    if (CHROMIUM === null) return;
+    await using browser = await Browser.open(`http://127.0.0.1:${tracker.port}/`);
+    const peers = () =>
+      browser.evaluate(`document.querySelector('[data-text="peers"]')?.textContent`);
+    await eventually(async () => (await peers()) === "7");
+    await announcePeers(tracker.port, "127.0.0.1", 5);
+    await eventually(async () => (await peers()) === "12");
+    const stale = "document.body.classList.contains('stale')";
+    expect(await browser.evaluate(stale)).toBe(false);
+    const labels = "[...document.querySelectorAll('button')].map((one) => one.ariaLabel)";
+    expect(await browser.evaluate(labels)).toEqual([
+      `Copy udp://127.0.0.1:${tracker.port}/announce`,
+      `Copy http://127.0.0.1:${tracker.port}/announce`,
+    ]);
+    const wide = "document.documentElement.scrollWidth > innerWidth";
+    expect(await browser.evaluate(wide)).toBe(false);
+    // Browsers ask for an icon, which there is none of.
+    expect(browser.complaints.filter((text) => !text.includes("favicon"))).toEqual([]);
+  }, 40_000);
+
+  test("gives way to a redirect", async () => {
+    const target = "https://example.org/";
+    const { tracker: other } = await startObserved({ TRACKER_REDIRECT_URL: target });
+    await using _other = other;
+    const options = { redirect: "manual" } as const;
+    const answer = await fetch(`http://127.0.0.1:${other.port}/`, options);
+    expect([answer.status, answer.headers.get("location")]).toEqual([302, target]);
+    expect((await fetch(`http://127.0.0.1:${other.port}/live`)).status).toBe(404);
+  });
+});
+
+describe("verbs that ask", () => {
+  test("health asks both transports of a tracker that runs, and misses one that does not", async () => {
+    const { tracker } = await startObserved();
+    expect(await verb(["health"], tracker.port)).toMatchObject({ code: 0, stdout: "ok\n" });
+    await Bun.sleep(1000);
+    expect((await figuresOf(tracker.port)).swarms).toBe(0);
+    await tracker.stop();
+    expect(await verb(["health"], tracker.port)).toMatchObject({ code: 1 });
+  });
+
+  test("top prints the tracker's figures where there is no terminal", async () => {
+    const { tracker, adminPort } = await startObserved();
+    await using _tracker = tracker;
+    await announcePeers(tracker.port, "127.0.0.1", 3);
+    const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}` };
+    await eventually(async () => (await figuresOf(tracker.port)).peers === 3);
+    const { code, stdout } = await verb(["top"], 1, env);
+    expect(code).toBe(0);
+    expect(stdout).toContain("Peers 3 ");
+  });
+
+  test("selftest finds nothing wrong with us, over both transports and families", async () => {
+    const { tracker } = await startObserved();
+    await using _tracker = tracker;
+    const urls = ["udp", "http"].flatMap((scheme) =>
+      ["127.0.0.1", "[::1]"].map((host) => `${scheme}://${host}:${tracker.port}/announce`),
+    );
+    const { code, stdout } = await verb(["selftest", ...urls]);
+    expect(stdout).not.toContain("wrong");
+    expect(stdout.match(/: good, interval/g)).toHaveLength(4);
+    expect(code).toBe(0);
+  });
+
+  test("selftest tells why opentracker with a whitelist serves nobody", async () => {
+    if (!existsSync(OPENTRACKER)) return;
+    const port = freePort();
+    // It gives up root for a user who must be able to read its whitelist.
+    chmodSync(folder, 0o755);
+    writeFileSync(join(folder, "whitelist"), "");
+    const options = ["-i", "127.0.0.1", "-p", String(port), "-P", String(port)];
+    const child = Bun.spawn([OPENTRACKER, ...options, "-w", join(folder, "whitelist")], {
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    try {
+      await Bun.sleep(300);
+      const url = `http://127.0.0.1:${port}/announce`;
+      const { code, stdout } = await verb(["selftest", url, `udp://127.0.0.1:${port}/announce`]);
+      expect(code).toBe(1);
+      expect(stdout).toContain("IPv4 127.0.0.1: not good\n    wrong: announce: refused: ");
+    } finally {
+      child.kill();
+      await child.exited;
+    }
+  }, 20_000);
+});
+
+/** Writes each message it gets as a line of JSON. */
+const SUPERVISOR = `
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+while True:
+    print(json.dumps(s.recv(4096).decode()), flush=True)
+`;
+
+test("a supervisor is told of readiness, life, reloads and the end", async () => {
+  const python = Bun.which("python3");
+  if (python === null || process.platform !== "linux") return;
+  const path = join(folder, "notify");
+  const supervisor = Bun.spawn([python, "-c", SUPERVISOR, path], { stdout: "pipe" });
+  let heard = "";
+  const reading = (async () => {
+    for await (const chunk of supervisor.stdout) heard += Buffer.from(chunk).toString();
+  })();
+  const hears = async (text: string) => {
+    for (const deadline = performance.now() + 8000; !heard.includes(text); await Bun.sleep(10)) {
+      if (performance.now() > deadline) throw new Error(`never heard ${text}\n${heard}`);
+    }
+  };
+  try {
+    await hears("bound");
+    const tracker = await startTracker({
+      env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: "1000000", TRACKER_UDP_WORKERS: "2" },
+    });
+    await hears(String.raw`"READY=1\nSTATUS=0 peers in 0 swarms, 0 announces per second"`);
+    await hears('"WATCHDOG=1"\n"WATCHDOG=1"');
+    tracker.signal("SIGHUP");
+    await hears(String.raw`"RELOADING=1\nMONOTONIC_USEC=`);
+    await tracker.says("reloaded");
+    await tracker.stop();
+    await hears('"STOPPING=1"');
+    const words = [...heard.matchAll(/"([A-Z]+)=/g)].map(([, word]) => word);
+    expect(words[0]).toBe("READY");
+    expect(words.slice(words.indexOf("RELOADING")).filter((word) => word !== "WATCHDOG")).toEqual([
+      "RELOADING",
+      "READY",
+      "STOPPING",
+    ]);
+  } finally {
+    supervisor.kill();
+    await reading;
+  }
+}, 30_000);
