@@ -2,7 +2,7 @@
  * The figures of the statistics page: what counters, census and notes say, added up under one name
  * each. Gathering them takes some microseconds and walks nothing.
  */
-import type { Counters } from "../ops/counters.ts";
+import { COUNTERS, type Counters } from "../ops/counters.ts";
 import { takeCensus } from "../swarm/census.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 
@@ -67,16 +67,21 @@ export function gatherFigures(
   return { ...figures, ...sums(figures, counters) };
 }
 
-/** What is made of others. */
+/** Requests that were understood and yet not served, by their columns. */
+const REFUSED_HTTP = COUNTERS.filter((name) => /^http(Refused|Dropped)/.test(name));
+const REFUSED_UDP = COUNTERS.filter((name) => /^udp(Refused|Dropped)/.test(name));
+
+/** What is made of others: all requests, whatever became of them. */
 function sums(figures: Omit<Figures, "httpRequests" | "udpDatagrams">, counters: Counters) {
   const { httpAnnounces, httpScrapes, udpConnects, udpAnnounces, udpScrapes } = figures;
-  const { redirects, methodErrors, requestErrors, tooMany, forbidden, notFound } = figures;
-  const refused = redirects + methodErrors + requestErrors + tooMany + forbidden + notFound;
-  const others = counters.total("httpStats") + counters.total("httpFront") + figures.fullScrapes;
-  const reasons = ["Short", "Magic", "Action", "ConnectionId", "Address", "Rate", "Rule"] as const;
-  const dropped = reasons.reduce((sum, why) => sum + counters.total(`udpDropped${why}`), 0);
+  const { redirects, methodErrors, tooMany, forbidden, notFound, fullScrapes } = figures;
+  const total = (names: readonly (typeof COUNTERS)[number][]): number =>
+    names.reduce((sum, name) => sum + counters.total(name), 0);
+  const others = redirects + methodErrors + tooMany + forbidden + notFound + fullScrapes;
+  const pages = total(["httpStats", "httpFront", "httpFailures"]);
   return {
-    httpRequests: httpAnnounces + httpScrapes + refused + others,
-    udpDatagrams: udpConnects + udpAnnounces + udpScrapes + counters.total("udpErrors") + dropped,
+    httpRequests: httpAnnounces + httpScrapes + others + pages + total(REFUSED_HTTP),
+    udpDatagrams:
+      udpConnects + udpAnnounces + udpScrapes + total(["udpErrors"]) + total(REFUSED_UDP),
   };
 }

@@ -24,3 +24,20 @@ test("figures are those of all threads and of both families", () => {
   expect(figures).toMatchObject({ downloads: 1, httpAnnounces: 3, httpRequests: 16 });
   expect(figures).toMatchObject({ udpConnects: 48, udpBadConnectionIds: 64, udpDatagrams: 240 });
 });
+
+test("what was refused was asked for, too", () => {
+  const { memory } = makeTracker();
+  const counters = new Counters(counterMemory(1), 0);
+  const { row } = counters;
+  row[COUNT.httpRefusedDenied] = 1;
+  row[COUNT.httpRefusedMaintenance] = 2;
+  row[COUNT.httpRefusedAddresses] = 4;
+  row[COUNT.httpDroppedRule] = 8;
+  row[COUNT.httpFailures] = 16;
+  row[COUNT.udpRefusedUnlisted] = 1;
+  row[COUNT.udpRefusedRule] = 2;
+  row[COUNT.udpDroppedShort] = 4;
+  row[COUNT.udpOverRateAddress] = 8;
+  const figures = gatherFigures(counters, memory, 0);
+  expect(figures).toMatchObject({ httpRequests: 31, requestErrors: 20, udpDatagrams: 7 });
+});
