@@ -6,9 +6,11 @@
  *
  * Hexadecimal of any case; the minutes are not used: what is restored is as fresh as the start. A
  * line that is none of these is skipped and its number told. Counters only ever rise to what the
- * file says, so importing it again, at every start, changes nothing.
+ * file says, so importing it again, at every start, changes nothing. A file may be compressed by
+ * gzip: so it comes from opentracker as Debian has it, whatever the client asked for.
  */
 import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
 import { now } from "../ops/clock.ts";
 import type { Log } from "../ops/log.ts";
 import { StartError } from "../ops/start-error.ts";
@@ -47,12 +49,16 @@ export function restoreAtStart(
 }
 
 function readState(path: string): string {
+  let step = "read";
   try {
-    return readFileSync(path, "latin1");
+    const bytes = readFileSync(path);
+    step = "unpacked";
+    const packed = bytes[0] === 0x1f && bytes[1] === 0x8b;
+    return (packed ? gunzipSync(bytes) : bytes).toString("latin1");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const hint = "check TRACKER_STATE_IMPORT, and whether the file may be read";
-    throw new StartError(`the state file ${path} cannot be read: ${code}`, hint);
+    throw new StartError(`the state file ${path} cannot be ${step}: ${code}`, hint);
   }
 }
 

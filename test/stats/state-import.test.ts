@@ -55,6 +55,20 @@ test("a file that is larger than the memory is restored as far as there is room"
   expect(restored + withoutRoom).toBe(400_000);
 });
 
+test("a file that gzip has packed is unpacked, and one that is broken ends the start", () => {
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  const path = join(folder, "state.gz");
+  const packed = Bun.gzipSync(Buffer.from(`${HASH}:29354321:17\n`));
+  const made = makeTracker();
+  const log = { info() {}, warn() {} };
+  writeFileSync(path, packed);
+  restoreAtStart(path, made.memory, log);
+  expect(downloadsOf(made, HASH)).toBe(17);
+  writeFileSync(path, packed.subarray(0, 20));
+  expect(() => restoreAtStart(path, made.memory, log)).toThrow("cannot be unpacked");
+  rmSync(folder, { recursive: true });
+});
+
 test("a file is read at the start, and what became of it is logged", () => {
   const made = makeTracker();
   const lines: string[] = [];
