@@ -144,7 +144,7 @@ describe("the page at /", () => {
 });
 
 describe("verbs that ask", () => {
-  test("health asks both transports of a tracker that runs, and misses one that does not", async () => {
+  test("health asks both transports of a tracker, and misses one that is off", async () => {
     const { tracker } = await startObserved();
     expect(await verb(["health"], tracker.port)).toMatchObject({ code: 0, stdout: "ok\n" });
     await Bun.sleep(1000);
