@@ -22,6 +22,8 @@ export class Connection {
   place = 0;
   /** The last tick of the server's clock it may see as it is. */
   deadline = 0;
+  /** The tick since which it waits for the client, if it is `free`. */
+  waitsSince = 0;
   /** Bytes of requests that are not answered. */
   leftover: Buffer | undefined;
   /** Bytes of answers that the socket has not taken. */
@@ -66,6 +68,12 @@ export class Connection {
     return (this.leftover?.length ?? 0) + (this.unsent?.length ?? 0);
   }
 
+  /** Waits for the client from tick `now` on, for so many ticks. */
+  wait(now: number, ticks: number): void {
+    this.waitsSince = now;
+    this.deadline = now + ticks;
+  }
+
   /** Sends bytes `from` to `to`, or keeps a copy of what the socket does not take. */
   send(bytes: Uint8Array, from: number, to: number): void {
     let sent = 0;
@@ -108,6 +116,22 @@ export class Connection {
   }
 }
 
+/** What became of connections; grows only. */
+export class ConnectionCounts {
+  accepted = 0;
+  /** Closed because there were as many as there may be. */
+  refused = 0;
+  /** Requests that were none. */
+  malformed = 0;
+  /** Connections that did not send or read in time; idle ones are not counted. */
+  expired = 0;
+  /** Connections closed because memory for what waits was short. */
+  starved = 0;
+}
+
+/** Looking at all of them for each connection of a flood would take too long. */
+const PICKS = 16;
+
 /** All connections of a server: an array without gaps, in no order. */
 export class Connections {
   readonly #all: Connection[] = [];
@@ -126,6 +150,17 @@ export class Connections {
     if (last === connection) return;
     this.#all[connection.place] = last;
     last.place = connection.place;
+  }
+
+  /** Of a few picked at random, the one that has waited for its client longest, if one waits. */
+  longestWaiting(): Connection | undefined {
+    let longest: Connection | undefined;
+    for (let picks = Math.min(PICKS, this.#all.length); picks > 0; picks--) {
+      const connection = this.#all[Math.floor(Math.random() * this.#all.length)];
+      if (!connection.free) continue;
+      if (connection.waitsSince < (longest?.waitsSince ?? Infinity)) longest = connection;
+    }
+    return longest;
   }
 
   /** Calls `visit` with each; the one visited may be removed meanwhile. */

@@ -318,6 +318,15 @@ export class RequestHead {
   }
 }
 
+/**
+ * False if more bytes cannot have completed a head: none ends a line, and what was there has been
+ * looked at. Keeps those who send byte by byte from having it read again for every byte.
+ */
+export function mayComplete(leftover: Buffer, bytes: Buffer, joined: Buffer): boolean {
+  if (leftover.length <= 2 * METHOD_SIZE_MAX || joined.length >= HTTP_HEAD_BYTES_MAX) return true;
+  return bytes.includes(10);
+}
+
 function isDigit(digit: number): boolean {
   return digit >= 0 && digit <= 9;
 }

@@ -12,7 +12,7 @@
  *   the head of a request   within 10 s of its first byte, or of the connection's first moment
  *   an idle connection      30 s
  *   one that does not read  30 s without progress; nothing more is answered meanwhile
- *   one too many            closed at once
+ *   one too many            in the place of one that waited for 2 s or more, else closed at once
  *   memory                  64 MiB for all that waits, in either direction; beyond it who adds goes
  *
  * Requests of one connection are answered in their order. Nothing a client does throws.
@@ -20,7 +20,7 @@
 import type { Socket, SocketHandler } from "bun";
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 import { BODY_BYTES_MAX, BODY_DONE, BODY_GOES_ON, BODY_TOO_LARGE, BodySkipper } from "./body.ts";
-import { Connection, Connections } from "./connection.ts";
+import { Connection, ConnectionCounts, Connections } from "./connection.ts";
 import {
   CONNECTION_CLOSE,
   CONNECTION_KEPT,
@@ -31,7 +31,8 @@ import {
   smallHeadRoom,
   writeSmallHead,
 } from "./exchange.ts";
-import { HEAD_INCOMPLETE, HEAD_OK, METHOD_SIZE_MAX, RequestHead } from "./head.ts";
+import { Garbage } from "./garbage.ts";
+import { HEAD_INCOMPLETE, HEAD_OK, mayComplete, RequestHead } from "./head.ts";
 import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSAL_MALFORMED, REFUSALS_HEAD } from "./refusals.ts";
 import {
   RESPONSE_BROKEN,
@@ -45,6 +46,8 @@ const TICK_MILLISECONDS = 1000;
 const TICKS_HEAD = 10;
 const TICKS_IDLE = 30;
 const TICKS_SEND = 30;
+/** Nobody is cut for a new one who has waited less, or a flood would drive out all others. */
+const TICKS_SPARED = 2;
 /** How long a client that is still sending has to read why it is not listened to. */
 const TICKS_LINGER = 2;
 
@@ -59,7 +62,7 @@ const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 export interface HttpServerOptions {
-  /** Connections beyond this many are closed at once. */
+  /** For each beyond so many, one that waits is closed or, without one, itself. */
   connectionsMax: number;
   /** Told of what must not happen: the handler threw. */
   report?: (error: unknown) => void;
@@ -67,27 +70,15 @@ export interface HttpServerOptions {
   tickMilliseconds?: number;
 }
 
-/** What became of connections; grows only. */
-export class HttpServerCounts {
-  accepted = 0;
-  /** Closed because there were `connectionsMax`. */
-  refused = 0;
-  /** Requests that were none. */
-  malformed = 0;
-  /** Connections that did not send or read in time; idle ones are not counted. */
-  expired = 0;
-  /** Connections closed because memory for what waits was short. */
-  starved = 0;
-}
-
 /** Its `socket` goes to as many `Bun.listen` as there are addresses. */
 export class HttpServer {
-  readonly counts = new HttpServerCounts();
+  readonly counts = new ConnectionCounts();
   /** What Bun calls. */
   readonly socket: SocketHandler<Connection>;
   readonly #handler: HttpHandler;
   readonly #options: HttpServerOptions;
   readonly #connections = new Connections();
+  readonly #garbage = new Garbage();
   readonly #head = new RequestHead();
   readonly #out: Uint8Array;
   readonly #exchange: Exchange;
@@ -114,6 +105,8 @@ export class HttpServer {
     this.socket = {
       binaryType: "buffer",
       open: (socket) => this.#open(socket),
+      // Without it TLS sockets open after the handshake, and who shakes no hands is not counted.
+      handshake: (socket, success) => void (success || socket.terminate()),
       data: (socket, bytes) => this.#receive(socket.data, bytes),
       drain: (socket) => this.#drain(socket.data),
       end: (socket) => this.#end(socket.data),
@@ -152,16 +145,26 @@ export class HttpServer {
   }
 
   #open(socket: Socket<Connection>): void {
-    if (this.#connections.count >= this.#options.connectionsMax || this.#stopping) {
-      this.counts.refused += 1;
+    const full = this.#connections.count >= this.#options.connectionsMax;
+    if (full) this.counts.refused += 1;
+    if (this.#stopping || (full && !this.#makeRoom())) {
       socket.terminate();
       return;
     }
     this.counts.accepted += 1;
     const connection = new Connection(socket);
-    connection.deadline = this.#tick + TICKS_HEAD;
+    connection.wait(this.#tick, TICKS_HEAD);
     this.#connections.add(connection);
     socket.data = connection;
+  }
+
+  /** Cuts one that waits, if there is one: who holds connections must not keep others out. */
+  #makeRoom(): boolean {
+    const connection = this.#connections.longestWaiting();
+    if (connection === undefined || connection.waitsSince > this.#tick - TICKS_SPARED) return false;
+    connection.closing = true;
+    connection.socket.terminate();
+    return true;
   }
 
   #close(connection: Connection | undefined): void {
@@ -182,6 +185,7 @@ export class HttpServer {
 
   #receive(connection: Connection | undefined, bytes: Buffer): void {
     if (connection === undefined || connection.closing || connection.gone) return;
+    this.#garbage.note(bytes.length);
     const { leftover } = connection;
     if (leftover === undefined && connection.free) {
       this.#serve(connection, bytes);
@@ -402,10 +406,10 @@ export class HttpServer {
     else if (connection.answering) connection.deadline = Infinity;
     else if (connection.closing || connection.ended) this.#finish(connection);
     else if (connection.idle && this.#stopping) connection.socket.end();
-    else if (connection.idle) connection.deadline = this.#tick + TICKS_IDLE;
+    else if (connection.idle) connection.wait(this.#tick, TICKS_IDLE);
     else {
       connection.partial = true;
-      if (progress || !partial) connection.deadline = this.#tick + TICKS_HEAD;
+      if (progress || !partial) connection.wait(this.#tick, TICKS_HEAD);
     }
   }
 
@@ -436,13 +440,4 @@ export class HttpServer {
     if (gently) connection.socket.end();
     else connection.socket.terminate();
   }
-}
-
-/**
- * False if more bytes cannot have completed a head: none ends a line, and what was there has been
- * looked at. Keeps those who send byte by byte from having it read again for every byte.
- */
-function mayComplete(leftover: Buffer, bytes: Buffer, joined: Buffer): boolean {
-  if (leftover.length <= 2 * METHOD_SIZE_MAX || joined.length >= HTTP_HEAD_BYTES_MAX) return true;
-  return bytes.includes(10);
 }

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { answerText, get, listen, targetOf } from "./connected.ts";
+import { makeCertificate } from "./openssl.ts";
 
 const CLOSE = "Connection: close\r\n";
 
@@ -158,6 +162,35 @@ test("one connection too many is closed at once, and there is room again afterwa
   await Bun.sleep(20);
   expect((await place.ask([get("/c")])).statuses).toEqual([200]);
 });
+
+test("one connection too many takes the place of one that has waited for two ticks", async () => {
+  using place = listen(undefined, { connectionsMax: 1, tickMilliseconds: 20 });
+  const idle = place.ask([get("/a")], { responses: 2 });
+  await Bun.sleep(100);
+  expect((await place.ask([get("/b")])).statuses).toEqual([200]);
+  expect(await idle).toMatchObject({ statuses: [200], closed: true });
+  expect(place.server.counts).toMatchObject({ accepted: 2, refused: 1 });
+});
+
+test.if(makeCertificate.possible)(
+  "over TLS, who shakes no hands is counted and given up",
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), "buntracker-handshake-"));
+    using place = listen(undefined, { tickMilliseconds: 10 });
+    const { cert, key } = makeCertificate(directory, "tracker.example");
+    const tls = { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
+    const options = { hostname: "127.0.0.1", port: 0, allowHalfOpen: true };
+    using secure = Bun.listen({ ...options, tls, socket: place.server.socket });
+    rmSync(directory, { recursive: true });
+    const { promise: closed, resolve } = Promise.withResolvers<void>();
+    const silent = { data() {}, close: () => resolve() };
+    await Bun.connect({ hostname: "127.0.0.1", port: secure.port, socket: silent });
+    await Bun.sleep(20);
+    expect(place.server.connections).toBe(1);
+    await closed;
+    expect(place.server.counts).toMatchObject({ accepted: 1, expired: 1 });
+  },
+);
 
 test("a handler that throws is our mistake: 500, the end, and a report", async () => {
   const reports: unknown[] = [];
