@@ -221,9 +221,13 @@ export class Libc {
    * (measured, Bun 1.4.5, 2026-11). Only code that nobody can have written to is let go.
    */
   forgetStartupCode(): void {
-    for (const [, from, to, path] of readFileSync("/proc/self/maps", "utf8").matchAll(
-      MAPPED_CODE,
-    )) {
+    let maps = "";
+    try {
+      maps = readFileSync("/proc/self/maps", "utf8");
+    } catch {
+      // Too many files are open, for one. There will be another time.
+    }
+    for (const [, from, to, path] of maps.matchAll(MAPPED_CODE)) {
       if (path !== process.execPath) continue;
       const start = Number.parseInt(from, 16);
       this.#calls.madvise(start as Pointer, Number.parseInt(to, 16) - start, MADV_DONTNEED);
