@@ -8,8 +8,7 @@
  *
  * What can be told from counters is answered at once. What needs a walk over all swarms is worked
  * out beside the announces and kept for some seconds, so that asking again costs nothing; such an
- * answer is a promise, and its connection is closed behind it, because Bun does not keep apart the
- * requests that follow one that is pending.
+ * answer is a promise, and requests behind it on its connection wait until it is written.
  */
 import { Networks } from "../ops/addresses.ts";
 import type { Client } from "../http/client.ts";
