@@ -89,9 +89,15 @@ export function makeHttp(
   return new HttpServer(handler, { connectionsMax, report });
 }
 
+/** What Bun tells and takes beyond its types: the number of the socket that listens. */
+type TcpListener = TCPSocketListener<Connection> & { fd?: number };
+
 /**
- * Answers HTTP, or HTTPS if there is a certificate for it. A new certificate needs a new listener,
- * so one with TLS shares its port: the next takes over before the old one stops.
+ * Answers HTTP, or HTTPS if there is a certificate for it. Bun gives a listener one certificate for
+ * life, so a new one needs a new listener, which takes over before the old one stops:
+ *
+ *   Linux     on the same socket, so that whoever waits to be accepted waits on
+ *   others    on the same port; whoever waited on the old socket is reset
  */
 export function listenHttp(
   listener: WebListener,
@@ -99,25 +105,20 @@ export function listenHttp(
   certificate: Certificate | undefined,
   libc: Libc | undefined,
 ): Running {
-  const listen = (tls: Certificate | undefined, reusePort: boolean) => {
-    const options = {
-      hostname: listener.host,
-      port: listener.port,
-      reusePort,
-      // The end of a client's side is not the end of ours: its answer is still to come.
-      allowHalfOpen: true,
-      socket: server.socket,
-      ...(tls === undefined ? {} : { tls }),
-    };
-    const socket: TCPSocketListener<Connection> & { fd?: number } = Bun.listen(options);
+  // The end of a client's side is not the end of ours: its answer is still to come.
+  const common = { hostname: listener.host, allowHalfOpen: true, socket: server.socket };
+  const listen = (tls: Certificate | undefined, place: { reusePort: boolean } | { fd: number }) => {
+    const certified = tls === undefined ? {} : { tls };
+    const options = { ...common, port: listener.port, ...place, ...certified };
+    const socket: TcpListener = Bun.listen(options);
     if (socket.fd !== undefined) libc?.listen(socket.fd, BACKLOG);
     return socket;
   };
   try {
-    let socket = listen(certificate, false);
-    if (certificate !== undefined) {
+    let socket = listen(certificate, { reusePort: false });
+    if (certificate !== undefined && libc === undefined) {
       socket.stop(true);
-      socket = listen(certificate, true);
+      socket = listen(certificate, { reusePort: true });
     }
     return {
       async stop() {
@@ -128,7 +129,8 @@ export function listenHttp(
       renew(next) {
         if (certificate === undefined) return;
         const old = socket;
-        socket = listen(next, true);
+        const fd = old.fd === undefined ? undefined : libc?.duplicate(old.fd);
+        socket = listen(next, fd === undefined ? { reusePort: true } : { fd });
         old.stop();
       },
     };

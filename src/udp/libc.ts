@@ -16,6 +16,7 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
+const F_DUPFD_CLOEXEC = 1030;
 
 const SOL_IP = 0;
 const SOL_SOCKET = 1;
@@ -51,6 +52,7 @@ const SYMBOLS = {
   bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   close: { args: [FFIType.i32], returns: FFIType.i32 },
   listen: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsockopt: {
     args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32],
     returns: FFIType.i32,
@@ -139,6 +141,13 @@ export class Libc {
 
   close(fd: number): void {
     this.#calls.close(fd);
+  }
+
+  /** Another number for the same socket, which is closed once both are. Throws a SystemError. */
+  duplicate(fd: number): number {
+    const other = this.#calls.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (other < 0) throw new SystemError("fcntl", this.errno());
+    return other;
   }
 
   /** Lets `backlog` connections wait to be accepted, as far as net.core.somaxconn allows. */

@@ -1,11 +1,11 @@
 /** HTTPS with a certificate that is renewed while it runs, and giving up root. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "node:tls";
+import { connect, type TLSSocket } from "node:tls";
 import { makeCertificate } from "../http/openssl.ts";
-import { freePort, startProcess, startTracker } from "./harness.ts";
+import { freePort, startProcess, startTracker, type Tracker } from "./harness.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "buntracker-tls-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -20,6 +20,45 @@ function shownName(port: number): Promise<string> {
   socket.on("error", reject);
   return promise;
 }
+
+/** Files the process holds; 0 where the system does not tell. */
+function openFiles(pid: number): number {
+  return process.platform === "linux" ? readdirSync(`/proc/${pid}/fd`).length : 0;
+}
+
+/** What a TLS connection gets for a request, which leaves it open. */
+function health(socket: TLSSocket): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  socket.once("data", (bytes: Buffer) => resolve(bytes.toString("latin1")));
+  socket.once("error", reject);
+  socket.once("close", () => reject(new Error("closed without an answer")));
+  socket.write("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+  return promise;
+}
+
+/** Connects, asks and closes; rejects if any of that fails. */
+async function askOnce(port: number): Promise<string> {
+  const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false });
+  try {
+    return await health(socket);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Reloads, and waits until that is said to be done for the `count`th time. */
+async function reload(tracker: Tracker, count: number): Promise<void> {
+  tracker.signal("SIGHUP");
+  for (const end = performance.now() + 5000; performance.now() < end; await Bun.sleep(1)) {
+    if (tracker.stderr.split("msg=reloaded").length > count) return;
+  }
+  throw new Error(`not reloaded ${count} times\n${tracker.stderr}`);
+}
+
+const RELOADS = 50;
+const CONNECTIONS = 2000;
+/** Connections that are being made at any moment. */
+const LANES = 16;
 
 describe.if(makeCertificate.possible)("HTTPS", () => {
   test("shows a renewed certificate after SIGHUP, and the old one if it is broken", async () => {
@@ -49,6 +88,55 @@ describe.if(makeCertificate.possible)("HTTPS", () => {
     await tracker.says("msg=reloaded");
     expect(await shownName(secure)).toBe("second.example");
   });
+
+  test("loses none of 2,000 connections while its certificate is renewed 50 times", async () => {
+    const pairs = ["odd.example", "even.example"].map((name) => makeCertificate(directory, name));
+    const cert = join(directory, "renewed.cert.pem");
+    const key = join(directory, "renewed.key.pem");
+    const install = (count: number) => {
+      copyFileSync(pairs[count % 2]!.cert, cert);
+      copyFileSync(pairs[count % 2]!.key, key);
+    };
+    install(0);
+    const port = freePort();
+    const addresses = `http://127.0.0.1:${port},127.0.0.1:${port + 1}`;
+    await using tracker = await startTracker({
+      env: {
+        TRACKER_TLS_CERT_FILE: cert,
+        TRACKER_TLS_KEY_FILE: key,
+        TRACKER_HTTP_ADDRESS: addresses,
+      },
+      port,
+    });
+    const kept = connect({ host: "127.0.0.1", port: port + 1, rejectUnauthorized: false });
+    expect(await health(kept)).toStartWith("HTTP/1.1 200 OK");
+    const filesBefore = openFiles(tracker.pid);
+    let made = 0;
+    let reloads = 0;
+    const lost: unknown[] = [];
+    const lane = async () => {
+      while (made < CONNECTIONS || reloads < RELOADS) {
+        made += 1;
+        await askOnce(port + 1).catch((error) => lost.push(error));
+      }
+    };
+    const lanes = Promise.all(Array.from({ length: LANES }, lane));
+    while (reloads < RELOADS) {
+      install(reloads + 1);
+      await reload(tracker, reloads + 1);
+      reloads += 1;
+      const name = reloads % 2 === 0 ? "odd.example" : "even.example";
+      expect(await shownName(port + 1)).toBe(name);
+      // Spread over the connections, however fast either is.
+      while (made < (reloads / RELOADS) * CONNECTIONS) await Bun.sleep(1);
+    }
+    await lanes;
+    expect(lost).toEqual([]);
+    expect(await health(kept)).toStartWith("HTTP/1.1 200 OK");
+    kept.destroy();
+    await Bun.sleep(100);
+    expect(openFiles(tracker.pid)).toBeLessThanOrEqual(filesBefore);
+  }, 60_000);
 
   test("without a certificate is a sentence and exit code 78", async () => {
     const tracker = startProcess({ env: { TRACKER_HTTP_ADDRESS: "https://127.0.0.1:1" } });

@@ -30,6 +30,17 @@ describe.if(libc !== undefined)("a socket", () => {
     }
   });
 
+  test("that was duplicated is closed once both are", () => {
+    const port = 20_000 + (process.pid % 10_000);
+    const first = libc!.bindUdp("127.0.0.1", port, false);
+    const second = libc!.duplicate(first);
+    libc!.close(first);
+    expect(() => libc!.bindUdp("127.0.0.1", port, false)).toThrow("bind: EADDRINUSE");
+    libc!.close(second);
+    libc!.close(libc!.bindUdp("127.0.0.1", port, false));
+    expect(() => libc!.duplicate(second)).toThrow("fcntl: errno 9");
+  });
+
   test("on an address that is not ours is refused", () => {
     expect(() => libc!.bindUdp("192.0.2.1", 0, false)).toThrow("bind: EADDRNOTAVAIL");
   });
