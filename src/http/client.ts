@@ -30,6 +30,14 @@ const FORWARDED = "forwarded";
 /** One part of such a hop. */
 const PAIR = /^\s*([\w-]+)=(?:"([^"\\]*)"|([^\s"\\;=]*))\s*$/;
 
+/** What the client spoke to the proxy before us: a header of its own, or a part of a hop. */
+const SCHEME_HEADER = "x-forwarded-proto";
+const SCHEME = /^\s*(https?)\s*(?:,|$)/i;
+const FORWARDED_SCHEME = /(?:^|[\s,;])proto="?(https?)(?=["\s,;]|$)/i;
+
+/** The scheme of a URL that a proxy answers. */
+export type Scheme = "http" | "https";
+
 /** The address of the client of the request at hand; reused for every request. */
 export class Client {
   /** 4 or 16 bytes of address, at the start. */
@@ -52,6 +60,19 @@ export class Client {
     if (this.#proxies.empty) return VERDICT_OK;
     if (!this.#proxies.containsBytes(this.address, 0, this.family)) return VERDICT_OK;
     return this.#readForwarded(exchange.head.get(this.#header));
+  }
+
+  /**
+   * The scheme that the client spoke, as a trusted proxy says; undefined if none is before us or it
+   * does not say. Only for showing the client what it typed: the left-most of several is hearsay.
+   */
+  schemeAtProxy({ address, family, head }: Exchange): Scheme | undefined {
+    if (family === 0 || !this.#proxies.containsBytes(address, 0, family)) return undefined;
+    const scheme =
+      this.#header === FORWARDED
+        ? FORWARDED_SCHEME.exec(head.get(FORWARDED))
+        : SCHEME.exec(head.get(SCHEME_HEADER));
+    return scheme?.[1].toLowerCase() as Scheme | undefined;
   }
 
   #readForwarded(header: string): number {

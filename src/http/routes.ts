@@ -206,7 +206,9 @@ class Routes implements HttpHandler {
     if (front !== undefined && (feed || pathFrom === to)) {
       if (!isRead(head)) return this.#refuseMethod(exchange);
       this.#row[COUNT.httpFront] += 1;
-      return feed ? front.answerFeed() : front.answerPage(text.slice(head.hostFrom, head.hostTo));
+      if (feed) return front.answerFeed();
+      const scheme = this.#client.schemeAtProxy(exchange);
+      return front.answerPage(text.slice(head.hostFrom, head.hostTo), scheme);
     }
     const health = isText(text, pathFrom, to, "/health");
     if (health || isText(text, pathFrom, to, "/ready")) {

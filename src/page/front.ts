@@ -24,7 +24,7 @@ export interface FrontSettings {
 const PORTS: Record<string, number> = { http: 80, https: 443, udp: 0 };
 
 /** A Host header: a name or an address in brackets, and perhaps a port. */
-const HOST = /^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+const HOST = /^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i;
 const HOST_SIZE_MAX = 255 + 6;
 const LOOPBACK = /^(127\.|::1$)/;
 const LOOPBACK_NAME = /^(127\.|localhost$|\[::1\]$)/i;
@@ -67,13 +67,18 @@ export class Front {
     this.#settings = settings;
   }
 
-  /** The page; `host` is the Host header of the request, null if there is none. */
-  answerPage(host: string | null): Response {
+  /**
+   * The page; `host` is the Host header of the request, null if there is none, and `scheme` what
+   * the reader spoke to a proxy that is trusted, undefined if there is none.
+   */
+  answerPage(host: string | null, scheme?: "http" | "https"): Response {
     this.#refresh();
     const { version, startedSeconds, drops } = this.#live.figures();
     const { publicName } = this.#settings;
     const name = publicName ?? nameIn(host);
-    const page = { name, urls: announceUrls(this.#settings, name), version, startedSeconds };
+    const proxy = scheme === undefined ? undefined : { scheme, port: portIn(host) };
+    const urls = announceUrls(this.#settings, name, proxy);
+    const page = { name, urls, version, startedSeconds };
     return new Response(pageOf({ ...page, drops: drops !== null }, this.#view!), {
       headers: PAGE_HEADERS,
     });
@@ -100,16 +105,34 @@ export function nameIn(host: string | null): string | undefined {
   return HOST.exec(host)?.[1].replace(/\.$/, "").toLowerCase();
 }
 
+/** The port in such a header; undefined if it goes without saying. */
+function portIn(host: string | null): number | undefined {
+  const port = host === null ? undefined : HOST.exec(host)?.[2];
+  return port === undefined ? undefined : Number(port);
+}
+
+/** Where a reader reached us through a proxy. */
+export interface ProxyEntrance {
+  scheme: "http" | "https";
+  /** Undefined if it is the usual one. */
+  port: number | undefined;
+}
+
 /**
- * The URLs to announce to, under this name. An address that only this machine reaches is left out,
- * unless this machine asks.
+ * The URLs to announce to, under this name. A proxy that the request came through is the first of
+ * those over HTTP. An address that only this machine reaches is left out, unless this machine asks.
  */
-export function announceUrls(settings: FrontSettings, name: string | undefined): string[] {
+export function announceUrls(
+  settings: FrontSettings,
+  name: string | undefined,
+  proxy?: ProxyEntrance,
+): string[] {
   if (name === undefined) return [];
   const { udpListeners, httpListeners, tls } = settings;
   const seen = (listener: Listener) => !LOOPBACK.test(listener.host) || LOOPBACK_NAME.test(name);
   const urls = [
     ...udpListeners.filter(seen).map(({ port }) => urlOf("udp", name, port)),
+    ...(proxy ? [urlOf(proxy.scheme, name, proxy.port ?? PORTS[proxy.scheme])] : []),
     ...httpListeners
       .filter(seen)
       .map((listener) => urlOf((listener.tls ?? tls) ? "https" : "http", name, listener.port)),
@@ -148,7 +171,7 @@ function pageOf(facts: PageFacts, view: View): string {
 <body${view.dropping ? ' class="dropping"' : ""}>
 <main>
 <header>
-<h1>${heading}</h1>
+<h1>${heading}${facts.name === undefined ? "" : " <small>BitTorrent tracker</small>"}</h1>
 <p class="up">Up for <b>${place(view, "up")}</b>, since \
 <time datetime="${started.toISOString()}">${showTime(started)}</time></p>
 </header>
@@ -198,8 +221,8 @@ function rateOf(view: View): string {
 <figure>
 <svg class="curve" viewBox="0 0 ${CURVE_WIDTH} ${CURVE_HEIGHT}" preserveAspectRatio="none" \
 role="img" aria-label="Announces per second over the last 24 hours">
-${grid}
 <path class="area" data-path="area" d="${view.area}"/>
+${grid}
 <path class="line" data-path="line" d="${view.line}"/>
 </svg>
 <span class="tick top">${place(view, "top")}</span>

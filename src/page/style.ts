@@ -14,12 +14,15 @@ main{max-width:62rem;margin:0 auto;display:grid;gap:1rem}
 header{display:flex;flex-wrap:wrap;align-items:baseline;justify-content:space-between;
 gap:.25rem 1.5rem;padding:0 .25rem .5rem}
 h1{font-size:1.6rem;font-weight:650;letter-spacing:-.02em;line-height:1.2;overflow-wrap:anywhere}
+small{font-size:.9rem;font-weight:400;letter-spacing:0;color:var(--soft);white-space:nowrap;
+margin-left:.35rem}
 h2,dt,.name{display:block;font-size:.8rem;font-weight:500;color:var(--soft)}
 .up{color:var(--soft);font-size:.9rem}
 .up b{color:var(--ink);font-weight:600}
 .up::before{content:"";display:inline-block;width:.55rem;height:.55rem;border-radius:50%;
 background:var(--main);margin-right:.55rem}
 .stale .up::before{background:var(--bad)}
+.stale .up::after{content:" – no answer any more";color:var(--bad)}
 .card{background:var(--card);border:1px solid var(--line);border-radius:.75rem;
 padding:1.1rem 1.25rem;min-width:0}
 .urls ul{list-style:none;padding:0}
@@ -36,7 +39,7 @@ button:focus-visible{outline:2px solid var(--main);outline-offset:2px}
 .now>span{color:var(--soft)}
 figure{position:relative;margin-top:1.25rem;padding-left:4.25rem}
 .curve{display:block;width:100%;height:11rem;overflow:visible}
-.curve .grid{stroke:var(--line);stroke-width:1;vector-effect:non-scaling-stroke}
+.curve .grid{stroke:var(--soft);stroke-opacity:.22;stroke-width:1;vector-effect:non-scaling-stroke}
 .curve .area{fill:var(--faint)}
 .curve .line{fill:none;stroke:var(--main);stroke-width:2;stroke-linejoin:round;
 vector-effect:non-scaling-stroke}

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { Client, judgeAddress } from "../../src/http/client.ts";
 import {
   VERDICT_ADDRESS_PRIVATE,
@@ -117,4 +117,31 @@ test.each([
   const family = readAddress(text, bytes, 0) as Family;
   expect(judgeAddress(bytes, family, false)).toBe(lenient);
   expect(judgeAddress(bytes, family, true)).toBe(strict);
+});
+
+describe("the scheme at a proxy", () => {
+  const scheme = (socket: string, headers: Record<string, string>, header = "x-forwarded-for") =>
+    new Client(PROXIES, header).schemeAtProxy(exchangeOf({ target: "/", from: socket, headers })!);
+
+  test.each([
+    ["https", "https"],
+    ["HTTP", "http"],
+    ["https, http", "https"],
+    ["gopher", undefined],
+    ["httpsx", undefined],
+    ["", undefined],
+  ])("of X-Forwarded-Proto %p is %p", (value, expected) => {
+    expect(scheme("10.0.0.2", { "x-forwarded-proto": value })).toBe(expected as never);
+  });
+
+  test("is in a hop of Forwarded, where that is the header", () => {
+    const hop = "for=198.51.100.7;proto=https, for=10.0.0.1;proto=http";
+    expect(scheme("10.0.0.2", { forwarded: hop }, "forwarded")).toBe("https");
+    expect(scheme("10.0.0.2", { forwarded: "for=1.2.3.4" }, "forwarded")).toBeUndefined();
+    expect(scheme("10.0.0.2", { "x-forwarded-proto": "https" }, "forwarded")).toBeUndefined();
+  });
+
+  test("is not believed of strangers", () => {
+    expect(scheme("203.0.113.9", { "x-forwarded-proto": "https" })).toBeUndefined();
+  });
 });

@@ -130,6 +130,29 @@ describe("announce URLs", () => {
     expect(announceUrls(settings, "127.0.0.1")).toContain("http://127.0.0.1:1/announce");
   });
 
+  test("begin, over HTTP, with the proxy through which the reader came", () => {
+    const behind = { ...SETTINGS, httpListeners: [{ host: "127.0.0.1", port: 1, tls: false }] };
+    const udp = "udp://t.example:6969/announce";
+    const at = (scheme: "http" | "https", port?: number) =>
+      announceUrls(behind, "t.example", { scheme, port });
+    expect(at("https")).toEqual([udp, "https://t.example/announce"]);
+    expect(at("http", 80)).toEqual([udp, "http://t.example/announce"]);
+    expect(at("https", 8443)).toEqual([udp, "https://t.example:8443/announce"]);
+    expect(announceUrls(SETTINGS, "t.example", { scheme: "https", port: 443 })).toEqual([
+      udp,
+      "https://t.example/announce",
+      "http://t.example:6969/announce",
+    ]);
+  });
+
+  test("take the proxy's port from the Host header, and the name from the settings", async () => {
+    const text = await make({ publicName: "t.example" })
+      .answerPage("other.example:8443", "https")
+      .text();
+    expect(text).toContain("<code>https://t.example:8443<wbr>/announce</code>");
+    expect(text).not.toContain("other");
+  });
+
   test("need a name", () => {
     expect(announceUrls(SETTINGS, undefined)).toEqual([]);
   });
