@@ -24,6 +24,7 @@ import { parseArgs } from "node:util";
 import { parseInfoHash } from "./access/hash-file.ts";
 import { type AdminAnswer, askForList, askForMaintenance } from "./admin/admin-client.ts";
 import type { ListVerb } from "./admin/admin-client.ts";
+import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 
 import { descriptions, effectiveValues, EXIT_CONFIG, readConfig } from "./config.ts";
@@ -244,7 +245,8 @@ async function top({ adminListeners }: Config, output: Output): Promise<number> 
 }
 
 function dns(config: Config, name: string, output: Output): number {
-  const problem = hostNameProblem(name);
+  const address = isIP(name) > 0 ? "is an address: records are for a name" : undefined;
+  const problem = address ?? hostNameProblem(name);
   if (problem !== undefined) return fail(output, `${JSON.stringify(name)} ${problem}`);
   return say(output, dnsAdvice(name, { ...config, interfaces: networkInterfaces() }));
 }

@@ -170,6 +170,9 @@ describe("advice", () => {
   });
 
   test("dns wants a host name", async () => {
+    expect((await cli(["dns", "192.0.2.1"])).stderr).toStartWith(
+      'buntracker: error: "192.0.2.1" is an address: records are for a name\n',
+    );
     expect(await cli(["dns", "a b"])).toEqual({
       code: 1,
       stdout: "",

@@ -5,7 +5,8 @@
  *             gigabytes of DNS a day on a large tracker.
  *   TXT       that this host is a tracker and on which ports, most preferred first. [BEP 34]
  *
- * Nothing is looked up: the addresses are those of this machine that the world can reach.
+ * Nothing is looked up: the addresses are those of this machine that the world can reach. Ports
+ * that only this machine reaches, as behind a proxy, are no part of the record.
  */
 import type { NetworkInterfaceInfo } from "node:os";
 
@@ -13,6 +14,7 @@ import { isNotPublic, readAddress } from "../ops/addresses.ts";
 import type { Listener } from "../settings.ts";
 
 const TTL_SECONDS = 86_400;
+const LOOPBACK = /^(127\.|::1$)/;
 
 type Interfaces = NodeJS.Dict<Pick<NetworkInterfaceInfo, "address" | "family">[]>;
 
@@ -27,10 +29,14 @@ export interface DnsFacts {
 /** What TXT records say of a tracker: `BITTORRENT UDP:6969 TCP:6969`. */
 export function trackerRecord({ udpListeners, httpListeners }: DnsFacts): string {
   const words = [
-    ...udpListeners.map(({ port }) => `UDP:${port}`),
-    ...httpListeners.map(({ port }) => `TCP:${port}`),
+    ...udpListeners.filter(isReached).map(({ port }) => `UDP:${port}`),
+    ...httpListeners.filter(isReached).map(({ port }) => `TCP:${port}`),
   ];
   return ["BITTORRENT", ...new Set(words)].join(" ");
+}
+
+function isReached({ host }: Listener): boolean {
+  return !LOOPBACK.test(host);
 }
 
 /** The advice, as text for a terminal. `name` is a host name. */
@@ -52,6 +58,9 @@ export function dnsAdvice(name: string, facts: DnsFacts): string {
   lines.push(
     "; That this is a tracker, and on which ports, the preferred one first (BEP 34):\n",
     record("TXT", `"${trackerRecord(facts)}"`),
+    ...(facts.httpListeners.every(isReached)
+      ? []
+      : ["; HTTP is answered to this machine alone: add its proxy's port, such as TCP:443.\n"]),
     "; For names that are no tracker any more, so that clients give up:\n",
     ';   TXT "BITTORRENT DENY ALL"\n',
   );

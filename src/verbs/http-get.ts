@@ -3,8 +3,10 @@
  * environment names. The answer is read to its end, in bounds. Whatever goes wrong rejects, with a
  * sentence.
  */
-import { connect } from "node:net";
+import { connect, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
+
+import { explainNetwork } from "./network-problems.ts";
 
 /** No answer of a tracker is longer. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
@@ -33,7 +35,7 @@ export function getOverHttp(request: GetRequest): Promise<GetAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<GetAnswer>();
   const { address, port, tlsName, host, target, timeout } = request;
   const to = { host: address, port };
-  const socket = tlsName === undefined ? connect(to) : connectTls({ ...to, servername: tlsName });
+  const socket = tlsName === undefined ? connect(to) : connectTls({ ...to, ...nameOf(tlsName) });
   const timer = setTimeout(() => reject(new Error(`no answer in ${timeout / 1000} s`)), timeout);
   const chunks: Buffer[] = [];
   let size = 0;
@@ -45,11 +47,12 @@ export function getOverHttp(request: GetRequest): Promise<GetAnswer> {
     size += bytes.length;
     if (size > ANSWER_BYTES_MAX) reject(new Error("the answer has no end"));
   });
-  socket.on("error", (error: NodeJS.ErrnoException) => reject(explain(error)));
+  socket.on("error", (error) => reject(new Error(explainNetwork(error))));
   socket.on("close", () => {
     const answer = readAnswer(Buffer.concat(chunks));
-    if (answer === undefined) reject(new Error("the answer is not HTTP"));
-    else resolve(answer);
+    if (answer !== undefined) resolve(answer);
+    else if (size > 0) reject(new Error("the answer is not HTTP"));
+    else reject(new Error(explainNetwork(Object.assign(new Error(), { code: "ECONNRESET" }))));
   });
   return promise.finally(() => {
     clearTimeout(timer);
@@ -57,9 +60,9 @@ export function getOverHttp(request: GetRequest): Promise<GetAnswer> {
   });
 }
 
-function explain(error: NodeJS.ErrnoException): Error {
-  if (error.code === "ECONNREFUSED") return new Error("the connection is refused");
-  return new Error(error.code === undefined ? error.message : `${error.code}: ${error.message}`);
+/** An address is not asked for by name. [RFC 6066 3] */
+function nameOf(tlsName: string): { servername?: string } {
+  return isIP(tlsName) > 0 ? {} : { servername: tlsName };
 }
 
 /** Status and body; undefined if the bytes are no answer, or only a part of one. */

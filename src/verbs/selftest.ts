@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 
+import { isNotPublic, readAddress } from "../ops/addresses.ts";
 import { showSeconds } from "../settings.ts";
 import { readBencode, type Bencoded } from "./bencode-reader.ts";
 import { type GetAnswer, getOverHttp } from "./http-get.ts";
@@ -58,7 +59,8 @@ async function testUrl(
     write(`  wrong: ${wrong}\n`);
     return false;
   }
-  const addresses = await addressesOf(url.hostname.replace(/^\[|\]$/g, ""));
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const addresses = await addressesOf(host);
   if (addresses.length === 0) write("  wrong: its host has no address\n");
   let good = addresses.length > 0;
   for (const address of addresses) {
@@ -72,14 +74,30 @@ async function testUrl(
     for (const problem of problems) write(`    wrong: ${problem}\n`);
     good &&= problems.length === 0;
   }
+  for (const note of notesOn(host, addresses)) write(`  note: ${note}\n`);
+  return good;
+}
+
+/** What may be meant so: addresses that are not for the world, and a name of one family only. */
+function notesOn(host: string, addresses: readonly string[]): string[] {
+  const notes = addresses
+    .filter(isInternal)
+    .map((address) => `${address} is no public address: only machines near it reach it`);
+  if (notes.length > 0 || addresses.length === 0 || isIP(host) > 0) return notes;
   for (const [version, family] of [
     [4, "IPv4"],
     [6, "IPv6"],
   ] as const) {
-    if (addresses.some((address) => isIP(address) === version) || addresses.length === 0) continue;
-    write(`  note: no ${family} address, so who has ${family} alone cannot reach it\n`);
+    if (addresses.some((address) => isIP(address) === version)) continue;
+    notes.push(`no ${family} address, so who has ${family} alone cannot reach it`);
   }
-  return good;
+  return notes;
+}
+
+function isInternal(address: string): boolean {
+  const bytes = new Uint8Array(16);
+  const family = readAddress(address, bytes, 0);
+  return family !== 0 && isNotPublic(bytes, 0, family);
 }
 
 function wrongWith({ protocol, port, hostname }: URL): string | undefined {
@@ -197,7 +215,8 @@ type Dictionary = Map<string, Bencoded>;
 function readReply({ status, body }: GetAnswer): Dictionary {
   const reply = readBencode(body);
   if (!(reply instanceof Map)) {
-    throw new Error(status === 200 ? "the answer is not bencoded" : `the status is ${status}`);
+    const what = status === 200 ? "the answer is not bencoded" : `the status is ${status}`;
+    throw new Error(`${what}: is that a tracker, and its path?`);
   }
   const reason = reply.get("failure reason");
   if (reason !== undefined) {

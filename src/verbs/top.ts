@@ -6,8 +6,8 @@
  *   Swarms … Peers … Seeders … Leechers             the last 24 hours
  *   UDP ▇▇▇▇▇▇▇ 97 %   IPv4 ▇▇▇▇▇ 85 %   Memory ▇▇ 29 %
  *
- * They come from /live on the operator's address. Without a terminal they are printed once. The
- * screen is given back as it was, however it ends.
+ * They come from /live on the operator's address, which asks for no token: they are numbers alone.
+ * Without a terminal they are printed once. The screen is given back as it was, however it ends.
  */
 import type { LiveFigures } from "../page/live.ts";
 import { showCount, showDuration, showRate, viewOf } from "../page/view.ts";
@@ -30,9 +30,10 @@ const PLAIN = "\x1b[0m";
 const EIGHTHS = " ▁▂▃▄▅▆▇█";
 const CURVE_ROWS_MAX = 12;
 /** Lines of everything but the curve. */
-const OTHER_LINES = 15;
-const COLUMNS_MIN = 40;
+const OTHER_LINES = 14;
 const COLUMNS_MAX = 120;
+/** With fewer columns than this the four counts take two lines. */
+const COLUMNS_FOUR = 60;
 
 /** What the tracker at this address tells. Rejects, with a sentence, if it does not. */
 export async function askForFigures({ host, port }: Listener): Promise<LiveFigures> {
@@ -95,27 +96,32 @@ export function renderTop(
   size: { columns: number; rows: number },
   { colour, failure }: TopOptions,
 ): string[] {
-  const paint = (code: string, text: string) => (colour ? code + text + PLAIN : text);
-  const width = Math.max(COLUMNS_MIN, Math.min(size.columns - 2, COLUMNS_MAX));
+  // One column is left free on either side; what does not fit is cut before it is coloured.
+  const width = Math.max(1, Math.min(size.columns - 2, COLUMNS_MAX));
+  const paint = (code: string, line: string) =>
+    colour ? code + line.slice(0, width) + PLAIN : line.slice(0, width);
   const { text, bars } = viewOf(figures);
   const up = `up ${showDuration(figures.upSeconds)}`;
-  const name = figures.version.slice(0, width - up.length - 2);
-  const rate = `${text["rate"]} announces per second`;
+  const name = figures.version.slice(0, Math.max(0, width - up.length - 2));
+  const rate = `${text["rate"]} announces per second`.slice(0, width);
+  const counts = countsOf(width, [
+    ["Swarms", text["swarms"]],
+    ["Peers", text["peers"]],
+    ["Seeders", text["seeders"]],
+    ["Leechers", text["leechers"]],
+  ]);
+  const curveRows = size.rows - OTHER_LINES - counts.length;
   const lines = [
-    paint(BOLD, name) + up.padStart(width - name.length),
-    "",
+    paint(BOLD, name) + up.slice(0, width).padStart(width - name.length),
+    // Near the top, so that it is seen however few rows there are.
+    failure === undefined ? "" : paint(RED, `no new figures: ${failure}`),
     paint(BOLD + GREEN, rate) +
       paint(FAINT, `  ${showKinds(figures)}`.slice(0, width - rate.length)),
     "",
-    ...curveOf(figures, width, size.rows - OTHER_LINES).map((line) => paint(GREEN, line)),
+    ...curveOf(figures, width, curveRows).map((line) => paint(GREEN, line)),
     paint(FAINT, text["span"].padEnd(width - 3) + "now"),
     "",
-    columnsOf(width, [
-      ["Swarms", text["swarms"]],
-      ["Peers", text["peers"]],
-      ["Seeders", text["seeders"]],
-      ["Leechers", text["leechers"]],
-    ]),
+    ...counts,
     "",
     barOf("UDP", bars["udp"], `${text["udp"]}`, width),
     barOf("IPv4", bars["ipv4"], `${text["ipv4"]}`, width),
@@ -127,8 +133,8 @@ export function renderTop(
           figures.drops > 0 ? RED : FAINT,
           `${showCount(figures.drops)} datagrams dropped by the kernel`,
         ),
-    failure === undefined ? "" : paint(RED, `no new figures: ${failure}`.slice(0, width)),
-    paint(FAINT, colour ? "q quits" : ""),
+    "",
+    colour ? paint(FAINT, "q quits") : "",
   ];
   while (lines.at(-1) === "") lines.pop();
   return lines.slice(0, size.rows).map((line) => ` ${line}`.trimEnd());
@@ -165,15 +171,22 @@ function resample(rates: readonly number[], columns: number): number[] {
   });
 }
 
-function columnsOf(width: number, columns: readonly (readonly [string, string])[]): string {
-  const each = Math.floor(width / columns.length);
-  return columns
-    .map(([label, value]) => `${label} ${value}`.slice(0, each - 1).padEnd(each))
-    .join("");
+/** Labels and values side by side: all in a line, or two and two where that is too narrow. */
+function countsOf(width: number, counts: readonly (readonly [string, string])[]): string[] {
+  const perLine = width < COLUMNS_FOUR ? 2 : 4;
+  const each = Math.floor(width / perLine);
+  const cells = counts.map(([label, value]) =>
+    `${label} ${value}`.slice(0, Math.max(0, each - 1)).padEnd(each),
+  );
+  return perLine === 4
+    ? [cells.join("")]
+    : [cells.slice(0, 2).join(""), cells.slice(2, 4).join("")];
 }
 
+/** The bar gives way to the words. */
 function barOf(label: string, percent: number, text: string, width: number): string {
-  const room = Math.max(10, width - 8 - text.length - 2);
+  const room = Math.max(0, width - 8 - text.length - 2);
   const full = Math.round((percent / 100) * room);
-  return `${label.padEnd(8)}${"█".repeat(full)}${"░".repeat(room - full)}  ${text}`;
+  const bar = `${"█".repeat(full)}${"░".repeat(room - full)}`;
+  return `${label.padEnd(8)}${bar}  ${text}`.slice(0, width);
 }

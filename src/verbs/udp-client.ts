@@ -7,11 +7,13 @@
  *   scrape     id 8 · action 2 4 · transaction 4 · info hashes 20 each
  *
  * A request is sent again if its answer does not come: datagrams may be lost. What does not carry
- * its transaction number is somebody else's. Whatever goes wrong rejects, with a sentence.
+ * its transaction number, or comes from elsewhere, is somebody else's. The socket is connected, so
+ * a machine on which nothing listens says so. Whatever goes wrong rejects, with a sentence.
  */
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 
+import { explainNetwork } from "./network-problems.ts";
 import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
 import { readPorts } from "./tracker-answers.ts";
 
@@ -36,6 +38,7 @@ export class UdpClient {
   #id = 0n;
   #waiting: { transaction: Buffer; take: (reply: Buffer) => void } | undefined;
   #failed: (error: Error) => void = () => {};
+  readonly #connected: Promise<void>;
 
   /** For one tracker; an answer may take `timeout` milliseconds. To be closed. */
   constructor(address: string, port: number, timeout: number) {
@@ -49,13 +52,16 @@ export class UdpClient {
         waiting.take(reply);
       }
     });
-    this.#send = (request, failed) =>
-      this.#socket.send(request, port, address, (error) => {
-        if (error) failed(error);
-      });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#connected = promise;
+    this.#failed = reject;
+    // Whoever asks is told; nobody need ask.
+    promise.catch(() => {});
+    this.#socket.connect(port, address, (error?: Error | null) => {
+      if (error) reject(error);
+      else resolve();
+    });
   }
-
-  readonly #send: (request: Buffer, failed: (error: Error) => void) => void;
 
   close(): void {
     this.#socket.close();
@@ -103,27 +109,39 @@ export class UdpClient {
     const transaction = randomBytes(4);
     transaction.copy(request, 12);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const reply = await this.#exchange(request, transaction);
+      const reply = await this.#exchange(request, transaction).catch((error: unknown) => {
+        throw new Error(explainNetwork(error));
+      });
       if (reply === undefined) continue;
       const told = reply.readUInt32BE(0);
       if (told === ACTION_ERROR) {
         throw new RefusedError(`refused: ${printable(reply.subarray(8).toString("utf8"))}`);
       }
       if (told !== action) throw new Error(`the reply is of action ${told}, not ${action}`);
-      if (reply.length < sizeMin) throw new Error(`the reply has only ${reply.length} bytes`);
+      if (reply.length < sizeMin) throw new Error(tooShort(reply.length, action));
       return reply;
     }
-    throw new Error(`no answer in ${(this.#timeout * ATTEMPTS) / 1000} s`);
+    const seconds = (this.#timeout * ATTEMPTS) / 1000;
+    throw new Error(`no answer in ${seconds} s: a firewall may drop it, or nothing listens there`);
   }
 
-  #exchange(request: Buffer, transaction: Buffer): Promise<Buffer | undefined> {
+  async #exchange(request: Buffer, transaction: Buffer): Promise<Buffer | undefined> {
+    await this.#connected;
     const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
     const timer = setTimeout(() => resolve(undefined), this.#timeout);
     this.#waiting = { transaction, take: resolve };
     this.#failed = reject;
-    this.#send(request, reject);
+    this.#socket.send(request, (error) => {
+      if (error) reject(error);
+    });
     return promise.finally(() => clearTimeout(timer));
   }
+}
+
+/** opentracker answers so where it has a whitelist, and the info hash is not on it. */
+function tooShort(size: number, action: number): string {
+  const bare = size === 8 && action !== ACTION_CONNECT;
+  return `the reply has only ${size} bytes${bare ? ": is the info hash not on its list?" : ""}`;
 }
 
 /** What a stranger sent, so that it can be shown on a terminal. */

@@ -32,6 +32,15 @@ test("the record of BEP 34 names each port once, UDP first", () => {
   expect(trackerRecord({ ...FACTS, udpListeners: [] })).toBe("BITTORRENT TCP:6969 TCP:443");
 });
 
+test("ports that only this machine reaches are left out, and the proxy's asked for", () => {
+  const httpListeners = [{ host: "127.0.0.1", port: 6969 }];
+  const udpListeners = [...FACTS.udpListeners, { host: "::1", port: 7 }];
+  const facts = { ...FACTS, udpListeners, httpListeners };
+  expect(trackerRecord(facts)).toBe("BITTORRENT UDP:6969");
+  expect(dnsAdvice("t.example", facts)).toContain("add its proxy's port, such as TCP:443");
+  expect(dnsAdvice("t.example", FACTS)).not.toContain("proxy");
+});
+
 test("addresses are those the world can reach, and live for a day", () => {
   expect(records(dnsAdvice("tracker.example", FACTS))).toEqual([
     "tracker.example.         86400 IN A    8.8.4.4",

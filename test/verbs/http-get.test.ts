@@ -34,7 +34,7 @@ test("silence, refusal and nonsense are errors", async () => {
   expect(silent.get(100)).rejects.toThrow("no answer in 0.1 s");
   await silent.get(100).catch(() => {});
   silent.listener.stop(true);
-  expect(silent.get()).rejects.toThrow("the connection is refused");
+  expect(silent.get()).rejects.toThrow("nothing listens there: the connection is refused");
   const nonsense = listen("SSH-2.0-x\r\n\r\n");
   expect(nonsense.get()).rejects.toThrow("the answer is not HTTP");
   await nonsense.get().catch(() => {});

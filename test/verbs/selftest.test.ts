@@ -1,6 +1,10 @@
 /** The self-test: a good tracker is good, and what is wrong with others is said. */
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
+import { makeCertificate } from "../http/openssl.ts";
 import { selftest } from "../../src/verbs/selftest.ts";
 import { fakeUdp, goodAnswer } from "./fake-udp.ts";
 
@@ -42,8 +46,53 @@ test("a good tracker is told to be good", async () => {
     good: true,
     text:
       `${url}\n  IPv4 127.0.0.1: good, interval 30m, N ms\n` +
-      "  note: no IPv6 address, so who has IPv6 alone cannot reach it\n",
+      "  note: 127.0.0.1 is no public address: only machines near it reach it\n",
   });
+  await server.stop(true);
+});
+
+test("a tracker over HTTPS at an address, with a certificate nobody signed, is told so", async () => {
+  if (!makeCertificate.possible) return;
+  const folder = mkdtempSync(join(tmpdir(), "selftest-"));
+  const { cert, key } = makeCertificate(folder, "localhost");
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    tls: { cert: Bun.file(cert), key: Bun.file(key) },
+    fetch: () => new Response("never seen"),
+  });
+  const { good, text } = await run(`https://127.0.0.1:${server.port}/announce`);
+  expect(good).toBe(false);
+  expect(text).toContain("wrong: announce: the certificate is signed by itself, so clients do not");
+  expect((await run(`http://127.0.0.1:${server.port}/announce`)).text).toContain(
+    "wrong: announce: the connection was closed without an answer: is the scheme of the URL right",
+  );
+  await server.stop(true);
+  rmSync(folder, { recursive: true });
+});
+
+test("HTTP where HTTPS is asked for is told so", async () => {
+  const server = http(announced, scraped);
+  expect((await run(`https://127.0.0.1:${server.port}/announce`)).text).toContain(
+    "wrong: announce: it does not speak HTTPS on that port\n",
+  );
+  await server.stop(true);
+});
+
+test("a web server that is no tracker is told so", async () => {
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: ({ url }) =>
+      new URL(url).pathname === "/" ? new Response("<html>") : new Response("", { status: 404 }),
+  });
+  const base = `http://127.0.0.1:${server.port}`;
+  expect((await run(`${base}/announce`)).text).toContain(
+    "wrong: announce: the status is 404: is that a tracker, and its path?\n",
+  );
+  expect((await run(`${base}/`)).text).toContain(
+    "wrong: announce: the answer is not bencoded: is that a tracker, and its path?\n",
+  );
   await server.stop(true);
 });
 
@@ -63,7 +112,7 @@ describe("what is wrong is said", () => {
     ],
     ["announce: a second peer was not told of the first", () => announced(1)],
     ["announce: refused: no ??? here", () => "d14:failure reason11:no \x1b\n\xff heree"],
-    ["announce: the answer is not bencoded", () => "<html>"],
+    ["announce: the answer is not bencoded: is that a tracker, and its path?", () => "<html>"],
     ["announce: the answer names no interval", () => "d5:peers0:e"],
     ["announce: the list of peers has a wrong length", () => "d8:intervali1800e5:peers5:abcdee"],
   ])("%s", async (problem, announce) => {
@@ -90,9 +139,12 @@ describe("what is wrong is said", () => {
     forgetful.close();
     const silent = await fakeUdp((action) => (action === 0 ? undefined : goodAnswer(action)));
     expect((await run(`udp://127.0.0.1:${silent.port}`)).text).toContain(
-      "wrong: connect: no answer in 0.4 s\n",
+      "wrong: connect: no answer in 0.4 s: a firewall may drop it, or nothing listens there\n",
     );
     silent.close();
+    expect((await run(`udp://127.0.0.1:${silent.port}`)).text).toContain(
+      "wrong: connect: nothing listens there: the connection is refused\n",
+    );
   });
 
   test("one bad tracker among good ones", async () => {

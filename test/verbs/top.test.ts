@@ -12,6 +12,11 @@ describe("the screen", () => {
     [80, 24],
     [200, 60],
     [60, 20],
+    [40, 20],
+    [41, 16],
+    [30, 10],
+    [9, 4],
+    [3, 1],
   ])("fits %d columns and %d rows", (columns, rows) => {
     for (const failure of [undefined, "x".repeat(300)]) {
       const lines = renderTop(FIGURES, { columns, rows }, { ...PLAIN, failure });
@@ -40,6 +45,23 @@ describe("the screen", () => {
       expect(text).toContain(part);
     }
     expect(text).not.toContain("\x1b");
+  });
+
+  test("tells all four counts whole on half of that", () => {
+    const text = renderTop(FIGURES, { columns: 40, rows: 20 }, PLAIN).join("\n");
+    for (const count of ["Swarms 1,310,112", "Peers 4,204,331", "97 %", "312 MiB of 1 GiB"]) {
+      expect(text).toContain(count);
+    }
+    expect(text).toMatch(/Seeders 2,610,000 +Leechers 1,594,331\n/);
+  });
+
+  test("tells on few rows too that figures are old, and has as wide a line in colour", () => {
+    const size = { columns: 30, rows: 10 };
+    const lines = renderTop(FIGURES, size, { colour: true, failure: "x".repeat(99) });
+    expect(lines.join("\n")).toContain("no new figures: xxx");
+    for (const line of lines) {
+      expect(Bun.stringWidth(line)).toBeLessThanOrEqual(size.columns);
+    }
   });
 
   test("has a curve that rises to the right edge", () => {

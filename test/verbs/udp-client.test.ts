@@ -72,3 +72,14 @@ test("peers that are cut short are told of", async () => {
   expect(against(cut, use)).rejects.toThrow("the list of peers has a wrong length");
   await against(cut, use).catch(() => {});
 });
+
+test("an answer without a body, as opentracker's for what it does not list, is told as such", async () => {
+  const bare: FakeAnswers = (action) => (action === 1 ? Buffer.alloc(0) : goodAnswer(action));
+  const use = async (client: UdpClient) => {
+    await client.connect();
+    return client.announce(PEER);
+  };
+  const words = "the reply has only 8 bytes: is the info hash not on its list?";
+  const failure = await against(bare, use).catch((error: Error) => error.message);
+  expect(failure).toBe(words);
+});
