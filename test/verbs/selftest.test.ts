@@ -51,7 +51,7 @@ test("a good tracker is told to be good", async () => {
   await server.stop(true);
 });
 
-test("a tracker over HTTPS at an address, with a certificate nobody signed, is told so", async () => {
+test("HTTPS with a certificate that nobody signed is told so", async () => {
   if (!makeCertificate.possible) return;
   const folder = mkdtempSync(join(tmpdir(), "selftest-"));
   const { cert, key } = makeCertificate(folder, "localhost");

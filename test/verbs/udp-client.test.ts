@@ -73,7 +73,7 @@ test("peers that are cut short are told of", async () => {
   await against(cut, use).catch(() => {});
 });
 
-test("an answer without a body, as opentracker's for what it does not list, is told as such", async () => {
+test("an answer without a body, as opentracker's for what is not on its list", async () => {
   const bare: FakeAnswers = (action) => (action === 1 ? Buffer.alloc(0) : goodAnswer(action));
   const use = async (client: UdpClient) => {
     await client.connect();
