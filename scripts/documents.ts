@@ -30,6 +30,7 @@ const TABLE_END = "<!-- end of settings -->";
 
 const EXAMPLE_HEAD = `# Settings of buntracker, with their defaults. Remove a "#" to change one.
 # A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB also read.
+# What is left empty is not set, unless the text says what empty means.
 # Whatever reads this file, a change needs a restart.
 `;
 

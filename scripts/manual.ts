@@ -91,7 +91,7 @@ Failed.
 The command line was not understood.
 .TP
 .B 78
-The settings are wrong; each mistake is told on standard error.
+The settings, or what they name, are wrong; each mistake is told on standard error.
 .SH EXAMPLES
 Look at the settings in a file before the tracker is started with them:
 .PP

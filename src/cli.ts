@@ -2,7 +2,7 @@
  * The command line: one verb and what it is about, no setting: those come from the environment.
  *
  *   buntracker            run in the foreground
- *   buntracker check      look at the settings, bind nothing
+ *   buntracker check      look at the settings and all they name, bind nothing
  *   buntracker config     print the settings in effect and where they come from
  *   buntracker health     ask the tracker that runs with these settings whether it answers
  *   buntracker top        show what it does, in this terminal
@@ -27,8 +27,11 @@ import type { ListVerb } from "./admin/admin-client.ts";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 
-import { descriptions, effectiveValues, EXIT_CONFIG, readConfig } from "./config.ts";
+import { descriptions, effectiveValues, readConfig } from "./config.ts";
 import type { Config, Origins } from "./config.ts";
+import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./constants.ts";
+import { examine } from "./examine.ts";
+import { StartError } from "./ops/start-error.ts";
 import { type Description, GROUPS } from "./schema.ts";
 import { probeHttp, probeUdp } from "./ops/probe.ts";
 import { hostNameProblem, quote } from "./settings.ts";
@@ -44,10 +47,6 @@ declare const BUILD_COMMIT: string | undefined;
 /** The version of the program, and the commit it was built from. */
 export const VERSION = typeof BUILD_VERSION === "string" ? BUILD_VERSION : "0.0.0";
 export const COMMIT = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "source";
-
-export const EXIT_OK = 0;
-export const EXIT_FAILED = 1;
-export const EXIT_USAGE = 2;
 
 /** How long `health` waits for an answer, in milliseconds. */
 const HEALTH_TIMEOUT_MILLISECONDS = 2000;
@@ -69,7 +68,7 @@ const HELP_HEAD = `${USAGE}
 
 An open BitTorrent tracker. Without a verb it runs in the foreground.
 
-  check      look at the settings and say what is wrong with them
+  check      look at the settings and the files they name, and say what is wrong
   config     print the settings in effect, one per line
   health     ask the running tracker whether it answers: exit code 0 or 1
   top        show what the running tracker does, until q is pressed
@@ -104,7 +103,8 @@ export type Run = (config: Config, origins: Origins) => Promise<number>;
 
 /**
  * Does what the arguments say (without the program's own name) and returns the exit code. `run` is
- * called only with a valid configuration. Throws only what `run` throws.
+ * called only with a valid configuration. A StartError it throws is told and decides the exit code;
+ * what else it throws is thrown.
  */
 export async function runCli(
   argv: string[],
@@ -121,15 +121,25 @@ export async function runCli(
   if (verb === "help") return say(output, helpText());
   if (verb === "version") return say(output, `${versionLine()}\n`);
   const result = readConfig(env);
-  if ("problems" in result) return complain(output, result.problems);
-  if (verb === "check") return EXIT_OK;
+  const looks = verb === "check" || verb === "run";
+  if ("problems" in result) {
+    complain(output, result.problems);
+    if (looks) await look(result.understood, output);
+    return EXIT_CONFIG;
+  }
+  if (verb === "check") return look(result.config, output);
   if (verb === "config") return say(output, configText(result.config, result.origins));
   if (verb === "health") return health(result.config, output);
   if (verb === "top") return top(result.config, output);
   if (verb === "dns") return dns(result.config, operands[0], output);
   if (verb === "selftest") return (await selftest(operands, output.stdout)) ? EXIT_OK : EXIT_FAILED;
   if (verb !== "run") return administer(result.config, verb, operands, output);
-  return run(result.config, result.origins);
+  try {
+    return await run(result.config, result.origins);
+  } catch (error) {
+    if (error instanceof StartError) return explain(error, result.config, output);
+    throw error;
+  }
 }
 
 /** `buntracker 0.1.0 (a1b2c3d, bun 1.4.5, linux-x64)` */
@@ -200,10 +210,25 @@ function say(output: Output, text: string): number {
   return EXIT_OK;
 }
 
-function complain(output: Output, problems: string[]): number {
+function complain(output: Output, problems: string[]): void {
   for (const problem of problems) output.stderr(errorLines(problem));
   output.stderr("buntracker: hint: see buntracker --help for all settings\n");
-  return EXIT_CONFIG;
+}
+
+/** Tells all that is wrong with what the settings name. */
+async function look(config: Partial<Config>, output: Output): Promise<number> {
+  const { problems, warnings } = await examine(config);
+  for (const { message, hint } of problems) output.stderr(errorLines(message, hint));
+  for (const warning of warnings) output.stderr(`buntracker: warning: ${warning}\n`);
+  return problems.length > 0 ? EXIT_CONFIG : EXIT_OK;
+}
+
+/** Why the tracker did not start; where the settings are at fault, with all else that is. */
+async function explain(error: StartError, config: Config, output: Output): Promise<number> {
+  const { message, hint, exitCode } = error;
+  const seen = exitCode === EXIT_CONFIG && (await look(config, output)) === EXIT_CONFIG;
+  if (!seen) output.stderr(errorLines(message, hint));
+  return exitCode;
 }
 
 function configText(config: Config, origins: Origins): string {

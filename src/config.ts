@@ -16,9 +16,6 @@ import { quote } from "./settings.ts";
 /** What every variable of ours begins with. */
 export const PREFIX = "TRACKER_";
 
-/** The exit code of a process that was given an invalid configuration. [sysexits.h, EX_CONFIG] */
-export const EXIT_CONFIG = 78;
-
 /** The settings as the program uses them. An undefined one has no value until start draws it. */
 export type Config = Omit<z.output<typeof SCHEMA>, "minIntervalSeconds"> & {
   minIntervalSeconds: number;
@@ -27,19 +24,26 @@ export type Config = Omit<z.output<typeof SCHEMA>, "minIntervalSeconds"> & {
 /** Where a setting got its value from, by variable. */
 export type Origins = Record<string, "default" | "environment">;
 
+/** What an environment without a mistake says. */
+export interface Reading {
+  config: Config;
+  origins: Origins;
+}
+
 /**
  * The configuration the environment asks for, or everything that is wrong with it, one sentence
- * each, in the order of the schema. Variables without our prefix are not looked at. Never throws.
+ * each, in the order of the schema, and the settings that could be understood all the same.
+ * Variables without our prefix are not looked at. Never throws.
  */
 export function readConfig(
   env: Record<string, string | undefined>,
-): { config: Config; origins: Origins } | { problems: string[] } {
+): Reading | { problems: string[]; understood: Partial<Config> } {
   const problems = unknownVariables(env);
   const origins: Origins = {};
   const values: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(SCHEMA.shape)) {
     const description = describe(field);
-    const given = readVariable(env, description);
+    const given = readVariable(env, field, description);
     if ("problem" in given) {
       problems.push(given.problem);
       continue;
@@ -49,13 +53,13 @@ export function readConfig(
     if (result.success) values[key] = result.data;
     else problems.push(...complaints(description, given.text ?? "", result.error));
   }
-  if (values["minIntervalSeconds"] === undefined && env["TRACKER_MIN_INTERVAL"] === undefined) {
+  if (origins["TRACKER_MIN_INTERVAL"] === "default") {
     values["minIntervalSeconds"] = Math.floor(Number(values["intervalSeconds"]) / 2);
   }
   // Settings that could not be read are missing here; a comparison with one of them breaks no rule.
   const config = values as Config;
   problems.push(...RULES.flatMap((rule) => rule(config) ?? []));
-  return problems.length > 0 ? { problems } : { config, origins };
+  return problems.length > 0 ? { problems, understood: config } : { config, origins };
 }
 
 /** What is known of the settings, in the order of the schema. */
@@ -75,14 +79,21 @@ export function effectiveValues(config: Config): { variable: string; value: stri
   });
 }
 
-/** The text of a variable, or of the file its twin names; undefined if neither is set. */
+/**
+ * The text of a variable, or of the file its twin names; undefined if neither is set.
+ *
+ * A variable that is left empty is not set, unless its reader knows what nothing means. So a line
+ * of the example file may be switched on before it is filled in.
+ */
 function readVariable(
   env: Record<string, string | undefined>,
+  field: z.ZodType,
   { variable, secret }: Description,
 ): { text: string | undefined } | { problem: string } {
   const twin = `${variable}_FILE`;
-  const text = env[variable];
-  const path = secret ? env[twin] : undefined;
+  const given = env[variable];
+  const text = isBlank(given) && !field.safeParse("").success ? undefined : given;
+  const path = secret && !isBlank(env[twin]) ? env[twin] : undefined;
   if (path === undefined) return { text };
   if (text !== undefined) return { problem: `${variable} and ${twin} are both set: keep one` };
   try {
@@ -92,6 +103,10 @@ function readVariable(
     const hint = "check the path and its permissions";
     return { problem: `${twin} is ${quote(path)}, which cannot be read (${code}): ${hint}` };
   }
+}
+
+function isBlank(text: string | undefined): boolean {
+  return text === undefined || text.trim() === "";
 }
 
 /** What zod has to say, as sentences of ours. */

@@ -45,5 +45,14 @@ export const SCRAPE_HASHES_MAX = 74;
 /** Most peers a reply may carry if the operator wishes; more than any client asks for. */
 export const NUMWANT_CEILING = 1000;
 
+/** The exit codes of the program. [sysexits.h for EX_CONFIG] */
+export const EXIT_OK = 0;
+/** It was tried and failed: a port is taken, no tracker answers. */
+export const EXIT_FAILED = 1;
+/** The command line is not understood. */
+export const EXIT_USAGE = 2;
+/** The settings, or what they name, are wrong: to try again without a change is useless. */
+export const EXIT_CONFIG = 78;
+
 /** Length limit of an HTTP request head, in bytes: 74 escaped hashes take 5,500 of them. */
 export const HTTP_HEAD_BYTES_MAX = 16 * 1024;

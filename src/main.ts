@@ -13,17 +13,18 @@
 import type { AccessShared } from "./access/access.ts";
 import { readPeerIdPrefix } from "./access/denied-clients.ts";
 import { AccessKeeper } from "./access/keeper.ts";
-import { EXIT_FAILED, EXIT_OK, errorLines, runCli } from "./cli.ts";
+import { runCli } from "./cli.ts";
 import type { Config, Origins } from "./config.ts";
+import { EXIT_FAILED, EXIT_OK } from "./constants.ts";
 import { tellStarted } from "./greeting.ts";
 import { readCertificate } from "./http/certificate.ts";
 import type { Rule } from "./limits/rule-lines.ts";
 import { Histogram } from "./metrics/histograms.ts";
 import { now } from "./ops/clock.ts";
 import { Counters } from "./ops/counters.ts";
-import { dropPrivileges } from "./ops/privileges.ts";
-import { StartError } from "./ops/start-error.ts";
+import { dropPrivileges, readUser } from "./ops/privileges.ts";
 import { listenEarly } from "./start/early-signals.ts";
+import { untilSignal } from "./start/ending-signals.ts";
 import { listenAdmin, listenHttp, makeHttp, makePages } from "./start/listen-http.ts";
 import { listenUdp } from "./start/listen-udp.ts";
 import { Observation } from "./start/observe.ts";
@@ -40,9 +41,9 @@ process.exit(
   }),
 );
 
-/** Runs the tracker until a signal ends it; returns the exit code. */
+/** Runs the tracker until a signal ends it; returns the exit code. Rejects with a StartError. */
 async function run(config: Config, origins: Origins): Promise<number> {
-  const signal = nextSignal();
+  const signal = untilSignal(["SIGTERM", "SIGINT"], process, () => process.exit(EXIT_FAILED));
   const onReload = listenEarly("SIGHUP");
   const onMaintenance = listenEarly("SIGUSR2");
   const program = prepare(config, process.env, {
@@ -53,31 +54,27 @@ async function run(config: Config, origins: Origins): Promise<number> {
   let draining = false;
   const ready = () => !draining;
   const keeper = makeKeeper(program);
-  let observation: Observation;
-  try {
-    await keeper.load();
-    program.shared.access = keeper.shared;
-    await takeRules(program, program.rules.read());
-    const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
-    for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
-    if (config.stateImport !== undefined) {
-      restoreAtStart(config.stateImport, program.shared.memory, program.log);
-    }
-    observation = new Observation(program, keeper, process.env);
-    const pages = makePages(program);
-    const server = makeHttp(program, pages, observation.front, ready);
-    observation.http = server;
-    for (const listener of config.httpListeners) {
-      const tls = listener.tls === false ? undefined : certificate;
-      running.push(listenHttp(listener, server, tls, program.libc));
-    }
-    const adminPages = { ...observation.pages, "/hosts": () => new Response(pages.hostsText()) };
-    running.push(...listenAdmin(program, keeper, adminPages, ready, origins));
-    if (config.user !== undefined) dropPrivileges(config.user);
-  } catch (error) {
-    process.stderr.write(explainFailure(error));
-    return EXIT_FAILED;
+  // What the settings name comes first: nothing is bound if any of it will not do.
+  if (config.user !== undefined) readUser(config.user);
+  await keeper.load();
+  program.shared.access = keeper.shared;
+  await takeRules(program, program.rules.read());
+  const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
+  if (config.stateImport !== undefined) {
+    restoreAtStart(config.stateImport, program.shared.memory, program.log);
   }
+  for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
+  const observation = new Observation(program, keeper, process.env);
+  const pages = makePages(program);
+  const server = makeHttp(program, pages, observation.front, ready);
+  observation.http = server;
+  for (const listener of config.httpListeners) {
+    const tls = listener.tls === false ? undefined : certificate;
+    running.push(listenHttp(listener, server, tls, program.libc));
+  }
+  const adminPages = { ...observation.pages, "/hosts": () => new Response(pages.hostsText()) };
+  running.push(...listenAdmin(program, keeper, adminPages, ready, origins));
+  if (config.user !== undefined) dropPrivileges(config.user);
   onReload(() => void reload(program, running, keeper, observation));
   onMaintenance(() => void keeper.setMaintenance(!keeper.maintenance));
   if (program.libc !== undefined) startForgetting(program.libc);
@@ -100,26 +97,6 @@ async function run(config: Config, origins: Origins): Promise<number> {
   await Promise.all(running.map((part) => part.stop()));
   program.log.info("stopped", { uptime: Math.round(now()) });
   return EXIT_OK;
-}
-
-/** The first SIGTERM or SIGINT. A second one does not wait for anything. */
-function nextSignal(): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  let signals = 0;
-  for (const name of ["SIGTERM", "SIGINT"] as const) {
-    process.on(name, () => {
-      signals += 1;
-      if (signals > 1) process.exit(EXIT_FAILED);
-      resolve(name);
-    });
-  }
-  return promise;
-}
-
-/** What went wrong while starting, for the operator. Our own mistakes are thrown. */
-function explainFailure(error: unknown): string {
-  if (error instanceof StartError) return errorLines(error.message, error.hint);
-  throw error;
 }
 
 /** SIGHUP: reads the files again. What cannot be used leaves what was there before. */

@@ -308,12 +308,12 @@ export const SCHEMA = z.object({
     initial: "stats",
   }),
   statsNetworks: setting("Statistics", "TRACKER_STATS_NETWORKS", networks(), {
-    text: "who may see them, by comma; 0.0.0.0/0,::/0 is everybody",
+    text: "who may see them, by comma; 0.0.0.0/0,::/0 is everybody, empty nobody",
     initial: LOOPBACK,
     show: (value: string[]) => value.join(","),
   }),
   fullScrapeNetworks: setting("Statistics", "TRACKER_FULLSCRAPE_NETWORKS", networks(), {
-    text: "who may have full scrapes and exports, by comma",
+    text: "who may have full scrapes and exports, by comma; empty is nobody",
     initial: LOOPBACK,
     show: (value: string[]) => value.join(","),
   }),

@@ -3,7 +3,8 @@
  *
  * A reader is a zod schema from the text as typed to the value as used. What is wrong with a text
  * comes back as the rest of a sentence that begins `TRACKER_X is "…", `, and says what to write.
- * Nothing here knows which settings there are; that is `config.ts`.
+ * A reader that takes an empty text gives it a meaning; for the others, empty is not set at all
+ * (`config.ts`). Nothing here knows which settings there are.
  *
  *   kind        reads                             gives
  *   seconds     90, 90s, 30m, 24h, 7d             seconds

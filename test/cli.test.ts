@@ -1,8 +1,13 @@
 /** The command line: which words it knows, what they print, and the exit codes. */
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 
 import { errorLines, helpText, runCli, versionLine, type Run } from "../src/cli.ts";
 import { descriptions } from "../src/config.ts";
+import { EXIT_FAILED } from "../src/constants.ts";
+import { StartError } from "../src/ops/start-error.ts";
 import { FIGURES } from "./verbs/figures.ts";
 import { fakeUdp } from "./verbs/fake-udp.ts";
 
@@ -56,6 +61,53 @@ test("check is silent about good settings and does not run", async () => {
   expect((await cli(["check"], { TRACKER_X: "1" })).code).toBe(78);
 });
 
+describe("what the settings name", () => {
+  const env = { TRACKER_DENY_FILE: "/nowhere/denied", TRACKER_USER: "no-such-user" };
+  const sentences = [
+    'buntracker: error: TRACKER_USER is "no-such-user", and there is no such user\n',
+    "buntracker: hint: create it with useradd --system no-such-user, or choose another user\n",
+    "buntracker: error: TRACKER_DENY_FILE is /nowhere/denied, which cannot be read (ENOENT)\n",
+    "buntracker: hint: check the path and its permissions; an empty file will do\n",
+  ];
+
+  test("is looked into by check, which tells all mistakes with their remedies", async () => {
+    expect(await cli(["check"], env)).toEqual({ code: 78, stdout: "", stderr: sentences.join("") });
+  });
+
+  test("is looked into even where other settings are not understood", async () => {
+    for (const argv of [["check"], []]) {
+      const { code, stderr } = await cli(argv, { ...env, TRACKER_INTERVAL: "soon" });
+      expect(code).toBe(78);
+      expect(stderr).toStartWith('buntracker: error: TRACKER_INTERVAL is "soon"');
+      expect(stderr).toEndWith(sentences.join(""));
+    }
+  });
+
+  test("is told as a whole when the start finds the first of it", async () => {
+    const run = () => Promise.reject(new StartError("the first of it", "a hint"));
+    expect(await cli([], env, run)).toEqual({ code: 78, stdout: "", stderr: sentences.join("") });
+    const { code, stderr } = await cli([], {}, run);
+    expect([code, stderr]).toEqual([78, errorLines("the first of it", "a hint")]);
+  });
+
+  test("is not asked about when it is the machine that refuses", async () => {
+    const run = () => Promise.reject(new StartError("port taken", "try another", EXIT_FAILED));
+    const { code, stderr } = await cli([], env, run);
+    expect([code, stderr]).toEqual([1, errorLines("port taken", "try another")]);
+  });
+
+  test("is warned of where the start would put up with it", async () => {
+    const path = join(mkdtempSync(join(tmpdir(), "buntracker-cli-")), "denied");
+    writeFileSync(path, "nonsense\n");
+    expect(await cli(["check"], { TRACKER_DENY_FILE: path })).toEqual({
+      code: 0,
+      stdout: "",
+      stderr: `buntracker: warning: ${path} has lines that will be skipped: 1, namely 1\n`,
+    });
+    rmSync(dirname(path), { recursive: true });
+  });
+});
+
 test("config prints every setting with its value and origin, and no secret", async () => {
   const env = { TRACKER_INTERVAL: "900", TRACKER_UDP_SECRET: "correct horse battery" };
   const { code, stdout, stderr } = await cli(["config"], env);
@@ -67,7 +119,7 @@ test("config prints every setting with its value and origin, and no secret", asy
   expect(lines).toContain("TRACKER_UDP_SECRET=(set) (environment)");
   expect(lines).toContain("TRACKER_HTTP_ADDRESS=[::]:6969 (default)");
   expect(stdout).not.toContain("correct horse battery");
-  expect((await cli(["config"], { TRACKER_INTERVAL: "" })).code).toBe(78);
+  expect((await cli(["config"], { TRACKER_INTERVAL: "x" })).code).toBe(78);
 });
 
 test.each([["version"], ["--version"], ["-v"]])("%s prints one line", async (argument) => {

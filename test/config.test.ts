@@ -103,10 +103,6 @@ describe("a problem is one sentence with the value seen and a hint", () => {
       'TRACKER_INTERVAL is "soon", which is not a time: write seconds, or 90s, 30m, 24h',
     ],
     [
-      { TRACKER_INTERVAL: "" },
-      'TRACKER_INTERVAL is "", which is not a time: write seconds, or 90s, 30m, 24h',
-    ],
-    [
       { TRACKER_INTERVAL_JITTER: "51" },
       'TRACKER_INTERVAL_JITTER is "51", which is out of range: choose 0 to 50',
     ],
@@ -201,6 +197,38 @@ test("all problems are told together, those of the rules last", () => {
       TRACKER_ZZZ: "",
     }).map((problem) => problem.split(" ")[0]),
   ).toEqual(["TRACKER_ZZZ", "TRACKER_INTERVAL", "TRACKER_LOG_LEVEL", "TRACKER_NUMWANT_DEFAULT"]);
+});
+
+test("a variable that is left empty is not set, unless empty has a meaning", () => {
+  const names = descriptions().flatMap(({ variable, secret }) =>
+    secret ? [variable, `${variable}_FILE`] : [variable],
+  );
+  const meaning: Partial<Config> = {
+    udpListeners: [],
+    httpListeners: [],
+    adminListeners: [],
+    statsPath: "",
+    statsNetworks: [],
+    fullScrapeNetworks: [],
+  };
+  for (const blank of ["", "  "]) {
+    const env = Object.fromEntries(names.map((name) => [name, blank]));
+    const result = readConfig({ ...env, TRACKER_HTTP_ADDRESS: "[::]:6969" });
+    if ("problems" in result) throw new Error(result.problems.join("\n"));
+    const { httpListeners } = configOf({});
+    expect(result.config).toEqual({ ...configOf({}), ...meaning, httpListeners });
+    expect(result.origins["TRACKER_INTERVAL"]).toBe("default");
+    expect(result.origins["TRACKER_UDP_ADDRESS"]).toBe("environment");
+  }
+  const both = { TRACKER_UDP_SECRET: "", TRACKER_UDP_SECRET_FILE: "/nowhere/secret" };
+  expect(problemsOf(both)[0]).toContain("cannot be read");
+});
+
+test("what could be understood is told beside the problems", () => {
+  const result = readConfig({ TRACKER_INTERVAL: "soon", TRACKER_DENY_FILE: "/lists/deny" });
+  if (!("problems" in result)) throw new Error();
+  expect(result.understood.denyFile).toBe("/lists/deny");
+  expect(result.understood.intervalSeconds).toBeUndefined();
 });
 
 test("the minimum interval is half of the interval unless it is set", () => {

@@ -52,6 +52,11 @@ export function noteBadLine(bad: BadLines, line: number): void {
   if (bad.first.length < BAD_LINES_TOLD) bad.first.push(line);
 }
 
+/** The numbers of the first bad lines, as people are told them: `3 17 18 …`. */
+export function showBadLines({ count, first }: BadLines): string {
+  return first.join(" ") + (count > first.length ? " …" : "");
+}
+
 /** The list in the bytes of a file, and its bad lines. A hash that is listed twice counts once. */
 export function* readHashFile(
   bytes: Uint8Array,

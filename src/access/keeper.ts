@@ -7,22 +7,13 @@
  * is all or nothing: one file that cannot be read leaves all lists as they were. A single hash is
  * changed in the file first, and only then in memory: what is told to be done survives a restart.
  */
-import { readFile, stat } from "node:fs/promises";
-
 import type { Log } from "../ops/log.ts";
-import { StartError } from "../ops/start-error.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { Access, ACCESS_OK, type AccessShared, openToAll } from "./access.ts";
 import { evictRefused } from "./eviction.ts";
-import {
-  type BadLines,
-  enlargeHashList,
-  readHashFile,
-  withHash,
-  withoutHash,
-} from "./hash-file.ts";
+import { enlargeHashList, showBadLines, withHash, withoutHash } from "./hash-file.ts";
 import type { HashList } from "./hash-list.ts";
-import { readNetworkFile } from "./network-file.ts";
+import { codeOf, type ListFile, readHashList, readNetworkList, readWhole } from "./list-files.ts";
 import type { NetworkList } from "./network-list.ts";
 import { replaceFile } from "./replace-file.ts";
 import { runInSlices } from "./pacing.ts";
@@ -179,29 +170,23 @@ export class AccessKeeper {
   async #readAll(): Promise<Lists> {
     const { denyFile, allowFile, denyNetworksFile } = this.#sources;
     const { keys } = this.#shared;
-    const hashes = (bytes: Uint8Array) => runInSlices(readHashFile(bytes, keys));
-    const networks = (bytes: Uint8Array) => runInSlices(readNetworkFile(bytes));
     return {
-      deny: await this.#read("TRACKER_DENY_FILE", denyFile, hashes),
-      allow: await this.#read("TRACKER_ALLOW_FILE", allowFile, hashes),
-      networks: await this.#read("TRACKER_DENY_NETWORKS_FILE", denyNetworksFile, networks),
+      deny: this.#tell(await readHashList("TRACKER_DENY_FILE", denyFile, keys)),
+      allow: this.#tell(await readHashList("TRACKER_ALLOW_FILE", allowFile, keys)),
+      networks: this.#tell(await readNetworkList("TRACKER_DENY_NETWORKS_FILE", denyNetworksFile)),
     };
   }
 
-  async #read<List extends { size: number }>(
-    variable: string,
-    path: string | undefined,
-    parse: (bytes: Uint8Array) => Promise<{ list: List; bad: BadLines }>,
-  ): Promise<List | undefined> {
-    if (path === undefined) return undefined;
-    const bytes = await readWhole(path).catch((error: unknown) => {
-      const problem = `${variable} is ${path}, which cannot be read (${codeOf(error)})`;
-      throw new StartError(problem, "check the path and its permissions; an empty file will do");
-    });
-    const { list, bad } = await parse(bytes);
+  /** Logs what came of a file; the list that was in it. */
+  #tell<List extends { size: number }>(read: ListFile<List> | undefined): List | undefined {
+    if (read === undefined) return undefined;
+    const { path, list, bad } = read;
     if (bad.count > 0) {
-      const lines = bad.first.join(" ") + (bad.count > bad.first.length ? " …" : "");
-      this.#log.warn("bad lines are skipped", { file: path, bad: bad.count, lines });
+      this.#log.warn("bad lines are skipped", {
+        file: path,
+        bad: bad.count,
+        lines: showBadLines(bad),
+      });
     }
     this.#log.debug("an access list was read", { file: path, entries: list.size });
     return list;
@@ -261,13 +246,6 @@ export class AccessKeeper {
   }
 }
 
-/** The bytes of a file. Only of a regular one: a pipe might never end. */
-async function readWhole(path: string): Promise<Uint8Array> {
-  const found = await stat(path);
-  if (!found.isFile()) throw Object.assign(new Error("not a file"), { code: "not a file" });
-  return readFile(path);
-}
-
 /** Returns false if the file was so already. */
 async function changeFile(path: string, hash: Uint8Array, listed: boolean): Promise<boolean> {
   const bytes = await readWhole(path);
@@ -275,9 +253,4 @@ async function changeFile(path: string, hash: Uint8Array, listed: boolean): Prom
   if (listed ? without !== undefined : without === undefined) return false;
   await replaceFile(path, listed ? withHash(bytes, hash) : without!);
   return true;
-}
-
-/** The name of a system error, such as ENOENT or ENOSPC. */
-function codeOf(error: unknown): string {
-  return (error as { code?: string } | undefined)?.code ?? String(error);
 }

@@ -20,30 +20,35 @@ export function readCertificate(
   keyFile: string | undefined,
 ): Certificate | undefined {
   if (certFile === undefined || keyFile === undefined) return undefined;
-  const certificate = {
-    cert: read(certFile, "TRACKER_TLS_CERT_FILE"),
-    key: read(keyFile, "TRACKER_TLS_KEY_FILE"),
-  };
-  try {
-    createSecureContext(certificate);
-  } catch (error) {
-    const reason = (error as { code?: string }).code ?? "it is not PEM";
-    throw new StartError(
-      `${certFile} and ${keyFile} cannot be used together (${reason})`,
-      "the first must hold the certificate chain, the second its private key, both as PEM",
-    );
-  }
+  const certificate = tryCertificate(certFile, keyFile);
+  if (Array.isArray(certificate)) throw certificate[0];
   return certificate;
 }
 
-function read(file: string, variable: string): string {
+/** The pair, or all that is wrong with it, one file after the other. Never throws. */
+export function tryCertificate(certFile: string, keyFile: string): Certificate | StartError[] {
+  const cert = read(certFile, "TRACKER_TLS_CERT_FILE");
+  const key = read(keyFile, "TRACKER_TLS_KEY_FILE");
+  if (typeof cert !== "string" || typeof key !== "string") {
+    return [cert, key].filter((part) => part instanceof StartError);
+  }
+  try {
+    createSecureContext({ cert, key });
+    return { cert, key };
+  } catch (error) {
+    const reason = (error as { code?: string }).code ?? "it is not PEM";
+    const message = `${certFile} and ${keyFile} cannot be used together (${reason})`;
+    const hint = "the first must hold the certificate chain, the second its private key, as PEM";
+    return [new StartError(message, hint)];
+  }
+}
+
+function read(file: string, variable: string): string | StartError {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
     const reason = (error as { code?: string }).code ?? "unknown error";
-    throw new StartError(
-      `cannot read ${file} (${reason})`,
-      `check ${variable} and its permissions`,
-    );
+    const message = `${variable} is ${file}, which cannot be read (${reason})`;
+    return new StartError(message, "check the path and its permissions");
   }
 }

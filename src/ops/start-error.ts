@@ -1,15 +1,23 @@
 /**
  * Why the tracker could not be started, as a sentence for the operator and what to do about it.
  */
+import { EXIT_CONFIG, EXIT_FAILED } from "../constants.ts";
 import { type Listener, showListener } from "../settings.ts";
 
-/** An operator's mistake, or the machine's: `message` says what happened, `hint` what helps. */
+/**
+ * An operator's mistake, or the machine's: `message` says what happened, `hint` what helps.
+ *
+ * `exitCode` tells whoever would start us again whether that may help: it may not with EXIT_CONFIG,
+ * for what the settings say or name; it may with EXIT_FAILED, such as for a port that is taken.
+ */
 export class StartError extends Error {
   readonly hint: string;
+  readonly exitCode: number;
 
-  constructor(message: string, hint: string) {
+  constructor(message: string, hint: string, exitCode: number = EXIT_CONFIG) {
     super(message);
     this.hint = hint;
+    this.exitCode = exitCode;
   }
 }
 
@@ -18,7 +26,7 @@ type Protocol = "udp" | "http" | "admin";
 /** A socket that could not be had. `cause` is what the system or Bun threw; its `code` decides. */
 export function listenError(protocol: Protocol, listener: Listener, cause: unknown): StartError {
   const { message, hint } = explain(protocol, listener, cause);
-  return new StartError(message, hint);
+  return new StartError(message, hint, EXIT_FAILED);
 }
 
 function explain(protocol: Protocol, listener: Listener, cause: unknown) {

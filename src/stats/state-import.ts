@@ -48,7 +48,8 @@ export function restoreAtStart(
   log.warn("lines of the state file make no sense", { file: path, first: badLines.join(" ") });
 }
 
-function readState(path: string): string {
+/** The text of the file, unpacked; throws a StartError if it is unreadable. */
+export function readState(path: string): string {
   let step = "read";
   try {
     const bytes = readFileSync(path);
@@ -71,11 +72,7 @@ export function importState(
 ): Imported {
   const imported: Imported = { restored: 0, withoutRoom: 0, skipped: 0, badLines: [] };
   let number = 0;
-  for (let from = 0; from < text.length;) {
-    const end = text.indexOf("\n", from);
-    const to = end < 0 ? text.length : end;
-    const line = text.slice(from, to).trim();
-    from = to + 1;
+  for (const line of linesOf(text)) {
     number += 1;
     if (line === "") continue;
     const match = LINE.exec(line);
@@ -89,4 +86,21 @@ export function importState(
     imported[room ? "restored" : "withoutRoom"] += 1;
   }
   return imported;
+}
+
+/** Lines of a state file that make no sense, without importing any. */
+export function countBadStateLines(text: string): number {
+  let bad = 0;
+  for (const line of linesOf(text)) if (line !== "" && !LINE.test(line)) bad += 1;
+  return bad;
+}
+
+/** The lines without the white space around them, one after another: there may be millions. */
+function* linesOf(text: string): Generator<string> {
+  for (let from = 0; from < text.length;) {
+    const end = text.indexOf("\n", from);
+    const to = end < 0 ? text.length : end;
+    yield text.slice(from, to).trim();
+    from = to + 1;
+  }
 }

@@ -42,5 +42,6 @@ test("the setting takes them by comma, and says what is wrong with one", () => {
       'TRACKER_DENY_CLIENTS is "-XL,%zz", where "%zz" is not the beginning of a peer id: ' +
         "write 1 to 20 characters, others as %00",
     ],
+    understood: expect.anything(),
   });
 });

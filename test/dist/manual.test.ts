@@ -6,7 +6,8 @@ import { join, resolve } from "node:path";
 import { WHOLE } from "../../scripts/documents.ts";
 import { bashCompletion, manual, verbs } from "../../scripts/manual.ts";
 import { fishCompletion, zshCompletion } from "../../scripts/manual.ts";
-import { EXIT_USAGE, runCli } from "../../src/cli.ts";
+import { runCli } from "../../src/cli.ts";
+import { EXIT_USAGE } from "../../src/constants.ts";
 import { descriptions } from "../../src/config.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");

@@ -388,7 +388,7 @@ describe("when a file cannot be had", () => {
           [variable]: path,
         },
       });
-      expect(await child.exited(3000)).toBe(1);
+      expect(await child.exited(3000)).toBe(78);
       expect(child.stderr).toBe(
         `buntracker: error: ${variable} is ${path}, which cannot be read (ENOENT)\n` +
           "buntracker: hint: check the path and its permissions; an empty file will do\n",

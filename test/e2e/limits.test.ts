@@ -305,7 +305,7 @@ test("a rules file that cannot be used is a sentence at start, with the line", a
   const path = join(folder, "bad-rules");
   writeFileSync(path, "drop port=1\ndrop\n");
   const tracker = startProcess({ env: { TRACKER_RULES_FILE: path, TRACKER_ADMIN_ADDRESS: "" } });
-  expect(await tracker.exited()).toBe(1);
+  expect(await tracker.exited()).toBe(78);
   expect(tracker.stderr).toContain(
     `TRACKER_RULES_FILE ${path}: line 2 has no condition, so it would hold for everybody`,
   );

@@ -127,6 +127,24 @@ describe("refusing to start", () => {
     }
     expect(tracker.stderr).not.toMatch(/^\s+at /m);
   });
+
+  test("files that will not do are exit 78 too, by the start as by check", async () => {
+    const env = {
+      TRACKER_DENY_FILE: "/nowhere/denied",
+      TRACKER_RULES_FILE: "/nowhere/rules",
+      TRACKER_USER: "no-such-user",
+    };
+    const said: string[] = [];
+    for (const args of [[], ["check"]]) {
+      const tracker = startProcess({ env, args });
+      expect(await tracker.exited()).toBe(78);
+      for (const [variable, value] of Object.entries(env)) {
+        expect(tracker.stderr).toMatch(new RegExp(`error: ${variable} is "?${value}`));
+      }
+      said.push(tracker.stderr);
+    }
+    expect(said[0]).toBe(said[1]!);
+  });
 });
 
 describe("ending", () => {
@@ -147,6 +165,18 @@ describe("ending", () => {
     HALF_MINUTE_MILLISECONDS,
   );
 
+  test("a signal that comes twice at once, as a group of processes gets it, is one", async () => {
+    for (const name of ["SIGTERM", "SIGINT"] as const) {
+      await using tracker = await startTracker();
+      tracker.signal(name);
+      tracker.signal(name);
+      await Bun.sleep(20);
+      if (tracker.running) tracker.signal(name);
+      expect(await tracker.exited()).toBe(0);
+      expect(tracker.stderr).toContain("stopped");
+    }
+  });
+
   test(
     "a second signal ends it at once, also while a client dawdles",
     async () => {
@@ -159,7 +189,8 @@ describe("ending", () => {
       });
       await Bun.sleep(100);
       tracker.signal("SIGTERM");
-      await Bun.sleep(50);
+      // The same signal sooner than this would be an echo of the first.
+      await Bun.sleep(400);
       if (tracker.running) tracker.signal("SIGTERM");
       await tracker.exited(1000);
       await dawdling;

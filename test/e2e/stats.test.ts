@@ -103,7 +103,7 @@ test("a dump restores the download counters of another run, however often", asyn
       expect(await read(tracker, `scrape?info_hash=${HASH}`)).toContain("10:downloadedi17e");
     }
     const missing = startProcess({ env: { TRACKER_STATE_IMPORT: join(folder, "none") } });
-    expect(await missing.exited(3000)).toBe(1);
+    expect(await missing.exited(3000)).toBe(78);
     expect(missing.stderr).toContain("cannot be read: ENOENT");
   } finally {
     rmSync(folder, { recursive: true });

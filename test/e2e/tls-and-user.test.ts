@@ -155,7 +155,7 @@ describe.if(process.getuid?.() === 0)("TRACKER_USER", () => {
 
   test("refuses to stay root", async () => {
     const tracker = startProcess({ env: { TRACKER_USER: "root" } });
-    expect(await tracker.exited()).toBe(1);
-    expect(tracker.stderr).toContain("TRACKER_USER is root, which is root");
+    expect(await tracker.exited()).toBe(78);
+    expect(tracker.stderr).toContain('TRACKER_USER is "root", which is root');
   });
 });

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readCertificate } from "../../src/http/certificate.ts";
+import { readCertificate, tryCertificate } from "../../src/http/certificate.ts";
 import { makeCertificate } from "./openssl.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "buntracker-certificate-"));
@@ -26,7 +26,18 @@ describe("the certificate of HTTPS", () => {
 
   test("that cannot be read is named", () => {
     const missing = join(directory, "missing.pem");
-    expect(() => readCertificate(missing, missing)).toThrow(`cannot read ${missing} (ENOENT)`);
+    expect(() => readCertificate(missing, missing)).toThrow(
+      `TRACKER_TLS_CERT_FILE is ${missing}, which cannot be read (ENOENT)`,
+    );
+  });
+
+  test("is tried whole: two files that cannot be read are two mistakes", () => {
+    const [one, two] = [join(directory, "one.pem"), join(directory, "two.pem")];
+    const problems = tryCertificate(one, two) as Error[];
+    expect(problems.map(({ message }) => message)).toEqual([
+      `TRACKER_TLS_CERT_FILE is ${one}, which cannot be read (ENOENT)`,
+      `TRACKER_TLS_KEY_FILE is ${two}, which cannot be read (ENOENT)`,
+    ]);
   });
 
   test("that is no certificate is refused", () => {

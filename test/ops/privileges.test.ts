@@ -20,7 +20,9 @@ function dropIn(user: string, setup = ""): { stdout: string; exitCode: number } 
 
 describe("dropping privileges", () => {
   test("to a user that does not exist is refused, with a remedy", () => {
-    expect(() => dropPrivileges("no-such-user")).toThrow("there is no user no-such-user");
+    expect(() => dropPrivileges("no-such-user")).toThrow(
+      'TRACKER_USER is "no-such-user", and there is no such user',
+    );
   });
 
   test("to root is refused: that drops nothing", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { listenError } from "../../src/ops/start-error.ts";
+import { EXIT_CONFIG, EXIT_FAILED } from "../../src/constants.ts";
+import { listenError, StartError } from "../../src/ops/start-error.ts";
 
 const listener = { host: "::", port: 6969 };
 
@@ -21,4 +22,9 @@ describe("a socket that could not be had", () => {
       "TRACKER_HTTP_ADDRESS",
     );
   });
+});
+
+test("settings that name what will not do end it with 78, a socket that is taken does not", () => {
+  expect(new StartError("there is no such file", "make one").exitCode).toBe(EXIT_CONFIG);
+  expect(listenError("udp", listener, { code: "EADDRINUSE" }).exitCode).toBe(EXIT_FAILED);
 });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { importState, restoreAtStart } from "../../src/stats/state-import.ts";
+import { countBadStateLines, importState, restoreAtStart } from "../../src/stats/state-import.ts";
 import { makeTracker, MIB } from "../swarm/fixture.ts";
 
 const HASH = "7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80";
@@ -91,4 +91,9 @@ test("a file is read at the start, and what became of it is logged", () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test("bad lines can be counted without importing the others", () => {
+  expect(countBadStateLines(`${HASH}:1:1\r\n\n nonsense\n${OTHER}:1:x\n${OTHER}:1:1`)).toBe(2);
+  expect(countBadStateLines("")).toBe(0);
 });

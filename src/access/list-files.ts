@@ -1,0 +1,64 @@
+/**
+ * The files of the access lists, read as a whole: the list that is in one and the lines that make
+ * no sense, or a StartError that names the variable, the path and the remedy.
+ *
+ * Reading takes turns with everything else this thread has to do, since a list may have millions of
+ * lines.
+ */
+import { readFile, stat } from "node:fs/promises";
+
+import { StartError } from "../ops/start-error.ts";
+import { type BadLines, readHashFile } from "./hash-file.ts";
+import type { HashList } from "./hash-list.ts";
+import { readNetworkFile } from "./network-file.ts";
+import type { NetworkList } from "./network-list.ts";
+import { runInSlices, type Sliced } from "./pacing.ts";
+
+/** What came of reading a file. */
+export interface ListFile<List> {
+  path: string;
+  list: List;
+  bad: BadLines;
+}
+
+/** The info hashes in the file that `variable` names; undefined if it names none. */
+export function readHashList(
+  variable: string,
+  path: string | undefined,
+  keys: Int32Array,
+): Promise<ListFile<HashList> | undefined> {
+  return read(variable, path, (bytes) => readHashFile(bytes, keys));
+}
+
+/** The networks in the file that `variable` names; undefined if it names none. */
+export function readNetworkList(
+  variable: string,
+  path: string | undefined,
+): Promise<ListFile<NetworkList> | undefined> {
+  return read(variable, path, readNetworkFile);
+}
+
+async function read<List>(
+  variable: string,
+  path: string | undefined,
+  parse: (bytes: Uint8Array) => Sliced<{ list: List; bad: BadLines }>,
+): Promise<ListFile<List> | undefined> {
+  if (path === undefined) return undefined;
+  const bytes = await readWhole(path).catch((error: unknown) => {
+    const problem = `${variable} is ${path}, which cannot be read (${codeOf(error)})`;
+    throw new StartError(problem, "check the path and its permissions; an empty file will do");
+  });
+  return { path, ...(await runInSlices(parse(bytes))) };
+}
+
+/** The bytes of a file. Only of a regular one: a pipe might never end. */
+export async function readWhole(path: string): Promise<Uint8Array> {
+  const found = await stat(path);
+  if (!found.isFile()) throw Object.assign(new Error("not a file"), { code: "not a file" });
+  return readFile(path);
+}
+
+/** The name of a system error, such as ENOENT or ENOSPC. */
+export function codeOf(error: unknown): string {
+  return (error as { code?: string } | undefined)?.code ?? String(error);
+}

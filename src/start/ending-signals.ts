@@ -1,0 +1,40 @@
+/**
+ * Signals that end the program: the first asks it to, a second one does not wait for anything.
+ *
+ * Who presses Ctrl-C once under `make run` may have sent two signals all the same: the terminal
+ * sends one to the whole group of processes, and a parent in it may pass its own on. So the same
+ * signal right after the first one is that one.
+ */
+
+/** Nobody loses patience, or presses a key again, this soon. */
+export const ECHO_MILLISECONDS = 300;
+
+/** What signals come from: the process. */
+export interface SignalSource {
+  on(name: NodeJS.Signals, handler: () => void): unknown;
+}
+
+/**
+ * Listens for signals of these names. Resolves to the name of the first; calls `hurry` for every
+ * later one that is another.
+ */
+export function untilSignal(
+  names: readonly NodeJS.Signals[],
+  source: SignalSource,
+  hurry: () => void,
+  nowMilliseconds: () => number = () => performance.now(),
+): Promise<NodeJS.Signals> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
+  let first: { name: NodeJS.Signals; at: number } | undefined;
+  for (const name of names) {
+    source.on(name, () => {
+      if (first === undefined) {
+        first = { name, at: nowMilliseconds() };
+        resolve(name);
+      } else if (name !== first.name || nowMilliseconds() - first.at > ECHO_MILLISECONDS) {
+        hurry();
+      }
+    });
+  }
+  return promise;
+}

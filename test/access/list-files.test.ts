@@ -1,0 +1,45 @@
+/** The files of the access lists, read as a whole. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { codeOf, readHashList, readNetworkList, readWhole } from "../../src/access/list-files.ts";
+import { StartError } from "../../src/ops/start-error.ts";
+import { hashOf, KEYS } from "./fixture.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "buntracker-list-files-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("no path is no list", async () => {
+  expect(await readHashList("TRACKER_DENY_FILE", undefined, KEYS)).toBeUndefined();
+  expect(await readNetworkList("TRACKER_DENY_NETWORKS_FILE", undefined)).toBeUndefined();
+});
+
+test("a list comes with its path and its bad lines", async () => {
+  const hashes = join(folder, "hashes");
+  writeFileSync(hashes, `${hashOf(1).toHex()}\nnonsense\n${hashOf(2).toHex()}\n`);
+  const read = (await readHashList("TRACKER_DENY_FILE", hashes, KEYS))!;
+  expect([read.path, read.list.size, read.bad]).toEqual([hashes, 2, { count: 1, first: [2] }]);
+  const networks = join(folder, "networks");
+  writeFileSync(networks, "192.0.2.0/24\n");
+  expect((await readNetworkList("TRACKER_DENY_NETWORKS_FILE", networks))!.list.size).toBe(1);
+});
+
+test("what is no file that can be read is an error with the variable and the reason", async () => {
+  const missing = join(folder, "missing");
+  const reading = readHashList("TRACKER_ALLOW_FILE", missing, KEYS);
+  expect(reading).rejects.toBeInstanceOf(StartError);
+  expect(reading).rejects.toThrow(
+    `TRACKER_ALLOW_FILE is ${missing}, which cannot be read (ENOENT)`,
+  );
+  expect(readNetworkList("TRACKER_DENY_NETWORKS_FILE", "/dev/null")).rejects.toThrow("not a file");
+});
+
+test("a file's bytes are read whole, and an error is known by its code", async () => {
+  const path = join(folder, "bytes");
+  writeFileSync(path, "abc");
+  expect((await readWhole(path)).length).toBe(3);
+  expect(codeOf(await readWhole(folder).catch((error: unknown) => error))).toBe("not a file");
+  expect(codeOf("odd")).toBe("odd");
+});
