@@ -262,6 +262,10 @@ export const SCHEMA = z.object({
       initial: "accept",
     },
   ),
+  ownAddresses: setting("Addresses", "TRACKER_OWN_ADDRESSES", choice(["answer", "store"]), {
+    text: "what to do with peers at addresses of this machine: answer them only, or store them too",
+    initial: "answer",
+  }),
 
   // -- Access
   denyFile: optional("Access", "TRACKER_DENY_FILE", name(), {

@@ -58,6 +58,7 @@ test("an empty environment is a correct public tracker", () => {
     allowIpParameter: false,
     portMin: 1,
     privateAddresses: "accept",
+    ownAddresses: "answer",
     denyFile: undefined,
     allowFile: undefined,
     denyNetworksFile: undefined,

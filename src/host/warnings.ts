@@ -13,6 +13,7 @@ export const WARNINGS = [
   "open_files",
   "root",
   "private_address",
+  "own_address",
 ] as const;
 
 export type Warning = (typeof WARNINGS)[number];
@@ -33,6 +34,8 @@ export interface Surroundings {
   user: number | undefined;
   /** The largest share of announces that come from one private address, 0 to 1. */
   privateShare: () => number;
+  /** Announces of peers with an address of this machine, which were answered but not stored. */
+  ownAnnounces: () => number;
 }
 
 export class Warnings {
@@ -43,6 +46,7 @@ export class Warnings {
     open_files: 0,
     root: 0,
     private_address: 0,
+    own_address: 0,
   };
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;
@@ -63,6 +67,14 @@ export class Warnings {
   look(): void {
     this.#lookAtConntrack();
     this.#lookAtAnnounces();
+  }
+
+  /** Looks for what a person waits for who tries the tracker out: every second or so. */
+  lookOften(): void {
+    if (this.counts.own_address > 0 || this.#around.ownAnnounces() === 0) return;
+    this.tell("own_address", "a client on this machine was answered, but is told to nobody", {
+      remedy: "TRACKER_OWN_ADDRESSES=store, if people shall download from this machine",
+    });
   }
 
   /** Tells what another part found, and counts it. */

@@ -140,10 +140,18 @@ export class HttpAnnounces {
     if (this.#settings.allowIpParameter) this.#believe(url);
     const portAt = request.family === 4 ? 4 : 16;
     // Who announces a port that nobody should be sent to is answered as one without a port.
-    const port = this.#query.port < this.#limits.portMin ? 0 : this.#query.port;
+    const port = this.#query.port < this.#limits.portMin || this.#isOwn() ? 0 : this.#query.port;
     request.peer[portAt] = port >> 8;
     request.peer[portAt + 1] = port & 0xff;
     return judgeAddress(request.peer, request.family, this.#settings.refusePrivate);
+  }
+
+  /** True if nobody should be sent to the address either, because it is one of this machine. */
+  #isOwn(): boolean {
+    const { request } = this.#tracker;
+    if (!this.#limits.own.has(request.peer, 0, request.family)) return false;
+    this.#row[COUNT.httpOwnAddresses] += 1;
+    return true;
   }
 
   /** `ip` may change the family; `ipv4` and `ipv6` only say more of the one the client came by. */
@@ -194,7 +202,9 @@ export class HttpAnnounces {
   #write(exchange: Exchange): number {
     const { request, reply, replies } = this.#tracker;
     const extras = this.#extras;
-    const storable = this.#query.port >= this.#limits.portMin && request.event !== EVENT_STOPPED;
+    const portAt = request.family === 4 ? 4 : 16;
+    const hasPort = (request.peer[portAt] | request.peer[portAt + 1]) !== 0;
+    const storable = hasPort && request.event !== EVENT_STOPPED;
     const full = storable && !reply.stored;
     extras.family = this.#client.family;
     extras.intervalSeconds = this.#intervals.draw(reply.seeders + reply.leechers);

@@ -4,6 +4,7 @@
  *   rates      how many requests an address and its network may make       rate-limits.ts
  *   rules      what the operator has written against some of them          request-rules.ts
  *   port       a peer whose port is too low is answered but not stored
+ *   own        nor is one that has an address of this machine             own-addresses.ts
  *   early      an announce too soon after the last one can be refused
  *
  * An announce is too early if it is sure to be: the core knows the time of a peer's last announce
@@ -11,6 +12,7 @@
  * a download is news, and never too early.
  */
 import { EVENT_NONE, EVENT_PAUSED } from "../constants.ts";
+import { OwnAddresses } from "./own-addresses.ts";
 import { RateLimits, type RateLimitsShared } from "./rate-limits.ts";
 import { RequestRules, type RulesShared } from "./request-rules.ts";
 
@@ -30,6 +32,8 @@ export interface LimitsShared {
   rates: RateLimitsShared;
   rules: RulesShared;
   settings: LimitSettings;
+  /** The machine's own addresses, whose peers are not stored; all are if it is left out. */
+  own?: SharedArrayBuffer;
 }
 
 const EVERYTHING: LimitSettings = {
@@ -44,6 +48,8 @@ export class Limits {
   /** They may change between two requests. */
   readonly rules: RequestRules;
   readonly portMin: number;
+  /** They may change between two requests. */
+  readonly own: OwnAddresses;
   /** Ticks below which an announce is too early; 0 if none can be. */
   readonly earlyTicks: number;
   /** True if an announce that is too early is refused, false if it is only counted. */
@@ -56,6 +62,7 @@ export class Limits {
     this.rates = new RateLimits(shared?.rates);
     this.rules = new RequestRules(thread, shared?.rules);
     this.portMin = portMin;
+    this.own = new OwnAddresses(shared?.own);
     // Moments that are some ticks apart are up to one tick more than that apart in seconds.
     this.earlyTicks = Math.max(0, Math.floor(minimumSeconds / tickSeconds));
     this.refusesEarly = refuseEarly;

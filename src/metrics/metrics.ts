@@ -156,6 +156,8 @@ function writeTraffic(out: Exposition, counters: Counters): void {
   };
   const early = "Announces before the shortest interval that was told, answered or not.";
   both("tracker_early_announces_total", early, "udpEarly", "httpEarly");
+  const own = "Announces of peers with an address of this machine: answered, but not stored.";
+  both("tracker_own_address_announces_total", own, "udpOwnAddresses", "httpOwnAddresses");
   out.family("tracker_over_rate_total", "counter", "Requests over a rate limit, refused or not.");
   for (const [transport, by, name] of [
     ["udp", "address", "udpOverRateAddress"],

@@ -46,6 +46,8 @@ export const COUNTERS = [
   "udpEarly",
   "udpRefusedEarly",
   "udpRefusedRule",
+  /** Announces of peers with an address of this machine: answered, not stored. */
+  "udpOwnAddresses",
   // HTTP requests answered, and why others were not.
   "httpAnnouncesIpv4",
   "httpAnnouncesIpv6",
@@ -74,6 +76,7 @@ export const COUNTERS = [
   "httpRefusedEarly",
   "httpRefusedRule",
   "httpDroppedRule",
+  "httpOwnAddresses",
   "httpReceivedBytes",
   "httpSentBytes",
   // Announces by event, whatever the transport.

@@ -57,6 +57,8 @@ export class Observation {
       http: config.httpListeners.length > 0,
       user: config.user === undefined ? process.getuid?.() : undefined,
       privateShare: () => largestPrivateShare(shared.notes!.privateShare),
+      ownAnnounces: () =>
+        this.#counters.total("udpOwnAddresses") + this.#counters.total("httpOwnAddresses"),
     });
     this.live = new Live({
       version: versionLine(),
@@ -114,6 +116,7 @@ export class Observation {
     this.warnings.lookAtStart();
     this.notifier.ready(this.#status());
     this.#every(SAMPLE_MILLISECONDS, () => this.live.sample());
+    this.#every(SAMPLE_MILLISECONDS, () => this.warnings.lookOften());
     this.#every(LOOK_MILLISECONDS, () => this.warnings.look());
     this.#measureLag();
     if (!this.notifier.listening) return;

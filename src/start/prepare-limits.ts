@@ -4,6 +4,7 @@
 import type { Config } from "../config.ts";
 import type { LimitsShared } from "../limits/limits.ts";
 import { Load, type LoadSettings, stretchMax, stretchMemory } from "../limits/load.ts";
+import { listAddresses, OwnAddresses, ownAddressMemory } from "../limits/own-addresses.ts";
 import { reserveRateLimits } from "../limits/rate-limits.ts";
 import { RuleKeeper } from "../limits/rule-keeper.ts";
 import { now } from "../ops/clock.ts";
@@ -12,6 +13,8 @@ import type { IntervalSettings } from "../ops/intervals.ts";
 import { peerTicksOf, setPeerTimeout, type SwarmMemory } from "../swarm/memory.ts";
 
 const UPDATE_MILLISECONDS = 1000;
+/** How often the machine is asked for its addresses: networks come and go. */
+const ADDRESSES_MILLISECONDS = 60_000;
 
 /** Announces that were answered, whose clients will come back. */
 const ANNOUNCES: CounterName[] = [
@@ -61,6 +64,7 @@ export function prepareLimits(
         networkRate: config.rateLimitNetwork,
       }),
       rules: rules.shared,
+      ...(config.ownAddresses === "answer" ? { own: ownAddressMemory() } : {}),
       settings: {
         portMin: config.portMin,
         refuseEarly: config.earlyAnnounces === "refuse",
@@ -93,4 +97,17 @@ export function startFollowingLoad(load: Load, counters: Counters, memory: Swarm
   };
   update();
   setInterval(update, UPDATE_MILLISECONDS).unref();
+}
+
+/**
+ * Keeps the list of this machine's addresses, for ever; the timer does not keep the process alive.
+ * `list` is for tests. Where the system does not tell, the list stays as it was.
+ */
+export function startFollowingAddresses(own: OwnAddresses, list = listAddresses): void {
+  const update = (): void => {
+    const addresses = list();
+    if (addresses !== undefined) own.take(addresses);
+  };
+  update();
+  setInterval(update, ADDRESSES_MILLISECONDS).unref();
 }

@@ -4,6 +4,7 @@
 import type { Access } from "../access/access.ts";
 import type { Config } from "../config.ts";
 import type { Certificate } from "../http/certificate.ts";
+import { OwnAddresses } from "../limits/own-addresses.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Load } from "../limits/load.ts";
 import type { RuleKeeper } from "../limits/rule-keeper.ts";
@@ -18,7 +19,7 @@ import type { UdpShared } from "../udp/answering.ts";
 import { connectionKey } from "../udp/connection-ids.ts";
 import { type Libc, openLibc } from "../udp/libc.ts";
 import type { UdpWorker } from "./listen-udp.ts";
-import { peerTimeoutMax, prepareLimits } from "./prepare-limits.ts";
+import { peerTimeoutMax, prepareLimits, startFollowingAddresses } from "./prepare-limits.ts";
 
 /** Open files left to everything that is no HTTP connection. */
 const FILES_RESERVED = 64;
@@ -89,6 +90,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
   });
   const machine = new Machine();
   const limits = prepareLimits(config, memory, 1 + workers);
+  startFollowingAddresses(new OwnAddresses(limits.shared.own));
   const shared: UdpShared = {
     memory,
     counters: counterMemory(1 + workers),

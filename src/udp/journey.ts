@@ -221,6 +221,7 @@ export class Journey {
     const refused = this.#judge(slot, family);
     if (refused !== ACCESS_OK) return this.#deny(slot, refused);
     if (port < limits.portMin) this.#clearPort(family);
+    else if (limits.own.has(request.peer, 0, family)) this.#clearOwn(family);
     request.seeder = isNothingLeft(requests, at);
     request.event = readEvent(requests, at);
     request.wanted = this.#wanted(readNumWant(requests, at), family);
@@ -308,6 +309,12 @@ export class Journey {
     const size = family === 4 ? 4 : 16;
     peer[size] = 0;
     peer[size + 1] = 0;
+  }
+
+  /** So is who has an address of this machine, to which nobody should be sent either. */
+  #clearOwn(family: Family): void {
+    this.#counts[COUNT.udpOwnAddresses] += 1;
+    this.#clearPort(family);
   }
 
   /** The peer is the address the packet came from and the port it names. */

@@ -19,6 +19,7 @@ function around(other: Partial<Surroundings> & { files?: number; tracked?: boole
       http: true,
       user: 1000,
       privateShare: () => 0.1,
+      ownAnnounces: () => 0,
       ...rest,
     },
   );
@@ -29,7 +30,7 @@ test("a machine where all is well gives no warning", () => {
   const { warnings, told } = around();
   warnings.lookAtStart();
   expect(told).toEqual([]);
-  expect(Object.values(warnings.counts)).toEqual([0, 0, 0, 0, 0]);
+  expect(Object.values(warnings.counts)).toEqual([0, 0, 0, 0, 0, 0]);
 });
 
 test("few files are told of where HTTP needs them", () => {
@@ -86,6 +87,21 @@ test("more than a quarter of announces from one private address are told of when
   expect(told).toHaveLength(1);
   expect(told[0].fields).toMatchObject({ share: "60%" });
   expect(warnings.counts.private_address).toBe(1);
+});
+
+test("the first client on this machine is told of, with the setting that stores it", () => {
+  let announces = 0;
+  const { warnings, told } = around({ ownAnnounces: () => announces });
+  warnings.lookAtStart();
+  warnings.lookOften();
+  expect(told).toEqual([]);
+  announces = 1;
+  warnings.lookOften();
+  announces = 2;
+  warnings.lookOften();
+  expect(told).toHaveLength(1);
+  expect(told[0].fields!.remedy).toStartWith("TRACKER_OWN_ADDRESSES=store");
+  expect(warnings.counts.own_address).toBe(1);
 });
 
 test("what another part tells is counted with the rest, and told once", () => {

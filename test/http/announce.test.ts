@@ -6,6 +6,7 @@ import { Intervals } from "../../src/ops/intervals.ts";
 import { AllowedHosts, HostReport } from "../../src/stats/hosts.ts";
 import { Notes, notesMemory } from "../../src/stats/notes.ts";
 import { Tallies } from "../../src/stats/tally.ts";
+import { limitsOf } from "../limits/fixture.ts";
 import { answerOf, FakeCore, HASH, HASH_HEX, latin1, open, openTracker } from "./fixture.ts";
 import { PEER_ID, QUERY, SETTINGS } from "./fixture.ts";
 
@@ -182,6 +183,31 @@ test("a claimed address must be fit for a peer as well", async () => {
     `${ANNOUNCE}&ip=0.0.0.0`,
   );
   expect(reply.get("failure reason")).toBe("your address cannot be a peer's");
+});
+
+test("a peer with an address of this machine is answered, but not stored", async () => {
+  const { limits } = limitsOf({ own: ["192.0.2.7", "2001:db8::7"] });
+  const core = new FakeCore();
+  const { read, counters } = open(core, { allowIpParameter: true }, () => true, limits);
+  const stored = async (extra: string, from: string) => {
+    const reply = await read(ANNOUNCE + extra, from);
+    expect(reply.get("interval")).toBe(1800);
+    return core.calls.at(-1)!.split(" ")[2].slice(-4) !== "0000";
+  };
+  expect(await stored("", "192.0.2.7")).toBe(false);
+  expect(await stored("", "2001:db8::7")).toBe(false);
+  expect(await stored("&ip=192.0.2.7", "203.0.113.1")).toBe(false);
+  expect(await stored("&ip=203.0.113.2", "192.0.2.7")).toBe(true);
+  expect(await stored("", "192.0.2.8")).toBe(true);
+  expect(counters.total("httpOwnAddresses")).toBe(3);
+});
+
+test("such a peer is not told that there is no room", async () => {
+  const core = new FakeCore();
+  core.reply.stored = false;
+  const { read } = open(core, {}, () => true, limitsOf({ own: ["192.0.2.7"] }).limits);
+  expect((await read(ANNOUNCE, "192.0.2.7")).has("warning message")).toBe(false);
+  expect((await read(ANNOUNCE, "192.0.2.8")).has("warning message")).toBe(true);
 });
 
 test("a claimed address is not shown as the external one", async () => {

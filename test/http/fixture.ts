@@ -1,4 +1,5 @@
 /** What the tests of the HTTP side share: dependencies, requests without a socket, a slow core. */
+import { Limits } from "../../src/limits/limits.ts";
 import { counterMemory, Counters } from "../../src/ops/counters.ts";
 import { Intervals } from "../../src/ops/intervals.ts";
 import { type Exchange, type HttpHandler, SMALL_STATUSES } from "../../src/http/exchange.ts";
@@ -108,11 +109,24 @@ export function exchangeOf(asked: Asked, bodyBytesMax = 0): Exchange | undefined
 }
 
 /** An HTTP side over `core`, whose clock stands at 7 seconds and whose intervals do not jitter. */
-export function open(core: Core, changes: Partial<HttpSettings> = {}, ready = () => true) {
+export function open(
+  core: Core,
+  changes: Partial<HttpSettings> = {},
+  ready = () => true,
+  limits = new Limits(),
+) {
   const counters = new Counters(counterMemory(1), 0);
   const intervals = new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 });
   const settings = { ...SETTINGS, ...changes };
-  const http = createHttp({ tracker: core, counters, intervals, now: () => 7, ready, settings });
+  const http = createHttp({
+    tracker: core,
+    counters,
+    intervals,
+    now: () => 7,
+    ready,
+    limits,
+    settings,
+  });
   const ask = (target: string, from: string | null = "192.0.2.1", how: Partial<Asked> = {}) =>
     answerOf(http, { target, from, ...how }) as Response;
   const read = async (...args: Parameters<typeof ask>): Promise<BencodedDictionary> =>

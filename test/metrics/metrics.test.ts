@@ -27,7 +27,14 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
     sweep: { sizes: new Float64Array(5), roundEndedSeconds: 0 },
     log: { counts: { debug: 0, info: 4, warn: 0, error: 0 } },
     warnings: {
-      counts: { receive_buffer: 0, conntrack: 0, open_files: 0, root: 1, private_address: 0 },
+      counts: {
+        receive_buffer: 0,
+        conntrack: 0,
+        open_files: 0,
+        root: 1,
+        private_address: 0,
+        own_address: 0,
+      },
     },
     machine: {
       drops: () => 17,

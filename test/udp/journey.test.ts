@@ -347,6 +347,29 @@ test("a peer with a port below the least is answered, but neither counted nor ha
   );
 });
 
+describe("an address of this machine", () => {
+  const OWN = "192.0.2.7";
+
+  test("is answered and told of others, but neither counted nor handed out", () => {
+    const desk = new Desk({}, limitsOf({ own: [OWN, "2001:db8::7"] }).limits);
+    const ask = (from: string) => desk.ask(announceOf(desk.id(from)), from);
+    expect(ask(OWN)).toBe(ANNOUNCED + word(0) + word(0));
+    expect(ask("192.0.2.1")).toBe(ANNOUNCED + word(1) + word(0));
+    expect(ask(OWN)).toBe(ANNOUNCED + word(1) + word(0) + "c00002011ae1");
+    expect(ask("2001:db8::7")).toBe(ANNOUNCED + word(1) + word(0));
+    expect(desk.counted()).toMatchObject({ udpOwnAddresses: 3, udpAnnouncesIpv4: 3 });
+  });
+
+  test("is none that a client can claim, nor one that keeps it from claiming another", () => {
+    const { limits } = limitsOf({ own: [OWN] });
+    const desk = new Desk({ allowIpField: true }, limits);
+    const ask = (from: string, ip: string) => desk.ask(announceOf(desk.id(from), { ip }), from);
+    expect(ask("192.0.2.1", "c0000207")).toBe(ANNOUNCED + word(0) + word(0));
+    expect(ask(OWN, "c0000209")).toBe(ANNOUNCED + word(1) + word(0));
+    expect(desk.counted()).toMatchObject({ udpOwnAddresses: 1 });
+  });
+});
+
 describe("num_want", () => {
   /** Peers told for a num_want, in a swarm of 300 of each family. */
   function desk(settings = {}): Desk {

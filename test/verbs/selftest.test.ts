@@ -147,6 +147,22 @@ describe("what is wrong is said", () => {
     );
   });
 
+  test("but not that a tracker on this machine does not store its peers", async () => {
+    const empty = (text: string) => text.replace(/8:completei1e10:incompletei1e/, "8:completei0e");
+    const server = http(
+      () => empty(announced(1)).replace(/5:peers6.*e$/s, "5:peers0:e"),
+      (hash) => empty(scraped(hash)),
+    );
+    const url = `http://127.0.0.1:${server.port}/announce`;
+    let text = "";
+    const write = (written: string) => (text += written);
+    expect(await selftest([url], write, 400, new Set(["127.0.0.1"]))).toBe(true);
+    expect(text).toContain("IPv4 127.0.0.1: good, interval 30m");
+    expect(text).toContain("    note: this machine has that address, and its peers are not stored");
+    expect(await selftest([url], write, 400, new Set(["192.0.2.1"]))).toBe(false);
+    await server.stop(true);
+  });
+
   test("one bad tracker among good ones", async () => {
     const server = http(announced, scraped);
     const url = `http://127.0.0.1:${server.port}/announce`;

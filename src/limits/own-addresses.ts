@@ -1,0 +1,125 @@
+/**
+ * The addresses this machine itself has, which must not become peers: everybody can write to the
+ * tracker as if from there, and what is handed out would send strangers to the tracker.
+ *
+ *   words   [ which table: 0 none, 1 or 2 ][ table 1 ][ table 2 ]
+ *   table   [ family, 4 words of address ] × SLOTS, found by a hash of the address, 0 = free
+ *
+ * One thread writes, all look up without a lock: a new list is built in the table nobody reads and
+ * then named in the first word. Lists change once a minute at most, lookups take nanoseconds, so
+ * that nobody still reads a table when it is built again. A place in the table is at most as far
+ * from its hash as there are addresses, which the machine's owner chooses and not a stranger.
+ *
+ * Loopback addresses are left out: nobody else can come from there, and tests and people who try
+ * things out do. Looking up allocates nothing and never fails.
+ */
+import { networkInterfaces } from "node:os";
+import type { Family } from "../constants.ts";
+import { readAddress } from "../ops/addresses.ts";
+
+/**
+ * Twice as many as may be taken, so that most lookups end at the first word they see. Shifted, not
+ * raised: a power is a double to the engine, and with it all that is reckoned from it, so that a
+ * lookup took 32 ns and not 2.
+ */
+const SLOT_BITS = 11;
+const SLOTS = 1 << SLOT_BITS;
+const SLOT_SHIFT = 32 - SLOT_BITS;
+/** Addresses that are kept at most; a machine with more has those of this list that come first. */
+export const OWN_ADDRESSES_MAX = SLOTS / 2;
+
+const SLOT_WORDS = 5;
+const TABLE_WORDS = SLOTS * SLOT_WORDS;
+
+/** Knuth's multiplier: neighbours in a network come to lie apart. */
+const SPREAD = 0x9e3779b1;
+
+/** Shared memory for them, with none in it; can be posted to a worker as it is. */
+export function ownAddressMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer((1 + 2 * TABLE_WORDS) * Int32Array.BYTES_PER_ELEMENT);
+}
+
+export class OwnAddresses {
+  readonly #words: Int32Array | undefined;
+
+  /** Without memory there are none. */
+  constructor(memory?: SharedArrayBuffer) {
+    this.#words = memory === undefined ? undefined : new Int32Array(memory);
+  }
+
+  /** True if the address in `bytes` at `at` is one of this machine. */
+  has(bytes: Uint8Array, at: number, family: Family): boolean {
+    const words = this.#words;
+    const table = words === undefined ? 0 : words[0];
+    if (words === undefined || table === 0) return false;
+    const isIpv6 = family === 6;
+    const a = word(bytes, at);
+    const b = isIpv6 ? word(bytes, at + 4) : 0;
+    const c = isIpv6 ? word(bytes, at + 8) : 0;
+    const d = isIpv6 ? word(bytes, at + 12) : 0;
+    const start = 1 + (table - 1) * TABLE_WORDS;
+    for (let slot = place(a, b, c, d); ; slot = (slot + 1) & (SLOTS - 1)) {
+      const from = start + slot * SLOT_WORDS;
+      if (words[from] === 0) return false;
+      if (words[from] !== family || words[from + 1] !== a) continue;
+      if (words[from + 2] === b && words[from + 3] === c && words[from + 4] === d) return true;
+    }
+  }
+
+  /**
+   * From now on these are all. What is no address is passed over. To be called by one thread only,
+   * with some time between two calls.
+   */
+  take(addresses: readonly string[]): void {
+    const words = this.#words;
+    if (words === undefined) return;
+    const next = words[0] === 1 ? 2 : 1;
+    const table = 1 + (next - 1) * TABLE_WORDS;
+    words.fill(0, table, table + TABLE_WORDS);
+    const bytes = new Uint8Array(16);
+    let taken = 0;
+    for (const text of addresses) {
+      const family = readAddress(text, bytes, 0);
+      if (family === 0 || taken === OWN_ADDRESSES_MAX) continue;
+      put(words, table, bytes, family);
+      taken += 1;
+    }
+    Atomics.store(words, 0, taken === 0 ? 0 : next);
+  }
+}
+
+/**
+ * What the machine's interfaces carry, less loopback, as text; undefined where a sandbox forbids to
+ * ask. `ask` is for tests.
+ */
+export function listAddresses(ask: typeof networkInterfaces = networkInterfaces) {
+  try {
+    const all = Object.values(ask()).flatMap((addresses) => addresses ?? []);
+    return all.map(({ address }) => address).filter((address) => !isLoopback(address));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Writes an address into the first free slot from its place on. */
+function put(words: Int32Array, table: number, bytes: Uint8Array, family: Family): void {
+  const address = [0, 0, 0, 0];
+  for (let i = 0; i < (family === 4 ? 1 : 4); i++) address[i] = word(bytes, 4 * i);
+  let slot = place(address[0], address[1], address[2], address[3]);
+  while (words[table + slot * SLOT_WORDS] !== 0) slot = (slot + 1) & (SLOTS - 1);
+  words.set([family, ...address], table + slot * SLOT_WORDS);
+}
+
+/** The slot at which to begin. */
+function place(a: number, b: number, c: number, d: number): number {
+  return Math.imul(a ^ b ^ c ^ d, SPREAD) >>> SLOT_SHIFT;
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+}
+
+/** 127.0.0.0/8 and ::1, whichever interface has it. */
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
+}

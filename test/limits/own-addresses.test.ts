@@ -1,0 +1,127 @@
+import { describe, expect, test } from "bun:test";
+import type { NetworkInterfaceInfo } from "node:os";
+import type { Family } from "../../src/constants.ts";
+import {
+  listAddresses,
+  OWN_ADDRESSES_MAX,
+  OwnAddresses,
+  ownAddressMemory,
+} from "../../src/limits/own-addresses.ts";
+import { readAddress } from "../../src/ops/addresses.ts";
+
+/** Whether `own` has the address, which lies somewhere in a larger array. */
+function has(own: OwnAddresses, text: string): boolean {
+  const bytes = new Uint8Array(40).fill(0xee);
+  const family = readAddress(text, bytes, 7) as Family;
+  return own.has(bytes, 7, family);
+}
+
+function ownOf(...addresses: string[]): OwnAddresses {
+  const own = new OwnAddresses(ownAddressMemory());
+  own.take(addresses);
+  return own;
+}
+
+describe("an address of this machine", () => {
+  const own = ownOf("198.51.100.7", "2001:db8::7", "fe80::1%eth0", "10.0.0.1");
+
+  test.each(["198.51.100.7", "2001:db8::7", "10.0.0.1", "fe80::1"])("is known: %s", (text) => {
+    expect(has(own, text)).toBe(true);
+  });
+
+  test("is known in its mapped form, which is the same address", () => {
+    expect(has(own, "::ffff:198.51.100.7")).toBe(true);
+    expect(has(ownOf("::ffff:192.0.2.9"), "192.0.2.9")).toBe(true);
+  });
+
+  test.each(["198.51.100.8", "198.51.101.7", "2001:db8::8", "2001:db8:0:1::7", "fe80::2"])(
+    "is not one that only looks like it: %s",
+    (text) => expect(has(own, text)).toBe(false),
+  );
+
+  test("of one family is not one of the other, though the bytes begin the same", () => {
+    expect(has(ownOf("198.51.100.7"), "c633:6407::")).toBe(false);
+    expect(has(ownOf("c633:6407::"), "198.51.100.7")).toBe(false);
+  });
+
+  test("is no text that is none", () => {
+    const odd = ownOf("eth0", "", "192.0.2.1/24", "192.0.2.2");
+    expect(["192.0.2.1", "192.0.2.2"].map((text) => has(odd, text))).toEqual([false, true]);
+  });
+});
+
+test("without memory, or before the first list, there is none", () => {
+  expect(has(new OwnAddresses(), "192.0.2.1")).toBe(false);
+  expect(has(new OwnAddresses(ownAddressMemory()), "192.0.2.1")).toBe(false);
+  expect(() => new OwnAddresses().take(["192.0.2.1"])).not.toThrow();
+});
+
+test("a new list takes the place of the one before, for all who share it", () => {
+  const memory = ownAddressMemory();
+  const [writer, reader] = [new OwnAddresses(memory), new OwnAddresses(memory)];
+  for (const turn of [1, 2, 3, 4]) {
+    writer.take([`192.0.2.${turn}`, "2001:db8::1"]);
+    const known = [1, 2, 3, 4].filter((last) => has(reader, `192.0.2.${last}`));
+    expect(known).toEqual([turn]);
+    expect(has(reader, "2001:db8::1")).toBe(true);
+  }
+  writer.take([]);
+  expect(has(reader, "192.0.2.4")).toBe(false);
+});
+
+test("a machine with more addresses than there is room for keeps the first ones", () => {
+  const many = Array.from({ length: 2 * OWN_ADDRESSES_MAX }, (_, i) => `10.1.${i >> 8}.${i & 255}`);
+  const own = ownOf(...many);
+  const known = many.filter((text) => has(own, text));
+  expect(known).toEqual(many.slice(0, OWN_ADDRESSES_MAX));
+});
+
+test("strangers cannot make the lookup long, whatever addresses they choose", () => {
+  // A whole /24 and a /64 of our own; the hash is public, so strangers can aim at its fullest part.
+  const ours = Array.from({ length: 250 }, (_, i) => [`192.0.2.${i}`, `2001:db8::${i}`]).flat();
+  const own = ownOf(...ours);
+  const bytes = new Uint8Array(4);
+  const lookups = 1_000_000;
+  const time = (aim: (i: number) => void): number => {
+    let found = 0;
+    const start = performance.now();
+    for (let i = 0; i < lookups; i++) {
+      aim(i);
+      if (own.has(bytes, 0, 4)) found += 1;
+    }
+    expect(found).toBeLessThan(lookups);
+    return ((performance.now() - start) * 1e6) / lookups;
+  };
+  const words = new DataView(bytes.buffer);
+  time((i) => words.setUint32(0, i));
+  const worst = time(() => words.setUint32(0, 0xc0000200 - 1));
+  // A microsecond is twenty times what was measured.
+  expect(worst).toBeLessThan(1000);
+});
+
+describe("the list of addresses", () => {
+  const told = (...addresses: string[]) =>
+    listAddresses(() => ({
+      any: addresses.map((address) => ({ address }) as NetworkInterfaceInfo),
+    }));
+
+  test("has what all interfaces carry, but no loopback, whichever carries it", () => {
+    expect(told("127.0.0.1", "::1", "198.51.100.7", "127.9.9.9", "::1:1", "fe80::1")).toEqual([
+      "198.51.100.7",
+      "::1:1",
+      "fe80::1",
+    ]);
+  });
+
+  test("is not known where the system does not tell", () => {
+    const refuse = () => {
+      throw new Error("EAFNOSUPPORT");
+    };
+    expect(listAddresses(refuse)).toBeUndefined();
+  });
+
+  test("holds what can be read, on this machine", () => {
+    const bytes = new Uint8Array(16);
+    for (const address of listAddresses()!) expect(readAddress(address, bytes, 0)).not.toBe(0);
+  });
+});
