@@ -32,8 +32,6 @@ const CURVE_ROWS_MAX = 12;
 /** Lines of everything but the curve. */
 const OTHER_LINES = 14;
 const COLUMNS_MAX = 120;
-/** With fewer columns than this the four counts take two lines. */
-const COLUMNS_FOUR = 60;
 
 /** What the tracker at this address tells. Rejects, with a sentence, if it does not. */
 export async function askForFigures({ host, port }: Listener): Promise<LiveFigures> {
@@ -115,8 +113,7 @@ export function renderTop(
     paint(BOLD, name) + up.slice(0, width).padStart(width - name.length),
     // Near the top, so that it is seen however few rows there are.
     failure === undefined ? "" : paint(RED, `no new figures: ${failure}`),
-    paint(BOLD + GREEN, rate) +
-      paint(FAINT, `  ${showKinds(figures)}`.slice(0, width - rate.length)),
+    paint(BOLD + GREEN, rate) + paint(FAINT, kindsOf(figures, width - rate.length)),
     "",
     ...curveOf(figures, width, curveRows).map((line) => paint(GREEN, line)),
     paint(FAINT, text["span"].padEnd(width - 3) + "now"),
@@ -140,10 +137,13 @@ export function renderTop(
   return lines.slice(0, size.rows).map((line) => ` ${line}`.trimEnd());
 }
 
-function showKinds({ announces }: LiveFigures): string {
+/** What the announces are made of; nothing where that does not fit. */
+function kindsOf({ announces }: LiveFigures, room: number): string {
   const [udpIpv4, udpIpv6, httpIpv4, httpIpv6] = announces;
   const udp = `UDP ${showRate(udpIpv4 + udpIpv6)}`;
-  return `${udp}, HTTP ${showRate(httpIpv4 + httpIpv6)}, IPv6 ${showRate(udpIpv6 + httpIpv6)}`;
+  const http = `HTTP ${showRate(httpIpv4 + httpIpv6)}`;
+  const text = `  ${udp}, ${http}, IPv6 ${showRate(udpIpv6 + httpIpv6)}`;
+  return text.length <= room ? text : "";
 }
 
 /** The curve in blocks of eighths of a line; an empty one as long as there is none. */
@@ -171,16 +171,18 @@ function resample(rates: readonly number[], columns: number): number[] {
   });
 }
 
-/** Labels and values side by side: all in a line, or two and two where that is too narrow. */
+/** Labels and values side by side, as many in a line as are whole there: a cut number lies. */
 function countsOf(width: number, counts: readonly (readonly [string, string])[]): string[] {
-  const perLine = width < COLUMNS_FOUR ? 2 : 4;
+  const cells = counts.map(([label, value]) => `${label} ${value}`);
+  const longest = Math.max(...cells.map((cell) => cell.length));
+  const perLine = [4, 2].find((many) => longest < Math.floor(width / many)) ?? 1;
   const each = Math.floor(width / perLine);
-  const cells = counts.map(([label, value]) =>
-    `${label} ${value}`.slice(0, Math.max(0, each - 1)).padEnd(each),
-  );
-  return perLine === 4
-    ? [cells.join("")]
-    : [cells.slice(0, 2).join(""), cells.slice(2, 4).join("")];
+  const lines: string[] = [];
+  for (let at = 0; at < cells.length; at += perLine) {
+    const line = cells.slice(at, at + perLine).map((cell) => cell.padEnd(each));
+    lines.push(line.join("").slice(0, width));
+  }
+  return lines;
 }
 
 /** The bar gives way to the words. */

@@ -53,6 +53,9 @@ describe("the screen", () => {
       expect(text).toContain(count);
     }
     expect(text).toMatch(/Seeders 2,610,000 +Leechers 1,594,331\n/);
+    const narrow = renderTop(FIGURES, { columns: 30, rows: 24 }, PLAIN);
+    expect(narrow).toContain(" Seeders 2,610,000");
+    expect(narrow).toContain(" Leechers 1,594,331");
   });
 
   test("tells on few rows too that figures are old, and has as wide a line in colour", () => {
