@@ -219,7 +219,8 @@ function report(journeys: Journeys, server: Server): [string, boolean] {
     "",
     `a request costs the server ${requestNs.toFixed(0)} ns of CPU time in all`,
     `a scrape of ${swarms.toLocaleString("en")} swarms: ${scrapeMs.toFixed(2)} ms of CPU time, ` +
-      `${tookMs.toFixed(2)} ms long; every ${SCRAPE_EVERY_SECONDS} s: ${percent(scrapes)} of a core`,
+      `${tookMs.toFixed(2)} ms long`,
+    `one every ${SCRAPE_EVERY_SECONDS} s takes ${percent(scrapes)} of a core`,
     `metrics cost ${percent(cost)} of throughput: ${cost < COST_MAX ? "under" : "NOT under"} 2 %`,
     "",
   ];
