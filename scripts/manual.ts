@@ -11,13 +11,13 @@ import { type Description, GROUPS } from "../src/schema.ts";
 /** A verb of the command line, as the help has it. */
 export interface Verb {
   name: string;
-  /** What stands behind it, such as `HASH…`; "" for most. */
+  /** What stands behind it, such as `HASH...` or `on | off`; "" for most. */
   parameters: string;
   text: string;
 }
 
 /** A line of the help for a verb; longer texts go on in the next line, further to the right. */
-const VERB_LINE = /^ {2}([a-z][a-z0-9-]*)((?: [A-Z[][^ ]*)*) {2,}(\S.*)$/;
+const VERB_LINE = /^ {2}([a-z][a-z0-9-]*)((?: (?:[A-Z[][^ ]*|on|off|\|))*) {2,}(\S.*)$/;
 const NEXT_LINE = /^ {5,}(\S.*)$/;
 
 const WRITTEN = "Written by `make docs`: change src/config.ts or src/cli.ts instead.";
@@ -25,8 +25,8 @@ const WRITTEN = "Written by `make docs`: change src/config.ts or src/cli.ts inst
 /** All verbs in the order of the help; throws if the help has none. */
 export function verbs(help: string = helpText()): Verb[] {
   const paragraphs = help.split("\n\n").map((paragraph) => paragraph.split("\n"));
-  const lines = paragraphs.find(([first]) => VERB_LINE.test(first));
-  if (lines === undefined) throw new Error("the help names no verb");
+  const lines = paragraphs.filter(([first]) => VERB_LINE.test(first)).flat();
+  if (lines.length === 0) throw new Error("the help names no verb");
   const found: Verb[] = [];
   for (const line of lines) {
     const verb = VERB_LINE.exec(line);

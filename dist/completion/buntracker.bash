@@ -6,7 +6,7 @@ _buntracker() {
         local word
         while IFS= read -r word; do
             COMPREPLY+=("$word")
-        done < <(compgen -W "check config health top version --help --version" -- "${COMP_WORDS[1]}")
+        done < <(compgen -W "check config health top version dns selftest deny allow forget maintenance --help --version" -- "${COMP_WORDS[1]}")
     fi
 }
 

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { WHOLE } from "../../scripts/documents.ts";
 import { bashCompletion, manual, verbs } from "../../scripts/manual.ts";
 import { fishCompletion, zshCompletion } from "../../scripts/manual.ts";
-import { runCli } from "../../src/cli.ts";
+import { helpText, runCli } from "../../src/cli.ts";
 import { EXIT_USAGE } from "../../src/constants.ts";
 import { descriptions } from "../../src/config.ts";
 
@@ -25,17 +25,28 @@ test.each(Object.keys(WHOLE))("%s is what make docs writes", (path) => {
 describe("the verbs", () => {
   test("are read off the help with what stands behind them and what they do", () => {
     const help =
-      "usage\n\n  one        does this\n  two HASH…  does that\n             and more\n\nEnd";
+      "usage\n\n  one        does this\n  two HASH…  does that\n             and more\n\n" +
+      "  three on | off  does a third\n\nEnd";
     expect(verbs(help)).toEqual([
       { name: "one", parameters: "", text: "does this" },
       { name: "two", parameters: "HASH…", text: "does that and more" },
+      { name: "three", parameters: "on | off", text: "does a third" },
     ]);
+  });
+
+  test("are all of those in the usage, in whatever paragraph the help explains them", () => {
+    const usage = helpText().split("\n\n")[0].replace("usage:", "");
+    const words = usage.match(/(?<=[ [])[a-z]+(?= |$|\n)/g)!;
+    const named = words.filter((word) => !["buntracker", "on", "off"].includes(word));
+    expect(named.length).toBeGreaterThan(10);
+    expect(verbs().map(({ name }) => name)).toEqual(expect.arrayContaining(named));
   });
 
   test("are understood by the program, and no other word is", async () => {
     expect(verbs().length).toBeGreaterThanOrEqual(4);
     for (const { name, parameters } of verbs()) {
-      const words = parameters === "" ? [name] : [name, "0".repeat(40)];
+      const operand = parameters.startsWith("on") ? "on" : "0".repeat(40);
+      const words = parameters === "" ? [name] : [name, operand];
       expect(await exitCode(...words)).not.toBe(EXIT_USAGE);
     }
     expect(await exitCode("no-such-verb")).toBe(EXIT_USAGE);
