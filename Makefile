@@ -20,7 +20,7 @@ MODULES_STAMP := node_modules/.installed
 .PHONY: dist test-dist container-dist lint-dist
 
 help: ## say what there is to make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 run: $(BINARY) ## build the tracker and run it
 	@exec $(BINARY)
@@ -37,18 +37,18 @@ check: $(MODULES_STAMP) ## check the format and the types
 format: $(MODULES_STAMP) ## put all files into the format that check asks for
 	$(BUN) fmt
 
-docs: $(MODULES_STAMP) ## write the README's table and the example file from the settings
+docs: $(MODULES_STAMP) ## write the documents that are made from the settings
 	$(BUN) scripts/documents.ts
 
-clients: $(BINARY) ## let real BitTorrent clients find each other through the tracker
+clients: $(BINARY) ## let real BitTorrent clients find each other
 	$(BUN) test/clients/run.ts
 
-# SEED=n repeats a run, SECONDS=n bounds it.
-fuzz: $(BINARY)
+# SEED=n repeats a run.
+fuzz: $(BINARY) ## throw mutated requests at it (SECONDS=120)
 	$(BUN) test/fuzz/run.ts --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
-# MINUTES=n bounds it; the outcome is left in test/soak/results.
-soak: $(BINARY)
+# The outcome is left in test/soak/results.
+soak: $(BINARY) ## keep it under load and attack (MINUTES=20)
 	$(BUN) test/soak/run.ts --minutes $(or $(MINUTES),20)
 
 .PHONY: bench compare
@@ -84,16 +84,14 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 ENGINE ?= $(firstword $(foreach engine,podman docker buildah,$(shell command -v $(engine))))
 CONTEXT := .tools/context
 
-# Write archives for all systems, and their checksums, into dist/bin.
-dist: $(PROGRAMS)
+dist: $(PROGRAMS) ## write the release archives into dist/bin
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUN) scripts/release.ts
 
-# Build all archives twice from clean checkouts and look into them: takes a quarter of an hour.
-test-dist: $(MODULES_STAMP)
+test-dist: $(MODULES_STAMP) ## build them twice, compare, look inside: 15 minutes
 	$(BUN) test/dist/run.ts
 
-# The archives of HEAD, built in a container: ENGINE is podman, docker or buildah.
-container-dist:
+# The archives of HEAD.
+container-dist: ## the same in a container (ENGINE=podman)
 	$(if $(ENGINE),,$(error install podman, docker or buildah, or name one: ENGINE=))
 	rm -rf $(CONTEXT)
 	mkdir -p $(CONTEXT) dist/bin
@@ -102,8 +100,8 @@ container-dist:
 	  --build-arg COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) \
 	  --output type=local,dest=dist/bin $(CONTEXT)
 
-# Let systemd, shellcheck, promtool and others look at the packaging files, where they are there.
-lint-dist:
+# Those of them that are there.
+lint-dist: ## let systemd, shellcheck and others read the packaging
 	scripts/lint-dist
 
 $(PROGRAMS): $(SOURCES) $(MODULES_STAMP) $(COMMIT_STAMP) Makefile tsconfig.json

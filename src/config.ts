@@ -58,7 +58,7 @@ export function readConfig(
   }
   // Settings that could not be read are missing here; a comparison with one of them breaks no rule.
   const config = values as Config;
-  problems.push(...RULES.flatMap((rule) => rule(config) ?? []));
+  problems.push(...RULES.flatMap((rule) => rule(config, origins) ?? []));
   return problems.length > 0 ? { problems, understood: config } : { config, origins };
 }
 

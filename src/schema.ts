@@ -57,8 +57,8 @@ const DAY = 24 * HOUR;
 const KIB = 1024;
 const MIB = 1024 ** 2;
 const MEMORY_BYTES_MIN = 16 * MIB;
-/** The core's arena ends at 2 GiB (see swarm/memory.ts); with its index that is under 3 GiB. */
-const MEMORY_BYTES_CEILING = 3 * 1024 * MIB;
+/** The core's arena ends at 2 GiB (see swarm/memory.ts); with its index that is all it can use. */
+export const MEMORY_BYTES_CEILING = 2560 * MIB;
 const MEMORY_BYTES_DEFAULT_MAX = 1024 * MIB;
 /** More than fit the memory, and more than any machine answers. */
 const COUNT_MAX = 100_000_000;
@@ -241,7 +241,7 @@ export const SCHEMA = z.object({
     show: (value: string[]) => value.join(","),
   }),
   proxyHeader: setting("Addresses", "TRACKER_PROXY_HEADER", headerName(), {
-    text: "the header in which trusted proxies name the client",
+    text: "the header in which trusted proxies name the client, such as x-real-ip or forwarded",
     initial: "x-forwarded-for",
   }),
   allowIpParameter: setting("Addresses", "TRACKER_ALLOW_IP_PARAMETER", yesOrNo(), {

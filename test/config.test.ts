@@ -129,7 +129,7 @@ describe("a problem is one sentence with the value seen and a hint", () => {
     ],
     [
       { TRACKER_MEMORY_MAX: "15MiB" },
-      'TRACKER_MEMORY_MAX is "15MiB", which is out of range: choose 16MiB to 3GiB',
+      'TRACKER_MEMORY_MAX is "15MiB", which is out of range: choose 16MiB to 2560MiB',
     ],
     [
       { TRACKER_LOG_FORMAT: "xml" },

@@ -38,8 +38,15 @@ test("the README names no variable that does not exist", () => {
 
 test("the README says what there is to make, in the words of make help", () => {
   const makefile = readFileSync(resolve(README, "../Makefile"), "utf8");
-  const targets = [...makefile.matchAll(/^([a-z]+):.*## (.*)$/gm)];
-  const lines = targets.map(([, name, text]) => `make ${name}`.padEnd(16) + text);
+  const targets = [...makefile.matchAll(/^([a-z-]+):.*## (.*)$/gm)];
+  const lines = targets.map(([, name, text]) => `make ${name}`.padEnd(22) + text);
+  const phony = [...makefile.matchAll(/^\.PHONY: (.*)$/gm)].flatMap(([, names]) =>
+    names.split(" "),
+  );
+  expect(targets.map(([, name]) => name).sort()).toEqual(
+    phony.filter((name) => name !== "FORCE").sort(),
+  );
+  for (const line of lines) expect(line.length + 2).toBeLessThanOrEqual(80);
   expect(lines[0]).toStartWith("make help ");
   expect(readFileSync(README, "utf8")).toContain(`\n${lines.slice(1).join("\n")}\n`);
 });
