@@ -16,7 +16,7 @@ COMMIT_STAMP := .tools/commit
 MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help run build test check format docs clients fuzz soak clean FORCE
+.PHONY: help run build test check format docs clients fuzz soak overload clean FORCE
 .PHONY: dist test-dist container-dist lint-dist
 
 help: ## say what there is to make
@@ -50,6 +50,10 @@ fuzz: $(BINARY) ## throw mutated requests at it (SECONDS=120)
 # The outcome is left in test/soak/results.
 soak: $(BINARY) ## keep it under load and attack (MINUTES=20)
 	$(BUN) test/soak/run.ts --minutes $(or $(MINUTES),20)
+
+# SECONDS=n bounds each flood; the outcome of a minute or more is left in test/bench/results.
+overload: $(BINARY)
+	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
 
 .PHONY: bench compare
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer

@@ -8,8 +8,9 @@
  *
  * Modes: `closed` keeps `window` requests in flight and so finds the capacity; `fill` announces
  * every peer once, or as many as `seconds` allow; `rate` sends `rate` requests a second whatever
- * comes back, so that half of the capacity shows latencies; `flood` does so with announces only,
- * many by one system call, since no generator could else send twice what the server answers.
+ * comes back, so that half of the capacity shows latencies; `flood` does so with many by one system
+ * call, since no generator could else send twice what the server answers: all of one size, so that
+ * connects have an end and scrapes four hashes.
  *
  * Prints one line: requests answered per second, CPU time of the process `pid` per answer, peers
  * per announce, losses, latencies. A request's latency runs from the system call that sent its
@@ -71,6 +72,8 @@ const RATE_BATCH = 16;
 
 /** An announce of a flood: 98 bytes and two options of BEP 41 that say nothing. */
 const FLOOD_SLOT = 100;
+/** As many hashes as a scrape of that size holds; the four bytes behind them mean nothing. */
+const FLOOD_HASHES = 4;
 const NO_OPTIONS = 0x0101;
 
 const ACTION_ANNOUNCE = swap(1);
@@ -202,7 +205,7 @@ class Generator {
   /** Gets the first connection id of a client. Throws if the server does not answer. */
   #introduce(client: Client): void {
     for (let attempt = 0; attempt < 50; attempt++) {
-      this.#connect(0, this.#stamp());
+      this.#connect(0);
       this.#send(client, 1);
       calls.poll(this.#pollPointer, this.#clients.length, 100);
       this.#receive(client, performance.now());
@@ -277,12 +280,19 @@ class Generator {
     this.#send(client, count);
   }
 
-  /** One large datagram, which the kernel cuts into announces only when it delivers them. */
+  /** One large datagram, which the kernel cuts into requests only when it delivers them. */
   #flood(client: Client): void {
+    const { connects, announces, scrapes } = this.#options;
+    const words = this.#floodWords;
     for (let i = 0; i < BATCH; i++) {
       const at = (i * FLOOD_SLOT) >>> 2;
-      this.#putAnnounce(client, this.#floodWords, this.#floodHalves, at);
-      this.#floodHalves[at * 2 + 49] = NO_OPTIONS;
+      const drawn = this.#draw(connects + announces + scrapes);
+      if (drawn < connects) this.#putConnect(words, at);
+      else if (drawn >= connects + announces) this.#putScrape(client, words, at, FLOOD_HASHES);
+      else {
+        this.#putAnnounce(client, words, this.#floodHalves, at);
+        this.#floodHalves[at * 2 + 49] = NO_OPTIONS;
+      }
     }
     this.#remember(BATCH);
     calls.send(client.fd, this.#floodPointer, BATCH * FLOOD_SLOT, MSG_DONTWAIT);
@@ -323,19 +333,21 @@ class Generator {
   #build(client: Client, slot: number): void {
     const { connects, announces, scrapes } = this.#options;
     const drawn = this.#draw(connects + announces + scrapes);
-    if (drawn < connects) this.#connect(slot, this.#stamp());
+    if (drawn < connects) this.#connect(slot);
     else if (drawn < connects + announces) this.#announce(client, slot);
     else this.#scrape(client, slot);
   }
 
-  #connect(slot: number, transaction: number): void {
-    const words = this.#words;
-    const at = (slot * REQUEST_SLOT) >>> 2;
+  #connect(slot: number): void {
+    this.#putConnect(this.#words, (slot * REQUEST_SLOT) >>> 2);
+    this.#requests.setLength(slot, 16);
+  }
+
+  #putConnect(words: Uint32Array, at: number): void {
     words[at] = PROTOCOL_HIGH;
     words[at + 1] = PROTOCOL_LOW;
     words[at + 2] = 0;
-    words[at + 3] = transaction;
-    this.#requests.setLength(slot, 16);
+    words[at + 3] = this.#stamp();
   }
 
   #announce(client: Client, slot: number): void {
@@ -373,17 +385,19 @@ class Generator {
   }
 
   #scrape(client: Client, slot: number): void {
-    const words = this.#words;
-    const at = (slot * REQUEST_SLOT) >>> 2;
+    const hashes = 1 + this.#draw(this.#options.hashes);
+    this.#putScrape(client, this.#words, (slot * REQUEST_SLOT) >>> 2, hashes);
+    this.#requests.setLength(slot, 16 + 20 * hashes);
+  }
+
+  #putScrape(client: Client, words: Uint32Array, at: number, hashes: number): void {
     words[at] = client.high;
     words[at + 1] = client.low;
     words[at + 2] = ACTION_SCRAPE;
     words[at + 3] = this.#stamp();
-    const hashes = 1 + this.#draw(this.#options.hashes);
     for (let i = 0; i < hashes; i++) {
       putInfoHash(words, at + 4 + i * INFO_HASH_WORDS, this.#draw(this.#options.swarms));
     }
-    this.#requests.setLength(slot, 16 + 20 * hashes);
   }
 
   /** The last `count` requests are about to be sent. */
