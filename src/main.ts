@@ -66,7 +66,7 @@ async function run(config: Config, origins: Origins): Promise<number> {
   for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
   const observation = new Observation(program, keeper, process.env);
   const pages = makePages(program);
-  const server = makeHttp(program, pages, observation.front, ready);
+  const server = makeHttp(program, pages, observation, ready);
   observation.http = server;
   for (const listener of config.httpListeners) {
     const tls = listener.tls === false ? undefined : certificate;

@@ -187,6 +187,15 @@ export const SCHEMA = z.object({
     text: "how many HTTP connections may be open; for one more, one that waits is closed",
     initial: "ulimit -n less 64, at most 65536",
   }),
+  httpConnectionsPerAddressMax: optional(
+    "Limits",
+    "TRACKER_HTTP_CONNECTIONS_PER_ADDRESS_MAX",
+    count(1, COUNT_MAX),
+    {
+      text: "how many of them one address (of IPv6, one /64) may have, but for trusted proxies",
+      initial: "a sixteenth of that, at least 64",
+    },
+  ),
   peersPerSwarmMax: setting("Limits", "TRACKER_PEERS_PER_SWARM_MAX", count(1, COUNT_MAX), {
     text: "peers stored of one swarm at most; further ones are answered but not stored",
     initial: "1000000",

@@ -2,6 +2,7 @@
  * First-run help: what is not as it should be on this machine, and the exact command against it.
  *
  * Each kind of warning has a counter, and is told once: at the start, or when it first comes true.
+ * Only what comes and goes with the load is told again, after an hour.
  */
 import type { Log } from "../ops/log.ts";
 import type { Machine } from "./machine.ts";
@@ -14,6 +15,7 @@ export const WARNINGS = [
   "root",
   "private_address",
   "own_address",
+  "connections",
 ] as const;
 
 export type Warning = (typeof WARNINGS)[number];
@@ -22,6 +24,9 @@ export type Warning = (typeof WARNINGS)[number];
 export const OPEN_FILES_FEW = 16_384;
 /** Part of all announces one private address may make: more is a NAT before us. */
 export const PRIVATE_SHARE_MAX = 1 / 4;
+
+/** What may come true again is told again after so long. */
+export const AGAIN_SECONDS = 3600;
 
 /** What the warnings look at. */
 export interface Surroundings {
@@ -47,9 +52,11 @@ export class Warnings {
     root: 0,
     private_address: 0,
     own_address: 0,
+    connections: 0,
   };
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;
+  #connectionsToldSeconds = -Infinity;
 
   constructor(log: Pick<Log, "warn">, around: Surroundings) {
     this.#log = log;
@@ -82,6 +89,17 @@ export class Warnings {
     if (this.counts[kind] > 0) return;
     this.counts[kind] += 1;
     this.#log.warn(message, fields);
+  }
+
+  /** HTTP has as many connections as it may have, `limit`. May be called for each that comes. */
+  tellConnections(limit: number, nowSeconds: number): void {
+    if (nowSeconds - this.#connectionsToldSeconds < AGAIN_SECONDS) return;
+    this.#connectionsToldSeconds = nowSeconds;
+    this.counts.connections += 1;
+    this.#log.warn("there are as many HTTP connections as there may be, so some are closed", {
+      limit: String(limit),
+      remedy: "raise LimitNOFILE or ulimit -n, and TRACKER_HTTP_CONNECTIONS_MAX where it is set",
+    });
   }
 
   #lookAtFiles(): void {

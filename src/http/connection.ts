@@ -12,14 +12,19 @@ import type { Socket } from "bun";
 import type { Family } from "../constants.ts";
 import { readAddress } from "../ops/addresses.ts";
 import type { BodySkipper } from "./body.ts";
+import { type Neighbourhood, Neighbours } from "./neighbours.ts";
 
 export class Connection {
   readonly socket: Socket<Connection>;
   /** Where it came from: 4 or 16 bytes, and which; 0 if the client was gone before we asked. */
   readonly address = new Uint8Array(16);
   readonly family: Family | 0;
+  /** The place it came from, and who else did. */
+  readonly neighbours: Neighbours;
   /** Its index in `Connections`. */
   place = 0;
+  /** How much its place held when that was last looked at (see held.ts), as a power of two. */
+  level = 0;
   /** The last tick of the server's clock it may see as it is. */
   deadline = 0;
   /** The tick since which it waits for the client, if it is `free`. */
@@ -47,10 +52,12 @@ export class Connection {
   /** Called when `unsent` is sent or the connection is gone. */
   #waiting: (() => void) | undefined;
 
-  constructor(socket: Socket<Connection>) {
+  /** Without a neighbourhood it has no neighbours. */
+  constructor(socket: Socket<Connection>, neighbourhood?: Neighbourhood) {
     this.socket = socket;
     // One system call; with every request it would be the dearest part of the answer.
     this.family = readAddress(socket.remoteAddress ?? "", this.address, 0);
+    this.neighbours = neighbourhood?.of(this.address, this.family) ?? new Neighbours();
   }
 
   /** True if the next request may be answered now. */
@@ -66,6 +73,12 @@ export class Connection {
   /** Bytes of memory it holds. */
   get held(): number {
     return (this.leftover?.length ?? 0) + (this.unsent?.length ?? 0);
+  }
+
+  /** Throws away what it holds: the connection is about to be cut. */
+  drop(): void {
+    this.leftover = this.unsent = undefined;
+    this.closing = true;
   }
 
   /** Waits for the client from tick `now` on, for so many ticks. */
@@ -121,6 +134,8 @@ export class ConnectionCounts {
   accepted = 0;
   /** Closed because there were as many as there may be. */
   refused = 0;
+  /** Closed because their address had as many as one may have. */
+  crowded = 0;
   /** Requests that were none. */
   malformed = 0;
   /** Connections that did not send or read in time; idle ones are not counted. */
@@ -161,6 +176,11 @@ export class Connections {
       if (connection.waitsSince < (longest?.waitsSince ?? Infinity)) longest = connection;
     }
     return longest;
+  }
+
+  /** Those for which `isMeant` is true. */
+  filter(isMeant: (connection: Connection) => boolean): Connection[] {
+    return this.#all.filter(isMeant);
   }
 
   /** Calls `visit` with each; the one visited may be removed meanwhile. */

@@ -12,13 +12,14 @@
  *   the head of a request   within 10 s of its first byte, or of the connection's first moment
  *   an idle connection      30 s
  *   one that does not read  30 s without progress; nothing more is answered meanwhile
- *   one too many            in the place of one that waited for 2 s or more, else closed at once
- *   memory                  64 MiB for all that waits, in either direction; beyond it who adds goes
+ *   one too many            closed, or in the place of one that waits (see admission.ts)
+ *   memory                  64 MiB for all that waits, in either direction (see held.ts)
  *
  * Requests of one connection are answered in their order. Nothing a client does throws.
  */
 import type { Socket, SocketHandler } from "bun";
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
+import { Admission, type AdmissionOptions } from "./admission.ts";
 import { BODY_BYTES_MAX, BODY_DONE, BODY_GOES_ON, BODY_TOO_LARGE, BodySkipper } from "./body.ts";
 import { Connection, ConnectionCounts, Connections } from "./connection.ts";
 import {
@@ -33,6 +34,7 @@ import {
 } from "./exchange.ts";
 import { Garbage } from "./garbage.ts";
 import { HEAD_INCOMPLETE, HEAD_OK, mayComplete, RequestHead } from "./head.ts";
+import { Held } from "./held.ts";
 import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSAL_MALFORMED, REFUSALS_HEAD } from "./refusals.ts";
 import {
   RESPONSE_BROKEN,
@@ -46,8 +48,6 @@ const TICK_MILLISECONDS = 1000;
 const TICKS_HEAD = 10;
 const TICKS_IDLE = 30;
 const TICKS_SEND = 30;
-/** Nobody is cut for a new one who has waited less, or a flood would drive out all others. */
-const TICKS_SPARED = 2;
 /** How long a client that is still sending has to read why it is not listened to. */
 const TICKS_LINGER = 2;
 
@@ -57,13 +57,9 @@ const WRITE_BYTES = 64 * 1024;
 /** A connection whose requests wait is not read from once so many bytes of them are here. */
 const WAITING_BYTES_MAX = 64 * 1024;
 
-/** What all connections may hold together. */
-const HELD_BYTES_MAX = 64 * 1024 * 1024;
-
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
-export interface HttpServerOptions {
-  /** For each beyond so many, one that waits is closed or, without one, itself. */
-  connectionsMax: number;
+
+export interface HttpServerOptions extends AdmissionOptions {
   /** Told of what must not happen: the handler threw. */
   report?: (error: unknown) => void;
   /** Length of a tick; tests cannot wait for seconds. */
@@ -78,6 +74,11 @@ export class HttpServer {
   readonly #handler: HttpHandler;
   readonly #options: HttpServerOptions;
   readonly #connections = new Connections();
+  readonly #admission: Admission;
+  readonly #held = new Held(this.#connections, (connection) => {
+    this.counts.starved += 1;
+    connection.socket.terminate();
+  });
   readonly #garbage = new Garbage();
   readonly #head = new RequestHead();
   readonly #out: Uint8Array;
@@ -86,13 +87,13 @@ export class HttpServer {
   /** Where the answers in `#out` end. */
   #to = 0;
   #tick = 0;
-  #held = 0;
   #stopping = false;
   readonly #stopped = Promise.withResolvers<void>();
 
   constructor(handler: HttpHandler, options: HttpServerOptions) {
     this.#handler = handler;
     this.#options = options;
+    this.#admission = new Admission(options, this.#connections, this.counts);
     // Answers are written out between two requests, so the last one begins before WRITE_BYTES.
     const room = CONTINUE.length + SMALL_HEAD_BYTES_MAX + handler.bodyBytesMax;
     this.#out = new Uint8Array(new ArrayBuffer(WRITE_BYTES + room));
@@ -145,34 +146,23 @@ export class HttpServer {
   }
 
   #open(socket: Socket<Connection>): void {
-    const full = this.#connections.count >= this.#options.connectionsMax;
-    if (full) this.counts.refused += 1;
-    if (this.#stopping || (full && !this.#makeRoom())) {
+    const connection = new Connection(socket, this.#admission.neighbourhood);
+    if (this.#stopping || !this.#admission.admits(connection, this.#tick)) {
       socket.terminate();
       return;
     }
     this.counts.accepted += 1;
-    const connection = new Connection(socket);
     connection.wait(this.#tick, TICKS_HEAD);
-    this.#connections.add(connection);
+    this.#admission.add(connection);
     socket.data = connection;
-  }
-
-  /** Cuts one that waits, if there is one: who holds connections must not keep others out. */
-  #makeRoom(): boolean {
-    const connection = this.#connections.longestWaiting();
-    if (connection === undefined || connection.waitsSince > this.#tick - TICKS_SPARED) return false;
-    connection.closing = true;
-    connection.socket.terminate();
-    return true;
   }
 
   #close(connection: Connection | undefined): void {
     // Without a connection it is one of those that were too many.
     if (connection === undefined || connection.gone) return;
     connection.gone = true;
-    this.#held -= connection.held;
-    this.#connections.remove(connection);
+    this.#held.note(connection, -connection.held);
+    this.#admission.remove(connection);
     connection.wake();
     this.#noteStopped();
   }
@@ -205,15 +195,9 @@ export class HttpServer {
 
   /** Keeps bytes for later, if there is memory for it. */
   #keep(connection: Connection, bytes: Buffer | undefined): void {
-    this.#held += (bytes?.length ?? 0) - (connection.leftover?.length ?? 0);
+    const before = connection.held;
     connection.leftover = bytes;
-    this.#checkHeld(connection, bytes?.length ?? 0);
-  }
-
-  #checkHeld(connection: Connection, added: number): void {
-    if (added === 0 || this.#held <= HELD_BYTES_MAX) return;
-    this.counts.starved += 1;
-    connection.socket.terminate();
+    this.#held.note(connection, connection.held - before);
   }
 
   #pause(connection: Connection): void {
@@ -340,11 +324,9 @@ export class HttpServer {
 
   #send(connection: Connection, bytes: Uint8Array, from: number, to: number): void {
     if (connection.gone) return;
-    const before = connection.unsent?.length ?? 0;
+    const before = connection.held;
     connection.send(bytes, from, to);
-    const added = (connection.unsent?.length ?? 0) - before;
-    this.#held += added;
-    this.#checkHeld(connection, added);
+    this.#held.note(connection, connection.held - before);
   }
 
   async #respond(
@@ -374,10 +356,10 @@ export class HttpServer {
 
   #drain(connection: Connection | undefined): void {
     if (connection === undefined || connection.gone || connection.unsent === undefined) return;
-    const before = connection.unsent.length;
+    const before = connection.held;
     const all = connection.sendRest();
-    const sent = before - (connection.unsent?.length ?? 0);
-    this.#held -= sent;
+    const sent = before - connection.held;
+    this.#held.note(connection, -sent);
     if (sent > 0) connection.deadline = this.#tick + TICKS_SEND;
     if (all && !connection.answering) this.#goOn(connection);
   }

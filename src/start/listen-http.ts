@@ -15,16 +15,17 @@ import { HttpServer } from "../http/server.ts";
 import { Limits } from "../limits/limits.ts";
 import { Histogram } from "../metrics/histograms.ts";
 import { now } from "../ops/clock.ts";
+import { Networks } from "../ops/addresses.ts";
 import { Counters } from "../ops/counters.ts";
 import { Intervals } from "../ops/intervals.ts";
 import { listenError } from "../ops/start-error.ts";
-import type { Front } from "../page/front.ts";
 import type { WebListener } from "../settings.ts";
 import { AllowedHosts } from "../stats/hosts.ts";
 import { Notes } from "../stats/notes.ts";
 import { Pages } from "../stats/pages.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import type { Libc } from "../udp/libc.ts";
+import type { Observation } from "./observe.ts";
 import type { Program, Running } from "./program.ts";
 
 /** How long a drain may take before connections that do not end are cut, in milliseconds. */
@@ -32,6 +33,9 @@ const DRAIN_MILLISECONDS = 2000;
 
 /** Connections that may wait to be accepted. Bun asks for 512, which a wave of clients fills. */
 const BACKLOG = 4096;
+
+/** No stranger comes from there, but a proxy does, or a measurement, with many connections. */
+const LOOPBACK = ["127.0.0.0/8", "::1"];
 
 /** Statistics and exports. */
 export function makePages({ config, shared }: Program): Pages {
@@ -47,11 +51,12 @@ export function makePages({ config, shared }: Program): Pages {
 
 /** Announces, scrapes and everything else that is asked over HTTP. */
 export function makeHttp(
-  { config, shared, accesses, limits: allLimits, log, connectionsMax }: Program,
+  program: Program,
   pages: Pages,
-  front: Front,
+  observation: Observation,
   ready: () => boolean,
 ): HttpServer {
+  const { config, shared, accesses, limits: allLimits, log } = program;
   const access = new Access(shared.access);
   accesses.push(access);
   const limits = new Limits(0, shared.limits);
@@ -65,7 +70,7 @@ export function makeHttp(
     access,
     limits,
     pages,
-    front,
+    front: observation.front,
     requestSeconds: new Histogram(shared.histograms!, 0, "httpRequestSeconds"),
     notes: new Notes(shared.notes!, 0),
     allowedHosts: new AllowedHosts(config.allowHosts),
@@ -86,7 +91,13 @@ export function makeHttp(
       reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
   };
-  return new HttpServer(handler, { connectionsMax, report });
+  return new HttpServer(handler, {
+    connectionsMax: program.connectionsMax,
+    connectionsPerAddressMax: program.connectionsPerAddressMax,
+    exempt: new Networks([...LOOPBACK, ...config.trustedProxies]),
+    full: () => observation.connectionsFull(),
+    report,
+  });
 }
 
 /** What Bun tells and takes beyond its types: the number of the socket that listens. */

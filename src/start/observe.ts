@@ -103,6 +103,7 @@ export class Observation {
         limit: this.#program.connectionsMax,
         closed: {
           too_many: this.http?.counts.refused ?? 0,
+          too_many_of_address: this.http?.counts.crowded ?? 0,
           malformed: this.http?.counts.malformed ?? 0,
           late: this.http?.counts.expired ?? 0,
           memory: this.http?.counts.starved ?? 0,
@@ -123,6 +124,11 @@ export class Observation {
     this.#every(STATUS_MILLISECONDS, () => this.notifier.status(this.#status()));
     const { watchdogSeconds } = this.notifier;
     if (watchdogSeconds > 0) this.#keepWatchdogQuiet(watchdogSeconds);
+  }
+
+  /** A connection came when there were as many as there may be. */
+  connectionsFull(): void {
+    this.warnings.tellConnections(this.#program.connectionsMax, now());
   }
 
   /** The files are being read again, and then have been. */

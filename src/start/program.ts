@@ -27,6 +27,9 @@ const FILES_RESERVED = 64;
 const FILES_DEFAULT = 1024;
 /** HTTP connections held at most, where the system would let us have more. */
 const CONNECTIONS_MAX = 65_536;
+/** Addresses it takes at least to have them all, where they are many. */
+const ADDRESSES_MIN = 16;
+const CONNECTIONS_PER_ADDRESS_MIN = 64;
 
 /** What only `main.ts` does. */
 export interface Main {
@@ -57,6 +60,8 @@ export interface Program {
   machine: Machine;
   /** HTTP connections that may be open. */
   connectionsMax: number;
+  /** How many of them one address may have. */
+  connectionsPerAddressMax: number;
   /** The smallest UDP receive buffer that was granted. */
   receiveBufferBytes: number;
 }
@@ -73,6 +78,14 @@ export interface Running {
 function connectionsFor(machine: Machine): number {
   const { limit = FILES_DEFAULT } = machine.files() ?? {};
   return Math.max(1, Math.min(limit - FILES_RESERVED, CONNECTIONS_MAX));
+}
+
+/**
+ * Enough for the people behind a carrier's NAT, whose requests are short, and so few that a handful
+ * of addresses cannot keep everybody else out.
+ */
+function connectionsPerAddress(connectionsMax: number): number {
+  return Math.max(CONNECTIONS_PER_ADDRESS_MIN, Math.floor(connectionsMax / ADDRESSES_MIN));
 }
 
 /** Reserves what all threads share. */
@@ -113,6 +126,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
       refusePrivate: config.privateAddresses === "refuse",
     },
   };
+  const connectionsMax = config.httpConnectionsMax ?? connectionsFor(machine);
   const log = new Log({
     level: config.logLevel,
     format: config.logFormat,
@@ -134,7 +148,9 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     },
     spawn: main.spawn,
     machine,
-    connectionsMax: config.httpConnectionsMax ?? connectionsFor(machine),
+    connectionsMax,
+    connectionsPerAddressMax:
+      config.httpConnectionsPerAddressMax ?? connectionsPerAddress(connectionsMax),
     receiveBufferBytes: Infinity,
   };
 }

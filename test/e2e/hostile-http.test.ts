@@ -4,6 +4,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { describe, expect, test } from "bun:test";
+import { MIB, vitalsOf } from "../soak/vitals.ts";
 import { decodeDictionary } from "./bencode.ts";
 import { startTracker, type Tracker } from "./harness.ts";
 import { exchangeTcp, readResponses, type HttpResponse } from "./raw-http.ts";
@@ -133,16 +134,47 @@ test(
   MINUTE_MILLISECONDS,
 );
 
+/** Bytes of pipelined requests, more than any socket takes, from a client that reads nothing. */
+const UNREAD_BYTES = 100 * MIB;
+
+/** What such a client may cost; 22 MiB were measured, most of which the program takes once. */
+const UNREAD_COST_BYTES_MAX = 48 * MIB;
+
 test("a client that sends requests and never reads costs bounded memory", async () => {
-  await using tracker = await startTracker();
+  await using tracker = await startTracker({ env: { TRACKER_MEMORY_MAX: "16MiB" } });
+  expect((await ask(tracker, REQUEST)).statuses).toEqual([200]);
+  const before = process.platform === "linux" ? vitalsOf(tracker.pid).residentBytes : 0;
   const socket = connect({ host: "127.0.0.1", port: tracker.port });
   socket.on("error", () => {});
   socket.pause();
   await new Promise((resolve) => socket.on("connect", resolve));
-  for (let i = 0; i < 200; i++) socket.write(REQUEST.repeat(100));
-  await Bun.sleep(500);
+  const requests = latin1(REQUEST.repeat(5000));
+  for (let sent = 0; sent < UNREAD_BYTES; sent += requests.length) socket.write(requests);
+  let most = before;
+  for (let i = 0; i < 20; i++) {
+    await Bun.sleep(50);
+    if (before > 0) most = Math.max(most, vitalsOf(tracker.pid).residentBytes);
+  }
+  expect(most - before).toBeLessThan(UNREAD_COST_BYTES_MAX);
   expect((await ask(tracker, REQUEST)).statuses).toEqual([200]);
   socket.destroy();
+});
+
+test("connections beyond the limit are said once, with what to do", async () => {
+  await using tracker = await startTracker({ env: { TRACKER_HTTP_CONNECTIONS_MAX: "3" } });
+  const held = await openMany(tracker.port, 8, "GET /announce?info_hash=");
+  await tracker.says("there are as many HTTP connections as there may be");
+  for (const socket of held) socket.destroy();
+  expect(tracker.stderr.split("as many HTTP connections").length).toBe(2);
+  expect(tracker.stderr).toContain("limit=3");
+});
+
+test("connections from the machine itself are not counted as those of one address", async () => {
+  const env = { TRACKER_HTTP_CONNECTIONS_PER_ADDRESS_MAX: "2" };
+  await using tracker = await startTracker({ env });
+  const held = await openMany(tracker.port, 8, "GET /announce?info_hash=");
+  expect((await ask(tracker, REQUEST)).statuses).toEqual([200]);
+  for (const socket of held) socket.destroy();
 });
 
 describe("a request head", () => {

@@ -1,7 +1,12 @@
 /** First-run help: what is wrong is told once, with the command against it, and counted. */
 import { expect, test } from "bun:test";
 
-import { noTrackCommand, Warnings, type Surroundings } from "../../src/host/warnings.ts";
+import {
+  AGAIN_SECONDS,
+  noTrackCommand,
+  Warnings,
+  type Surroundings,
+} from "../../src/host/warnings.ts";
 
 /** Warnings of a machine where all is well, but for what is given, and what they tell. */
 function around(other: Partial<Surroundings> & { files?: number; tracked?: boolean } = {}) {
@@ -30,7 +35,7 @@ test("a machine where all is well gives no warning", () => {
   const { warnings, told } = around();
   warnings.lookAtStart();
   expect(told).toEqual([]);
-  expect(Object.values(warnings.counts)).toEqual([0, 0, 0, 0, 0, 0]);
+  expect(Object.values(warnings.counts)).toEqual([0, 0, 0, 0, 0, 0, 0]);
 });
 
 test("few files are told of where HTTP needs them", () => {
@@ -49,6 +54,22 @@ test("few files are told of where HTTP needs them", () => {
   const udpOnly = around({ files: 1024, http: false });
   udpOnly.warnings.lookAtStart();
   expect(udpOnly.told).toEqual([]);
+});
+
+test("all connections taken are told of at once, and again only after an hour", () => {
+  const { warnings, told } = around();
+  for (const seconds of [5, 5, 6, 5 + AGAIN_SECONDS - 1]) warnings.tellConnections(960, seconds);
+  expect(told).toEqual([
+    {
+      message: "there are as many HTTP connections as there may be, so some are closed",
+      fields: {
+        limit: "960",
+        remedy: "raise LimitNOFILE or ulimit -n, and TRACKER_HTTP_CONNECTIONS_MAX where it is set",
+      },
+    },
+  ]);
+  warnings.tellConnections(960, 5 + AGAIN_SECONDS);
+  expect(warnings.counts.connections).toBe(2);
 });
 
 test("root is told that it need not be", () => {

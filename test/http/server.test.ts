@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Networks } from "../../src/ops/addresses.ts";
 import { answerText, get, listen, targetOf } from "./connected.ts";
 import { makeCertificate } from "./openssl.ts";
 
@@ -163,6 +165,52 @@ test("one connection too many is closed at once, and there is room again afterwa
   expect((await place.ask([get("/c")])).statuses).toEqual([200]);
 });
 
+test("one address has only its share, and who has all of it drives out nobody", async () => {
+  using place = listen(undefined, { connectionsMax: 3, connectionsPerAddressMax: 2 });
+  const mine = () => place.ask([get("/a")], { source: "127.0.0.2" });
+  const answers = await Promise.all([mine(), mine(), mine()]);
+  expect(answers.map(({ text }) => text === "").toSorted()).toEqual([false, false, true]);
+  expect((await place.ask([get("/b")])).statuses).toEqual([200]);
+  expect(place.server.counts).toMatchObject({ accepted: 3, crowded: 1, refused: 0 });
+  expect((await mine()).statuses).toEqual([200]);
+});
+
+test("networks that are exempt have no share", async () => {
+  const exempt = new Networks(["127.0.0.0/8"]);
+  using place = listen(undefined, { connectionsPerAddressMax: 1, exempt });
+  const answers = await Promise.all([place.ask([get("/a")]), place.ask([get("/b")])]);
+  expect(answers.map(({ statuses }) => statuses)).toEqual([[200], [200]]);
+});
+
+test("the owner is told of each connection that comes when all are taken", async () => {
+  let told = 0;
+  using place = listen(undefined, { connectionsMax: 1, full: () => (told += 1) });
+  await Promise.all([place.ask([get("/a")]), place.ask([get("/b")]), place.ask([get("/c")])]);
+  expect(told).toBe(2);
+});
+
+test("who reads its answers is not cut for those who leave too many of theirs", async () => {
+  using place = listen(() => new Response(inOnePiece(new Uint8Array(EMPTINESS_BYTES))));
+  const to = (localAddress: string) => {
+    const client = connect({ host: "127.0.0.1", port: place.port, localAddress });
+    client.on("error", () => {});
+    client.write(get("/a", CLOSE));
+    return client;
+  };
+  const greedy = Array.from({ length: 5 }, () => to("127.0.0.2").pause());
+  for (let wait = 0; wait < 300 && place.server.counts.starved < 3; wait++) await Bun.sleep(10);
+  expect(place.server.counts.starved).toBeGreaterThanOrEqual(3);
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  let bytes = 0;
+  const honest = to("127.0.0.1").on("close", () => resolve());
+  honest.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  await over;
+  expect(bytes).toBeGreaterThan(EMPTINESS_BYTES);
+  for (const client of greedy) client.destroy();
+}, 20_000);
+
 test("one connection too many takes the place of one that has waited for two ticks", async () => {
   using place = listen(undefined, { connectionsMax: 1, tickMilliseconds: 20 });
   const idle = place.ask([get("/a")], { responses: 2 });
@@ -279,7 +327,19 @@ test("any bytes in any pieces get the answers that they get in one piece", async
   );
 }, 20_000);
 
+/** A body that is handed over at once, and so waits as a whole. */
+function inOnePiece(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+}
+
 /** More than any socket takes at once. */
+const EMPTINESS_BYTES = 32 * 1024 * 1024;
+
 function answerEmptiness(): Response {
-  return new Response(new Uint8Array(32 * 1024 * 1024));
+  return new Response(new Uint8Array(EMPTINESS_BYTES));
 }

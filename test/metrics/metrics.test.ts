@@ -34,6 +34,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         root: 1,
         private_address: 0,
         own_address: 0,
+        connections: 0,
       },
     },
     machine: {

@@ -1,0 +1,67 @@
+import type { Socket } from "bun";
+import { expect, test } from "bun:test";
+import { Connection, Connections } from "../../src/http/connection.ts";
+import { Held, HELD_BYTES_MAX } from "../../src/http/held.ts";
+import { Neighbourhood } from "../../src/http/neighbours.ts";
+
+/** Connections that hold what they are told to, and who of them was cut, in order. */
+function holders() {
+  const connections = new Connections();
+  const neighbourhood = new Neighbourhood();
+  const cut: string[] = [];
+  const names = new Map<Connection, string>();
+  const held = new Held(connections, (connection) => void cut.push(names.get(connection)!));
+  const hold = (name: string, remoteAddress: string, bytes: number) => {
+    const socket = { remoteAddress } as unknown as Socket<Connection>;
+    const connection = new Connection(socket, neighbourhood);
+    neighbourhood.join(connection.neighbours);
+    connections.add(connection);
+    names.set(connection, name);
+    connection.leftover = { length: bytes } as Buffer;
+    held.note(connection, bytes);
+    return connection;
+  };
+  return { held, hold, cut };
+}
+
+const SHARE = HELD_BYTES_MAX / 16;
+
+test("as long as all fits nobody is cut", () => {
+  const { held, hold, cut } = holders();
+  for (let i = 0; i < 16; i++) hold(String(i), `192.0.2.${i}`, SHARE);
+  expect([held.bytes, cut]).toEqual([HELD_BYTES_MAX, []]);
+});
+
+test("the largest is cut, whoever comes last", () => {
+  const { held, hold, cut } = holders();
+  const large = hold("large", "192.0.2.1", HELD_BYTES_MAX / 2);
+  hold("other", "192.0.2.2", HELD_BYTES_MAX / 4);
+  hold("last", "192.0.2.3", HELD_BYTES_MAX / 4 + 1);
+  expect(cut).toEqual(["large"]);
+  expect([held.bytes, large.held, large.closing]).toEqual([HELD_BYTES_MAX / 2 + 1, 0, true]);
+});
+
+test("many small ones of one address weigh what they weigh together", () => {
+  const { hold, cut } = holders();
+  hold("lone", "192.0.2.2", 2 * SHARE);
+  for (let i = 0; i < 28; i++) hold(`of many ${i}`, "192.0.2.1", SHARE / 2);
+  expect(cut).toEqual([]);
+  hold("last", "192.0.2.3", 1);
+  expect(cut.length).toBe(5);
+  expect(cut.filter((name) => !name.startsWith("of many"))).toEqual([]);
+});
+
+test("who holds nothing is not cut for what neighbours hold", () => {
+  const { hold, cut } = holders();
+  hold("empty", "192.0.2.1", 0);
+  hold("full", "192.0.2.1", HELD_BYTES_MAX + 1);
+  expect(cut).toEqual(["full"]);
+});
+
+test("lighter ones follow where the heaviest do not suffice", () => {
+  const { held, hold, cut } = holders();
+  hold("heavy", "192.0.2.99", SHARE + 1);
+  for (let i = 0; i < 30; i++) hold("light", `192.0.2.${i}`, SHARE / 2);
+  expect(cut).toEqual(["heavy", "light", "light"]);
+  expect(held.bytes).toBeLessThanOrEqual(HELD_BYTES_MAX - HELD_BYTES_MAX / 8);
+});

@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test";
+import { Neighbourhood } from "../../src/http/neighbours.ts";
+import { Networks, readAddress } from "../../src/ops/addresses.ts";
+
+/** The place of an address in text. */
+function placeOf(neighbourhood: Neighbourhood, text: string) {
+  const address = new Uint8Array(16);
+  return neighbourhood.of(address, readAddress(text, address, 0));
+}
+
+test("an IPv4 address is a place, and so is an IPv6 /64", () => {
+  const all = new Neighbourhood();
+  const joined = ["192.0.2.7", "2001:db8::1"].map((text) => placeOf(all, text));
+  joined.forEach((place) => all.join(place));
+  expect(placeOf(all, "::ffff:192.0.2.7")).toBe(joined[0]!);
+  expect(placeOf(all, "2001:db8::ffff:0:0:2")).toBe(joined[1]!);
+  expect(placeOf(all, "192.0.2.8").open).toBe(0);
+  expect(placeOf(all, "2001:db8:0:1::1").open).toBe(0);
+  expect(placeOf(all, "2001:db8::1:0:0:0:1").open).toBe(0);
+});
+
+test("a place is forgotten with its last connection, and only then", () => {
+  const all = new Neighbourhood();
+  const place = placeOf(all, "192.0.2.7");
+  all.join(place);
+  all.join(placeOf(all, "192.0.2.7"));
+  expect([place.open, all.size]).toEqual([2, 1]);
+  all.leave(place);
+  expect(placeOf(all, "192.0.2.7")).toBe(place);
+  all.leave(place);
+  expect([place.open, all.size]).toEqual([0, 0]);
+});
+
+test("who is exempt, or unknown, has no neighbours", () => {
+  const all = new Neighbourhood(new Networks(["10.0.0.0/8", "fd00::/8"]));
+  for (const text of ["10.1.2.3", "fd00::1", ""]) {
+    all.join(placeOf(all, text));
+    expect(placeOf(all, text).open).toBe(0);
+  }
+  expect(all.size).toBe(0);
+});
