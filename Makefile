@@ -51,8 +51,7 @@ fuzz: $(BINARY) ## throw mutated requests at it (SECONDS=120)
 soak: $(BINARY) ## keep it under load and attack (MINUTES=20)
 	$(BUN) test/soak/run.ts --minutes $(or $(MINUTES),20)
 
-# SECONDS=n bounds each flood; the outcome of a minute or more is left in test/bench/results.
-overload: $(BINARY)
+overload: $(BINARY) ## flood it with three times what it can answer (SECONDS=60)
 	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
 
 .PHONY: bench compare

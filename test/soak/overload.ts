@@ -13,8 +13,8 @@
  *
  * Server on core 0, generators on core 1. If one core of generators cannot offer that much, busy
  * processes share the server's core, from the first measurement on: each of them takes its part of
- * the core, so that capacity and flood are measured on a slower machine, which is then said; `guests`
- * is how many, and tried out by default. A run of a minute or more writes
+ * the core, so that capacity and flood are measured on a slower machine, which is then said. How
+ * many is tried out, or `guests`. A run of a minute or more writes
  * test/bench/results/overload.txt. Exit code 1 if the promise is broken.
  */
 import { join } from "node:path";
@@ -268,7 +268,7 @@ async function tell(outcomes: Outcome[]): Promise<void> {
   const latencies = ["ms before, p50 / p99", "ms after 1 s", "slow for, s"];
   const text = [
     ...machineLines(),
-    `flood    ${options.seconds} s, ${options.times} times what can be answered; HTTP a sixth of that`,
+    `flood    ${options.seconds} s of ${options.times} times what can be answered; HTTP a sixth of it`,
     `slowed   ${slowed()}`,
     "",
     ...showTable([[...heading, ...latencies], ...rows]),
