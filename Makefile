@@ -51,7 +51,7 @@ fuzz: $(BINARY) ## throw mutated requests at it (SECONDS=120)
 soak: $(BINARY) ## keep it under load and attack (MINUTES=20)
 	$(BUN) test/soak/run.ts --minutes $(or $(MINUTES),20)
 
-overload: $(BINARY) ## flood it with three times what it can answer (SECONDS=60)
+overload: $(BINARY) ## ask three times what it can answer (SECONDS=60)
 	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
 
 .PHONY: bench compare

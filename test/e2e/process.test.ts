@@ -113,10 +113,10 @@ test(
 async function yearOfNextLine(tracker: Tracker): Promise<number> {
   const before = tracker.stderr.length;
   tracker.signal("SIGHUP");
-  const isTold = () =>
-    /time=(\d{4})-\S+ level=info msg=reloaded/.exec(tracker.stderr.slice(before));
-  for (let wait = 0; isTold() === null && wait < 5000; wait += 10) await Bun.sleep(10);
-  return Number(isTold()?.[1]);
+  const told = /time=(\d{4})-\S+ level=info msg=reloaded/;
+  const find = () => told.exec(tracker.stderr.slice(before));
+  for (let wait = 0; find() === null && wait < 5000; wait += 10) await Bun.sleep(10);
+  return Number(find()?.[1]);
 }
 
 describe("when the clock jumps", () => {

@@ -268,7 +268,7 @@ async function tell(outcomes: Outcome[]): Promise<void> {
   const latencies = ["ms before, p50 / p99", "ms after 1 s", "slow for, s"];
   const text = [
     ...machineLines(),
-    `flood    ${options.seconds} s of ${options.times} times what can be answered; HTTP a sixth of it`,
+    `flood    ${options.seconds} s, HTTP a sixth of it, at ${options.times} times the capacity`,
     `slowed   ${slowed()}`,
     "",
     ...showTable([[...heading, ...latencies], ...rows]),
