@@ -50,7 +50,8 @@ export function tellStarted(started: Started): void {
     log.info("ready", { interval, memory });
   }
   if (libc === undefined && udp !== "" && config.udpWorkers > 0 && process.platform === "linux") {
-    log.warn("UDP is answered in the event loop: the C library could not be opened");
+    const slow = "UDP is answered in the event loop: the C library could not be opened";
+    log.warn(slow, {}, "c_library");
   }
   if (receiveBufferBytes < config.udpReceiveBufferBytes) {
     const small = "the system limits the UDP receive buffer, so bursts may be dropped";

@@ -13,7 +13,7 @@ function told(env: Record<string, string>, receiveBufferBytes: number): string[]
   const log = new Log({ level: "info", format: "logfmt", journal: true, write });
   const { config } = result;
   const warnings = {
-    tell: (_kind: string, text: string, fields: object) => log.warn(text, { ...fields }),
+    tell: (_kind: string, text: string, fields: object) => log.warn(text, { ...fields }, null),
   };
   const started = { config, log, warnings, libc: {}, threads: 2, watched: false };
   tellStarted({ ...started, receiveBufferBytes });

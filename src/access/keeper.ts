@@ -157,7 +157,8 @@ export class AccessKeeper {
   setMaintenance(maintenance: boolean): Promise<void> {
     // It shows at once: two signals, one right after the other, must undo each other.
     this.#share({ ...this.#shared, maintenance });
-    this.#log.warn(maintenance ? "maintenance begins: announces are refused" : "maintenance ends");
+    const told = maintenance ? "maintenance begins: announces are refused" : "maintenance ends";
+    this.#log.warn(told, {}, "maintenance");
     return this.#broadcast(this.#shared);
   }
 
@@ -182,11 +183,8 @@ export class AccessKeeper {
     if (read === undefined) return undefined;
     const { path, list, bad } = read;
     if (bad.count > 0) {
-      this.#log.warn("bad lines are skipped", {
-        file: path,
-        bad: bad.count,
-        lines: showBadLines(bad),
-      });
+      const fields = { file: path, bad: bad.count, lines: showBadLines(bad) };
+      this.#log.warn("bad lines are skipped", fields, "list_lines");
     }
     this.#log.debug("an access list was read", { file: path, entries: list.size });
     return list;

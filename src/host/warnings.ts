@@ -88,7 +88,7 @@ export class Warnings {
   tell(kind: Warning, message: string, fields: Record<string, string>): void {
     if (this.counts[kind] > 0) return;
     this.counts[kind] += 1;
-    this.#log.warn(message, fields);
+    this.#log.warn(message, fields, null);
   }
 
   /** HTTP has as many connections as it may have, `limit`. May be called for each that comes. */

@@ -10,7 +10,7 @@ import { type Machine } from "../host/machine.ts";
 import { type Warnings, WARNINGS } from "../host/warnings.ts";
 import type { RuleCount } from "../limits/rule-keeper.ts";
 import { type CounterName, type Counters } from "../ops/counters.ts";
-import { LOG_LEVELS, type Log } from "../ops/log.ts";
+import { LOG_LEVELS, LOG_WARNINGS, type Log } from "../ops/log.ts";
 import { type Census, takeCensus } from "../swarm/census.ts";
 import { PAGE_SIZE, POOL_AVAILABLE, type SwarmMemory } from "../swarm/memory.ts";
 import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
@@ -34,7 +34,7 @@ export interface MetricsSources {
   histograms: SharedArrayBuffer;
   memory: SwarmMemory;
   sweep: Pick<Sweep, "sizes" | "roundEndedSeconds">;
-  log: Pick<Log, "counts">;
+  log: Pick<Log, "counts" | "warned">;
   warnings: Pick<Warnings, "counts">;
   machine: Pick<Machine, "drops" | "conntrack" | "files">;
   access: () => AccessStatus;
@@ -119,8 +119,9 @@ function writeProgram(out: Exposition, { build, startedSeconds, log, warnings }:
   out.single("tracker_start_time_seconds", "gauge", started, round(startedSeconds));
   out.family("tracker_log_messages_total", "counter", "Lines written to the log.");
   for (const level of LOG_LEVELS) out.sample(log.counts[level], { level });
-  out.family("tracker_warnings_total", "counter", "What was found wrong with this machine.");
+  out.family("tracker_warnings_total", "counter", "Warnings, by what they are about.");
   for (const warning of WARNINGS) out.sample(warnings.counts[warning], { warning });
+  for (const warning of LOG_WARNINGS) out.sample(log.warned[warning], { warning });
 }
 
 function writeRequests(out: Exposition, counters: Counters): void {

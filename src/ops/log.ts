@@ -14,6 +14,16 @@ import { writeSync } from "node:fs";
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export const LOG_FORMATS = ["logfmt", "json"] as const;
 
+/** Warnings that do not come from a look at the machine; each has a counter of its own. */
+export const LOG_WARNINGS = [
+  "c_library",
+  "admin_address",
+  "list_lines",
+  "state_lines",
+  "maintenance",
+] as const;
+
+export type LogWarning = (typeof LOG_WARNINGS)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFormat = (typeof LOG_FORMATS)[number];
 export type LogFields = Record<string, string | number | boolean | undefined>;
@@ -41,6 +51,11 @@ export interface LogOptions {
 export class Log {
   /** Lines written since the start, by level. */
   readonly counts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
+  /** How often each of these was warned of, whether it was written or not. */
+  readonly warned = Object.fromEntries(LOG_WARNINGS.map((kind) => [kind, 0])) as Record<
+    LogWarning,
+    number
+  >;
   readonly #threshold: number;
   readonly #json: boolean;
   readonly #journal: boolean;
@@ -63,7 +78,9 @@ export class Log {
     this.#line("info", message, fields);
   }
 
-  warn(message: string, fields?: LogFields): void {
+  /** `kind` is what it is counted as; null if the caller has a counter for it. */
+  warn(message: string, fields: LogFields, kind: LogWarning | null): void {
+    if (kind !== null) this.warned[kind] += 1;
     this.#line("warn", message, fields);
   }
 

@@ -176,7 +176,7 @@ export function listenAdmin(
     } catch (error) {
       const failure = listenError("admin", { host, port }, error);
       if (origins["TRACKER_ADMIN_ADDRESS"] !== "default") throw failure;
-      log.warn(failure.message, { remedy: failure.hint });
+      log.warn(failure.message, { remedy: failure.hint }, "admin_address");
       return [];
     }
   });

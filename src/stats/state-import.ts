@@ -45,7 +45,8 @@ export function restoreAtStart(
   const { badLines, restored, withoutRoom, skipped } = importState(text, tracker, memory, now());
   log.info("download counters restored", { file: path, restored, withoutRoom, skipped });
   if (skipped === 0) return;
-  log.warn("lines of the state file make no sense", { file: path, first: badLines.join(" ") });
+  const fields = { file: path, first: badLines.join(" ") };
+  log.warn("lines of the state file make no sense", fields, "state_lines");
 }
 
 /** The text of the file, unpacked; throws a StartError if it is unreadable. */

@@ -25,7 +25,10 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
     histograms: histogramMemory(2),
     memory,
     sweep: { sizes: new Float64Array(5), roundEndedSeconds: 0 },
-    log: { counts: { debug: 0, info: 4, warn: 0, error: 0 } },
+    log: {
+      counts: { debug: 0, info: 4, warn: 0, error: 0 },
+      warned: { c_library: 0, admin_address: 0, list_lines: 3, state_lines: 0, maintenance: 0 },
+    },
     warnings: {
       counts: {
         receive_buffer: 0,
@@ -123,6 +126,7 @@ test("swarms, peers, drops, limits, lists and rules have their numbers", () => {
   expect(told.get('tracker_access_list_entries{list="networks"}')).toBe(2);
   expect(told.get('tracker_rule_matches_total{line="4"}')).toBe(9);
   expect(told.get('tracker_warnings_total{warning="root"}')).toBe(1);
+  expect(told.get('tracker_warnings_total{warning="list_lines"}')).toBe(3);
   expect(told.get('tracker_log_messages_total{level="info"}')).toBe(4);
   expect(told.get("tracker_reload_timestamp_seconds")).toBe(1_700_000_060.25);
   expect(told.get('tracker_build_info{version="1.2.3",commit="abcdef0",bun="1.4.5"}')).toBe(1);

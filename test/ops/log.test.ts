@@ -27,7 +27,7 @@ test("a line of logfmt has time, level and message, then the fields", () => {
 
 test("a line of JSON holds the same", () => {
   const lines: string[] = [];
-  logTo(lines, { format: "json" }).warn("full", { peers: 12, swarm: undefined });
+  logTo(lines, { format: "json" }).warn("full", { peers: 12, swarm: undefined }, null);
   expect(lines).toEqual([`{"time":"${TIME}","level":"warn","msg":"full","peers":12}\n`]);
 });
 
@@ -36,7 +36,7 @@ test("in the journal a line has a priority and no time", () => {
   const log = logTo(lines, { journal: true, level: "debug" });
   log.debug("a");
   log.info("b");
-  log.warn("c");
+  log.warn("c", {}, null);
   log.error("d");
   expect(lines).toEqual([
     "<7>level=debug msg=a\n",
@@ -46,6 +46,17 @@ test("in the journal a line has a priority and no time", () => {
   ]);
   logTo(lines, { journal: true, format: "json" }).info("e");
   expect(lines.at(-1)).toBe('<6>{"level":"info","msg":"e"}\n');
+});
+
+test("each warning has a counter, which counts where nothing is written too", () => {
+  const lines: string[] = [];
+  const log = logTo(lines, { level: "error" });
+  log.warn("maintenance begins", {}, "maintenance");
+  log.warn("maintenance ends", {}, "maintenance");
+  log.warn("somebody else counts", {}, null);
+  expect(lines).toEqual([]);
+  expect(log.warned.maintenance).toBe(2);
+  expect(Object.values(log.warned).reduce((sum, count) => sum + count)).toBe(2);
 });
 
 test("the journal is known by its variable", () => {
@@ -59,8 +70,8 @@ test("what is below the level is neither written nor counted", () => {
   const log = logTo(lines, { level: "warn" });
   log.debug("a");
   log.info("b");
-  log.warn("c");
-  log.warn("d");
+  log.warn("c", {}, null);
+  log.warn("d", {}, null);
   log.error("e");
   expect(lines).toHaveLength(3);
   expect(log.counts).toEqual({ debug: 0, info: 0, warn: 2, error: 1 });
