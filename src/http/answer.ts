@@ -67,3 +67,8 @@ export function answerUnknownAddress(exchange: Exchange): number {
 export function answerRedirect(url: string): Response {
   return new Response(null, { status: 302, headers: { Location: url } });
 }
+
+/** 204: there is no icon, and none need be asked for again this week. */
+export function answerWithoutIcon(): Response {
+  return new Response(null, { status: 204, headers: { "Cache-Control": "max-age=604800" } });
+}

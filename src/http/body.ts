@@ -31,6 +31,10 @@ const AT_TRAILER = 6;
 const IN_TRAILER = 7;
 const AT_TRAILER_LF = 8;
 const AT_END_LF = 9;
+const AT_SEMICOLON = 10;
+
+/** Digits of a chunk's size; the largest that is read past has five. */
+const SIZE_DIGITS_MAX = 16;
 
 const CR = 13;
 const LF = 10;
@@ -90,6 +94,9 @@ export class BodySkipper {
     switch (this.#state) {
       case IN_SIZE:
         return this.#readSize(byte);
+      case AT_SEMICOLON:
+        if (byte === SPACE || byte === TAB) return BODY_GOES_ON;
+        return this.#expect(byte, SEMICOLON, IN_EXTENSION);
       case IN_EXTENSION:
         return this.#readText(byte, AT_SIZE_LF);
       case AT_SIZE_LF:
@@ -117,13 +124,14 @@ export class BodySkipper {
     if (digit >= 0) {
       this.#left = this.#left * 16 + digit;
       this.#digits += 1;
+      if (this.#digits > SIZE_DIGITS_MAX) return BODY_MALFORMED;
       return this.#left > BODY_BYTES_MAX ? BODY_TOO_LARGE : BODY_GOES_ON;
     }
     if (this.#digits === 0) return BODY_MALFORMED;
     if (byte === CR) return this.#expect(byte, CR, AT_SIZE_LF);
-    const extension = byte === SEMICOLON || byte === SPACE || byte === TAB;
-    this.#state = IN_EXTENSION;
-    return extension ? BODY_GOES_ON : BODY_MALFORMED;
+    // Blanks may stand before the extension, but not in its place. [RFC 9112 7.1.1]
+    this.#state = AT_SEMICOLON;
+    return byte === SPACE || byte === TAB ? BODY_GOES_ON : this.#step(byte);
   }
 
   #readText(byte: number, after: number): number {

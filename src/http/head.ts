@@ -8,8 +8,8 @@
  *
  * Whatever two readers could understand differently is refused: a bare CR, a bare LF or another
  * control byte, a folded line, a space before the colon, a length given twice or beside a transfer
- * coding, no host or two. Empty lines may stand before the request, and any byte from 0x80 on is
- * welcome in a target. [RFC 9112 2.2, 5, 6, 11.2]
+ * coding, no host or two, or one that is none. Empty lines may stand before the request, and any
+ * byte from 0x80 on is welcome in a target. [RFC 9112 2.2, 3.2, 5, 6, 11.2]
  *
  * Nothing here throws or keeps anything but offsets into the text it was given. Verdicts depend on
  * what has been read only, so that a head which comes in pieces meets the same one as in one piece.
@@ -24,6 +24,8 @@ export const HEAD_INCOMPLETE = 1;
 export const HEAD_MALFORMED = 2;
 export const HEAD_VERSION = 3;
 export const HEAD_TOO_LARGE = 4;
+/** All is there but the host, without which HTTP/1.1 is none. [RFC 9112 3.2] */
+export const HEAD_WITHOUT_HOST = 5;
 
 /** Fields a request may have; clients send about six, browsers twenty. */
 const FIELDS_MAX = 100;
@@ -52,6 +54,14 @@ const DELETE = 127;
 const TOKEN = new Uint8Array(256);
 for (const char of "!#$%&'*+-.^_`|~0123456789") TOKEN[char.charCodeAt(0)] = 1;
 for (let code = 65; code <= 90; code++) TOKEN[code] = TOKEN[code | 0x20] = 1;
+
+/**
+ * 1 for what may stand in a host and its port, and for bytes from 0x80 on: names are written so by
+ * those who know no better. [RFC 3986 3.2.2]
+ */
+const HOST = new Uint8Array(256).fill(1, 128);
+for (const char of "!$%&'()*+,-.0123456789:;=[]_~") HOST[char.charCodeAt(0)] = 1;
+for (let code = 65; code <= 90; code++) HOST[code] = HOST[code | 0x20] = 1;
 
 /** One head at a time; the record is reused, so nothing may be kept from one to the next. */
 export class RequestHead {
@@ -282,6 +292,9 @@ export class RequestHead {
     this.hostFrom = from;
     this.hostTo = to;
     this.#hosts += 1;
+    for (let at = from; at < to; at++) {
+      if (HOST[this.text.charCodeAt(at)] === 0) return false;
+    }
     return this.#hosts === 1;
   }
 
@@ -309,7 +322,7 @@ export class RequestHead {
   #conclude(): number {
     if (this.#chunked && (this.#length >= 0 || !this.version11)) return HEAD_MALFORMED;
     if (this.#hosts === 0) {
-      if (this.version11) return HEAD_MALFORMED;
+      if (this.version11) return HEAD_WITHOUT_HOST;
       this.hostFrom = this.hostTo = this.end;
     }
     this.bodySize = this.#chunked ? -1 : Math.max(0, this.#length);

@@ -280,7 +280,7 @@ export function valueText(url: string, from: number, to: number): string {
 }
 
 /** The byte that stands at `at`, escaped (three characters) or not (one); -1 if none does. */
-function byteAt(url: string, at: number, to: number): number {
+export function byteAt(url: string, at: number, to: number): number {
   const code = url.charCodeAt(at);
   if (code !== PERCENT) return code <= 0xff ? code : -1;
   if (at + 2 >= to) return -1;

@@ -3,7 +3,7 @@
  *
  * Whole answers, made once. They are for people: a client shows at most the status.
  */
-import { HEAD_MALFORMED, HEAD_TOO_LARGE, HEAD_VERSION } from "./head.ts";
+import { HEAD_MALFORMED, HEAD_TOO_LARGE, HEAD_VERSION, HEAD_WITHOUT_HOST } from "./head.ts";
 
 export const REFUSAL_BODY = refusal("413 Content Too Large", "request bodies mean nothing here");
 export const REFUSAL_FAILURE = refusal("500 Internal Server Error", "the tracker made a mistake");
@@ -12,6 +12,7 @@ export const REFUSAL_MALFORMED = refusal("400 Bad Request", "this is not an HTTP
 /** By verdict on a head. */
 export const REFUSALS_HEAD: Readonly<Record<number, Buffer>> = {
   [HEAD_MALFORMED]: REFUSAL_MALFORMED,
+  [HEAD_WITHOUT_HOST]: refusal("400 Bad Request", "HTTP/1.1 requires a Host field, here is none"),
   [HEAD_VERSION]: refusal("505 HTTP Version Not Supported", "HTTP/1.1 is spoken here"),
   [HEAD_TOO_LARGE]: refusal("431 Request Header Fields Too Large", "this request is too long"),
 };

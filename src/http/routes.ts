@@ -11,12 +11,14 @@
  *   /stats                   the statistics, or where they were put           GET, HEAD
  *   /ready                   200 or 503                                       GET, HEAD
  *   /                        a page for people, or 302 to another             GET, HEAD
+ *   /favicon.ico             204: browsers ask for it beside any page         GET, HEAD
  *   /live                    the figures of that page                         GET, HEAD
  *   anything else            404
  *
- * Clients are always answered synchronously: Bun closes a connection with pipelined requests while
- * one is pending. Only a page of statistics may be a promise. The URL is taken apart by hand,
- * because `new URL` throws for what Bun hands on from HTTP/1.0.
+ * Clients are answered at once, in place; only a page of statistics may be a promise, and what was
+ * pipelined behind it waits in its connection until it is sent (see server.ts). Paths are read
+ * where they lie, percent-decoded, with repeated slashes taken for one: there is no time for a
+ * `URL` of each request.
  */
 import type { Access } from "../access/access.ts";
 import type { Counters } from "../ops/counters.ts";
@@ -37,13 +39,14 @@ import {
   answerMethodNotAllowed,
   answerNotFound,
   answerRedirect,
+  answerWithoutIcon,
   answerUnknownAddress,
 } from "./answer.ts";
 import { announceBytesMax, scrapeBytesMax } from "./bencode.ts";
 import { Client } from "./client.ts";
 import type { Exchange, HttpHandler } from "./exchange.ts";
 import type { RequestHead } from "./head.ts";
-import { isText } from "./query.ts";
+import { byteAt, isText } from "./query.ts";
 import { HttpScrapes } from "./scrape.ts";
 import { VERDICT_OK } from "./verdict.ts";
 
@@ -97,6 +100,7 @@ export type HttpDeps = {
 };
 
 const SLASH = 47;
+const PERCENT = 37;
 const QUESTION = 63;
 const HASH = 35;
 
@@ -163,12 +167,12 @@ class Routes implements HttpHandler {
     if (isScrape(text, segment, to)) {
       if (!isRead(head)) return this.#refuseMethod(exchange);
       // Whoever may not have everything has forgotten an info hash, and is told so.
-      const full = pathTo === targetTo && isText(text, pathFrom, to, "/scrape");
+      const full = pathTo === targetTo && isPath(text, pathFrom, to, "/scrape");
       const page = full ? this.#answerFullScrape(exchange) : undefined;
       return page ?? this.#scrapes.answer(exchange, query);
     }
     const { path: statsPath = "" } = this.#pages ?? {};
-    if (statsPath !== "" && isText(text, pathFrom, to, statsPath)) {
+    if (statsPath !== "" && isPath(text, pathFrom, to, statsPath)) {
       return isRead(head) ? this.#answerStats(exchange, query) : this.#refuseMethod(exchange);
     }
     return this.#answerOther(exchange, to);
@@ -202,7 +206,7 @@ class Routes implements HttpHandler {
       return answerRedirect(this.#redirectUrl);
     }
     const front = this.#redirectUrl === "" ? this.#front : undefined;
-    const feed = isText(text, pathFrom, to, "/live");
+    const feed = isPath(text, pathFrom, to, "/live");
     if (front !== undefined && (feed || pathFrom === to)) {
       if (!isRead(head)) return this.#refuseMethod(exchange);
       this.#row[COUNT.httpFront] += 1;
@@ -210,11 +214,15 @@ class Routes implements HttpHandler {
       const scheme = this.#client.schemeAtProxy(exchange);
       return front.answerPage(text.slice(head.hostFrom, head.hostTo), scheme);
     }
-    const health = isText(text, pathFrom, to, "/health");
-    if (health || isText(text, pathFrom, to, "/ready")) {
+    const health = isPath(text, pathFrom, to, "/health");
+    if (health || isPath(text, pathFrom, to, "/ready")) {
       return isRead(head)
         ? answerHealth(exchange, health || this.#ready())
         : this.#refuseMethod(exchange);
+    }
+    if (isRead(head) && isPath(text, pathFrom, to, "/favicon.ico")) {
+      this.#row[COUNT.httpFront] += 1;
+      return answerWithoutIcon();
     }
     this.#row[COUNT.httpNotFound] += 1;
     return answerNotFound(exchange);
@@ -236,6 +244,18 @@ function isAnnounce(text: string, from: number, to: number): boolean {
 
 function isScrape(text: string, from: number, to: number): boolean {
   return isText(text, from, to, "scrape") || isText(text, from, to, "scrape.php");
+}
+
+/** True if the path is `path`, percent-decoded and however often its slashes are repeated. */
+function isPath(text: string, from: number, to: number, path: string): boolean {
+  let size = 0;
+  for (let at = from; at < to;) {
+    const code = text.charCodeAt(at);
+    const repeated = code === SLASH && at > from && text.charCodeAt(at - 1) === SLASH;
+    if (!repeated && byteAt(text, at, to) !== path.charCodeAt(size++)) return false;
+    at += code === PERCENT ? 3 : 1;
+  }
+  return size === path.length;
 }
 
 function pathEnd(text: string, from: number, to: number): number {

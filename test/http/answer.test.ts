@@ -9,6 +9,7 @@ import {
   answerNotFound,
   answerRedirect,
   answerUnknownAddress,
+  answerWithoutIcon,
 } from "../../src/http/answer.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { FAILURES, VERDICT_PORT } from "../../src/http/verdict.ts";
@@ -43,4 +44,9 @@ test("the others have the status of their name", () => {
   expect(leave(answerUnknownAddress)).toEqual([403, "your address is unknown: try again\n"]);
   expect(leave(answerDropped)).toEqual([403, ""]);
   expect(answerRedirect("http://a/").headers.get("location")).toBe("http://a/");
+});
+
+test("an icon is answered with nothing, for a week", () => {
+  const { status, headers } = answerWithoutIcon();
+  expect([status, headers.get("cache-control")]).toEqual([204, "max-age=604800"]);
 });

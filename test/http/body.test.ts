@@ -29,6 +29,8 @@ test.each([
   ["3\r\nabc\r\n0\r\n\r\nGET", "GET"],
   ["3\r\nabc\r\nA\r\n0123456789\r\n000\r\n\r\n", ""],
   ["3;name=value\r\nabc\r\n0\r\n\r\n", ""],
+  ["0000000000000003\r\nabc\r\n0\r\n\r\n", ""],
+  ["3 \t;name\r\nabc\r\n0\r\n\r\n", ""],
   ["3 ;name\r\n\r\n\r\r\n0\r\n\r\n", ""],
   ["0\r\nTrailer: x\r\nOther: y\r\n\r\nGET", "GET"],
 ])("the chunks %j end where they end", (text, rest) => {
@@ -49,6 +51,11 @@ test.each([
   "0\r\n\n",
   "0\r\na\0",
   "1;\x7f\r\n",
+  "5 6\r\n",
+  "5\t6;name\r\n",
+  "5 \r\n",
+  "00000000000000005\r\n",
+  `${"0".repeat(60_000)}\r\n`,
 ])("the chunks %j are none", (text) => {
   expect(skipChunks(text)[0]).toBe(BODY_MALFORMED);
 });

@@ -7,6 +7,7 @@ import {
   HEAD_OK,
   HEAD_TOO_LARGE,
   HEAD_VERSION,
+  HEAD_WITHOUT_HOST,
   RequestHead,
 } from "../../src/http/head.ts";
 
@@ -65,6 +66,9 @@ test.each([
   ["an empty value, and one with tabs around", `${REQUEST}A:\r\nB:\t b \t\r\n\r\n`],
   ["HTTP/1.0 without a host", "GET / HTTP/1.0\r\n\r\n"],
   ["a later HTTP/1", "GET / HTTP/1.7\r\nHost: a\r\n\r\n"],
+  ["a host by its number", "GET / HTTP/1.1\r\nHost: [2001:db8::1]:6969\r\n\r\n"],
+  ["a host without a name", "GET / HTTP/1.1\r\nHost:\r\n\r\n"],
+  ["a host with an underscore", "GET / HTTP/1.1\r\nHost: my_tracker:80\r\n\r\n"],
   ["a host that is none", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"],
   ["OPTIONS for the server itself", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"],
 ])("%s is fine", (_name, text) => {
@@ -102,7 +106,10 @@ test.each([
 });
 
 test.each([
-  ["no host", "GET / HTTP/1.1\r\n\r\n"],
+  ["a blank in the host", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"],
+  ["a path behind the host", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"],
+  ["a user before the host", "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n"],
+  ["a list of hosts", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n"],
   ["two hosts", `${REQUEST}host: a\r\n\r\n`],
   ["a folded line", `${REQUEST}A: b\r\n c\r\n\r\n`],
   ["a blank before the colon", `${REQUEST}A : b\r\n\r\n`],
@@ -128,6 +135,11 @@ test.each([
   ["a coding in HTTP/1.0", "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"],
 ])("%s is refused: two readers could understand it differently", (_name, text) => {
   expect(verdictOf(text)).toBe(HEAD_MALFORMED);
+});
+
+test("HTTP/1.1 without a host is refused for just that", () => {
+  expect(verdictOf("GET / HTTP/1.1\r\n\r\n")).toBe(HEAD_WITHOUT_HOST);
+  expect(verdictOf("GET / HTTP/1.1\r\nHos")).toBe(HEAD_INCOMPLETE);
 });
 
 test("another major version is not spoken here", () => {

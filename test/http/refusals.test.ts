@@ -1,5 +1,10 @@
 import { expect, test } from "bun:test";
-import { HEAD_MALFORMED, HEAD_TOO_LARGE, HEAD_VERSION } from "../../src/http/head.ts";
+import {
+  HEAD_MALFORMED,
+  HEAD_TOO_LARGE,
+  HEAD_VERSION,
+  HEAD_WITHOUT_HOST,
+} from "../../src/http/head.ts";
 import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSALS_HEAD } from "../../src/http/refusals.ts";
 
 test("a refusal is a whole answer that ends the connection", () => {
@@ -7,6 +12,12 @@ test("a refusal is a whole answer that ends the connection", () => {
     "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 32\r\n" +
       "Connection: close\r\n\r\nthis is not an HTTP/1.1 request\n",
   );
+});
+
+test("who forgot the host is told so", () => {
+  const text = REFUSALS_HEAD[HEAD_WITHOUT_HOST].toString();
+  expect(text).toStartWith("HTTP/1.1 400 Bad Request\r\n");
+  expect(text).toEndWith("\r\n\r\nHTTP/1.1 requires a Host field, here is none\n");
 });
 
 test("each has its status", () => {

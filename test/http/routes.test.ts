@@ -51,14 +51,13 @@ test.each([
   "/announce/x",
   "/xannounce",
   "/announce%22%7D,evil%7Bx=%22",
-  "/favicon.ico",
   "/x/health",
   "/?x=/announce",
   "/#/announce",
 ])("%s is not found", (path) => {
   expect(statusOf(`http://h${path}`)).toBe(404);
   const { ask, counters } = open(new FakeCore());
-  ask("/favicon.ico");
+  ask("/robots.txt");
   expect(counters.total("httpNotFound")).toBe(1);
 });
 
@@ -90,6 +89,14 @@ test("a refused method is told which are not, is counted, and asks nothing of th
   expect(core.calls).toEqual([]);
 });
 
+test("an icon is not there, which is no mistake of the browser that asks", () => {
+  const { ask, counters } = open(new FakeCore());
+  const answer = ask("/favicon.ico");
+  expect(answer.status).toBe(204);
+  expect(answer.headers.get("cache-control")).toBe("max-age=604800");
+  expect([counters.total("httpNotFound"), counters.total("httpFront")]).toEqual([0, 1]);
+});
+
 test("health is good while the process runs, readiness is what it is", async () => {
   let ready = false;
   const { ask } = open(new FakeCore(), {}, () => ready);
@@ -98,6 +105,7 @@ test("health is good while the process runs, readiness is what it is", async () 
   ready = true;
   expect(ask("/ready").status).toBe(200);
   expect(await ask("/ready/?x").text()).toBe("ok");
+  expect(await ask("///ready").text()).toBe("ok");
 });
 
 test("the bytes of requests and replies are counted", async () => {
@@ -167,11 +175,15 @@ describe("with statistics", () => {
   test("they are at their path, for their networks only", async () => {
     const { ask, counters } = openPages(["192.0.2.0/24"]);
     expect(await (await ask("/stats?mode=version")).text()).toBe("tracker 1.0\n");
+    for (const path of ["//stats", "/stats//", "/%73tats"]) {
+      expect(await (await ask(`${path}?mode=version`)).text()).toBe("tracker 1.0\n");
+    }
     expect((await ask("/x/stats?mode=version")).status).toBe(404);
+    expect((await ask("/stat/s?mode=version")).status).toBe(404);
     expect((await ask("/stats", "203.0.113.1")).status).toBe(403);
     expect((await ask("/stats", "192.0.2.1", { method: "POST" })).status).toBe(405);
     expect((await ask("/other")).status).toBe(404);
-    expect([counters.total("httpStats"), counters.total("httpForbidden")]).toEqual([1, 1]);
+    expect([counters.total("httpStats"), counters.total("httpForbidden")]).toEqual([4, 1]);
   });
 
   test("a proxy's word decides who the client is", async () => {
