@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 
 import { HashList, hashListMemory } from "../../src/access/hash-list.ts";
+import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
 import { halvesOf, hashOf, KEYS } from "./fixture.ts";
 
 const listOf = (hashes: number) => new HashList(hashListMemory(hashes), KEYS);
@@ -80,6 +81,40 @@ test("another view of the same memory sees every change", () => {
   expect([other.size, other.contains(halvesOf(hashOf(1)), 0)]).toEqual([1, true]);
   list.remove(halvesOf(hashOf(1)), 0);
   expect([other.size, other.contains(halvesOf(hashOf(1)), 0)]).toEqual([0, false]);
+});
+
+describe("no search is long, whichever info hashes strangers ask about", () => {
+  const HASHES = 60_000;
+  const FAMILIES: Record<string, (view: DataView, i: number) => void> = {
+    "their last bytes differ": (view, i) => view.setUint32(16, i),
+    "their first bytes differ": (view, i) => view.setUint32(0, i),
+    "the highest bits of their halves differ": (view, i) => {
+      for (let bit = 0; bit < 10; bit++) view.setUint16(2 * bit, ((i >> bit) & 1) << 15);
+      view.setUint16(0, i);
+    },
+    "all their halves are the same": (view, i) => {
+      for (let at = 0; at < 20; at += 2) view.setUint16(at, i);
+    },
+  };
+  test.each(Object.entries(FAMILIES))("%s", (_name, set) => {
+    const keys = crypto.getRandomValues(new Int32Array(HASH_KEY_WORDS));
+    const list = new HashList(hashListMemory(HASHES / 2), keys);
+    const halves = new Uint16Array(10);
+    const view = new DataView(halves.buffer);
+    const search = (from: number, act: () => unknown): number => {
+      const start = performance.now();
+      for (let i = from; i < HASHES; i += 2) {
+        set(view, i);
+        act();
+      }
+      return ((performance.now() - start) * 1000) / (HASHES / 2);
+    };
+    search(0, () => list.add(halves, 0));
+    expect(list.size).toBe(HASHES / 2);
+    search(1, () => list.contains(halves, 0));
+    // Half of them are listed. Some 0.1 µs; one long run of slots would be 100.
+    expect(search(1, () => expect(list.contains(halves, 0)).toBe(false))).toBeLessThan(20);
+  });
 });
 
 describe("a million hashes", () => {

@@ -189,24 +189,43 @@ describe("a connection id", () => {
   });
 });
 
-test(
-  "honest clients and HTTP go on during a flood of garbage",
-  async () => {
-    await using tracker = await startTracker();
-    using honest = await openDatagrams("127.0.0.1", tracker.port);
-    const flooding = flood(tracker.port, 3, "garbage");
-    await Bun.sleep(500);
-    let [asked, answered, slowest] = [0, 0, 0];
-    for (const end = performance.now() + 2000; performance.now() < end; asked++) {
-      const id = await honest.connect(250).catch(() => undefined);
-      if (id !== undefined) answered += 1;
-      const start = performance.now();
-      expect((await fetch(`http://127.0.0.1:${tracker.port}/health`)).status).toBe(200);
-      slowest = Math.max(slowest, performance.now() - start);
+describe.each([
+  ["a UDP worker", "1"],
+  ["two UDP workers", "2"],
+  ["UDP in the event loop", "0"],
+])("with %s", (_name, workers) => {
+  test.each(["garbage", "huge"] as const)(
+    "honest clients and HTTP go on during a flood of datagrams: %s",
+    async (kind) => {
+      await using tracker = await startTracker({ env: { TRACKER_UDP_WORKERS: workers } });
+      const flooding = flood(tracker.port, 3, kind);
+      await Bun.sleep(500);
+      const { asked, answered, slowest } = await goOn(tracker, 2000);
+      expect(await flooding).toBeGreaterThan(kind === "huge" ? 1000 : 10_000);
+      expect(answered / asked).toBeGreaterThan(0.9);
+      // UDP in the event loop may keep HTTP waiting to the end of the flood, which the README says.
+      expect(slowest).toBeLessThan(workers === "0" ? 4000 : 500);
+      using after = await openDatagrams("127.0.0.1", tracker.port);
+      expect(await after.connect(1000)).toHaveLength(8);
+    },
+    HALF_MINUTE_MILLISECONDS,
+  );
+});
+
+/** Announces over both transports for a while, each after the other; what came of it. */
+async function goOn(tracker: Tracker, milliseconds: number) {
+  using honest = await openDatagrams("127.0.0.1", tracker.port);
+  let [asked, answered, slowest] = [0, 0, 0];
+  for (const end = performance.now() + milliseconds; performance.now() < end; asked++) {
+    const id = await honest.connect(250).catch(() => undefined);
+    if (id !== undefined) {
+      honest.send(announceRequest({ connectionId: id, infoHash: randomBytes(20), port: 9 }));
+      const reply = await honest.receive(250).catch(() => undefined);
+      if (reply !== undefined) answered += 1;
     }
-    expect(await flooding).toBeGreaterThan(10_000);
-    expect(answered / asked).toBeGreaterThan(0.9);
-    expect(slowest).toBeLessThan(500);
-  },
-  HALF_MINUTE_MILLISECONDS,
-);
+    const start = performance.now();
+    expect((await fetch(`http://127.0.0.1:${tracker.port}/health`)).status).toBe(200);
+    slowest = Math.max(slowest, performance.now() - start);
+  }
+  return { asked, answered, slowest };
+}

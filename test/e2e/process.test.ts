@@ -109,7 +109,7 @@ test(
   MINUTE_MILLISECONDS,
 );
 
-/** The year on the wall clock of a tracker: that of the line it logs when told to read its files. */
+/** The year on a tracker's wall clock: that of the line it logs when told to read its files. */
 async function yearOfNextLine(tracker: Tracker): Promise<number> {
   const before = tracker.stderr.length;
   tracker.signal("SIGHUP");

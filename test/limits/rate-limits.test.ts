@@ -129,6 +129,58 @@ test("10,000 addresses far over the limit lock out hardly anybody else", () => {
   expect(locked).toBeLessThan(300);
 });
 
+describe("bystanders are locked out by chance only, whichever addresses flooders choose", () => {
+  type Place = (view: DataView, i: number) => void;
+  const SETS: Record<string, [family: Family, place: Place]> = {
+    "neighbours in one /8": [4, (view, i) => view.setUint32(0, 0x0a000000 + i * 256)],
+    "only the highest bits of the halves differ": [
+      4,
+      (view, i) => view.setUint32(0, Math.imul(i, 0x00020001) ^ (i << 15)),
+    ],
+    "an arithmetic progression": [4, (view, i) => view.setUint32(0, Math.imul(i, 0x9e3779b1))],
+    "one /64 after the other": [6, (view, i) => view.setUint32(4, i)],
+    "one /48 after the other": [6, (view, i) => view.setUint32(2, i)],
+    "all four halves the same": [
+      6,
+      (view, i) => [0, 2, 4, 6].forEach((at) => view.setUint16(at, i)),
+    ],
+  };
+  const FLOODERS = 10_000;
+  test.each(Object.entries(SETS))("%s", (_name, [family, place]) => {
+    // The real thing: keys that nobody knows.
+    const settings = { mode: "enforce", addressRate: 1, networkRate: 1_000_000 } as const;
+    const rates = new RateLimits(reserveRateLimits(settings));
+    const bytes = new Uint8Array(16);
+    const view = new DataView(bytes.buffer);
+    let locked = 0;
+    for (let i = 0; i < 2 * FLOODERS; i += 2) {
+      place(view, i);
+      for (let request = 0; request < 70; request++) rates.judge(bytes, 0, family, 0);
+    }
+    for (let i = 1; i < 2 * FLOODERS; i += 2) {
+      place(view, i);
+      if (rates.judge(bytes, 0, family, 0) !== RATE_OK) locked += 1;
+    }
+    // Both cells of one in 700 are taken by chance.
+    expect(locked).toBeLessThan(FLOODERS / 20);
+  });
+});
+
+test("who has a /48 cannot go around the limit of its network by using all of its /64s", () => {
+  const rates = limits(200, 2000);
+  const bytes = new Uint8Array(16);
+  bytes.set([0x20, 0x01, 0x0d, 0xb8, 0, 1]);
+  const view = new DataView(bytes.buffer);
+  let passed = 0;
+  for (let i = 0; i < 300_000; i++) {
+    view.setUint16(6, i);
+    view.setUint32(12, i);
+    if (rates.judge(bytes, 0, 6, i / 300_000) === RATE_OK) passed += 1;
+  }
+  expect(passed).toBeGreaterThanOrEqual(BURST_SECONDS * 2000);
+  expect(passed).toBeLessThan((BURST_SECONDS + 1.01) * 2000);
+});
+
 test("a judgement takes less than a microsecond", () => {
   const rates = limits(200, 2000);
   const bytes = new Uint8Array(4);

@@ -3,16 +3,21 @@
  *
  *   bun test/soak/flood.ts PORT SECONDS KIND
  *
- * Kinds: `garbage` (random bytes of random lengths), `connects`, `hashes` (announces of random info
- * hashes) and `ports` (announces of a few thousand info hashes from random ports). It sends as fast
- * as the kernel takes it, reads no answers, and prints how many datagrams it sent.
+ * Kinds: `garbage` (random bytes of random lengths), `huge` (scrapes of 64 KiB), `connects`,
+ * `hashes` (announces of random info hashes) and `ports` (announces of a few thousand info hashes
+ * from random ports). It sends as fast as the kernel takes it, reads no answers, and prints how
+ * many datagrams it sent.
  */
 import { announceRequest, connectRequest, openDatagrams, randomBytes } from "../e2e/datagrams.ts";
 
-export type FloodKind = "garbage" | "connects" | "hashes" | "ports";
+export type FloodKind = "garbage" | "huge" | "connects" | "hashes" | "ports";
 
 const BATCH = 200;
 const SLOTS = 4096;
+
+/** The largest payload of UDP over IPv4, and fewer of them. [RFC 768, RFC 791] */
+const HUGE_BYTES = 65_507;
+const HUGE_SLOTS = 8;
 
 /** Starts a flood from 127.0.0.66; resolves to the number of datagrams sent. */
 export async function flood(port: number, seconds: number, kind: FloodKind): Promise<number> {
@@ -34,7 +39,9 @@ async function send(port: number, seconds: number, kind: FloodKind): Promise<num
   using asking = await openDatagrams("127.0.0.1", port, source);
   const connectionId = await asking.connect();
   const socket = await Bun.udpSocket({ hostname: source, socket: { data() {}, error() {} } });
-  const datagrams = Array.from({ length: SLOTS }, () => {
+  const slots = kind === "huge" ? HUGE_SLOTS : SLOTS;
+  const datagrams = Array.from({ length: slots }, () => {
+    if (kind === "huge") return hugeScrape(connectionId);
     if (kind === "garbage") return randomBytes(Math.floor(Math.random() * 200));
     if (kind === "connects") return connectRequest(randomBytes(4));
     return announceRequest({ connectionId, infoHash: randomBytes(20), port: 1 });
@@ -44,7 +51,7 @@ async function send(port: number, seconds: number, kind: FloodKind): Promise<num
   while (performance.now() < deadline) {
     const batch: (Uint8Array | number | string)[] = [];
     for (let i = 0; i < BATCH; i++) {
-      const datagram = datagrams[(sent + i) % SLOTS]!;
+      const datagram = datagrams[(sent + i) % slots]!;
       if (kind === "hashes") new DataView(datagram.buffer).setUint32(20, sent + i);
       if (kind === "ports") crypto.getRandomValues(datagram.subarray(96, 98));
       batch.push(datagram, port, "127.0.0.1");
@@ -58,4 +65,12 @@ async function send(port: number, seconds: number, kind: FloodKind): Promise<num
   }
   socket.close();
   return sent;
+}
+
+/** A scrape with a good id, whose hashes go on for as long as a datagram can. */
+function hugeScrape(connectionId: Uint8Array): Uint8Array {
+  const datagram = new Uint8Array(HUGE_BYTES).fill(7);
+  datagram.set(connectionId);
+  datagram.set([0, 0, 0, 2], 8);
+  return datagram;
 }
