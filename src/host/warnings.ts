@@ -96,10 +96,12 @@ export class Warnings {
     if (nowSeconds - this.#connectionsToldSeconds < AGAIN_SECONDS) return;
     this.#connectionsToldSeconds = nowSeconds;
     this.counts.connections += 1;
-    this.#log.warn("there are as many HTTP connections as there may be, so some are closed", {
+    const fields = {
       limit: String(limit),
       remedy: "raise LimitNOFILE or ulimit -n, and TRACKER_HTTP_CONNECTIONS_MAX where it is set",
-    });
+    };
+    const message = "there are as many HTTP connections as there may be, so some are closed";
+    this.#log.warn(message, fields, null);
   }
 
   #lookAtFiles(): void {
