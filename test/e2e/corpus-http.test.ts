@@ -35,7 +35,8 @@ const DECIDED: Record<string, HttpClass> = {
   "h-uri-9k": "ok-announce",
   // Whoever sends too much is told so before the end.
   "h-hdr-2m": "http-4xx",
-  // A path and quotes in the host, control bytes, folded lines: two readers could understand them differently.
+  // A path in the host, control bytes and folded lines: two readers could understand them
+  // differently.
   "a-ua-ansi": "http-4xx",
   "h-host-evil": "http-4xx",
   "h-obsfold": "http-4xx",

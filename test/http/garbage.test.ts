@@ -11,3 +11,15 @@ test("garbage is collected each time so many bytes have come, and not before", (
   }
   expect(seen).toEqual([0, 1, 1, 2, 2]);
 });
+
+test("nobody waits for a collection, however much is alive", () => {
+  const alive = Array.from({ length: 400_000 }, (_, at) => ({ at: { at } }));
+  const garbage = new Garbage();
+  const times = Array.from({ length: 5 }, () => {
+    const begun = performance.now();
+    garbage.note(GARBAGE_BYTES_MAX + 1);
+    return performance.now() - begun;
+  });
+  expect(Math.min(...times)).toBeLessThan(2);
+  expect(alive.length).toBe(400_000);
+});
