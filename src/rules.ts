@@ -51,6 +51,13 @@ export const RULES: Rule[] = [
     const admin = adminListeners.map((listener) => ({ ...listener, of: "TRACKER_ADMIN_ADDRESS" }));
     return sameAddress([...http, ...admin]);
   },
+  ({ adminListeners = [] }) => {
+    // Bun.serve binds such an address and then fails over its URL (measured, Bun 1.4.5).
+    const zoned = adminListeners.find(({ host }) => host.includes("%"));
+    if (zoned === undefined) return undefined;
+    const why = "and the operator is not answered at link-local addresses";
+    return `TRACKER_ADMIN_ADDRESS has ${showListener(zoned)}, ${why}: write [::1]:${zoned.port}`;
+  },
   (config) => {
     if (config.udpListeners?.length !== 0 || config.httpListeners?.length !== 0) return undefined;
     return "TRACKER_UDP_ADDRESS and TRACKER_HTTP_ADDRESS are both empty: keep at least one";

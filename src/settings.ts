@@ -32,7 +32,7 @@ import { readPeerIdPrefix } from "./access/denied-clients.ts";
 import { PORT_MAX } from "./constants.ts";
 import { Networks } from "./ops/addresses.ts";
 
-/** An address to listen on. `host` is an IP literal without brackets. */
+/** An address to listen on. `host` is an IP literal without brackets, perhaps with `%eth0`. */
 export interface Listener {
   host: string;
   port: number;
@@ -43,6 +43,9 @@ export interface WebListener extends Listener {
   /** True for https://, false for http://; undefined if neither was said. */
   tls: boolean | undefined;
 }
+
+/** Addresses that every interface may have: which is meant, one must say. [RFC 4291 2.5.6] */
+const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
 
 /** A reader, and the words for what it accepts ("1s to 24h"), or "" if that needs no words. */
 export interface Kind<Value> {
@@ -295,6 +298,10 @@ function readListener(text: string): Listener | Fault {
   const port = Number(digits);
   if (port > PORT_MAX) return new Fault(`has port ${port}: ports end at ${PORT_MAX}`);
   if (bracketed !== undefined) {
+    if (LINK_LOCAL.test(bracketed) && isIPv6(bracketed) && !bracketed.includes("%")) {
+      const form = `[${bracketed}%eth0]:${port}`;
+      return new Fault(`is link-local and must name its interface: write ${form} or the like`);
+    }
     if (isIPv6(bracketed)) return { host: bracketed, port };
     return new Fault(`has no IPv6 address in its brackets: write [::]:${port}`);
   }

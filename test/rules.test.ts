@@ -74,6 +74,10 @@ test.each([
       "127.0.0.1:6970 already: choose another port",
   ],
   [
+    { adminListeners: at("fe80::1%eth0:6970") },
+    "TRACKER_ADMIN_ADDRESS has [fe80::1%eth0]:6970, and the operator is not answered at link-",
+  ],
+  [
     { earlyAnnounces: "refuse", minIntervalSeconds: 0 } as const,
     "TRACKER_EARLY_ANNOUNCES is refuse, but with TRACKER_MIN_INTERVAL of 0s none is early",
   ],

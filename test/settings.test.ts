@@ -156,6 +156,10 @@ describe("listeners", () => {
     ["a.b:80", "which has no IP address before the port: write *:80, localhost:80 or [::]:80"],
     ["1.2.3:80", "which has no IP address before the port: write *:80, localhost:80 or [::]:80"],
     ["[1.2.3.4]:80", "which has no IPv6 address in its brackets: write [::]:80"],
+    [
+      "[fe80::1]:80",
+      "which is link-local and must name its interface: write [fe80::1%eth0]:80 or the like",
+    ],
     ["*:1,", 'where "" is no listener: remove a comma'],
     ["*:1,*:1", 'where "*:1" is repeated: once will do'],
     ["*:1,x:2", 'where "x:2" has no IP address before the port: write *:2, localhost:2 or [::]:2'],

@@ -32,7 +32,10 @@ export function listenError(protocol: Protocol, listener: Listener, cause: unkno
 function explain(protocol: Protocol, listener: Listener, cause: unknown) {
   const address = showListener(listener);
   const variable = `TRACKER_${protocol.toUpperCase()}_ADDRESS`;
-  const code = (cause as { code?: string } | undefined)?.code ?? String(cause);
+  const { code: name } = cause as { code?: string };
+  const zone = listener.host.split("%")[1];
+  // Bun gives no code for an interface that is not there.
+  const code = zone !== undefined && (name ?? "ENOENT") === "ENOENT" ? "ENODEV" : name;
   switch (code) {
     case "EADDRINUSE":
       return {
@@ -54,9 +57,14 @@ function explain(protocol: Protocol, listener: Listener, cause: unknown) {
         message: `this machine has no IPv6, so ${address} cannot be had`,
         hint: `set ${variable} to 0.0.0.0:${listener.port}`,
       };
+    case "ENODEV":
+      return {
+        message: `this machine has no interface ${zone}, which ${address} names`,
+        hint: `see ip link, or set ${variable} to [::]:${listener.port}`,
+      };
     default:
       return {
-        message: `cannot listen for ${protocol} on ${address}: ${code}`,
+        message: `cannot listen for ${protocol} on ${address}: ${code ?? String(cause)}`,
         hint: `check ${variable}`,
       };
   }

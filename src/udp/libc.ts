@@ -35,12 +35,18 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITFORONE = 0x10000;
 export const MSG_NOSIGNAL = 0x4000;
 
+/** The longest name of an interface, in bytes. [net/if.h, IFNAMSIZ less its end] */
+const INTERFACE_SIZE_MAX = 15;
+
+const ENODEV = 19;
 export const EINTR = 4;
 export const EAGAIN = 11;
 
 /** Names of the errors an operator can do something about; others are shown by number. */
 const ERROR_CODES: Record<number, string> = {
   13: "EACCES",
+  19: "ENODEV",
+  22: "EINVAL",
   24: "EMFILE",
   97: "EAFNOSUPPORT",
   98: "EADDRINUSE",
@@ -70,6 +76,7 @@ const SYMBOLS = {
     returns: FFIType.i32,
   },
   madvise: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+  if_nametoindex: { args: [FFIType.ptr], returns: FFIType.u32 },
   __errno_location: { args: [], returns: FFIType.ptr },
 } as const;
 
@@ -156,29 +163,43 @@ export class Libc {
   }
 
   /**
-   * A UDP socket bound to an address; `::` takes IPv4 as well. With `shared` others may bind the
-   * same address, and the kernel spreads datagrams over them. Throws a SystemError.
+   * A UDP socket bound to an address; `::` takes IPv4 as well, and `fe80::1%eth0` says on which
+   * interface. With `shared` others may bind the same address, and the kernel spreads datagrams
+   * over them. Throws a SystemError, ENODEV if there is no such interface.
    */
   bindUdp(host: string, port: number, shared: boolean): number {
     const address = new Uint8Array(16);
     const family = readAddress(host, address, 0) || 4;
+    const scope = this.#scopeOf(host);
     const fd = this.#calls.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) throw new SystemError("socket", this.errno());
     if (family === 6) this.#setInt(fd, SOL_IPV6, IPV6_V6ONLY, 0);
     if (shared) this.#setInt(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-    const size = this.#writeSocketAddress(address, family, port);
+    const size = this.#writeSocketAddress(address, family, port, scope);
     if (this.#calls.bind(fd, this.#pointer, size) === 0) return fd;
     const error = new SystemError("bind", this.errno());
     this.close(fd);
     throw error;
   }
 
+  /** The number of the interface that an address names behind `%`; 0 if it names none. */
+  #scopeOf(host: string): number {
+    const zone = host.split("%")[1];
+    if (zone === undefined) return 0;
+    if (/^\d{1,9}$/.test(zone)) return Number(zone);
+    this.#argument.set(new TextEncoder().encode(`${zone.slice(0, INTERFACE_SIZE_MAX)}\0`));
+    const scope = this.#calls.if_nametoindex(this.#pointer);
+    if (scope === 0) throw new SystemError("if_nametoindex", ENODEV);
+    return scope;
+  }
+
   /** Bytes: family 2, port 2, then IPv4: address 4; IPv6: flow 4, address 16, scope 4. */
-  #writeSocketAddress(address: Uint8Array, family: Family, port: number): number {
+  #writeSocketAddress(address: Uint8Array, family: Family, port: number, scope: number): number {
     this.#argument.fill(0, 0, 28);
     this.#view.setUint16(0, family === 4 ? AF_INET : AF_INET6, true);
     this.#view.setUint16(2, port);
     this.#argument.set(family === 4 ? address.subarray(0, 4) : address, family === 4 ? 4 : 8);
+    if (family === 6) this.#view.setUint32(24, scope, true);
     return family === 4 ? 16 : 28;
   }
 

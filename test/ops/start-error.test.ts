@@ -17,6 +17,19 @@ describe("a socket that could not be had", () => {
     expect(error.hint).toContain(remedy);
   });
 
+  test("on an interface that is not there is a sentence, with or without a code", () => {
+    const zoned = { host: "fe80::1%nope", port: 1 };
+    for (const cause of [{ code: "ENODEV" }, { code: "ENOENT" }, new Error("Failed to listen")]) {
+      const error = listenError("http", zoned, cause);
+      expect(error.message).toBe(
+        "this machine has no interface nope, which [fe80::1%nope]:1 names",
+      );
+      expect(error.hint).toBe("see ip link, or set TRACKER_HTTP_ADDRESS to [::]:1");
+    }
+    expect(listenError("http", zoned, { code: "EADDRINUSE" }).message).toContain("in use");
+    expect(listenError("http", listener, new Error("why")).message).toContain("Error: why");
+  });
+
   test("names the variable of its protocol", () => {
     expect(listenError("http", listener, { code: "EADDRINUSE" }).hint).toContain(
       "TRACKER_HTTP_ADDRESS",

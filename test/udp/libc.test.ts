@@ -45,6 +45,12 @@ describe.if(libc !== undefined)("a socket", () => {
     expect(() => libc!.bindUdp("192.0.2.1", 0, false)).toThrow("bind: EADDRNOTAVAIL");
   });
 
+  test("on an interface that is not there is refused, by name as by number", () => {
+    expect(() => libc!.bindUdp("fe80::1%nope", 0, false)).toThrow("if_nametoindex: ENODEV");
+    expect(() => libc!.bindUdp("fe80::1%99999", 0, false)).toThrow("bind: ");
+    expect(() => libc!.bindUdp("fe80::1%lo", 0, false)).toThrow("bind: EADDRNOTAVAIL");
+  });
+
   test("tells what receive buffer the kernel granted", () => {
     const fd = libc!.bindUdp("127.0.0.1", 0, false);
     expect(libc!.setReceiveBuffer(fd, 65_536)).toBe(65_536);
