@@ -18,11 +18,11 @@ import { COUNT } from "../ops/counters.ts";
 import type { Intervals } from "../ops/intervals.ts";
 import type { AllowedHosts } from "../stats/hosts.ts";
 import type { Notes } from "../stats/notes.ts";
-import { answerBytes, answerDropped, answerFailure } from "./answer.ts";
+import { answerBytes, answerFailure } from "./answer.ts";
 import { AnnounceExtras, failureBody, writeAnnounce } from "./bencode.ts";
 import { type Client, judgeAddress } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
-import { HttpLimits, SILENCE } from "./limiting.ts";
+import { answerLimited, HttpLimits } from "./limiting.ts";
 import { AnnounceQuery, valueText } from "./query.ts";
 import type { Core, HttpDeps, HttpSettings } from "./routes.ts";
 import { VERDICT_ADDRESS_UNKNOWN, VERDICT_HOST, VERDICT_OK } from "./verdict.ts";
@@ -106,14 +106,14 @@ export class HttpAnnounces {
     if (verdict !== VERDICT_OK) return this.#refuse(exchange, verdict);
     const nowSeconds = this.#now();
     let limited = this.#limit(exchange, nowSeconds);
-    if (limited !== undefined) return this.#answerLimited(exchange, limited);
+    if (limited !== undefined) return answerLimited(exchange, limited);
     verdict = this.#placePeer(head.text);
     if (verdict !== VERDICT_OK) return this.#refuse(exchange, verdict);
     const refused = this.#judge();
     if (refused !== ACCESS_OK) return this.#deny(exchange, refused);
     this.#ask(nowSeconds);
     limited = this.#limiting.judgeEarly(this.#tracker.reply.ticksSinceLast, this.#query.event);
-    if (limited !== undefined) return this.#answerLimited(exchange, limited);
+    if (limited !== undefined) return answerLimited(exchange, limited);
     this.#notes?.noteAnnounce(this.#tracker.request, this.#tracker.reply);
     this.#count();
     return this.#write(exchange);
@@ -121,15 +121,9 @@ export class HttpAnnounces {
 
   /** What limits requests, whoever sends them. */
   #limit(exchange: Exchange, nowSeconds: number): Uint8Array | undefined {
-    const client = this.#client;
     const { port, hasPeerId, peerId } = this.#query;
-    const limited = this.#limiting.judgeRate(client, nowSeconds);
-    if (limited !== undefined || this.#limits.rules.empty) return limited;
-    return this.#limiting.judgeRules(client, port, hasPeerId ? peerId : undefined, exchange.head);
-  }
-
-  #answerLimited(exchange: Exchange, body: Uint8Array): number {
-    return body === SILENCE ? answerDropped(exchange) : answerBytes(exchange, body);
+    const known = hasPeerId ? peerId : undefined;
+    return this.#limiting.judge(this.#client, nowSeconds, port, known, exchange.head);
   }
 
   /** Puts address and port of the peer into the core's request, if they may be a peer's. */

@@ -5,11 +5,11 @@
  * reserve of the swarms, used or not. With 1 GiB of that, 150 clients that pipelined requests made
  * the process 570 MiB bigger within 4 seconds, of which 40 MiB were in use.
  *
- * So a collection is asked for, but not waited for. Waiting would stop everybody for 8 to 16 ms each
- * time, 3 % of all time where clients pipeline 200 MiB a second; asking takes 0.1 ms (0.05 % of the
- * time), the stalls that are left are no longer than without, and the process has 219 MiB at most
- * instead of 182 (Bun 1.4.5, 2,000 connections, 2 cores, 2026-11). Honest requests are short: of
- * 10,000 a second it takes 20 seconds to have one collection.
+ * So a collection is asked for, but not waited for. Waiting would stop everybody for 8 to 16 ms
+ * each time, 3 % of all time where clients pipeline 200 MiB a second; asking takes 0.1 ms (0.05 %
+ * of the time), the stalls that are left are no longer than without, and the process has 219 MiB
+ * at most instead of 182 (Bun 1.4.5, 2,000 connections, 2 cores, 2026-11). Honest requests are
+ * short: 10,000 a second make one collection in 20 seconds.
  */
 
 /** Bytes received between two collections. */

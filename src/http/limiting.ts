@@ -8,8 +8,10 @@ import type { Limits } from "../limits/limits.ts";
 import { BURST_SECONDS, RATE_ADDRESS, RATE_OK } from "../limits/rate-limits.ts";
 import { type HeaderSource, RULE_NONE } from "../limits/request-rules.ts";
 import { COUNT } from "../ops/counters.ts";
+import { answerBytes, answerDropped } from "./answer.ts";
 import { failureBody } from "./bencode.ts";
 import type { Client } from "./client.ts";
+import type { Exchange } from "./exchange.ts";
 
 /** Nothing is to be said: see `answerDropped`. */
 export const SILENCE = new Uint8Array(0);
@@ -19,6 +21,11 @@ const RATE_BODY = failureBody(
   "too many requests from your address or network",
   String(Math.ceil(BURST_SECONDS / 60)),
 );
+
+/** Answers what a judgement says; returns the bytes of the body. */
+export function answerLimited(exchange: Exchange, judgement: Uint8Array): number {
+  return judgement === SILENCE ? answerDropped(exchange) : answerBytes(exchange, judgement);
+}
 
 /** What is known of who asks. */
 type Asker = Pick<Client, "address" | "family">;
@@ -31,6 +38,19 @@ export class HttpLimits {
   constructor(limits: Limits, row: Float64Array) {
     this.#limits = limits;
     this.#row = row;
+  }
+
+  /** Whether the client has asked too much, or else a rule speaks against what it asks. */
+  judge(
+    client: Asker,
+    nowSeconds: number,
+    port: number,
+    peerId: Uint8Array | undefined,
+    headers: HeaderSource,
+  ): Uint8Array | undefined {
+    const limited = this.judgeRate(client, nowSeconds);
+    if (limited !== undefined || this.#limits.rules.empty) return limited;
+    return this.judgeRules(client, port, peerId, headers);
   }
 
   /** Whether the client has asked too much. */

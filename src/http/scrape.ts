@@ -10,11 +10,11 @@ import { INFO_HASH_SIZE } from "../constants.ts";
 import { Limits } from "../limits/limits.ts";
 import { PORT_NONE } from "../limits/request-rules.ts";
 import { COUNT } from "../ops/counters.ts";
-import { answerBytes, answerDropped, answerFailure } from "./answer.ts";
+import { answerFailure } from "./answer.ts";
 import { writeScraped, writeScrapeEnd, writeScrapeStart } from "./bencode.ts";
 import type { Client } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
-import { HttpLimits, SILENCE } from "./limiting.ts";
+import { answerLimited, HttpLimits } from "./limiting.ts";
 import { ScrapeQuery } from "./query.ts";
 import type { Core, HttpDeps } from "./routes.ts";
 import { VERDICT_OK } from "./verdict.ts";
@@ -25,7 +25,6 @@ export class HttpScrapes {
   readonly #row: Float64Array;
   readonly #minRequestIntervalSeconds: number;
   readonly #now: () => number;
-  readonly #limits: Limits;
   readonly #limiting: HttpLimits;
   readonly #client: Client;
   readonly #query: ScrapeQuery;
@@ -36,8 +35,7 @@ export class HttpScrapes {
     // The configured minimum itself: a drawn interval could only lower it.
     this.#minRequestIntervalSeconds = deps.intervals.minimum(Infinity);
     this.#now = deps.now;
-    this.#limits = deps.limits ?? new Limits();
-    this.#limiting = new HttpLimits(this.#limits, deps.counters.row);
+    this.#limiting = new HttpLimits(deps.limits ?? new Limits(), deps.counters.row);
     this.#client = client;
     this.#query = new ScrapeQuery(deps.settings.scrapeMax);
   }
@@ -57,9 +55,7 @@ export class HttpScrapes {
       return answerFailure(exchange, verdict);
     }
     const limited = this.#limit(exchange);
-    if (limited !== undefined) {
-      return limited === SILENCE ? answerDropped(exchange) : answerBytes(exchange, limited);
-    }
+    if (limited !== undefined) return answerLimited(exchange, limited);
     this.#count();
     return this.#write(exchange);
   }
@@ -68,9 +64,7 @@ export class HttpScrapes {
   #limit(exchange: Exchange): Uint8Array | undefined {
     const client = this.#client;
     if (client.read(exchange) !== VERDICT_OK) return undefined;
-    const limited = this.#limiting.judgeRate(client, this.#now());
-    if (limited !== undefined || this.#limits.rules.empty) return limited;
-    return this.#limiting.judgeRules(client, PORT_NONE, undefined, exchange.head);
+    return this.#limiting.judge(client, this.#now(), PORT_NONE, undefined, exchange.head);
   }
 
   #write({ out, at: from }: Exchange): number {
