@@ -7,7 +7,7 @@
  *   ␍␊                                          the end, at most 16 KiB from the start
  *
  * Whatever two readers could understand differently is refused: a bare CR, a bare LF or another
- * control byte, a folded line, a space before the colon, a length given twice or beside a transfer
+ * control byte, a folded line, a space before the colon, two lengths or one beside a transfer
  * coding, no host or two, or one that is none. Empty lines may stand before the request, and any
  * byte from 0x80 on is welcome in a target. [RFC 9112 2.2, 3.2, 5, 6, 11.2]
  *

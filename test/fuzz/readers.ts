@@ -1,12 +1,10 @@
 /**
- * Campaigns against what reads HTTP: queries, headers, addresses, settings, and the whole handler.
+ * Campaigns against what reads HTTP: queries, headers, addresses, and the whole handler.
  *
  * A campaign runs `count` inputs and throws for the first that breaks a promise; it is fast because
  * the promise is checked on every input, but a slow second opinion is asked only for every 16th.
  */
 import { isIPv4, isIPv6 } from "node:net";
-import { readConfig } from "../../src/config.ts";
-import { descriptions } from "../../src/config.ts";
 import { Client } from "../../src/http/client.ts";
 import { AnnounceQuery, ScrapeQuery } from "../../src/http/query.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
@@ -35,7 +33,7 @@ export interface Campaign {
 const SECOND_OPINION_EVERY = 16;
 
 /** Throws with the input, so that it can be made a test. */
-function judge(input: unknown, check: () => void): void {
+export function judge(input: unknown, check: () => void): void {
   try {
     check();
   } catch (error) {
@@ -197,49 +195,6 @@ export function headerCampaign(): Campaign {
             const proxy = trusted.containsBytes(client.address, 0, client.family);
             must(!proxy, "a proxy is taken for the client");
             must(last !== "", "an empty last hop is passed over");
-          }
-        });
-      }
-    },
-  };
-}
-
-/** All settings at once: a configuration that is whole, or sentences about what is wrong. */
-export function configCampaign(): Campaign {
-  const settings = descriptions();
-  const values = [
-    "0",
-    "-1",
-    "1e3",
-    "99999999999999999999",
-    "30m",
-    "1GiB",
-    "yes",
-    "",
-    ",",
-    "::",
-    "[::]:1",
-  ];
-  return {
-    name: "settings",
-    run(random, count) {
-      for (let i = 0; i < count; i++) {
-        const env: Record<string, string> = {};
-        for (let k = random.below(4); k >= 0; k--) {
-          const { variable, initial } = random.pick(settings);
-          const text = random.oneIn(3) ? random.pick(values) : initial;
-          const name = random.oneIn(20) ? mutateText(random, variable, "_AZ") : variable;
-          env[name] = random.oneIn(4)
-            ? text
-            : mutateText(random, text, "0123456789:.,[]/ mhKiB\n\0");
-        }
-        const result = readConfig(env);
-        judge(env, () => {
-          if (!("problems" in result)) return must(result.config.intervalSeconds >= 1, "interval");
-          must(result.problems.length > 0, "wrong, but nothing is");
-          for (const problem of result.problems) {
-            must(/^[^\n\r\0]{10,2000}$/.test(problem), `no sentence: ${JSON.stringify(problem)}`);
-            must(problem.startsWith("TRACKER_"), `names no setting: ${problem}`);
           }
         });
       }

@@ -6,7 +6,7 @@
  * that nobody asked for is a broken promise too.
  */
 import { connect } from "node:net";
-import { openDatagrams } from "../e2e/datagrams.ts";
+import { connectRequest, openDatagrams } from "../e2e/datagrams.ts";
 import { inParallel } from "../e2e/harness.ts";
 import { readResponses, type HttpResponse } from "../e2e/raw-http.ts";
 import { mutatePacket, mutateTarget, mutateText } from "./mutations.ts";
@@ -16,7 +16,10 @@ import { httpRequests, udpPackets } from "./seeds.ts";
 
 /** Few enough in flight that loopback loses none for want of buffers. */
 const BURST = 128;
+/** The longest that is waited for the last answer of a burst: a flood beside may have lost it. */
 const SETTLE_MILLISECONDS = 50;
+/** Transaction id of the connect behind a burst: once it is answered, so is all before it. */
+const LAST = 0xffffffff;
 
 /** What came of it. */
 export interface SocketEffort {
@@ -59,11 +62,13 @@ async function openClient(port: number, target: string, source: string): Promise
   const asked = new Map<number, Asked>();
   let answers = 0;
   let broken: unknown;
+  let settled = (): void => {};
   const socket = await Bun.udpSocket({
     hostname: source,
     binaryType: "uint8array",
     socket: {
       data(_socket, bytes) {
+        if (u32(bytes, 4) === LAST) return settled();
         answers += 1;
         try {
           const question = asked.get(u32(bytes, 4));
@@ -82,12 +87,16 @@ async function openClient(port: number, target: string, source: string): Promise
       // Late answers are answers too: questions are remembered for some bursts.
       for (const old of asked.keys())
         if (first - old > BURST * BURSTS_REMEMBERED) asked.delete(old);
+      const packets: (Uint8Array | number | string)[] = [];
       for (let i = 0; i < BURST; i++) {
         const question = makeQuestion(random, family, random.pick(seeds), first + i, id);
         asked.set((first + i) >>> 0, question);
-        socket.send(question.bytes, port, target);
+        packets.push(question.bytes, port, target);
       }
-      await Bun.sleep(SETTLE_MILLISECONDS);
+      packets.push(connectRequest(new Uint8Array(4).fill(0xff)), port, target);
+      const last = new Promise<void>((resolve) => (settled = resolve));
+      socket.sendMany(packets);
+      await Promise.race([last, Bun.sleep(SETTLE_MILLISECONDS)]);
       if (broken !== undefined) throw broken;
       return answers;
     },
@@ -125,7 +134,11 @@ function makeQuestion(
 /** Statuses a request over HTTP may get, whatever it is. */
 const STATUSES = [200, 400, 404, 405, 408, 411, 413, 414, 417, 426, 429, 431, 501, 505];
 
-const CONNECTIONS = 8;
+const CONNECTIONS = 32;
+/** Requests made at once, so that few lanes are ever idle. */
+const ROUND = 512;
+/** One in so many clients waits; the others end their side, so that no answer need be outlasted. */
+const WAITING_ONE_IN = 16;
 const RESPONSE_MILLISECONDS_MAX = 150;
 
 /** A flood beside the fuzzing keeps answers waiting; none can be later than this many bursts. */
@@ -141,10 +154,10 @@ export async function fuzzHttp(
   const deadline = performance.now() + seconds * 1000;
   const seeds = httpRequests().filter((request) => request.length < 8192);
   while (performance.now() < deadline) {
-    const requests = Array.from({ length: 64 }, () => mutateRequest(random, random.pick(seeds)));
+    const requests = Array.from({ length: ROUND }, () => mutateRequest(random, random.pick(seeds)));
     await inParallel(requests, CONNECTIONS, async (request) => {
       total.inputs += 1;
-      for (const response of await exchange(port, request)) {
+      for (const response of await exchange(port, request, total.inputs % WAITING_ONE_IN === 0)) {
         total.answers += 1;
         judgeResponse(request, response);
       }
@@ -173,10 +186,10 @@ function mutateRequest(random: Random, seed: Uint8Array): Buffer {
 }
 
 /** All whole responses until the other side ends, or none has come for a while. */
-function exchange(port: number, request: Buffer): Promise<HttpResponse[]> {
+function exchange(port: number, request: Buffer, waits: boolean): Promise<HttpResponse[]> {
   return new Promise((resolve) => {
     const received: Buffer[] = [];
-    const socket = connect({ host: "127.0.0.1", port });
+    const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
     const end = (): void => {
       socket.destroy();
       const head = /^HEAD /.test(request.toString("latin1"));
@@ -187,11 +200,13 @@ function exchange(port: number, request: Buffer): Promise<HttpResponse[]> {
     socket.on("data", (chunk: Buffer) => {
       received.push(chunk);
       // Nearly every answer is one segment; waiting for more of them would be most of the time.
-      socket.setTimeout(2);
+      if (waits) socket.setTimeout(2);
     });
     socket.on("error", end);
+    socket.on("end", end);
     socket.on("close", end);
-    socket.write(request);
+    if (waits) socket.write(request);
+    else socket.end(request);
   });
 }
 
