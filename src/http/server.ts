@@ -112,7 +112,7 @@ export class HttpServer {
       drain: (socket) => this.#drain(socket.data),
       end: (socket) => this.#end(socket.data),
       close: (socket) => this.#close(socket.data),
-      error: (_socket, error) => this.#options.report?.(error),
+      error: (_socket, error) => this.#noteError(error),
     };
   }
 
@@ -137,6 +137,12 @@ export class HttpServer {
   /** Cuts all connections. */
   cut(): void {
     this.#connections.forEach((connection) => connection.socket.terminate());
+  }
+
+  /** What the system or TLS says of a connection, which ends then; or else a mistake of ours. */
+  #noteError(error: Error & { errno?: number }): void {
+    if (error.errno === undefined) this.#options.report?.(error);
+    else this.counts.malformed += 1;
   }
 
   #noteStopped(): void {

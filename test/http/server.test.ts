@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Networks } from "../../src/ops/addresses.ts";
@@ -237,6 +238,40 @@ test.if(makeCertificate.possible)(
     expect(place.server.connections).toBe(1);
     await closed;
     expect(place.server.counts).toMatchObject({ accepted: 1, expired: 1 });
+  },
+);
+
+test.if(makeCertificate.possible)(
+  "bytes within TLS that are no TLS are counted, and no mistake of ours",
+  async () => {
+    const reports: unknown[] = [];
+    const directory = mkdtempSync(join(tmpdir(), "buntracker-garbage-"));
+    using place = listen(undefined, { report: (error) => reports.push(error) });
+    const { cert, key } = makeCertificate(directory, "tracker.example");
+    const tls = { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
+    const options = { hostname: "127.0.0.1", port: 0, allowHalfOpen: true };
+    using secure = Bun.listen({ ...options, tls, socket: place.server.socket });
+    rmSync(directory, { recursive: true });
+    // A relay, because no client of TLS sends anything else.
+    const inward = connect({ host: "127.0.0.1", port: secure.port });
+    inward.on("error", () => {});
+    const relay = createServer((client) => {
+      client.on("error", () => {});
+      client.pipe(inward).pipe(client);
+    }).listen(0);
+    const { port } = relay.address() as AddressInfo;
+    const client = connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false });
+    client.on("error", () => {});
+    client.write(get("/a"));
+    await new Promise((resolve) => client.on("data", resolve));
+    const closed = new Promise((resolve) => inward.on("close", resolve));
+    inward.write("x".repeat(50));
+    await closed;
+    await Bun.sleep(20);
+    expect(reports).toEqual([]);
+    expect(place.server.counts.malformed).toBe(1);
+    client.destroy();
+    relay.close();
   },
 );
 
