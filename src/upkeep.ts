@@ -1,11 +1,12 @@
 /**
  * What the event loop does beside answering: sweeping the swarms, and letting go of unused code.
  *
- * A round over all shards takes ROUND_SECONDS, or less if peers live shorter. Every few
- * milliseconds the shards that have come due are swept in slices, and the event loop gets its turn
- * in between.
+ * A round over all shards takes ROUND_SECONDS, or less if peers live shorter. Some 20 times a
+ * second the shards that have come due are swept in slices, for one turn at most; what is left over
+ * is left to the next one.
  */
 import { now } from "./ops/clock.ts";
+import { nextTurn, TURN_SECONDS } from "./ops/turns.ts";
 import { SHARD_COUNT } from "./swarm/memory.ts";
 import { Sweep } from "./swarm/sweep.ts";
 import type { Tracker } from "./swarm/tracker.ts";
@@ -18,9 +19,6 @@ const ROUNDS_PER_TIMEOUT = 8;
 const TURN_MILLISECONDS = 50;
 /** Work of one slice, some 100 ns each: the longest an announce can wait for the sweep. */
 const SLICE_UNITS = 2000;
-/** The event loop is given back after this long, even if shards are due. */
-const TURN_SECONDS_MAX = 0.002;
-
 /** How soon, and then how often, code that is not in use is let go, in milliseconds. */
 const FORGET_FIRST_MILLISECONDS = 5000;
 const FORGET_MILLISECONDS = 60_000;
@@ -43,16 +41,25 @@ export function startSweeping(
   const sweep = new Sweep(tracker);
   const round = Math.min(ROUND_SECONDS_MAX, peerTimeoutSeconds / ROUNDS_PER_TIMEOUT);
   const start = now();
-  const timer = setInterval(() => {
+  const sweepOnce = (): void => {
     const turn = now();
     const due = ((turn - start) / round) * SHARD_COUNT;
     let slice = turn;
-    while (sweep.shardsDone < due && slice - turn < TURN_SECONDS_MAX) {
+    while (sweep.shardsDone < due && slice - turn < TURN_SECONDS) {
       sweep.slice(turn, SLICE_UNITS);
       const end = now();
       observe(end - slice);
       slice = end;
     }
+  };
+  let waiting = false;
+  const timer = setInterval(() => {
+    if (waiting) return;
+    waiting = true;
+    void nextTurn().then(() => {
+      waiting = false;
+      sweepOnce();
+    });
   }, TURN_MILLISECONDS);
   timer.unref();
   return sweep;

@@ -25,6 +25,8 @@ const DIGITS = 2 * INFO_HASH_SIZE;
 const DIGITS_LONG = 64;
 
 const LINES_PER_STEP = 1024;
+/** Hashes kept together while a file is read: 20 MB at once would take milliseconds to clear. */
+const GROUP_HASHES = 1024;
 const SLOTS_PER_STEP = 1024;
 
 /** Bad lines whose number is told; there may be a million of them. */
@@ -65,10 +67,10 @@ export function* readHashFile(
   const reader = new HashFileReader(bytes);
   while (reader.readLines(LINES_PER_STEP)) yield;
   const list = new HashList(hashListMemory(reader.count), keys);
-  const halves = new Uint16Array(reader.hashes.buffer);
-  for (let from = 0; from < reader.count; from += SLOTS_PER_STEP) {
-    const to = Math.min(from + SLOTS_PER_STEP, reader.count);
-    for (let i = from; i < to; i++) list.add(halves, (i * INFO_HASH_SIZE) / 2);
+  for (const [number, hashes] of reader.groups.entries()) {
+    const halves = new Uint16Array(hashes.buffer);
+    const count = Math.min(GROUP_HASHES, reader.count - number * GROUP_HASHES);
+    for (let i = 0; i < count; i++) list.place(halves, (i * INFO_HASH_SIZE) / 2);
     yield;
   }
   return { list, bad: reader.bad };
@@ -114,8 +116,8 @@ export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8A
 
 /** Reads a file from its first line to its last, some lines at a time. */
 class HashFileReader {
-  /** The hashes read, one after another; `count` of them. */
-  readonly hashes: Uint8Array;
+  /** The hashes read, one after another, GROUP_HASHES in each group but the last; `count` in all. */
+  readonly groups: Uint8Array<ArrayBuffer>[] = [];
   count = 0;
   readonly bad = noBadLines();
   /** Where the lines that hold the wanted hash begin and end, two numbers for each. */
@@ -128,9 +130,6 @@ class HashFileReader {
     this.#bytes = bytes;
     // Some editors begin a file with a byte order mark.
     this.#at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
-    // A hash takes 40 digits and, but for the last one, a line end.
-    const most = Math.floor((bytes.length + 1) / (DIGITS + 1));
-    this.hashes = new Uint8Array(new ArrayBuffer((most + 1) * INFO_HASH_SIZE));
   }
 
   /** Reads up to `lines` lines, noting in `matches` those of `wanted`. False at the end. */
@@ -154,24 +153,41 @@ class HashFileReader {
     let at = from;
     while (at < end && isBlank(bytes[at])) at++;
     if (at === end || bytes[at] === NUMBER_SIGN) return false;
-    let digits = 0;
-    while (at + digits < end && DIGIT_VALUES[bytes[at + digits]] !== NO_DIGIT) digits++;
-    if (digits !== DIGITS && digits !== DIGITS_LONG) {
+    if (!this.#readDigits(at, end)) {
       noteBadLine(this.bad, this.#line);
       return false;
-    }
-    const out = this.count * INFO_HASH_SIZE;
-    for (let i = 0; i < INFO_HASH_SIZE; i++) {
-      const high = DIGIT_VALUES[bytes[at + 2 * i]];
-      this.hashes[out + i] = (high << 4) | DIGIT_VALUES[bytes[at + 2 * i + 1]];
     }
     this.count += 1;
     return true;
   }
 
+  /** Writes the bytes of the hash at `at` behind the others; false if it is none. */
+  #readDigits(at: number, end: number): boolean {
+    const bytes = this.#bytes;
+    if (at + DIGITS > end) return false;
+    const hashes = this.#groupOf(this.count);
+    const first = (this.count % GROUP_HASHES) * INFO_HASH_SIZE;
+    for (let i = 0; i < INFO_HASH_SIZE; i++) {
+      const high = DIGIT_VALUES[bytes[at + 2 * i]];
+      const low = DIGIT_VALUES[bytes[at + 2 * i + 1]];
+      if ((high | low) === NO_DIGIT) return false;
+      hashes[first + i] = (high << 4) | low;
+    }
+    let digits = DIGITS;
+    while (at + digits < end && DIGIT_VALUES[bytes[at + digits]] !== NO_DIGIT) digits++;
+    return digits === DIGITS || digits === DIGITS_LONG;
+  }
+
+  #groupOf(hash: number): Uint8Array {
+    const number = Math.floor(hash / GROUP_HASHES);
+    return (this.groups[number] ??= new Uint8Array(new ArrayBuffer(GROUP_HASHES * INFO_HASH_SIZE)));
+  }
+
   #isLast(hash: Uint8Array): boolean {
-    const from = (this.count - 1) * INFO_HASH_SIZE;
-    for (let i = 0; i < INFO_HASH_SIZE; i++) if (this.hashes[from + i] !== hash[i]) return false;
+    const last = this.count - 1;
+    const hashes = this.#groupOf(last);
+    const from = (last % GROUP_HASHES) * INFO_HASH_SIZE;
+    for (let i = 0; i < INFO_HASH_SIZE; i++) if (hashes[from + i] !== hash[i]) return false;
     return true;
   }
 }

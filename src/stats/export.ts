@@ -16,6 +16,7 @@
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { writeScraped } from "../http/bencode.ts";
 import { now } from "../ops/clock.ts";
+import { nextTurn, TURN_SECONDS } from "../ops/turns.ts";
 import {
   FLAG_EMPTY,
   LEECHERS,
@@ -28,7 +29,7 @@ import {
 import { AnnounceReply } from "../swarm/requests.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { Walk } from "../swarm/walk.ts";
-import { nextTurn, SLICE_UNITS, TURN_SECONDS } from "./slices.ts";
+import { SLICE_UNITS } from "./slices.ts";
 import {
   RECORD_DOWNLOADS,
   RECORD_LEECHERS,

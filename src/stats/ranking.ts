@@ -5,12 +5,13 @@
  * fixed size (see frequent.ts; with ten million peers a count may be some 20 too high).
  */
 import { INFO_HASH_SIZE, type Family } from "../constants.ts";
+import { nextTurn } from "../ops/turns.ts";
 import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
 import { FAMILIES } from "../swarm/swarms.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { visitPeers } from "../swarm/walk.ts";
 import { Frequent, frequentBytes, type Frequency } from "./frequent.ts";
-import { nextTurn, walkAll } from "./slices.ts";
+import { walkAll } from "./slices.ts";
 
 /** A swarm in a list: its info hash in upper-case hexadecimal, and what it is in the list for. */
 export interface Ranked {
@@ -98,8 +99,8 @@ export async function countNetworks(tracker: Tracker, most: number): Promise<Bus
   });
   const tops: Frequency[][] = [];
   for (const table of [by28, by24, by48]) {
-    tops.push(table.top(most));
     await nextTurn();
+    tops.push(table.top(most));
   }
   const [ipv4By28, ipv4By24, ipv6By48] = tops;
   return { ipv4By28, ipv4By24, ipv6By48 };

@@ -112,27 +112,54 @@ export class Directories {
     if (last === 0) this.#drop(line, words[(bucket + BLOCK_OWNER) >>> 2]);
   }
 
-  /** Takes out the peers whose last announce is too long ago; returns how many. */
-  expire(line: number, cell: number, family: Family, tick: number, ticks: number): number {
+  /**
+   * Takes out the peers of bucket `i` whose last announce is too long ago. Returns how many peers
+   * it looked at; -1 if there is no bucket of this number, nor of a higher one.
+   */
+  expire(
+    line: number,
+    cell: number,
+    family: Family,
+    tick: number,
+    ticks: number,
+    i: number,
+  ): number {
     const { words } = this.#arena;
     const directory = words[cell >>> 2];
-    if (directory === 0) return 0;
-    const before = words[(directory + DIRECTORY_PEERS) >>> 2];
-    let largest = 0;
-    for (let i = 0; i < words[(directory + DIRECTORY_BUCKETS) >>> 2]; i++) {
-      const owner = directory + DIRECTORY_HEADER_SIZE + 4 * i;
-      const bucket = words[owner >>> 2];
-      if (bucket === 0) continue;
-      const count = this.expireBucket(line, cell, family, bucket, tick, ticks);
-      if (count > largest) largest = count;
-      if (count > 0) this.#tighten(line, owner, family);
-    }
-    words[(directory + DIRECTORY_LARGEST) >>> 2] = largest;
-    this.#mergeSome(line, cell, family);
-    return before - words[(directory + DIRECTORY_PEERS) >>> 2];
+    if (directory === 0 || i >= words[(directory + DIRECTORY_BUCKETS) >>> 2]) return -1;
+    const owner = directory + DIRECTORY_HEADER_SIZE + 4 * i;
+    const bucket = words[owner >>> 2];
+    if (bucket === 0) return 0;
+    const peers = this.peersIn(bucket);
+    const left = this.expireBucket(line, cell, family, bucket, tick, ticks);
+    if (left > 0) this.#tighten(line, owner, family);
+    return peers;
   }
 
-  /** As `expire`, for one bucket, which goes if none stay; returns how many do. */
+  /**
+   * Once all buckets have been through `expire`: sees which is the largest now, and undoes up to
+   * `merges` splits, last first, while the buckets are nearly empty. True if no more are to be.
+   */
+  tidy(line: number, cell: number, family: Family, merges: number): boolean {
+    const { words } = this.#arena;
+    const directory = words[cell >>> 2];
+    if (directory === 0) return true;
+    let largest = 0;
+    for (let i = 0; i < this.bucketCount(cell); i++) {
+      const bucket = this.bucketAt(cell, i);
+      if (bucket !== 0) largest = Math.max(largest, this.peersIn(bucket));
+    }
+    words[(directory + DIRECTORY_LARGEST) >>> 2] = largest;
+    for (; merges > 0; merges--) {
+      const buckets = words[(directory + DIRECTORY_BUCKETS) >>> 2];
+      const peers = words[(directory + DIRECTORY_PEERS) >>> 2];
+      if (buckets === 1 || peers >= buckets * BUCKET_PEERS_MIN) return true;
+      if (!this.#mergeLast(line, directory, family, buckets - 1)) return true;
+    }
+    return false;
+  }
+
+  /** Takes the old peers out of a bucket, which goes if none stay; returns how many do. */
   expireBucket(
     line: number,
     cell: number,
@@ -341,18 +368,6 @@ export class Directories {
     adoptBuckets(arena, larger);
     arena.release(line, directory);
     return larger;
-  }
-
-  /** Undoes splits, last first, while the buckets are nearly empty. */
-  #mergeSome(line: number, cell: number, family: Family): void {
-    const { words } = this.#arena;
-    const directory = words[cell >>> 2];
-    for (;;) {
-      const buckets = words[(directory + DIRECTORY_BUCKETS) >>> 2];
-      const peers = words[(directory + DIRECTORY_PEERS) >>> 2];
-      if (buckets === 1 || peers >= buckets * BUCKET_PEERS_MIN) return;
-      if (!this.#mergeLast(line, directory, family, buckets - 1)) return;
-    }
   }
 
   #mergeLast(line: number, directory: number, family: Family, last: number): boolean {

@@ -2,11 +2,13 @@
  * The sweep: goes round all swarms, a slice at a time, and forgets what is too old.
  *
  * A slice holds the lock of one shard for at most `units` of work; a unit is a swarm or eight
- * peers, some 100 nanoseconds. It also gives back room that swarms no longer need and moves blocks
- * together. Whoever calls decides how often: every peer must be looked at once in a peer timeout.
+ * peers, some 100 nanoseconds. A swarm that is larger than that is left in the middle, and found
+ * again by its info hash in the next slice. The sweep also gives back room that swarms no longer
+ * need and moves blocks together. Whoever calls decides how often: every peer must be looked at
+ * once in a peer timeout.
  */
-import type { Family } from "../constants.ts";
-import { LEECHERS, SEEDERS } from "./blocks.ts";
+import { INFO_HASH_SIZE, type Family } from "../constants.ts";
+import { LEECHERS, SEEDERS, SWARM_INFO_HASH, type Role } from "./blocks.ts";
 import { compact } from "./compact.ts";
 import {
   PAGES_RESERVED,
@@ -21,6 +23,12 @@ import { FAMILIES } from "./swarms.ts";
 import type { Tracker } from "./tracker.ts";
 
 const PEERS_PER_UNIT = 8;
+/** What looking at one bucket of a large swarm costs beside its peers. */
+const UNITS_PER_BUCKET = 0.5;
+const UNITS_PER_BUCKET_SEEN = 0.2;
+/** Buckets of a large swarm that are merged in one go, and about what that costs. */
+const MERGES_PER_STEP = 32;
+const UNITS_PER_STEP = 500;
 
 /** Sizes by which swarms are counted, in peers. */
 export const SWARM_SIZES = [1, 10, 100, 1000, 10_000] as const;
@@ -39,6 +47,14 @@ export class Sweep {
   readonly #peerTimeout: number;
   #slot = 0;
   #clearedAt = 0;
+
+  // Where a swarm was left in the middle.
+  #inside = false;
+  #insideHash = 0;
+  readonly #insideInfoHash = new Uint16Array(INFO_HASH_SIZE / 2);
+  #family = 0;
+  #role: number = SEEDERS;
+  #bucket = 0;
 
   constructor(tracker: Tracker) {
     this.#tracker = tracker;
@@ -59,8 +75,9 @@ export class Sweep {
     tracker.enter(line);
     while (units > 0 && this.#slot < table.slots(line)) {
       compact(arena, table, line);
-      const swarm = table.at(line, this.#slot);
-      units -= swarm === 0 ? 0.1 : this.#visit(line, swarm, nowSeconds);
+      const swarm = this.#swarmInTurn(line);
+      units -= swarm === 0 ? 0.1 : this.#visit(line, swarm, nowSeconds, units);
+      if (this.#inside) break;
       // When the swarm went another one may have moved into its slot.
       if (table.at(line, this.#slot) === 0 || !this.#went) this.#slot += 1;
     }
@@ -91,40 +108,96 @@ export class Sweep {
   /** True if the swarm visited last was removed. */
   #went = false;
 
-  /** Returns the units of work done. */
-  #visit(line: number, swarm: number, nowSeconds: number): number {
+  /** The swarm that was left in the middle, if it is still there; else that of the slot, or 0. */
+  #swarmInTurn(line: number): number {
+    const { table } = this.#tracker;
+    if (this.#inside) {
+      const swarm = table.find(line, this.#insideHash, this.#insideInfoHash);
+      if (swarm !== 0) return swarm;
+    }
+    this.#inside = false;
+    this.#beginFamily(0);
+    return table.at(line, this.#slot);
+  }
+
+  #beginFamily(family: number): void {
+    this.#family = family;
+    this.#role = SEEDERS;
+    this.#bucket = 0;
+  }
+
+  /** Does up to about `units` of work in a swarm and returns those done; see `#inside`. */
+  #visit(line: number, swarm: number, nowSeconds: number, units: number): number {
     const tracker = this.#tracker;
     const { swarms, table } = tracker;
     const hash = table.hashAt(swarm);
     const tick = tracker.peerTicks.at(nowSeconds);
-    let peers = 0;
-    let left = 0;
-    for (const family of FAMILIES) {
+    let used = 1;
+    for (; this.#family < FAMILIES.length; this.#beginFamily(this.#family + 1)) {
+      const family = FAMILIES[this.#family];
       const seeders = swarms.count(swarm, family, SEEDERS);
       const leechers = swarms.count(swarm, family, LEECHERS);
-      peers += seeders + leechers;
-      swarm = this.#expire(line, swarm, family, tick);
-      left += this.#tally(line, swarm, family, seeders, leechers);
+      const large = swarms.isLarge(swarm, family);
+      if (large) {
+        used += this.#expireLarge(line, swarm, family, tick, units - used);
+      } else {
+        used += (seeders + leechers) / PEERS_PER_UNIT;
+        swarms.expireSmall(swarm, family, tick, tracker.peerLifetime);
+        swarm = swarms.tighten(line, swarm, family);
+      }
+      this.#tally(line, swarm, family, seeders, leechers);
+      if (large && this.#role <= LEECHERS) {
+        this.#leaveInside(hash, swarm);
+        return used;
+      }
+      if (large) swarm = swarms.diminish(line, swarm, family);
     }
+    this.#inside = false;
+    const left = this.#peers(swarm);
     if (left > 0) this.#count(left);
     this.#went = tracker.settle(line, hash, swarm, nowSeconds) === 0;
-    return 1 + peers / PEERS_PER_UNIT;
+    return used;
   }
 
-  /** Forgets the old peers of a family. Returns the swarm, which may have been reshaped. */
-  #expire(line: number, swarm: number, family: Family, tick: number): number {
+  /** Forgets the old peers of a family from where it was left; at its end, no role is left. */
+  #expireLarge(line: number, swarm: number, family: Family, tick: number, units: number): number {
     const { swarms, directories, peerLifetime } = this.#tracker;
-    if (!swarms.isLarge(swarm, family)) {
-      swarms.expireSmall(swarm, family, tick, peerLifetime);
-      return swarms.tighten(line, swarm, family);
+    let used = 0;
+    for (; this.#role <= LEECHERS; this.#role++, this.#bucket = 0) {
+      const cell = swarms.cell(swarm, family, this.#role as Role);
+      for (;;) {
+        if (used > 0 && used >= units) return used;
+        const peers = directories.expire(line, cell, family, tick, peerLifetime, this.#bucket);
+        if (peers < 0) break;
+        this.#bucket += 1;
+        used += UNITS_PER_BUCKET + peers / PEERS_PER_UNIT;
+      }
+      used += UNITS_PER_BUCKET_SEEN * this.#bucket;
+      if (!directories.tidy(line, cell, family, MERGES_PER_STEP)) return used + UNITS_PER_STEP;
     }
-    directories.expire(line, swarms.cell(swarm, family, SEEDERS), family, tick, peerLifetime);
-    directories.expire(line, swarms.cell(swarm, family, LEECHERS), family, tick, peerLifetime);
-    return swarms.diminish(line, swarm, family);
+    return used;
   }
 
-  /** Takes those who went out of the census. Returns how many are left. */
-  #tally(line: number, swarm: number, family: Family, seeders: number, leechers: number): number {
+  #leaveInside(hash: number, swarm: number): void {
+    const { halves } = this.#tracker.arena;
+    const infoHash = this.#insideInfoHash;
+    const at = (swarm + SWARM_INFO_HASH) >>> 1;
+    for (let i = 0; i < infoHash.length; i++) infoHash[i] = halves[at + i];
+    this.#insideHash = hash;
+    this.#inside = true;
+  }
+
+  #peers(swarm: number): number {
+    const { swarms } = this.#tracker;
+    let peers = 0;
+    for (const family of FAMILIES) {
+      peers += swarms.count(swarm, family, SEEDERS) + swarms.count(swarm, family, LEECHERS);
+    }
+    return peers;
+  }
+
+  /** Takes those who went out of the census. */
+  #tally(line: number, swarm: number, family: Family, seeders: number, leechers: number): void {
     const { arena, swarms } = this.#tracker;
     const at = line + (family === 4 ? SHARD_SEEDERS_IPV4 : SHARD_SEEDERS_IPV6);
     const fewerSeeders = seeders - swarms.count(swarm, family, SEEDERS);
@@ -132,6 +205,5 @@ export class Sweep {
     arena.shards[at + SEEDERS] -= fewerSeeders;
     arena.shards[at + LEECHERS] -= fewerLeechers;
     arena.shards[line + SHARD_EXPIRED] += fewerSeeders + fewerLeechers;
-    return seeders + leechers - fewerSeeders - fewerLeechers;
   }
 }

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { reserveSwarmMemory, setPeerTimeout, SHARD_COUNT } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
@@ -41,6 +41,75 @@ test("a slice does about as much as it is told to, and goes on where it stopped"
   expect(most).toBeLessThanOrEqual(10);
   expect(most).toBeGreaterThan(4);
   expect(slices).toBeGreaterThan(50);
+});
+
+describe("a swarm too large for one slice", () => {
+  const PEERS = 20_000;
+  const UNITS = 100;
+
+  function begin() {
+    const made = makeTracker(16 * MIB);
+    for (let peer = 0; peer < PEERS; peer++) {
+      const family = peer % 4 === 0 ? 6 : 4;
+      announce(made.tracker, { infoHash: 1, peer, family, seeder: peer % 3 === 0 });
+    }
+    const sweep = new Sweep(made.tracker);
+    // To the shard it is in, and into the middle of it.
+    while (takeCensus(made.memory).peersExpired === 0) sweep.slice(PEER_TIMEOUT + 20, UNITS);
+    return { ...made, sweep };
+  }
+
+  test("is swept over several, none of which does much more than it is told to", () => {
+    const { tracker, memory, sweep } = begin();
+    let slices = 0;
+    for (let before = 0; before < PEERS; slices++) {
+      before = takeCensus(memory).peersExpired;
+      sweep.slice(PEER_TIMEOUT + 20, UNITS);
+      expect(takeCensus(memory).peersExpired - before).toBeLessThanOrEqual(8 * UNITS + 200);
+      if (slices % 5 === 0) expect(brokenInvariants(tracker)).toEqual([]);
+      expect(slices).toBeLessThan(2000);
+    }
+    expect(slices).toBeGreaterThan(PEERS / (8 * UNITS + 200));
+    sweepRound(sweep, PEER_TIMEOUT + 20, UNITS);
+    expect(takeCensus(memory)).toMatchObject({ swarms: 0, peersExpired: PEERS });
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("may grow, move and lose peers meanwhile, and keeps who announced", () => {
+    const { tracker, memory, sweep } = begin();
+    let young = 0;
+    for (let peer = 0; peer < 3000; peer++) {
+      announce(tracker, { infoHash: 1, peer: PEERS + peer }, PEER_TIMEOUT + 20);
+      announce(tracker, { infoHash: 2 + peer, peer }, PEER_TIMEOUT + 20);
+      announce(tracker, { infoHash: 1, peer: 6 * peer, event: "stopped" }, PEER_TIMEOUT + 20);
+      young += 1;
+      if (peer % 10 === 0) sweep.slice(PEER_TIMEOUT + 20, UNITS);
+    }
+    sweepRound(sweep, PEER_TIMEOUT + 20, UNITS);
+    sweepRound(sweep, PEER_TIMEOUT + 20, UNITS);
+    const { seedersIpv4, leechersIpv4, seedersIpv6, leechersIpv6 } = takeCensus(memory);
+    expect(seedersIpv4 + leechersIpv4 + seedersIpv6 + leechersIpv6).toBe(2 * young);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("may go as a whole meanwhile, and the sweep goes on behind it", () => {
+    const { tracker, memory, sweep } = begin();
+    announce(tracker, { infoHash: 1 }, 0);
+    expect(tracker.evict()).toBe(true);
+    announce(tracker, { infoHash: 2 }, 0);
+    sweepRound(sweep, PEER_TIMEOUT + 20, UNITS);
+    sweepRound(sweep, PEER_TIMEOUT + 20, UNITS);
+    expect(takeCensus(memory).swarms).toBe(0);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("is counted once in a round, by its size at the end", () => {
+    const { tracker } = makeTracker(16 * MIB);
+    for (let peer = 0; peer < 5000; peer++) announce(tracker, { infoHash: 1, peer });
+    const sweep = new Sweep(tracker);
+    sweepRound(sweep, 10, UNITS);
+    expect([...sweep.sizes]).toEqual([0, 0, 0, 0, 1]);
+  });
 });
 
 test("shards come round for ever", () => {
