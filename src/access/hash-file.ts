@@ -116,7 +116,7 @@ export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8A
 
 /** Reads a file from its first line to its last, some lines at a time. */
 class HashFileReader {
-  /** The hashes read, one after another, GROUP_HASHES in each group but the last; `count` in all. */
+  /** The hashes read, one after another, GROUP_HASHES in each group; `count` in all. */
   readonly groups: Uint8Array<ArrayBuffer>[] = [];
   count = 0;
   readonly bad = noBadLines();

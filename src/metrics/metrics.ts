@@ -217,7 +217,7 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
   out.single("tracker_downloads_total", "counter", downloads, census.downloads);
   const expired = "Peers forgotten because they did not announce any more.";
   out.single("tracker_peers_expired_total", "counter", expired, census.peersExpired);
-  const full = "Peers answered but not kept because there was no room.";
+  const full = "Announces whose peer was not kept: memory, swarm or address was at its limit.";
   out.family("tracker_peers_evicted_total", "counter", full);
   out.sample(census.peersNotStored, { reason: "tracker_full" });
   const { sizes, roundEndedSeconds } = sources.sweep;

@@ -30,7 +30,7 @@ export interface Census {
   downloads: number;
   /** Peers forgotten because they did not announce any more. */
   peersExpired: number;
-  /** Announces answered but not stored because memory was at its ceiling. */
+  /** Announces answered but not stored: memory, their swarm or their address was at its limit. */
   peersNotStored: number;
   /** Bytes of pages and tables in use, and what they may become at most. */
   memoryUsed: number;

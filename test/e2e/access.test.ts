@@ -271,6 +271,61 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     );
   });
 
+  test("what was denied, allowed and forgotten while it ran is so after a restart", async () => {
+    const [denied, allowed, gone] = [randomBytes(20), randomBytes(20), randomBytes(20)];
+    const env = {
+      TRACKER_DENY_FILE: fileOf(""),
+      TRACKER_ALLOW_FILE: fileOf(`${denied.toHex()}\n${gone.toHex()}\n`),
+    };
+    const sentences = async (tracker: Tracker) => [
+      await sentenceUdp(tracker, { hash: denied }),
+      await sentenceUdp(tracker, { hash: allowed }),
+      await sentenceUdp(tracker, { hash: gone }),
+    ];
+    {
+      await using running = await start(env, workers);
+      expect(await sentences(running.tracker)).toEqual(["served", UNLISTED, "served"]);
+      expect((await running.verb("deny", denied.toHex())).code).toBe(0);
+      expect((await running.verb("allow", allowed.toHex())).code).toBe(0);
+      expect((await running.verb("forget", gone.toHex())).code).toBe(0);
+      expect(await sentences(running.tracker)).toEqual([DENIED, "served", UNLISTED]);
+    }
+    await using again = await start(env, workers);
+    expect(await sentences(again.tracker)).toEqual([DENIED, "served", UNLISTED]);
+  });
+
+  test("denied networks of IPv6 are refused, as CIDR and as a range", async () => {
+    const hash = randomBytes(20);
+    const networks = "2001:db9::/32\nSome name:2001:dba::5-2001:dba::7\nNear::1-::1\n";
+    await using running = await start(
+      {
+        TRACKER_DENY_NETWORKS_FILE: fileOf(networks),
+        TRACKER_TRUSTED_PROXIES: "127.0.0.1",
+      },
+      workers,
+    );
+    const { tracker } = running;
+    const query = `info_hash=${escaped(hash)}&peer_id=-EE0001-abcdefghijkl&port=7001&left=1`;
+    const reasonFor = async (address: string) => {
+      const headers = { "X-Forwarded-For": address };
+      const url = `http://127.0.0.1:${tracker.port}/announce?${query}`;
+      const answer = decodeDictionary(await (await fetch(url, { headers })).bytes());
+      return String(answer["failure reason"] ?? "served");
+    };
+    for (const address of ["2001:db9:1::", "2001:dba::5", "2001:dba::6", "2001:dba::7"]) {
+      expect(await reasonFor(address)).toBe(NETWORK);
+    }
+    for (const address of ["2001:dba::4", "2001:dba::8", "2001:db8::1", "203.0.113.1"]) {
+      expect(await reasonFor(address)).toBe("served");
+    }
+    using client = await openDatagrams("::1", tracker.port);
+    const connectionId = await client.connect();
+    const [answer] = await client.exchange(
+      announceRequest({ connectionId, infoHash: hash, port: 7002 }),
+    );
+    expect(textOf(answer!.subarray(8))).toBe(NETWORK);
+  });
+
   test("a list that must grow while it is used reaches every thread", async () => {
     const deny = fileOf("");
     await using running = await start({ TRACKER_DENY_FILE: deny }, workers);

@@ -52,7 +52,7 @@ test("an export is the same plain, as gzip and as zstd, as its reader wishes", a
   await using tracker = await start({ TRACKER_FULLSCRAPE_INTERVAL: "0" });
   await read(tracker, ANNOUNCE);
   const line = `${HEX}:1:0\n`;
-  for (const accepted of ["identity", "gzip", "zstd", "gzip;q=0"]) {
+  for (const accepted of ["identity", "gzip", "zstd", "gzip;q=0", "zstd;q=0, gzip;q=0.000"]) {
     const headers = { "Accept-Encoding": accepted };
     const answer = await ask(tracker, "stats?mode=tpbs&format=txt", { headers });
     const encoding = answer.headers.get("content-encoding");
@@ -61,7 +61,7 @@ test("an export is the same plain, as gzip and as zstd, as its reader wishes", a
   }
   const { files } = decodeDictionary(await (await ask(tracker, "scrape")).bytes());
   expect(Object.values(files as object)).toEqual([{ complete: 1, downloaded: 0, incomplete: 0 }]);
-  expect(await read(tracker, "stats?mode=fscr")).toStartWith("5000\n");
+  expect(await read(tracker, "stats?mode=fscr")).toStartWith("6000\n");
 });
 
 test("a network has a full scrape once in an interval", async () => {
@@ -124,6 +124,49 @@ test("people who open the root are sent to the page of the operator", async () =
   await using tracker = await start({ TRACKER_REDIRECT_URL: "https://example.org/x" });
   const answer = await ask(tracker, "");
   expect([answer.status, answer.headers.get("location")]).toEqual([302, "https://example.org/x"]);
+});
+
+const FORMATS: Record<string, string> = {
+  ben: `d5:filesd20:${Buffer.from(HEX, "hex").toString("latin1")}d8:completei1e10:downloadedi0e10:incompletei0eeee`,
+  bin: `${Buffer.from(HEX, "hex").toString("latin1")}\0\0\0\x01\0\0\0\0`,
+  txt: `${HEX}:1:0\n`,
+  txtp: `${HEX}:1:0:0\n`,
+  url: "~%99%03Q%7d%d7%92%13%0e%2az%1a%e9%a6%2c%f2%de%e3%cb%80:1:0\n",
+};
+
+test("every mode and every format that opentracker has is answered", async () => {
+  await using tracker = await start({ TRACKER_FULLSCRAPE_INTERVAL: "0" });
+  await read(tracker, ANNOUNCE);
+  const modes =
+    "peer conn scrp udp4 tcp4 fscr torr completed syncs everything " +
+    "top10 top100 renew herr version s24s woodpeckers numwants hosts";
+  for (const mode of modes.split(" ")) {
+    const answer = await ask(tracker, `stats?mode=${mode}`);
+    expect([mode, answer.status]).toEqual([mode, 200]);
+    expect((await answer.text()).length).toBeGreaterThan(3);
+  }
+  for (const [format, expected] of Object.entries(FORMATS)) {
+    const answer = await ask(tracker, `stats?mode=tpbs&format=${format}`);
+    expect(Buffer.from(await answer.bytes()).toString("latin1")).toBe(expected);
+  }
+});
+
+test("an announce that went to the statistics is refused", async () => {
+  await using tracker = await start();
+  const answer = await ask(tracker, ANNOUNCE.replace("announce?", "stats?"));
+  expect(answer.status).toBe(400);
+  expect(await answer.text()).toContain("/announce");
+  expect(await read(tracker, "stats?mode=torr")).toStartWith("0\n");
+});
+
+test("a warning is in every announce reply over HTTP, also to a peer that stops", async () => {
+  await using tracker = await start({ TRACKER_WARNING_MESSAGE: "moving on Friday" });
+  for (const event of ["started", "completed", "", "stopped"]) {
+    expect(await read(tracker, `${ANNOUNCE}&event=${event}`)).toEndWith(
+      "15:warning message16:moving on Fridaye",
+    );
+  }
+  expect(await read(tracker, `scrape?info_hash=${HASH}`)).not.toContain("warning");
 });
 
 test("a mode that opentracker hangs on is a sentence", async () => {
