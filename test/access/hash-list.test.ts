@@ -64,6 +64,22 @@ test("adding and removing the same hash for ever does not fill a list", () => {
   }
 });
 
+test("hashes that are placed are on the list as if they were added, each once", () => {
+  const list = listOf(500);
+  for (let n = 0; n < 500; n++) {
+    list.place(halvesOf(hashOf(n)), 0);
+    list.place(halvesOf(hashOf(n >> 1)), 0);
+  }
+  expect(list.size).toBe(500);
+  for (let n = 0; n < 500; n++) {
+    expect(list.contains(halvesOf(hashOf(n)), 0)).toBe(true);
+    expect(list.contains(halvesOf(hashOf(1000 + n)), 0)).toBe(false);
+    expect(list.add(halvesOf(hashOf(n)), 0)).toBe("present");
+  }
+  expect(list.remove(halvesOf(hashOf(7)), 0)).toBe(true);
+  expect([list.size, list.contains(halvesOf(hashOf(7)), 0)]).toEqual([499, false]);
+});
+
 test("a full list says so and stays as it is", () => {
   const list = listOf(1);
   let n = 0;

@@ -296,7 +296,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
 
   test("denied networks of IPv6 are refused, as CIDR and as a range", async () => {
     const hash = randomBytes(20);
-    const networks = "2001:db9::/32\nSome name:2001:dba::5-2001:dba::7\nNear::1-::1\n";
+    const networks = "2001:db9::/32\nSome name:2001:dba::5-2001:dba::7\nNear:::1-::1\n";
     await using running = await start(
       {
         TRACKER_DENY_NETWORKS_FILE: fileOf(networks),

@@ -35,7 +35,7 @@ describe.each(Object.entries(HEADERS))("behind a proxy that writes %s", (header,
     TRACKER_TRUSTED_PROXIES: "127.0.0.1,10.0.0.0/8",
     TRACKER_PROXY_HEADER: header,
     TRACKER_STATS_NETWORKS: "198.51.100.0/24",
-    TRACKER_RATE_LIMIT: "refuse",
+    TRACKER_RATE_LIMIT: "enforce",
     TRACKER_RATE_LIMIT_ADDRESS: "1",
   };
   const from = (address: string) => ({ [header]: valueFor(address) });

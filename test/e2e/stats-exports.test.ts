@@ -8,7 +8,7 @@ import { MIB, vitalsOf } from "../soak/vitals.ts";
 import { startTracker, type Tracker } from "./harness.ts";
 
 const LINUX = process.platform === "linux";
-const SWARMS = 1_400_000;
+const SWARMS = 1_450_000;
 /** What exports may take beside the swarms: chunks under way, and garbage not yet collected. */
 const EXPORTS_BYTES_MAX = 200 * MIB;
 const EXPORTS_MAX = 4;
