@@ -54,12 +54,18 @@ soak: $(BINARY) ## keep it under load and attack (MINUTES=20)
 overload: $(BINARY) ## ask three times what it can answer (SECONDS=60)
 	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
 
-.PHONY: bench compare
+.PHONY: bench compare lists stalls
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
 compare: $(BINARY) ## measure the tracker against others on this machine
 	$(BUN) test/bench/compare.ts
+
+lists: $(MODULES_STAMP) ## measure the access lists: reading and asking them
+	$(BUN) test/bench/lists.ts
+
+stalls: $(BINARY) ## measure what announces wait for: exports, reloads, sweep
+	$(BUN) test/bench/stalls.ts
 
 clean: ## remove what was built and fetched
 	rm -rf dist/bin .tools node_modules

@@ -126,9 +126,10 @@ test("people who open the root are sent to the page of the operator", async () =
   expect([answer.status, answer.headers.get("location")]).toEqual([302, "https://example.org/x"]);
 });
 
+const RAW = Buffer.from(HEX, "hex").toString("latin1");
 const FORMATS: Record<string, string> = {
-  ben: `d5:filesd20:${Buffer.from(HEX, "hex").toString("latin1")}d8:completei1e10:downloadedi0e10:incompletei0eeee`,
-  bin: `${Buffer.from(HEX, "hex").toString("latin1")}\0\0\0\x01\0\0\0\0`,
+  ben: `d5:filesd20:${RAW}d8:completei1e10:downloadedi0e10:incompletei0eeee`,
+  bin: `${RAW}\0\0\0\x01\0\0\0\0`,
   txt: `${HEX}:1:0\n`,
   txtp: `${HEX}:1:0:0\n`,
   url: "~%99%03Q%7d%d7%92%13%0e%2az%1a%e9%a6%2c%f2%de%e3%cb%80:1:0\n",
