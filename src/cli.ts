@@ -51,6 +51,17 @@ export const COMMIT = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "source"
 /** How long `health` waits for an answer, in milliseconds. */
 const HEALTH_TIMEOUT_MILLISECONDS = 2000;
 
+/** What helps where the tracker cannot be asked. */
+const NOT_RUNNING = "start the tracker, or give this command the settings it runs with";
+const NO_ADDRESS = "set it here and where the tracker runs, such as to 127.0.0.1:6970";
+/** What helps where the tracker refuses a change, by its status (see admin.ts). */
+const REFUSAL_HINTS: Record<number, string | undefined> = {
+  401: "set TRACKER_ADMIN_TOKEN, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs",
+  403: "settings are those of the tracker's own environment, not of this command's",
+  409: "set it where the tracker runs, and restart it; an empty file will do",
+  500: "the tracker's user must own the file, and be allowed to write to its folder",
+};
+
 const HELP_COLUMNS = 80;
 const VERBS = ["check", "config", "health", "top", "version"] as const;
 /** Verbs that say about what, and for which no tracker needs to run here. */
@@ -253,19 +264,19 @@ async function health(config: Config, output: Output): Promise<number> {
   for (const one of asked) if (one && !(await one.probe)) silent.push(one.name);
   if (silent.length === 0) return say(output, "ok\n");
   const error = `no healthy answer from ${silent.join(" and ")}`;
-  return fail(output, error, "is the tracker running with these settings");
+  return fail(output, error, NOT_RUNNING);
 }
 
 async function top({ adminListeners }: Config, output: Output): Promise<number> {
   const [listener] = adminListeners;
-  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", "set it");
+  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
   try {
     await runTop(listener, new Terminal(process), output.stdout);
     return EXIT_OK;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
-    return fail(output, asked, "is it running with these settings");
+    return fail(output, asked, NOT_RUNNING);
   }
 }
 
@@ -289,9 +300,9 @@ async function administer(
     const hint = "write 40 or 64 hexadecimal digits";
     return fail(output, `${JSON.stringify(wrong)} is no info hash`, hint);
   }
-  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", "set it");
+  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
   if (adminToken === undefined) {
-    const hint = "set the same token here as where the tracker runs";
+    const hint = "set it, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs";
     return fail(output, "TRACKER_ADMIN_TOKEN is not set", hint);
   }
   const admin = { ...listener, token: adminToken };
@@ -305,9 +316,9 @@ async function administer(
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
-      return fail(output, asked, "is it running with these settings");
+      return fail(output, asked, NOT_RUNNING);
     }
-    if (answer.status !== 200) return fail(output, answer.sentence);
+    if (answer.status !== 200) return fail(output, answer.sentence, REFUSAL_HINTS[answer.status]);
     output.stdout(`${answer.sentence}\n`);
   }
   return EXIT_OK;

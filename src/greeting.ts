@@ -6,7 +6,8 @@ import { versionLine } from "./cli.ts";
 import type { Config } from "./config.ts";
 import type { Warnings } from "./host/warnings.ts";
 import type { Log } from "./ops/log.ts";
-import { showBytes, showListener, showSeconds, showWebListener } from "./settings.ts";
+import { type Listener, showBytes, showListener, showSeconds } from "./settings.ts";
+import { showWebListener } from "./settings.ts";
 
 /** What the start came to. */
 export interface Started {
@@ -19,11 +20,13 @@ export interface Started {
   threads: number;
   /** The smallest UDP receive buffer that was granted; Infinity if none was asked for. */
   receiveBufferBytes: number;
+  /** Where the operator is answered; fewer than the settings name if the usual one was taken. */
+  admin: readonly Listener[];
   /** True if somebody watches: standard error is a terminal. */
   watched: boolean;
 }
 
-/** Tells in four lines, or as one log event each if nobody watches, where the tracker listens. */
+/** Tells in five lines, or as one log event each if nobody watches, where the tracker listens. */
 export function tellStarted(started: Started): void {
   const { config, log, libc, threads, receiveBufferBytes } = started;
   const udp = config.udpListeners.map((listener) => `udp://${showListener(listener)}`).join(" ");
@@ -31,6 +34,7 @@ export function tellStarted(started: Started): void {
   const http = config.httpListeners
     .map((listener) => showWebListener({ ...listener, tls: listener.tls ?? scheme === "https" }))
     .join(" ");
+  const [operator = "", ...others] = started.admin.map((at) => `http://${showListener(at)}`);
   const memory = showBytes(config.memoryBytesMax);
   const interval = showSeconds(config.intervalSeconds);
   const buffer = Number.isFinite(receiveBufferBytes) ? showBytes(receiveBufferBytes) : "unknown";
@@ -40,6 +44,7 @@ export function tellStarted(started: Started): void {
       `${versionLine()}, pid ${process.pid}`,
       `  ${udp === "" ? "udp is off" : `${udp}  (${mode}, receive buffer ${buffer})`}`,
       `  ${http === "" ? "http is off" : `${http}  (/announce and /scrape)`}`,
+      `  ${operator === "" ? "admin is off" : `${[operator, ...others].join(" ")}  (/metrics)`}`,
       `  announce interval ${interval}, memory for swarms up to ${memory}`,
     ];
     process.stderr.write(`${lines.join("\n")}\n`);
@@ -47,6 +52,10 @@ export function tellStarted(started: Started): void {
     log.info("started", { version: versionLine(), pid: process.pid });
     log.info("listening for UDP", { at: udp || "nowhere", threads, receiveBuffer: buffer });
     log.info("listening for HTTP", { at: http || "nowhere" });
+    if (operator !== "") {
+      const at = [operator, ...others].join(" ");
+      log.info("listening for the operator", { at, metrics: `${operator}/metrics` });
+    }
     log.info("ready", { interval, memory });
   }
   if (libc === undefined && udp !== "" && config.udpWorkers > 0 && process.platform === "linux") {

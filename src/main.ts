@@ -22,7 +22,7 @@ import type { Rule } from "./limits/rule-lines.ts";
 import { Histogram } from "./metrics/histograms.ts";
 import { now } from "./ops/clock.ts";
 import { Counters } from "./ops/counters.ts";
-import { dropPrivileges, readUser } from "./ops/privileges.ts";
+import { dropPrivileges, missingRights, readUser } from "./ops/privileges.ts";
 import { listenEarly } from "./start/early-signals.ts";
 import { untilSignal } from "./start/ending-signals.ts";
 import { listenAdmin, listenHttp, makeHttp, makePages } from "./start/listen-http.ts";
@@ -73,7 +73,8 @@ async function run(config: Config, origins: Origins): Promise<number> {
     running.push(listenHttp(listener, server, tls, program.libc));
   }
   const adminPages = { ...observation.pages, "/hosts": () => new Response(pages.hostsText()) };
-  running.push(...listenAdmin(program, keeper, adminPages, ready, origins));
+  const operators = listenAdmin(program, keeper, adminPages, ready, origins);
+  running.push(...operators);
   if (config.user !== undefined) dropPrivileges(config.user);
   onReload(() => void reload(program, running, keeper, observation));
   onMaintenance(() => void keeper.setMaintenance(!keeper.maintenance));
@@ -87,7 +88,11 @@ async function run(config: Config, origins: Origins): Promise<number> {
   startFollowingLoad(load, new Counters(shared.counters, 0), shared.memory);
   const watched = process.stderr.isTTY;
   const { warnings } = observation;
-  tellStarted({ ...program, threads: program.workers.length, watched, warnings });
+  const admin = operators.map(({ listener }) => listener);
+  tellStarted({ ...program, threads: program.workers.length, watched, warnings, admin });
+  for (const { message, ...fields } of missingRights(config)) {
+    program.log.warn(message, { ...fields }, null);
+  }
   observation.begin();
 
   const name = await signal;

@@ -191,7 +191,7 @@ describe("health", () => {
       stdout: "",
       stderr:
         `buntracker: error: no healthy answer from udp port ${udp.port}\n` +
-        "buntracker: hint: is the tracker running with these settings\n",
+        "buntracker: hint: start the tracker, or give this command the settings it runs with\n",
     });
     await server.stop(true);
     expect((await cli(["health"], env)).stderr).toStartWith(
@@ -260,6 +260,39 @@ describe("advice", () => {
     expect(after).toBe(1);
     expect(stderr).toContain(`the tracker cannot be asked on port ${port}: `);
     expect((await cli(["top"], { TRACKER_ADMIN_ADDRESS: "" })).stderr).toContain("is empty");
+  });
+});
+
+describe("a change that the tracker refuses", () => {
+  const hash = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
+  test.each([
+    [401, "here as where the tracker runs"],
+    [403, "the tracker's own environment"],
+    [409, "set it where the tracker runs"],
+    [500, "the tracker's user must own the file"],
+  ])("with %d is told in its words, with what helps", async (status, remedy) => {
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: () => new Response("so it is\n", { status }),
+    });
+    const env = {
+      TRACKER_ADMIN_ADDRESS: `127.0.0.1:${server.port}`,
+      TRACKER_ADMIN_TOKEN: "0123456789abcdef",
+    };
+    for (const argv of [
+      ["deny", hash],
+      ["maintenance", "on"],
+    ]) {
+      const { code, stdout, stderr } = await cli(argv, env);
+      expect([code, stdout]).toEqual([1, ""]);
+      expect(stderr).toStartWith("buntracker: error: so it is\nbuntracker: hint: ");
+      expect(stderr).toContain(remedy);
+    }
+    await server.stop(true);
+    const { stderr } = await cli(["deny", hash], env);
+    expect(stderr).toMatch(/^buntracker: error: .* on port \d+: nothing listens there\n/);
+    expect(stderr).toContain("hint: start the tracker, or give this command the settings");
   });
 });
 

@@ -15,7 +15,8 @@ function told(env: Record<string, string>, receiveBufferBytes: number): string[]
   const warnings = {
     tell: (_kind: string, text: string, fields: object) => log.warn(text, { ...fields }, null),
   };
-  const started = { config, log, warnings, libc: {}, threads: 2, watched: false };
+  const { adminListeners: admin } = config;
+  const started = { config, log, warnings, libc: {}, threads: 2, watched: false, admin };
   tellStarted({ ...started, receiveBufferBytes });
   return lines.slice(1);
 }
@@ -24,8 +25,15 @@ test("where it listens, and what it tells clients", () => {
   expect(told({ TRACKER_MEMORY_MAX: "64MiB" }, 4_194_304)).toEqual([
     '<6>level=info msg="listening for UDP" at=udp://[::]:6969 threads=2 receiveBuffer=4MiB',
     '<6>level=info msg="listening for HTTP" at=http://[::]:6969',
+    '<6>level=info msg="listening for the operator" at=http://127.0.0.1:6970 ' +
+      "metrics=http://127.0.0.1:6970/metrics",
     "<6>level=info msg=ready interval=30m memory=64MiB",
   ]);
+});
+
+test("nothing of an operator's address that there is not", () => {
+  const lines = told({ TRACKER_ADMIN_ADDRESS: "" }, 4_194_304);
+  expect(lines.filter((line) => line.includes("operator"))).toEqual([]);
 });
 
 test("that the system grants a smaller buffer, with the remedy", () => {

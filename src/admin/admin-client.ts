@@ -71,7 +71,7 @@ function ask(admin: AdminAddress, method: string, path: string): Promise<AdminAn
     text += bytes.toString("latin1");
     if (text.length > ANSWER_SIZE_MAX) socket.destroy();
   });
-  socket.on("error", (error) => reject(error));
+  socket.on("error", (error) => reject(new Error(reasonOf(error))));
   socket.on("close", () => {
     const answer = readAnswer(text);
     if (answer === undefined) reject(new Error("what answered is not a tracker"));
@@ -81,6 +81,13 @@ function ask(admin: AdminAddress, method: string, path: string): Promise<AdminAn
     clearTimeout(timer);
     socket.destroy();
   });
+}
+
+/** Why there is no answer, for people. */
+function reasonOf(error: NodeJS.ErrnoException): string {
+  if (error.code === "ECONNREFUSED") return "nothing listens there";
+  if (error.code === "ECONNRESET") return "what listens there hung up";
+  return error.message;
 }
 
 function readAnswer(text: string): AdminAnswer | undefined {

@@ -1,9 +1,13 @@
 /**
  * Giving up root once everything that needs it is done: ports below 1024, large socket buffers.
  *
- * The change holds for all threads and cannot be undone.
+ * The change holds for all threads and cannot be undone. What the user we become then lacks for
+ * later is found at once, not on the day of the first change.
  */
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, realpathSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+
+import type { Config } from "../config.ts";
 import { EXIT_FAILED } from "../constants.ts";
 import { quote } from "../settings.ts";
 import { StartError } from "./start-error.ts";
@@ -52,6 +56,72 @@ export function readUser(name: string): User {
     throw new StartError(`TRACKER_USER is ${quote(name)}, which is root`, hint);
   }
   return user;
+}
+
+/** Something that will not work for the user we are, though the start did. */
+export interface MissingRight {
+  message: string;
+  file: string;
+  remedy: string;
+}
+
+/** Settings whose files are read again on SIGHUP. */
+const READ_AGAIN = [
+  "denyFile",
+  "allowFile",
+  "denyNetworksFile",
+  "rulesFile",
+  "tlsCertFile",
+  "tlsKeyFile",
+] as const;
+
+/**
+ * What we may not do, as who we are by now, that is needed later: to read files again on SIGHUP,
+ * and to change the lists in theirs. Nothing is tried but what can be asked. Never throws.
+ */
+export function missingRights(config: Partial<Config>): MissingRight[] {
+  const user = config.user ?? "the user it runs as";
+  const unreadable = READ_AGAIN.flatMap((key) => config[key] ?? [])
+    .filter((file) => !isAllowed(file, constants.R_OK))
+    .map((file) => ({
+      message: "a file cannot be read again on SIGHUP",
+      file,
+      remedy: `let ${user} read it and search the folders above it`,
+    }));
+  const changes = config.adminToken !== undefined && config.adminListeners?.length !== 0;
+  const lists = changes ? [config.denyFile, config.allowFile] : [];
+  const fixed = lists
+    .filter((file) => file !== undefined)
+    .filter((file) => !isReplaceable(file))
+    .map((file) => ({
+      message: "a list cannot be changed while the tracker runs",
+      file,
+      remedy: `put it into a folder of its own, and let ${user} own both`,
+    }));
+  return [...unreadable, ...fixed];
+}
+
+/** Whether another file may take this one's place, with its owner (see replace-file.ts). */
+function isReplaceable(file: string): boolean {
+  try {
+    const target = realpathSync(file);
+    const own = process.geteuid?.() ?? 0;
+    if (own !== 0 && statSync(target).uid !== own) return false;
+    return isAllowed(target, constants.R_OK) && isAllowed(dirname(target), WRITE_AND_SEARCH);
+  } catch {
+    return false;
+  }
+}
+
+const WRITE_AND_SEARCH = constants.W_OK | constants.X_OK;
+
+function isAllowed(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The user in /etc/passwd, by name; undefined if it is not there or there is no such file. */

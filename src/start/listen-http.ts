@@ -19,7 +19,7 @@ import { Networks } from "../ops/addresses.ts";
 import { Counters } from "../ops/counters.ts";
 import { Intervals } from "../ops/intervals.ts";
 import { listenError } from "../ops/start-error.ts";
-import type { WebListener } from "../settings.ts";
+import type { Listener, WebListener } from "../settings.ts";
 import { AllowedHosts } from "../stats/hosts.ts";
 import { Notes } from "../stats/notes.ts";
 import { Pages } from "../stats/pages.ts";
@@ -160,7 +160,7 @@ export function listenAdmin(
   pages: Readonly<Record<string, AdminPage>>,
   ready: () => boolean,
   origins: Origins,
-): Running[] {
+): (Running & { listener: Listener })[] {
   const handler = createAdmin({ token: config.adminToken, keeper, ready, pages });
   return config.adminListeners.flatMap(({ host, port }) => {
     try {
@@ -172,7 +172,7 @@ export function listenAdmin(
         maxRequestBodySize: ADMIN_BODY_BYTES_MAX,
         fetch: handler.fetch,
       });
-      return [{ stop: () => server.stop(true) }];
+      return [{ listener: { host, port }, stop: () => server.stop(true) }];
     } catch (error) {
       const failure = listenError("admin", { host, port }, error);
       if (origins["TRACKER_ADMIN_ADDRESS"] !== "default") throw failure;

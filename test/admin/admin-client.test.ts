@@ -70,5 +70,5 @@ test("where nothing listens, or something else does, is told", async () => {
   const admin = { host: "127.0.0.1", port: server.port, token: "secret" };
   await expect(askForMaintenance(admin, true)).rejects.toThrow("not a tracker");
   server.stop(true);
-  await expect(askForMaintenance(admin, true)).rejects.toThrow();
+  await expect(askForMaintenance(admin, true)).rejects.toThrow(/^nothing listens there$/);
 });

@@ -414,7 +414,10 @@ describe("the verbs of the binary", () => {
     expect(await running.verb("deny", hash)).toEqual({
       code: 1,
       stdout: "",
-      stderr: "buntracker: error: there is no deny list: set TRACKER_DENY_FILE\n",
+      stderr:
+        "buntracker: error: there is no deny list: set TRACKER_DENY_FILE\n" +
+        "buntracker: hint: set it where the tracker runs, and restart it; " +
+        "an empty file will do\n",
     });
     expect(await running.verb("deny", "xyz")).toEqual({
       code: 1,

@@ -1,9 +1,17 @@
-import { describe, expect, test } from "bun:test";
-import { dropPrivileges } from "../../src/ops/privileges.ts";
+import { afterAll, describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { dropPrivileges, missingRights } from "../../src/ops/privileges.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "buntracker-privileges-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const PATH = `${import.meta.dir}/../../src/ops/privileges.ts`;
 
 /** Drops privileges in a process of its own: it could not take them back. */
 function dropIn(user: string, setup = ""): { stdout: string; exitCode: number } {
-  const module = JSON.stringify(`${import.meta.dir}/../../src/ops/privileges.ts`);
+  const module = JSON.stringify(PATH);
   const script = `
     import { dropPrivileges } from ${module};
     ${setup}
@@ -37,5 +45,54 @@ describe("dropping privileges", () => {
   test.if(process.getuid?.() === 0)("is refused to somebody who is not root", () => {
     const { stdout } = dropIn("daemon", "process.setgid(65534); process.setuid(65534);");
     expect(stdout).toContain("not permitted to become daemon | only root can become");
+  });
+});
+
+describe("what is lacking for later", () => {
+  const LIVE = { adminToken: "0123456789abcdef", adminListeners: [{ host: "::1", port: 1 }] };
+
+  test("is nothing where the files and their folder are ours", () => {
+    const denyFile = join(folder, "deny");
+    writeFileSync(denyFile, "");
+    expect(missingRights({ ...LIVE, denyFile })).toEqual([]);
+    expect(missingRights({})).toEqual([]);
+  });
+
+  test("is a file that is not there any more", () => {
+    const rulesFile = join(folder, "gone");
+    expect(missingRights({ rulesFile, user: "nobody" })).toEqual([
+      {
+        message: "a file cannot be read again on SIGHUP",
+        file: rulesFile,
+        remedy: "let nobody read it and search the folders above it",
+      },
+    ]);
+  });
+
+  test.if(process.getuid?.() === 0)("is told of the user that root becomes", () => {
+    const [mine, theirs] = [join(folder, "mine"), join(folder, "theirs")];
+    for (const place of [mine, theirs]) {
+      mkdirSync(place);
+      writeFileSync(join(place, "list"), "");
+    }
+    for (const path of [theirs, join(theirs, "list")]) chownSync(path, 65534, 65534);
+    const key = join(folder, "key.pem");
+    writeFileSync(key, "", { mode: 0o600 });
+    chmodSync(folder, 0o755);
+    const lackingTo = (config: object): string[] => {
+      const script = `
+        import { missingRights } from ${JSON.stringify(PATH)};
+        process.setgid(65534); process.setuid(65534);
+        const lacking = missingRights(${JSON.stringify(config)});
+        console.log(lacking.map(({ message, file }) => message + " " + file).join("|"));`;
+      const { stdout } = Bun.spawnSync([process.execPath, "-e", script]);
+      return stdout.toString().trim().split("|");
+    };
+    const lists = { denyFile: join(mine, "list"), allowFile: join(theirs, "list") };
+    const changed = `a list cannot be changed while the tracker runs ${lists.denyFile}`;
+    const unread = `a file cannot be read again on SIGHUP ${key}`;
+    expect(lackingTo({ ...LIVE, ...lists, tlsKeyFile: key })).toEqual([unread, changed]);
+    // Without a token nobody changes the lists.
+    expect(lackingTo({ ...lists, adminListeners: LIVE.adminListeners })).toEqual([""]);
   });
 });
