@@ -1,9 +1,10 @@
 /**
  * The campaign against request heads, as they come from a socket: whole, cut and mutated.
  *
- * What is promised of a head that is taken: its parts lie in order inside it, it ends with the first
- * empty line, and holds no byte that two readers could understand differently. And of every head:
- * that it comes in pieces changes nothing. A beginning is unfinished, or refused as the whole is.
+ * What is promised of a head that is taken: its parts lie in order inside it, it ends with the
+ * first empty line, and holds no byte that two readers could understand differently. And of every
+ * head: that it comes in pieces changes nothing. A beginning is unfinished, or refused as the whole
+ * is.
  */
 import { HEAD_INCOMPLETE, HEAD_OK, HEAD_WITHOUT_HOST, RequestHead } from "../../src/http/head.ts";
 import { mutateTarget, mutateText } from "./mutations.ts";
