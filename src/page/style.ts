@@ -14,8 +14,7 @@ main{max-width:62rem;margin:0 auto;display:grid;gap:1rem}
 header{display:flex;flex-wrap:wrap;align-items:baseline;justify-content:space-between;
 gap:.25rem 1.5rem;padding:0 .25rem .5rem}
 h1{font-size:1.6rem;font-weight:650;letter-spacing:-.02em;line-height:1.2;overflow-wrap:anywhere}
-small{font-size:.9rem;font-weight:400;letter-spacing:0;color:var(--soft);white-space:nowrap;
-margin-left:.35rem}
+small{font-size:.9rem;font-weight:400;letter-spacing:0;color:var(--soft);white-space:nowrap}
 h2,dt,.name{display:block;font-size:.8rem;font-weight:500;color:var(--soft)}
 .up{color:var(--soft);font-size:.9rem}
 .up b{color:var(--ink);font-weight:600}
