@@ -179,11 +179,16 @@ describe("what watches the tracker", () => {
 });
 
 test.each([
-  ["dist/nginx/buntracker.conf", "proxy_set_header X-Forwarded-For $remote_addr;"],
-  // Of these two the page at / makes the announce URL of the proxy.
   ["dist/nginx/buntracker.conf", "proxy_set_header X-Forwarded-Proto $scheme;"],
   ["dist/nginx/buntracker.conf", "proxy_set_header Host $host:$server_port;"],
   ["dist/haproxy/haproxy.cfg", "http-request set-header X-Forwarded-Proto https if { ssl_fc }"],
+])("%s tells the scheme and the port, of which the page makes the proxy's URL", (path, line) => {
+  const lines = read(path).split("\n");
+  expect(lines.map((text) => text.trim())).toContain(line);
+});
+
+test.each([
+  ["dist/nginx/buntracker.conf", "proxy_set_header X-Forwarded-For $remote_addr;"],
   ["dist/haproxy/haproxy.cfg", "http-request set-header X-Forwarded-For %[src]"],
   ["dist/caddy/Caddyfile", "reverse_proxy 127.0.0.1:6969"],
 ])("%s passes the client's address on, and not what the client says of itself", (path, line) => {
