@@ -127,7 +127,10 @@ function unknownVariables(env: Record<string, string | undefined>): string[] {
     const nearest = known
       .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
       .reduce((best, other) => (other.distance < best.distance ? other : best));
-    return `${quote(name).slice(1, -1)} is not a setting: did you mean ${nearest.candidate}`;
+    // A name that shares less than half of its letters is no slip of the finger.
+    const slip = nearest.distance * 2 <= name.length - PREFIX.length;
+    const hint = slip ? `did you mean ${nearest.candidate}` : "remove it";
+    return `${quote(name).slice(1, -1)} is not a setting: ${hint}`;
   });
 }
 

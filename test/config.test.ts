@@ -147,6 +147,7 @@ describe("a problem is one sentence with the value seen and a hint", () => {
       { TRACKER_ANOUNCE_INTERVAL: "30m" },
       "TRACKER_ANOUNCE_INTERVAL is not a setting: did you mean TRACKER_MIN_INTERVAL",
     ],
+    [{ TRACKER_FOO: "1" }, "TRACKER_FOO is not a setting: remove it"],
     [
       { TRACKER_INTERVALL: "30m" },
       "TRACKER_INTERVALL is not a setting: did you mean TRACKER_INTERVAL",
