@@ -21,7 +21,7 @@ const TURN_MILLISECONDS = 50;
 const SLICE_UNITS = 2000;
 /** How soon, and then how often, code that is not in use is let go, in milliseconds. */
 const FORGET_FIRST_MILLISECONDS = 5000;
-const FORGET_MILLISECONDS = 60_000;
+const FORGET_MILLISECONDS = 30_000;
 
 /** Keeps resident only the code that is in use. The timers do not keep the process alive. */
 export function startForgetting(libc: Pick<Libc, "forgetStartupCode">): void {

@@ -63,13 +63,15 @@ async function listenInEventLoop(listener: Listener, program: Program): Promise<
 
 /** Each thread has a socket of its own; the kernel spreads clients over them by their address. */
 async function listenInThreads(listener: Listener, libc: Libc, program: Program): Promise<Running> {
+  const shared = program.config.udpWorkers > 1;
   // Sockets that share a port share it with another tracker too, without a word. One that does not
   // is told that the port is taken.
-  libc.close(libc.bindUdp(listener.host, listener.port, false));
+  if (shared) libc.close(libc.bindUdp(listener.host, listener.port, false));
   const wildcard = listener.host === "::" || listener.host === "0.0.0.0";
   const workers: UdpWorker[] = [];
   for (let i = 0; i < program.config.udpWorkers; i++) {
-    const fd = libc.bindUdp(listener.host, listener.port, true);
+    // Sharing costs the kernel a hash for every datagram: one thread alone need not pay it.
+    const fd = libc.bindUdp(listener.host, listener.port, shared);
     prepareSocket(libc, fd, program);
     if (wildcard) libc.askForDestination(fd, listener.host === "::" ? 6 : 4);
     libc.setReceiveTimeout(fd, MAIL_LATENCY_MILLISECONDS);

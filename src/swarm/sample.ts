@@ -112,11 +112,15 @@ export class Sample {
     if (self >= 0 && index >= self) index += 1;
     const peers = swarms.peersAt(swarm, family);
     const size = peerHalves(family);
-    for (let left = wanted; left > 0; index++) {
+    for (let left = wanted; left > 0;) {
+      // A run goes as far as the announcer itself, the end, or what is still wanted.
+      const stop = index < self ? self : to;
+      const count = Math.min(left, stop - index);
+      this.#copy(family, peers + index * size, count);
+      left -= count;
+      index = stop === self ? self + 1 : from;
       if (index === to) index = from;
-      if (index === self) continue;
-      this.#write(family, peers + index * size);
-      left -= 1;
+      if (index === self) index += 1;
     }
   }
 
@@ -142,27 +146,30 @@ export class Sample {
       const bucket = directories.bucketAt(cell, i);
       const count = bucket === 0 ? 0 : directories.peersIn(bucket);
       const self = bucket === selfBucket ? this.selfIndex : -1;
-      for (; index < count && left > 0; index++) {
-        if (index === self) continue;
-        this.#write(family, directories.peerAt(family, bucket, index));
-        left -= 1;
+      while (index < count && left > 0) {
+        const stop = index <= self ? self : count;
+        const run = Math.min(left, stop - index);
+        this.#copy(family, directories.peerAt(family, bucket, index), run);
+        left -= run;
+        index = stop + (stop === self ? 1 : 0);
       }
       i = i + 1 === buckets ? 0 : i + 1;
     }
   }
 
-  /** Copies the peer whose halves begin at `from` in the arena to the reply. */
-  #write(family: Family, from: number): void {
+  /** Copies `count` peers that lie side by side from `from`, in halves of the arena, to the reply. */
+  #copy(family: Family, from: number, count: number): void {
     const { halves } = this.#swarms.arena;
+    const request = this.#request;
     const reply = this.#reply;
     if (family === 4) {
-      const to = (this.#request.offsetIpv4 >>> 1) + 3 * reply.peersIpv4;
-      copyHalves(halves, from, this.#out, to, 3);
-      reply.peersIpv4 += 1;
+      const to = (request.offsetIpv4 >>> 1) + 3 * reply.peersIpv4;
+      copyHalves(halves, from, this.#out, to, 3 * count);
+      reply.peersIpv4 += count;
     } else {
-      const to = (this.#request.offsetIpv6 >>> 1) + 9 * reply.peersIpv6;
-      copyHalves(halves, from, this.#out, to, 9);
-      reply.peersIpv6 += 1;
+      const to = (request.offsetIpv6 >>> 1) + 9 * reply.peersIpv6;
+      copyHalves(halves, from, this.#out, to, 9 * count);
+      reply.peersIpv6 += count;
     }
   }
 }

@@ -16,6 +16,9 @@ export class Ticks {
   /** Seconds a tick lasts. */
   readonly seconds: number;
   readonly #mask: number;
+  /** What was asked last: all announces of a batch ask for the same moment. */
+  #lastSeconds = -1;
+  #lastTick = 0;
 
   constructor(timeoutSeconds: number, mask: number = META_TICK) {
     this.seconds = Math.max(1, Math.ceil(timeoutSeconds / TICKS_PER_TIMEOUT));
@@ -30,7 +33,11 @@ export class Ticks {
 
   /** The tick of a moment, given in seconds. */
   at(seconds: number): number {
-    return Math.floor(seconds / this.seconds) & this.#mask;
+    if (seconds !== this.#lastSeconds) {
+      this.#lastSeconds = seconds;
+      this.#lastTick = Math.floor(seconds / this.seconds) & this.#mask;
+    }
+    return this.#lastTick;
   }
 
   /** Ticks between two of them. */

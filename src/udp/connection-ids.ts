@@ -32,13 +32,20 @@ export class ConnectionIds {
   /** Set by `compute`: the id as two unsigned 32-bit numbers. */
   #high = 0;
   #low = 0;
-  readonly #input = new Uint8Array(new ArrayBuffer(INPUT_SIZE));
+  /** What is hashed, by family: the key and the zeros of an IPv4 address stay where they are. */
+  readonly #inputIpv4 = new Uint8Array(new ArrayBuffer(INPUT_SIZE));
+  readonly #inputIpv6 = new Uint8Array(new ArrayBuffer(INPUT_SIZE));
   readonly #digest = new Uint8Array(new ArrayBuffer(32));
   readonly #slotSeconds: number;
+  /** What was asked last: all requests of a batch ask for the same moment. */
+  #lastSeconds = -1;
+  #lastSlot = 0;
 
   /** `key` is 32 secret bytes, the same for all threads; ids live at least `lifetimeSeconds`. */
   constructor(key: Uint8Array, lifetimeSeconds: number) {
-    this.#input.set(key.subarray(0, KEY_SIZE));
+    this.#inputIpv4.set(key.subarray(0, KEY_SIZE));
+    this.#inputIpv4.set([0xff, 0xff], ADDRESS_AT + 10);
+    this.#inputIpv6.set(key.subarray(0, KEY_SIZE));
     this.#slotSeconds = lifetimeSeconds / SLOTS_PER_LIFETIME;
   }
 
@@ -51,7 +58,7 @@ export class ConnectionIds {
     out: Uint8Array,
     outAt: number,
   ): void {
-    this.#compute(address, at, family, Math.floor(seconds / this.#slotSeconds));
+    this.#compute(address, at, family, this.#slotAt(seconds));
     writeU32(out, outAt, this.#high);
     writeU32(out, outAt + 4, this.#low);
   }
@@ -65,7 +72,7 @@ export class ConnectionIds {
     bytes: Uint8Array,
     idAt: number,
   ): boolean {
-    const now = Math.floor(seconds / this.#slotSeconds);
+    const now = this.#slotAt(seconds);
     const low = readU32(bytes, idAt + 4);
     const age = (now - low) & SLOT_BITS;
     if (age > SLOTS_PER_LIFETIME) return false;
@@ -73,16 +80,19 @@ export class ConnectionIds {
     return ((this.#high ^ readU32(bytes, idAt)) | (this.#low ^ low)) === 0;
   }
 
-  #compute(address: Uint8Array, at: number, family: Family, slot: number): void {
-    const input = this.#input;
-    if (family === 6) {
-      for (let i = 0; i < 16; i++) input[ADDRESS_AT + i] = address[at + i];
-    } else {
-      for (let i = 0; i < 10; i++) input[ADDRESS_AT + i] = 0;
-      input[ADDRESS_AT + 10] = 0xff;
-      input[ADDRESS_AT + 11] = 0xff;
-      for (let i = 0; i < 4; i++) input[ADDRESS_AT + 12 + i] = address[at + i];
+  #slotAt(seconds: number): number {
+    if (seconds !== this.#lastSeconds) {
+      this.#lastSeconds = seconds;
+      this.#lastSlot = Math.floor(seconds / this.#slotSeconds);
     }
+    return this.#lastSlot;
+  }
+
+  #compute(address: Uint8Array, at: number, family: Family, slot: number): void {
+    const input = family === 4 ? this.#inputIpv4 : this.#inputIpv6;
+    const addressAt = family === 4 ? ADDRESS_AT + 12 : ADDRESS_AT;
+    const size = family === 4 ? 4 : 16;
+    for (let i = 0; i < size; i++) input[addressAt + i] = address[at + i];
     writeU32(input, SLOT_AT, slot);
     Bun.SHA256.hash(input, this.#digest);
     this.#high = readU32(this.#digest, 0);

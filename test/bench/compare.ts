@@ -30,6 +30,7 @@ import {
   endAll,
   installAll,
   isPinned,
+  ONE_ADDRESS,
   OPENTRACKER_THREADED,
   pinned,
   START,
@@ -41,6 +42,10 @@ import { machineLines, median, showTable, writeResults } from "./report.ts";
 const ALL_ROWS = "udp,http,core,flood,memory,half";
 const MINUTES_MAX = 15;
 const FILL_SECONDS_MAX = 120;
+/** A fill is repeated, so that who lost some datagrams is told of those peers again. */
+const FILL_PASSES_MAX = 4;
+/** buntracker lets go of code it needed only to get going twice a minute; all are given the time. */
+const SETTLE_MILLISECONDS = 35_000;
 /** So few that they fit the receive buffer of those that leave it as it is. */
 const FILL_WINDOW = 192;
 /** The share of peers that has to be stored for a figure of memory to count. */
@@ -118,7 +123,7 @@ function secondsLeft(): number {
 // Rows.
 
 async function compareUdp(): Promise<void> {
-  const contenders = await startEach(Object.keys(START));
+  const contenders = await startEach(Object.keys(START).filter((name) => name !== ONE_ADDRESS));
   for (const contender of contenders) {
     if (contender.name !== "C echo") await fill(contender, USUAL, FILL_SMALL_SECONDS_MAX);
   }
@@ -227,7 +232,7 @@ async function compareMemory(): Promise<void> {
     [LONELY, "1,000,000 peers in 632,000 swarms", 0.75],
     [MANY, "10,000,000 peers in 1,000,000 swarms", 0.65],
   ] as const) {
-    const ours = await residentWith("buntracker", setup);
+    const ours = await residentWith(ONE_ADDRESS, setup);
     const theirs = await residentWith("opentracker", setup);
     const size = (bytes: number) =>
       Number.isNaN(bytes) ? "not measured" : `${(bytes / 1e6).toFixed(0)} MB`;
@@ -242,6 +247,7 @@ async function residentWith(name: string, setup: typeof USUAL): Promise<number> 
   const [contender] = await startEach([name], scaled(setup).swarms);
   if (contender === undefined) return NaN;
   const full = await fill(contender, setup, FILL_SECONDS_MAX);
+  if (full) await Bun.sleep(SETTLE_MILLISECONDS);
   const bytes = full ? residentBytes(contender.pid) - list : NaN;
   await contender.end();
   return bytes;
@@ -318,15 +324,21 @@ async function fill(
   host?: string,
 ): Promise<boolean> {
   const sizes = setup === USUAL ? setup : scaled(setup);
-  const report = await load("udp-load.ts", {
-    ...sizes,
-    ...target(contender, host),
-    mode: "fill",
-    window: FILL_WINDOW,
-    seconds,
-  });
-  const full = report.announces > sizes.peers * FILLED;
-  if (!full) remark(`${contender.name} took in ${report.announces} of ${sizes.peers} peers`);
+  const passes = setup === USUAL ? 1 : FILL_PASSES_MAX;
+  let missing = 1;
+  for (let pass = 0; pass < passes && missing > 1 - FILLED; pass++) {
+    const report = await load("udp-load.ts", {
+      ...sizes,
+      ...target(contender, host),
+      mode: "fill",
+      window: FILL_WINDOW,
+      seconds,
+    });
+    // What one pass loses is not what the next one loses.
+    missing *= 1 - report.announces / sizes.peers;
+  }
+  const full = missing <= 1 - FILLED;
+  if (!full) remark(`${contender.name} took in ${show(100 * (1 - missing))} % of the peers`);
   return full;
 }
 

@@ -54,9 +54,12 @@ export async function endAll(): Promise<void> {
 /** opentracker with listen.udp.workers 1, which is not its default but its faster way. */
 export const OPENTRACKER_THREADED = "opentracker, 1 worker";
 
+/** buntracker at the one address that opentracker has too, for figures of memory. */
+export const ONE_ADDRESS = "buntracker, one address";
+
 /** All that can be compared over UDP, by name. `swarms` are the info hashes they are told of. */
 export const START: Record<string, Start> = {
-  buntracker: startBuntracker,
+  buntracker: () => startBuntracker("buntracker", ["127.0.0.1", "[::1]"]),
   opentracker: (swarms) => startOpentracker(swarms, 0),
   [OPENTRACKER_THREADED]: (swarms) => startOpentracker(swarms, 1),
   echo: startEcho,
@@ -65,15 +68,15 @@ export const START: Record<string, Start> = {
   chihaya: startChihaya,
 };
 
-async function startBuntracker(): Promise<Contender | Absent> {
+async function startBuntracker(name: string, hosts: string[]): Promise<Contender | Absent> {
   if (!existsSync(BINARY)) return { absent: "buntracker is skipped: run `make build` first" };
   const port = freePort();
-  const both = `127.0.0.1:${port},[::1]:${port}`;
+  const addresses = hosts.map((host) => `${host}:${port}`).join();
   const settings = Object.entries(process.env).filter(([name]) => name.startsWith("TRACKER_"));
-  return launch("buntracker", port, [BINARY], {
+  return launch(name, port, [BINARY], {
     ...Object.fromEntries(settings),
-    TRACKER_UDP_ADDRESS: both,
-    TRACKER_HTTP_ADDRESS: both,
+    TRACKER_UDP_ADDRESS: addresses,
+    TRACKER_HTTP_ADDRESS: addresses,
   });
 }
 
