@@ -60,6 +60,7 @@ export const ONE_ADDRESS = "buntracker, one address";
 /** All that can be compared over UDP, by name. `swarms` are the info hashes they are told of. */
 export const START: Record<string, Start> = {
   buntracker: () => startBuntracker("buntracker", ["127.0.0.1", "[::1]"]),
+  [ONE_ADDRESS]: () => startBuntracker(ONE_ADDRESS, ["127.0.0.1"]),
   opentracker: (swarms) => startOpentracker(swarms, 0),
   [OPENTRACKER_THREADED]: (swarms) => startOpentracker(swarms, 1),
   echo: startEcho,
