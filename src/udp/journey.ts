@@ -78,6 +78,7 @@ export interface UdpSettings {
 
 const text = (words: string): Uint8Array => new TextEncoder().encode(words);
 const ERROR_ACTION = text("unknown action");
+const ERROR_ADDRESS = text("your address cannot be a peer's");
 const ERROR_PRIVATE = text("announces from private networks are refused here");
 const ERROR_EARLY = text("this announce is too early: wait for the interval");
 
@@ -199,24 +200,27 @@ export class Journey {
   }
 
   #announce(slot: number, family: Family, nowSeconds: number): number {
-    const { requests, addresses, replies } = this.#datagrams;
+    const { requests, replies } = this.#datagrams;
     const settings = this.#settings;
     const counts = this.#counts;
     const tracker = this.#tracker;
     const limits = this.#limits;
     const { request, reply } = tracker;
     const at = slot * REQUEST_SLOT;
-    const from = slot * ADDRESS_SLOT;
     const out = slot * REPLY_SLOT;
-    if (settings.refusePrivate && isNotPublic(addresses, from, family)) {
-      return this.#refuse(slot, ERROR_PRIVATE);
-    }
     const port = readPort(requests, at);
     const rule = this.#judgeByRules(slot, family, port, at + OFFSET_PEER_ID);
     if (rule !== RULE_NONE) return this.#obey(slot, rule);
 
     readInfoHash(requests, at, 0, request.infoHash);
     this.#readPeer(slot, family);
+    // The address may be a claim, which has passed no gate yet.
+    if (settings.allowIpField && isUnusableSource(request.peer, 0, family)) {
+      return this.#refuse(slot, ERROR_ADDRESS);
+    }
+    if (settings.refusePrivate && isNotPublic(request.peer, 0, family)) {
+      return this.#refuse(slot, ERROR_PRIVATE);
+    }
     request.family = family;
     const refused = this.#judge(slot, family);
     if (refused !== ACCESS_OK) return this.#deny(slot, refused);

@@ -12,6 +12,12 @@ import {
 import { headCampaign } from "./heads.ts";
 import { configCampaign, valueCampaign } from "./values.ts";
 
+/** Some of those that the senders of datagrams have. */
+const OWN = Array.from({ length: 50 }, (_, i) => [
+  `42.0.0.${i}`,
+  `2a00:${i.toString(16)}::`,
+]).flat();
+
 /** Inputs between two looks at the clock. */
 const ROUND = 8192;
 
@@ -28,6 +34,7 @@ export function campaigns(): Campaign[] {
       refusePrivate: true,
     }),
     journeyCampaign("the ip field believed", { allowIpField: true }),
+    journeyCampaign("from our own addresses, too", {}, OWN),
     guessCampaign(),
     handlerCampaign(),
     hashListCampaign(),

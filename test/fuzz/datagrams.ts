@@ -2,6 +2,8 @@
  * Campaigns against the journey of a datagram, in process: batches of mutated packets from honest
  * and dishonest senders, and guesses of connection ids.
  */
+import type { OwnAddresses } from "../../src/limits/own-addresses.ts";
+import { isUnusableSource } from "../../src/ops/addresses.ts";
 import { Counters, counterMemory, COUNTERS } from "../../src/ops/counters.ts";
 import { Intervals } from "../../src/ops/intervals.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
@@ -15,6 +17,7 @@ import {
   REQUEST_SLOT,
 } from "../../src/udp/datagrams.ts";
 import { Journey, type UdpSettings } from "../../src/udp/journey.ts";
+import { limitsOf } from "../limits/fixture.ts";
 import { MIB, makeMemory } from "../swarm/fixture.ts";
 import { brokenInvariants } from "../swarm/invariants.ts";
 import { ID_SECONDS, KEY, SETTINGS, TTL } from "../udp/fixture.ts";
@@ -37,9 +40,13 @@ class Range {
   /** A second keeper of ids, so that the oracle does not ask the one under test. */
   readonly ids = new ConnectionIds(KEY, TTL);
   seconds = 0;
+  readonly own: OwnAddresses;
 
-  constructor(settings: Partial<UdpSettings>) {
+  /** Our own addresses among those that announce, of either family. */
+  constructor(settings: Partial<UdpSettings>, own: readonly string[]) {
     this.settings = { ...SETTINGS, ...settings };
+    const { limits } = limitsOf({ own: [...own] });
+    this.own = limits.own;
     this.tracker = new Tracker(makeMemory(16 * MIB), this.datagrams.replyMemory);
     this.sweep = new Sweep(this.tracker);
     this.journey = new Journey(
@@ -49,6 +56,9 @@ class Range {
       new Intervals({ interval: 1800, jitterPercent: 10, minimum: 900 }),
       this.counters,
       this.settings,
+      undefined,
+      undefined,
+      limits,
     );
   }
 
@@ -100,12 +110,14 @@ class Range {
     );
     const reply = replies.subarray(slot * REPLY_SLOT, slot * REPLY_SLOT + replyLengths[slot]!);
     const family = families[slot] as 4 | 6;
-    const { replyBytes, scrapeMax, refusePrivate: mayRefuse } = this.settings;
+    const { replyBytes, scrapeMax, refusePrivate, allowIpField } = this.settings;
+    const mayRefuse = refusePrivate || allowIpField;
     const address = addresses.subarray(slot * ADDRESS_SLOT, slot * ADDRESS_SLOT + ADDRESS_SLOT);
     try {
       const limits = { replyBytesMax: replyBytes, scrapeMax, mayRefuse };
       judgeDatagram({ bytes, proven, family, ...limits }, reply);
       if (!this.settings.allowIpField) judgeSelf(bytes, family, address, reply);
+      judgePeers(family, this.own, reply);
     } catch (error) {
       const what = `${address.toHex()} sent ${bytes.toHex()}\ngot ${reply.toHex()}`;
       throw new Error(`${(error as Error).message}\n${what}`);
@@ -135,10 +147,25 @@ function judgeSelf(bytes: Uint8Array, family: 4 | 6, address: Uint8Array, reply:
   }
 }
 
+/** Nobody is told of an address of ours, nor of one that nobody has, nor of port 0. */
+function judgePeers(family: 4 | 6, own: OwnAddresses, reply: Uint8Array): void {
+  if (reply[3] !== 1) return;
+  const size = family === 4 ? 4 : 16;
+  for (let at = 20; at < reply.length; at += size + 2) {
+    must(!own.has(reply, at, family), "an address of ours is handed out");
+    must(!isUnusableSource(reply, at, family), "an address that nobody has is handed out");
+    must((reply[at + size]! | reply[at + size + 1]!) !== 0, "a peer with port 0 is handed out");
+  }
+}
+
 /** Mutated packets through the journey, under settings that reach every branch. */
-export function journeyCampaign(name: string, settings: Partial<UdpSettings>): Campaign {
+export function journeyCampaign(
+  name: string,
+  settings: Partial<UdpSettings>,
+  own: readonly string[] = [],
+): Campaign {
   const seeds = udpPackets();
-  const range = new Range(settings);
+  const range = new Range(settings, own);
   const proven = new Uint8Array(BATCH_SIZE);
   let asked = 0;
   return {

@@ -220,6 +220,20 @@ describe("announcing", () => {
     );
   });
 
+  test("is refused if the ip field that is believed names what cannot be a peer's", () => {
+    const desk = new Desk({ allowIpField: true, refusePrivate: true });
+    const ask = (from: string, ip: string) => desk.ask(announceOf(desk.id(from), { ip }), from);
+    const unusable = Buffer.from("your address cannot be a peer's").toString("hex");
+    for (const ip of ["ffffffff", "e0000001", "f0000001", "00000001"]) {
+      expect(ask("198.41.0.4", ip).slice(16)).toBe(unusable);
+    }
+    expect(errorText(ask("198.41.0.4", "0a000001"))).toStartWith("announces from private networks");
+    expect(ask("10.0.0.7", "c6290005").slice(16)).toBe(word(1800) + word(1) + word(0));
+    expect(desk.ask(announceOf(desk.id("198.41.0.4")), "198.41.0.4").slice(40)).toBe(
+      "c6290005" + "1ae1",
+    );
+  });
+
   test("from a private network is refused, if the operator wants that, with a reason", () => {
     const text = Buffer.from("announces from private networks are refused here").toString("hex");
     for (const from of ["10.1.2.3", "127.0.0.1", "192.168.1.1", "fe80::1", "::1"]) {
