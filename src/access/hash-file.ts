@@ -48,6 +48,14 @@ export interface BadLines {
 
 export const noBadLines = (): BadLines => ({ count: 0, first: [] });
 
+/** Makes a list from the pieces of a file, each of which ends where a line does. */
+export interface LinesReader<List> {
+  /** Reads a piece; its bytes may be used for another one afterwards. */
+  take(bytes: Uint8Array): Sliced<void>;
+  /** The list, once all pieces are read, and the bad lines. */
+  finish(): Sliced<{ list: List; bad: BadLines }>;
+}
+
 /** Notes line number `line` as bad. */
 export function noteBadLine(bad: BadLines, line: number): void {
   bad.count += 1;
@@ -64,8 +72,27 @@ export function* readHashFile(
   bytes: Uint8Array,
   keys: Int32Array,
 ): Sliced<{ list: HashList; bad: BadLines }> {
-  const reader = new HashFileReader(bytes);
-  while (reader.readLines(LINES_PER_STEP)) yield;
+  const reader = readHashes(keys);
+  yield* reader.take(bytes);
+  return yield* reader.finish();
+}
+
+/** As `readHashFile`, from the pieces of a file. */
+export function readHashes(keys: Int32Array): LinesReader<HashList> {
+  const reader = new HashFileReader();
+  return {
+    *take(bytes) {
+      reader.give(bytes);
+      while (reader.readLines(LINES_PER_STEP)) yield;
+    },
+    finish: () => listOf(reader, keys),
+  };
+}
+
+function* listOf(
+  reader: HashFileReader,
+  keys: Int32Array,
+): Sliced<{ list: HashList; bad: BadLines }> {
   const list = new HashList(hashListMemory(reader.count), keys);
   for (const [number, hashes] of reader.groups.entries()) {
     const halves = new Uint16Array(hashes.buffer);
@@ -98,7 +125,8 @@ export function withHash(bytes: Uint8Array, hash: Uint8Array): Uint8Array {
 
 /** The file's bytes without the lines of this hash, or undefined if it has none. */
 export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8Array | undefined> {
-  const reader = new HashFileReader(bytes);
+  const reader = new HashFileReader();
+  reader.give(bytes);
   const kept: Uint8Array[] = [];
   let from = 0;
   for (let more = true; more;) {
@@ -122,14 +150,16 @@ class HashFileReader {
   readonly bad = noBadLines();
   /** Where the lines that hold the wanted hash begin and end, two numbers for each. */
   readonly matches: number[] = [];
-  readonly #bytes: Uint8Array;
-  #at: number;
+  #bytes = new Uint8Array(0);
+  #at = 0;
   #line = 0;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+  /** The next piece; the one before has been read. */
+  give(bytes: Uint8Array): void {
+    this.#bytes = bytes as Uint8Array<ArrayBuffer>;
     // Some editors begin a file with a byte order mark.
-    this.#at = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+    const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+    this.#at = this.#line === 0 && marked ? 3 : 0;
   }
 
   /** Reads up to `lines` lines, noting in `matches` those of `wanted`. False at the end. */

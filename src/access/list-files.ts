@@ -1,5 +1,5 @@
 /**
- * The files of the access lists, read as a whole: the list that is in one and the lines that make
+ * The files of the access lists, read to their ends: the list that is in one and the lines that make
  * no sense, or a StartError that names the variable, the path and the remedy.
  *
  * Reading takes turns with everything else this thread has to do, since a list may have millions of
@@ -8,11 +8,12 @@
 import { readFile, stat } from "node:fs/promises";
 
 import { StartError } from "../ops/start-error.ts";
-import { type BadLines, readHashFile } from "./hash-file.ts";
+import { type BadLines, type LinesReader, readHashes } from "./hash-file.ts";
 import type { HashList } from "./hash-list.ts";
-import { readNetworkFile } from "./network-file.ts";
+import { readNetworks } from "./network-file.ts";
 import type { NetworkList } from "./network-list.ts";
-import { runInSlices, type Sliced } from "./pacing.ts";
+import { runInSlices } from "./pacing.ts";
+import { eachPiece } from "./pieces.ts";
 
 /** What came of reading a file. */
 export interface ListFile<List> {
@@ -27,7 +28,7 @@ export function readHashList(
   path: string | undefined,
   keys: Int32Array,
 ): Promise<ListFile<HashList> | undefined> {
-  return read(variable, path, (bytes) => readHashFile(bytes, keys));
+  return read(variable, path, readHashes(keys));
 }
 
 /** The networks in the file that `variable` names; undefined if it names none. */
@@ -35,20 +36,21 @@ export function readNetworkList(
   variable: string,
   path: string | undefined,
 ): Promise<ListFile<NetworkList> | undefined> {
-  return read(variable, path, readNetworkFile);
+  return read(variable, path, readNetworks());
 }
 
 async function read<List>(
   variable: string,
   path: string | undefined,
-  parse: (bytes: Uint8Array) => Sliced<{ list: List; bad: BadLines }>,
+  reader: LinesReader<List>,
 ): Promise<ListFile<List> | undefined> {
   if (path === undefined) return undefined;
-  const bytes = await readWhole(path).catch((error: unknown) => {
+  const reading = eachPiece(path, (bytes) => runInSlices(reader.take(bytes)));
+  await reading.catch((error: unknown) => {
     const problem = `${variable} is ${path}, which cannot be read (${codeOf(error)})`;
     throw new StartError(problem, "check the path and its permissions; an empty file will do");
   });
-  return { path, ...(await runInSlices(parse(bytes))) };
+  return { path, ...(await runInSlices(reader.finish())) };
 }
 
 /** The bytes of a file. Only of a regular one: a pipe might never end. */

@@ -13,7 +13,7 @@
  */
 import type { Family } from "../constants.ts";
 import { readAddress } from "../ops/addresses.ts";
-import { type BadLines, noBadLines, noteBadLine } from "./hash-file.ts";
+import { type BadLines, type LinesReader, noBadLines, noteBadLine } from "./hash-file.ts";
 import { buildNetworkList, type NetworkList, Ranges } from "./network-list.ts";
 import type { Sliced } from "./pacing.ts";
 
@@ -31,20 +31,36 @@ const CANDIDATE = new Uint8Array(16);
 
 /** The list in the bytes of a file, and its bad lines. */
 export function* readNetworkFile(bytes: Uint8Array): Sliced<{ list: NetworkList; bad: BadLines }> {
+  const reader = readNetworks();
+  yield* reader.take(bytes);
+  return yield* reader.finish();
+}
+
+/** As `readNetworkFile`, from the pieces of a file. */
+export function readNetworks(): LinesReader<NetworkList> {
   const ranges = new Ranges();
   const bad = noBadLines();
   const decoder = new TextDecoder("latin1");
-  for (let at = 0, line = 1; at < bytes.length; line++) {
-    const found = bytes.indexOf(LINE_END, at);
-    const end = found < 0 ? bytes.length : found;
-    const text = decoder.decode(bytes.subarray(at, Math.min(end, at + LINE_SIZE_MAX))).trim();
-    // A byte order mark, read as Latin-1.
-    const shown = line === 1 && text.startsWith("\xef\xbb\xbf") ? text.slice(3) : text;
-    if (shown !== "" && !shown.startsWith("#") && !readLine(shown, ranges)) noteBadLine(bad, line);
-    at = end + 1;
-    if (line % LINES_PER_STEP === 0) yield;
-  }
-  return { list: yield* buildNetworkList(ranges), bad };
+  let line = 0;
+  return {
+    *take(bytes) {
+      for (let at = 0; at < bytes.length;) {
+        const found = bytes.indexOf(LINE_END, at);
+        const end = found < 0 ? bytes.length : found;
+        const text = decoder.decode(bytes.subarray(at, Math.min(end, at + LINE_SIZE_MAX))).trim();
+        line += 1;
+        // A byte order mark, read as Latin-1.
+        const shown = line === 1 && text.startsWith("\xef\xbb\xbf") ? text.slice(3) : text;
+        const said = shown !== "" && !shown.startsWith("#");
+        if (said && !readLine(shown, ranges)) noteBadLine(bad, line);
+        at = end + 1;
+        if (line % LINES_PER_STEP === 0) yield;
+      }
+    },
+    *finish() {
+      return { list: yield* buildNetworkList(ranges), bad };
+    },
+  };
 }
 
 /** Adds the range of a line; false if it is neither a network nor a range. */

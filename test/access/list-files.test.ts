@@ -26,6 +26,21 @@ test("a list comes with its path and its bad lines", async () => {
   expect((await readNetworkList("TRACKER_DENY_NETWORKS_FILE", networks))!.list.size).toBe(1);
 });
 
+test("a list longer than a piece has each hash, and the right numbers of bad lines", async () => {
+  const path = join(folder, "long");
+  const lines = Array.from({ length: 10_000 }, (_, n) => hashOf(n).toHex());
+  lines[4999] = "bad";
+  lines[9999] = "bad";
+  writeFileSync(path, lines.join("\r\n"));
+  const { list, bad } = (await readHashList("TRACKER_DENY_FILE", path, KEYS))!;
+  expect([list.size, bad]).toEqual([9998, { count: 2, first: [5000, 10_000] }]);
+  const networks = Array.from({ length: 20_000 }, (_, n) => `10.${n >> 8}.${n & 255}.0/25`);
+  networks[19_999] = "bad";
+  writeFileSync(path, networks.join("\n"));
+  const read = (await readNetworkList("TRACKER_DENY_NETWORKS_FILE", path))!;
+  expect([read.list.size, read.bad]).toEqual([19_999, { count: 1, first: [20_000] }]);
+});
+
 test("what is no file that can be read is an error with the variable and the reason", async () => {
   const missing = join(folder, "missing");
   const reading = readHashList("TRACKER_ALLOW_FILE", missing, KEYS);

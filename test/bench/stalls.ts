@@ -30,7 +30,7 @@ const options = readOptions({ workers: "0,1", scale: 1, seconds: 3, rows: "", hu
 
 const SWARMS = Math.round(1_000_000 * options.scale);
 const PEERS = Math.round(10_000_000 * options.scale);
-const HASHES_LISTED = Math.round(1_000_000 * options.scale);
+const HASHES_LISTED = 1_000_000;
 const FILL_SECONDS_MAX = 120;
 const TARGET_MILLISECONDS = 5;
 const READERS_AT_ONCE = 4;

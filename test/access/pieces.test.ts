@@ -1,0 +1,43 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { eachPiece } from "../../src/access/pieces.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "buntracker-pieces-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The pieces a file of this text is read in. */
+async function piecesOf(text: string): Promise<string[]> {
+  const path = join(folder, "file");
+  writeFileSync(path, text, "latin1");
+  const pieces: string[] = [];
+  await eachPiece(path, async (bytes) => {
+    await Bun.sleep(0);
+    pieces.push(Buffer.from(bytes).toString("latin1"));
+  });
+  return pieces;
+}
+
+test("pieces end where lines do, and are the whole file", async () => {
+  const line = (n: number): string => `${n} ${"x".repeat(n % 90)}\n`;
+  const text = `${Array.from({ length: 20_000 }, (_, n) => line(n)).join("")}the last`;
+  const pieces = await piecesOf(text);
+  expect(pieces.length).toBeGreaterThan(5);
+  expect(pieces.join("") === text).toBe(true);
+  for (const piece of pieces.slice(0, -1)) expect(piece.endsWith("\n")).toBe(true);
+});
+
+test("a line may be longer than any piece, and a file empty", async () => {
+  const long = `${"x".repeat(700_000)}\nshort\n`;
+  expect((await piecesOf(long)).join("") === long).toBe(true);
+  expect(await piecesOf("")).toEqual([]);
+  expect(await piecesOf("\n\n")).toEqual(["\n\n"]);
+});
+
+test("what cannot be read, and what is no file, is told", async () => {
+  const nothing = async (): Promise<void> => {};
+  const none = join(folder, "none");
+  await expect(eachPiece(none, nothing)).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(eachPiece(folder, nothing)).rejects.toMatchObject({ code: "not a file" });
+});
