@@ -157,7 +157,7 @@ export class Sample {
     }
   }
 
-  /** Copies `count` peers that lie side by side from `from`, in halves of the arena, to the reply. */
+  /** Copies `count` peers side by side, the first at `from` in the arena's halves, to the reply. */
   #copy(family: Family, from: number, count: number): void {
     const { halves } = this.#swarms.arena;
     const request = this.#request;
