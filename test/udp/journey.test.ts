@@ -1,6 +1,7 @@
 /** A datagram's journey: every gate has a datagram that fails only there. */
 import { describe, expect, test } from "bun:test";
 import { countRules } from "../../src/limits/request-rules.ts";
+import { REPLY_SLOT } from "../../src/udp/datagrams.ts";
 import { limitsOf } from "../limits/fixture.ts";
 import { announceOf, bytesOf, connect, Desk, INFO_HASH, scrapeOf, TRANSACTION } from "./fixture.ts";
 import { ID_SECONDS, TTL } from "./fixture.ts";
@@ -536,11 +537,12 @@ describe("whatever arrives", () => {
     const id = desk.id();
     for (const slot of [0, 63]) {
       desk.ask(announceOf(id), "192.0.2.1", slot);
-      const { replies } = desk.datagrams;
-      expect(replies.subarray(slot * 1536, slot * 1536 + 8).toHex()).toBe("00000001" + TRANSACTION);
+      const head = desk.datagrams.replies.subarray(slot * REPLY_SLOT, slot * REPLY_SLOT + 8);
+      expect(head.toHex()).toBe("00000001" + TRANSACTION);
     }
-    expect(desk.datagrams.replies.subarray(1536, 3 * 1536).every((b) => b === 0xee)).toBe(true);
-    const between = desk.datagrams.replies.subarray(4 * 1536, 63 * 1536);
+    const second = desk.datagrams.replies.subarray(REPLY_SLOT, 3 * REPLY_SLOT);
+    expect(second.every((byte) => byte === 0xee)).toBe(true);
+    const between = desk.datagrams.replies.subarray(4 * REPLY_SLOT, 63 * REPLY_SLOT);
     expect(between.every((byte) => byte === 0xee)).toBe(true);
   });
 });
