@@ -1,6 +1,6 @@
 /**
- * The files of the access lists, read to their ends: the list that is in one and the lines that make
- * no sense, or a StartError that names the variable, the path and the remedy.
+ * The files of the access lists, read to their ends: the list that is in one and the lines that
+ * make no sense, or a StartError that names the variable, the path and the remedy.
  *
  * Reading takes turns with everything else this thread has to do, since a list may have millions of
  * lines.
