@@ -44,7 +44,7 @@ const MINUTES_MAX = 15;
 const FILL_SECONDS_MAX = 120;
 /** A fill is repeated, so that who lost some datagrams is told of those peers again. */
 const FILL_PASSES_MAX = 4;
-/** Twice a minute buntracker lets go of code it needs no more; all contenders are given the time. */
+/** buntracker lets go of idle code twice a minute; all contenders are given that time. */
 const SETTLE_MILLISECONDS = 35_000;
 /** So few that they fit the receive buffer of those that leave it as it is. */
 const FILL_WINDOW = 192;
