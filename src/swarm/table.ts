@@ -69,12 +69,17 @@ export class Table {
     }
   }
 
-  /** The first entry a search for `hash` looks at, and the block it names: 0 if there is none. */
-  peek(hash: number): number {
+  /** Place in the index of the first entry that a search for the info hash at `at` looks at. */
+  placeOf(halves: Uint16Array, at: number): number {
+    const hash = hashInfoHash(this.#keys, halves, at);
     const line = lineOf(hash);
     const bits = this.#arena.shards[line + SHARD_INDEX_BITS];
-    if (bits === 0) return 0;
-    return (this.#index[this.#start(line) + slotOf(hash, bits)] & OFFSET_MASK) << 2;
+    return this.#start(line) + (bits === 0 ? 0 : slotOf(hash, bits));
+  }
+
+  /** Offset of the swarm that the entry at a place names; 0 if there is none. */
+  peek(place: number): number {
+    return (this.#index[place] & OFFSET_MASK) << 2;
   }
 
   /** Adds the swarm at `offset`, which is not in the table. Returns false if the table is full. */

@@ -12,6 +12,7 @@ import { Counters } from "../ops/counters.ts";
 import { Intervals, type IntervalSettings } from "../ops/intervals.ts";
 import { Notes, type NotesShared } from "../stats/notes.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
+import { Anticipation } from "../swarm/anticipation.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import { ConnectionIds } from "./connection-ids.ts";
 import { BATCH_SIZE, Datagrams, REQUEST_SLOT } from "./datagrams.ts";
@@ -51,10 +52,10 @@ export class Answering {
   readonly limits: Limits;
   readonly journey: Journey;
   readonly #startedSeconds: number;
-  readonly #tracker: Tracker;
-  /** The requests by halves, and for each the block its swarm probably lies in. */
+  readonly #anticipation: Anticipation;
+  /** The requests by halves, and where among those the info hashes of announces begin. */
   readonly #halves: Uint16Array;
-  readonly #blocks = new Int32Array(BATCH_SIZE);
+  readonly #infoHashAts = new Int32Array(BATCH_SIZE);
   readonly #requestSeconds: Histogram | undefined;
   readonly #batchDatagrams: Histogram | undefined;
   #begunSeconds = 0;
@@ -70,11 +71,12 @@ export class Answering {
       this.#requestSeconds = new Histogram(shared.histograms, thread, "udpRequestSeconds");
       this.#batchDatagrams = new Histogram(shared.histograms, thread, "batchDatagrams");
     }
-    this.#tracker = new Tracker(shared.memory, this.datagrams.replyMemory);
+    const tracker = new Tracker(shared.memory, this.datagrams.replyMemory);
+    this.#anticipation = new Anticipation(tracker.arena, tracker.table, BATCH_SIZE);
     this.#halves = new Uint16Array(this.datagrams.requests.buffer);
     this.journey = new Journey(
       this.datagrams,
-      this.#tracker,
+      tracker,
       new ConnectionIds(shared.key, shared.connectionTtlSeconds),
       new Intervals(shared.intervals),
       this.counters,
@@ -99,13 +101,13 @@ export class Answering {
   /** Has memory fetch what the announces of a batch will need, all of it at once. */
   #anticipate(count: number): void {
     const { requests, requestLengths } = this.datagrams;
-    const blocks = this.#blocks;
+    const ats = this.#infoHashAts;
+    let announces = 0;
     for (let slot = 0; slot < count; slot++) {
       const at = slot * REQUEST_SLOT;
-      const announces = isAnnounce(requests, at, requestLengths[slot]);
-      blocks[slot] = announces ? this.#tracker.anticipate(this.#halves, infoHashAt(at) >>> 1) : 0;
+      if (isAnnounce(requests, at, requestLengths[slot])) ats[announces++] = infoHashAt(at) >>> 1;
     }
-    for (let slot = 0; slot < count; slot++) this.#tracker.touch(blocks[slot]);
+    this.#anticipation.fetch(this.#halves, ats, announces);
   }
 
   /** The replies of a batch of `count` are sent: each request took its share of the time. */
