@@ -41,6 +41,13 @@ const PLUS = 43;
 const ZERO = 48;
 const EQUALS = 61;
 const LOWER_A = 97;
+const LOWER_C = 99;
+const LOWER_E = 101;
+const LOWER_I = 105;
+const LOWER_L = 108;
+const LOWER_N = 110;
+const LOWER_P = 112;
+const LOWER_S = 115;
 
 /** Where numbers stop growing: larger than any we compare with, and still an exact integer. */
 const DECIMAL_CEILING = 2 ** 40;
@@ -115,16 +122,33 @@ export class AnnounceQuery {
     this.#verdict = VERDICT_OK;
   }
 
+  /** The first byte of a key leaves one or two it can be: most clients send a dozen of them. */
   #readPair(url: string, key: number, keyTo: number, from: number, to: number): void {
-    if (isText(url, key, keyTo, "info_hash")) this.#readInfoHash(url, from, to);
-    else if (isText(url, key, keyTo, "peer_id")) this.#readPeerId(url, from, to);
-    else if (isText(url, key, keyTo, "port")) this.#readPort(url, from, to);
-    else if (isText(url, key, keyTo, "left")) this.seeder = readDecimal(url, from, to) === 0;
-    else if (isText(url, key, keyTo, "event")) this.event = readEvent(url, from, to);
-    else if (isText(url, key, keyTo, "numwant")) this.wanted = readDecimal(url, from, to);
-    else if (isText(url, key, keyTo, "compact")) this.compact = !isText(url, from, to, "0");
-    else if (isText(url, key, keyTo, "sha_ih")) this.#verdict = VERDICT_INFO_HASH_HIDDEN;
-    else this.#noteAddress(url, key, keyTo, from, to);
+    if (key === keyTo) return;
+    switch (byteAt(url, key, keyTo)) {
+      case LOWER_I:
+        if (isText(url, key, keyTo, "info_hash")) this.#readInfoHash(url, from, to);
+        else this.#noteAddress(url, key, keyTo, from, to);
+        return;
+      case LOWER_P:
+        if (isText(url, key, keyTo, "peer_id")) this.#readPeerId(url, from, to);
+        else if (isText(url, key, keyTo, "port")) this.#readPort(url, from, to);
+        return;
+      case LOWER_L:
+        if (isText(url, key, keyTo, "left")) this.seeder = readDecimal(url, from, to) === 0;
+        return;
+      case LOWER_E:
+        if (isText(url, key, keyTo, "event")) this.event = readEvent(url, from, to);
+        return;
+      case LOWER_N:
+        if (isText(url, key, keyTo, "numwant")) this.wanted = readDecimal(url, from, to);
+        return;
+      case LOWER_C:
+        if (isText(url, key, keyTo, "compact")) this.compact = !isText(url, from, to, "0");
+        return;
+      case LOWER_S:
+        if (isText(url, key, keyTo, "sha_ih")) this.#verdict = VERDICT_INFO_HASH_HIDDEN;
+    }
   }
 
   #readInfoHash(url: string, from: number, to: number): void {
@@ -318,8 +342,7 @@ export function isText(url: string, from: number, to: number, text: string): boo
   if (to - from < text.length) return false;
   let size = 0;
   for (let at = from; at < to; size++) {
-    // Beyond the end of `text` there is NaN, which no byte equals.
-    if (byteAt(url, at, to) !== text.charCodeAt(size)) return false;
+    if (size === text.length || byteAt(url, at, to) !== text.charCodeAt(size)) return false;
     at += url.charCodeAt(at) === PERCENT ? 3 : 1;
   }
   return size === text.length;
