@@ -113,17 +113,12 @@ export function* enlargeHashList(list: HashList, keys: Int32Array): Sliced<HashL
   return larger;
 }
 
-/** The file's bytes with one line more: the hash in 40 digits. What was there stays as it is. */
-export function withHash(bytes: Uint8Array, hash: Uint8Array): Uint8Array {
-  const missing = bytes.length > 0 && bytes[bytes.length - 1] !== LINE_END;
-  const line = new TextEncoder().encode(`${missing ? "\n" : ""}${hash.toHex()}\n`);
-  const longer = new Uint8Array(bytes.length + line.length);
-  longer.set(bytes);
-  longer.set(line, bytes.length);
-  return longer;
+/** What puts a hash at the end of a file whose last line may lack its end: 40 digits, a line. */
+export function hashLine(hash: Uint8Array, lastLineEnds: boolean): Uint8Array {
+  return new TextEncoder().encode(`${lastLineEnds ? "" : "\n"}${hash.toHex()}\n`);
 }
 
-/** The file's bytes without the lines of this hash, or undefined if it has none. */
+/** A piece of a file without the lines of this hash, or undefined if it has none. */
 export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8Array | undefined> {
   const reader = new HashFileReader();
   reader.give(bytes);

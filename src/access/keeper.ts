@@ -11,12 +11,15 @@ import type { Log } from "../ops/log.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { Access, ACCESS_OK, type AccessShared, openToAll } from "./access.ts";
 import { evictRefused } from "./eviction.ts";
-import { enlargeHashList, showBadLines, withHash, withoutHash } from "./hash-file.ts";
+import { enlargeHashList, hashLine, showBadLines, withoutHash } from "./hash-file.ts";
 import type { HashList } from "./hash-list.ts";
-import { codeOf, type ListFile, readHashList, readNetworkList, readWhole } from "./list-files.ts";
+import { codeOf, type ListFile, readHashList, readNetworkList } from "./list-files.ts";
 import type { NetworkList } from "./network-list.ts";
-import { replaceFile } from "./replace-file.ts";
 import { runInSlices } from "./pacing.ts";
+import { eachPiece } from "./pieces.ts";
+import { replaceFile } from "./replace-file.ts";
+
+const LINE_END = 10;
 
 /** The two lists of info hashes. */
 export type ListName = "deny" | "allow";
@@ -244,11 +247,21 @@ export class AccessKeeper {
   }
 }
 
-/** Returns false if the file was so already. */
+/** Returns false if the file was so already. Reads it twice, but never holds the whole of it. */
 async function changeFile(path: string, hash: Uint8Array, listed: boolean): Promise<boolean> {
-  const bytes = await readWhole(path);
-  const without = await runInSlices(withoutHash(bytes, hash));
-  if (listed ? without !== undefined : without === undefined) return false;
-  await replaceFile(path, listed ? withHash(bytes, hash) : without!);
+  const without = (bytes: Uint8Array) => runInSlices(withoutHash(bytes, hash));
+  let found = false;
+  let lastLineEnds = true;
+  await eachPiece(path, async (bytes) => {
+    found ||= (await without(bytes)) !== undefined;
+    lastLineEnds = bytes.at(-1) === LINE_END;
+  });
+  if (found === listed) return false;
+  await replaceFile(path, async (write) => {
+    await eachPiece(path, async (bytes) =>
+      write(listed ? bytes : ((await without(bytes)) ?? bytes)),
+    );
+    if (listed) await write(hashLine(hash, lastLineEnds));
+  });
   return true;
 }

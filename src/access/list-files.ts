@@ -5,8 +5,6 @@
  * Reading takes turns with everything else this thread has to do, since a list may have millions of
  * lines.
  */
-import { readFile, stat } from "node:fs/promises";
-
 import { StartError } from "../ops/start-error.ts";
 import { type BadLines, type LinesReader, readHashes } from "./hash-file.ts";
 import type { HashList } from "./hash-list.ts";
@@ -51,13 +49,6 @@ async function read<List>(
     throw new StartError(problem, "check the path and its permissions; an empty file will do");
   });
   return { path, ...(await runInSlices(reader.finish())) };
-}
-
-/** The bytes of a file. Only of a regular one: a pipe might never end. */
-export async function readWhole(path: string): Promise<Uint8Array> {
-  const found = await stat(path);
-  if (!found.isFile()) throw Object.assign(new Error("not a file"), { code: "not a file" });
-  return readFile(path);
 }
 
 /** The name of a system error, such as ENOENT or ENOSPC. */

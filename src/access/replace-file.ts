@@ -11,14 +11,20 @@ import { dirname } from "node:path";
 /** What the new file is called until it is complete. One left behind by a crash is overwritten. */
 const SUFFIX = ".new";
 
-/** Puts `bytes` in the place of the file. Rejects with the system's error if that fails. */
-export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+/** Writes a file from its beginning to its end, a piece at a time. */
+export type Fill = (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>;
+
+/**
+ * Puts what `fill` writes in the place of the file. Rejects with the system's error, or that of
+ * `fill`, if that fails.
+ */
+export async function replaceFile(path: string, fill: Fill): Promise<void> {
   const target = await realpath(path);
   const { mode, uid, gid } = await stat(target);
   const draft = `${target}${SUFFIX}`;
   await rm(draft, { force: true });
   try {
-    await write(draft, bytes, mode, uid, gid);
+    await write(draft, fill, mode, uid, gid);
     await rename(draft, target);
   } catch (error) {
     await rm(draft, { force: true }).catch(() => {});
@@ -29,14 +35,14 @@ export async function replaceFile(path: string, bytes: Uint8Array): Promise<void
 
 async function write(
   draft: string,
-  bytes: Uint8Array,
+  fill: Fill,
   mode: number,
   uid: number,
   gid: number,
 ): Promise<void> {
   const file = await open(draft, "wx", 0o600);
   try {
-    await file.writeFile(bytes);
+    await fill((bytes) => file.writeFile(bytes));
     const own = await file.stat();
     if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid);
     await file.chmod(mode & 0o7777);

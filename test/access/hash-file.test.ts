@@ -4,9 +4,9 @@ import fc from "fast-check";
 
 import {
   enlargeHashList,
+  hashLine,
   parseInfoHash,
   readHashFile,
-  withHash,
   withoutHash,
 } from "../../src/access/hash-file.ts";
 import { atOnce, halvesOf, hashOf, KEYS, text } from "./fixture.ts";
@@ -126,9 +126,8 @@ describe("changing a file", () => {
   const hash = Uint8Array.fromHex(A);
 
   test("adds a line at the end, also where the last line has no end", () => {
-    expect(shown(withHash(text(""), hash))).toBe(`${A}\n`);
-    expect(shown(withHash(text("# x\r\n"), hash))).toBe(`# x\r\n${A}\n`);
-    expect(shown(withHash(text(B), hash))).toBe(`${B}\n${A}\n`);
+    expect(shown(hashLine(hash, true))).toBe(`${A}\n`);
+    expect(shown(hashLine(hash, false))).toBe(`\n${A}\n`);
   });
 
   test("removes all lines of the hash and keeps the others as they are", () => {
@@ -146,7 +145,7 @@ describe("changing a file", () => {
 
   test("what is added and removed leaves the file as it was", () => {
     const many = Array.from({ length: 5000 }, (_, n) => `${hashOf(n).toHex()} ${n}\n`).join("");
-    const longer = withHash(text(many), hash);
+    const longer = text(many + shown(hashLine(hash, true)));
     expect(shown(atOnce(withoutHash(longer, hash)))).toBe(many);
   });
 });

@@ -5,7 +5,7 @@ import { readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { replaceFile } from "../../src/access/replace-file.ts";
+import { type Fill, replaceFile } from "../../src/access/replace-file.ts";
 import { text } from "./fixture.ts";
 
 let folder = "";
@@ -22,12 +22,23 @@ function fileOf(name: string, words = "old"): string {
   return path;
 }
 const read = (path: string) => readFileSync(path, "utf8");
+const filling =
+  (...pieces: string[]): Fill =>
+  async (put) => {
+    for (const piece of pieces) await put(text(piece));
+  };
 
 test("the new bytes are there, and nothing else is left", async () => {
   const path = fileOf("plain");
-  await replaceFile(path, text("new"));
+  await replaceFile(path, filling("new"));
   expect(read(path)).toBe("new");
   expect(existsSync(`${path}.new`)).toBe(false);
+});
+
+test("pieces stand one behind another", async () => {
+  const path = fileOf("pieces");
+  await replaceFile(path, filling("one ", "two ", "three"));
+  expect(read(path)).toBe("one two three");
 });
 
 test("mode and owner stay", async () => {
@@ -37,7 +48,7 @@ test("mode and owner stay", async () => {
   const [uid, gid] =
     process.getuid!() === 0 ? [65534, 65534] : [process.getuid!(), process.getgid!()];
   chownSync(path, uid, gid);
-  await replaceFile(path, text("new"));
+  await replaceFile(path, filling("new"));
   const after = statSync(path);
   expect([after.mode & 0o7777, after.uid, after.gid]).toEqual([0o640, uid, gid]);
 });
@@ -46,7 +57,7 @@ test("a symbolic link stays one", async () => {
   const path = fileOf("target");
   const link = join(folder, "link");
   symlinkSync(path, link);
-  await replaceFile(link, text("new"));
+  await replaceFile(link, filling("new"));
   expect(lstatSync(link).isSymbolicLink()).toBe(true);
   expect(read(path)).toBe("new");
 });
@@ -54,12 +65,12 @@ test("a symbolic link stays one", async () => {
 test("what a crash left behind is no obstacle", async () => {
   const path = fileOf("crashed");
   fileOf("crashed.new", "half of");
-  await replaceFile(path, text("new"));
+  await replaceFile(path, filling("new"));
   expect(read(path)).toBe("new");
 });
 
 test("a file that is not there is not made", async () => {
-  await expect(replaceFile(join(folder, "missing"), text("new"))).rejects.toThrow("ENOENT");
+  await expect(replaceFile(join(folder, "missing"), filling("new"))).rejects.toThrow("ENOENT");
 });
 
 describe("when it cannot be written", () => {
@@ -67,8 +78,18 @@ describe("when it cannot be written", () => {
     const path = fileOf("blocked");
     mkdirSync(`${path}.new`);
     writeFileSync(join(`${path}.new`, "x"), "");
-    await expect(replaceFile(path, text("new"))).rejects.toThrow();
+    await expect(replaceFile(path, filling("new"))).rejects.toThrow();
     expect(read(path)).toBe("old");
+  });
+
+  test("because the new bytes cannot be had, the old file is as it was", async () => {
+    const path = fileOf("unread");
+    const fill: Fill = async (put) => {
+      await put(text("half"));
+      throw new Error("unread");
+    };
+    await expect(replaceFile(path, fill)).rejects.toThrow("unread");
+    expect([read(path), existsSync(`${path}.new`)]).toEqual(["old", false]);
   });
 
   test("because the disk is full, the old file is as it was and the rest is gone", async () => {
@@ -83,10 +104,10 @@ describe("when it cannot be written", () => {
     try {
       const path = join(disk, "list");
       writeFileSync(path, "old");
-      expect(await codeOf(replaceFile(path, new Uint8Array(200_000)))).toBe("ENOSPC");
+      expect(await codeOf(replaceFile(path, (put) => put(new Uint8Array(200_000))))).toBe("ENOSPC");
       expect(read(path)).toBe("old");
       expect(existsSync(`${path}.new`)).toBe(false);
-      await replaceFile(path, text("new"));
+      await replaceFile(path, filling("new"));
       expect(read(path)).toBe("new");
     } finally {
       Bun.spawnSync(["umount", disk]);
