@@ -3,6 +3,7 @@
  * but this tracker to bring them together, over HTTP and UDP, IPv4 and IPv6.
  *
  *   bun test/clients/run.ts [FILTER]     FILTER is part of a row, such as "aria2 -> " or "udp IPv6"
+ *   TRACKER_UDP_WORKERS=0 bun test/clients/run.ts         the tracker has the settings that we have
  *
  * It starts itself again in a network and process namespace of its own. There every peer has an
  * address to itself (clients keep one peer per address) which is not a loopback address
@@ -73,6 +74,12 @@ async function runInside(): Promise<number> {
   return await child.exited;
 }
 
+/** The settings this process has, so that the matrix can be run with any. */
+function ourSettings(): Record<string, string> {
+  const settings = Object.entries(process.env).filter(([name]) => name.startsWith("TRACKER_"));
+  return Object.fromEntries(settings) as Record<string, string>;
+}
+
 async function runMatrix(filter: string): Promise<number> {
   const missing = missingPrograms();
   if (missing.length > 0) {
@@ -86,7 +93,13 @@ async function runMatrix(filter: string): Promise<number> {
   const listeners = [`127.0.0.1:${TRACKER_PORT}`, ...trackerListeners()].join(",");
   const tracker = await startTracker({
     port: TRACKER_PORT,
-    env: { TRACKER_UDP_ADDRESS: listeners, TRACKER_HTTP_ADDRESS: listeners },
+    env: {
+      // The clients are on its own machine.
+      TRACKER_OWN_ADDRESSES: "store",
+      ...ourSettings(),
+      TRACKER_UDP_ADDRESS: listeners,
+      TRACKER_HTTP_ADDRESS: listeners,
+    },
   });
   const started = performance.now();
   const outcomes = await inParallel(rows, PARALLEL, (row) => runRow(row, directory));
