@@ -151,7 +151,7 @@ export function hostName(): Kind<string> {
 /** The path of a URL without the slash before it; an empty text is nowhere. [RFC 3986 3.3] */
 export function urlPath(): Kind<string> {
   const form = /^([A-Za-z0-9._~-]+(\/[A-Za-z0-9._~-]+)*)?$/;
-  const taken = /(^|\/)(announce|scrape)(\.php)?$|^(health|ready)$/;
+  const taken = /(^|\/)(announce|scrape)(\.php)?$|^(health|ready|live|favicon\.ico)$/;
   const schema = z
     .string()
     .trim()

@@ -247,7 +247,8 @@ describe("a path", () => {
     );
   });
 
-  test.each(["announce", "x/scrape.php", "health", "ready"])("%p is taken", (text) => {
+  const others = ["announce", "x/scrape.php", "health", "ready", "live", "favicon.ico"];
+  test.each(others)("%p is taken", (text) => {
     expect(complaintOf(urlPath(), text)).toBe(
       "where something else is: write another, such as stats",
     );
