@@ -28,6 +28,7 @@ import { untilSignal } from "./start/ending-signals.ts";
 import { listenAdmin, listenHttp, makeHttp, makePages } from "./start/listen-http.ts";
 import { listenUdp } from "./start/listen-udp.ts";
 import { Observation } from "./start/observe.ts";
+import { oneAtATime } from "./start/one-at-a-time.ts";
 import { startFollowingLoad } from "./start/prepare-limits.ts";
 import { prepare, type Program, type Running } from "./start/program.ts";
 import { restoreAtStart } from "./stats/state-import.ts";
@@ -76,7 +77,7 @@ async function run(config: Config, origins: Origins): Promise<number> {
   const operators = listenAdmin(program, keeper, adminPages, ready, origins);
   running.push(...operators);
   if (config.user !== undefined) dropPrivileges(config.user);
-  onReload(() => void reload(program, running, keeper, observation));
+  onReload(oneAtATime(() => reload(program, running, keeper, observation)));
   onMaintenance(() => void keeper.setMaintenance(!keeper.maintenance));
   if (program.libc !== undefined) startForgetting(program.libc);
   const { shared, load } = program;

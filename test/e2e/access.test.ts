@@ -247,6 +247,22 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     await until(0, () => peersOf(tracker, second));
   });
 
+  test("many SIGHUPs at once keep a change of a list waiting no longer than two", async () => {
+    await using running = await start({ TRACKER_DENY_FILE: fileOf("") }, workers);
+    const { tracker, admin } = running;
+    for (let i = 0; i < 50; i++) {
+      tracker.signal("SIGHUP");
+      // Signals that come at once are one already for the system.
+      await Bun.sleep(2);
+    }
+    const hex = randomBytes(20).toHex();
+    expect(await admin("PUT", `/access/deny/${hex}`)).toBe(`200 ${hex} is now on the deny list`);
+    await tracker.says("msg=reloaded");
+    // Without workers a reading is over before the next signal.
+    const reloads = tracker.stderr.split("msg=reloaded").length - 1;
+    if (workers !== "0") expect(reloads).toBeLessThan(10);
+  });
+
   test("a single hash is denied and forgotten at once, and the file remembers", async () => {
     const hash = randomBytes(20);
     const hex = hash.toHex();
