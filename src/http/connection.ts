@@ -37,7 +37,7 @@ export class Connection {
   body: BodySkipper | undefined;
   /** True while a request has begun and not ended; a new connection owes us one. */
   partial = true;
-  /** True while a Response is being made or sent. */
+  /** True while a Response is being made or sent, and while others have their turn. */
   answering = false;
   /** True once the last answer is decided: no further request is read. */
   closing = false;
@@ -70,7 +70,7 @@ export class Connection {
     return this.free && this.leftover === undefined && this.body === undefined;
   }
 
-  /** Bytes of memory it holds. */
+  /** Bytes that wait in it; of those that are left over, it may hold twice as many. */
   get held(): number {
     return (this.leftover?.length ?? 0) + (this.unsent?.length ?? 0);
   }
@@ -127,6 +127,12 @@ export class Connection {
     this.#waiting?.();
     this.#waiting = undefined;
   }
+}
+
+/** Bytes from `at` on; copied only once half are done with: a copy each request is too many. */
+export function restOf(bytes: Buffer, at: number): Buffer {
+  const rest = bytes.subarray(at);
+  return rest.length < rest.buffer.byteLength / 2 ? Buffer.from(rest) : rest;
 }
 
 /** What became of connections; grows only. */

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Exchange } from "../../src/http/exchange.ts";
 import { Networks } from "../../src/ops/addresses.ts";
 import { answerText, get, listen, targetOf } from "./connected.ts";
 import { makeCertificate } from "./openssl.ts";
@@ -75,6 +76,30 @@ test("thousands of requests at once are answered, however slowly the client read
     .length;
   expect(bytes).toBe(count * (15_000 + head) + "Connection: close\r\n".length);
 }, 20_000);
+
+test.each([
+  ["small answers", (exchange: Exchange) => answerText(exchange, "a")],
+  ["Responses", () => new Response("a page")],
+])(
+  "thousands of requests for %s keep nobody else waiting",
+  async (_name, answer) => {
+    const count = 10_000;
+    const order: string[] = [];
+    using place = listen((exchange) => {
+      order.push(targetOf(exchange));
+      return answer(exchange);
+    });
+    const many = connect({ host: "127.0.0.1", port: place.port }).resume();
+    many.write(get("/many").repeat(count - 1) + get("/last", CLOSE));
+    while (order.length === 0) await Bun.sleep(0);
+    await place.ask([get("/one", CLOSE)]);
+    expect(order.indexOf("/one")).toBeLessThan(count);
+    await new Promise((resolve) => many.on("close", resolve));
+    expect(order.at(-1)).toBe("/last");
+    expect(order.length).toBe(count + 1);
+  },
+  20_000,
+);
 
 test("a client that ends its side gets its answer, and then our end", async () => {
   using place = listen(() => Bun.sleep(20).then(() => new Response("late")));
