@@ -24,6 +24,10 @@ const ANNOUNCES: CounterName[] = [
   "httpAnnouncesIpv6",
 ];
 
+/** Announces that came early, and those of them that were refused and so are none of the above. */
+const EARLY: CounterName[] = ["udpEarly", "httpEarly"];
+const REFUSED_EARLY: CounterName[] = ["udpRefusedEarly", "httpRefusedEarly"];
+
 /** The settings of the load, as far as others depend on them. */
 export function loadSettings(config: Config): LoadSettings {
   return {
@@ -88,9 +92,12 @@ export function prepareLimits(
 /** Measures the load every second, for ever; the timer does not keep the process alive. */
 export function startFollowingLoad(load: Load, counters: Counters, memory: SwarmMemory): void {
   let kept = 1;
+  const total = (names: CounterName[]): number =>
+    names.reduce((sum, name) => sum + counters.total(name), 0);
   const update = (): void => {
-    const announces = ANNOUNCES.reduce((sum, name) => sum + counters.total(name), 0);
-    load.update(announces, now());
+    // Who comes early has a place in the schedule: one client could fill it for hours otherwise.
+    const early = total(EARLY) - total(REFUSED_EARLY);
+    load.update(total(ANNOUNCES) - early, now());
     if (load.kept === kept) return;
     kept = load.kept;
     setPeerTimeout(memory, memory.settings.peerTimeout * kept);
