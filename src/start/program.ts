@@ -74,10 +74,13 @@ export interface Running {
   renew?(certificate: Certificate): void;
 }
 
-/** As many as there are files for: beyond that, accepting fails and is tried without end. */
-function connectionsFor(machine: Machine): number {
-  const { limit = FILES_DEFAULT } = machine.files() ?? {};
-  return Math.max(1, Math.min(limit - FILES_RESERVED, CONNECTIONS_MAX));
+/**
+ * As many as there are files for, whatever is `wanted`: beyond that, accepting fails and is tried
+ * without end. Where the system does not tell how many those are, who wants more must know.
+ */
+export function connectionsFor(machine: Machine, wanted?: number): number {
+  const { limit = wanted === undefined ? FILES_DEFAULT : Infinity } = machine.files() ?? {};
+  return Math.max(1, Math.min(limit - FILES_RESERVED, wanted ?? CONNECTIONS_MAX));
 }
 
 /**
@@ -126,7 +129,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
       refusePrivate: config.privateAddresses === "refuse",
     },
   };
-  const connectionsMax = config.httpConnectionsMax ?? connectionsFor(machine);
+  const connectionsMax = connectionsFor(machine, config.httpConnectionsMax);
   const log = new Log({
     level: config.logLevel,
     format: config.logFormat,
