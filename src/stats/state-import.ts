@@ -44,6 +44,10 @@ export function restoreAtStart(
   const tracker = new Tracker(memory, new ArrayBuffer(2));
   const { badLines, restored, withoutRoom, skipped } = importState(text, tracker, memory, now());
   log.info("download counters restored", { file: path, restored, withoutRoom, skipped });
+  if (withoutRoom > 0) {
+    const fields = { file: path, lost: withoutRoom, remedy: "a larger TRACKER_MEMORY_MAX" };
+    log.warn("there is no room for all of the state file", fields, "state_room");
+  }
   if (skipped === 0) return;
   const fields = { file: path, first: badLines.join(" ") };
   log.warn("lines of the state file make no sense", fields, "state_lines");

@@ -27,7 +27,14 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
     sweep: { sizes: new Float64Array(5), roundEndedSeconds: 0 },
     log: {
       counts: { debug: 0, info: 4, warn: 0, error: 0 },
-      warned: { c_library: 0, admin_address: 0, list_lines: 3, state_lines: 0, maintenance: 0 },
+      warned: {
+        c_library: 0,
+        admin_address: 0,
+        list_lines: 3,
+        state_lines: 0,
+        state_room: 0,
+        maintenance: 0,
+      },
     },
     warnings: {
       counts: {

@@ -93,6 +93,28 @@ test("a file is read at the start, and what became of it is logged", () => {
   }
 });
 
+test("counters that found no room are warned of, with the remedy", () => {
+  const made = makeTracker(16 * MIB);
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  const warned: unknown[] = [];
+  const log = {
+    info() {},
+    warn: (...told: unknown[]) => void warned.push(told),
+  };
+  try {
+    const file = join(folder, "state");
+    const hash = (i: number) => i.toString(16).padStart(40, "0");
+    const lines = Array.from({ length: 400_000 }, (_, i) => `${hash(i)}:1:1`);
+    writeFileSync(file, lines.join("\n"));
+    restoreAtStart(file, made.memory, log);
+    const fields = { file, lost: expect.any(Number), remedy: "a larger TRACKER_MEMORY_MAX" };
+    const message = "there is no room for all of the state file";
+    expect(warned).toEqual([[message, fields, "state_room"]]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("bad lines can be counted without importing the others", () => {
   expect(countBadStateLines(`${HASH}:1:1\r\n\n nonsense\n${OTHER}:1:x\n${OTHER}:1:1`)).toBe(2);
   expect(countBadStateLines("")).toBe(0);
