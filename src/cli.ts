@@ -53,6 +53,7 @@ const HEALTH_TIMEOUT_MILLISECONDS = 2000;
 
 /** What helps where the tracker cannot be asked. */
 const NOT_RUNNING = "start the tracker, or give this command the settings it runs with";
+const ANY_PORT = "name a port where the tracker runs, and give this command the same";
 const NO_ADDRESS = "set it here and where the tracker runs, such as to 127.0.0.1:6970";
 /** What helps where the tracker refuses a change, by its status (see admin.ts). */
 const REFUSAL_HINTS: Record<number, string | undefined> = {
@@ -251,6 +252,13 @@ function configText(config: Config, origins: Origins): string {
 async function health(config: Config, output: Output): Promise<number> {
   const [http] = config.httpListeners;
   const [udp] = config.udpListeners;
+  for (const [variable, listener] of [
+    ["TRACKER_HTTP_ADDRESS", http],
+    ["TRACKER_UDP_ADDRESS", udp],
+  ] as const) {
+    if (listener?.port !== 0) continue;
+    return fail(output, `${variable} has port 0, and which one that became is not known`, ANY_PORT);
+  }
   const timeout = HEALTH_TIMEOUT_MILLISECONDS;
   const tls = config.tlsCertFile !== undefined;
   const asked = [
@@ -281,7 +289,10 @@ async function top({ adminListeners }: Config, output: Output): Promise<number> 
 }
 
 function dns(config: Config, name: string, output: Output): number {
-  const address = isIP(name) > 0 ? "is an address: records are for a name" : undefined;
+  const address =
+    isIP(name.replace(/^\[(.*)\]$/, "$1")) > 0
+      ? "is an address: records are for a name"
+      : undefined;
   const problem = address ?? hostNameProblem(name);
   if (problem !== undefined) return fail(output, `${JSON.stringify(name)} ${problem}`);
   return say(output, dnsAdvice(name, { ...config, interfaces: networkInterfaces() }));

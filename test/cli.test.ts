@@ -211,6 +211,19 @@ describe("health", () => {
     udp.close();
     await http.stop(true);
   });
+
+  test.each(["TRACKER_HTTP_ADDRESS", "TRACKER_UDP_ADDRESS"])(
+    "cannot know which port was meant by 0 in %s",
+    async (variable) => {
+      expect(await cli(["health"], { [variable]: "[::]:0" })).toEqual({
+        code: 1,
+        stdout: "",
+        stderr:
+          `buntracker: error: ${variable} has port 0, and which one that became is not known\n` +
+          "buntracker: hint: name a port where the tracker runs, and give this command the same\n",
+      });
+    },
+  );
 });
 
 describe("advice", () => {
@@ -225,6 +238,7 @@ describe("advice", () => {
     expect((await cli(["dns", "192.0.2.1"])).stderr).toStartWith(
       'buntracker: error: "192.0.2.1" is an address: records are for a name\n',
     );
+    expect((await cli(["dns", "[2001:db8::1]"])).stderr).toInclude("is an address");
     expect(await cli(["dns", "a b"])).toEqual({
       code: 1,
       stdout: "",
