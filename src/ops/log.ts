@@ -8,7 +8,7 @@
  * A line is always one line and always printable: what a stranger sent cannot start a second one or
  * drive a terminal. Addresses of peers and info hashes are never logged above debug.
  */
-import { writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 
 /** From the most talkative to the gravest. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -104,9 +104,18 @@ export class Log {
   }
 }
 
-/** True if the environment says that standard error goes to systemd's journal. */
-export function logsToJournal(env: Record<string, string | undefined>): boolean {
-  return env["JOURNAL_STREAM"] !== undefined && env["JOURNAL_STREAM"] !== "";
+/**
+ * True if `fd` goes to systemd's journal. The variable has device and inode of that, and whatever a
+ * service starts inherits it, such as the shell in a terminal. [systemd.exec(5)]
+ */
+export function logsToJournal(env: Record<string, string | undefined>, fd = STDERR): boolean {
+  if (env["JOURNAL_STREAM"] === undefined || env["JOURNAL_STREAM"] === "") return false;
+  try {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    return env["JOURNAL_STREAM"] === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
 }
 
 /**

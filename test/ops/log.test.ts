@@ -1,5 +1,7 @@
 /** Log lines: their two formats, the journal's prefix, and what strangers cannot do to them. */
 import { describe, expect, test } from "bun:test";
+import { closeSync, fstatSync, openSync } from "node:fs";
+
 import fc from "fast-check";
 
 import { Log, logsToJournal, quoteValue, type LogOptions } from "../../src/ops/log.ts";
@@ -59,10 +61,15 @@ test("each warning has a counter, which counts where nothing is written too", ()
   expect(Object.values(log.warned).reduce((sum, count) => sum + count)).toBe(2);
 });
 
-test("the journal is known by its variable", () => {
-  expect(logsToJournal({ JOURNAL_STREAM: "9:3241" })).toBe(true);
-  expect(logsToJournal({ JOURNAL_STREAM: "" })).toBe(false);
-  expect(logsToJournal({})).toBe(false);
+test("the journal is known by its variable, if that names what is written to", () => {
+  const fd = openSync("/dev/null", "w");
+  const { dev, ino } = fstatSync(fd);
+  expect(logsToJournal({ JOURNAL_STREAM: `${dev}:${ino}` }, fd)).toBe(true);
+  expect(logsToJournal({ JOURNAL_STREAM: `${dev}:${ino + 1}` }, fd)).toBe(false);
+  expect(logsToJournal({ JOURNAL_STREAM: "" }, fd)).toBe(false);
+  expect(logsToJournal({}, fd)).toBe(false);
+  closeSync(fd);
+  expect(logsToJournal({ JOURNAL_STREAM: `${dev}:${ino}` }, fd)).toBe(false);
 });
 
 test("what is below the level is neither written nor counted", () => {
