@@ -26,6 +26,9 @@ export interface Started {
   watched: boolean;
 }
 
+/** What Linux grants at most: it keeps twice as much in an int. [socket(7)] */
+const RECEIVE_BUFFER_BYTES_MAX = 2 ** 30 - 1;
+
 /** Tells in five lines, or as one log event each if nobody watches, where the tracker listens. */
 export function tellStarted(started: Started): void {
   const { config, log, libc, threads, receiveBufferBytes } = started;
@@ -62,7 +65,7 @@ export function tellStarted(started: Started): void {
     const slow = "UDP is answered in the event loop: the C library could not be opened";
     log.warn(slow, {}, "c_library");
   }
-  if (receiveBufferBytes < config.udpReceiveBufferBytes) {
+  if (receiveBufferBytes < Math.min(config.udpReceiveBufferBytes, RECEIVE_BUFFER_BYTES_MAX)) {
     const small = "the system limits the UDP receive buffer, so bursts may be dropped";
     started.warnings.tell("receive_buffer", small, {
       granted: showBytes(receiveBufferBytes),

@@ -42,3 +42,8 @@ test("that the system grants a smaller buffer, with the remedy", () => {
       'granted=208KiB remedy="sysctl -w net.core.rmem_max=4194304"',
   );
 });
+
+test("nothing of a buffer that no system could grant a byte more of", () => {
+  const lines = told({ TRACKER_UDP_RECEIVE_BUFFER: "1GiB" }, 2 ** 30 - 1);
+  expect(lines.filter((line) => line.includes("rmem_max"))).toEqual([]);
+});
