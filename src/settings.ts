@@ -53,6 +53,8 @@ export interface Kind<Value> {
   range: string;
 }
 
+/** Of a name in DNS, without the last dot; a part of one has 63. [RFC 1035 2.3.4] */
+const HOST_NAME_CHARACTERS_MAX = 253;
 const SECONDS_PER_UNIT = { s: 1, m: 60, h: 3600, d: 86400 };
 const BYTES_PER_UNIT = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
@@ -340,7 +342,8 @@ function readPrefix(text: string): string | Fault {
 /** A host name or an address in its URL form, in lower case. */
 function readHostName(text: string): string | Fault {
   const host = text.toLowerCase().replace(/\.$/, "");
-  if (/^([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])$/.test(host)) return host;
+  const form = /^([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])$/;
+  if (host.length <= HOST_NAME_CHARACTERS_MAX && form.test(host)) return host;
   return new Fault(
     "is not a host name: write it without scheme and port, like tracker.example.org",
   );

@@ -226,14 +226,23 @@ describe("host names", () => {
     expect(read(hostNames(), "")).toEqual([]);
   });
 
-  test.each(["http://a.example", "a.example:6969", "a/b", "a..b", "2001:db8::1", "ä.example"])(
-    "%p is none",
-    (text) => {
-      expect(complaintOf(hostNames(), text)).toBe(
-        "which is not a host name: write it without scheme and port, like tracker.example.org",
-      );
-    },
-  );
+  const long = "x".repeat(63);
+
+  test("have parts of up to 63 characters, and 253 in all", () => {
+    const longest = `${long}.${long}.${long}.${long.slice(2)}`;
+    expect(read(hostNames(), longest)).toEqual([longest]);
+  });
+
+  test.each(
+    [
+      ["http://a.example", "a.example:6969", "a/b", "a..b", "2001:db8::1", "ä.example"],
+      [`${long}x.example`, `${long}.${long}.${long}.${long}`],
+    ].flat(),
+  )("%p is none", (text) => {
+    expect(complaintOf(hostNames(), text)).toBe(
+      "which is not a host name: write it without scheme and port, like tracker.example.org",
+    );
+  });
 });
 
 describe("a path", () => {
