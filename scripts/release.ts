@@ -36,14 +36,17 @@ export type Target = (typeof TARGETS)[number];
 
 const EVERYWHERE = [
   "CHANGELOG.md",
+  "CONTRIBUTING.md",
   "LICENSE",
   "README.md",
+  "SECURITY.md",
   "dist/buntracker.env.example",
   "dist/caddy/Caddyfile",
   "dist/grafana/buntracker.json",
   "dist/haproxy/haproxy.cfg",
   "dist/nginx/buntracker.conf",
   "dist/prometheus/buntracker.rules.yml",
+  "test/bench/results/compare.txt",
 ];
 
 const ON_UNIX = [

@@ -47,6 +47,17 @@ describe("a release", () => {
     }
   });
 
+  test("holds what its README links to, but what is for another system", () => {
+    const links = [...read("README.md").matchAll(/\]\(([\w./-]+)\)/g)].map(([, path]) => path);
+    expect(links).toContain("SECURITY.md");
+    const elsewhere = ["dist", "dist/freebsd/sysctl.conf", "dist/sysctl/60-buntracker.conf"];
+    for (const target of TARGETS) {
+      expect(companions(target)).toEqual(
+        expect.arrayContaining(links.filter((path) => !elsewhere.includes(path))),
+      );
+    }
+  });
+
   test("leaves no packaging file out but the one that builds it", () => {
     const held = new Set(TARGETS.flatMap(companions));
     expect(packaged.filter((path) => !held.has(path))).toEqual(["dist/docker/Containerfile.build"]);
