@@ -75,7 +75,6 @@ async function run(config: Config, origins: Origins): Promise<number> {
   }
   const adminPages = { ...observation.pages, "/hosts": () => new Response(pages.hostsText()) };
   const operators = listenAdmin(program, keeper, adminPages, ready, origins);
-  running.push(...operators);
   if (config.user !== undefined) dropPrivileges(config.user);
   onReload(oneAtATime(() => reload(program, running, keeper, observation)));
   onMaintenance(() => void keeper.setMaintenance(!keeper.maintenance));
@@ -101,6 +100,8 @@ async function run(config: Config, origins: Origins): Promise<number> {
   observation.notifier.stopping();
   program.log.info("draining", { signal: name });
   await Promise.all(running.map((part) => part.stop()));
+  // The operator's addresses come last, because they say until then that we are draining.
+  await Promise.all(operators.map((part) => part.stop()));
   program.log.info("stopped", { uptime: Math.round(now()) });
   return EXIT_OK;
 }

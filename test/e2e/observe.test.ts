@@ -209,6 +209,24 @@ while True:
     print(json.dumps(s.recv(4096).decode()), flush=True)
 `;
 
+test("who asks while it ends is told that it lives and is not ready", async () => {
+  const { tracker, page } = await startObserved();
+  expect((await page("/ready")).status).toBe(200);
+  // A request that does not end is waited for.
+  const slow = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: tracker.port,
+    socket: { open: (socket) => void socket.write("GET /announce?info_"), data() {} },
+  });
+  await figuresOf(tracker.port);
+  tracker.signal("SIGTERM");
+  await tracker.says("draining");
+  expect((await page("/ready")).status).toBe(503);
+  expect((await page("/health")).status).toBe(200);
+  slow.end();
+  expect(await tracker.exited()).toBe(0);
+});
+
 test("a supervisor is told of readiness, life, reloads and the end", async () => {
   const python = Bun.which("python3");
   if (python === null || process.platform !== "linux") return;
