@@ -32,6 +32,14 @@ test("as long as all fits nobody is cut", () => {
   expect([held.bytes, cut]).toEqual([HELD_BYTES_MAX, []]);
 });
 
+test("it is little up to a quarter of what may be held", () => {
+  const { held, hold } = holders();
+  hold("one", "192.0.2.1", HELD_BYTES_MAX / 4 - 1);
+  expect(held.isLittle).toBe(true);
+  hold("other", "192.0.2.2", 1);
+  expect(held.isLittle).toBe(false);
+});
+
 test("the largest is cut, whoever comes last", () => {
   const { held, hold, cut } = holders();
   const large = hold("large", "192.0.2.1", HELD_BYTES_MAX / 2);
