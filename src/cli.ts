@@ -70,6 +70,16 @@ const ADVICE_VERBS = ["dns", "selftest"] as const;
 /** Verbs for which the running tracker is asked, and which say about what. */
 const ADMIN_VERBS = ["deny", "allow", "forget", "maintenance"] as const;
 
+/** What verbs cannot do without. */
+const WANTED: Readonly<Record<string, string | undefined>> = {
+  dns: "the tracker's host name",
+  selftest: "the announce URL of a tracker, or several",
+  deny: "an info hash, or several",
+  allow: "an info hash, or several",
+  forget: "an info hash, or several",
+  maintenance: "on or off",
+};
+
 const USAGE = `usage: buntracker [check | config | health | top | version | --help]
        buntracker dns NAME
        buntracker selftest URL...
@@ -126,7 +136,9 @@ export async function runCli(
 ): Promise<number> {
   const request = readRequest(argv);
   if (request === undefined) {
-    output.stderr(`${errorLines(`${quote(argv.join(" "))} is not understood`)}${USAGE}\n`);
+    const wanted = argv.length === 1 ? WANTED[argv[0]] : undefined;
+    const problem = wanted === undefined ? "is not understood" : `wants ${wanted}`;
+    output.stderr(`${errorLines(`${quote(argv.join(" "))} ${problem}`)}${USAGE}\n`);
     return EXIT_USAGE;
   }
   const { verb, operands } = request;

@@ -141,9 +141,7 @@ test.each([["--help"], ["-h"]])("%s prints the help, whatever the settings", asy
 test.each([
   ['"serve"', ["serve"]],
   ['"check config"', ["check", "config"]],
-  ['"deny"', ["deny"]],
   ['"forget --all"', ["forget", "--all"]],
-  ['"maintenance"', ["maintenance"]],
   ['"maintenance yes"', ["maintenance", "yes"]],
   ['"maintenance on off"', ["maintenance", "on", "off"]],
   ['"--verbose"', ["--verbose"]],
@@ -163,6 +161,19 @@ test.each([
       "       buntracker deny | allow | forget HASH...\n" +
       "       buntracker maintenance on | off\n",
   });
+});
+
+test.each([
+  ["dns", "the tracker's host name"],
+  ["selftest", "the announce URL of a tracker, or several"],
+  ["deny", "an info hash, or several"],
+  ["allow", "an info hash, or several"],
+  ["forget", "an info hash, or several"],
+  ["maintenance", "on or off"],
+])("%s alone says what it wants", async (verb, wanted) => {
+  const { code, stderr } = await cli([verb]);
+  expect(code).toBe(2);
+  expect(stderr).toStartWith(`buntracker: error: "${verb}" wants ${wanted}\nusage: buntracker [`);
 });
 
 describe("health", () => {

@@ -16,6 +16,9 @@ import { join } from "node:path";
 /** How much of the table of connections is looked through for our port. */
 const CONNTRACK_BYTES_MAX = 256 * 1024;
 
+/** A table that is as full as that is filling up. */
+const CONNTRACK_FILLING = 1 / 8;
+
 /** Columns of a line of /proc/net/udp. [proc(5)] */
 const UDP_INODE = 9;
 const UDP_DROPS = 12;
@@ -74,11 +77,14 @@ export class Machine {
 
   /**
    * Whether datagrams to this port take entries of the table of connections. Where we may not look
-   * into it, a table that has entries is taken for one that has ours.
+   * into it, a table that fills up is taken for one that has ours; a few entries may be anybody's.
    */
   tracksPort(port: number): boolean {
     const table = this.#read("net/nf_conntrack", CONNTRACK_BYTES_MAX);
-    if (table === undefined) return (this.conntrack()?.entries ?? 0) > 0;
+    if (table === undefined) {
+      const { entries, limit } = this.conntrack() ?? { entries: 0, limit: 1 };
+      return entries > limit * CONNTRACK_FILLING;
+    }
     const ours = new RegExp(` dport=${port} `);
     return table.split("\n").some((line) => / udp /.test(line) && ours.test(line));
   }

@@ -233,12 +233,14 @@ function isPrivateIpv4(first: number, second: number): boolean {
 
 /**
  * True for an address that nobody on the public Internet has: private ones, those for documentation
- * and benchmarks, and tunnels (6to4, Teredo) to IPv4 addresses of that kind.
- * [RFC 5737, RFC 2544, RFC 3849, RFC 9637, RFC 3056, RFC 4380]
+ * and benchmarks, tunnels (6to4, Teredo) to IPv4 addresses of that kind, and all of IPv6 that is
+ * not global unicast: NAT64, discard, site-local, what is not assigned.
+ * [RFC 6890, RFC 5737, RFC 2544, RFC 3849, RFC 9637, RFC 3056, RFC 4380, RFC 7343]
  */
 export function isNotPublic(bytes: Uint8Array, at: number, family: Family): boolean {
   if (family === 4) return isNotPublicIpv4(bytes[at], bytes[at + 1], bytes[at + 2]);
-  if (isPrivate(bytes, at, 6)) return true;
+  // Only 2000::/3 is handed out.
+  if ((bytes[at] & 0xe0) !== 0x20) return true;
   const prefix = (bytes[at] << 8) | bytes[at + 1];
   const next = (bytes[at + 2] << 8) | bytes[at + 3];
   if (prefix === 0x2002) return isNotPublicIpv4(bytes[at + 2], bytes[at + 3], bytes[at + 4]);
@@ -246,13 +248,17 @@ export function isNotPublic(bytes: Uint8Array, at: number, family: Family): bool
   if (prefix !== 0x2001) return false;
   // Teredo writes the client's address with all bits turned.
   const tunnel = isNotPublicIpv4(bytes[at + 12] ^ 255, bytes[at + 13] ^ 255, bytes[at + 14] ^ 255);
-  return next === 0x0db8 || (next === 0 && tunnel);
+  // The first /23 is kept for protocols; of it Teredo alone has clients.
+  return next === 0x0db8 || (next === 0 ? tunnel : next < 0x0200);
 }
 
 /** The same of the first three bytes of an IPv4 address; unusable ones are not public either. */
 function isNotPublicIpv4(first: number, second: number, third: number): boolean {
   if (first === 0 || first >= 224 || isPrivateIpv4(first, second)) return true;
-  if (first === 192) return second === 0 && third === 2;
+  if (first === 192) {
+    // Protocols, documentation, and what were the relays of 6to4.
+    return second === 0 ? third === 0 || third === 2 : second === 88 && third === 99;
+  }
   if (first === 198) return (second & 0xfe) === 18 || (second === 51 && third === 100);
   return first === 203 && second === 0 && third === 113;
 }

@@ -5,20 +5,35 @@
  */
 import { parseArgs } from "node:util";
 
-/** Reads `--name value` for each default given; the type of the default decides. */
+/**
+ * Reads `--name value` for each default given; the type of the default decides. Ends the process
+ * with 2 and a sentence if one makes no sense.
+ */
 export function readOptions<T extends Record<string, string | number>>(defaults: T): T {
   const names = Object.keys(defaults);
-  const { values } = parseArgs({
-    options: Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),
-  });
+  const values = readTexts(names);
   const read = names.map((name) => {
     const text = values[name] as string | undefined;
     if (text === undefined) return [name, defaults[name]];
     if (typeof defaults[name] === "string") return [name, text];
     if (Number.isFinite(Number(text))) return [name, Number(text)];
-    throw new Error(`--${name} must be a number, not ${text}`);
+    return refuse(`--${name} must be a number, not ${text}`);
   });
   return Object.fromEntries(read) as T;
+}
+
+function readTexts(names: string[]): Record<string, unknown> {
+  try {
+    const options = names.map((name) => [name, { type: "string" as const }]);
+    return parseArgs({ options: Object.fromEntries(options) }).values;
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
+}
+
+function refuse(problem: string): never {
+  console.error(problem);
+  return process.exit(2);
 }
 
 export type Report = Record<string, number>;

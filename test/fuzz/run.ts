@@ -5,7 +5,7 @@
  *
  * The seed is printed first, so that what failed can be run again. Exit code 1 if a promise broke.
  */
-import { parseArgs } from "node:util";
+import { readOptions } from "../bench/options.ts";
 import { startTracker } from "../e2e/harness.ts";
 import { MIB, vitalsOf } from "../soak/vitals.ts";
 import { campaigns, runFor, showEffort } from "./campaigns.ts";
@@ -13,19 +13,17 @@ import { must } from "./oracle.ts";
 import { Random } from "./random.ts";
 import { fuzzHttp, fuzzUdp } from "./sockets.ts";
 
-const { values } = parseArgs({
-  options: { seed: { type: "string" }, seconds: { type: "string", default: "120" } },
-});
-const seed = values.seed ? Number(values.seed) : crypto.getRandomValues(new Uint32Array(1))[0]!;
+const options = readOptions({ seed: -1, seconds: 120 });
+const seed = options.seed < 0 ? crypto.getRandomValues(new Uint32Array(1))[0]! : options.seed;
 const all = campaigns();
 /** Four fuzzings of the binary beside them. */
-const share = Number(values.seconds) / (all.length + 4);
+const share = options.seconds / (all.length + 4);
 
 /** What the binary may hold beyond its ceiling for swarms: Bun itself, and buffers. */
 const BASE_MIB_MAX = 120;
 const MEMORY_MIB = 32;
 
-console.log(`seed ${seed} (run again with SEED=${seed}), ${values.seconds} seconds`);
+console.log(`seed ${seed} (run again with SEED=${seed}), ${options.seconds} seconds`);
 try {
   for (const campaign of all) console.log(showEffort(await runFor(campaign, seed, share)));
   for (const workers of ["1", "0"]) await fuzzBinary(workers);

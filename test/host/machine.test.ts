@@ -69,13 +69,14 @@ test("a port is tracked if the table has it, over UDP", () => {
   expect(machine.tracksPort(696)).toBe(false);
 });
 
-test("a table we may not look into is taken for one that has our port, if it has anything", () => {
+test("a table we may not look into is taken for one that has our port when it fills up", () => {
   const limit = { "sys/net/netfilter/nf_conntrack_max": "262144\n" };
   const count = (entries: string) => ({
     "sys/net/netfilter/nf_conntrack_count": entries,
     ...limit,
   });
-  expect(proc(count("3\n")).tracksPort(6969)).toBe(true);
+  expect(proc(count("32769\n")).tracksPort(6969)).toBe(true);
+  expect(proc(count("32768\n")).tracksPort(6969)).toBe(false);
   expect(proc(count("0\n")).tracksPort(6969)).toBe(false);
   expect(proc({}).tracksPort(6969)).toBe(false);
 });
