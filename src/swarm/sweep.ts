@@ -153,7 +153,7 @@ export class Sweep {
       if (large) swarm = swarms.diminish(line, swarm, family);
     }
     this.#inside = false;
-    const left = this.#peers(swarm);
+    const left = tracker.peers(swarm);
     if (left > 0) this.#count(left);
     this.#went = tracker.settle(line, hash, swarm, nowSeconds) === 0;
     return used;
@@ -185,15 +185,6 @@ export class Sweep {
     for (let i = 0; i < infoHash.length; i++) infoHash[i] = halves[at + i];
     this.#insideHash = hash;
     this.#inside = true;
-  }
-
-  #peers(swarm: number): number {
-    const { swarms } = this.#tracker;
-    let peers = 0;
-    for (const family of FAMILIES) {
-      peers += swarms.count(swarm, family, SEEDERS) + swarms.count(swarm, family, LEECHERS);
-    }
-    return peers;
   }
 
   /** Takes those who went out of the census. */

@@ -246,7 +246,7 @@ export class Tracker {
     const { request, swarms } = this;
     const { family } = request;
     this.#role = request.seeder ? SEEDERS : LEECHERS;
-    const few = swarm === 0 || this.#peers(swarm) < FEW_PEERS;
+    const few = swarm === 0 || this.peers(swarm) < FEW_PEERS;
     this.arena.keepBack = few ? PAGES_RESERVED : this.#keptForFew;
     if (swarm === 0) {
       if (!this.newcomers.admits(request.peerHalves, family)) return 0;
@@ -277,7 +277,7 @@ export class Tracker {
         this.#tally(line, role, 1);
       }
     } else {
-      if (this.#peers(swarm) >= this.#peersPerSwarmMax) return 0;
+      if (this.peers(swarm) >= this.#peersPerSwarmMax) return 0;
       if (count === SMALL_PEERS_MAX) {
         const larger = swarms.enlarge(line, swarm, family);
         return larger !== 0 && this.#storeLarge(line, larger, tick) ? larger : 0;
@@ -329,7 +329,7 @@ export class Tracker {
     const otherCell = swarms.cell(swarm, family, other);
     const was = directories.find(otherCell, family, peer, 0);
     const wasAt = directories.index;
-    if (was === 0 && this.#peers(swarm) >= this.#peersPerSwarmMax) return 0;
+    if (was === 0 && this.peers(swarm) >= this.#peersPerSwarmMax) return 0;
     this.#known = was !== 0;
     const meta =
       was === 0 ? metaOf(false, tick) : arena.bytes[directories.metaAt(family, was, wasAt)];
@@ -390,7 +390,7 @@ export class Tracker {
    */
   settle(line: number, hash: number, swarm: number, nowSeconds: number): number {
     const { arena, swarms } = this;
-    if (this.#peers(swarm) > 0) return swarm;
+    if (this.peers(swarm) > 0) return swarm;
     const tick = this.emptyTicks.at(nowSeconds);
     if ((arena.bytes[swarm + SWARM_FLAGS] & FLAG_EMPTY) === 0) {
       arena.bytes[swarm + SWARM_FLAGS] |= FLAG_EMPTY;
@@ -404,7 +404,7 @@ export class Tracker {
   }
 
   /** Peers of both roles and families. */
-  #peers(swarm: number): number {
+  peers(swarm: number): number {
     const { swarms } = this;
     return (
       swarms.count(swarm, 4, SEEDERS) +
