@@ -23,7 +23,6 @@ import {
   PEER_ID_SIZE,
   PORT_MAX,
 } from "../constants.ts";
-import { hexDigit } from "../ops/addresses.ts";
 import {
   VERDICT_INFO_HASH_ESCAPE,
   VERDICT_INFO_HASH_HIDDEN,
@@ -36,6 +35,7 @@ import {
   VERDICT_PORT_MISSING,
 } from "./verdict.ts";
 
+const SPACE = 32;
 const PERCENT = 37;
 const PLUS = 43;
 const ZERO = 48;
@@ -48,6 +48,16 @@ const LOWER_L = 108;
 const LOWER_N = 110;
 const LOWER_P = 112;
 const LOWER_S = 115;
+
+/**
+ * The digit that each character of a string is in hexadecimal, -1 for none. Info hashes are random,
+ * so a branch between figures and letters would be taken wrongly every other time.
+ */
+const HEX = new Int8Array(0x10000).fill(-1);
+for (let digit = 0; digit < 16; digit++) {
+  const char = digit.toString(16);
+  HEX[char.charCodeAt(0)] = HEX[char.toUpperCase().charCodeAt(0)] = digit;
+}
 
 /** Where numbers stop growing: larger than any we compare with, and still an exact integer. */
 const DECIMAL_CEILING = 2 ** 40;
@@ -279,11 +289,16 @@ function readInfoHash(url: string, from: number, to: number, out: Uint8Array, at
 function decode(url: string, from: number, to: number, out: Uint8Array, at: number): number {
   let size = 0;
   for (let i = from; i < to; size++) {
-    const code = url.charCodeAt(i);
-    const byte = code === PLUS ? 0x20 : byteAt(url, i, to);
-    if (byte < 0) return -1;
+    let byte = url.charCodeAt(i);
+    if (byte === PERCENT) {
+      byte = escapedAt(url, i, to);
+      i += 3;
+    } else {
+      if (byte === PLUS) byte = SPACE;
+      i += 1;
+    }
+    if (byte < 0 || byte > 0xff) return -1;
     if (size < INFO_HASH_SIZE) out[at + size] = byte;
-    i += code === PERCENT ? 3 : 1;
   }
   return size;
 }
@@ -306,11 +321,14 @@ export function valueText(url: string, from: number, to: number): string {
 /** The byte that stands at `at`, escaped (three characters) or not (one); -1 if none does. */
 export function byteAt(url: string, at: number, to: number): number {
   const code = url.charCodeAt(at);
-  if (code !== PERCENT) return code <= 0xff ? code : -1;
+  if (code === PERCENT) return escapedAt(url, at, to);
+  return code <= 0xff ? code : -1;
+}
+
+/** The byte whose escape begins at `at`; negative if it is broken or ends behind `to`. */
+function escapedAt(url: string, at: number, to: number): number {
   if (at + 2 >= to) return -1;
-  const high = hexDigit(url.charCodeAt(at + 1));
-  const low = hexDigit(url.charCodeAt(at + 2));
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
+  return (HEX[url.charCodeAt(at + 1)] << 4) | HEX[url.charCodeAt(at + 2)];
 }
 
 /**
@@ -337,8 +355,13 @@ function readEvent(url: string, from: number, to: number): number {
   return EVENT_NONE;
 }
 
-/** True if the characters from `from` to `to`, percent-decoded, are exactly `text` (ASCII). */
+/**
+ * True if the characters from `from` to `to`, percent-decoded, are exactly `text`, which is ASCII
+ * and has no percent sign.
+ */
 export function isText(url: string, from: number, to: number, text: string): boolean {
+  // With an escape in them, so many characters would be fewer bytes.
+  if (to - from === text.length) return url.startsWith(text, from);
   if (to - from < text.length) return false;
   let size = 0;
   for (let at = from; at < to; size++) {

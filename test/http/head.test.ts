@@ -105,6 +105,18 @@ test.each([
   expect(verdictOf(text)).toBe(HEAD_MALFORMED);
 });
 
+test("a target may hold any byte but control bytes and blanks, wherever it stands", () => {
+  for (let code = 0; code < 256; code++) {
+    const isControl = code <= 0x20 || code === 0x7f;
+    const char = String.fromCharCode(code);
+    for (const target of [`/${char}`, `/${char}/b`, `/${"long".repeat(99)}${char}c`]) {
+      const text = `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`;
+      expect([code, verdictOf(text)]).toEqual([code, isControl ? HEAD_MALFORMED : HEAD_OK]);
+      if (!isControl) expect(targetOf(readHead(text))).toBe(target);
+    }
+  }
+});
+
 test.each([
   ["a blank in the host", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"],
   ["a path behind the host", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"],

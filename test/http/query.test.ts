@@ -77,6 +77,41 @@ test("any 20 bytes, percent-encoded any way, read back", () => {
   );
 });
 
+test("every byte is what its escape says, in either case of each digit", () => {
+  for (let byte = 0; byte < 256; byte++) {
+    const [high, low] = byte.toString(16).padStart(2, "0");
+    for (const first of [high, high.toUpperCase()]) {
+      for (const second of [low, low.toUpperCase()]) {
+        const escape = `%${first}${second}`;
+        expect([escape, valueText(escape, 0, 3)]).toEqual([escape, String.fromCharCode(byte)]);
+        expect(hashOf(escape.repeat(20))).toBe((high + low).repeat(20));
+      }
+    }
+  }
+});
+
+test("an escape is a percent sign and two digits, whatever else a character may be", () => {
+  // Up to 0x441: what looks like a digit in its lower 8 bits is none.
+  for (let code = 0; code <= 0x441; code++) {
+    const char = String.fromCharCode(code);
+    const isDigit = /[0-9A-Fa-f]/.test(char);
+    for (const escape of [`%${char}0`, `%0${char}`]) {
+      expect([code, valueText(escape, 0, 3) !== ""]).toEqual([code, isDigit]);
+      const verdict = query.read(`info_hash=${escape.repeat(20)}&port=1`, 0);
+      if (!isDigit && char !== "&" && char !== "#") expect(verdict).toBe(VERDICT_INFO_HASH_ESCAPE);
+    }
+  }
+});
+
+test("an escape that is cut off by the end of its value is none", () => {
+  const hash = "%41".repeat(19);
+  for (const cut of ["%", "%4"]) {
+    expect(query.read(`port=1&info_hash=${hash}${cut}&41`, 0)).toBe(VERDICT_INFO_HASH_ESCAPE);
+    expect(query.read(`port=1&info_hash=${hash}${cut}`, 0)).toBe(VERDICT_INFO_HASH_ESCAPE);
+    expect(valueText("a%41", 0, 1 + cut.length)).toBe("");
+  }
+});
+
 test("any text is read without an exception, and what is accepted is in range", () => {
   const piece = fc.oneof(
     fc.constantFrom(
