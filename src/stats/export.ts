@@ -21,7 +21,6 @@ import {
   FLAG_EMPTY,
   LEECHERS,
   SEEDERS,
-  SWARM_DOWNLOADS,
   SWARM_EMPTY_SINCE,
   SWARM_FLAGS,
   SWARM_INFO_HASH,
@@ -177,7 +176,7 @@ class Unsorted implements Source {
     for (let i = 0; i < INFO_HASH_SIZE; i++) infoHash[i] = arena.bytes[at + SWARM_INFO_HASH + i];
     counts.seeders = swarms.count(at, 4, SEEDERS) + swarms.count(at, 6, SEEDERS);
     counts.leechers = swarms.count(at, 4, LEECHERS) + swarms.count(at, 6, LEECHERS);
-    counts.downloads = arena.words[(at + SWARM_DOWNLOADS) >>> 2];
+    counts.downloads = swarms.downloads(at);
     if (this.#format === "dump") this.#swarm.lastMinutes = this.#lastMinutes(at);
     writeRecord(this.#sink, this.#format, this.#swarm);
     // Written out, a swarm costs about five times what it costs to look at.

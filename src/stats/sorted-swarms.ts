@@ -17,7 +17,7 @@
  *   record   eight 32-bit words: five of info hash, big-endian, seeders, leechers, downloads
  */
 import { now } from "../ops/clock.ts";
-import { LEECHERS, SEEDERS, SWARM_DOWNLOADS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
+import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { Walk } from "../swarm/walk.ts";
 import { SLICE_UNITS } from "./slices.ts";
@@ -96,7 +96,7 @@ export class SortedSwarms {
   }
 
   readonly #visit = (swarm: number): number => {
-    const { bytes, words } = this.#tracker.arena;
+    const { bytes } = this.#tracker.arena;
     const hash = this.#hash;
     for (let i = 0; i < HASH_WORDS; i++) {
       const at = swarm + SWARM_INFO_HASH + 4 * i;
@@ -114,7 +114,7 @@ export class SortedSwarms {
       swarms.count(swarm, 4, SEEDERS) + swarms.count(swarm, 6, SEEDERS);
     records[at + RECORD_LEECHERS] =
       swarms.count(swarm, 4, LEECHERS) + swarms.count(swarm, 6, LEECHERS);
-    records[at + RECORD_DOWNLOADS] = words[(swarm + SWARM_DOWNLOADS) >>> 2];
+    records[at + RECORD_DOWNLOADS] = swarms.downloads(swarm);
     this.#partOf(hash[0]).push(this.#count);
     this.#count += 1;
     return 2;

@@ -14,7 +14,13 @@
  * collides leads elsewhere. Offsets it meets are those of the arena, so none is out of bounds.
  */
 import type { Arena } from "./arena.ts";
-import { SWARM_CAPACITY_IPV4, SWARM_CAPACITY_IPV6, SWARM_HEADER_SIZE } from "./blocks.ts";
+import {
+  FLAG_IPV6,
+  peersAt,
+  SWARM_CAPACITY_IPV4,
+  SWARM_CAPACITY_IPV6,
+  SWARM_FLAGS,
+} from "./blocks.ts";
 import { PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
 import type { Table } from "./table.ts";
 
@@ -50,9 +56,10 @@ export class Anticipation {
     }
     for (let i = 0; i < count; i++) {
       const block = places[i];
+      const flags = bytes[block + SWARM_FLAGS];
       const ipv4 = bytes[block + SWARM_CAPACITY_IPV4] * PEER_SIZE_IPV4;
-      const ipv6 = bytes[block + SWARM_CAPACITY_IPV6] * PEER_SIZE_IPV6;
-      touched ^= bytes[block + SWARM_HEADER_SIZE + ipv4 + ipv6];
+      const ipv6 = (flags & FLAG_IPV6) === 0 ? 0 : bytes[block + SWARM_CAPACITY_IPV6];
+      touched ^= bytes[block + peersAt(flags) + ipv4 + ipv6 * PEER_SIZE_IPV6];
     }
     this.#touched[0] = touched;
   }

@@ -1,18 +1,22 @@
 /**
  * The bytes of the three kinds of block: swarm, directory, bucket.
  *
- * A block lies in one page of the arena, begins at a multiple of four, and its first word tells its
- * size and kind. An offset is a byte offset in the arena; 0 means none.
+ * A block lies in one page of the arena, begins at a multiple of four, and its first half tells its
+ * size and, in the two bits that a multiple of four leaves, its kind. An offset is a byte offset in the arena; 0 means none.
  *
  *   swarm: what is known of one info hash
  *
  *   offset  size  field
- *        0     4  size in bytes, kind << 16
+ *        0     2  size in bytes | kind
+ *        2     2  IPv4: capacity, peers
  *        4    20  info hash
- *       24     4  downloads completed
- *       28     4  IPv4: capacity, peers, seeders among them; flags
- *       32     4  IPv6: capacity, peers, seeders among them; when it fell empty
- *       36     8  offsets of the two IPv4 directories, if FLAG_LARGE_IPV4
+ *       24     1  IPv4: seeders among the peers
+ *       25     1  flags: which of the fields below are there
+ *       26     1  when it fell empty, if FLAG_EMPTY
+ *       27     1  downloads completed, the lowest eight bits
+ *       28     4  IPv6: capacity, peers, seeders among them, 0; if FLAG_IPV6
+ *        …     4  downloads completed, the other bits, if FLAG_DOWNLOADS
+ *        …     8  offsets of the two IPv4 directories, if FLAG_LARGE_IPV4
  *        …     8  offsets of the two IPv6 directories, if FLAG_LARGE_IPV6
  *        …   6*c  IPv4 peers in wire format, seeders first
  *        …  18*c  IPv6 peers in wire format, seeders first
@@ -21,7 +25,7 @@
  *
  *   directory: the seeders, or the leechers, of one family in a large swarm
  *
- *        0     4  size in bytes, kind << 16
+ *        0     4  size in bytes | kind
  *        4     4  offset of the one word that points here
  *        8     4  peers
  *       12     4  buckets
@@ -30,7 +34,7 @@
  *
  *   bucket: peers whose keyed hash is the same in the directory's bits
  *
- *        0     4  size in bytes, kind << 16
+ *        0     4  size in bytes | kind
  *        4     4  offset of the one word that points here
  *        8     2  capacity
  *       10     2  peers
@@ -46,26 +50,33 @@ export const KIND_DIRECTORY = 2;
 export const KIND_BUCKET = 3;
 
 /** Size and kind of the block whose first word is `header`. */
-export const sizeOf = (header: number): number => header & 0xffff;
-export const kindOf = (header: number): number => header >>> 16;
-export const headerOf = (size: number, kind: number): number => (kind << 16) | size;
+export const sizeOf = (header: number): number => header & 0xfffc;
+export const kindOf = (header: number): number => header & 3;
+export const headerOf = (size: number, kind: number): number => size | kind;
 
+export const SWARM_CAPACITY_IPV4 = 2;
+export const SWARM_COUNT_IPV4 = 3;
 export const SWARM_INFO_HASH = 4;
-export const SWARM_DOWNLOADS = 24;
-export const SWARM_CAPACITY_IPV4 = 28;
-export const SWARM_COUNT_IPV4 = 29;
-export const SWARM_SEEDERS_IPV4 = 30;
-export const SWARM_FLAGS = 31;
-export const SWARM_CAPACITY_IPV6 = 32;
-export const SWARM_COUNT_IPV6 = 33;
-export const SWARM_SEEDERS_IPV6 = 34;
-export const SWARM_EMPTY_SINCE = 35;
-export const SWARM_HEADER_SIZE = 36;
+export const SWARM_SEEDERS_IPV4 = 24;
+export const SWARM_FLAGS = 25;
+export const SWARM_EMPTY_SINCE = 26;
+export const SWARM_DOWNLOADS_LOW = 27;
+/** What every swarm has; most have no more before their peers. */
+export const SWARM_HEADER_SIZE = 28;
+// Only with FLAG_IPV6.
+export const SWARM_CAPACITY_IPV6 = 28;
+export const SWARM_COUNT_IPV6 = 29;
+export const SWARM_SEEDERS_IPV6 = 30;
 
 export const FLAG_LARGE_IPV4 = 1;
 export const FLAG_LARGE_IPV6 = 2;
 /** The swarm has no peers; SWARM_EMPTY_SINCE tells since when. */
 export const FLAG_EMPTY = 4;
+/** It has room for IPv6 peers, in its block or in directories. */
+export const FLAG_IPV6 = 8;
+/** It has had more than 255 downloads. */
+export const FLAG_DOWNLOADS = 16;
+const FLAGS_ALL = 31;
 /** Two offsets: the seeders' directory, the leechers' directory. */
 export const DIRECTORY_PAIR_SIZE = 8;
 
@@ -96,3 +107,20 @@ export const peerHalves = (family: Family): number => peerSize(family) >>> 1;
 
 /** `size` rounded up to a multiple of four. */
 export const align = (size: number): number => (size + 3) & ~3;
+
+/** Where the fields that not every swarm has begin in its block, by its flags. */
+const DOWNLOADS_AT = new Uint8Array(FLAGS_ALL + 1);
+const DIRECTORIES_AT = new Uint8Array(FLAGS_ALL + 1);
+const PEERS_AT = new Uint8Array(FLAGS_ALL + 1);
+for (let flags = 0; flags <= FLAGS_ALL; flags++) {
+  const size = (flag: number, bytes: number): number => ((flags & flag) === 0 ? 0 : bytes);
+  DOWNLOADS_AT[flags] = SWARM_HEADER_SIZE + size(FLAG_IPV6, 4);
+  DIRECTORIES_AT[flags] = DOWNLOADS_AT[flags] + size(FLAG_DOWNLOADS, 4);
+  PEERS_AT[flags] =
+    DIRECTORIES_AT[flags] +
+    size(FLAG_LARGE_IPV4, DIRECTORY_PAIR_SIZE) +
+    size(FLAG_LARGE_IPV6, DIRECTORY_PAIR_SIZE);
+}
+export const downloadsAt = (flags: number): number => DOWNLOADS_AT[flags & FLAGS_ALL];
+export const directoriesAt = (flags: number): number => DIRECTORIES_AT[flags & FLAGS_ALL];
+export const peersAt = (flags: number): number => PEERS_AT[flags & FLAGS_ALL];

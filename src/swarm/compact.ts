@@ -13,6 +13,7 @@ import {
   DIRECTORY_BUCKETS,
   DIRECTORY_HEADER_SIZE,
   DIRECTORY_PAIR_SIZE,
+  directoriesAt,
   FLAG_LARGE_IPV4,
   FLAG_LARGE_IPV6,
   KIND_DIRECTORY,
@@ -20,7 +21,6 @@ import {
   kindOf,
   sizeOf,
   SWARM_FLAGS,
-  SWARM_HEADER_SIZE,
 } from "./blocks.ts";
 import { PAGE_LIVE, PAGE_SHIFT, PAGE_SIZE, PAGE_WORDS, SHARD_CLOSED_COUNT } from "./memory.ts";
 import type { Table } from "./table.ts";
@@ -76,7 +76,7 @@ export function adoptDirectories(arena: Arena, swarm: number): void {
   let pairs = 0;
   if ((flags & FLAG_LARGE_IPV4) !== 0) pairs += 1;
   if ((flags & FLAG_LARGE_IPV6) !== 0) pairs += 1;
-  const first = swarm + SWARM_HEADER_SIZE;
+  const first = swarm + directoriesAt(flags);
   adopt(arena, first, first + pairs * DIRECTORY_PAIR_SIZE);
 }
 

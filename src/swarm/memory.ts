@@ -27,8 +27,8 @@ export const PAGE_SHIFT = 13;
 const BUFFER_BYTES_MAX = 2 ** 31 - PAGE_SIZE;
 
 /**
- * The part of the ceiling that goes to the index. A swarm takes 44 bytes of arena at least and, at
- * the index's worst load of 0.35, 11.5 bytes of index: never more than a fifth.
+ * The most of the ceiling that goes to the index; as a power of two it may be half of that. A swarm
+ * takes 36 bytes of arena at least and, of an index that is full, 4.4: about a tenth.
  */
 const INDEX_SHARE = 1 / 5;
 

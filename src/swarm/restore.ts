@@ -1,14 +1,12 @@
 /**
  * Restoring: a download counter that is known from elsewhere, given back to its swarm.
  */
-import { FLAG_EMPTY, SWARM_DOWNLOADS, SWARM_EMPTY_SINCE, SWARM_FLAGS } from "./blocks.ts";
+import { FLAG_EMPTY, SWARM_EMPTY_SINCE, SWARM_FLAGS } from "./blocks.ts";
 import { hashInfoHash } from "./keyed-hash.ts";
 import type { SwarmMemory } from "./memory.ts";
 import { lineOf } from "./table.ts";
+import { DOWNLOADS_MAX } from "./swarms.ts";
 import type { Tracker } from "./tracker.ts";
-
-/** Counters are 32 bits wide and signed. */
-const DOWNLOADS_MAX = 2 ** 31 - 1;
 
 /**
  * Gives the swarm of the info hash in `tracker.request` at least so many downloads. One that is not
@@ -34,9 +32,8 @@ export function restoreDownloads(
       arena.bytes[swarm + SWARM_EMPTY_SINCE] = emptyTicks.at(nowSeconds);
     }
   }
-  if (swarm !== 0) {
-    const at = (swarm + SWARM_DOWNLOADS) >>> 2;
-    arena.words[at] = Math.max(arena.words[at], Math.min(downloads, DOWNLOADS_MAX));
+  if (swarm !== 0 && downloads > swarms.downloads(swarm)) {
+    swarm = swarms.setDownloads(line, swarm, Math.min(downloads, DOWNLOADS_MAX));
   }
   tracker.leave(line);
   return swarm !== 0 || downloads === 0;

@@ -12,18 +12,24 @@ import type { Arena } from "./arena.ts";
 import {
   align,
   DIRECTORY_PAIR_SIZE,
+  directoriesAt,
+  downloadsAt,
+  FLAG_DOWNLOADS,
+  FLAG_IPV6,
   FLAG_LARGE_IPV4,
   FLAG_LARGE_IPV6,
   KIND_SWARM,
   LEECHERS,
   META_COMPLETED,
   peerHalves,
+  peersAt,
   peerSize,
   SEEDERS,
   SWARM_CAPACITY_IPV4,
   SWARM_CAPACITY_IPV6,
   SWARM_COUNT_IPV4,
   SWARM_COUNT_IPV6,
+  SWARM_DOWNLOADS_LOW,
   SWARM_FLAGS,
   SWARM_HEADER_SIZE,
   SWARM_INFO_HASH,
@@ -38,6 +44,9 @@ import type { Table } from "./table.ts";
 
 /** Peers of one family that a swarm's own block holds at most; a search through them is short. */
 export const SMALL_PEERS_MAX = 128;
+
+/** Counters of downloads are 31 bits wide. */
+export const DOWNLOADS_MAX = 2 ** 31 - 1;
 
 /** A family in directories comes back to the block when it has no more than this. */
 const SMALL_PEERS_AGAIN = SMALL_PEERS_MAX / 2;
@@ -64,12 +73,14 @@ export class Swarms {
   /** A new swarm with room for one peer of `family`; 0 if there is no room. */
   create(line: number, hash: number, infoHash: Uint16Array, family: Family): number {
     const { arena } = this;
-    const size = blockSize(0, family === 4 ? 1 : 0, family === 6 ? 1 : 0);
+    const flags = family === 6 ? FLAG_IPV6 : 0;
+    const size = blockSize(flags, family === 4 ? 1 : 0, family === 6 ? 1 : 0);
     const swarm = arena.allocate(line, size, KIND_SWARM);
     if (swarm === 0) return 0;
     copyHalves(infoHash, 0, arena.halves, (swarm + SWARM_INFO_HASH) >>> 1, INFO_HASH_SIZE / 2);
-    const firstField = swarm + SWARM_INFO_HASH + INFO_HASH_SIZE;
-    arena.words.fill(0, firstField >>> 2, (swarm + SWARM_HEADER_SIZE) >>> 2);
+    arena.words[(swarm + SWARM_SEEDERS_IPV4) >>> 2] = 0;
+    if (family === 6) arena.words[(swarm + SWARM_CAPACITY_IPV6) >>> 2] = 0;
+    arena.bytes[swarm + SWARM_FLAGS] = flags;
     arena.bytes[swarm + capacityAt(family)] = 1;
     if (this.table.insert(line, hash, swarm)) return swarm;
     arena.release(line, swarm);
@@ -97,30 +108,69 @@ export class Swarms {
     if (this.isLarge(swarm, family)) {
       return this.directories.count(this.cell(swarm, family, role));
     }
+    if (!this.#hasRoomFor(swarm, family)) return 0;
     const seeders = this.arena.bytes[swarm + seedersAt(family)];
-    return role === SEEDERS ? seeders : this.smallCount(swarm, family) - seeders;
+    return role === SEEDERS ? seeders : this.arena.bytes[swarm + countAt(family)] - seeders;
+  }
+
+  /** Times a peer has completed the download; at most DOWNLOADS_MAX. */
+  downloads(swarm: number): number {
+    const { bytes, words } = this.arena;
+    const flags = bytes[swarm + SWARM_FLAGS];
+    const low = bytes[swarm + SWARM_DOWNLOADS_LOW];
+    if ((flags & FLAG_DOWNLOADS) === 0) return low;
+    return (words[(swarm + downloadsAt(flags)) >>> 2] << 8) | low;
+  }
+
+  /**
+   * Sets that. Returns the swarm, which has moved if the number has outgrown its byte; 0 if there is
+   * no room for that, and then nothing has changed.
+   */
+  setDownloads(line: number, swarm: number, downloads: number): number {
+    const { bytes, words } = this.arena;
+    let flags = bytes[swarm + SWARM_FLAGS];
+    if (downloads > 0xff && (flags & FLAG_DOWNLOADS) === 0) {
+      flags |= FLAG_DOWNLOADS;
+      swarm = this.#reshape(line, swarm, 4, bytes[swarm + SWARM_CAPACITY_IPV4], flags);
+      if (swarm === 0) return 0;
+    }
+    bytes[swarm + SWARM_DOWNLOADS_LOW] = downloads;
+    if ((flags & FLAG_DOWNLOADS) !== 0) {
+      words[(swarm + downloadsAt(flags)) >>> 2] = downloads >>> 8;
+    }
+    return swarm;
   }
 
   /** Offset of the word that points to the directory of a role; only if `isLarge`. */
   cell(swarm: number, family: Family, role: Role): number {
-    const before = family === 6 && this.isLarge(swarm, 4) ? DIRECTORY_PAIR_SIZE : 0;
-    return swarm + SWARM_HEADER_SIZE + before + 4 * role;
+    const flags = this.arena.bytes[swarm + SWARM_FLAGS];
+    const before = family === 6 && (flags & FLAG_LARGE_IPV4) !== 0 ? DIRECTORY_PAIR_SIZE : 0;
+    return swarm + directoriesAt(flags) + before + 4 * role;
   }
 
   // The peers of a family that lie in the swarm's own block.
 
   smallCount(swarm: number, family: Family): number {
-    return this.arena.bytes[swarm + countAt(family)];
+    return this.#hasRoomFor(swarm, family) ? this.arena.bytes[swarm + countAt(family)] : 0;
   }
 
   smallSeeders(swarm: number, family: Family): number {
-    return this.arena.bytes[swarm + seedersAt(family)];
+    return this.#hasRoomFor(swarm, family) ? this.arena.bytes[swarm + seedersAt(family)] : 0;
+  }
+
+  #capacity(swarm: number, family: Family): number {
+    return this.#hasRoomFor(swarm, family) ? this.arena.bytes[swarm + capacityAt(family)] : 0;
+  }
+
+  /** False if the block lacks even the fields of the family. */
+  #hasRoomFor(swarm: number, family: Family): boolean {
+    return family === 4 || (this.arena.bytes[swarm + SWARM_FLAGS] & FLAG_IPV6) !== 0;
   }
 
   /** Where the peers of `family` begin, in halves of the arena. */
   peersAt(swarm: number, family: Family): number {
     const { bytes } = this.arena;
-    const peers = swarm + SWARM_HEADER_SIZE + directoriesSize(bytes[swarm + SWARM_FLAGS]);
+    const peers = swarm + peersAt(bytes[swarm + SWARM_FLAGS]);
     const before = family === 6 ? bytes[swarm + SWARM_CAPACITY_IPV4] * PEER_SIZE_IPV4 : 0;
     return (peers + before) >>> 1;
   }
@@ -129,18 +179,18 @@ export class Swarms {
   metaAt(swarm: number, family: Family): number {
     const { bytes } = this.arena;
     const ipv4 = bytes[swarm + SWARM_CAPACITY_IPV4];
-    const ipv6 = bytes[swarm + SWARM_CAPACITY_IPV6];
-    const peers = swarm + SWARM_HEADER_SIZE + directoriesSize(bytes[swarm + SWARM_FLAGS]);
+    const ipv6 = this.#capacity(swarm, 6);
+    const peers = swarm + peersAt(bytes[swarm + SWARM_FLAGS]);
     const meta = peers + ipv4 * PEER_SIZE_IPV4 + ipv6 * PEER_SIZE_IPV6;
     return family === 4 ? meta : meta + ipv4;
   }
 
   /** The swarm with room for one more peer of `family` in its block; 0 if there is none. */
   withRoom(line: number, swarm: number, family: Family): number {
-    const { bytes } = this.arena;
-    const count = bytes[swarm + countAt(family)];
-    if (count < bytes[swarm + capacityAt(family)]) return swarm;
-    return this.#reshape(line, swarm, family, Math.min(SMALL_PEERS_MAX, roomier(count)));
+    const count = this.smallCount(swarm, family);
+    if (count < this.#capacity(swarm, family)) return swarm;
+    const capacity = Math.min(SMALL_PEERS_MAX, roomier(count));
+    return this.#reshape(line, swarm, family, capacity, this.arena.bytes[swarm + SWARM_FLAGS]);
   }
 
   /** Adds a peer that is not there, and for which there is room. Returns its position. */
@@ -196,7 +246,7 @@ export class Swarms {
     const { bytes } = this.arena;
     const meta = this.metaAt(swarm, family);
     let expired = 0;
-    for (let index = bytes[swarm + countAt(family)] - 1; index >= 0; index--) {
+    for (let index = this.smallCount(swarm, family) - 1; index >= 0; index--) {
       if (!isExpired(bytes[meta + index], tick, ticks)) continue;
       this.removeSmall(swarm, family, index);
       expired += 1;
@@ -309,41 +359,62 @@ export class Swarms {
 
   /** Gives back the room of a block that has lost most of its peers. Returns the swarm's offset. */
   tighten(line: number, swarm: number, family: Family): number {
-    const { bytes } = this.arena;
-    const count = bytes[swarm + countAt(family)];
-    if (bytes[swarm + capacityAt(family)] <= count + 2 + (count >>> 1)) return swarm;
-    return this.#reshape(line, swarm, family, count) || swarm;
+    const count = this.smallCount(swarm, family);
+    if (this.#capacity(swarm, family) <= count + 2 + (count >>> 1)) return swarm;
+    return (
+      this.#reshape(line, swarm, family, count, this.arena.bytes[swarm + SWARM_FLAGS]) || swarm
+    );
   }
 
-  /** The swarm in a block with another capacity for `family`; 0 if there is no room for it. */
-  #reshape(line: number, swarm: number, family: Family, capacity: number): number {
+  /** The swarm in a block of another shape; 0 if there is no room for it. */
+  #reshape(line: number, swarm: number, family: Family, capacity: number, flags: number): number {
     const { bytes, halves } = this.arena;
-    const shaped = this.#copyShape(line, swarm, family, capacity, bytes[swarm + SWARM_FLAGS]);
+    const shaped = this.#copyShape(line, swarm, family, capacity, flags);
     if (shaped === 0) return 0;
-    const count = bytes[swarm + countAt(family)];
-    bytes[shaped + countAt(family)] = count;
-    bytes[shaped + seedersAt(family)] = bytes[swarm + seedersAt(family)];
-    const from = this.peersAt(swarm, family);
-    copyHalves(halves, from, halves, this.peersAt(shaped, family), count * peerHalves(family));
-    const meta = this.metaAt(swarm, family);
-    bytes.copyWithin(this.metaAt(shaped, family), meta, meta + count);
+    const count = this.smallCount(swarm, family);
+    if (count > 0) {
+      bytes[shaped + countAt(family)] = count;
+      bytes[shaped + seedersAt(family)] = bytes[swarm + seedersAt(family)];
+      const from = this.peersAt(swarm, family);
+      copyHalves(halves, from, halves, this.peersAt(shaped, family), count * peerHalves(family));
+      const meta = this.metaAt(swarm, family);
+      bytes.copyWithin(this.metaAt(shaped, family), meta, meta + count);
+    }
     this.#copyOtherFamily(swarm, shaped, family);
     return this.#replace(line, swarm, shaped);
   }
 
-  /** A block with the same fixed fields, the other family's shape, and no peers of `family` yet. */
+  /**
+   * A block with the same fields, room for `capacity` peers of `family`, none of which is there
+   * yet, and the other family's shape. FLAG_IPV6 is set here, by whether it is needed.
+   */
   #copyShape(line: number, swarm: number, family: Family, capacity: number, flags: number): number {
     const { arena } = this;
-    const { bytes } = arena;
+    const { bytes, words } = arena;
     const ipv4 = family === 4 ? capacity : bytes[swarm + SWARM_CAPACITY_IPV4];
-    const ipv6 = family === 6 ? capacity : bytes[swarm + SWARM_CAPACITY_IPV6];
+    const ipv6 = family === 6 ? capacity : this.#capacity(swarm, 6);
+    const needsIpv6 = ipv6 > 0 || (flags & FLAG_LARGE_IPV6) !== 0;
+    flags = needsIpv6 ? flags | FLAG_IPV6 : flags & ~FLAG_IPV6;
     const copy = arena.allocate(line, blockSize(flags, ipv4, ipv6), KIND_SWARM);
     if (copy === 0) return 0;
     bytes.copyWithin(copy + SWARM_INFO_HASH, swarm + SWARM_INFO_HASH, swarm + SWARM_HEADER_SIZE);
     bytes[copy + SWARM_FLAGS] = flags;
-    bytes[copy + capacityAt(family)] = capacity;
-    bytes[copy + countAt(family)] = 0;
-    bytes[copy + seedersAt(family)] = 0;
+    bytes[copy + SWARM_CAPACITY_IPV4] = ipv4;
+    bytes[copy + SWARM_COUNT_IPV4] = bytes[swarm + SWARM_COUNT_IPV4];
+    const had = bytes[swarm + SWARM_FLAGS];
+    if (needsIpv6) {
+      const at = SWARM_CAPACITY_IPV6;
+      words[(copy + at) >>> 2] = (had & FLAG_IPV6) === 0 ? 0 : words[(swarm + at) >>> 2];
+      bytes[copy + SWARM_CAPACITY_IPV6] = ipv6;
+    }
+    if ((flags & FLAG_DOWNLOADS) !== 0) {
+      const upper = (had & FLAG_DOWNLOADS) === 0 ? 0 : words[(swarm + downloadsAt(had)) >>> 2];
+      words[(copy + downloadsAt(flags)) >>> 2] = upper;
+    }
+    if (family === 4 || needsIpv6) {
+      bytes[copy + countAt(family)] = 0;
+      bytes[copy + seedersAt(family)] = 0;
+    }
     return copy;
   }
 
@@ -357,7 +428,8 @@ export class Swarms {
       }
     }
     const other = family === 4 ? 6 : 4;
-    const count = bytes[swarm + countAt(other)];
+    const count = this.smallCount(swarm, other);
+    if (count === 0) return;
     const from = this.peersAt(swarm, other);
     copyHalves(halves, from, halves, this.peersAt(copy, other), count * peerHalves(other));
     const meta = this.metaAt(swarm, other);
@@ -376,17 +448,10 @@ export class Swarms {
 export const FAMILIES: readonly Family[] = [4, 6];
 export const ROLES: readonly Role[] = [SEEDERS, LEECHERS];
 
-function directoriesSize(flags: number): number {
-  let size = 0;
-  if ((flags & FLAG_LARGE_IPV4) !== 0) size += DIRECTORY_PAIR_SIZE;
-  if ((flags & FLAG_LARGE_IPV6) !== 0) size += DIRECTORY_PAIR_SIZE;
-  return size;
-}
-
-/** Bytes of a swarm's block: header, directories, and 7 or 19 bytes for each peer. */
+/** Bytes of a swarm's block: its fields, and 7 or 19 bytes for each peer. */
 function blockSize(flags: number, ipv4: number, ipv6: number): number {
   const peers = ipv4 * (peerSize(4) + 1) + ipv6 * (peerSize(6) + 1);
-  return align(SWARM_HEADER_SIZE + directoriesSize(flags) + peers);
+  return align(peersAt(flags) + peers);
 }
 
 /** The meta byte of a peer that announces at `tick`. */

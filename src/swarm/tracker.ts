@@ -18,7 +18,6 @@ import {
   META_TICK,
   peerHalves,
   SEEDERS,
-  SWARM_DOWNLOADS,
   SWARM_EMPTY_SINCE,
   SWARM_FLAGS,
   type Role,
@@ -47,7 +46,7 @@ import { findPeer } from "./peers.ts";
 import { Random } from "./random.ts";
 import { AnnounceReply, AnnounceRequest } from "./requests.ts";
 import { OFFER_ALL, OFFER_LEECHERS, OFFER_SEEDERS, Sample } from "./sample.ts";
-import { metaOf, SMALL_PEERS_MAX, Swarms } from "./swarms.ts";
+import { DOWNLOADS_MAX, metaOf, SMALL_PEERS_MAX, Swarms } from "./swarms.ts";
 import { lineOf, Table } from "./table.ts";
 import { Ticks } from "./ticks.ts";
 
@@ -191,7 +190,7 @@ export class Tracker {
     const { reply, swarms } = this;
     reply.seeders = swarms.count(swarm, 4, SEEDERS) + swarms.count(swarm, 6, SEEDERS);
     reply.leechers = swarms.count(swarm, 4, LEECHERS) + swarms.count(swarm, 6, LEECHERS);
-    reply.downloads = this.arena.words[(swarm + SWARM_DOWNLOADS) >>> 2];
+    reply.downloads = swarms.downloads(swarm);
   }
 
   /**
@@ -219,7 +218,7 @@ export class Tracker {
   #remember(line: number, hash: number, swarm: number, tick: number): number {
     const { request, reply, arena } = this;
     if (request.peerHalves[peerHalves(request.family) - 1] === 0) return swarm; // Port 0.
-    const stored = this.#store(line, hash, swarm, tick);
+    let stored = this.#store(line, hash, swarm, tick);
     if (stored === 0) {
       // There was no room; the swarm, if there is one, may have been moved in the attempt.
       arena.shards[line + SHARD_NOT_STORED] += 1;
@@ -233,13 +232,23 @@ export class Tracker {
     const early = this.#known && reply.ticksSinceLast < request.earlyTicks;
     const completes =
       request.event === EVENT_COMPLETED && request.seeder && (meta & META_COMPLETED) === 0;
-    if (completes) {
-      arena.words[(stored + SWARM_DOWNLOADS) >>> 2] += 1;
-      arena.shards[line + SHARD_DOWNLOADS] += 1;
-    }
+    if (completes) stored = this.#countDownload(line, stored);
     const completed = completes || (meta & META_COMPLETED) !== 0;
     arena.bytes[this.#metaAt] = metaOf(completed, early ? last : tick);
     return stored;
+  }
+
+  /** One download more, unless there is no room to note it. Returns the swarm, which may move. */
+  #countDownload(line: number, swarm: number): number {
+    const { swarms, arena } = this;
+    const { family } = this.request;
+    arena.shards[line + SHARD_DOWNLOADS] += 1;
+    const downloads = swarms.downloads(swarm);
+    if (downloads === DOWNLOADS_MAX) return swarm;
+    const counted = swarms.setDownloads(line, swarm, downloads + 1);
+    if (counted === 0 || counted === swarm) return swarm;
+    if (this.#bucket === 0) this.#metaAt = swarms.metaAt(counted, family) + this.#index;
+    return counted;
   }
 
   #store(line: number, hash: number, swarm: number, tick: number): number {
@@ -397,7 +406,7 @@ export class Tracker {
       arena.bytes[swarm + SWARM_EMPTY_SINCE] = tick;
     }
     const since = this.emptyTicks.between(arena.bytes[swarm + SWARM_EMPTY_SINCE], tick);
-    const counted = arena.words[(swarm + SWARM_DOWNLOADS) >>> 2] > 0;
+    const counted = swarms.downloads(swarm) > 0;
     if (counted && since <= this.emptyTicks.lifetime) return swarm;
     swarms.remove(line, hash, swarm);
     return 0;

@@ -28,13 +28,16 @@ test("a swarm lies in its page byte for byte as drawn", () => {
   );
   const slots = Array.from({ length: 64 }, (_, slot) => tracker.table.at(line, slot));
   const swarm = slots.find((offset) => offset !== 0)!;
-  expect(tracker.arena.bytes.slice(swarm, swarm + 72).toHex()).toBe(
-    "48000100" + // 72 bytes, a swarm
+  expect(tracker.arena.bytes.slice(swarm, swarm + 68).toHex()).toBe(
+    "4500" + // 68 bytes, a swarm
+      "0202" + // IPv4: room for 2, 2 peers
       "5a".repeat(16) +
       "01020304" +
-      "01000000" + // one download
-      "02020100" + // IPv4: room for 2, 2 peers, 1 seeder; no flags
-      "01010100" + // IPv6: room for 1, 1 peer, 1 seeder; never empty
+      "01" + // IPv4: 1 seeder
+      "08" + // flags: has fields of IPv6
+      "00" + // never empty
+      "01" + // one download
+      "01010100" + // IPv6: room for 1, 1 peer, 1 seeder
       "0a00000103e9" +
       "0a00000203ea" +
       "2000000000000000" +
@@ -43,15 +46,15 @@ test("a swarm lies in its page byte for byte as drawn", () => {
       "85" +
       "07" +
       "07" + // completed and tick 5; tick 7 twice
-      tracker.arena.bytes.slice(swarm + 69, swarm + 72).toHex(),
+      tracker.arena.bytes.slice(swarm + 65, swarm + 68).toHex(),
   );
 });
 
-test("a swarm of one peer costs 44 bytes", () => {
+test("a swarm of one peer costs 36 bytes", () => {
   const { tracker } = makeTracker();
   const [one, two] = infoHashesOfOneShard(tracker, 2);
   announce(tracker, { infoHash: one });
   announce(tracker, { infoHash: two });
   const used = tracker.arena.shards.filter((_, at) => at % 16 === 4);
-  expect(Math.max(...used)).toBe(88);
+  expect(Math.max(...used)).toBe(72);
 });

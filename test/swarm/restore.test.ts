@@ -66,3 +66,30 @@ test("a full memory says so", () => {
   while (restore(made, infoHash, 1)) infoHash += 1;
   expect(infoHash).toBeGreaterThan(100_000);
 });
+
+test("a counter stops where 31 bits end", () => {
+  const made = makeTracker();
+  expect(restore(made, 1, 2 ** 31 - 2)).toBe(true);
+  for (let peer = 1; peer <= 3; peer++) {
+    announce(made.tracker, { infoHash: 1, peer, seeder: true, event: "completed" });
+  }
+  expect(scrape(made.tracker, 1)).toEqual([3, 0, 2 ** 31 - 1]);
+  expect(restore(made, 2, 2 ** 40)).toBe(true);
+  expect(scrape(made.tracker, 2)).toEqual([0, 0, 2 ** 31 - 1]);
+});
+
+test("a counter that outgrows its byte keeps its value where there is no room for more", () => {
+  const made = makeTracker(4 * MIB);
+  expect(restore(made, 1, 255)).toBe(true);
+  announce(made.tracker, { infoHash: 1, peer: 1 });
+  let others = 1;
+  while (restore(made, ++others, 1));
+  // The last hole in the shard of swarm 1 is filled with peers of its own.
+  for (let peer = 2; peer < 1000; peer++) announce(made.tracker, { infoHash: 1, peer });
+  const [, leechers] = scrape(made.tracker, 1);
+  expect(restore(made, 1, 300)).toBe(false);
+  announce(made.tracker, { infoHash: 1, peer: 1, seeder: true, event: "completed" });
+  expect(made.tracker.reply.stored).toBe(true);
+  expect(scrape(made.tracker, 1)).toEqual([1, leechers - 1, 255]);
+  expect(brokenInvariants(made.tracker)).toEqual([]);
+});

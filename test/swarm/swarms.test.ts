@@ -43,13 +43,13 @@ test("seeders lie before leechers, whoever comes, switches or goes", () => {
 test("a peer costs 7 bytes in IPv4 and 19 in IPv6, with little room to spare", () => {
   const { tracker } = makeTracker();
   announce(tracker, { peer: 1 });
-  expect(bytesOf(tracker)).toBe(44);
+  expect(bytesOf(tracker)).toBe(36);
   announce(tracker, { peer: 2 });
-  expect(bytesOf(tracker)).toBe(52);
+  expect(bytesOf(tracker)).toBe(44);
   announce(tracker, { peer: 3, family: 6 });
-  expect(bytesOf(tracker)).toBe(72);
+  expect(bytesOf(tracker)).toBe(68);
   for (let peer = 4; peer <= 128; peer++) announce(tracker, { peer });
-  expect(bytesOf(tracker)).toBeLessThan((36 + 127 * 7 + 19) * 1.15);
+  expect(bytesOf(tracker)).toBeLessThan((32 + 127 * 7 + 19) * 1.15);
 });
 
 test("the room of peers that are gone is given back by the sweep", () => {
@@ -60,7 +60,7 @@ test("the room of peers that are gone is given back by the sweep", () => {
   }
   expect(bytesOf(tracker)).toBeGreaterThan(2600);
   sweepRound(new Sweep(tracker), PEER_TIMEOUT + 20);
-  expect(bytesOf(tracker)).toBe(36 + 4 * 7 + 4 * 19);
+  expect(bytesOf(tracker)).toBe(32 + 4 * 7 + 4 * 19);
   expect(scrape(tracker, 1)).toEqual([0, 8, 0]);
   expect(brokenInvariants(tracker)).toEqual([]);
 });
@@ -101,4 +101,51 @@ test("a peer keeps that it has completed through growth, switches and return", (
   sweepRound(new Sweep(tracker), 0);
   announce(tracker, { peer: 1, seeder: true, event: "completed" });
   expect(scrape(tracker, 1)).toEqual([1, 20, 1]);
+});
+
+test("downloads are counted past what a byte holds, whatever becomes of the swarm", () => {
+  for (const family of [4, 6] as const) {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1000, family: family === 4 ? 6 : 4 });
+    const complete = (from: number, to: number): void => {
+      for (let peer = from; peer <= to; peer++) {
+        announce(tracker, { peer, family, seeder: true, event: "completed" });
+        expect(tracker.reply.downloads).toBe(peer);
+        if (peer > 20 && peer < 400) announce(tracker, { peer, family, event: "stopped" });
+      }
+    };
+    complete(1, 255);
+    const size = bytesOf(tracker);
+    complete(256, 256);
+    expect(bytesOf(tracker)).toBe(size + 4);
+    complete(257, 700);
+    expect(tracker.swarms.isLarge(swarmOf(tracker), family)).toBe(true);
+    expect(scrape(tracker, 1)).toEqual([321, 1, 700]);
+    // Who has completed is known: the peers have kept that through all moves.
+    announce(tracker, { peer: 3, family, seeder: true, event: "completed" });
+    expect(scrape(tracker, 1)).toEqual([321, 1, 700]);
+    for (let peer = 4; peer <= 700; peer++) {
+      announce(tracker, { peer, family, event: "stopped" });
+    }
+    sweepRound(new Sweep(tracker), 0);
+    expect(scrape(tracker, 1)).toEqual([3, 1, 700]);
+    sweepRound(new Sweep(tracker), 2 * PEER_TIMEOUT);
+    expect(scrape(tracker, 1)).toEqual([0, 0, 700]);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  }
+});
+
+test("a swarm has fields of IPv6 only while it has room for such peers", () => {
+  const { tracker } = makeTracker();
+  announce(tracker, { peer: 1 });
+  const alone = bytesOf(tracker);
+  for (let peer = 1; peer <= 4; peer++) announce(tracker, { peer, family: 6 });
+  expect(bytesOf(tracker)).toBeGreaterThanOrEqual(alone + 4 + 4 * 19);
+  for (let peer = 1; peer <= 4; peer++) announce(tracker, { peer, family: 6, event: "stopped" });
+  sweepRound(new Sweep(tracker), 0);
+  expect(bytesOf(tracker)).toBe(alone);
+  expect(scrape(tracker, 1)).toEqual([0, 1, 0]);
+  announce(tracker, { peer: 1, family: 6, seeder: true });
+  expect(scrape(tracker, 1)).toEqual([1, 1, 0]);
+  expect(brokenInvariants(tracker)).toEqual([]);
 });
