@@ -82,9 +82,10 @@ async function run(config: Config, origins: Origins): Promise<number> {
   const { shared, load } = program;
   const slices = new Histogram(shared.histograms!, 0, "sweepSeconds");
   const sweeper = new Tracker(shared.memory, new ArrayBuffer(2));
-  observation.sweep = startSweeping(sweeper, config.peerTimeoutSeconds, (seconds) =>
-    slices.observe(seconds),
-  );
+  observation.sweep = startSweeping(sweeper, config.peerTimeoutSeconds, {
+    observe: (seconds) => slices.observe(seconds),
+    libc: program.libc,
+  });
   startFollowingLoad(load, new Counters(shared.counters, 0), shared.memory);
   const watched = process.stderr.isTTY;
   const { warnings } = observation;

@@ -3,10 +3,11 @@ import { expect, spyOn, test } from "bun:test";
 import { join } from "node:path";
 import { now } from "../src/ops/clock.ts";
 import { takeCensus } from "../src/swarm/census.ts";
-import { reserveSwarmMemory } from "../src/swarm/memory.ts";
+import { POOL_FREE_COUNT, reserveSwarmMemory } from "../src/swarm/memory.ts";
 import { Tracker } from "../src/swarm/tracker.ts";
 import { startSweeping } from "../src/upkeep.ts";
 import { announce } from "./swarm/fixture.ts";
+import { brokenInvariants } from "./swarm/invariants.ts";
 
 test("every old peer is forgotten within an eighth of the timeout, and no other", async () => {
   const memory = reserveSwarmMemory({
@@ -41,6 +42,68 @@ test("every old peer is forgotten within an eighth of the timeout, and no other"
     turn();
   }
   expect(takeCensus(memory)).toMatchObject({ leechersIpv4: 1000, swarms: 1000 });
+});
+
+/** A tracker that had many swarms and lost them, and the turns of its upkeep. */
+function afterTheRush(pageSize: number) {
+  const memory = reserveSwarmMemory({
+    memoryMax: 64 * 2 ** 20,
+    peerTimeout: 40,
+    downloadsTimeout: 4,
+    threads: false,
+  });
+  const tracker = new Tracker(memory, new ArrayBuffer(65536));
+  for (let infoHash = 1; infoHash <= 120_000; infoHash++) {
+    announce(tracker, { infoHash, peer: 1, wanted: 0 }, now() - 100);
+  }
+  const discarded = new Map<number, number>();
+  const libc = {
+    pageSize,
+    discard(bytes: Uint8Array, from: number, size: number): boolean {
+      expect([from % pageSize, size % pageSize]).toEqual([0, 0]);
+      bytes.fill(0xee, from, from + size);
+      discarded.set(from, size);
+      return true;
+    },
+  };
+  let turn = (): void => {};
+  const spy = spyOn(globalThis, "setInterval").mockImplementation(((handler: () => void) => {
+    turn = handler;
+    return { unref: () => {} };
+  }) as never);
+  startSweeping(tracker, 4, { libc });
+  spy.mockRestore();
+  return { tracker, discarded, turn: () => turn() };
+}
+
+test("memory of pages that swarms have left goes back to the system, but for a few", async () => {
+  const { tracker, discarded, turn } = afterTheRush(4096);
+  const { shards } = tracker.arena;
+  const deadline = now() + 8;
+  while ((tracker.arena.pagesInUse > 300 || shards[POOL_FREE_COUNT] > 64) && now() < deadline) {
+    await Bun.sleep(2);
+    turn();
+  }
+  expect(tracker.arena.pagesInUse).toBeLessThanOrEqual(300);
+  expect(shards[POOL_FREE_COUNT]).toBe(64);
+  expect(discarded.size).toBeGreaterThan(200);
+  expect(new Set(discarded.values())).toEqual(new Set([8192]));
+  expect(brokenInvariants(tracker)).toEqual([]);
+  for (let infoHash = 1; infoHash <= 60_000; infoHash++) {
+    announce(tracker, { infoHash, peer: 1, wanted: 0 }, now());
+  }
+  expect(brokenInvariants(tracker)).toEqual([]);
+});
+
+test("where the system's pages are larger than ours it gets none back", async () => {
+  const { tracker, discarded, turn } = afterTheRush(16_384);
+  const deadline = now() + 8;
+  while (tracker.arena.pagesInUse > 300 && now() < deadline) {
+    await Bun.sleep(2);
+    turn();
+  }
+  expect(tracker.arena.shards[POOL_FREE_COUNT]).toBeGreaterThan(200);
+  expect(discarded.size).toBe(0);
 });
 
 test("a process that has nothing else to do ends", async () => {

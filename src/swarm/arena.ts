@@ -23,7 +23,9 @@ import {
   PAGE_WORDS,
   PAGES_RESERVED,
   POOL_AVAILABLE,
+  POOL_BLANK,
   POOL_FREE,
+  POOL_FREE_COUNT,
   POOL_FRESH,
   POOL_LOCK,
   SHARD_CLOSED_COUNT,
@@ -155,17 +157,36 @@ export class Arena {
 
   // The pool of pages, common to all shards.
 
+  /** Pages that are not free; page 0, which nobody may use, is one of them. */
+  get pagesInUse(): number {
+    return this.pages.length / PAGE_WORDS - this.shards[POOL_AVAILABLE];
+  }
+
   #takePage(reserve: number): number {
-    const { shards, pages } = this;
+    const { shards } = this;
     if (this.#threads) lock(shards, POOL_LOCK);
     let page = 0;
     if (shards[POOL_AVAILABLE] > reserve) {
       shards[POOL_AVAILABLE] -= 1;
-      page = shards[POOL_FREE];
-      if (page !== 0) shards[POOL_FREE] = pages[page * PAGE_WORDS + PAGE_NEXT];
-      else page = shards[POOL_FRESH]++;
+      page = shards[POOL_FREE] !== 0 ? this.#popFree() : this.#popBlank();
+      if (page === 0) page = shards[POOL_FRESH]++;
     }
     if (this.#threads) unlock(shards, POOL_LOCK);
+    return page;
+  }
+
+  #popFree(): number {
+    const { shards, pages } = this;
+    const page = shards[POOL_FREE];
+    shards[POOL_FREE] = pages[page * PAGE_WORDS + PAGE_NEXT];
+    shards[POOL_FREE_COUNT] -= 1;
+    return page;
+  }
+
+  #popBlank(): number {
+    const { shards, pages } = this;
+    const page = shards[POOL_BLANK];
+    if (page !== 0) shards[POOL_BLANK] = pages[page * PAGE_WORDS + PAGE_NEXT];
     return page;
   }
 
@@ -175,7 +196,38 @@ export class Arena {
     if (this.#threads) lock(shards, POOL_LOCK);
     pages[page * PAGE_WORDS + PAGE_NEXT] = shards[POOL_FREE];
     shards[POOL_FREE] = page;
+    shards[POOL_FREE_COUNT] += 1;
     shards[POOL_AVAILABLE] += 1;
+    if (this.#threads) unlock(shards, POOL_LOCK);
+  }
+
+  /**
+   * Takes free pages whose memory is still ours, as many as `taken` holds, but leaves `kept` of
+   * them. Returns how many it took. Their memory may be given back to the system, and then they go
+   * back by `giveBlank`.
+   */
+  takeFreePages(taken: Int32Array, kept: number): number {
+    const { shards } = this;
+    if (shards[POOL_FREE_COUNT] <= kept) return 0;
+    let count = 0;
+    if (this.#threads) lock(shards, POOL_LOCK);
+    while (count < taken.length && shards[POOL_FREE_COUNT] > kept) {
+      taken[count++] = this.#popFree();
+    }
+    shards[POOL_AVAILABLE] -= count;
+    if (this.#threads) unlock(shards, POOL_LOCK);
+    return count;
+  }
+
+  /** Gives the first `count` pages that `takeFreePages` took to all shards again. */
+  giveBlank(taken: Int32Array, count: number): void {
+    const { shards, pages } = this;
+    if (this.#threads) lock(shards, POOL_LOCK);
+    for (let i = 0; i < count; i++) {
+      pages[taken[i] * PAGE_WORDS + PAGE_NEXT] = shards[POOL_BLANK];
+      shards[POOL_BLANK] = taken[i];
+    }
+    shards[POOL_AVAILABLE] += count;
     if (this.#threads) unlock(shards, POOL_LOCK);
   }
 }

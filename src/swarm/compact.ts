@@ -25,21 +25,26 @@ import {
 import { PAGE_LIVE, PAGE_SHIFT, PAGE_SIZE, PAGE_WORDS, SHARD_CLOSED_COUNT } from "./memory.ts";
 import type { Table } from "./table.ts";
 
-/** One page is moved when more than an eighth of the closed pages, and a whole page, is waste. */
-const WASTE_SHARE = 8;
+/**
+ * The part of the closed pages that may be waste: an eighth while announces come, who should not
+ * wait for pages that are nearly full to be moved, less for the sweep, which has the time.
+ */
+export const WASTE_ANNOUNCE = 1 / 8;
+export const WASTE_SWEEP = 1 / 32;
 
 /**
- * Moves the blocks of the shard's emptiest page if that is worth while: at most one page of 8 KiB,
- * some 10 microseconds.
+ * Moves the blocks of the shard's emptiest page if more than `share` of the closed pages, and a
+ * whole page, is waste: at most one page of 8 KiB, some 10 microseconds. Returns true if it did.
  */
-export function compact(arena: Arena, table: Table, line: number): void {
+export function compact(arena: Arena, table: Table, line: number, share: number): boolean {
   const wasted = arena.wasted(line);
-  if (wasted < PAGE_SIZE) return;
-  if (wasted * WASTE_SHARE <= arena.shards[line + SHARD_CLOSED_COUNT] * PAGE_SIZE) return;
+  if (wasted < PAGE_SIZE) return false;
+  if (wasted <= arena.shards[line + SHARD_CLOSED_COUNT] * PAGE_SIZE * share) return false;
   const page = arena.takeEmptiestPage(line);
-  if (page === 0) return;
+  if (page === 0) return false;
   if (evacuate(arena, table, line, page)) arena.givePage(page);
   else arena.putBack(line, page);
+  return true;
 }
 
 function evacuate(arena: Arena, table: Table, line: number, page: number): boolean {

@@ -10,14 +10,14 @@
  *   shards   16 words for each shard, one cache line, plus one line for the pool of free pages
  *   newcomers  how many swarms addresses have begun (see newcomers.ts)
  *
- * A shard is everything whose info hashes begin, after keyed mixing, with the same nine bits. Its
+ * A shard is everything whose info hashes begin, after keyed mixing, with the same eight bits. Its
  * lock word guards its line, its region of the index and its pages. With one thread nobody locks.
  */
 import { HASH_KEY_WORDS } from "./keyed-hash.ts";
 import { NEWCOMER_CELLS } from "./newcomers.ts";
 import { Ticks } from "./ticks.ts";
 
-export const SHARD_BITS = 9;
+export const SHARD_BITS = 8;
 export const SHARD_COUNT = 1 << SHARD_BITS;
 
 export const PAGE_SIZE = 8192;
@@ -64,8 +64,11 @@ export const SHARD_NOT_STORED = 14;
 // Words of the pool's line, which follows the last shard's.
 export const POOL = SHARD_COUNT * SHARD_WORDS;
 export const POOL_LOCK = POOL + 0;
-/** Free pages that were in use before, as a list through `pages`. */
+/** Free pages that were in use before, as a list through `pages`, and how many they are. */
 export const POOL_FREE = POOL + 1;
+export const POOL_FREE_COUNT = POOL + 5;
+/** Those of them whose memory the system has got back, as another list. */
+export const POOL_BLANK = POOL + 6;
 /** Pages below this one have been in use; the others were never touched. */
 export const POOL_FRESH = POOL + 2;
 export const POOL_AVAILABLE = POOL + 3;

@@ -9,7 +9,7 @@
  */
 import { INFO_HASH_SIZE, type Family } from "../constants.ts";
 import { LEECHERS, SEEDERS, SWARM_INFO_HASH, type Role } from "./blocks.ts";
-import { compact } from "./compact.ts";
+import { compact, WASTE_SWEEP } from "./compact.ts";
 import {
   PAGES_RESERVED,
   SHARD_COUNT,
@@ -29,6 +29,9 @@ const UNITS_PER_BUCKET_SEEN = 0.2;
 /** Buckets of a large swarm that are merged in one go, and about what that costs. */
 const MERGES_PER_STEP = 32;
 const UNITS_PER_STEP = 500;
+
+/** What moving the blocks of a page costs. */
+const UNITS_PER_PAGE = 150;
 
 /** Sizes by which swarms are counted, in peers. */
 export const SWARM_SIZES = [1, 10, 100, 1000, 10_000] as const;
@@ -74,7 +77,7 @@ export class Sweep {
     arena.keepBack = PAGES_RESERVED;
     tracker.enter(line);
     while (units > 0 && this.#slot < table.slots(line)) {
-      compact(arena, table, line);
+      if (compact(arena, table, line, WASTE_SWEEP)) units -= UNITS_PER_PAGE;
       const swarm = this.#swarmInTurn(line);
       units -= swarm === 0 ? 0.1 : this.#visit(line, swarm, nowSeconds, units);
       if (this.#inside) break;

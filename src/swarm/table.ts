@@ -7,7 +7,7 @@
  *   bits 31..29   tag: three bits of the hash, so that most other swarms need not be looked at
  *   bits 28..0    offset of the swarm's block, in words; the whole entry is 0 if there is none
  *
- *   hash of the info hash   [ shard: 9 | slot: up to 20 from the top … | tag: 3 ]
+ *   hash of the info hash   [ shard: 8 | slot: up to 21 from the top … | tag: 3 ]
  *
  * Removing an entry moves later ones back instead of leaving a mark, so a table never degrades.
  * The caller holds the lock of the shard. Nothing here throws.

@@ -22,7 +22,7 @@ import {
   SWARM_FLAGS,
   type Role,
 } from "./blocks.ts";
-import { compact } from "./compact.ts";
+import { compact, WASTE_ANNOUNCE } from "./compact.ts";
 import { Directories } from "./directories.ts";
 import { hashInfoHash } from "./keyed-hash.ts";
 import { lock, unlock } from "./locks.ts";
@@ -112,7 +112,7 @@ export class Tracker {
     const tick = this.peerTicks.at(nowSeconds);
     this.#clear();
     this.enter(line);
-    compact(this.arena, this.table, line);
+    compact(this.arena, this.table, line, WASTE_ANNOUNCE);
     let swarm = this.table.find(line, hash, request.infoHashHalves);
     if (request.event === EVENT_STOPPED) {
       swarm = this.#forget(line, hash, swarm, nowSeconds);

@@ -76,6 +76,7 @@ const SYMBOLS = {
     returns: FFIType.i32,
   },
   madvise: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+  getpagesize: { args: [], returns: FFIType.i32 },
   if_nametoindex: { args: [FFIType.ptr], returns: FFIType.u32 },
   __errno_location: { args: [], returns: FFIType.ptr },
 } as const;
@@ -265,6 +266,19 @@ export class Libc {
       const start = Number.parseInt(from, 16);
       this.#calls.madvise(start as Pointer, Number.parseInt(to, 16) - start, MADV_DONTNEED);
     }
+  }
+
+  /** Bytes of a page of the system's. */
+  get pageSize(): number {
+    return this.#calls.getpagesize();
+  }
+
+  /**
+   * Gives the memory of `size` bytes from `from` on back to the system; they are zeros from then
+   * on. Both are multiples of the system's pages. False if it cannot be.
+   */
+  discard(bytes: Uint8Array, from: number, size: number): boolean {
+    return this.#calls.madvise(ptr(bytes, from), size, MADV_DONTNEED) === 0;
   }
 
   #setInt(fd: number, level: number, option: number, value: number): boolean {

@@ -67,3 +67,25 @@ test("a full arena says so, and keeps pages back for blocks that move", () => {
   expect(arena.shards[POOL_AVAILABLE]).toBe(0);
   expect(arena.allocate(LINE + 16, 4, KIND_SWARM)).toBe(0);
 });
+
+test("free pages can be taken away for a while, and come back as any other", () => {
+  const arena = open();
+  for (let i = 0; i < 10; i++) arena.allocate(LINE, 8000, KIND_SWARM);
+  const given = Array.from({ length: 9 }, () => arena.takeEmptiestPage(LINE));
+  for (const page of given) arena.givePage(page);
+  const available = arena.shards[POOL_AVAILABLE];
+  const taken = new Int32Array(4);
+  expect(arena.takeFreePages(taken, 9)).toBe(0);
+  expect(arena.takeFreePages(taken, 6)).toBe(3);
+  expect(given).toEqual(expect.arrayContaining([...taken.subarray(0, 3)]));
+  expect(arena.shards[POOL_AVAILABLE]).toBe(available - 3);
+  const away = new Set(taken.subarray(0, 3));
+  // Those that are left serve first, then those that came back, and only then new ones.
+  const pageOfNext = (): number => arena.allocate(LINE, 8000, KIND_SWARM) / PAGE_SIZE;
+  for (let i = 0; i < 3; i++) expect(away.has(pageOfNext())).toBe(false);
+  arena.giveBlank(taken, 3);
+  expect(arena.shards[POOL_AVAILABLE]).toBe(available - 3);
+  for (let i = 0; i < 3; i++) expect(given).toContain(pageOfNext());
+  for (let i = 0; i < 3; i++) expect(away.delete(pageOfNext())).toBe(true);
+  expect(given).not.toContain(pageOfNext());
+});

@@ -1,9 +1,10 @@
 /** Moving blocks: what is released can be used again, for ever. */
 import { describe, expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
-import { PAGE_SIZE } from "../../src/swarm/memory.ts";
+import { PAGE_SIZE, SHARD_CLOSED_COUNT, SHARD_WORDS } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
-import { announce, infoHashesOfOneShard, makeTracker, MIB } from "./fixture.ts";
+import { lineOf } from "../../src/swarm/table.ts";
+import { announce, hashOf, infoHashesOfOneShard, makeTracker, MIB } from "./fixture.ts";
 import { PEER_TIMEOUT, scrape, sweepRound } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
 
@@ -48,6 +49,32 @@ describe("in one shard", () => {
     }
     expect(brokenInvariants(tracker)).toEqual([]);
     expect(takeCensus(memory).memoryUsed).toBeLessThan(MIB);
+  });
+
+  test("a sweep leaves a 32nd of waste at most, or a page, in small slices", () => {
+    const { tracker } = makeTracker(64 * MIB);
+    const infoHashes = infoHashesOfOneShard(tracker, 6000);
+    for (let i = 0; i < 60_000; i++) {
+      const infoHash = infoHashes[(i * 7919) % 6000];
+      announce(tracker, { infoHash, peer: i % 17, wanted: 0 });
+    }
+    const { shards } = tracker.arena;
+    const line = lineOf(hashOf(tracker, infoHashes[0]));
+    const closed = (): number => shards[line + SHARD_CLOSED_COUNT] * PAGE_SIZE;
+    expect(closed()).toBeGreaterThan(64 * PAGE_SIZE);
+    expect(tracker.arena.wasted(line)).toBeGreaterThan(closed() / 16);
+    const sweep = new Sweep(tracker);
+    const pages = tracker.arena.pagesInUse;
+    sweep.shardsDone = line / SHARD_WORDS;
+    sweep.slice(0, 1000);
+    // Moving pages is work as well: of 1,000 units, 150 each.
+    expect(pages - tracker.arena.pagesInUse).toBeLessThanOrEqual(7);
+    sweepRound(sweep, 0);
+    expect(tracker.arena.wasted(line)).toBeLessThanOrEqual(
+      Math.max(PAGE_SIZE, closed() / 32) + PAGE_SIZE,
+    );
+    for (const infoHash of infoHashes) expect(scrape(tracker, infoHash)).toEqual([0, 10, 0]);
+    expect(brokenInvariants(tracker)).toEqual([]);
   });
 
   test("swarms, directories and buckets are found wherever they have moved", () => {

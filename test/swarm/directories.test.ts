@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Family } from "../../src/constants.ts";
 import { LEECHERS } from "../../src/swarm/blocks.ts";
-import { SHARD_WORDS } from "../../src/swarm/memory.ts";
+import { lineOf } from "../../src/swarm/table.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
 import { announce, hashOf, makeTracker, PEER_TIMEOUT, scrape } from "./fixture.ts";
@@ -12,7 +12,7 @@ import { brokenInvariants } from "./invariants.ts";
 /** The cell of the leechers of swarm 1. */
 function cellOf(tracker: Tracker, family: Family): number {
   const hash = hashOf(tracker, 1);
-  const line = (hash >>> 23) * SHARD_WORDS;
+  const line = lineOf(hash);
   setInfoHash(tracker, 1);
   const swarm = tracker.table.find(line, hash, tracker.request.infoHashHalves);
   return tracker.swarms.cell(swarm, family, LEECHERS);
@@ -58,7 +58,7 @@ describe("a directory", () => {
     const sweep = new Sweep(tracker);
     const isLarge = (): boolean => {
       const hash = hashOf(tracker, 1);
-      const line = (hash >>> 23) * SHARD_WORDS;
+      const line = lineOf(hash);
       const swarm = tracker.table.find(line, hash, tracker.request.infoHashHalves);
       return tracker.swarms.isLarge(swarm, 4);
     };

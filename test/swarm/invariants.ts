@@ -25,7 +25,9 @@ import {
   PAGE_WORDS,
   POOL,
   POOL_AVAILABLE,
+  POOL_BLANK,
   POOL_FREE,
+  POOL_FREE_COUNT,
   POOL_FRESH,
   SHARD_CLOSED_COUNT,
   SHARD_CLOSED_LIVE,
@@ -55,9 +57,13 @@ export function brokenInvariants(tracker: Tracker): string[] {
     const reached = checkSwarms(tracker, line, expect);
     pagesOwned += checkPages(tracker, line, reached, expect);
   }
-  let free = 0;
-  for (let page = shards[POOL_FREE]; page !== 0; page = pages[page * PAGE_WORDS + PAGE_NEXT])
-    free++;
+  const listed = (first: number): number => {
+    let count = 0;
+    for (let page = first; page !== 0; page = pages[page * PAGE_WORDS + PAGE_NEXT]) count++;
+    return count;
+  };
+  expect("free pages", shards[POOL_FREE_COUNT], listed(shards[POOL_FREE]));
+  const free = shards[POOL_FREE_COUNT] + listed(shards[POOL_BLANK]);
   const pageCount = tracker.arena.bytes.length / PAGE_SIZE;
   expect("available pages", shards[POOL_AVAILABLE], pageCount - shards[POOL_FRESH] + free);
   expect("all pages", pagesOwned + shards[POOL_AVAILABLE] + 1, pageCount);

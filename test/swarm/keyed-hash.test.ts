@@ -67,13 +67,13 @@ describe("info hashes that", () => {
         // A linear sum may be more even than chance, never much less.
         shards.push(
           unevenness(
-            all.map((hash) => hash >>> 23),
-            512,
+            all.map((hash) => hash >>> 24),
+            256,
           ),
         );
         slots.push(
           unevenness(
-            all.map((hash) => (hash << 9) >>> 23),
+            all.map((hash) => (hash << 8) >>> 23),
             512,
           ),
         );

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { lock, unlock } from "../../src/swarm/locks.ts";
+import { PAGE_SIZE } from "../../src/swarm/memory.ts";
 import { announce, countsOf, makeMemory, MIB, scrape, trackerOver } from "./fixture.ts";
 import type { HammerTask } from "./hammer.ts";
 import { brokenInvariants } from "./invariants.ts";
@@ -70,8 +71,22 @@ test("two threads that hammer the same shards leave sound swarms behind", async 
       };
     });
   });
-  expect(await Promise.all(results)).toEqual([{ odd: 0 }, { odd: 0 }]);
   const tracker = trackerOver(memory, 9);
+  // What is free belongs to nobody: beside them, it is overwritten.
+  const { arena } = tracker;
+  const taken = new Int32Array(8);
+  let overwritten = 0;
+  const timer = setInterval(() => {
+    const count = arena.takeFreePages(taken, 0);
+    for (const page of taken.subarray(0, count)) {
+      arena.bytes.fill(0xee, page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+    }
+    arena.giveBlank(taken, count);
+    overwritten += count;
+  }, 1);
+  expect(await Promise.all(results)).toEqual([{ odd: 0 }, { odd: 0 }]);
+  clearInterval(timer);
+  expect(overwritten).toBeGreaterThan(100);
   expect(brokenInvariants(tracker)).toEqual([]);
   expect(scrape(tracker, 77)).toEqual([500, 500, 0]);
   const [seeders, leechers] = scrape(tracker, 0);

@@ -57,11 +57,11 @@ describe("reserved memory", () => {
       expect(reserved).toBeLessThanOrEqual(memoryMax);
       expect(reserved).toBeGreaterThan(memoryMax * 0.99);
       expect(arena.byteLength % PAGE_SIZE).toBe(0);
-      expect(index.byteLength).toBe(512 * 4 * 2 ** indexRegionBits);
+      expect(index.byteLength).toBe(256 * 4 * 2 ** indexRegionBits);
       expect(index.byteLength).toBeGreaterThan(memoryMax / 10 - 1);
       expect(index.byteLength).toBeLessThanOrEqual(memoryMax / 5);
       expect(pages.byteLength).toBe((arena.byteLength / PAGE_SIZE) * 12);
-      expect(shards.byteLength).toBe((512 * 16 + 16) * 4);
+      expect(shards.byteLength).toBe((256 * 16 + 16) * 4);
     }
   });
 

@@ -1,8 +1,8 @@
 /** Peers in a swarm's own block: seeders first, both families, room given back. */
 import { expect, test } from "bun:test";
 import { sizeOf } from "../../src/swarm/blocks.ts";
-import { SHARD_WORDS } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
+import { lineOf } from "../../src/swarm/table.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
 import { announce, hashOf, makeTracker, PEER_TIMEOUT, scrape, sweepRound } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
@@ -10,7 +10,7 @@ import { brokenInvariants } from "./invariants.ts";
 /** Offset of swarm 1. */
 function swarmOf(tracker: Tracker): number {
   const hash = hashOf(tracker, 1);
-  return tracker.table.find((hash >>> 23) * SHARD_WORDS, hash, tracker.request.infoHashHalves);
+  return tracker.table.find(lineOf(hash), hash, tracker.request.infoHashHalves);
 }
 
 const bytesOf = (tracker: Tracker): number => sizeOf(tracker.arena.words[swarmOf(tracker) >>> 2]);

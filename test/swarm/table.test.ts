@@ -1,7 +1,13 @@
 /** The index: everything that was put in is found, by a short walk, and nothing else. */
 import { describe, expect, test } from "bun:test";
 import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
-import { reserveSwarmMemory, SHARD_COUNT, SHARD_WORDS } from "../../src/swarm/memory.ts";
+import {
+  reserveSwarmMemory,
+  SHARD_BITS,
+  SHARD_COUNT,
+  SHARD_WORDS,
+} from "../../src/swarm/memory.ts";
+import { lineOf } from "../../src/swarm/table.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { announce, hashOf, infoHashesOfOneShard, makeTracker, MIB } from "./fixture.ts";
 import { scrape, setInfoHash } from "./fixture.ts";
@@ -16,7 +22,7 @@ function longestWalk(tracker: Tracker): number {
     for (let slot = 0; slot < slots; slot++) {
       const swarm = table.at(line, slot);
       if (swarm === 0) continue;
-      const home = Math.floor((((table.hashAt(swarm) << 9) >>> 0) / 2 ** 32) * slots);
+      const home = Math.floor((((table.hashAt(swarm) << SHARD_BITS) >>> 0) / 2 ** 32) * slots);
       longest = Math.max(longest, (slot - home + slots) % slots);
     }
   }
@@ -26,7 +32,7 @@ function longestWalk(tracker: Tracker): number {
 test("a shard's table doubles when seven tenths are taken, and loses nobody", () => {
   const { tracker } = makeTracker();
   const infoHashes = infoHashesOfOneShard(tracker, 400);
-  const line = (hashOf(tracker, infoHashes[0]) >>> 23) * SHARD_WORDS;
+  const line = lineOf(hashOf(tracker, infoHashes[0]));
   expect(tracker.table.slots(line)).toBe(0);
   const sizes = new Map<number, number>();
   infoHashes.forEach((infoHash, i) => {
@@ -60,19 +66,19 @@ test("taking swarms out in any order leaves the others where they are found", ()
 });
 
 test("the last table takes swarms until nine in ten slots are taken, then no more", () => {
-  // 16 MiB give each shard a table of 1,024 entries at most.
+  // 16 MiB give each shard a table of 2,048 entries at most.
   const { tracker, memory } = makeTracker(16 * MIB);
-  const infoHashes = infoHashesOfOneShard(tracker, 1000);
+  const infoHashes = infoHashesOfOneShard(tracker, 2000);
   const stored = infoHashes.filter((infoHash) => {
     announce(tracker, { infoHash });
     return tracker.reply.stored;
   });
-  expect(memory.indexRegionBits).toBe(10);
-  expect(stored.length).toBe(922);
-  expect(scrape(tracker, infoHashes[999])).toEqual([0, 0, 0]);
-  expect(scrape(tracker, infoHashes[921])).toEqual([0, 1, 0]);
+  expect(memory.indexRegionBits).toBe(11);
+  expect(stored.length).toBe(1844);
+  expect(scrape(tracker, infoHashes[1999])).toEqual([0, 0, 0]);
+  expect(scrape(tracker, infoHashes[1843])).toEqual([0, 1, 0]);
   announce(tracker, { infoHash: infoHashes[0], event: "stopped" });
-  announce(tracker, { infoHash: infoHashes[999] });
+  announce(tracker, { infoHash: infoHashes[1999] });
   expect(tracker.reply.stored).toBe(true);
   expect(brokenInvariants(tracker)).toEqual([]);
 });

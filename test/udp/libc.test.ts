@@ -69,3 +69,30 @@ test.if(libc !== undefined)(
     expect([3, 1, 2].sort()).toEqual([1, 2, 3]);
   },
 );
+
+describe.if(libc !== undefined)("memory", () => {
+  const rss = (): number =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]) * 1024;
+
+  test("that is discarded goes back to the system, reads as zeros, and can be used again", () => {
+    const mib = 2 ** 20;
+    const bytes = new Uint8Array(new SharedArrayBuffer(64 * mib));
+    expect(libc!.pageSize).toBeGreaterThanOrEqual(4096);
+    bytes.fill(7);
+    const filled = rss();
+    expect(libc!.discard(bytes, mib, 48 * mib)).toBe(true);
+    expect(filled - rss()).toBeGreaterThan(40 * mib);
+    expect([bytes[mib - 1], bytes[mib], bytes[49 * mib - 1], bytes[49 * mib]]).toEqual([
+      7, 0, 0, 7,
+    ]);
+    bytes[2 * mib] = 9;
+    expect(bytes[2 * mib]).toBe(9);
+  });
+
+  test("that is no whole page is not discarded", () => {
+    const bytes = new Uint8Array(new SharedArrayBuffer(2 ** 20));
+    bytes.fill(7);
+    expect(libc!.discard(bytes, 100, libc!.pageSize)).toBe(false);
+    expect(bytes.every((byte) => byte === 7)).toBe(true);
+  });
+});
