@@ -12,7 +12,7 @@ import { tryCertificate } from "./http/certificate.ts";
 import { RuleKeeper } from "./limits/rule-keeper.ts";
 import { readUser } from "./ops/privileges.ts";
 import { StartError } from "./ops/start-error.ts";
-import { countBadStateLines, readState } from "./stats/state-import.ts";
+import { countBadStateLines } from "./stats/state-import.ts";
 import { HASH_KEY_WORDS } from "./swarm/keyed-hash.ts";
 
 /** What came of looking. */
@@ -56,8 +56,8 @@ export async function examine(config: Partial<Config>): Promise<Examination> {
     if (Array.isArray(certificate)) problems.push(...certificate);
   }
   if (stateImport !== undefined) {
-    await attempt(() => {
-      const count = countBadStateLines(readState(stateImport));
+    await attempt(async () => {
+      const count = await countBadStateLines(stateImport);
       if (count > 0) warnings.push(`${stateImport} has lines that make no sense: ${count} of them`);
     });
   }

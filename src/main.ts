@@ -62,7 +62,7 @@ async function run(config: Config, origins: Origins): Promise<number> {
   await takeRules(program, program.rules.read());
   const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
   if (config.stateImport !== undefined) {
-    restoreAtStart(config.stateImport, program.shared.memory, program.log);
+    await restoreAtStart(config.stateImport, program.shared.memory, program.log);
   }
   for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
   const observation = new Observation(program, keeper, process.env);

@@ -83,7 +83,7 @@ export function startSweeping(
   return sweep;
 }
 
-/** A function that gives a few free pages back, where the system's pages are no larger than ours. */
+/** What gives a few free pages back; nothing does if the system's pages are larger than ours. */
 function makeGivingBack(arena: Arena, libc: SweepingOptions["libc"]): () => void {
   if (libc === undefined || PAGE_SIZE % libc.pageSize !== 0) return () => {};
   const taken = new Int32Array(GIVEN_BACK_A_TURN);

@@ -33,8 +33,8 @@ const SLOTS_PER_STEP = 1024;
 const BAD_LINES_TOLD = 5;
 
 /** The value of a hexadecimal digit by its character; NO_DIGIT for any other. */
-const NO_DIGIT = 255;
-const DIGIT_VALUES = new Uint8Array(256).fill(NO_DIGIT);
+export const NO_DIGIT = 255;
+export const DIGIT_VALUES = new Uint8Array(256).fill(NO_DIGIT);
 for (const [value, digit] of [..."0123456789abcdef"].entries()) {
   DIGIT_VALUES[digit.charCodeAt(0)] = value;
   DIGIT_VALUES[digit.toUpperCase().charCodeAt(0)] = value;

@@ -6,49 +6,99 @@
  * longer than a piece makes that grow.
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
 
 const PIECE_BYTES = 128 * 1024;
 const LINE_END = 10;
+/** The first two bytes of a file that gzip has packed. [RFC 1952 2.3.1] */
+const GZIP = [0x1f, 0x8b];
 
 /**
- * Hands over the bytes of a file, piece by piece; they are good until `take` has resolved. Rejects
- * with the system's error if the file cannot be read, or is no regular file: a pipe might never
- * end.
+ * Hands over the bytes of a file, piece by piece; they are good until `take` has resolved. With
+ * `unpack` it may be one that gzip has packed. Rejects with the system's error, or zlib's, if the
+ * file cannot be read, or is no regular file: a pipe might never end.
  */
 export async function eachPiece(
   path: string,
   take: (bytes: Uint8Array) => Promise<void>,
+  unpack = false,
 ): Promise<void> {
   const found = await stat(path);
   if (!found.isFile()) throw Object.assign(new Error("not a file"), { code: "not a file" });
   const file = await open(path, "r");
   try {
-    await readAll(file, take);
+    const pieces = new Pieces(take);
+    if (unpack && (await isPacked(file))) await unpackAll(file, pieces);
+    else await readAll(file, pieces);
+    await pieces.end();
   } finally {
     await file.close();
   }
 }
 
-async function readAll(
-  file: FileHandle,
-  take: (bytes: Uint8Array) => Promise<void>,
-): Promise<void> {
-  let buffer = new Uint8Array(PIECE_BYTES);
-  let kept = 0;
-  for (;;) {
-    const { bytesRead } = await file.read(buffer, kept, buffer.length - kept);
-    const end = kept + bytesRead;
-    if (bytesRead === 0) {
-      if (end > 0) await take(buffer.subarray(0, end));
-      return;
+async function isPacked(file: FileHandle): Promise<boolean> {
+  const first = new Uint8Array(GZIP.length);
+  const { bytesRead } = await file.read(first, 0, first.length, 0);
+  return bytesRead === first.length && GZIP.every((byte, i) => byte === first[i]);
+}
+
+async function readAll(file: FileHandle, pieces: Pieces): Promise<void> {
+  for (let position = 0; ;) {
+    const room = pieces.room();
+    const { bytesRead } = await file.read(room, 0, room.length, position);
+    if (bytesRead === 0) return;
+    position += bytesRead;
+    await pieces.add(bytesRead);
+  }
+}
+
+async function unpackAll(file: FileHandle, pieces: Pieces): Promise<void> {
+  const source = file.createReadStream({ start: 0, autoClose: false });
+  await pipeline(source, createGunzip(), async (unpacked: AsyncIterable<Uint8Array>) => {
+    for await (const bytes of unpacked) {
+      for (let from = 0; from < bytes.length;) {
+        const room = pieces.room();
+        const part = bytes.subarray(from, from + room.length);
+        room.set(part);
+        from += part.length;
+        await pieces.add(part.length);
+      }
     }
+  });
+}
+
+/** Bytes as they come, handed on up to the last end of a line among them. */
+class Pieces {
+  readonly #take: (bytes: Uint8Array) => Promise<void>;
+  #buffer = new Uint8Array(PIECE_BYTES);
+  #kept = 0;
+
+  constructor(take: (bytes: Uint8Array) => Promise<void>) {
+    this.#take = take;
+  }
+
+  /** Where the next bytes go; there is always some. */
+  room(): Uint8Array {
+    return this.#buffer.subarray(this.#kept);
+  }
+
+  /** So many bytes have been put there. */
+  async add(count: number): Promise<void> {
+    const buffer = this.#buffer;
+    const end = this.#kept + count;
     const whole = buffer.lastIndexOf(LINE_END, end - 1) + 1;
-    if (whole > 0) await take(buffer.subarray(0, whole));
+    if (whole > 0) await this.#take(buffer.subarray(0, whole));
     buffer.copyWithin(0, whole, end);
-    kept = end - whole;
-    if (kept < buffer.length) continue;
+    this.#kept = end - whole;
+    if (this.#kept < buffer.length) return;
     const larger = new Uint8Array(2 * buffer.length);
     larger.set(buffer);
-    buffer = larger;
+    this.#buffer = larger;
+  }
+
+  /** The last line may have no end. */
+  async end(): Promise<void> {
+    if (this.#kept > 0) await this.#take(this.#buffer.subarray(0, this.#kept));
   }
 }

@@ -20,6 +20,7 @@ export const LOG_WARNINGS = [
   "admin_address",
   "list_lines",
   "state_lines",
+  "state_cut",
   "state_room",
   "maintenance",
 ] as const;

@@ -2,7 +2,8 @@
  * The bytes of the three kinds of block: swarm, directory, bucket.
  *
  * A block lies in one page of the arena, begins at a multiple of four, and its first half tells its
- * size and, in the two bits that a multiple of four leaves, its kind. An offset is a byte offset in the arena; 0 means none.
+ * size and, in the two bits that a multiple of four leaves, its kind. An offset is a byte offset in
+ * the arena; 0 means none.
  *
  *   swarm: what is known of one info hash
  *
@@ -99,6 +100,14 @@ export const META_TICK = 0x7f;
 export const SEEDERS = 0;
 export const LEECHERS = 1;
 export type Role = 0 | 1;
+export const ROLES: readonly Role[] = [SEEDERS, LEECHERS];
+
+/** The meta byte of a peer that announces at `tick`. */
+export const metaOf = (completed: boolean, tick: number): number =>
+  completed ? META_COMPLETED | tick : tick;
+
+/** Counters of downloads are 31 bits wide. */
+export const DOWNLOADS_MAX = 2 ** 31 - 1;
 
 /** Bytes of a peer in wire format, and the 16-bit halves that makes. */
 export const peerSize = (family: Family): number =>
@@ -124,3 +133,9 @@ for (let flags = 0; flags <= FLAGS_ALL; flags++) {
 export const downloadsAt = (flags: number): number => DOWNLOADS_AT[flags & FLAGS_ALL];
 export const directoriesAt = (flags: number): number => DIRECTORIES_AT[flags & FLAGS_ALL];
 export const peersAt = (flags: number): number => PEERS_AT[flags & FLAGS_ALL];
+
+/** Bytes of a swarm's block: its fields, and 7 or 19 bytes for each peer. */
+export function blockSize(flags: number, ipv4: number, ipv6: number): number {
+  const peers = ipv4 * (peerSize(4) + 1) + ipv6 * (peerSize(6) + 1);
+  return align(peersAt(flags) + peers);
+}

@@ -1,11 +1,10 @@
 /**
  * Restoring: a download counter that is known from elsewhere, given back to its swarm.
  */
-import { FLAG_EMPTY, SWARM_EMPTY_SINCE, SWARM_FLAGS } from "./blocks.ts";
+import { DOWNLOADS_MAX, FLAG_EMPTY, SWARM_EMPTY_SINCE, SWARM_FLAGS } from "./blocks.ts";
 import { hashInfoHash } from "./keyed-hash.ts";
 import type { SwarmMemory } from "./memory.ts";
 import { lineOf } from "./table.ts";
-import { DOWNLOADS_MAX } from "./swarms.ts";
 import type { Tracker } from "./tracker.ts";
 
 /**

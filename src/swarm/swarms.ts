@@ -10,7 +10,7 @@
 import { INFO_HASH_SIZE, PEER_SIZE_IPV4, PEER_SIZE_IPV6, type Family } from "../constants.ts";
 import type { Arena } from "./arena.ts";
 import {
-  align,
+  blockSize,
   DIRECTORY_PAIR_SIZE,
   directoriesAt,
   downloadsAt,
@@ -20,10 +20,9 @@ import {
   FLAG_LARGE_IPV6,
   KIND_SWARM,
   LEECHERS,
-  META_COMPLETED,
   peerHalves,
   peersAt,
-  peerSize,
+  ROLES,
   SEEDERS,
   SWARM_CAPACITY_IPV4,
   SWARM_CAPACITY_IPV6,
@@ -44,9 +43,6 @@ import type { Table } from "./table.ts";
 
 /** Peers of one family that a swarm's own block holds at most; a search through them is short. */
 export const SMALL_PEERS_MAX = 128;
-
-/** Counters of downloads are 31 bits wide. */
-export const DOWNLOADS_MAX = 2 ** 31 - 1;
 
 /** A family in directories comes back to the block when it has no more than this. */
 const SMALL_PEERS_AGAIN = SMALL_PEERS_MAX / 2;
@@ -123,8 +119,8 @@ export class Swarms {
   }
 
   /**
-   * Sets that. Returns the swarm, which has moved if the number has outgrown its byte; 0 if there is
-   * no room for that, and then nothing has changed.
+   * Sets that. Returns the swarm, which has moved if the number has outgrown its byte; 0 if there
+   * is no room for that, and then nothing has changed.
    */
   setDownloads(line: number, swarm: number, downloads: number): number {
     const { bytes, words } = this.arena;
@@ -446,14 +442,3 @@ export class Swarms {
 }
 
 export const FAMILIES: readonly Family[] = [4, 6];
-export const ROLES: readonly Role[] = [SEEDERS, LEECHERS];
-
-/** Bytes of a swarm's block: its fields, and 7 or 19 bytes for each peer. */
-function blockSize(flags: number, ipv4: number, ipv6: number): number {
-  const peers = ipv4 * (peerSize(4) + 1) + ipv6 * (peerSize(6) + 1);
-  return align(peersAt(flags) + peers);
-}
-
-/** The meta byte of a peer that announces at `tick`. */
-export const metaOf = (completed: boolean, tick: number): number =>
-  completed ? META_COMPLETED | tick : tick;

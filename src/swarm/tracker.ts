@@ -12,10 +12,12 @@
 import { EVENT_COMPLETED, EVENT_PAUSED, EVENT_STARTED, EVENT_STOPPED } from "../constants.ts";
 import { Arena } from "./arena.ts";
 import {
+  DOWNLOADS_MAX,
   FLAG_EMPTY,
   LEECHERS,
   META_COMPLETED,
   META_TICK,
+  metaOf,
   peerHalves,
   SEEDERS,
   SWARM_EMPTY_SINCE,
@@ -46,7 +48,7 @@ import { findPeer } from "./peers.ts";
 import { Random } from "./random.ts";
 import { AnnounceReply, AnnounceRequest } from "./requests.ts";
 import { OFFER_ALL, OFFER_LEECHERS, OFFER_SEEDERS, Sample } from "./sample.ts";
-import { DOWNLOADS_MAX, metaOf, SMALL_PEERS_MAX, Swarms } from "./swarms.ts";
+import { SMALL_PEERS_MAX, Swarms } from "./swarms.ts";
 import { lineOf, Table } from "./table.ts";
 import { Ticks } from "./ticks.ts";
 

@@ -12,9 +12,8 @@
  * behind. The walk begins at the first empty slot, so the run that goes round the end is whole too.
  */
 import type { Family } from "../constants.ts";
-import { peerHalves } from "./blocks.ts";
+import { peerHalves, ROLES } from "./blocks.ts";
 import { SHARD_COUNT, SHARD_WORDS } from "./memory.ts";
-import { ROLES } from "./swarms.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** What an empty slot costs, where a swarm costs what its visitor says. */

@@ -33,6 +33,8 @@ const NOT_TOLD = "announce: a second peer was not told of the first";
 const EMPTY = "a swarm of two was counted as empty";
 const NOT_STORED = [NOT_TOLD, `announce: ${EMPTY}`, `scrape: ${EMPTY}`];
 
+const PORT_RANGE = "its port is not one of 1 to 65535";
+
 const NOTE_HERE =
   "this machine has that address, and its peers are not stored: test it from elsewhere, " +
   "or 127.0.0.1 from here";
@@ -70,7 +72,7 @@ async function testUrl(
   here: ReadonlySet<string>,
 ): Promise<boolean> {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const wrong = url === undefined ? "it is no URL" : wrongWith(url);
+  const wrong = url === undefined ? wrongWithText(text) : wrongWith(url);
   if (url === undefined || wrong !== undefined) {
     write(`  wrong: ${wrong}\n`);
     return false;
@@ -119,9 +121,15 @@ function isInternal(address: string): boolean {
   return family !== 0 && isNotPublic(bytes, 0, family);
 }
 
+/** Of what is no URL, a port that is none is the likeliest mistake. */
+function wrongWithText(text: string): string {
+  return /^\w+:\/\/[^/?#]*:\d+([/?#]|$)/.test(text) ? PORT_RANGE : "it is no URL";
+}
+
 function wrongWith({ protocol, port, hostname }: URL): string | undefined {
   if (!["udp:", "http:", "https:"].includes(protocol)) return "it is not udp, http or https";
   if (hostname === "") return "it names no host";
+  if (port === "0") return PORT_RANGE;
   return protocol === "udp:" && port === "" ? "it names no port" : undefined;
 }
 

@@ -41,3 +41,21 @@ test("what cannot be read, and what is no file, is told", async () => {
   await expect(eachPiece(none, nothing)).rejects.toMatchObject({ code: "ENOENT" });
   await expect(eachPiece(folder, nothing)).rejects.toMatchObject({ code: "not a file" });
 });
+
+test("what gzip has packed is unpacked where that is asked for, and only there", async () => {
+  const path = join(folder, "packed");
+  const line = (n: number): string => `${n} ${"x".repeat(n % 90)}\n`;
+  const text = `${Array.from({ length: 9000 }, (_, n) => line(n)).join("")}${"y".repeat(300_000)}`;
+  const packed = Bun.gzipSync(Buffer.from(text));
+  const read = async (bytes: Uint8Array, unpack: boolean): Promise<Buffer> => {
+    writeFileSync(path, bytes);
+    const pieces: Buffer[] = [];
+    await eachPiece(path, async (piece) => void pieces.push(Buffer.from(piece)), unpack);
+    return Buffer.concat(pieces);
+  };
+  expect((await read(packed, true)).toString() === text).toBe(true);
+  expect((await read(packed, false)).equals(packed)).toBe(true);
+  expect((await read(Buffer.from(text), true)).toString() === text).toBe(true);
+  expect((await read(Buffer.from([0x1f]), true)).toHex()).toBe("1f");
+  await expect(read(packed.subarray(0, 500), true)).rejects.toMatchObject({ code: "Z_BUF_ERROR" });
+});

@@ -44,8 +44,11 @@ const MINUTES_MAX = 15;
 const FILL_SECONDS_MAX = 120;
 /** A fill is repeated, so that who lost some datagrams is told of those peers again. */
 const FILL_PASSES_MAX = 4;
-/** buntracker lets go of idle code twice a minute; all contenders are given that time. */
-const SETTLE_MILLISECONDS = 35_000;
+/**
+ * buntracker tidies its swarms once a minute and lets go of idle code twice; all contenders are
+ * given that time.
+ */
+const SETTLE_MILLISECONDS = 75_000;
 /** So few that they fit the receive buffer of those that leave it as it is. */
 const FILL_WINDOW = 192;
 /** The share of peers that has to be stored for a figure of memory to count. */

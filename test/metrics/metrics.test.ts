@@ -32,6 +32,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         admin_address: 0,
         list_lines: 3,
         state_lines: 0,
+        state_cut: 0,
         state_room: 0,
         maintenance: 0,
       },

@@ -101,6 +101,8 @@ describe("what is wrong is said", () => {
     ["nonsense", "it is no URL"],
     ["ws://127.0.0.1/", "it is not udp, http or https"],
     ["udp://127.0.0.1/announce", "it names no port"],
+    ["udp://127.0.0.1:0/announce", "its port is not one of 1 to 65535"],
+    ["http://127.0.0.1:99999/announce", "its port is not one of 1 to 65535"],
   ])("%s: %s", async (url, problem) => {
     expect(await run(url)).toEqual({ good: false, text: `${url}\n  wrong: ${problem}\n` });
   });
