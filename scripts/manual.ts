@@ -42,14 +42,13 @@ export function verbs(help: string = helpText()): Verb[] {
 
 // The manual page.
 
-const MANUAL_HEAD = `.\\" ${WRITTEN}
+const MANUAL_TITLE = `.\\" ${WRITTEN}
 .TH BUNTRACKER 8 "" "buntracker" "System Manager's Manual"
 .SH NAME
 buntracker \\- open BitTorrent tracker
-.SH SYNOPSIS
-.B buntracker
-.RI [ verb ]
-.SH DESCRIPTION
+`;
+
+const MANUAL_HEAD = `.SH DESCRIPTION
 .B buntracker
 answers BitTorrent clients over HTTP and UDP, IPv4 and IPv6, and tells them of each other.
 Any info hash may be announced.
@@ -126,8 +125,27 @@ export function manual(): string {
     const settings = descriptions().filter((description) => description.group === group);
     return `.SS ${group}\n${settings.map(manualOfSetting).join("")}`;
   });
-  const parts = [MANUAL_HEAD, ".SH COMMANDS\n", ...commands, MANUAL_ENVIRONMENT, ...groups];
+  const parts = [
+    MANUAL_TITLE,
+    synopsis(),
+    MANUAL_HEAD,
+    ".SH COMMANDS\n",
+    ...commands,
+    MANUAL_ENVIRONMENT,
+    ...groups,
+  ];
   return parts.join("") + MANUAL_TAIL;
+}
+
+/** A line for the verbs that stand alone, and one for each other. */
+function synopsis(): string {
+  const alone = verbs().filter(({ parameters }) => parameters === "");
+  const choice = alone.map(({ name }) => roff(name)).join(" | ");
+  const others = verbs().filter(({ parameters }) => parameters !== "");
+  const lines = others.map(
+    ({ name, parameters }) => `.br\n.B buntracker ${roff(name)}\n.I ${roff(parameters)}\n`,
+  );
+  return `.SH SYNOPSIS\n.B buntracker\n[${choice}]\n${lines.join("")}`;
 }
 
 function manualOfSetting({
@@ -169,30 +187,46 @@ const OPTIONS: [name: string, text: string][] = [
   ["--version", "print the version"],
 ];
 
-/** Completion for bash: the first word, then nothing. */
+/** The words of which one must stand behind a verb, such as `on` and `off`; none for most. */
+function choicesOf({ parameters }: Verb): string[] {
+  return /^[a-z]+( \| [a-z]+)+$/.test(parameters) ? parameters.split(" | ") : [];
+}
+
+/** Completion for bash: the first word, and the second where it is one of a few. */
 export function bashCompletion(): string {
+  const choices = verbs().filter((verb) => choicesOf(verb).length > 0);
+  const cases = choices.map(
+    (verb) => `            ${verb.name}) words="${choicesOf(verb).join(" ")}" ;;\n`,
+  );
   const words = [...verbs().map(({ name }) => name), ...OPTIONS.map(([name]) => name)];
   return `# ${WRITTEN}
 
 _buntracker() {
     COMPREPLY=()
+    local word words=""
     if [ "$COMP_CWORD" -eq 1 ]; then
-        local word
-        while IFS= read -r word; do
-            COMPREPLY+=("$word")
-        done < <(compgen -W "${words.join(" ")}" -- "\${COMP_WORDS[1]}")
+        words="${words.join(" ")}"
+    elif [ "$COMP_CWORD" -eq 2 ]; then
+        case "\${COMP_WORDS[1]}" in
+${cases.join("")}        esac
     fi
+    while IFS= read -r word; do
+        COMPREPLY+=("$word")
+    done < <(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}")
 }
 
 complete -F _buntracker buntracker
 `;
 }
 
-/** Completion for zsh: the first word with what it does, then nothing. */
+/** Completion for zsh: the first word with what it does, the second where it is one of a few. */
 export function zshCompletion(): string {
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''").replaceAll(":", "\\:")}'`;
   const lines = verbs().map(({ name, text }) => `        ${quoted(name)}:${quoted(text)}\n`);
   const options = OPTIONS.map(([name, text]) => `        '(- *)${name}[${text}]' \\\n`);
+  const cases = verbs()
+    .filter((verb) => choicesOf(verb).length > 0)
+    .map((verb) => `        ${verb.name}) compadd ${choicesOf(verb).join(" ")} ;;\n`);
   return `#compdef buntracker
 # ${WRITTEN}
 
@@ -200,14 +234,20 @@ _buntracker() {
     local -a verbs=(
 ${lines.join("")}    )
     _arguments \\
-${options.join("")}        '1:verb:{_describe verb verbs}'
+${options.join("")}        '1:verb:{_describe verb verbs}' \\
+        '2:word:_buntracker_words'
+}
+
+_buntracker_words() {
+    case "$words[2]" in
+${cases.join("")}    esac
 }
 
 _buntracker "$@"
 `;
 }
 
-/** Completion for fish: the first word with what it does, then nothing. */
+/** Completion for fish: the first word with what it does, the second where it is one of a few. */
 export function fishCompletion(): string {
   const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
   const words = verbs().map(
@@ -218,5 +258,12 @@ export function fishCompletion(): string {
     ([name, text]) =>
       `complete -c buntracker -n __fish_use_subcommand -l ${name.slice(2)} -d ${quoted(text)}\n`,
   );
-  return `# ${WRITTEN}\n\ncomplete -c buntracker -f\n${words.join("")}${options.join("")}`;
+  const choices = verbs()
+    .filter((verb) => choicesOf(verb).length > 0)
+    .map((verb) => {
+      const seen = `'__fish_seen_subcommand_from ${verb.name}'`;
+      return `complete -c buntracker -n ${seen} -a '${choicesOf(verb).join(" ")}'\n`;
+    });
+  const all = [...words, ...options, ...choices];
+  return `# ${WRITTEN}\n\ncomplete -c buntracker -f\n${all.join("")}`;
 }

@@ -2,12 +2,17 @@
 
 _buntracker() {
     COMPREPLY=()
+    local word words=""
     if [ "$COMP_CWORD" -eq 1 ]; then
-        local word
-        while IFS= read -r word; do
-            COMPREPLY+=("$word")
-        done < <(compgen -W "check config health top version dns selftest deny allow forget maintenance --help --version" -- "${COMP_WORDS[1]}")
+        words="check config health top version dns selftest deny allow forget maintenance --help --version"
+    elif [ "$COMP_CWORD" -eq 2 ]; then
+        case "${COMP_WORDS[1]}" in
+            maintenance) words="on off" ;;
+        esac
     fi
+    while IFS= read -r word; do
+        COMPREPLY+=("$word")
+    done < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
 }
 
 complete -F _buntracker buntracker

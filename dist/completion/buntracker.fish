@@ -14,3 +14,4 @@ complete -c buntracker -n __fish_use_subcommand -a forget -d 'ask it to take the
 complete -c buntracker -n __fish_use_subcommand -a maintenance -d 'ask it to refuse announces for a while'
 complete -c buntracker -n __fish_use_subcommand -l help -d 'say all of this, and every setting'
 complete -c buntracker -n __fish_use_subcommand -l version -d 'print the version'
+complete -c buntracker -n '__fish_seen_subcommand_from maintenance' -a 'on off'

@@ -59,6 +59,15 @@ describe("the manual page", () => {
     for (const { variable } of descriptions()) expect(manual()).toContain(`.B ${variable}\n`);
   });
 
+  test("shows in its synopsis every form of the command line", () => {
+    const lines = manual().split(".SH DESCRIPTION")[0].split("\n");
+    expect(lines).toContain("[check | config | health | top | version]");
+    for (const { name, parameters } of verbs().filter((verb) => verb.parameters !== "")) {
+      const at = lines.indexOf(`.B buntracker ${name}`);
+      expect(lines[at + 1].replaceAll("\\", "")).toBe(`.I ${parameters}`);
+    }
+  });
+
   test("names the signals that the program listens for, and no other", () => {
     const heard = readFileSync(join(ROOT, "src/main.ts"), "utf8").match(/"SIG[A-Z0-9]+"/g) ?? [];
     const named = manual()
@@ -75,7 +84,21 @@ describe("the manual page", () => {
 
   test("has only requests that begin a line on purpose, and only escapes that roff knows", () => {
     const requests = manual().match(/^\.[A-Za-z\\]+/gm) ?? [];
-    const known = [".TH", ".SH", ".SS", ".TP", ".B", ".BR", ".BI", ".RI", ".PP", ".RS", ".RE"];
+    const known = [
+      ".TH",
+      ".I",
+      ".SH",
+      ".SS",
+      ".TP",
+      ".B",
+      ".BR",
+      ".BI",
+      ".RI",
+      ".PP",
+      ".RS",
+      ".RE",
+      ".br",
+    ];
     expect(new Set(requests.filter((name) => !known.includes(name)))).toEqual(
       new Set([".\\", ".nf", ".fi"]),
     );
@@ -86,16 +109,32 @@ describe("the manual page", () => {
 
 test("each completion offers every verb", () => {
   for (const { name } of verbs()) {
-    expect(bashCompletion()).toMatch(new RegExp(`compgen -W "[^"]*\\b${name}\\b`));
+    expect(bashCompletion()).toMatch(new RegExp(`words="[^"]*\\b${name}\\b`));
     expect(zshCompletion()).toContain(`'${name}':`);
     expect(fishCompletion()).toContain(` -a ${name} `);
   }
 });
 
-test.if(Bun.which("bash") !== null)("bash completes the first word, and no other", () => {
-  const complete = (count: number, word: string) =>
-    `COMP_CWORD=${count}; COMP_WORDS=(buntracker ${word} ""); _buntracker; echo "\${COMPREPLY[*]}"`;
-  const script = [bashCompletion(), complete(1, "ver"), complete(1, "--v"), complete(2, "health")];
+test.if(Bun.which("bash") !== null)("bash completes a word where it is one of a few", () => {
+  const complete = (...words: string[]): string => {
+    const quoted = words.map((word) => `"${word}"`).join(" ");
+    const asked = `COMP_CWORD=${words.length}; COMP_WORDS=(buntracker ${quoted})`;
+    return `${asked}; _buntracker; echo "\${COMPREPLY[*]}"`;
+  };
+  const script = [
+    bashCompletion(),
+    complete("ver"),
+    complete("--v"),
+    complete("health", ""),
+    complete("maintenance", ""),
+    complete("maintenance", "of"),
+    complete("maintenance", "on", ""),
+  ];
   const { stdout } = Bun.spawnSync(["bash", "-c", script.join("\n")]);
-  expect(stdout.toString()).toBe("version\n--version\n\n");
+  expect(stdout.toString()).toBe("version\n--version\n\non off\noff\n\n");
+});
+
+test("zsh and fish complete the second word where it is one of a few", () => {
+  expect(zshCompletion()).toContain("maintenance) compadd on off ;;");
+  expect(fishCompletion()).toContain("'__fish_seen_subcommand_from maintenance' -a 'on off'\n");
 });
