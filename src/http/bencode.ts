@@ -268,7 +268,8 @@ function writeDecimal(out: Uint8Array, at: number, value: number): number {
   let end = at + 1;
   for (let limit = 10; value >= limit; limit *= 10) end++;
   for (let i = end - 1; i >= at; i--) {
-    const rest = Math.floor(value / 10);
+    // Most numbers have 31 bits: dividing those takes half the time that rounding takes.
+    const rest = value <= 0x7fffffff ? (value / 10) | 0 : Math.floor(value / 10);
     out[i] = ZERO + (value - 10 * rest);
     value = rest;
   }
