@@ -9,6 +9,7 @@
  * needs more (other headers, a long or slow body) is a Response.
  */
 import type { Family } from "../constants.ts";
+import type { Foresee } from "./gathered.ts";
 import type { RequestHead } from "./head.ts";
 
 /** The statuses that small answers may have, with the fields they require. */
@@ -39,6 +40,8 @@ export interface HttpHandler {
   readonly bodyBytesMax: number;
   /** Returns the bytes of the body it wrote, or a Response. Must not throw or reject. */
   answer(exchange: Exchange): number | Response | Promise<Response>;
+  /** Told of requests it is about to be asked (see gathered.ts); must change nothing. */
+  readonly foresee?: Foresee | undefined;
 }
 
 /** What becomes of the connection after an answer, as its head says it. */

@@ -11,6 +11,10 @@
  * at most instead of 182 (Bun 1.4.5, 2,000 connections, 2 cores, 2026-11). Honest requests are
  * short: 10,000 a second make one collection in 20 seconds.
  */
+import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
+
+/** What a piece of a Response leaves beside itself, the text of what waits behind it included. */
+export const RESPONSE_GARBAGE_BYTES = HTTP_HEAD_BYTES_MAX + 8 * 1024;
 
 /** Bytes received between two collections. */
 export const GARBAGE_BYTES_MAX = 64 * 1024 * 1024;

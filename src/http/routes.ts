@@ -31,6 +31,7 @@ import type { Front } from "../page/front.ts";
 import type { AllowedHosts } from "../stats/hosts.ts";
 import type { Notes } from "../stats/notes.ts";
 import type { Pages } from "../stats/pages.ts";
+import type { Anticipation } from "../swarm/anticipation.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { HttpAnnounces } from "./announce.ts";
 import {
@@ -45,6 +46,8 @@ import {
 import { announceBytesMax, scrapeBytesMax } from "./bencode.ts";
 import { Client } from "./client.ts";
 import type { Exchange, HttpHandler } from "./exchange.ts";
+import { Foresight } from "./foresight.ts";
+import type { Foresee } from "./gathered.ts";
 import type { RequestHead } from "./head.ts";
 import { byteAt, isText } from "./query.ts";
 import { HttpScrapes } from "./scrape.ts";
@@ -76,6 +79,8 @@ export type HttpSettings = {
 
 export type HttpDeps = {
   readonly tracker: Core;
+  /** Brings the swarms of requests closer, GATHERED_MAX at a time; left out, nothing does. */
+  readonly anticipation?: Pick<Anticipation, "fetch">;
   readonly counters: Counters;
   readonly intervals: Intervals;
   /** Seconds of a clock that never goes back; a coarse one will do. */
@@ -114,6 +119,7 @@ export function createHttp(deps: HttpDeps): HttpHandler {
 
 class Routes implements HttpHandler {
   readonly bodyBytesMax: number;
+  readonly foresee: Foresee | undefined;
   readonly #announces: HttpAnnounces;
   readonly #scrapes: HttpScrapes;
   readonly #row: Float64Array;
@@ -129,6 +135,8 @@ class Routes implements HttpHandler {
     const { numwantMax, scrapeMax } = deps.settings;
     const longest = Math.max(announceBytesMax(numwantMax), scrapeBytesMax(scrapeMax));
     this.bodyBytesMax = Math.max(longest, ANSWER_BYTES_MAX);
+    const foresight = deps.anticipation && new Foresight(deps.anticipation);
+    this.foresee = foresight && ((texts, count) => foresight.foresee(texts, count));
     const proxies = new Networks(deps.settings.trustedProxies);
     const client = new Client(proxies, deps.settings.proxyHeader);
     this.#announces = new HttpAnnounces(deps, client);

@@ -15,8 +15,9 @@
  *   one too many            closed, or in the place of one that waits (see admission.ts)
  *   memory                  64 MiB for all that waits, in either direction (see held.ts)
  *
- * Requests of one connection are answered in their order, 64 or one Response at a time; then those
- * of others get their turn. Nothing a client does throws.
+ * Short requests wait for the end of the event loop's turn (see gathered.ts). Those of a connection
+ * are answered in their order, 64 or one Response at a time; then those of others get their turn.
+ * Nothing a client does throws.
  */
 import type { Socket, SocketHandler } from "bun";
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
@@ -33,7 +34,8 @@ import {
   smallHeadRoom,
   writeSmallHead,
 } from "./exchange.ts";
-import { Garbage } from "./garbage.ts";
+import { Garbage, RESPONSE_GARBAGE_BYTES } from "./garbage.ts";
+import { Gathered, GATHERED_BYTES_MAX } from "./gathered.ts";
 import { HEAD_INCOMPLETE, HEAD_OK, mayComplete, RequestHead } from "./head.ts";
 import { Held } from "./held.ts";
 import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSAL_MALFORMED, REFUSALS_HEAD } from "./refusals.ts";
@@ -45,7 +47,6 @@ import {
 } from "./response.ts";
 
 /** Deadlines are counted in ticks of a second. */
-const TICK_MILLISECONDS = 1000;
 const TICKS_HEAD = 10;
 const TICKS_IDLE = 30;
 const TICKS_SEND = 30;
@@ -62,9 +63,6 @@ const WAITING_BYTES_MAX = 64 * 1024;
 const REQUESTS_A_TURN = 64;
 
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
-
-/** What a piece of a Response leaves beside itself, the text of what waits behind it included. */
-const RESPONSE_GARBAGE_BYTES = HTTP_HEAD_BYTES_MAX + 8 * 1024;
 
 export interface HttpServerOptions extends AdmissionOptions {
   /** Told of what must not happen: the handler threw. */
@@ -87,6 +85,7 @@ export class HttpServer {
     connection.socket.terminate();
   });
   readonly #garbage = new Garbage();
+  readonly #gathered: Gathered;
   readonly #head = new RequestHead();
   readonly #out: Uint8Array;
   readonly #exchange: Exchange;
@@ -100,6 +99,7 @@ export class HttpServer {
   constructor(handler: HttpHandler, options: HttpServerOptions) {
     this.#handler = handler;
     this.#options = options;
+    this.#gathered = new Gathered(handler.foresee, (asked, text) => this.#goOn(asked, text));
     this.#admission = new Admission(options, this.#connections, this.counts);
     // Answers are written out between two requests, so the last one begins before WRITE_BYTES.
     const room = CONTINUE.length + SMALL_HEAD_BYTES_MAX + handler.bodyBytesMax;
@@ -107,7 +107,7 @@ export class HttpServer {
     const address = new Uint8Array(16);
     const head = this.#head;
     this.#exchange = { head, address, family: 0, out: this.#out, at: 0, status: 200 };
-    const { tickMilliseconds = TICK_MILLISECONDS } = options;
+    const { tickMilliseconds = 1000 } = options;
     this.#timer = setInterval(() => this.#expire(), tickMilliseconds);
     this.#timer.unref();
     this.socket = {
@@ -191,8 +191,9 @@ export class HttpServer {
     this.#garbage.note(bytes.length);
     const { leftover } = connection;
     if (leftover === undefined && connection.free) {
-      this.#serve(connection, bytes);
-      return;
+      if (bytes.length > GATHERED_BYTES_MAX) return this.#serve(connection, bytes);
+      this.#keep(connection, bytes);
+      return this.#gathered.add(connection);
     }
     const joined = leftover === undefined ? bytes : Buffer.concat([leftover, bytes]);
     if (!connection.free) {
@@ -219,12 +220,11 @@ export class HttpServer {
     connection.socket.pause();
   }
 
-  /** Answers all requests that are whole in `bytes`, and keeps the rest. */
-  #serve(connection: Connection, bytes: Buffer): void {
+  /** Answers all requests that are whole in `bytes`; `text` is as much of it as a head may have. */
+  #serve(connection: Connection, bytes: Buffer, text = ""): void {
     let at = 0;
     let heads = 0;
     const turn = this.#held.isLittle ? REQUESTS_A_TURN : Infinity;
-    let text = "";
     let textFrom = 0;
     this.#to = 0;
     while (at < bytes.length && connection.free && heads < turn) {
@@ -376,6 +376,7 @@ export class HttpServer {
   /** Others have had their turn, or nothing waits. */
   #endTurn(connection: Connection): void {
     connection.answering = false;
+    connection.partial = false;
     this.#goOn(connection);
   }
 
@@ -386,17 +387,16 @@ export class HttpServer {
     const sent = before - connection.held;
     this.#held.note(connection, -sent);
     if (sent > 0) connection.deadline = this.#tick + TICKS_SEND;
-    if (all && !connection.answering) this.#goOn(connection);
+    if (all && !connection.answering) this.#endTurn(connection);
   }
 
   /** What waited for the answer before it gets its turn. */
-  #goOn(connection: Connection): void {
+  #goOn(connection: Connection, text = ""): void {
     if (connection.gone) return;
     const { leftover } = connection;
-    connection.partial = false;
     if (connection.free && leftover !== undefined) {
       this.#keep(connection, undefined);
-      this.#serve(connection, leftover);
+      this.#serve(connection, leftover, text);
     } else this.#settle(connection, true);
     if (!connection.gone && connection.paused && connection.free) {
       connection.paused = false;

@@ -10,6 +10,7 @@ import type { Origins } from "../config.ts";
 import { repliesSize } from "../http/announce.ts";
 import type { Certificate } from "../http/certificate.ts";
 import type { Connection } from "../http/connection.ts";
+import { GATHERED_MAX } from "../http/gathered.ts";
 import { createHttp } from "../http/routes.ts";
 import { HttpServer } from "../http/server.ts";
 import { Limits } from "../limits/limits.ts";
@@ -23,6 +24,7 @@ import type { Listener, WebListener } from "../settings.ts";
 import { AllowedHosts } from "../stats/hosts.ts";
 import { Notes } from "../stats/notes.ts";
 import { Pages } from "../stats/pages.ts";
+import { Anticipation } from "../swarm/anticipation.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import type { Libc } from "../udp/libc.ts";
 import type { Observation } from "./observe.ts";
@@ -61,8 +63,10 @@ export function makeHttp(
   accesses.push(access);
   const limits = new Limits(0, shared.limits);
   allLimits.push(limits);
+  const tracker = new Tracker(shared.memory, new ArrayBuffer(repliesSize(config.numwantMax)));
   const handler = createHttp({
-    tracker: new Tracker(shared.memory, new ArrayBuffer(repliesSize(config.numwantMax))),
+    tracker,
+    anticipation: new Anticipation(tracker.arena, tracker.table, GATHERED_MAX),
     counters: new Counters(shared.counters, 0),
     intervals: new Intervals(shared.intervals),
     now,

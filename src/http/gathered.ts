@@ -1,0 +1,74 @@
+/**
+ * Short requests that one turn of the event loop brought, answered together at its end.
+ *
+ *   received   A ──► keeps it     B ──► keeps it     C ──► keeps it
+ *   turn ends  all texts ──► foresee ──► A answered, B answered, C answered
+ *
+ * What each of them needs of memory is fetched for all at once (see foresight.ts), where one after
+ * the other would wait for their own: 0.6 of 8.8 µs of CPU per announce on a million peers (64
+ * connections, Bun 1.4.5, 2026-11). A request that comes alone is answered in the same turn still,
+ * before anything else is waited for.
+ *
+ * A connection is added once until it is answered, and keeps its bytes itself, because it may go,
+ * or receive more, before the turn ends.
+ */
+import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
+import type { Connection } from "./connection.ts";
+
+/** Requests answered together at most: the first of them waits for the others to be received. */
+export const GATHERED_MAX = 64;
+
+/** Bytes of requests that are worth gathering; honest announces have a few hundred. */
+export const GATHERED_BYTES_MAX = 2048;
+
+/** Told how those requests begin that are answered next: `texts` 0 to `count` - 1. */
+export type Foresee = (texts: readonly string[], count: number) => void;
+
+export class Gathered {
+  readonly #foresee: Foresee;
+  readonly #answer: (connection: Connection, text: string) => void;
+  readonly #connections: Connection[] = [];
+  readonly #texts: string[] = [];
+  readonly #endTurn = (): void => {
+    this.#turnEnds = false;
+    this.#answerAll();
+  };
+  #count = 0;
+  /** True while the end of this turn is waited for. */
+  #turnEnds = false;
+
+  /** `answer` gets the text of what the connection has left over, as long as a head may be. */
+  constructor(
+    foresee: Foresee | undefined,
+    answer: (connection: Connection, text: string) => void,
+  ) {
+    this.#foresee = foresee ?? (() => {});
+    this.#answer = answer;
+  }
+
+  /** Has the connection answered at the end of this turn, or at once, if there are many. */
+  add(connection: Connection): void {
+    connection.answering = true;
+    this.#connections[this.#count++] = connection;
+    if (this.#count === GATHERED_MAX) {
+      this.#answerAll();
+    } else if (!this.#turnEnds) {
+      this.#turnEnds = true;
+      setImmediate(this.#endTurn);
+    }
+  }
+
+  #answerAll(): void {
+    const count = this.#count;
+    for (let i = 0; i < count; i++) {
+      const { leftover } = this.#connections[i];
+      this.#texts[i] = leftover?.toString("latin1", 0, HTTP_HEAD_BYTES_MAX) ?? "";
+    }
+    this.#foresee(this.#texts, count);
+    this.#count = 0;
+    for (let i = 0; i < count; i++) {
+      this.#connections[i].answering = false;
+      this.#answer(this.#connections[i], this.#texts[i]);
+    }
+  }
+}

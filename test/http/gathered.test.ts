@@ -1,0 +1,198 @@
+import { describe, expect, test } from "bun:test";
+import type { Socket } from "bun";
+import { Connection } from "../../src/http/connection.ts";
+import { Gathered, GATHERED_BYTES_MAX, GATHERED_MAX } from "../../src/http/gathered.ts";
+import { HttpServer } from "../../src/http/server.ts";
+import { answerText, get, targetOf } from "./connected.ts";
+
+/** A connection on which `text` has come, without a socket. */
+function received(text: string): Connection {
+  const connection = new Connection({ remoteAddress: "192.0.2.1" } as Connection["socket"]);
+  connection.leftover = Buffer.from(text, "latin1");
+  return connection;
+}
+
+/** What is gathered, and what became of it, one line for each call. */
+function open() {
+  const calls: string[] = [];
+  const gathered = new Gathered(
+    (texts, count) => void calls.push(`foresee ${texts.slice(0, count).join(" ")}`),
+    (connection, text) => {
+      expect(connection.answering).toBe(false);
+      calls.push(`answer ${text}`);
+    },
+  );
+  return { gathered, calls };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test("what comes in one turn is foreseen and answered at its end, in order", async () => {
+  const { gathered, calls } = open();
+  const connections = ["a", "b", "\xff"].map(received);
+  for (const connection of connections) gathered.add(connection);
+  expect(connections.map(({ answering, free }) => [answering, free])).toEqual(
+    Array(3).fill([true, false]),
+  );
+  expect(calls).toEqual([]);
+  await turn();
+  expect(calls).toEqual(["foresee a b \xff", "answer a", "answer b", "answer \xff"]);
+});
+
+test("each turn has its own", async () => {
+  const { gathered, calls } = open();
+  for (const text of ["long before", "b"]) {
+    gathered.add(received(text));
+    await turn();
+  }
+  await turn();
+  expect(calls).toEqual(["foresee long before", "answer long before", "foresee b", "answer b"]);
+});
+
+test("so many are answered at once, and the next ones at the end of the turn", async () => {
+  const { gathered, calls } = open();
+  for (let i = 0; i < GATHERED_MAX; i++) {
+    expect(calls).toEqual([]);
+    gathered.add(received(`${i}`));
+  }
+  expect(calls.length).toBe(1 + GATHERED_MAX);
+  expect(calls.at(-1)).toBe(`answer ${GATHERED_MAX - 1}`);
+  gathered.add(received("next"));
+  expect(calls.length).toBe(1 + GATHERED_MAX);
+  await turn();
+  expect(calls.slice(1 + GATHERED_MAX)).toEqual(["foresee next", "answer next"]);
+});
+
+test("the text is what the connection has by then, nothing if that was thrown away", async () => {
+  const { gathered, calls } = open();
+  const connections = ["a", "b"].map(received);
+  for (const connection of connections) gathered.add(connection);
+  connections[0].leftover = Buffer.from("a and more");
+  connections[1].drop();
+  await turn();
+  expect(calls).toEqual(["foresee a and more ", "answer a and more", "answer "]);
+});
+
+test("the text is as long as a head may be", async () => {
+  const { gathered, calls } = open();
+  gathered.add(received("x".repeat(20_000)));
+  await turn();
+  expect(calls[1]).toBe(`answer ${"x".repeat(16 * 1024)}`);
+});
+
+test("whoever is answered may be added again, for the next time", async () => {
+  const calls: string[] = [];
+  const gathered = new Gathered(undefined, (connection, text) => {
+    calls.push(text);
+    if (text === "again") return;
+    connection.leftover = Buffer.from("again");
+    gathered.add(connection);
+  });
+  const connections = ["a", "b", "c"].map(received);
+  for (const connection of connections) gathered.add(connection);
+  await turn();
+  await turn();
+  expect(calls).toEqual(["a", "b", "c", "again", "again", "again"]);
+});
+
+/** A server whose sockets are none: what happens within one turn is the test's choice. */
+function serve() {
+  const foreseen: string[][] = [];
+  const server = new HttpServer(
+    {
+      bodyBytesMax: 5000,
+      answer: (exchange) => answerText(exchange, targetOf(exchange).slice(0, 5)),
+      foresee: (texts, count) => void foreseen.push(texts.slice(0, count)),
+    },
+    { connectionsMax: 100 },
+  );
+  const { open, data, end, close } = server.socket;
+  const connect = () => {
+    const place = { answers: "", ended: false, send, finish, vanish };
+    const socket = {
+      remoteAddress: "192.0.2.1",
+      write(bytes: Uint8Array, from: number, size: number) {
+        const text = Buffer.from(bytes.subarray(from, from + size)).toString("latin1");
+        place.answers += text.replace(/HTTP[^]*?\r\n\r\n/g, "|");
+        return size;
+      },
+      end: () => void (place.ended = true),
+    } as unknown as Socket<Connection>;
+    function send(text: string) {
+      void data!(socket, Buffer.from(text));
+    }
+    function finish() {
+      void end!(socket);
+    }
+    function vanish() {
+      void close!(socket);
+    }
+    void open!(socket);
+    return place;
+  };
+  return { server, connect, foreseen };
+}
+
+describe("a server", () => {
+  test("answers what comes in one turn at its end, to each its own", async () => {
+    const { connect, foreseen } = serve();
+    const clients = ["/a", "/b", "/c"].map((target) => ({ target, client: connect() }));
+    for (const { target, client } of clients) client.send(get(target));
+    expect(clients.map(({ client }) => client.answers)).toEqual(["", "", ""]);
+    await turn();
+    expect(clients.map(({ client }) => client.answers)).toEqual(["|/a", "|/b", "|/c"]);
+    expect(foreseen).toEqual([clients.map(({ target }) => get(target))]);
+  });
+
+  test("keeps the order of what one connection sends in one turn, in whatever pieces", async () => {
+    const { connect } = serve();
+    const client = connect();
+    client.send(get("/a") + "GET /b");
+    client.send(" HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(get(`/${"c".repeat(GATHERED_BYTES_MAX)}`) + get("/d"));
+    await turn();
+    expect(client.answers).toBe("|/a|/b|/cccc|/d");
+    client.send(get("/e"));
+    await turn();
+    expect(client.answers).toBe("|/a|/b|/cccc|/d|/e");
+  });
+
+  test("answers long requests as they come", () => {
+    const { connect, foreseen } = serve();
+    const client = connect();
+    client.send(get("/a", `Cookie: ${"x".repeat(GATHERED_BYTES_MAX)}\r\n`));
+    expect(client.answers).toBe("|/a");
+    expect(foreseen).toEqual([]);
+  });
+
+  test("answers a client that ends its side in the same turn, and only then ends", async () => {
+    const { connect } = serve();
+    const client = connect();
+    client.send(get("/a"));
+    client.finish();
+    expect(client).toMatchObject({ answers: "", ended: false });
+    await turn();
+    expect(client).toMatchObject({ answers: "|/a", ended: true });
+  });
+
+  test("answers nobody who is gone by the end of the turn", async () => {
+    const { server, connect } = serve();
+    const [client, other] = [connect(), connect()];
+    for (const { send } of [client, other]) send(get("/a"));
+    client.vanish();
+    await turn();
+    expect([client.answers, other.answers, server.connections]).toEqual(["", "|/a", 1]);
+  });
+
+  test("that stops answers what has come, and ends", async () => {
+    const { server, connect } = serve();
+    const [client, idle] = [connect(), connect()];
+    idle.send(get("/b"));
+    await turn();
+    client.send(get("/a"));
+    void server.stop();
+    expect([client.ended, idle.ended]).toEqual([false, true]);
+    await turn();
+    expect(client).toMatchObject({ answers: "|/a", ended: true });
+  });
+});
