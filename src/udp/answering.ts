@@ -74,17 +74,17 @@ export class Answering {
     const tracker = new Tracker(shared.memory, this.datagrams.replyMemory);
     this.#anticipation = new Anticipation(tracker.arena, tracker.table, BATCH_SIZE);
     this.#halves = new Uint16Array(this.datagrams.requests.buffer);
-    this.journey = new Journey(
-      this.datagrams,
+    this.journey = new Journey({
+      datagrams: this.datagrams,
       tracker,
-      new ConnectionIds(shared.key, shared.connectionTtlSeconds),
-      new Intervals(shared.intervals),
-      this.counters,
-      shared.settings,
-      this.access,
-      shared.notes === undefined ? undefined : new Notes(shared.notes, thread),
-      this.limits,
-    );
+      ids: new ConnectionIds(shared.key, shared.connectionTtlSeconds),
+      intervals: new Intervals(shared.intervals),
+      counters: this.counters,
+      settings: shared.settings,
+      access: this.access,
+      notes: shared.notes && new Notes(shared.notes, thread),
+      limits: this.limits,
+    });
   }
 
   /** Answers slots 0 to `count` - 1, with one reading of the clock. */

@@ -76,6 +76,23 @@ export interface UdpSettings {
   refusePrivate: boolean;
 }
 
+/** What a journey needs; the optional parts are left out where nothing is limited or noted. */
+export interface JourneyParts {
+  datagrams: Datagrams;
+  /** Must write its replies to `datagrams.replyMemory`. */
+  tracker: Tracker;
+  ids: ConnectionIds;
+  intervals: Intervals;
+  counters: Counters;
+  settings: UdpSettings;
+  /** Who is served; everybody if it is left out. */
+  access?: Access;
+  /** What is noted of announces; nothing if it is left out. */
+  notes?: Notes | undefined;
+  /** What limits requests; nothing if it is left out. */
+  limits?: Limits;
+}
+
 const text = (words: string): Uint8Array => new TextEncoder().encode(words);
 const ERROR_ACTION = text("unknown action");
 const ERROR_ADDRESS = text("your address cannot be a peer's");
@@ -119,27 +136,17 @@ export class Journey {
   readonly #wantedMaxIpv6: number;
   readonly #scrapeMax: number;
 
-  /** `tracker` must write its replies to `datagrams.replyMemory`. Without `access` all pass. */
-  constructor(
-    datagrams: Datagrams,
-    tracker: Tracker,
-    ids: ConnectionIds,
-    intervals: Intervals,
-    counters: Counters,
-    settings: UdpSettings,
-    access = new Access(),
-    notes?: Notes,
-    limits = new Limits(),
-  ) {
-    this.#datagrams = datagrams;
-    this.#tracker = tracker;
-    this.#ids = ids;
-    this.#intervals = intervals;
-    this.#counts = counters.row;
+  constructor(parts: JourneyParts) {
+    const { settings } = parts;
+    this.#datagrams = parts.datagrams;
+    this.#tracker = parts.tracker;
+    this.#ids = parts.ids;
+    this.#intervals = parts.intervals;
+    this.#counts = parts.counters.row;
     this.#settings = settings;
-    this.#access = access;
-    this.#notes = notes;
-    this.#limits = limits;
+    this.#access = parts.access ?? new Access();
+    this.#notes = parts.notes;
+    this.#limits = parts.limits ?? new Limits();
     this.#wantedMaxIpv4 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 4));
     this.#wantedMaxIpv6 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 6));
     const fitting = Math.floor((settings.replyBytes - SCRAPE_REPLY_SIZE_MIN) / SCRAPE_ENTRY_SIZE);

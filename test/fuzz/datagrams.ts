@@ -49,17 +49,15 @@ class Range {
     this.own = limits.own;
     this.tracker = new Tracker(makeMemory(16 * MIB), this.datagrams.replyMemory);
     this.sweep = new Sweep(this.tracker);
-    this.journey = new Journey(
-      this.datagrams,
-      this.tracker,
-      new ConnectionIds(KEY, TTL),
-      new Intervals({ interval: 1800, jitterPercent: 10, minimum: 900 }),
-      this.counters,
-      this.settings,
-      undefined,
-      undefined,
+    this.journey = new Journey({
+      datagrams: this.datagrams,
+      tracker: this.tracker,
+      ids: new ConnectionIds(KEY, TTL),
+      intervals: new Intervals({ interval: 1800, jitterPercent: 10, minimum: 900 }),
+      counters: this.counters,
+      settings: this.settings,
       limits,
-    );
+    });
   }
 
   /** Puts a mutated packet and a sender into a slot. Returns whether its id is good. */

@@ -80,17 +80,15 @@ export class Desk {
       threads: false,
     });
     this.tracker = new Tracker(memory, this.datagrams.replyMemory);
-    this.journey = new Journey(
-      this.datagrams,
-      this.tracker,
-      this.ids,
-      new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 }),
-      this.counters,
-      { ...SETTINGS, ...settings },
-      undefined,
-      undefined,
+    this.journey = new Journey({
+      datagrams: this.datagrams,
+      tracker: this.tracker,
+      ids: this.ids,
+      intervals: new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 }),
+      counters: this.counters,
+      settings: { ...SETTINGS, ...settings },
       limits,
-    );
+    });
   }
 
   /** The reply to a datagram from an address, in hex; "" for none. */
