@@ -48,6 +48,14 @@ export class Held {
     if (added > 0 && this.#bytes > HELD_BYTES_MAX) this.#relieve();
   }
 
+  /**
+   * Notes that a connection will hold nothing any more. Not `-held`: a sum with minus zero in it is
+   * no integer to the engine, and everything it had compiled for integers is compiled once more.
+   */
+  release(connection: Connection): void {
+    this.note(connection, 0 - connection.held);
+  }
+
   #relieve(): void {
     const lowest = this.#weigh(this.#bytes - HELD_BYTES_AFTER);
     this.#cutThose((level) => level > lowest);
@@ -70,9 +78,8 @@ export class Held {
   #cutThose(isMeant: (level: number) => boolean): void {
     this.#connections.forEach((connection) => {
       if (this.#bytes <= HELD_BYTES_AFTER || !isMeant(connection.level)) return;
-      const { held } = connection;
-      if (held === 0) return;
-      this.note(connection, -held);
+      if (connection.held === 0) return;
+      this.release(connection);
       connection.drop();
       this.#cut(connection);
     });

@@ -174,7 +174,7 @@ export class HttpServer {
     // Without a connection it is one of those that were too many.
     if (connection === undefined || connection.gone) return;
     connection.gone = true;
-    this.#held.note(connection, -connection.held);
+    this.#held.release(connection);
     this.#admission.remove(connection);
     connection.wake();
     this.#noteStopped();
@@ -385,7 +385,7 @@ export class HttpServer {
     const before = connection.held;
     const all = connection.sendRest();
     const sent = before - connection.held;
-    this.#held.note(connection, -sent);
+    this.#held.note(connection, 0 - sent);
     if (sent > 0) connection.deadline = this.#tick + TICKS_SEND;
     if (all && !connection.answering) this.#endTurn(connection);
   }

@@ -73,3 +73,12 @@ test("lighter ones follow where the heaviest do not suffice", () => {
   expect(cut).toEqual(["heavy", "light", "light"]);
   expect(held.bytes).toBeLessThanOrEqual(HELD_BYTES_MAX - HELD_BYTES_MAX / 8);
 });
+
+test("what a connection held is forgotten with it, and what its neighbours hold is not", () => {
+  const { held, hold } = holders();
+  const one = hold("one", "192.0.2.1", 300);
+  const other = hold("other", "192.0.2.1", 40);
+  const empty = hold("empty", "192.0.2.1", 0);
+  for (const connection of [one, empty]) held.release(connection);
+  expect([held.bytes, other.neighbours.heldBytes]).toEqual([40, 40]);
+});
