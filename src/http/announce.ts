@@ -67,6 +67,8 @@ export class HttpAnnounces {
   readonly #limiting: HttpLimits;
   readonly #client: Client;
   readonly #query: AnnounceQuery;
+  /** The core's reply buffer, as what copies fast. */
+  readonly #replies: Buffer;
   readonly #extras: AnnounceExtras;
 
   /** Throws an Error if the core's reply buffer is smaller than `repliesSize` of the settings. */
@@ -87,6 +89,8 @@ export class HttpAnnounces {
     this.#limiting = new HttpLimits(this.#limits, deps.counters.row);
     this.#client = client;
     this.#query = new AnnounceQuery(deps.tracker.request.infoHash);
+    const { buffer, byteOffset, length } = deps.tracker.replies;
+    this.#replies = Buffer.from(buffer, byteOffset, length);
     this.#extras = new AnnounceExtras(client.address);
   }
 
@@ -194,7 +198,7 @@ export class HttpAnnounces {
 
   /** Writes the reply; returns its length. */
   #write(exchange: Exchange): number {
-    const { request, reply, replies } = this.#tracker;
+    const { request, reply } = this.#tracker;
     const extras = this.#extras;
     const portAt = request.family === 4 ? 4 : 16;
     const hasPort = (request.peer[portAt] | request.peer[portAt + 1]) !== 0;
@@ -206,7 +210,7 @@ export class HttpAnnounces {
     extras.compact = this.#query.compact;
     extras.warning = full ? WARNING_FULL : (this.#settings.warningMessage ?? "");
     const { out, at } = exchange;
-    return writeAnnounce(out, request, reply, replies, extras, at) - at;
+    return writeAnnounce(out, request, reply, this.#replies, extras, at) - at;
   }
 
   #count(): void {

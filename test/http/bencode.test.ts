@@ -30,7 +30,7 @@ function written(given: Case): string {
   [reply.seeders, reply.leechers, reply.downloads] = given.counts ?? [0, 0, 0];
   const peersIpv4 = Uint8Array.fromHex(given.peersIpv4 ?? "");
   const peersIpv6 = Uint8Array.fromHex(given.peersIpv6 ?? "");
-  const replies = new Uint8Array(peersIpv4.length + peersIpv6.length + 8);
+  const replies = Buffer.alloc(peersIpv4.length + peersIpv6.length + 8);
   request.offsetIpv4 = 2;
   request.offsetIpv6 = 4 + peersIpv4.length;
   replies.set(peersIpv4, request.offsetIpv4);
@@ -160,4 +160,25 @@ test("a scrape reply of the largest counts fits its bound", () => {
   expect(bdecodeDictionary(out.subarray(0, size)).get("flags")).toEqual(
     new Map([["min_request_interval", Number.MAX_SAFE_INTEGER]]),
   );
+});
+
+test("a count of any size is written as the decimal it is", () => {
+  const counts = [0, Number.MAX_SAFE_INTEGER];
+  for (let power = 1; power <= Number.MAX_SAFE_INTEGER; power *= 10) counts.push(power - 1, power);
+  for (let power = 2; power < 2 ** 53; power *= 2) counts.push(power - 1, power, power + 1);
+  for (const count of counts) {
+    const text = written({ counts: [count, count, count] });
+    expect(text).toStartWith(`d8:completei${count}e10:downloadedi${count}e11:external ip4:`);
+    expect(text).toContain(`10:incompletei${count}e8:interval`);
+  }
+});
+
+test("however many peers there are, all of them are in the reply, byte for byte", () => {
+  for (const count of [0, 1, 2, 9, 16, 17, 50, 200]) {
+    const bytes = (size: number) => Buffer.from(Array.from({ length: size }, (_, i) => i * 7));
+    const [ipv4, ipv6] = [bytes(count * 6), bytes(count * 18)];
+    const text = written({ peersIpv4: ipv4.toString("hex"), peersIpv6: ipv6.toString("hex") });
+    const [peers, peers6] = [ipv4, ipv6].map((peer) => `${peer.length}:${peer.toString("latin1")}`);
+    expect(text).toEndWith(`5:peers${peers}${count > 0 ? `6:peers6${peers6}` : ""}e`);
+  }
 });
