@@ -2,6 +2,7 @@
  * Restoring: a download counter that is known from elsewhere, given back to its swarm.
  */
 import { DOWNLOADS_MAX, FLAG_EMPTY, SWARM_EMPTY_SINCE, SWARM_FLAGS } from "./blocks.ts";
+import { compact, WASTE_ANNOUNCE } from "./compact.ts";
 import { hashInfoHash } from "./keyed-hash.ts";
 import type { SwarmMemory } from "./memory.ts";
 import { lineOf } from "./table.ts";
@@ -23,6 +24,8 @@ export function restoreDownloads(
   const hash = hashInfoHash(memory.keys, infoHashHalves, 0);
   const line = lineOf(hash);
   tracker.enter(line);
+  // A counter that outgrows its byte leaves a block behind.
+  compact(arena, table, line, WASTE_ANNOUNCE);
   let swarm = table.find(line, hash, infoHashHalves);
   if (swarm === 0 && downloads > 0) {
     swarm = swarms.create(line, hash, infoHashHalves, 4);

@@ -93,3 +93,16 @@ test("a counter that outgrows its byte keeps its value where there is no room fo
   expect(scrape(made.tracker, 1)).toEqual([1, leechers - 1, 255]);
   expect(brokenInvariants(made.tracker)).toEqual([]);
 });
+
+test("counters that outgrow their byte leave no dead blocks behind that fill the memory", () => {
+  const restored = (downloads: number): number => {
+    const made = makeTracker(16 * MIB);
+    let infoHash = 0;
+    for (let failed = 0; failed < 5000; infoHash++) {
+      if (!restore(made, infoHash, downloads)) failed += 1;
+    }
+    expect(brokenInvariants(made.tracker)).toEqual([]);
+    return takeCensus(made.memory).swarms;
+  };
+  expect(restored(256)).toBeGreaterThan(restored(255) * 0.7);
+});
