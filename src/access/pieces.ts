@@ -87,7 +87,9 @@ class Pieces {
   async add(count: number): Promise<void> {
     const buffer = this.#buffer;
     const end = this.#kept + count;
-    const whole = buffer.lastIndexOf(LINE_END, end - 1) + 1;
+    // What was kept has no end of a line: only what is new is looked at, however long a line is.
+    const last = buffer.subarray(this.#kept, end).lastIndexOf(LINE_END);
+    const whole = last < 0 ? 0 : this.#kept + last + 1;
     if (whole > 0) await this.#take(buffer.subarray(0, whole));
     buffer.copyWithin(0, whole, end);
     this.#kept = end - whole;

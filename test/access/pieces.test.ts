@@ -59,3 +59,19 @@ test("what gzip has packed is unpacked where that is asked for, and only there",
   expect((await read(Buffer.from([0x1f]), true)).toHex()).toBe("1f");
   await expect(read(packed.subarray(0, 500), true)).rejects.toMatchObject({ code: "Z_BUF_ERROR" });
 });
+
+test("a line eight times as long takes eight times as long to read, not 64 times", async () => {
+  const path = join(folder, "line");
+  const secondsFor = async (bytes: number): Promise<number> => {
+    writeFileSync(path, Bun.gzipSync(new Uint8Array(bytes)));
+    const begin = performance.now();
+    let size = 0;
+    await eachPiece(path, async (piece) => void (size += piece.length), true);
+    expect(size).toBe(bytes);
+    return (performance.now() - begin) / 1000;
+  };
+  await secondsFor(8e6);
+  const short = await secondsFor(8e6);
+  const long = Math.min(await secondsFor(64e6), await secondsFor(64e6));
+  expect(long / short).toBeLessThan(24);
+});
