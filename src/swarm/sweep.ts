@@ -11,6 +11,7 @@ import { INFO_HASH_SIZE, type Family } from "../constants.ts";
 import { LEECHERS, SEEDERS, SWARM_INFO_HASH, type Role } from "./blocks.ts";
 import { compact, WASTE_SWEEP } from "./compact.ts";
 import {
+  PAGE_SIZE,
   PAGES_RESERVED,
   SHARD_COUNT,
   SHARD_EXPIRED,
@@ -30,8 +31,9 @@ const UNITS_PER_BUCKET_SEEN = 0.2;
 const MERGES_PER_STEP = 32;
 const UNITS_PER_STEP = 500;
 
-/** What moving the blocks of a page costs. */
+/** What moving the blocks of a page costs, and the bytes it must win on average to be worth it. */
 const UNITS_PER_PAGE = 150;
+const BYTES_PER_MOVE = PAGE_SIZE / 64;
 
 /** Sizes by which swarms are counted, in peers. */
 export const SWARM_SIZES = [1, 10, 100, 1000, 10_000] as const;
@@ -50,6 +52,12 @@ export class Sweep {
   readonly #peerTimeout: number;
   #slot = 0;
   #clearedAt = 0;
+
+  /**
+   * Bytes that moving blocks has won in this shard, less what it had to win; none are moved any
+   * more while it owes a page. Where a page has no end that fits a block, moving wins nothing.
+   */
+  #won = 0;
 
   // Where a swarm was left in the middle.
   #inside = false;
@@ -77,7 +85,7 @@ export class Sweep {
     arena.keepBack = PAGES_RESERVED;
     tracker.enter(line);
     while (units > 0 && this.#slot < table.slots(line)) {
-      if (compact(arena, table, line, WASTE_SWEEP)) units -= UNITS_PER_PAGE;
+      if (this.#tidy(line)) units -= UNITS_PER_PAGE;
       const swarm = this.#swarmInTurn(line);
       units -= swarm === 0 ? 0.1 : this.#visit(line, swarm, nowSeconds, units);
       if (this.#inside) break;
@@ -86,10 +94,22 @@ export class Sweep {
     }
     if (this.#slot >= table.slots(line)) {
       this.#slot = 0;
+      this.#won = 0;
       this.shardsDone += 1;
       if (this.shardsDone % SHARD_COUNT === 0) this.#endRound(nowSeconds);
     }
     tracker.leave(line);
+  }
+
+  /** Moves the blocks of one page together if that is worth it; true if it did. */
+  #tidy(line: number): boolean {
+    const { arena, table } = this.#tracker;
+    if (this.#won < -PAGE_SIZE) return false;
+    const wasted = arena.wasted(line);
+    if (!compact(arena, table, line, WASTE_SWEEP)) return false;
+    const won = wasted - arena.wasted(line) - BYTES_PER_MOVE;
+    this.#won = Math.min(PAGE_SIZE, this.#won + won);
+    return true;
   }
 
   #endRound(nowSeconds: number): void {

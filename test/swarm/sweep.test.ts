@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { reserveSwarmMemory, setPeerTimeout, SHARD_COUNT } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
@@ -185,4 +185,31 @@ test("a round counts swarms by their size, as they are after it", () => {
   expect(sweep.roundEndedSeconds).toBe(PEER_TIMEOUT + 20);
   sweepRound(sweep, 3 * PEER_TIMEOUT);
   expect([...sweep.sizes]).toEqual([0, 0, 0, 0, 0]);
+});
+
+test("blocks are not moved round and round where the ends of pages are what is wasted", () => {
+  const { tracker } = makeTracker(64 * MIB);
+  // Eight such swarms fill a page but for a tenth, which none of them fits.
+  const infoHashes = infoHashesOfOneShard(tracker, 500);
+  for (let peer = 0; peer < 128; peer++) {
+    for (const infoHash of infoHashes) announce(tracker, { infoHash, peer, wanted: 0 });
+  }
+  const { arena } = tracker;
+  const moves = spyOn(arena, "takeEmptiestPage");
+  const sweep = new Sweep(tracker);
+  for (let round = 0; round < 3; round++) {
+    moves.mockClear();
+    sweepRound(sweep, 0);
+    expect(moves.mock.calls.length).toBeLessThan(300);
+  }
+  expect(moves.mock.calls.length).toBeLessThan(100);
+  expect(brokenInvariants(tracker)).toEqual([]);
+  // Where there is something to win it goes on.
+  const pages = arena.pagesInUse;
+  for (let peer = 0; peer < 124; peer++) {
+    for (const infoHash of infoHashes) announce(tracker, { infoHash, peer, event: "stopped" });
+  }
+  sweepRound(sweep, 0);
+  sweepRound(sweep, 0);
+  expect(arena.pagesInUse).toBeLessThan(pages / 4);
 });
