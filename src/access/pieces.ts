@@ -3,13 +3,15 @@
  *
  * A list of a million hashes is 41 MB. To have it in memory at once keeps the event loop for some
  * 20 ms, while that memory is taken and given back; a piece costs nothing. Only a line that is
- * longer than a piece makes that grow.
+ * longer than a piece makes that grow, up to a limit.
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 
 const PIECE_BYTES = 128 * 1024;
+/** A file with a longer line is no list of anything: an image of a disk, say. */
+const LINE_MIB_MAX = 16;
 const LINE_END = 10;
 /** The first two bytes of a file that gzip has packed. [RFC 1952 2.3.1] */
 const GZIP = [0x1f, 0x8b];
@@ -17,7 +19,7 @@ const GZIP = [0x1f, 0x8b];
 /**
  * Hands over the bytes of a file, piece by piece; they are good until `take` has resolved. With
  * `unpack` it may be one that gzip has packed. Rejects with the system's error, or zlib's, if the
- * file cannot be read, or is no regular file: a pipe might never end.
+ * file cannot be read, is no regular file (a pipe might never end), or has a line without end.
  */
 export async function eachPiece(
   path: string,
@@ -25,7 +27,7 @@ export async function eachPiece(
   unpack = false,
 ): Promise<void> {
   const found = await stat(path);
-  if (!found.isFile()) throw Object.assign(new Error("not a file"), { code: "not a file" });
+  if (!found.isFile()) throw notThis("not a file");
   const file = await open(path, "r");
   try {
     const pieces = new Pieces(take);
@@ -68,6 +70,9 @@ async function unpackAll(file: FileHandle, pieces: Pieces): Promise<void> {
   });
 }
 
+/** What `eachPiece` rejects with where the system sees no error. */
+const notThis = (code: string): Error => Object.assign(new Error(code), { code });
+
 /** Bytes as they come, handed on up to the last end of a line among them. */
 class Pieces {
   readonly #take: (bytes: Uint8Array) => Promise<void>;
@@ -94,6 +99,7 @@ class Pieces {
     buffer.copyWithin(0, whole, end);
     this.#kept = end - whole;
     if (this.#kept < buffer.length) return;
+    if (end >= LINE_MIB_MAX * 2 ** 20) throw notThis(`a line of over ${LINE_MIB_MAX} MiB`);
     const larger = new Uint8Array(2 * buffer.length);
     larger.set(buffer);
     this.#buffer = larger;

@@ -13,6 +13,7 @@
  */
 import { eachPiece } from "../access/pieces.ts";
 import { DIGIT_VALUES, NO_DIGIT } from "../access/hash-file.ts";
+import { codeOf } from "../access/list-files.ts";
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { now } from "../ops/clock.ts";
 import type { Log } from "../ops/log.ts";
@@ -82,9 +83,9 @@ export async function countBadStateLines(path: string): Promise<number> {
 async function readState(path: string, restore: (line: StateLine) => boolean): Promise<Imported> {
   const reader = new StateReader(restore);
   await eachPiece(path, async (bytes) => reader.take(bytes), true).catch((error: unknown) => {
-    const { code } = error as { code?: string };
+    const code = codeOf(error);
     // Names of zlib's errors, such as Z_BUF_ERROR.
-    const step = code?.startsWith("Z_") === true ? "unpacked" : "read";
+    const step = code.startsWith("Z_") ? "unpacked" : "read";
     const hint = "check TRACKER_STATE_IMPORT, and whether the file may be read";
     throw new StartError(`the state file ${path} cannot be ${step}: ${code}`, hint);
   });
