@@ -126,6 +126,7 @@ export class Arena {
       ) {
         best = page;
         beforeBest = before;
+        if (pages[page * PAGE_WORDS + PAGE_LIVE] === 0) break;
       }
       before = page;
       page = pages[page * PAGE_WORDS + PAGE_NEXT];

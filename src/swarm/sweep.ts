@@ -54,10 +54,11 @@ export class Sweep {
   #clearedAt = 0;
 
   /**
-   * Bytes that moving blocks has won in this shard, less what it had to win; none are moved any
-   * more while it owes a page. Where a page has no end that fits a block, moving wins nothing.
+   * Bytes that moving blocks has won in this shard, less what it had to win. When it owes a page,
+   * what is wasted are ends of pages that fit no block; it goes on if there is twice as much.
    */
   #won = 0;
+  #unavoidable = 0;
 
   // Where a swarm was left in the middle.
   #inside = false;
@@ -84,19 +85,20 @@ export class Sweep {
     }
     arena.keepBack = PAGES_RESERVED;
     tracker.enter(line);
-    while (units > 0 && this.#slot < table.slots(line)) {
-      if (this.#tidy(line)) units -= UNITS_PER_PAGE;
+    while (units > 0) {
+      if (this.#tidy(line)) {
+        units -= UNITS_PER_PAGE;
+        continue;
+      }
+      if (this.#slot >= table.slots(line)) {
+        this.#endShard(nowSeconds);
+        break;
+      }
       const swarm = this.#swarmInTurn(line);
       units -= swarm === 0 ? 0.1 : this.#visit(line, swarm, nowSeconds, units);
       if (this.#inside) break;
       // When the swarm went another one may have moved into its slot.
       if (table.at(line, this.#slot) === 0 || !this.#went) this.#slot += 1;
-    }
-    if (this.#slot >= table.slots(line)) {
-      this.#slot = 0;
-      this.#won = 0;
-      this.shardsDone += 1;
-      if (this.shardsDone % SHARD_COUNT === 0) this.#endRound(nowSeconds);
     }
     tracker.leave(line);
   }
@@ -104,12 +106,24 @@ export class Sweep {
   /** Moves the blocks of one page together if that is worth it; true if it did. */
   #tidy(line: number): boolean {
     const { arena, table } = this.#tracker;
-    if (this.#won < -PAGE_SIZE) return false;
     const wasted = arena.wasted(line);
+    if (wasted < 2 * this.#unavoidable) return false;
     if (!compact(arena, table, line, WASTE_SWEEP)) return false;
     const won = wasted - arena.wasted(line) - BYTES_PER_MOVE;
     this.#won = Math.min(PAGE_SIZE, this.#won + won);
+    if (this.#won < -PAGE_SIZE) {
+      this.#won = 0;
+      this.#unavoidable = wasted;
+    }
     return true;
+  }
+
+  #endShard(nowSeconds: number): void {
+    this.#slot = 0;
+    this.#won = 0;
+    this.#unavoidable = 0;
+    this.shardsDone += 1;
+    if (this.shardsDone % SHARD_COUNT === 0) this.#endRound(nowSeconds);
   }
 
   #endRound(nowSeconds: number): void {

@@ -213,3 +213,15 @@ test("blocks are not moved round and round where the ends of pages are what is w
   sweepRound(sweep, 0);
   expect(arena.pagesInUse).toBeLessThan(pages / 4);
 });
+
+test("what a huge swarm leaves can be used again two rounds later, though others are few", () => {
+  const { tracker } = makeTracker(64 * MIB);
+  for (let peer = 0; peer < 300_000; peer++) announce(tracker, { peer, wanted: 0 });
+  const { arena } = tracker;
+  expect(arena.pagesInUse).toBeGreaterThan(250);
+  const sweep = new Sweep(tracker);
+  sweepRound(sweep, PEER_TIMEOUT + 20, 2000);
+  sweepRound(sweep, PEER_TIMEOUT + 20, 2000);
+  expect(arena.pagesInUse).toBeLessThan(6);
+  expect(brokenInvariants(tracker)).toEqual([]);
+});
