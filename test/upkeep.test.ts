@@ -93,7 +93,7 @@ test("memory of pages that swarms have left goes back to the system, but for a f
     announce(tracker, { infoHash, peer: 1, wanted: 0 }, now());
   }
   expect(brokenInvariants(tracker)).toEqual([]);
-});
+}, 30_000);
 
 test("where the system's pages are larger than ours it gets none back", async () => {
   const { tracker, discarded, turn } = afterTheRush(16_384);
@@ -104,7 +104,7 @@ test("where the system's pages are larger than ours it gets none back", async ()
   }
   expect(tracker.arena.shards[POOL_FREE_COUNT]).toBeGreaterThan(200);
   expect(discarded.size).toBe(0);
-});
+}, 30_000);
 
 test("a process that has nothing else to do ends", async () => {
   const program = `

@@ -115,5 +115,5 @@ describe("in one shard", () => {
     }
     expect(takeCensus(memory).peersNotStored).toBe(before);
     expect(brokenInvariants(tracker)).toEqual([]);
-  });
+  }, 30_000);
 });

@@ -25,9 +25,12 @@ self.onmessage = ({ data }: MessageEvent<HammerTask>) => {
     // Swarm 0 grows large, the others come and go; peers of one thread are even, of the other odd.
     const infoHash = below(3) === 0 ? 0 : below(40);
     const peer = 2 * below(infoHash === 0 ? 1500 : 40) + thread;
-    const event = infoHash > 0 && below(3) === 0 ? "stopped" : "none";
     const family = below(2) === 0 ? 4 : 6;
-    const keys = announce(tracker, { infoHash, peer, family, event, seeder: below(2) === 0 });
+    const seeder = below(2) === 0;
+    // Half of the swarms are downloaded, time and again, and stay; the others go with their peers.
+    const last = infoHash < 20 && seeder ? "completed" : "none";
+    const event = infoHash > 0 && below(3) === 0 ? "stopped" : last;
+    const keys = announce(tracker, { infoHash, peer, family, event, seeder });
     if (keys.some((key) => key.includes(" ")) || new Set(keys).size !== keys.length) odd += 1;
     if (i % 64 === 0) sweep.slice(0, 50);
   }

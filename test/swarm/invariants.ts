@@ -4,16 +4,23 @@
  */
 import {
   BLOCK_OWNER,
+  blockSize,
   BUCKET_CAPACITY,
   BUCKET_COUNT,
   DIRECTORY_LARGEST,
   DIRECTORY_PEERS,
+  FLAG_EMPTY,
+  FLAG_IPV6,
+  FLAG_LARGE_IPV6,
   KIND_DEAD,
   kindOf,
   LEECHERS,
   peerHalves,
   SEEDERS,
   sizeOf,
+  SWARM_CAPACITY_IPV4,
+  SWARM_CAPACITY_IPV6,
+  SWARM_FLAGS,
   type Role,
 } from "../../src/swarm/blocks.ts";
 import {
@@ -88,6 +95,7 @@ function checkSwarms(tracker: Tracker, line: number, expect: Expect): Set<number
     expect("shard of a swarm", lineOf(hash), line);
     const infoHash = arena.halves.slice((swarm + 4) >>> 1, (swarm + 24) >>> 1);
     expect("swarm found by its info hash", table.find(line, hash, infoHash), swarm);
+    checkFields(tracker, swarm, expect);
     for (const family of FAMILIES) {
       if (swarms.isLarge(swarm, family)) {
         checkDirectory(tracker, swarm, family, SEEDERS, reached, expect);
@@ -104,6 +112,24 @@ function checkSwarms(tracker: Tracker, line: number, expect: Expect): Set<number
   expect(`IPv6 seeders of ${line}`, shards[line + SHARD_SEEDERS_IPV6], counts[2]);
   expect(`IPv6 leechers of ${line}`, shards[line + SHARD_SEEDERS_IPV6 + 1], counts[3]);
   return reached;
+}
+
+/** A block has the fields its flags name and room for its capacities, and no more. */
+function checkFields({ arena, swarms }: Tracker, swarm: number, expect: Expect): void {
+  const { bytes, words } = arena;
+  const flags = bytes[swarm + SWARM_FLAGS];
+  const ipv4 = bytes[swarm + SWARM_CAPACITY_IPV4];
+  const ipv6 = (flags & FLAG_IPV6) === 0 ? 0 : bytes[swarm + SWARM_CAPACITY_IPV6];
+  expect("size of a swarm", sizeOf(words[swarm >>> 2]), blockSize(flags, ipv4, ipv6));
+  const needsIpv6 = ipv6 > 0 || (flags & FLAG_LARGE_IPV6) !== 0;
+  expect("fields of IPv6", (flags & FLAG_IPV6) !== 0, needsIpv6);
+  for (const family of FAMILIES) {
+    const count = swarms.smallCount(swarm, family);
+    expect("peers within capacity", count <= (family === 4 ? ipv4 : ipv6), true);
+    expect("seeders among them", swarms.smallSeeders(swarm, family) <= count, true);
+    if (swarms.isLarge(swarm, family)) expect("peers beside directories", count, 0);
+    if ((flags & FLAG_EMPTY) !== 0) expect("peers of an empty swarm", count, 0);
+  }
 }
 
 function checkDirectory(

@@ -92,4 +92,7 @@ test("two threads that hammer the same shards leave sound swarms behind", async 
   const [seeders, leechers] = scrape(tracker, 0);
   expect(seeders + leechers).toBeGreaterThan(5000);
   expect(takeCensus(memory).swarms).toBe(41);
+  const downloads = Array.from({ length: 20 }, (_, infoHash) => scrape(tracker, infoHash)[2]);
+  expect(Math.min(...downloads)).toBeGreaterThan(255);
+  expect(downloads.reduce((sum, count) => sum + count)).toBe(takeCensus(memory).downloads);
 }, 30_000);

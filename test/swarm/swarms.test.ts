@@ -135,6 +135,23 @@ test("downloads are counted past what a byte holds, whatever becomes of the swar
   }
 });
 
+test("whose download is the 256th has completed, like any other, wherever it lies", () => {
+  for (const family of [4, 6] as const) {
+    for (const large of [false, true]) {
+      const { tracker } = makeTracker();
+      for (let peer = 1; peer <= 300; peer++) {
+        for (let again = 0; again < 2; again++) {
+          announce(tracker, { peer, family, seeder: true, event: "completed" });
+          expect(tracker.reply.downloads).toBe(peer);
+        }
+        if (!large) announce(tracker, { peer: peer - 3, family, event: "stopped" });
+      }
+      expect(tracker.swarms.isLarge(swarmOf(tracker), family)).toBe(large);
+      expect(brokenInvariants(tracker)).toEqual([]);
+    }
+  }
+});
+
 test("a swarm has fields of IPv6 only while it has room for such peers", () => {
   const { tracker } = makeTracker();
   announce(tracker, { peer: 1 });
