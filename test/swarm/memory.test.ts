@@ -1,5 +1,6 @@
 /** The ceiling: floods fill the memory up to it, hurt nobody who is already there, and pass. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
+import { Arena } from "../../src/swarm/arena.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import {
   PAGE_SHIFT,
@@ -20,8 +21,8 @@ import { hashInfoHash } from "../../src/swarm/keyed-hash.ts";
 import { lineOf } from "../../src/swarm/table.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
-import { announce, countsOf, makeMemory, makeTracker, MIB } from "./fixture.ts";
-import { PEER_TIMEOUT, scrape, sweepRound, trackerOver } from "./fixture.ts";
+import { announce, countsOf, infoHashesOfOneShard, makeMemory, makeTracker } from "./fixture.ts";
+import { MIB, PEER_TIMEOUT, scrape, sweepRound, trackerOver } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
 import { keyOf } from "./twin.ts";
 
@@ -243,4 +244,58 @@ test("an announcer without room for its new role stays in the old, not offered i
   const [seeders, leechers] = scrape(tracker, 1);
   expect(seeders + leechers).toBe(300);
   expect(brokenInvariants(tracker)).toEqual([]);
+});
+
+test("where any block may find no room, only who is not stored is not there", () => {
+  const { tracker } = makeTracker();
+  const { arena, reply } = tracker;
+  let state = 1;
+  const below = (n: number): number => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
+    return Math.floor((state / 0x80000000) * n);
+  };
+  let often = 0;
+  const { allocate, allocateForMove } = Arena.prototype;
+  const place = spyOn(arena, "allocate").mockImplementation((...block) =>
+    below(100) < often ? 0 : allocate.apply(arena, block),
+  );
+  spyOn(arena, "allocateForMove").mockImplementation((...block) =>
+    below(1000) < often ? 0 : allocateForMove.apply(arena, block),
+  );
+  const infoHashes = infoHashesOfOneShard(tracker, 12);
+  const swarms = new Map(infoHashes.map((infoHash) => [infoHash, new Set<string>()]));
+  const downloads = new Map<number, number>();
+  const sweep = new Sweep(tracker);
+  let refused = 0;
+  for (let burst = 0; burst < 600; burst++) {
+    often = below(2) * below(60);
+    const infoHash = infoHashes[below(3) === 0 ? 0 : below(12)];
+    const peers = swarms.get(infoHash)!;
+    const family = below(2) === 0 ? 4 : 6;
+    const event = (["none", "completed", "completed", "stopped"] as const)[below(4)];
+    const first = below(300);
+    for (let peer = first; peer < first + below(200); peer++) {
+      const key = keyOf(family, peer);
+      announce(tracker, { infoHash, peer, family, event, seeder: event === "completed" });
+      if (event === "stopped") peers.delete(key);
+      else if (reply.stored) peers.add(key);
+      else refused += 1;
+      const was = downloads.get(infoHash) ?? 0;
+      if (event === "stopped" && peers.size === 0 && was === 0) continue;
+      const told = [reply.seeders + reply.leechers, reply.stored || !peers.has(key)];
+      expect(told).toEqual([peers.size, true]);
+      const completes = event === "completed" && reply.stored;
+      expect(reply.downloads - was).toBeOneOf(completes ? [0, 1] : [0]);
+      downloads.set(infoHash, reply.downloads);
+    }
+    for (let slices = below(4); slices > 0; slices--) sweepRound(sweep, 0, 1 + below(300));
+    if (burst % 10 === 0) expect(brokenInvariants(tracker)).toEqual([]);
+  }
+  expect(refused).toBeGreaterThan(100);
+  expect(Math.max(...downloads.values())).toBeGreaterThan(255);
+  expect(place).toHaveBeenCalled();
+  for (const [infoHash, peers] of swarms) {
+    const [seeders, leechers, counted] = scrape(tracker, infoHash);
+    expect([seeders + leechers, counted]).toEqual([peers.size, downloads.get(infoHash) ?? 0]);
+  }
 });

@@ -78,6 +78,24 @@ test("a counter stops where 31 bits end", () => {
   expect(scrape(made.tracker, 2)).toEqual([0, 0, 2 ** 31 - 1]);
 });
 
+test("a counter of 31 bits stays whole when the last peer of a family goes, small or large", () => {
+  for (const family of [4, 6] as const) {
+    for (const peers of [1, 5, 300]) {
+      const made = makeTracker();
+      announce(made.tracker, { infoHash: 1, family: family === 4 ? 6 : 4 });
+      restore(made, 1, 0x76543210);
+      for (let peer = 1; peer <= peers; peer++) announce(made.tracker, { peer, family });
+      expect(scrape(made.tracker, 1)).toEqual([0, peers + 1, 0x76543210]);
+      for (let peer = 1; peer <= peers; peer++) {
+        announce(made.tracker, { peer, family, event: "stopped" });
+      }
+      sweepRound(new Sweep(made.tracker), 0);
+      expect(scrape(made.tracker, 1)).toEqual([0, 1, 0x76543210]);
+      expect(brokenInvariants(made.tracker)).toEqual([]);
+    }
+  }
+});
+
 test("a counter that outgrows its byte keeps its value where there is no room for more", () => {
   const made = makeTracker(4 * MIB);
   expect(restore(made, 1, 255)).toBe(true);
