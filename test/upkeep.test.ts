@@ -95,6 +95,19 @@ test("memory of pages that swarms have left goes back to the system, but for a f
   expect(brokenInvariants(tracker)).toEqual([]);
 }, 30_000);
 
+test("where many pages are in use, a 128th of them stays for who needs some soon", async () => {
+  const { tracker, discarded, turn } = afterTheRush(4096);
+  const { arena } = tracker;
+  Object.defineProperty(arena, "pagesInUse", { get: () => 128 * 150 });
+  const deadline = now() + 8;
+  while (discarded.size < 60 && now() < deadline) {
+    await Bun.sleep(2);
+    turn();
+    expect(arena.shards[POOL_FREE_COUNT] >= 150 || discarded.size === 0).toBe(true);
+  }
+  expect(discarded.size).toBeGreaterThanOrEqual(60);
+}, 30_000);
+
 test("where the system's pages are larger than ours it gets none back", async () => {
   const { tracker, discarded, turn } = afterTheRush(16_384);
   const deadline = now() + 8;
