@@ -1,5 +1,5 @@
 /** Moving blocks: what is released can be used again, for ever. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { PAGE_SIZE, SHARD_CLOSED_COUNT, SHARD_WORDS } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
@@ -75,6 +75,21 @@ describe("in one shard", () => {
     );
     for (const infoHash of infoHashes) expect(scrape(tracker, infoHash)).toEqual([0, 10, 0]);
     expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("waste of less than a page moves nothing, whatever part that is", () => {
+    const { tracker } = makeTracker(64 * MIB);
+    const infoHashes = infoHashesOfOneShard(tracker, 300);
+    for (const infoHash of infoHashes) announce(tracker, { infoHash });
+    for (const infoHash of infoHashes.slice(0, 100))
+      announce(tracker, { infoHash, event: "stopped" });
+    const { arena } = tracker;
+    const wasted = arena.wasted(lineOf(hashOf(tracker, infoHashes[0])));
+    expect([wasted > PAGE_SIZE / 4, wasted < PAGE_SIZE]).toEqual([true, true]);
+    const moves = spyOn(arena, "takeEmptiestPage");
+    announce(tracker, { infoHash: infoHashes[200] });
+    sweepRound(new Sweep(tracker), 0);
+    expect(moves).not.toHaveBeenCalled();
   });
 
   test("swarms, directories and buckets are found wherever they have moved", () => {
