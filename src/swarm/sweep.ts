@@ -13,6 +13,7 @@ import { compact, WASTE_SWEEP } from "./compact.ts";
 import {
   PAGE_SIZE,
   PAGES_RESERVED,
+  SHARD_CLOSED_COUNT,
   SHARD_COUNT,
   SHARD_EXPIRED,
   SHARD_SEEDERS_IPV4,
@@ -34,6 +35,8 @@ const UNITS_PER_STEP = 500;
 /** What moving the blocks of a page costs, and the bytes it must win on average to be worth it. */
 const UNITS_PER_PAGE = 150;
 const BYTES_PER_MOVE = PAGE_SIZE / 64;
+/** Pages that may be moved in a shard in one round: all it had at its beginning, and so many. */
+const MOVES_MIN = 64;
 
 /** Sizes by which swarms are counted, in peers. */
 export const SWARM_SIZES = [1, 10, 100, 1000, 10_000] as const;
@@ -59,6 +62,8 @@ export class Sweep {
    */
   #won = 0;
   #unavoidable = 0;
+  /** Pages it may still move here: announces may waste them as fast as they are won. */
+  #movesLeft = Infinity;
 
   // Where a swarm was left in the middle.
   #inside = false;
@@ -107,8 +112,12 @@ export class Sweep {
   #tidy(line: number): boolean {
     const { arena, table } = this.#tracker;
     const wasted = arena.wasted(line);
-    if (wasted < 2 * this.#unavoidable) return false;
+    if (this.#movesLeft === Infinity) {
+      this.#movesLeft = MOVES_MIN + arena.shards[line + SHARD_CLOSED_COUNT];
+    }
+    if (this.#movesLeft === 0 || wasted < 2 * this.#unavoidable) return false;
     if (!compact(arena, table, line, WASTE_SWEEP)) return false;
+    this.#movesLeft -= 1;
     const won = wasted - arena.wasted(line) - BYTES_PER_MOVE;
     this.#won = Math.min(PAGE_SIZE, this.#won + won);
     if (this.#won < -PAGE_SIZE) {
@@ -122,6 +131,7 @@ export class Sweep {
     this.#slot = 0;
     this.#won = 0;
     this.#unavoidable = 0;
+    this.#movesLeft = Infinity;
     this.shardsDone += 1;
     if (this.shardsDone % SHARD_COUNT === 0) this.#endRound(nowSeconds);
   }

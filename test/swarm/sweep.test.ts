@@ -1,8 +1,15 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
-import { reserveSwarmMemory, setPeerTimeout, SHARD_COUNT } from "../../src/swarm/memory.ts";
+import { KIND_BUCKET } from "../../src/swarm/blocks.ts";
+import {
+  reserveSwarmMemory,
+  setPeerTimeout,
+  SHARD_COUNT,
+  SHARD_WORDS,
+} from "../../src/swarm/memory.ts";
+import { lineOf } from "../../src/swarm/table.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
-import { announce, infoHashesOfOneShard, makeTracker, MIB } from "./fixture.ts";
+import { announce, hashOf, infoHashesOfOneShard, makeTracker, MIB } from "./fixture.ts";
 import { PEER_TIMEOUT, sweepRound, trackerOver } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
 
@@ -224,4 +231,21 @@ test("what a huge swarm leaves can be used again two rounds later, though others
   sweepRound(sweep, PEER_TIMEOUT + 20, 2000);
   expect(arena.pagesInUse).toBeLessThan(6);
   expect(brokenInvariants(tracker)).toEqual([]);
+});
+
+test("a shard in which announces waste pages faster than they are won is left all the same", () => {
+  const { tracker } = makeTracker(16 * MIB);
+  announce(tracker, { infoHash: 1 });
+  const line = lineOf(hashOf(tracker, 1));
+  const { arena } = tracker;
+  const sweep = new Sweep(tracker);
+  sweep.shardsDone = line / SHARD_WORDS;
+  const before = sweep.shardsDone;
+  let slices = 0;
+  for (; sweep.shardsDone === before && slices < 300; slices++) {
+    for (let i = 0; i < 8; i++) arena.release(line, arena.allocate(line, 4000, KIND_BUCKET));
+    sweep.slice(0, 100);
+  }
+  expect(slices).toBeGreaterThan(30);
+  expect(slices).toBeLessThan(200);
 });
