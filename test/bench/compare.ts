@@ -40,7 +40,7 @@ import { residentBytes } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 
 const ALL_ROWS = "udp,http,core,flood,memory,half";
-const MINUTES_MAX = 15;
+const MINUTES_MAX = 30;
 const FILL_SECONDS_MAX = 120;
 /** A fill is repeated, so that who lost some datagrams is told of those peers again. */
 const FILL_PASSES_MAX = 4;
