@@ -9,7 +9,7 @@ import type { Listener } from "../settings.ts";
 import { Answering } from "../udp/answering.ts";
 import { EventLoopSource } from "../udp/event-loop.ts";
 import type { Libc } from "../udp/libc.ts";
-import { Mail, type WorkerMail } from "../udp/mail.ts";
+import { Mail, type WorkerMail, type WorkerNews } from "../udp/mail.ts";
 import type { Program, Running } from "./program.ts";
 
 /** How soon a worker that waits for datagrams sees that it has mail, in milliseconds. */
@@ -96,9 +96,13 @@ function prepareSocket(libc: Libc, fd: number, program: Program): void {
 function startWorker(fd: number, wildcard: boolean, program: Program): UdpWorker {
   const worker = program.spawn();
   const mail = new Mail(worker);
-  worker.onmessage = () => mail.answered();
   // A tracker that answers only some of its clients is worse than one that is started again.
-  worker.onerror = (event) => program.fail(`a UDP worker failed: ${event.message}`);
+  const fail = (reason: string): never => program.fail(`a UDP worker failed: ${reason}`);
+  worker.onmessage = ({ data }: { data: WorkerNews }) => {
+    if (typeof data === "string") mail.answered();
+    else fail(data.failed);
+  };
+  worker.onerror = (event) => fail(event.message);
   const { shared, workers } = program;
   const thread = workers.length + 1;
   const task = { shared, thread, fd, wildcard, mail: mail.word, nowSeconds: now() };

@@ -28,8 +28,8 @@ export interface WorkerTask {
 /** What it may be told later: whom to serve, by which rules, or to answer what waits and end. */
 export type WorkerMail = { access: AccessShared } | { rules: RulesShared } | "stop";
 
-/** What a worker answers: one word for each message, in their order. */
-export type WorkerNews = "ready" | "updated" | "stopped";
+/** What a worker answers: one word for each message, in their order; or why it cannot go on. */
+export type WorkerNews = "ready" | "updated" | "stopped" | { failed: string };
 
 /** The sender's end of a worker's mail. */
 export class Mail {

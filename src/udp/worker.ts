@@ -9,7 +9,7 @@
 import { alignClock } from "../ops/clock.ts";
 import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
-import { openLibc } from "./libc.ts";
+import { openLibc, SystemError } from "./libc.ts";
 import type { WorkerMail, WorkerNews, WorkerTask } from "./mail.ts";
 
 /** Batches answered after the word to stop: what was queued, but not what keeps coming. */
@@ -26,6 +26,16 @@ let mail: Int32Array;
 let read = 0;
 
 self.onmessage = ({ data }) => {
+  try {
+    take(data);
+  } catch (error) {
+    // What the system says is a sentence; of our own mistakes the place matters, which Bun tells.
+    if (!(error instanceof SystemError)) throw error;
+    self.postMessage({ failed: error.message });
+  }
+};
+
+function take(data: WorkerTask | WorkerMail): void {
   read += 1;
   if (data === "stop") {
     for (let batch = 0; batch < DRAIN_BATCHES_MAX && batches.drain() > 0; batch++);
@@ -43,7 +53,7 @@ self.onmessage = ({ data }) => {
     self.postMessage("ready");
   }
   while (Atomics.load(mail, 0) === read) batches.turn();
-};
+}
 
 function begin(task: WorkerTask): void {
   const libc = openLibc();
