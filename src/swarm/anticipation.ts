@@ -11,8 +11,8 @@
  *                       block → meta          …       all meta bytes
  *
  * Takes no lock and decides nothing: what it reads may be about to change, and an entry whose hash
- * collides leads elsewhere. Offsets it meets are those of the arena; what lies behind its end is read
- * as nothing.
+ * collides leads elsewhere. Offsets it meets are those of the arena; what lies behind its end is
+ * read as nothing.
  */
 import type { Arena } from "./arena.ts";
 import {
