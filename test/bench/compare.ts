@@ -4,7 +4,7 @@
  * The claim it defends: per core buntracker answers more announces than the C tracker, with less of
  * its processor time and in little more than half of its memory, and stays awake under a flood.
  *
- *   bun test/bench/compare.ts                                    everything: some ten minutes
+ *   bun test/bench/compare.ts                                    everything: some twenty minutes
  *   bun test/bench/compare.ts --rows udp,http --rounds 1 --seconds 1
  *   bun test/bench/compare.ts --rows memory,half --scale 0.05    with a twentieth of the peers
  *   bun test/bench/compare.ts --install yes                      first gets what it can into .tools
@@ -35,7 +35,7 @@ import {
   pinned,
   START,
 } from "./contenders.ts";
-import { parseReport, readOptions, type Report } from "./options.ts";
+import { parseReport, readOptions, refuse, type Report } from "./options.ts";
 import { residentBytes } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 
@@ -68,6 +68,12 @@ const LONELY = { ...USUAL, swarms: 1_000_000, skew: 0 };
 const options = readOptions({ rows: ALL_ROWS, rounds: 5, seconds: 3, scale: 1, install: "no" });
 const wantedRows = options.rows.split(",");
 const started = performance.now();
+for (const name of wantedRows) {
+  if (!ALL_ROWS.split(",").includes(name)) refuse(`--rows are of ${ALL_ROWS}, not ${name}`);
+}
+for (const name of ["rounds", "seconds", "scale"] as const) {
+  if (options[name] <= 0) refuse(`--${name} must be more than 0, not ${options[name]}`);
+}
 
 /** A line of the table that counts. */
 interface Bar {

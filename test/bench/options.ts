@@ -31,7 +31,8 @@ function readTexts(names: string[]): Record<string, unknown> {
   }
 }
 
-function refuse(problem: string): never {
+/** Ends the process with 2 and a sentence. */
+export function refuse(problem: string): never {
   console.error(problem);
   return process.exit(2);
 }
@@ -43,6 +44,16 @@ export function showReport(report: Report): string {
   return Object.entries(report)
     .map(([name, value]) => `${name}=${round(value)}`)
     .join(" ");
+}
+
+/** Prints the report, or the sentence of why there is none; then the process ends with 1. */
+export function tellReport(measure: () => Report): void {
+  try {
+    console.log(showReport(measure()));
+  } catch (error) {
+    console.error(`error: ${(error as Error).message}`);
+    process.exit(1);
+  }
 }
 
 /** The last line of a generator's output. */

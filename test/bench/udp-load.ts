@@ -19,7 +19,7 @@
  */
 import type { Pointer } from "bun:ffi";
 import { Latencies } from "./latencies.ts";
-import { readOptions, type Report, showReport } from "./options.ts";
+import { readOptions, type Report, tellReport } from "./options.ts";
 import { cpuSeconds } from "./processes.ts";
 import {
   addressOf,
@@ -463,5 +463,5 @@ class Generator {
 }
 
 if (import.meta.main) {
-  console.log(showReport(new Generator(readOptions(UDP_DEFAULTS)).run()));
+  tellReport(() => new Generator(readOptions(UDP_DEFAULTS)).run());
 }
