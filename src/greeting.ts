@@ -2,6 +2,7 @@
  * What people are told when the tracker has started: where it listens, and what is not as it should
  * be on this machine.
  */
+import { isIPv6 } from "node:net";
 import { versionLine } from "./cli.ts";
 import type { Config } from "./config.ts";
 import type { Warnings } from "./host/warnings.ts";
@@ -22,6 +23,8 @@ export interface Started {
   receiveBufferBytes: number;
   /** Where the operator is answered; fewer than the settings name if the usual one was taken. */
   admin: readonly Listener[];
+  /** Addresses of this machine, without loopback. */
+  addresses: readonly string[];
   /** True if somebody watches: standard error is a terminal. */
   watched: boolean;
 }
@@ -65,6 +68,7 @@ export function tellStarted(started: Started): void {
     const slow = "UDP is answered in the event loop: the C library could not be opened";
     log.warn(slow, {}, "c_library");
   }
+  if (threads === 0) warnOfSource(started);
   if (receiveBufferBytes < Math.min(config.udpReceiveBufferBytes, RECEIVE_BUFFER_BYTES_MAX)) {
     const small = "the system limits the UDP receive buffer, so bursts may be dropped";
     started.warnings.tell("receive_buffer", small, {
@@ -72,4 +76,18 @@ export function tellStarted(started: Started): void {
       remedy: `sysctl -w net.core.rmem_max=${config.udpReceiveBufferBytes}`,
     });
   }
+}
+
+/** Bun's sockets do not tell which address was asked, and clients take no other's reply. */
+function warnOfSource({ config, log, addresses }: Started): void {
+  const hosts = config.udpListeners.map(({ host }) => host);
+  const reachable = addresses.filter((address) => !/^fe80:/i.test(address));
+  const ipv6 = reachable.filter((address) => isIPv6(address)).length;
+  const ipv4 = reachable.length - ipv6;
+  const isUnclear = (host: string): boolean =>
+    host === "::" ? ipv4 > 1 || ipv6 > 1 : host === "0.0.0.0" && ipv4 > 1;
+  if (!hosts.some(isUnclear)) return;
+  const unclear = "in the event loop UDP is answered from the address that routing picks";
+  const remedy = "name each of this machine's addresses in TRACKER_UDP_ADDRESS";
+  log.warn(unclear, { addresses: ipv4 + ipv6, remedy }, "udp_source");
 }

@@ -19,6 +19,7 @@ import { EXIT_FAILED, EXIT_OK } from "./constants.ts";
 import { tellStarted } from "./greeting.ts";
 import { readCertificate } from "./http/certificate.ts";
 import type { Rule } from "./limits/rule-lines.ts";
+import { listAddresses } from "./limits/own-addresses.ts";
 import { Histogram } from "./metrics/histograms.ts";
 import { now } from "./ops/clock.ts";
 import { Counters } from "./ops/counters.ts";
@@ -90,7 +91,8 @@ async function run(config: Config, origins: Origins): Promise<number> {
   const watched = process.stderr.isTTY;
   const { warnings } = observation;
   const admin = operators.map(({ listener }) => listener);
-  tellStarted({ ...program, threads: program.workers.length, watched, warnings, admin });
+  const threads = program.workers.length;
+  tellStarted({ ...program, threads, watched, warnings, admin, addresses: listAddresses() ?? [] });
   for (const { message, ...fields } of missingRights(config)) {
     program.log.warn(message, { ...fields }, null);
   }

@@ -5,7 +5,11 @@ import { readConfig } from "../src/config.ts";
 import { tellStarted } from "../src/greeting.ts";
 import { Log } from "../src/ops/log.ts";
 
-function told(env: Record<string, string>, receiveBufferBytes: number): string[] {
+function told(
+  env: Record<string, string>,
+  receiveBufferBytes: number,
+  addresses: readonly string[] = [],
+): string[] {
   const result = readConfig(env);
   if ("problems" in result) throw new Error(result.problems.join("\n"));
   const lines: string[] = [];
@@ -16,7 +20,8 @@ function told(env: Record<string, string>, receiveBufferBytes: number): string[]
     tell: (_kind: string, text: string, fields: object) => log.warn(text, { ...fields }, null),
   };
   const { adminListeners: admin } = config;
-  const started = { config, log, warnings, libc: {}, threads: 2, watched: false, admin };
+  const threads = 2 * config.udpWorkers;
+  const started = { config, log, warnings, libc: {}, threads, watched: false, admin, addresses };
   tellStarted({ ...started, receiveBufferBytes });
   return lines.slice(1);
 }
@@ -46,4 +51,23 @@ test("that the system grants a smaller buffer, with the remedy", () => {
 test("nothing of a buffer that no system could grant a byte more of", () => {
   const lines = told({ TRACKER_UDP_RECEIVE_BUFFER: "1GiB" }, 2 ** 30 - 1);
   expect(lines.filter((line) => line.includes("rmem_max"))).toEqual([]);
+});
+
+test("that replies may leave from another address than was asked, where they may", () => {
+  const one = ["192.0.2.1", "2001:db8::1", "fe80::1%eth0", "fe80::2"];
+  const warned = (addresses: readonly string[], env: Record<string, string> = {}): string[] =>
+    told({ TRACKER_UDP_WORKERS: "0", ...env }, Infinity, addresses).filter((line) =>
+      line.includes("routing"),
+    );
+  expect(warned(one)).toEqual([]);
+  expect(warned([...one, "192.0.2.2"])).toEqual([
+    '<4>level=warn msg="in the event loop UDP is answered from the address that routing picks" ' +
+      'addresses=3 remedy="name each of this machine\'s addresses in TRACKER_UDP_ADDRESS"',
+  ]);
+  expect(warned([...one, "2001:db8::2"])).toHaveLength(1);
+  expect(warned([...one, "192.0.2.2"], { TRACKER_UDP_WORKERS: "1" })).toEqual([]);
+  const at = (host: string) => ({ TRACKER_UDP_ADDRESS: `${host}:6969` });
+  expect(warned([...one, "2001:db8::2"], at("0.0.0.0"))).toEqual([]);
+  expect(warned([...one, "192.0.2.2"], at("0.0.0.0"))).toHaveLength(1);
+  expect(warned([...one, "192.0.2.2"], at("192.0.2.1"))).toEqual([]);
 });

@@ -17,6 +17,7 @@ export const LOG_FORMATS = ["logfmt", "json"] as const;
 /** Warnings that do not come from a look at the machine; each has a counter of its own. */
 export const LOG_WARNINGS = [
   "c_library",
+  "udp_source",
   "admin_address",
   "list_lines",
   "state_lines",

@@ -27,6 +27,7 @@ import {
   AF_INET6,
   EAGAIN,
   EINTR,
+  ENOSYS,
   type Libc,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
@@ -190,7 +191,12 @@ export class Batches {
       const sent = this.#libc.send(this.#fd, at, replies - done, MSG_NOSIGNAL);
       if (sent > 0) {
         done += sent;
-      } else if (this.#libc.errno() !== EINTR) {
+        continue;
+      }
+      const errno = this.#libc.errno();
+      // Nobody will ever be answered: a filter of system calls may be the reason.
+      if (errno === ENOSYS) throw new SystemError("sendmmsg", errno);
+      if (errno !== EINTR) {
         // The first of them cannot be sent: nobody else's reply is lost by that.
         this.#counts[COUNT.udpSendFailures] += 1;
         done += 1;

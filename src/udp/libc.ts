@@ -41,6 +41,7 @@ const INTERFACE_SIZE_MAX = 15;
 const ENODEV = 19;
 export const EINTR = 4;
 export const EAGAIN = 11;
+export const ENOSYS = 38;
 
 /** Names of the errors an operator can do something about; others are shown by number. */
 const ERROR_CODES: Record<number, string> = {
@@ -48,6 +49,7 @@ const ERROR_CODES: Record<number, string> = {
   19: "ENODEV",
   22: "EINVAL",
   24: "EMFILE",
+  38: "ENOSYS",
   97: "EAFNOSUPPORT",
   98: "EADDRINUSE",
   99: "EADDRNOTAVAIL",

@@ -29,6 +29,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
       counts: { debug: 0, info: 4, warn: 0, error: 0 },
       warned: {
         c_library: 0,
+        udp_source: 0,
         admin_address: 0,
         list_lines: 3,
         state_lines: 0,

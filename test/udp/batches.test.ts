@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { COUNT } from "../../src/ops/counters.ts";
 import { Batches } from "../../src/udp/batches.ts";
 import { BATCH_SIZE } from "../../src/udp/datagrams.ts";
-import { openLibc } from "../../src/udp/libc.ts";
+import { type Libc, openLibc } from "../../src/udp/libc.ts";
 import { Answering } from "../../src/udp/answering.ts";
 import { counterMemory } from "../../src/ops/counters.ts";
 import { makeMemory, MIB } from "../swarm/fixture.ts";
@@ -16,7 +16,7 @@ afterEach(() => {
 });
 
 /** A socket on a port of its own, and what answers it. */
-function listen(host: string, port: number) {
+function listen(host: string, port: number, calls = libc!) {
   const answering = new Answering(
     {
       memory: makeMemory(16 * MIB),
@@ -35,7 +35,7 @@ function listen(host: string, port: number) {
   libc!.setReceiveTimeout(fd, 500);
   const wildcard = host === "::" || host === "0.0.0.0";
   if (wildcard) libc!.askForDestination(fd, host === "::" ? 6 : 4);
-  return { batches: new Batches(libc!, fd, wildcard, answering), answering };
+  return { batches: new Batches(calls, fd, wildcard, answering), answering };
 }
 
 /** A client whose socket is connected: what comes from another address does not reach it. */
@@ -52,6 +52,13 @@ async function client(host: string, port: number) {
     [Symbol.dispose]: () => socket.close(),
   };
 }
+
+/** The C library on a system that does not let anybody send. */
+const withoutSending = {
+  receive: (...given: Parameters<Libc["receive"]>) => libc!.receive(...given),
+  send: () => -1,
+  errno: () => 38,
+} as unknown as Libc;
 
 let nextPort = 20_000 + (process.pid % 10_000);
 
@@ -110,5 +117,13 @@ describe.if(libc !== undefined)("a batch", () => {
     expect(() => {
       for (let i = 0; i < 1000; i++) batches.turn();
     }).toThrow("recvmmsg");
+  });
+
+  test("where the system refuses the call to send is given up", async () => {
+    const port = nextPort++;
+    const { batches } = listen("127.0.0.1", port, withoutSending);
+    using peer = await client("127.0.0.1", port);
+    peer.send(CONNECT);
+    expect(() => batches.turn()).toThrow("sendmmsg: ENOSYS");
   });
 });
