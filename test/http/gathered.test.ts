@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, test } from "bun:test";
 import type { Socket } from "bun";
 import { Connection } from "../../src/http/connection.ts";
 import { Gathered, GATHERED_BYTES_MAX, GATHERED_MAX } from "../../src/http/gathered.ts";
@@ -95,6 +95,12 @@ test("whoever is answered may be added again, for the next time", async () => {
   expect(calls).toEqual(["a", "b", "c", "again", "again", "again"]);
 });
 
+/** Ends the servers of a test: their clocks would cut its connections in the midst of another. */
+const endings: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0)) await end();
+});
+
 /** A server whose sockets are none: what happens within one turn is the test's choice. */
 function serve() {
   const foreseen: string[][] = [];
@@ -107,6 +113,11 @@ function serve() {
     { connectionsMax: 100 },
   );
   const { open, data, end, close } = server.socket;
+  const clients: { vanish: () => void }[] = [];
+  endings.push(() => {
+    for (const client of clients) client.vanish();
+    return server.stop();
+  });
   const connect = () => {
     const place = { answers: "", ended: false, send, finish, vanish };
     const socket = {
@@ -117,6 +128,7 @@ function serve() {
         return size;
       },
       end: () => void (place.ended = true),
+      terminate: () => void close!(socket),
     } as unknown as Socket<Connection>;
     function send(text: string) {
       void data!(socket, Buffer.from(text));
@@ -128,6 +140,7 @@ function serve() {
       void close!(socket);
     }
     void open!(socket);
+    clients.push(place);
     return place;
   };
   return { server, connect, foreseen };
