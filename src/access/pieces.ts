@@ -15,11 +15,12 @@ const LINE_MIB_MAX = 16;
 const LINE_END = 10;
 /** The first two bytes of a file that gzip has packed. [RFC 1952 2.3.1] */
 const GZIP = [0x1f, 0x8b];
+const NOTHING = new Uint8Array(0);
 
 /**
  * Hands over the bytes of a file, piece by piece; they are good until `take` has resolved. With
- * `unpack` it may be one that gzip has packed. Rejects with the system's error, or zlib's, if the
- * file cannot be read, is no regular file (a pipe might never end), or has a line without end.
+ * `unpack` it may be one that gzip has packed, or a pipe. Rejects with the system's error, or
+ * zlib's, if the file cannot be read, is none (a pipe might never end), or has an endless line.
  */
 export async function eachPiece(
   path: string,
@@ -27,47 +28,43 @@ export async function eachPiece(
   unpack = false,
 ): Promise<void> {
   const found = await stat(path);
-  if (!found.isFile()) throw notThis("not a file");
+  if (!found.isFile() && !(unpack && found.isFIFO())) throw notThis("not a file");
   const file = await open(path, "r");
   try {
     const pieces = new Pieces(take);
-    if (unpack && (await isPacked(file))) await unpackAll(file, pieces);
-    else await readAll(file, pieces);
+    const source = bytesOf(file, unpack);
+    const first = (await source.next()).value ?? NOTHING;
+    if (unpack && GZIP.every((byte, i) => byte === first[i])) {
+      await pipeline(startingWith(first, source), createGunzip(), (unpacked) =>
+        pieces.addAll(unpacked),
+      );
+    } else {
+      await pieces.addAll(startingWith(first, source));
+    }
     await pieces.end();
   } finally {
     await file.close();
   }
 }
 
-async function isPacked(file: FileHandle): Promise<boolean> {
-  const first = new Uint8Array(GZIP.length);
-  const { bytesRead } = await file.read(first, 0, first.length, 0);
-  return bytesRead === first.length && GZIP.every((byte, i) => byte === first[i]);
-}
-
-async function readAll(file: FileHandle, pieces: Pieces): Promise<void> {
-  for (let position = 0; ;) {
-    const room = pieces.room();
-    const { bytesRead } = await file.read(room, 0, room.length, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    await pieces.add(bytesRead);
+/** What the file holds from where it stands: a pipe stands nowhere else. */
+async function* bytesOf(file: FileHandle, unpack: boolean): AsyncGenerator<Uint8Array, undefined> {
+  let bytes = new Uint8Array(PIECE_BYTES);
+  for (;;) {
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, null);
+    if (bytesRead === 0) return undefined;
+    yield bytes.subarray(0, bytesRead);
+    // Who unpacks may still read the last one.
+    if (unpack) bytes = new Uint8Array(PIECE_BYTES);
   }
 }
 
-async function unpackAll(file: FileHandle, pieces: Pieces): Promise<void> {
-  const source = file.createReadStream({ start: 0, autoClose: false });
-  await pipeline(source, createGunzip(), async (unpacked: AsyncIterable<Uint8Array>) => {
-    for await (const bytes of unpacked) {
-      for (let from = 0; from < bytes.length;) {
-        const room = pieces.room();
-        const part = bytes.subarray(from, from + room.length);
-        room.set(part);
-        from += part.length;
-        await pieces.add(part.length);
-      }
-    }
-  });
+async function* startingWith(
+  first: Uint8Array,
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield first;
+  yield* rest;
 }
 
 /** What `eachPiece` rejects with where the system sees no error. */
@@ -83,13 +80,20 @@ class Pieces {
     this.#take = take;
   }
 
-  /** Where the next bytes go; there is always some. */
-  room(): Uint8Array {
-    return this.#buffer.subarray(this.#kept);
+  async addAll(source: AsyncIterable<Uint8Array>): Promise<void> {
+    for await (const bytes of source) {
+      for (let from = 0; from < bytes.length;) {
+        // There is always some room.
+        const part = bytes.subarray(from, from + this.#buffer.length - this.#kept);
+        this.#buffer.set(part, this.#kept);
+        from += part.length;
+        await this.#added(part.length);
+      }
+    }
   }
 
-  /** So many bytes have been put there. */
-  async add(count: number): Promise<void> {
+  /** So many bytes have been put behind those that were kept. */
+  async #added(count: number): Promise<void> {
     const buffer = this.#buffer;
     const end = this.#kept + count;
     // What was kept has no end of a line: only what is new is looked at, however long a line is.

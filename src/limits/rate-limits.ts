@@ -134,8 +134,8 @@ export class RateLimits {
       Math.imul(keys[7], c) +
       Math.imul(keys[8], d) +
       Math.imul(keys[9], tag);
-    this.#first = (first | 0) >>> CELL_SHIFT;
-    this.#second = (second | 0) >>> CELL_SHIFT;
+    this.#first = scatter(first) >>> CELL_SHIFT;
+    this.#second = scatter(second) >>> CELL_SHIFT;
   }
 
   /** When the bucket will be empty: now, if it is. */
@@ -149,6 +149,16 @@ export class RateLimits {
     if (cells[first] < until) cells[first] = until;
     if (cells[second] < until) cells[second] = until;
   }
+}
+
+/**
+ * Sums of neighbours are as far apart as a key says, and one key in hundreds puts the next address
+ * beside a flooder's. Folded and multiplied twice they lie anywhere. (Mixing by C. Wellons, 2018.)
+ */
+function scatter(sum: number): number {
+  let mixed = Math.imul(sum ^ (sum >>> 16), 0x7feb352d);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x846ca68b);
+  return mixed ^ (mixed >>> 16);
 }
 
 function word(bytes: Uint8Array, at: number): number {

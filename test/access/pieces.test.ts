@@ -69,3 +69,17 @@ test("what gzip has packed is unpacked where that is asked for, and only there",
   expect((await read(Buffer.from([0x1f]), true)).toHex()).toBe("1f");
   await expect(read(packed.subarray(0, 500), true)).rejects.toMatchObject({ code: "Z_BUF_ERROR" });
 });
+
+test("a pipe is read to its end where a file may be packed, and is no file elsewhere", async () => {
+  const path = join(folder, "pipe");
+  Bun.spawnSync(["mkfifo", path]);
+  const text = "a line\n".repeat(40_000);
+  for (const bytes of [Buffer.from(text), Bun.gzipSync(Buffer.from(text))]) {
+    const writer = Bun.spawn(["sh", "-c", `cat > ${path}`], { stdin: bytes });
+    const pieces: Buffer[] = [];
+    await eachPiece(path, async (piece) => void pieces.push(Buffer.from(piece)), true);
+    expect(Buffer.concat(pieces).toString() === text).toBe(true);
+    await writer.exited;
+  }
+  await expect(eachPiece(path, async () => {})).rejects.toMatchObject({ code: "not a file" });
+});

@@ -166,6 +166,26 @@ describe("bystanders are locked out by chance only, whichever addresses flooders
   });
 });
 
+test("no key that is drawn puts neighbours into the same places", () => {
+  for (const key of [1, 2, 3, 0x8001, 0x10001, 0x4000_0001, 0x7fff_ffff]) {
+    const keys = new Int32Array(10).map((_, i) => Math.imul(key, i < 5 ? 1 : 3));
+    const settings = { mode: "enforce", addressRate: 1, networkRate: 1_000_000 } as const;
+    const rates = new RateLimits(reserveRateLimits(settings, keys));
+    const bytes = new Uint8Array([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    const view = new DataView(bytes.buffer);
+    let locked = 0;
+    for (let i = 0; i < 20_000; i += 2) {
+      view.setUint16(6, i);
+      for (let request = 0; request < 70; request++) rates.judge(bytes, 0, 6, 0);
+    }
+    for (let i = 1; i < 20_000; i += 2) {
+      view.setUint16(6, i);
+      if (rates.judge(bytes, 0, 6, 0) !== RATE_OK) locked += 1;
+    }
+    expect([key, locked < 500]).toEqual([key, true]);
+  }
+});
+
 test("who has a /48 cannot go around the limit of its network by using all of its /64s", () => {
   const rates = limits(200, 2000);
   const bytes = new Uint8Array(16);
