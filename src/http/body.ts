@@ -10,6 +10,7 @@
  *
  * https://www.rfc-editor.org/rfc/rfc9112#section-7.1
  */
+import { hexDigit } from "../ops/addresses.ts";
 
 /** Bytes of the largest body, framing included, that is read past to keep a connection. */
 export const BODY_BYTES_MAX = 64 * 1024;
@@ -144,10 +145,4 @@ export class BodySkipper {
     this.#state = after;
     return byte === wanted ? BODY_GOES_ON : BODY_MALFORMED;
   }
-}
-
-function hexDigit(byte: number): number {
-  if (byte >= 48 && byte <= 57) return byte - 48;
-  const lower = byte | 0x20;
-  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
 }
