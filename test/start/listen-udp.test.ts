@@ -1,25 +1,14 @@
 /** UDP threads that cannot go on. Linux only: elsewhere there are none. */
 import { expect, test } from "bun:test";
-import { counterMemory } from "../../src/ops/counters.ts";
 import { listenUdp } from "../../src/start/listen-udp.ts";
 import type { Program } from "../../src/start/program.ts";
-import type { UdpShared } from "../../src/udp/answering.ts";
 import { openLibc } from "../../src/udp/libc.ts";
-import { makeMemory } from "../swarm/fixture.ts";
-import { ID_SECONDS, KEY, SETTINGS, TTL } from "../udp/fixture.ts";
+import { sharedBy } from "../udp/fixture.ts";
 
 const libc = openLibc();
 const WORKER = new URL("../../src/udp/worker.ts", import.meta.url).href;
 
-const shared: UdpShared = {
-  memory: makeMemory(16 * 2 ** 20, true),
-  counters: counterMemory(2),
-  key: KEY,
-  connectionTtlSeconds: TTL,
-  startedSeconds: ID_SECONDS,
-  intervals: { interval: 1800, jitterPercent: 0, minimum: 900 },
-  settings: SETTINGS,
-};
+const shared = sharedBy(2);
 
 test.if(libc !== undefined)(
   "a thread whose socket is of no use ends the program, and one line says what the system said",

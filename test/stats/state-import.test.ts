@@ -110,47 +110,42 @@ test("a file is read at the start, and what became of it is logged", async () =>
   }
 });
 
-test("counters that found no room are warned of, with the remedy", async () => {
-  const made = makeTracker(16 * MIB);
+/** Restores a file of these lines; returns it and what was warned of. */
+async function warnedOf(made: Made, lines: string[]) {
   const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  const file = join(folder, "state");
   const warned: unknown[] = [];
   const log = {
     info() {},
     warn: (...told: unknown[]) => void warned.push(told),
   };
   try {
-    const file = join(folder, "state");
-    const hash = (i: number) => i.toString(16).padStart(40, "0");
-    const lines = Array.from({ length: 400_000 }, (_, i) => `${hash(i)}:1:1`);
     writeFileSync(file, lines.join("\n"));
     await restoreAtStart(file, made.memory, log);
-    const fields = { file, lost: expect.any(Number), remedy: "a larger TRACKER_MEMORY_MAX" };
-    const message = "there is no room for all of the state file";
-    expect(warned).toEqual([[message, fields, "state_room"]]);
+    return { file, warned };
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+test("counters that found no room are warned of, with the remedy", async () => {
+  const made = makeTracker(16 * MIB);
+  const hash = (i: number) => i.toString(16).padStart(40, "0");
+  const lines = Array.from({ length: 400_000 }, (_, i) => `${hash(i)}:1:1`);
+  const { file, warned } = await warnedOf(made, lines);
+  const fields = { file, lost: expect.any(Number), remedy: "a larger TRACKER_MEMORY_MAX" };
+  const message = "there is no room for all of the state file";
+  expect(warned).toEqual([[message, fields, "state_room"]]);
 });
 
 test("counters that are larger than can be counted are cut, which is warned of", async () => {
   const made = makeTracker();
-  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
-  const warned: unknown[] = [];
-  const log = {
-    info() {},
-    warn: (...told: unknown[]) => void warned.push(told),
-  };
-  try {
-    const file = join(folder, "state");
-    writeFileSync(file, `${HASH}:1:2147483647\n${OTHER}:1:2147483648\n`);
-    await restoreAtStart(file, made.memory, log);
-    expect([downloadsOf(made, HASH), downloadsOf(made, OTHER)]).toEqual([2147483647, 2147483647]);
-    const message = "counters of the state file are larger than can be counted";
-    const fields = { file, counters: 1, most: 2147483647 };
-    expect(warned).toEqual([[message, fields, "state_cut"]]);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const lines = [`${HASH}:1:2147483647`, `${OTHER}:1:2147483648`];
+  const { file, warned } = await warnedOf(made, lines);
+  expect([downloadsOf(made, HASH), downloadsOf(made, OTHER)]).toEqual([2147483647, 2147483647]);
+  const message = "counters of the state file are larger than can be counted";
+  const fields = { file, counters: 1, most: 2147483647 };
+  expect(warned).toEqual([[message, fields, "state_cut"]]);
 });
 
 test("bad lines can be counted without importing the others", async () => {

@@ -1,21 +1,9 @@
 /** Two threads' means to answer, over what they share. */
 import { expect, test } from "bun:test";
 import { alignClock, now } from "../../src/ops/clock.ts";
-import { counterMemory } from "../../src/ops/counters.ts";
-import { Answering, type UdpShared } from "../../src/udp/answering.ts";
+import { Answering } from "../../src/udp/answering.ts";
 import { REPLY_SLOT, REQUEST_SLOT } from "../../src/udp/datagrams.ts";
-import { makeMemory } from "../swarm/fixture.ts";
-import { announceOf, connect, ID_SECONDS, KEY, SETTINGS, TTL } from "./fixture.ts";
-
-const makeShared = (): UdpShared => ({
-  memory: makeMemory(16 * 2 ** 20, true),
-  counters: counterMemory(2),
-  key: KEY,
-  connectionTtlSeconds: TTL,
-  startedSeconds: ID_SECONDS,
-  intervals: { interval: 1800, jitterPercent: 0, minimum: 900 },
-  settings: SETTINGS,
-});
+import { announceOf, connect, ID_SECONDS, sharedBy } from "./fixture.ts";
 
 /** Puts a datagram from 192.0.2.x into a slot. */
 function put(answering: Answering, slot: number, datagram: Uint8Array, host = 1): void {
@@ -32,7 +20,7 @@ function reply(answering: Answering, slot: number): string {
 }
 
 test("a batch is answered slot by slot, and only as far as it goes", () => {
-  const answering = new Answering(makeShared(), 0);
+  const answering = new Answering(sharedBy(2), 0);
   answering.datagrams.replyLengths.fill(-1);
   for (let slot = 0; slot < 4; slot++) put(answering, slot, connect(`0000000${slot}`), slot + 1);
   answering.answer(3);
@@ -41,7 +29,7 @@ test("a batch is answered slot by slot, and only as far as it goes", () => {
 });
 
 test("an id from one thread is good on another, and so are the swarms and the counters", () => {
-  const shared = makeShared();
+  const shared = sharedBy(2);
   const one = new Answering(shared, 0);
   const two = new Answering(shared, 1);
   put(one, 0, connect());
@@ -61,20 +49,20 @@ test("ids follow the wall clock as it was at the start, so that they outlive a r
   const before = now();
   try {
     alignClock(1000);
-    const one = new Answering(makeShared(), 0);
+    const one = new Answering(sharedBy(2), 0);
     put(one, 0, connect());
     one.answerOne(0);
     const id = reply(one, 0).slice(16);
     // The next process starts its own clock at 0, some seconds of the day later.
     alignClock(0);
-    const next = new Answering({ ...makeShared(), startedSeconds: ID_SECONDS + 1030 }, 0);
+    const next = new Answering({ ...sharedBy(2), startedSeconds: ID_SECONDS + 1030 }, 0);
     put(next, 0, announceOf(id));
     next.answerOne(0);
     expect(next.datagrams.replyLengths[0]).toBe(20);
     put(next, 1, announceOf(id));
     next.answer(2);
     expect(next.datagrams.replyLengths[1]).toBe(20);
-    const late = new Answering({ ...makeShared(), startedSeconds: ID_SECONDS + 3000 }, 0);
+    const late = new Answering({ ...sharedBy(2), startedSeconds: ID_SECONDS + 3000 }, 0);
     put(late, 0, announceOf(id));
     late.answer(1);
     expect(late.datagrams.replyLengths[0]).toBe(0);

@@ -5,9 +5,7 @@ import { Batches } from "../../src/udp/batches.ts";
 import { BATCH_SIZE } from "../../src/udp/datagrams.ts";
 import { type Libc, openLibc } from "../../src/udp/libc.ts";
 import { Answering } from "../../src/udp/answering.ts";
-import { counterMemory } from "../../src/ops/counters.ts";
-import { makeMemory, MIB } from "../swarm/fixture.ts";
-import { ID_SECONDS, KEY, SETTINGS, TTL } from "./fixture.ts";
+import { sharedBy } from "./fixture.ts";
 
 const libc = openLibc();
 const open: number[] = [];
@@ -17,18 +15,7 @@ afterEach(() => {
 
 /** A socket on a port of its own, and what answers it. */
 function listen(host: string, port: number, calls = libc!) {
-  const answering = new Answering(
-    {
-      memory: makeMemory(16 * MIB),
-      counters: counterMemory(1),
-      key: KEY,
-      connectionTtlSeconds: TTL,
-      startedSeconds: ID_SECONDS,
-      intervals: { interval: 1800, jitterPercent: 0, minimum: 900 },
-      settings: SETTINGS,
-    },
-    0,
-  );
+  const answering = new Answering(sharedBy(1), 0);
   const fd = libc!.bindUdp(host, port, false);
   open.push(fd);
   libc!.ignoreUnreachable(fd);

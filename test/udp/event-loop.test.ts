@@ -1,23 +1,10 @@
 /** The event loop's source, with a socket that does what the test says. */
 import { expect, test } from "bun:test";
-import { counterMemory } from "../../src/ops/counters.ts";
 import { Answering } from "../../src/udp/answering.ts";
 import { EventLoopSource } from "../../src/udp/event-loop.ts";
-import { makeMemory } from "../swarm/fixture.ts";
-import { announceOf, connect, ID_SECONDS, KEY, SETTINGS, TTL } from "./fixture.ts";
+import { announceOf, connect, sharedBy } from "./fixture.ts";
 
-function makeAnswering(): Answering {
-  const shared = {
-    memory: makeMemory(16 * 2 ** 20),
-    counters: counterMemory(1),
-    key: KEY,
-    connectionTtlSeconds: TTL,
-    startedSeconds: ID_SECONDS,
-    intervals: { interval: 1800, jitterPercent: 0, minimum: 900 },
-    settings: SETTINGS,
-  };
-  return new Answering(shared, 0);
-}
+const makeAnswering = (): Answering => new Answering(sharedBy(1), 0);
 
 type Packet = Uint8Array | number | string;
 

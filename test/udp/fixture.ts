@@ -5,6 +5,8 @@ import { readAddress } from "../../src/ops/addresses.ts";
 import { Intervals } from "../../src/ops/intervals.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
+import { makeMemory, MIB } from "../swarm/fixture.ts";
+import type { UdpShared } from "../../src/udp/answering.ts";
 import { ConnectionIds } from "../../src/udp/connection-ids.ts";
 import { ADDRESS_SLOT, Datagrams, REPLY_SLOT, REQUEST_SLOT } from "../../src/udp/datagrams.ts";
 import { Journey, type UdpSettings } from "../../src/udp/journey.ts";
@@ -25,6 +27,17 @@ export const SETTINGS: UdpSettings = {
   allowIpField: false,
   refusePrivate: false,
 };
+
+/** What so many threads share, as it is by default. */
+export const sharedBy = (threads: number): UdpShared => ({
+  memory: makeMemory(16 * MIB, threads > 1),
+  counters: counterMemory(threads),
+  key: KEY,
+  connectionTtlSeconds: TTL,
+  startedSeconds: ID_SECONDS,
+  intervals: { interval: 1800, jitterPercent: 0, minimum: 900 },
+  settings: SETTINGS,
+});
 
 export const bytesOf = (hex: string): Uint8Array => Uint8Array.fromHex(hex.replace(/\s/g, ""));
 const hex = (value: number, bytes: number): string =>
