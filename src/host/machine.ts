@@ -22,6 +22,8 @@ const CONNTRACK_FILLING = 1 / 8;
 /** Columns of a line of /proc/net/udp. [proc(5)] */
 const UDP_INODE = 9;
 const UDP_DROPS = 12;
+/** The kernel counts them in 32 bits, which a flood fills in hours. */
+const UDP_DROPS_RANGE = 2 ** 32;
 
 export interface Conntrack {
   entries: number;
@@ -37,6 +39,9 @@ export class Machine {
   readonly #proc: string;
   /** Of the UDP sockets we had when `ownSockets` was called. */
   #inodes: ReadonlySet<string> = new Set();
+  /** What the kernel said last of each of them, and how much that has grown in all. */
+  readonly #dropsTold = new Map<string, number>();
+  #drops = 0;
 
   /** `proc` is for tests. */
   constructor(proc = "/proc") {
@@ -53,19 +58,27 @@ export class Machine {
     this.#inodes = inodes;
   }
 
-  /** Datagrams the kernel dropped at our sockets since they were bound. */
+  /**
+   * Datagrams the kernel dropped at our sockets since they were bound. Goes on where the kernel's
+   * own counter begins again, if it is asked at least once in between.
+   */
   drops(): number | undefined {
     let known = false;
-    let drops = 0;
     for (const path of ["net/udp", "net/udp6"]) {
       for (const line of (this.#read(path) ?? "").split("\n")) {
         const columns = line.trim().split(/\s+/);
         if (columns.length <= UDP_DROPS || !this.#inodes.has(columns[UDP_INODE])) continue;
         known = true;
-        drops += Number(columns[UDP_DROPS]);
+        this.#countDrops(columns[UDP_INODE], Number(columns[UDP_DROPS]));
       }
     }
-    return known ? drops : undefined;
+    return known ? this.#drops : undefined;
+  }
+
+  #countDrops(inode: string, told: number): void {
+    const more = told - (this.#dropsTold.get(inode) ?? 0);
+    this.#drops += more < 0 ? more + UDP_DROPS_RANGE : more;
+    this.#dropsTold.set(inode, told);
   }
 
   /** The table of connections; undefined where the kernel has none. */

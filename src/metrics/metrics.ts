@@ -12,7 +12,7 @@ import type { RuleCount } from "../limits/rule-keeper.ts";
 import { type CounterName, type Counters } from "../ops/counters.ts";
 import { LOG_LEVELS, LOG_WARNINGS, type Log } from "../ops/log.ts";
 import { type Census, takeCensus } from "../swarm/census.ts";
-import { PAGE_SIZE, POOL_AVAILABLE, type SwarmMemory } from "../swarm/memory.ts";
+import { PAGE_SIZE, type SwarmMemory } from "../swarm/memory.ts";
 import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
 import { Exposition } from "./exposition.ts";
 import { HISTOGRAMS, type HistogramName, readHistogram } from "./histograms.ts";
@@ -232,8 +232,8 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
 }
 
 function writeMemory(out: Exposition, memory: SwarmMemory, census: Census): void {
-  const free = new Int32Array(memory.shards)[POOL_AVAILABLE] * PAGE_SIZE;
-  const peers = memory.arena.byteLength - free;
+  // Of one reading: a page that is taken between two would make the table smaller than nothing.
+  const { memoryOfPages: peers } = census;
   const buffers = memory.pages.byteLength + memory.newcomers.byteLength;
   out.family("tracker_memory_bytes", "gauge", "Memory in use, by what it holds.");
   out.sample(peers, { area: "peers" });
@@ -243,8 +243,8 @@ function writeMemory(out: Exposition, memory: SwarmMemory, census: Census): void
   out.single("tracker_memory_limit_bytes", "gauge", limit, census.memoryMax);
   const slots = Math.floor(memory.arena.byteLength / PAGE_SIZE);
   out.single("tracker_peer_slots", "gauge", "Pages of memory for peers.", slots);
-  const used = slots - free / PAGE_SIZE;
-  out.single("tracker_peer_slots_used", "gauge", "Pages of memory that hold peers.", used);
+  const help = "Pages of memory that hold peers.";
+  out.single("tracker_peer_slots_used", "gauge", help, peers / PAGE_SIZE);
 }
 
 function writeRules(out: Exposition, sources: MetricsSources): void {

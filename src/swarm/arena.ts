@@ -42,6 +42,7 @@ export class Arena {
   readonly halves: Uint16Array;
   readonly words: Int32Array;
   readonly shards: Int32Array;
+  readonly totals: Float64Array;
   readonly pages: Int32Array;
   /** Pages that `allocate` leaves untouched; the rules of who may take them are the tracker's. */
   keepBack = PAGES_RESERVED;
@@ -52,6 +53,7 @@ export class Arena {
     this.halves = new Uint16Array(memory.arena);
     this.words = new Int32Array(memory.arena);
     this.shards = new Int32Array(memory.shards);
+    this.totals = new Float64Array(memory.totals);
     this.pages = new Int32Array(memory.pages);
     this.#threads = memory.settings.threads;
   }

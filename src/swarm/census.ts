@@ -6,17 +6,18 @@
 import {
   PAGE_SIZE,
   POOL_AVAILABLE,
-  SHARD_DOWNLOADS,
-  SHARD_EXPIRED,
   SHARD_INDEX_BITS,
   SHARD_LEECHERS_IPV4,
   SHARD_LEECHERS_IPV6,
-  SHARD_NOT_STORED,
   SHARD_SEEDERS_IPV4,
   SHARD_SEEDERS_IPV6,
   SHARD_SWARMS,
+  SHARD_TOTALS,
   SHARD_WORDS,
   POOL,
+  TOTAL_DOWNLOADS,
+  TOTAL_EXPIRED,
+  TOTAL_NOT_STORED,
   type SwarmMemory,
 } from "./memory.ts";
 
@@ -32,7 +33,8 @@ export interface Census {
   peersExpired: number;
   /** Announces answered but not stored: memory, their swarm or their address was at its limit. */
   peersNotStored: number;
-  /** Bytes of pages and tables in use, and what they may become at most. */
+  /** Bytes of pages in use; those of pages and tables, and what they may become at most. */
+  memoryOfPages: number;
   memoryUsed: number;
   memoryMax: number;
 }
@@ -40,9 +42,15 @@ export interface Census {
 /** Counts everything; takes some microseconds. */
 export function takeCensus(memory: SwarmMemory): Census {
   const shards = new Int32Array(memory.shards);
+  const totals = new Float64Array(memory.totals);
   const sum = (column: number): number => {
     let total = 0;
     for (let line = 0; line < POOL; line += SHARD_WORDS) total += shards[line + column];
+    return total;
+  };
+  const grown = (column: number): number => {
+    let total = 0;
+    for (let at = column; at < totals.length; at += SHARD_TOTALS) total += totals[at];
     return total;
   };
   let tableBytes = 0;
@@ -50,17 +58,18 @@ export function takeCensus(memory: SwarmMemory): Census {
     const bits = shards[line + SHARD_INDEX_BITS];
     if (bits > 0) tableBytes += 4 << bits;
   }
-  const arenaFree = shards[POOL_AVAILABLE] * PAGE_SIZE;
+  const memoryOfPages = memory.arena.byteLength - shards[POOL_AVAILABLE] * PAGE_SIZE;
   return {
     swarms: sum(SHARD_SWARMS),
     seedersIpv4: sum(SHARD_SEEDERS_IPV4),
     leechersIpv4: sum(SHARD_LEECHERS_IPV4),
     seedersIpv6: sum(SHARD_SEEDERS_IPV6),
     leechersIpv6: sum(SHARD_LEECHERS_IPV6),
-    downloads: sum(SHARD_DOWNLOADS),
-    peersExpired: sum(SHARD_EXPIRED),
-    peersNotStored: sum(SHARD_NOT_STORED),
-    memoryUsed: memory.arena.byteLength - arenaFree + tableBytes,
+    downloads: grown(TOTAL_DOWNLOADS),
+    peersExpired: grown(TOTAL_EXPIRED),
+    peersNotStored: grown(TOTAL_NOT_STORED),
+    memoryOfPages,
+    memoryUsed: memoryOfPages + tableBytes,
     memoryMax: memory.arena.byteLength + memory.index.byteLength + memory.newcomers.byteLength,
   };
 }

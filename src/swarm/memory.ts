@@ -1,5 +1,5 @@
 /**
- * Where everything the swarms know lies: five shared buffers, reserved once and never grown.
+ * Where everything the swarms know lies: six shared buffers, reserved once and never grown.
  *
  * The sizes follow from one number, the ceiling. Pages nobody has touched cost nothing, so the
  * reservation is a ceiling and not a bill.
@@ -8,10 +8,11 @@
  *   pages    three 32-bit words for each page: the next page of its list, live bytes, used bytes
  *   index    one region for each shard: info hash -> block (see table.ts)
  *   shards   16 words for each shard, one cache line, plus one line for the pool of free pages
+ *   totals   eight 64-bit floats for each shard, one cache line: what only grows
  *   newcomers  how many swarms addresses have begun (see newcomers.ts)
  *
  * A shard is everything whose info hashes begin, after keyed mixing, with the same eight bits. Its
- * lock word guards its line, its region of the index and its pages. With one thread nobody locks.
+ * lock word guards its lines, its region of the index and its pages. With one thread nobody locks.
  */
 import { HASH_KEY_WORDS } from "./keyed-hash.ts";
 import { NEWCOMER_CELLS } from "./newcomers.ts";
@@ -57,9 +58,17 @@ export const SHARD_SEEDERS_IPV4 = 8;
 export const SHARD_LEECHERS_IPV4 = 9;
 export const SHARD_SEEDERS_IPV6 = 10;
 export const SHARD_LEECHERS_IPV6 = 11;
-export const SHARD_DOWNLOADS = 12;
-export const SHARD_EXPIRED = 13;
-export const SHARD_NOT_STORED = 14;
+
+// Totals of a shard: what only grows, and so needs more than a word. Floats are exact to 2^53.
+export const SHARD_TOTALS = 8;
+export const TOTAL_DOWNLOADS = 0;
+export const TOTAL_EXPIRED = 1;
+export const TOTAL_NOT_STORED = 2;
+
+/** Where the totals of the shard begin whose line is `line`. */
+export function totalsOf(line: number): number {
+  return (line / SHARD_WORDS) * SHARD_TOTALS;
+}
 
 // Words of the pool's line, which follows the last shard's.
 export const POOL = SHARD_COUNT * SHARD_WORDS;
@@ -99,6 +108,7 @@ export interface SwarmMemory {
   pages: SharedArrayBuffer;
   index: SharedArrayBuffer;
   shards: SharedArrayBuffer;
+  totals: SharedArrayBuffer;
   newcomers: SharedArrayBuffer;
   /** Secret multipliers of the keyed hash; strangers choose info hashes and addresses. */
   keys: Int32Array;
@@ -127,6 +137,7 @@ export function reserveSwarmMemory(
     pages: new SharedArrayBuffer(pageCount * PAGE_WORDS * Int32Array.BYTES_PER_ELEMENT),
     index: new SharedArrayBuffer(indexBytes),
     shards: new SharedArrayBuffer((POOL + SHARD_WORDS) * Int32Array.BYTES_PER_ELEMENT),
+    totals: new SharedArrayBuffer(SHARD_COUNT * SHARD_TOTALS * Float64Array.BYTES_PER_ELEMENT),
     newcomers: new SharedArrayBuffer(newcomerBytes),
     keys,
     indexRegionBits,

@@ -15,10 +15,11 @@ import {
   PAGES_RESERVED,
   SHARD_CLOSED_COUNT,
   SHARD_COUNT,
-  SHARD_EXPIRED,
   SHARD_SEEDERS_IPV4,
   SHARD_SEEDERS_IPV6,
   SHARD_WORDS,
+  TOTAL_EXPIRED,
+  totalsOf,
 } from "./memory.ts";
 import type { Newcomers } from "./newcomers.ts";
 import { FAMILIES } from "./swarms.ts";
@@ -242,6 +243,6 @@ export class Sweep {
     const fewerLeechers = leechers - swarms.count(swarm, family, LEECHERS);
     arena.shards[at + SEEDERS] -= fewerSeeders;
     arena.shards[at + LEECHERS] -= fewerLeechers;
-    arena.shards[line + SHARD_EXPIRED] += fewerSeeders + fewerLeechers;
+    arena.totals[totalsOf(line) + TOTAL_EXPIRED] += fewerSeeders + fewerLeechers;
   }
 }

@@ -35,12 +35,13 @@ import {
   pagesForFew,
   peerTicksOf,
   POOL_PEER_LIFETIME,
-  SHARD_DOWNLOADS,
-  SHARD_EXPIRED,
   SHARD_LOCK,
-  SHARD_NOT_STORED,
   SHARD_SEEDERS_IPV4,
   SHARD_SEEDERS_IPV6,
+  TOTAL_DOWNLOADS,
+  TOTAL_EXPIRED,
+  TOTAL_NOT_STORED,
+  totalsOf,
   type SwarmMemory,
 } from "./memory.ts";
 import { Newcomers } from "./newcomers.ts";
@@ -223,7 +224,7 @@ export class Tracker {
     let stored = this.#store(line, hash, swarm, tick);
     if (stored === 0) {
       // There was no room; the swarm, if there is one, may have been moved in the attempt.
-      arena.shards[line + SHARD_NOT_STORED] += 1;
+      arena.totals[totalsOf(line) + TOTAL_NOT_STORED] += 1;
       return this.table.find(line, hash, request.infoHashHalves);
     }
     reply.stored = true;
@@ -244,7 +245,7 @@ export class Tracker {
   #countDownload(line: number, swarm: number): number {
     const { swarms, arena } = this;
     const { family } = this.request;
-    arena.shards[line + SHARD_DOWNLOADS] += 1;
+    arena.totals[totalsOf(line) + TOTAL_DOWNLOADS] += 1;
     const downloads = swarms.downloads(swarm);
     if (downloads === DOWNLOADS_MAX) return swarm;
     const counted = swarms.setDownloads(line, swarm, downloads + 1);
@@ -312,7 +313,7 @@ export class Tracker {
     const fewer = seeders - swarms.count(swarm, family, SEEDERS);
     this.#tally(line, SEEDERS, -fewer);
     this.#tally(line, LEECHERS, fewer - expired);
-    this.arena.shards[line + SHARD_EXPIRED] += expired;
+    this.arena.totals[totalsOf(line) + TOTAL_EXPIRED] += expired;
   }
 
   #storeLarge(line: number, swarm: number, tick: number): boolean {

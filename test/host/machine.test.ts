@@ -41,6 +41,21 @@ test("drops are those of our own sockets, of both families, and of nobody else's
   expect(machine.drops()).toBe(37);
 });
 
+test("drops go on where the kernel's 32 bits begin again", () => {
+  const root = mkdtempSync(join(tmpdir(), "proc-"));
+  folders.push(root);
+  mkdirSync(join(root, "self/fd"), { recursive: true });
+  mkdirSync(join(root, "net"));
+  symlinkSync("socket:[501]", join(root, "self/fd/3"));
+  const machine = new Machine(root);
+  machine.ownSockets();
+  const told = [5, 2 ** 32 - 1, 0, 9, 9].map((drops) => {
+    writeFileSync(join(root, "net/udp"), UDP_HEAD + udpLine(501, drops));
+    return machine.drops();
+  });
+  expect(told).toEqual([5, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 9, 2 ** 32 + 9]);
+});
+
 test("our own sockets are found on the machine that runs this", async () => {
   if (process.platform !== "linux") return;
   const socket = await Bun.udpSocket({ hostname: "127.0.0.1" });

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { Histogram, histogramMemory } from "../../src/metrics/histograms.ts";
 import { metricsText, type MetricsSources } from "../../src/metrics/metrics.ts";
 import { COUNT, counterMemory, Counters, COUNTERS } from "../../src/ops/counters.ts";
-import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { POOL_AVAILABLE, reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { announce } from "../swarm/fixture.ts";
@@ -140,6 +140,19 @@ test("swarms, peers, drops, limits, lists and rules have their numbers", () => {
   expect(told.get("tracker_reload_timestamp_seconds")).toBe(1_700_000_060.25);
   expect(told.get('tracker_build_info{version="1.2.3",commit="abcdef0",bun="1.4.5"}')).toBe(1);
   expect(told.get("tracker_peer_slots_used")! / told.get("tracker_peer_slots")!).toBeLessThan(0.1);
+});
+
+test("a page that is taken meanwhile does not make the table smaller than nothing", () => {
+  const given = sources();
+  const words = new Int32Array(given.memory.shards);
+  const memory = new Proxy(given.memory, {
+    get(target, name) {
+      if (name === "shards") words[POOL_AVAILABLE] -= 1;
+      return Reflect.get(target, name);
+    },
+  });
+  const told = samples(metricsText({ ...given, memory }));
+  expect(told.get('tracker_memory_bytes{area="table"}')).toBe(0);
 });
 
 test("histograms of all threads are told", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
-import { PAGE_SIZE } from "../../src/swarm/memory.ts";
+import { PAGE_SIZE, SHARD_COUNT, SHARD_TOTALS, SHARD_WORDS } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { announce, makeTracker, MIB, PEER_TIMEOUT, sweepRound } from "./fixture.ts";
 
@@ -65,4 +65,19 @@ test("memory in use is pages and tables", () => {
   const { tracker, memory } = makeTracker(16 * MIB);
   announce(tracker, {});
   expect(takeCensus(memory).memoryUsed).toBe(2 * PAGE_SIZE + 64 * 4);
+});
+
+test("what only grows does not stop, nor turn negative, where a word of 32 bits would", () => {
+  const { tracker, memory } = makeTracker(16 * MIB);
+  const totals = new Float64Array(memory.totals).fill(2 ** 32 - 1);
+  for (let peer = 1; peer <= 2; peer++) {
+    announce(tracker, { peer });
+    announce(tracker, { peer, seeder: true, event: "completed" });
+  }
+  const before = SHARD_COUNT * (2 ** 32 - 1);
+  expect(takeCensus(memory)).toMatchObject({ downloads: before + 2, peersExpired: before });
+  sweepRound(new Sweep(tracker), PEER_TIMEOUT + 20);
+  expect(takeCensus(memory)).toMatchObject({ downloads: before + 2, peersExpired: before + 2 });
+  expect(totals.length).toBe(SHARD_COUNT * SHARD_TOTALS);
+  expect(new Int32Array(memory.shards).length).toBe((SHARD_COUNT + 1) * SHARD_WORDS);
 });

@@ -14,8 +14,9 @@ import {
   reserveSwarmMemory,
   SHARD_BITS,
   SHARD_COUNT,
-  SHARD_NOT_STORED,
+  SHARD_TOTALS,
   SHARD_WORDS,
+  totalsOf,
 } from "../../src/swarm/memory.ts";
 import { hashInfoHash } from "../../src/swarm/keyed-hash.ts";
 import { lineOf } from "../../src/swarm/table.ts";
@@ -90,7 +91,9 @@ describe("reserved memory", () => {
     expect(SHARD_COUNT).toBe(2 ** SHARD_BITS);
     expect(PAGE_SIZE).toBe(2 ** PAGE_SHIFT);
     expect(SHARD_WORDS * 4).toBe(64);
-    expect(SHARD_NOT_STORED).toBeLessThan(SHARD_WORDS);
+    expect(SHARD_TOTALS * 8).toBe(64);
+    expect(totalsOf(3 * SHARD_WORDS)).toBe(3 * SHARD_TOTALS);
+    expect(makeMemory(SMALLEST).totals.byteLength).toBe(SHARD_COUNT * 64);
     expect(POOL).toBe(SHARD_COUNT * SHARD_WORDS);
     expect(PAGE_WORDS).toBe(3);
   });
