@@ -1,6 +1,6 @@
 /**
- * Looks into everything the settings name, as the start will: user, lists, rules, certificate and
- * state file.
+ * Looks into everything the settings name or need, as the start will: user, lists, rules,
+ * certificate, state file, and how many files may be open.
  *
  * The start ends at the first thing that will not do; this goes on, so that an operator hears of
  * all mistakes at once. It binds nothing, changes nothing and becomes nobody.
@@ -8,12 +8,15 @@
 import { type BadLines, showBadLines } from "./access/hash-file.ts";
 import { type ListFile, readHashList, readNetworkList } from "./access/list-files.ts";
 import type { Config } from "./config.ts";
+import { Machine } from "./host/machine.ts";
+import { connectionsFor, type FilesConfig } from "./host/open-files.ts";
 import { tryCertificate } from "./http/certificate.ts";
 import { RuleKeeper } from "./limits/rule-keeper.ts";
 import { readUser } from "./ops/privileges.ts";
 import { StartError } from "./ops/start-error.ts";
 import { countBadStateLines } from "./stats/state-import.ts";
 import { HASH_KEY_WORDS } from "./swarm/keyed-hash.ts";
+import { findLibc } from "./udp/libc.ts";
 
 /** What came of looking. */
 export interface Examination {
@@ -61,7 +64,16 @@ export async function examine(config: Partial<Config>): Promise<Examination> {
       if (count > 0) warnings.push(`${stateImport} has lines that make no sense: ${count} of them`);
     });
   }
+  if (isComplete(config)) {
+    await attempt(() => connectionsFor(new Machine(), config, findLibc() !== undefined));
+  }
   return { problems, warnings };
+}
+
+/** Whether everything is known that decides how many files are open. */
+function isComplete(config: Partial<Config>): config is Partial<Config> & FilesConfig {
+  const { udpListeners, udpWorkers, httpListeners, adminListeners } = config;
+  return ![udpListeners, udpWorkers, httpListeners, adminListeners].includes(undefined);
 }
 
 function warningOf(path: string, bad: BadLines): string[] {

@@ -52,7 +52,7 @@ export const RULES: Rule[] = [
     return sameAddress([...http, ...admin]);
   },
   ({ adminListeners = [] }) => {
-    // Bun.serve binds such an address and then fails over its URL (measured, Bun 1.4.5).
+    // No URL can name such an address, so browsers and Prometheus could not ask it. [RFC 9844 5]
     const zoned = adminListeners.find(({ host }) => host.includes("%"));
     if (zoned === undefined) return undefined;
     const why = "and the operator is not answered at link-local addresses";

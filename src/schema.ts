@@ -185,7 +185,7 @@ export const SCHEMA = z.object({
   // One more than there are files for, and accepting fails and is tried without end.
   httpConnectionsMax: optional("Limits", "TRACKER_HTTP_CONNECTIONS_MAX", count(1, COUNT_MAX), {
     text: "how many HTTP connections may be open, if files allow; one more closes one that waits",
-    initial: "ulimit -n less 64, at most 65536",
+    initial: "what ulimit -n leaves, at most 65536",
   }),
   httpConnectionsPerAddressMax: optional(
     "Limits",

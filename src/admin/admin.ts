@@ -16,6 +16,7 @@
  */
 import type { AccessKeeper, ListName } from "../access/keeper.ts";
 import { parseInfoHash } from "../access/hash-file.ts";
+import type { HttpHandler } from "../http/exchange.ts";
 import { Token } from "./token.ts";
 
 /** A page that GET shows. Pages of other parts of the program come in as these. */
@@ -31,13 +32,10 @@ export interface AdminDeps {
   pages: Readonly<Record<string, AdminPage>>;
 }
 
-/** What Bun.serve calls. */
-export interface AdminHandler {
+/** What is asked for each request. */
+export interface AdminHandler extends HttpHandler {
   fetch: (req: Request) => Promise<Response>;
 }
-
-/** Largest request body the server should take in, in bytes. None has a meaning here. */
-export const ADMIN_BODY_BYTES_MAX = 1024;
 
 /** The path of a URL, which comes without scheme and host from old clients. */
 const PATH = /^(?:[a-z]+:\/\/[^/?#]*)?(\/[^?#]*)/i;
@@ -48,10 +46,22 @@ const NO_TOKEN =
 const WRONG_TOKEN = "the token is wrong or missing: send Authorization: Bearer and the token";
 const NO_HASH = "that is no info hash: write 40 or 64 hexadecimal digits";
 
+/** Methods of which there may be a Request: it throws for some others, such as TRACE. */
+const METHODS = ["GET", "HEAD", "PUT", "DELETE"];
+
 /** Answers the operator's requests. The answers never reject. */
 export function createAdmin(deps: AdminDeps): AdminHandler {
   const token = new Token(deps.token);
-  return { fetch: (req) => answer(req, deps, token) };
+  const fetch = (req: Request) => answer(req, deps, token);
+  return {
+    fetch,
+    // Every answer is a Response.
+    bodyBytesMax: 0,
+    answer({ head }) {
+      const known = METHODS.some((method) => head.hasMethod(method));
+      return known ? fetch(head.toRequest()) : refuseMethod(METHODS.join(", "));
+    },
+  };
 }
 
 async function answer(req: Request, deps: AdminDeps, token: Token): Promise<Response> {

@@ -104,10 +104,19 @@ export class Machine {
 
   /** Open files and how many there may be; undefined where that is not told. */
   files(): OpenFiles | undefined {
+    const limit = this.#limitOfProc();
+    return limit === undefined ? undefined : { open: this.#openFiles(), limit };
+  }
+
+  /** How many files may be open; undefined on Windows, which has no such limit to tell. */
+  filesLimit(): number | undefined {
+    return this.#limitOfProc() ?? limitOfReport();
+  }
+
+  #limitOfProc(): number | undefined {
     const limits = this.#read("self/limits");
     const limit = /^Max open files +(\d+|unlimited)/m.exec(limits ?? "")?.[1];
-    if (limit === undefined) return undefined;
-    return { open: this.#openFiles(), limit: limit === "unlimited" ? Infinity : Number(limit) };
+    return limit === "unlimited" ? Infinity : limit === undefined ? undefined : Number(limit);
   }
 
   /** Since Linux 6.2 the size of the folder is their number, which saves listing thousands. */
@@ -149,6 +158,18 @@ export class Machine {
       return "";
     }
   }
+}
+
+/** What Bun tells on FreeBSD and macOS too: 0.4 ms, so once at the start. */
+function limitOfReport(): number | undefined {
+  const report = process.report?.getReport() as Report | undefined;
+  const limit = report?.userLimits?.open_files?.soft;
+  return limit === "unlimited" ? Infinity : limit;
+}
+
+/** The part of a report that is read here. */
+interface Report {
+  userLimits?: { open_files?: { soft?: number | "unlimited" } };
 }
 
 /** The beginning of a file that may be long. Throws if it cannot be read. */

@@ -52,6 +52,7 @@ const REASONS: Record<number, string> = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  409: "Conflict",
   429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",

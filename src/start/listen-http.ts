@@ -4,7 +4,7 @@
 import type { TCPSocketListener } from "bun";
 import { Access } from "../access/access.ts";
 import type { AccessKeeper } from "../access/keeper.ts";
-import { ADMIN_BODY_BYTES_MAX, type AdminPage, createAdmin } from "../admin/admin.ts";
+import { type AdminPage, createAdmin } from "../admin/admin.ts";
 import { versionLine } from "../cli.ts";
 import type { Origins } from "../config.ts";
 import { repliesSize } from "../http/announce.ts";
@@ -19,6 +19,7 @@ import { now } from "../ops/clock.ts";
 import { Networks } from "../ops/addresses.ts";
 import { Counters } from "../ops/counters.ts";
 import { Intervals } from "../ops/intervals.ts";
+import type { Log } from "../ops/log.ts";
 import { listenError } from "../ops/start-error.ts";
 import type { Listener, WebListener } from "../settings.ts";
 import { AllowedHosts } from "../stats/hosts.ts";
@@ -90,18 +91,22 @@ export function makeHttp(
       refusePrivate: config.privateAddresses === "refuse",
     },
   });
-  const report = (error: unknown) => {
-    log.error("a request was not answered, which is our mistake", {
-      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    });
-  };
   return new HttpServer(handler, {
     connectionsMax: program.connectionsMax,
     connectionsPerAddressMax: program.connectionsPerAddressMax,
     exempt: new Networks([...LOOPBACK, ...config.trustedProxies]),
     full: () => observation.connectionsFull(),
-    report,
+    report: reportTo(log),
   });
+}
+
+/** Tells the operator what must not happen: a handler threw. */
+function reportTo(log: Log): (error: unknown) => void {
+  return (error) => {
+    log.error("a request was not answered, which is our mistake", {
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  };
 }
 
 /** What Bun tells and takes beyond its types: the number of the socket that listens. */
@@ -157,26 +162,28 @@ export function listenHttp(
 /**
  * Answers the operator. That the usual address is taken, by another tracker on this machine, is no
  * reason not to start; that one is taken which was asked for is.
+ *
+ * Not by Bun.serve, which cannot limit connections: they would take the files of others.
  */
 export function listenAdmin(
-  { config, log }: Program,
+  { config, log, operatorConnectionsMax }: Program,
   keeper: AccessKeeper,
   pages: Readonly<Record<string, AdminPage>>,
   ready: () => boolean,
   origins: Origins,
 ): (Running & { listener: Listener })[] {
   const handler = createAdmin({ token: config.adminToken, keeper, ready, pages });
+  const options = { connectionsMax: operatorConnectionsMax, report: reportTo(log) };
+  const server = new HttpServer(handler, options);
   return config.adminListeners.flatMap(({ host, port }) => {
     try {
-      const server = Bun.serve({
-        hostname: host,
-        port,
-        development: false,
-        reusePort: false,
-        maxRequestBodySize: ADMIN_BODY_BYTES_MAX,
-        fetch: handler.fetch,
-      });
-      return [{ listener: { host, port }, stop: () => server.stop(true) }];
+      const place = { hostname: host, port, reusePort: false, allowHalfOpen: true };
+      const socket: TcpListener = Bun.listen({ ...place, socket: server.socket });
+      const stop = async () => {
+        socket.stop();
+        server.cut();
+      };
+      return [{ listener: { host, port }, stop }];
     } catch (error) {
       const failure = listenError("admin", { host, port }, error);
       if (origins["TRACKER_ADMIN_ADDRESS"] !== "default") throw failure;

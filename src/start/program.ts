@@ -11,6 +11,7 @@ import type { RuleKeeper } from "../limits/rule-keeper.ts";
 import { now } from "../ops/clock.ts";
 import { counterMemory } from "../ops/counters.ts";
 import { Machine } from "../host/machine.ts";
+import { connectionsFor } from "../host/open-files.ts";
 import { histogramMemory } from "../metrics/histograms.ts";
 import { Log, logsToJournal } from "../ops/log.ts";
 import { notesMemory } from "../stats/notes.ts";
@@ -21,12 +22,6 @@ import { type Libc, openLibc } from "../udp/libc.ts";
 import type { UdpWorker } from "./listen-udp.ts";
 import { peerTimeoutMax, prepareLimits, startFollowingAddresses } from "./prepare-limits.ts";
 
-/** Open files left to everything that is no HTTP connection. */
-const FILES_RESERVED = 64;
-/** What a system allows that does not tell. */
-const FILES_DEFAULT = 1024;
-/** HTTP connections held at most, where the system would let us have more. */
-const CONNECTIONS_MAX = 65_536;
 /** Addresses it takes at least to have them all, where they are many. */
 const ADDRESSES_MIN = 16;
 const CONNECTIONS_PER_ADDRESS_MIN = 64;
@@ -62,6 +57,8 @@ export interface Program {
   connectionsMax: number;
   /** How many of them one address may have. */
   connectionsPerAddressMax: number;
+  /** Connections to the operator's port that may be open. */
+  operatorConnectionsMax: number;
   /** The smallest UDP receive buffer that was granted. */
   receiveBufferBytes: number;
 }
@@ -75,15 +72,6 @@ export interface Running {
 }
 
 /**
- * As many as there are files for, whatever is `wanted`: beyond that, accepting fails and is tried
- * without end. Where the system does not tell how many those are, who wants more must know.
- */
-export function connectionsFor(machine: Machine, wanted?: number): number {
-  const { limit = wanted === undefined ? FILES_DEFAULT : Infinity } = machine.files() ?? {};
-  return Math.max(1, Math.min(limit - FILES_RESERVED, wanted ?? CONNECTIONS_MAX));
-}
-
-/**
  * Enough for the people behind a carrier's NAT, whose requests are short, and so few that a handful
  * of addresses cannot keep everybody else out.
  */
@@ -91,9 +79,11 @@ function connectionsPerAddress(connectionsMax: number): number {
   return Math.max(CONNECTIONS_PER_ADDRESS_MIN, Math.floor(connectionsMax / ADDRESSES_MIN));
 }
 
-/** Reserves what all threads share. */
+/** Reserves what all threads share. Throws a StartError if the machine allows too little. */
 export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Program {
   const libc = openLibc();
+  const machine = new Machine();
+  const connections = connectionsFor(machine, config, libc !== undefined);
   const workers = libc === undefined ? 0 : config.udpWorkers * config.udpListeners.length;
   const memory = reserveSwarmMemory({
     memoryMax: config.memoryBytesMax,
@@ -104,7 +94,6 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     peersPerSwarmMax: config.peersPerSwarmMax,
     swarmsPerAddressMax: config.swarmsPerAddressMax,
   });
-  const machine = new Machine();
   const limits = prepareLimits(config, memory, 1 + workers);
   startFollowingAddresses(new OwnAddresses(limits.shared.own));
   const shared: UdpShared = {
@@ -129,7 +118,6 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
       refusePrivate: config.privateAddresses === "refuse",
     },
   };
-  const connectionsMax = connectionsFor(machine, config.httpConnectionsMax);
   const log = new Log({
     level: config.logLevel,
     format: config.logFormat,
@@ -151,9 +139,10 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     },
     spawn: main.spawn,
     machine,
-    connectionsMax,
+    connectionsMax: connections.http,
     connectionsPerAddressMax:
-      config.httpConnectionsPerAddressMax ?? connectionsPerAddress(connectionsMax),
+      config.httpConnectionsPerAddressMax ?? connectionsPerAddress(connections.http),
+    operatorConnectionsMax: connections.operator,
     receiveBufferBytes: Infinity,
   };
 }

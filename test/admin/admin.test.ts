@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 
 import type { Change } from "../../src/access/keeper.ts";
 import { type AdminDeps, createAdmin } from "../../src/admin/admin.ts";
+import { HEAD_OK, RequestHead } from "../../src/http/head.ts";
 
 const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
 const TOKEN = "correct-horse-battery";
@@ -134,3 +135,16 @@ test.each([
   expect((await ask(method, path)).status).toBe(status);
   expect(calls).toEqual([]);
 });
+
+test.each(["TRACE", "CONNECT", "get", "POST"])(
+  "%s is refused, and no mistake of ours",
+  (method) => {
+    const head = new RequestHead();
+    const text = `${method} /health HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    expect(head.read(text, 0)).toBe(HEAD_OK);
+    const deps = { token: TOKEN, keeper: undefined!, ready: () => true, pages: {} };
+    const exchange = { head, address: new Uint8Array(16), family: 4 as const, at: 0, status: 200 };
+    const answer = createAdmin(deps).answer({ ...exchange, out: new Uint8Array(0) });
+    expect((answer as Response).status).toBe(405);
+  },
+);

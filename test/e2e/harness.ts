@@ -51,6 +51,8 @@ export interface StartOptions {
   cwd?: string;
   /** The port; the default is a free one. */
   port?: number;
+  /** How many files it may have open; without it as many as the tests themselves. */
+  files?: number;
   /** Listen address without port, in brackets for IPv6; the default is `[::]`, both families. */
   address?: string;
 }
@@ -162,7 +164,9 @@ export async function startTracker(options: StartOptions = {}): Promise<Tracker>
 
 /** Starts the binary with exactly these variables and arguments, and waits for nothing. */
 export function startProcess(options: StartOptions & { args?: string[] }): Tracker {
-  const child = Bun.spawn([BINARY, ...(options.args ?? [])], {
+  const command = [BINARY, ...(options.args ?? [])];
+  const limited = ["sh", "-c", `ulimit -n ${options.files}; exec "$0" "$@"`, ...command];
+  const child = Bun.spawn(options.files === undefined ? command : limited, {
     env: { PATH: "/usr/bin:/bin", ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdin: "ignore",

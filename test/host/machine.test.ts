@@ -108,3 +108,10 @@ test("files are counted, and their limit is the soft one", () => {
   );
   expect(proc({}).files()).toBeUndefined();
 });
+
+test("the limit of open files is also known where there is no /proc", () => {
+  const limit = new Machine().filesLimit();
+  expect(limit).toBeGreaterThan(63);
+  expect(proc({}).filesLimit()).toBe(limit!);
+  expect(proc({ "self/limits": "Max open files 77 88 files\n" }).filesLimit()).toBe(77);
+});
