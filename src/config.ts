@@ -5,6 +5,8 @@
  *
  * Nothing is guessed: a variable with the prefix that is not a setting is a mistake. All mistakes
  * are reported together, as one sentence each. Pure but for reading the files of secrets.
+ *
+ * Variables by which others change the runtime inside our program are mistakes as well.
  */
 import { readFileSync } from "node:fs";
 import type { z } from "zod";
@@ -15,6 +17,15 @@ import { quote } from "./settings.ts";
 
 /** What every variable of ours begins with. */
 export const PREFIX = "TRACKER_";
+
+/**
+ * What acts on the runtime inside the compiled program (each was tried, Bun 1.4.5): BUN_INSPECT
+ * opens a debugger, BUN_OPTIONS runs other code, and BUN_JSC_useJIT=0 makes hot code some twenty
+ * times as slow. The first two have acted before this is read, but nothing has been told to them
+ * yet. Not here: what does nothing in a compiled program (NODE_OPTIONS), and what never lets us be
+ * asked (BUN_BE_BUN, LD_PRELOAD).
+ */
+const RUNTIME_VARIABLES = /^(BUN_INSPECT.*|BUN_OPTIONS|BUN_JSC_.*)$/;
 
 /** The settings as the program uses them. An undefined one has no value until start draws it. */
 export type Config = Omit<z.output<typeof SCHEMA>, "minIntervalSeconds"> & {
@@ -33,12 +44,12 @@ export interface Reading {
 /**
  * The configuration the environment asks for, or everything that is wrong with it, one sentence
  * each, in the order of the schema, and the settings that could be understood all the same.
- * Variables without our prefix are not looked at. Never throws.
+ * Of variables without our prefix only those of the runtime are looked at. Never throws.
  */
 export function readConfig(
   env: Record<string, string | undefined>,
 ): Reading | { problems: string[]; understood: Partial<Config> } {
-  const problems = unknownVariables(env);
+  const problems = [...runtimeVariables(env), ...unknownVariables(env)];
   const origins: Origins = {};
   const values: Record<string, unknown> = {};
   for (const [key, field] of Object.entries(SCHEMA.shape)) {
@@ -113,6 +124,15 @@ function isBlank(text: string | undefined): boolean {
 function complaints({ variable, secret }: Description, text: string, error: z.ZodError): string[] {
   const shown = secret ? `a secret of ${text.trim().length} characters` : quote(text);
   return error.issues.map(({ message }) => `${variable} is ${shown}, ${message}`);
+}
+
+/** One sentence for each variable that changes the runtime; an empty one does not. */
+function runtimeVariables(env: Record<string, string | undefined>): string[] {
+  const set = Object.keys(env).filter(
+    (name) => RUNTIME_VARIABLES.test(name) && !isBlank(env[name]),
+  );
+  const shown = set.sort().map((name) => quote(name).slice(1, -1));
+  return shown.map((name) => `${name} is set, which changes the program from outside: unset it`);
 }
 
 /** One sentence for each variable that has our prefix but is none of our settings. */

@@ -308,3 +308,18 @@ test("every setting belongs to a group, in the order of the groups, and has a te
   expect(groups).toEqual(groups.toSorted((a, b) => a - b));
   for (const { text } of descriptions()) expect(text).toMatch(/^[a-z].*[^.]$/);
 });
+
+test.each(["BUN_INSPECT", "BUN_INSPECT_NOTIFY", "BUN_OPTIONS", "BUN_JSC_useJIT"])(
+  "%s, which changes the runtime inside the program, is a mistake unless it is empty",
+  (name) => {
+    const problem = `${name} is set, which changes the program from outside: unset it`;
+    expect(problemsOf({ [name]: "0" })).toEqual([problem]);
+    expect(problemsOf({ [name]: "" })).toEqual([]);
+  },
+);
+
+test("variables of others that do nothing here are left alone", () => {
+  expect(problemsOf({ NODE_OPTIONS: "--inspect", BUN_INSTALL: "/opt/bun", NODE_ENV: "x" })).toEqual(
+    [],
+  );
+});

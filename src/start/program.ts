@@ -82,6 +82,7 @@ function connectionsPerAddress(connectionsMax: number): number {
 /** Reserves what all threads share. Throws a StartError if the machine allows too little. */
 export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Program {
   const libc = openLibc();
+  libc?.refuseCoreDumps();
   const machine = new Machine();
   const connections = connectionsFor(machine, config, libc !== undefined);
   const workers = libc === undefined ? 0 : config.udpWorkers * config.udpListeners.length;

@@ -43,6 +43,9 @@ export const EINTR = 4;
 export const EAGAIN = 11;
 export const ENOSYS = 38;
 
+/** [sys/resource.h] */
+const RLIMIT_CORE = 4;
+
 /** Names of the errors an operator can do something about; others are shown by number. */
 const ERROR_CODES: Record<number, string> = {
   13: "EACCES",
@@ -79,6 +82,7 @@ const SYMBOLS = {
   },
   madvise: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
   getpagesize: { args: [], returns: FFIType.i32 },
+  setrlimit: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
   if_nametoindex: { args: [FFIType.ptr], returns: FFIType.u32 },
   __errno_location: { args: [], returns: FFIType.ptr },
 } as const;
@@ -268,6 +272,12 @@ export class Libc {
       const start = Number.parseInt(from, 16);
       this.#calls.madvise(start as Pointer, Number.parseInt(to, 16) - start, MADV_DONTNEED);
     }
+  }
+
+  /** No core dump of this process is written: tokens and keys would lie in it, readable. */
+  refuseCoreDumps(): void {
+    this.#argument.fill(0, 0, 16);
+    this.#calls.setrlimit(RLIMIT_CORE, this.#pointer);
   }
 
   /** Bytes of a page of the system's. */

@@ -90,11 +90,22 @@ describe("the systemd unit", () => {
   });
 
   test("keeps the environment from unlocking the runtime inside", () => {
-    expect(unit("UnsetEnvironment")[0].split(" ")).toEqual([
+    expect(unit("UnsetEnvironment").flatMap((line) => line.split(" "))).toEqual([
       "BUN_BE_BUN",
       "BUN_OPTIONS",
       "NODE_OPTIONS",
+      "BUN_INSPECT",
+      "BUN_INSPECT_CONNECT_TO",
+      "BUN_INSPECT_NOTIFY",
+      "BUN_INSPECT_PRELOAD",
+      "LD_PRELOAD",
+      "LD_AUDIT",
+      "LD_LIBRARY_PATH",
     ]);
+  });
+
+  test("writes no core dump, which would hold the token and the keys", () => {
+    expect(unit("LimitCORE")).toEqual(["0"]);
   });
 
   test("does not start again with settings that are wrong", () => {
@@ -133,9 +144,24 @@ describe("the rc script of FreeBSD", () => {
     expect(script.trimEnd()).toEndWith('run_rc_command "$1"');
   });
 
+  test("keeps the environment from unlocking the runtime inside", () => {
+    const [, loop] = /^(for variable in .*?^unset variable .*?$)/ms.exec(script)!;
+    const env = {
+      PATH: "/usr/bin:/bin",
+      BUN_INSPECT: "1",
+      BUN_JSC_useJIT: "0",
+      BUN_OPTIONS: "a b",
+    };
+    const more = { BUN_BE_BUN: "1", NODE_OPTIONS: "--inspect", TRACKER_INTERVAL: "1m" };
+    const shell = Bun.spawnSync(["sh", "-euc", `${loop}\nenv`], { env: { ...env, ...more } });
+    expect(shell.stderr.toString()).toBe("");
+    expect(shell.stdout.toString()).not.toMatch(/^(BUN|NODE)_/m);
+    expect(shell.stdout.toString()).toContain("TRACKER_INTERVAL=1m");
+  });
+
   test("explains every variable of rc.conf that it reads, with its default", () => {
     const defaults = [...script.matchAll(/^: "\$\{(buntracker_\w+):=(.*)\}"$/gm)];
-    expect(defaults).toHaveLength(4);
+    expect(defaults).toHaveLength(5);
     for (const [, name, value] of defaults) expect(script).toContain(`#   ${name}="${value}"`);
   });
 });
