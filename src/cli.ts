@@ -22,8 +22,6 @@
 import { parseArgs } from "node:util";
 
 import { parseInfoHash } from "./access/hash-file.ts";
-import { type AdminAnswer, askForList, askForMaintenance } from "./admin/admin-client.ts";
-import type { ListVerb } from "./admin/admin-client.ts";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 
@@ -33,9 +31,12 @@ import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./constants.ts";
 import { examine } from "./examine.ts";
 import { StartError } from "./ops/start-error.ts";
 import { type Description, GROUPS } from "./schema.ts";
-import { probeHttp, probeUdp } from "./ops/probe.ts";
 import { hostNameProblem, quote } from "./settings.ts";
+import { type AdminAnswer, askForList, askForMaintenance } from "./verbs/admin-client.ts";
+import type { ListVerb } from "./verbs/admin-client.ts";
 import { dnsAdvice } from "./verbs/dns-advice.ts";
+import { printableLines } from "./verbs/printable.ts";
+import { probeHttp, probeUdp } from "./verbs/probe.ts";
 import { selftest } from "./verbs/selftest.ts";
 import { Terminal } from "./verbs/terminal.ts";
 import { runTop } from "./verbs/top.ts";
@@ -126,14 +127,18 @@ export type Run = (config: Config, origins: Origins) => Promise<number>;
 /**
  * Does what the arguments say (without the program's own name) and returns the exit code. `run` is
  * called only with a valid configuration. A StartError it throws is told and decides the exit code;
- * what else it throws is thrown.
+ * what else it throws is thrown. Everything that is written is printable, whoever it comes from.
  */
 export async function runCli(
   argv: string[],
   env: Record<string, string | undefined>,
   run: Run,
-  output: Output,
+  streams: Output,
 ): Promise<number> {
+  const output: Output = {
+    stdout: (text) => streams.stdout(printableLines(text)),
+    stderr: (text) => streams.stderr(printableLines(text)),
+  };
   const request = readRequest(argv);
   if (request === undefined) {
     const wanted = argv.length === 1 ? WANTED[argv[0]] : undefined;

@@ -237,6 +237,14 @@ describe("health", () => {
   );
 });
 
+test("nothing that is written drives a terminal, whoever it comes from", async () => {
+  const url = "http://127.0.0.1:1/\x1b]0;title\x07";
+  const { stdout } = await cli(["selftest", url]);
+  expect(stdout).toStartWith("http://127.0.0.1:1/?]0;title?\n");
+  const { stderr } = await cli(["dns", "\x1b[2J\u202e"]);
+  expect(stdout + stderr).not.toMatch(/(?!\n)\p{C}/u);
+});
+
 describe("advice", () => {
   test("dns prints the records of a name, with the ports that are set", async () => {
     const env = { TRACKER_UDP_ADDRESS: "[::]:7000" };
@@ -316,7 +324,7 @@ describe("a change that the tracker refuses", () => {
     }
     await server.stop(true);
     const { stderr } = await cli(["deny", hash], env);
-    expect(stderr).toMatch(/^buntracker: error: .* on port \d+: nothing listens there\n/);
+    expect(stderr).toMatch(/^buntracker: error: .* on port \d+: nothing listens there: .*\n/);
     expect(stderr).toContain("hint: start the tracker, or give this command the settings");
   });
 });

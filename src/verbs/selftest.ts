@@ -13,10 +13,9 @@ import { isIP } from "node:net";
 import { listAddresses } from "../limits/own-addresses.ts";
 import { isNotPublic, readAddress } from "../ops/addresses.ts";
 import { showSeconds } from "../settings.ts";
-import { readBencode, type Bencoded } from "./bencode-reader.ts";
-import { type GetAnswer, getOverHttp } from "./http-get.ts";
+import { askOverHttp } from "./http-client.ts";
 import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
-import { readPorts } from "./tracker-answers.ts";
+import { readAnnounced, readScraped } from "./tracker-answers.ts";
 import { UdpClient } from "./udp-client.ts";
 
 /** Lists of public trackers leave those out that ask for more announces, or for fewer. */
@@ -25,6 +24,11 @@ const INTERVAL_SECONDS_MAX = 3 * 3600;
 
 /** How long an answer may take, in milliseconds. */
 const TIMEOUT_MILLISECONDS = 4000;
+
+/** How long the addresses of a host may take to be found. */
+const LOOKUP_MILLISECONDS_MAX = 20_000;
+/** Addresses of one host that are tested: a name may have thousands, and each takes its time. */
+const ADDRESSES_MAX = 16;
 
 const PORTS: Record<string, number> = { "http:": 80, "https:": 443 };
 
@@ -78,22 +82,26 @@ async function testUrl(
     return false;
   }
   const host = url.hostname.replace(/^\[|\]$/g, "");
-  const addresses = await addressesOf(host);
+  const found = await addressesOf(host);
+  const addresses = found.slice(0, ADDRESSES_MAX);
   if (addresses.length === 0) write("  wrong: its host has no address\n");
   let good = addresses.length > 0;
   for (const address of addresses) {
     const begun = performance.now();
-    const { problems: found, told } = await testAddress(url, address, timeout);
-    const stored = found.length === 0 || !here.has(address);
-    const problems = stored ? found : found.filter((problem) => !NOT_STORED.includes(problem));
+    const { problems: all, told } = await testAddress(url, address, timeout);
+    const stored = all.length === 0 || !here.has(address);
+    const problems = stored ? all : all.filter((problem) => !NOT_STORED.includes(problem));
     const took = `${Math.round(performance.now() - begun)} ms`;
     const family = address.includes(":") ? "IPv6" : "IPv4";
     write(
       `  ${family} ${address}: ${problems.length > 0 ? "not good" : `good, ${told}, ${took}`}\n`,
     );
     for (const problem of problems) write(`    wrong: ${problem}\n`);
-    if (problems.length < found.length) write(`    note: ${NOTE_HERE}\n`);
+    if (problems.length < all.length) write(`    note: ${NOTE_HERE}\n`);
     good &&= problems.length === 0;
+  }
+  if (addresses.length < found.length) {
+    write(`  note: its host has ${found.length} addresses, and ${ADDRESSES_MAX} were tested\n`);
   }
   for (const note of notesOn(host, addresses)) write(`  note: ${note}\n`);
   return good;
@@ -135,11 +143,12 @@ function wrongWith({ protocol, port, hostname }: URL): string | undefined {
 
 async function addressesOf(host: string): Promise<string[]> {
   if (isIP(host) > 0) return [host];
-  try {
-    return [...new Set((await lookup(host, { all: true })).map(({ address }) => address))];
-  } catch {
-    return [];
-  }
+  const found = lookup(host, { all: true }).catch(() => []);
+  const { promise: late, resolve } = Promise.withResolvers<Awaited<typeof found>>();
+  const timer = setTimeout(() => resolve([]), LOOKUP_MILLISECONDS_MAX);
+  const answers = await Promise.race([found, late]);
+  clearTimeout(timer);
+  return [...new Set(answers.map(({ address }) => address))];
 }
 
 /** What is wrong at one address; `told` is what was said where nothing is. */
@@ -215,11 +224,12 @@ async function overHttp(url: URL, address: string, timeout: number): Promise<Ses
   const get = async (path: string, fields: Record<string, string>) => {
     const query = Object.entries(fields).map(([name, value]) => `${name}=${value}`);
     const search = [url.search.slice(1), ...query].filter((part) => part !== "").join("&");
-    const tlsName = url.protocol === "https:" ? url.hostname.replace(/^\[|\]$/g, "") : undefined;
+    const name = url.hostname.replace(/^\[|\]$/g, "");
+    const tls = url.protocol === "https:" ? { name } : undefined;
     const port = Number(url.port || PORTS[url.protocol]);
     const target = `${path}?${search}`;
     const host = url.host;
-    return readReply(await getOverHttp({ address, port, tlsName, host, target, timeout }));
+    return await askOverHttp({ address, port, tls, host, target, timeout });
   };
   const scrapePath = url.pathname.replace(/\/announce([^/]*)$/, "/scrape$1");
   return {
@@ -234,59 +244,6 @@ async function overHttp(url: URL, address: string, timeout: number): Promise<Ses
     },
     close() {},
   };
-}
-
-type Dictionary = Map<string, Bencoded>;
-
-/** The dictionary an answer is. Throws what is wrong with it. */
-function readReply({ status, body }: GetAnswer): Dictionary {
-  const reply = readBencode(body);
-  if (!(reply instanceof Map)) {
-    const what = status === 200 ? "the answer is not bencoded" : `the status is ${status}`;
-    throw new Error(`${what}: is that a tracker, and its path?`);
-  }
-  const reason = reply.get("failure reason");
-  if (reason !== undefined) {
-    throw new Error(
-      `refused: ${String(reason)
-        .replace(/[^ -~]/g, "?")
-        .slice(0, 200)}`,
-    );
-  }
-  return reply;
-}
-
-function readAnnounced(reply: Dictionary): Announced {
-  const interval = numberOf(reply.get("interval"));
-  if (interval === undefined) throw new Error("the answer names no interval");
-  const lists = [["peers", 6] as const, ["peers6", 18] as const].map(([key, size]) => {
-    const peers = reply.get(key) ?? "";
-    return typeof peers === "string" ? readPorts(Buffer.from(peers, "latin1"), size) : [];
-  });
-  const wide = reply.get("peers");
-  if (Array.isArray(wide)) {
-    lists.push(wide.map((one) => (one instanceof Map ? (numberOf(one.get("port")) ?? 0) : 0)));
-  }
-  if (lists.includes(undefined)) throw new Error("the list of peers has a wrong length");
-  const peerPorts = lists.flatMap((ports) => ports ?? []);
-  const seeders = numberOf(reply.get("complete"));
-  const leechers = numberOf(reply.get("incomplete"));
-  // Not all trackers count; then the peers told are what there is.
-  const counted = seeders === undefined && leechers === undefined ? peerPorts.length : 0;
-  return { interval, seeders: seeders ?? counted, leechers: leechers ?? 0, peerPorts };
-}
-
-function readScraped(reply: Dictionary, infoHash: Uint8Array): Scraped {
-  const files = reply.get("files");
-  const key = Buffer.from(infoHash).toString("latin1");
-  const file = files instanceof Map ? files.get(key) : undefined;
-  if (!(file instanceof Map)) throw new Error("the answer does not tell of the swarm");
-  const count = (name: string) => numberOf(file.get(name)) ?? 0;
-  return { seeders: count("complete"), leechers: count("incomplete") };
-}
-
-function numberOf(value: Bencoded | undefined): number | undefined {
-  return typeof value === "number" ? value : undefined;
 }
 
 function percent(bytes: Uint8Array): string {

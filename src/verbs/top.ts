@@ -8,11 +8,17 @@
  *
  * They come from /live on the operator's address, which asks for no token: they are numbers alone.
  * Without a terminal they are printed once. The screen is given back as it was, however it ends.
+ *
+ * Any program of this machine may hold that port while no tracker does, so the figures are numbers
+ * in their ranges or are refused, and the version is made printable.
  */
+import { z } from "zod";
+
 import type { LiveFigures } from "../page/live.ts";
 import { showCount, showDuration, showRate, viewOf } from "../page/view.ts";
 import type { Listener } from "../settings.ts";
-import { getOverHttp } from "./http-get.ts";
+import { askOverHttp } from "./http-client.ts";
+import { printable } from "./printable.ts";
 import type { Terminal } from "./terminal.ts";
 
 const REFRESH_MILLISECONDS = 1000;
@@ -33,13 +39,42 @@ const CURVE_ROWS_MAX = 12;
 const OTHER_LINES = 14;
 const COLUMNS_MAX = 120;
 
+/** Rates of a curve: the tracker sends at most 288. */
+const RATES_MAX = 1024;
+
+const AMOUNT = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
+const FIGURES: z.ZodType<LiveFigures> = z.object({
+  version: z.string(),
+  startedSeconds: AMOUNT,
+  upSeconds: AMOUNT,
+  announces: z.tuple([AMOUNT, AMOUNT, AMOUNT, AMOUNT]),
+  swarms: AMOUNT,
+  peers: AMOUNT,
+  seeders: AMOUNT,
+  peersIpv6: AMOUNT,
+  memoryUsed: AMOUNT,
+  memoryMax: AMOUNT,
+  drops: AMOUNT.nullable(),
+  curve: z.object({ rates: z.array(AMOUNT).max(RATES_MAX), spanSeconds: AMOUNT }),
+});
+
 /** What the tracker at this address tells. Rejects, with a sentence, if it does not. */
 export async function askForFigures({ host, port }: Listener): Promise<LiveFigures> {
-  const address = host === "::" || host === "0.0.0.0" ? "127.0.0.1" : host;
-  const request = { address, port, host: "localhost", target: "/live" };
-  const answer = await getOverHttp({ ...request, timeout: TIMEOUT_MILLISECONDS });
+  const question = { address: host, port, host: "localhost", target: "/live" };
+  const answer = await askOverHttp({ ...question, timeout: TIMEOUT_MILLISECONDS });
   if (answer.status !== 200) throw new Error(`the answer has status ${answer.status}`);
-  return JSON.parse(new TextDecoder().decode(answer.body)) as LiveFigures;
+  const figures = readFigures(new TextDecoder().decode(answer.body));
+  if (figures === undefined) throw new Error("what it answers are not a tracker's figures");
+  return figures;
+}
+
+/** The figures in a text; undefined if it has none. */
+export function readFigures(text: string): LiveFigures | undefined {
+  try {
+    return FIGURES.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -96,8 +131,10 @@ export function renderTop(
 ): string[] {
   // One column is left free on either side; what does not fit is cut before it is coloured.
   const width = Math.max(1, Math.min(size.columns - 2, COLUMNS_MAX));
-  const paint = (code: string, line: string) =>
-    colour ? code + line.slice(0, width) + PLAIN : line.slice(0, width);
+  const paint = (code: string, line: string) => {
+    const shown = printable(line).slice(0, width);
+    return colour ? code + shown + PLAIN : shown;
+  };
   const { text, bars } = viewOf(figures);
   const up = `up ${showDuration(figures.upSeconds)}`;
   const name = figures.version.slice(0, Math.max(0, width - up.length - 2));

@@ -1,7 +1,12 @@
 /**
- * What trackers are asked and what they answer, whatever the transport: what the clients of
- * `selftest` have in common.
+ * What trackers are asked and what they answer, over HTTP and UDP: the readers of `selftest`.
+ *
+ * Any server may answer, with anything. A reader gives numbers, or throws a sentence that is fit to
+ * be shown.
  */
+import { type Bencoded, readBencode } from "./bencode-reader.ts";
+import type { HttpAnswer } from "./http-answer.ts";
+import { excerpt } from "./printable.ts";
 
 export interface Announcement {
   /** 20 bytes each. */
@@ -26,6 +31,14 @@ export interface Scraped {
   leechers: number;
 }
 
+/** What an announce over UDP is answered, 20 bytes or more. Throws likewise. [BEP 15] */
+export function readUdpAnnounced(reply: Buffer, family: 4 | 6): Announced {
+  const peerPorts = readPorts(reply.subarray(20), family === 4 ? 6 : 18);
+  if (peerPorts === undefined) throw new Error("the list of peers has a wrong length");
+  const [interval, leechers, seeders] = [8, 12, 16].map((at) => reply.readInt32BE(at));
+  return { interval, leechers, seeders, peerPorts };
+}
+
 /** Ports of peers of `size` bytes each, 6 or 18; undefined if that is not what these bytes are. */
 export function readPorts(bytes: Uint8Array, size: number): number[] | undefined {
   if (bytes.length % size !== 0) return undefined;
@@ -33,4 +46,58 @@ export function readPorts(bytes: Uint8Array, size: number): number[] | undefined
   for (let at = size - 2; at < bytes.length; at += size)
     ports.push((bytes[at] << 8) | bytes[at + 1]);
   return ports;
+}
+
+type Dictionary = Map<string, Bencoded>;
+
+/** The dictionary an answer is. Throws what is wrong with it. */
+function readReply({ status, body }: HttpAnswer): Dictionary {
+  const reply = readBencode(body);
+  if (!(reply instanceof Map)) {
+    const what = status === 200 ? "the answer is not bencoded" : `the status is ${status}`;
+    throw new Error(`${what}: is that a tracker, and its path?`);
+  }
+  const reason = reply.get("failure reason");
+  if (reason !== undefined) {
+    const text = typeof reason === "string" ? Buffer.from(reason, "latin1").toString("utf8") : "";
+    throw new Error(`refused: ${excerpt(text)}`);
+  }
+  return reply;
+}
+
+/** What an announce over HTTP is answered. Throws, with a sentence, if that is no such answer. */
+export function readAnnounced(answer: HttpAnswer): Announced {
+  const reply = readReply(answer);
+  const interval = numberOf(reply.get("interval"));
+  if (interval === undefined) throw new Error("the answer names no interval");
+  const lists = [["peers", 6] as const, ["peers6", 18] as const].map(([key, size]) => {
+    const peers = reply.get(key) ?? "";
+    return typeof peers === "string" ? readPorts(Buffer.from(peers, "latin1"), size) : [];
+  });
+  const wide = reply.get("peers");
+  if (Array.isArray(wide)) {
+    lists.push(wide.map((one) => (one instanceof Map ? (numberOf(one.get("port")) ?? 0) : 0)));
+  }
+  if (lists.includes(undefined)) throw new Error("the list of peers has a wrong length");
+  const peerPorts = lists.flatMap((ports) => ports ?? []);
+  const seeders = numberOf(reply.get("complete"));
+  const leechers = numberOf(reply.get("incomplete"));
+  // Not all trackers count; then the peers told are what there is.
+  const counted = seeders === undefined && leechers === undefined ? peerPorts.length : 0;
+  return { interval, seeders: seeders ?? counted, leechers: leechers ?? 0, peerPorts };
+}
+
+/** What a scrape over HTTP is answered of a swarm. Throws likewise. */
+export function readScraped(answer: HttpAnswer, infoHash: Uint8Array): Scraped {
+  const reply = readReply(answer);
+  const files = reply.get("files");
+  const key = Buffer.from(infoHash).toString("latin1");
+  const file = files instanceof Map ? files.get(key) : undefined;
+  if (!(file instanceof Map)) throw new Error("the answer does not tell of the swarm");
+  const count = (name: string) => numberOf(file.get(name)) ?? 0;
+  return { seeders: count("complete"), leechers: count("incomplete") };
+}
+
+function numberOf(value: Bencoded | undefined): number | undefined {
+  return typeof value === "number" ? value : undefined;
 }

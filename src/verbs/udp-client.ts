@@ -9,13 +9,17 @@
  * A request is sent again if its answer does not come: datagrams may be lost. What does not carry
  * its transaction number, or comes from elsewhere, is somebody else's. The socket is connected, so
  * a machine on which nothing listens says so. Whatever goes wrong rejects, with a sentence.
+ *
+ * Timers do not fire while datagrams come faster than they are read, so the number of those that
+ * are nobody's is bounded as well as the time.
  */
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 
 import { explainNetwork } from "./network-problems.ts";
+import { excerpt } from "./printable.ts";
 import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
-import { readPorts } from "./tracker-answers.ts";
+import { readUdpAnnounced } from "./tracker-answers.ts";
 
 const MAGIC = 0x41727101980n;
 export const ACTION_CONNECT = 0;
@@ -28,6 +32,10 @@ const EVENTS = { none: 0, completed: 1, started: 2, stopped: 3 } as const;
 /** How often a request is sent before it counts as unanswered. */
 const ATTEMPTS = 2;
 
+/** Datagrams that answer nothing: a tracker sends at most two, as late answers. */
+const STRAY_DATAGRAMS_MAX = 1000;
+const FLOODED = "it sends datagrams that answer nothing";
+
 /** The tracker answered, but with an error. */
 export class RefusedError extends Error {}
 
@@ -39,6 +47,8 @@ export class UdpClient {
   #waiting: { transaction: Buffer; take: (reply: Buffer) => void } | undefined;
   #failed: (error: Error) => void = () => {};
   readonly #connected: Promise<void>;
+  #strays = 0;
+  #closed = false;
 
   /** For one tracker; an answer may take `timeout` milliseconds. To be closed. */
   constructor(address: string, port: number, timeout: number) {
@@ -46,12 +56,7 @@ export class UdpClient {
     this.#timeout = timeout;
     this.#socket = createSocket(this.#family === 6 ? "udp6" : "udp4");
     this.#socket.on("error", (error) => this.#failed(error));
-    this.#socket.on("message", (reply) => {
-      const waiting = this.#waiting;
-      if (reply.length >= 8 && waiting?.transaction.equals(reply.subarray(4, 8))) {
-        waiting.take(reply);
-      }
-    });
+    this.#socket.on("message", (reply) => this.#take(reply));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#connected = promise;
     this.#failed = reject;
@@ -63,7 +68,10 @@ export class UdpClient {
     });
   }
 
+  /** May be called twice. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#socket.close();
   }
 
@@ -85,10 +93,7 @@ export class UdpClient {
     request.writeInt32BE(-1, 92);
     request.writeUInt16BE(port, 96);
     const reply = await this.#ask(request, ACTION_ANNOUNCE, 20);
-    const peerPorts = readPorts(reply.subarray(20), this.#family === 4 ? 6 : 18);
-    if (peerPorts === undefined) throw new Error("the list of peers has a wrong length");
-    const [interval, leechers, seeders] = [8, 12, 16].map((at) => reply.readInt32BE(at));
-    return { interval, leechers, seeders, peerPorts };
+    return readUdpAnnounced(reply, this.#family);
   }
 
   async scrape(infoHash: Uint8Array): Promise<Scraped> {
@@ -96,6 +101,22 @@ export class UdpClient {
     request.set(infoHash, 16);
     const reply = await this.#ask(request, ACTION_SCRAPE, 20);
     return { seeders: reply.readInt32BE(8), leechers: reply.readInt32BE(16) };
+  }
+
+  #take(reply: Buffer): void {
+    if (this.#closed) return;
+    const waiting = this.#waiting;
+    if (reply.length >= 8 && waiting?.transaction.equals(reply.subarray(4, 8))) {
+      // Further ones with its number are strays.
+      this.#waiting = undefined;
+      waiting.take(reply);
+      return;
+    }
+    this.#strays += 1;
+    if (this.#strays <= STRAY_DATAGRAMS_MAX) return;
+    // Nothing is read from it any more, however much has come.
+    this.close();
+    this.#failed(new Error(FLOODED));
   }
 
   #request(action: number, size: number): Buffer {
@@ -113,12 +134,7 @@ export class UdpClient {
         throw new Error(explainNetwork(error));
       });
       if (reply === undefined) continue;
-      const told = reply.readUInt32BE(0);
-      if (told === ACTION_ERROR) {
-        throw new RefusedError(`refused: ${printable(reply.subarray(8).toString("utf8"))}`);
-      }
-      if (told !== action) throw new Error(`the reply is of action ${told}, not ${action}`);
-      if (reply.length < sizeMin) throw new Error(tooShort(reply.length, action));
+      judgeReply(reply, action, sizeMin);
       return reply;
     }
     const seconds = (this.#timeout * ATTEMPTS) / 1000;
@@ -127,6 +143,7 @@ export class UdpClient {
 
   async #exchange(request: Buffer, transaction: Buffer): Promise<Buffer | undefined> {
     await this.#connected;
+    if (this.#closed) throw new Error(FLOODED);
     const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
     const timer = setTimeout(() => resolve(undefined), this.#timeout);
     this.#waiting = { transaction, take: resolve };
@@ -138,13 +155,18 @@ export class UdpClient {
   }
 }
 
+/** Throws unless a reply of 8 bytes or more is one to this action, with so many bytes. */
+export function judgeReply(reply: Buffer, action: number, sizeMin: number): void {
+  const told = reply.readUInt32BE(0);
+  if (told === ACTION_ERROR) {
+    throw new RefusedError(`refused: ${excerpt(reply.subarray(8).toString("utf8"))}`);
+  }
+  if (told !== action) throw new Error(`the reply is of action ${told}, not ${action}`);
+  if (reply.length < sizeMin) throw new Error(tooShort(reply.length, action));
+}
+
 /** opentracker answers so where it has a whitelist, and the info hash is not on it. */
 function tooShort(size: number, action: number): string {
   const bare = size === 8 && action !== ACTION_CONNECT;
   return `the reply has only ${size} bytes${bare ? ": is the info hash not on its list?" : ""}`;
-}
-
-/** What a stranger sent, so that it can be shown on a terminal. */
-function printable(text: string): string {
-  return text.replace(/[\p{C}]/gu, "?").slice(0, 200);
 }

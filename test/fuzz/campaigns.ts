@@ -1,4 +1,5 @@
 /** All campaigns that need no socket, in the order they are run. */
+import { answerCampaign, figuresCampaign, replyCampaign } from "./answers.ts";
 import { guessCampaign, journeyCampaign } from "./datagrams.ts";
 import { hashListCampaign, networkListCampaign } from "./lists.ts";
 import { Random } from "./random.ts";
@@ -41,6 +42,9 @@ export function campaigns(): Campaign[] {
     networkListCampaign(),
     valueCampaign(),
     configCampaign(),
+    answerCampaign(),
+    figuresCampaign(),
+    replyCampaign(),
   ];
 }
 

@@ -165,6 +165,17 @@ describe("what is wrong is said", () => {
     await server.stop(true);
   });
 
+  test("a redirect, which is not followed", async () => {
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: () => Response.redirect("http://127.0.0.1:1/announce"),
+    });
+    const { text } = await run(`http://127.0.0.1:${server.port}/announce`);
+    expect(text).toContain("wrong: announce: the status is 302");
+    await server.stop(true);
+  });
+
   test("one bad tracker among good ones", async () => {
     const server = http(announced, scraped);
     const url = `http://127.0.0.1:${server.port}/announce`;

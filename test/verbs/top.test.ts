@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { Terminal, type TerminalStreams } from "../../src/verbs/terminal.ts";
-import { askForFigures, renderTop, runTop } from "../../src/verbs/top.ts";
+import { askForFigures, readFigures, renderTop, runTop } from "../../src/verbs/top.ts";
 import { FIGURES } from "./figures.ts";
 
 const PLAIN = { colour: false };
@@ -109,6 +109,33 @@ test("figures come from /live, and everything else is an error", async () => {
   status = 404;
   expect(askForFigures(listener)).rejects.toThrow("the answer has status 404");
   await server.stop(true);
+});
+
+test("what are not figures is refused, and a version cannot drive the terminal", () => {
+  const changed = (changes: object) => readFigures(JSON.stringify({ ...FIGURES, ...changes }));
+  expect(changed({})).toEqual(FIGURES);
+  for (const wrong of [
+    { peers: "\x1b]0;x\x07" },
+    { peers: -1 },
+    { swarms: null },
+    { announces: [1, 2, 3] },
+    { version: 5 },
+    { curve: { rates: Array.from({ length: 200_000 }, () => 1), spanSeconds: 1 } },
+    { curve: { rates: ["\x1b"], spanSeconds: 1 } },
+  ]) {
+    expect(changed(wrong)).toBeUndefined();
+  }
+  for (const text of ["", "null", "[]", "{", "[".repeat(1e6)]) {
+    expect(readFigures(text)).toBeUndefined();
+  }
+  const version = "\x1b]0;title\x07\x1b]52;c;ZWNobw==\x07";
+  const failure = "\x1b[2Jgone";
+  const lines = renderTop(
+    { ...FIGURES, version },
+    { columns: 80, rows: 24 },
+    { ...PLAIN, failure },
+  );
+  expect(lines.join("")).not.toMatch(/\p{C}/u);
 });
 
 test("it runs until q is pressed, and gives the terminal back", async () => {

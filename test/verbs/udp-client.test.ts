@@ -83,3 +83,49 @@ test("an answer without a body, as opentracker's for what is not on its list", a
   const failure = await against(bare, use).catch((error: Error) => error.message);
   expect(failure).toBe(words);
 });
+
+test("a text of an error is shown on one line, printable and cut", async () => {
+  const socket = await Bun.udpSocket({
+    hostname: "127.0.0.1",
+    socket: {
+      data(from, request, port, address) {
+        const text = Buffer.from(`\x1b]0;title\x07\nnext ${"x".repeat(5000)}`);
+        const head = Buffer.concat([Buffer.from([0, 0, 0, 3]), request.subarray(12, 16)]);
+        from.send(Buffer.concat([head, text]), port, address);
+      },
+    },
+  });
+  const client = new UdpClient("127.0.0.1", socket.port, 500);
+  const message = await client.connect().catch((error: Error) => error.message);
+  expect(message).toStartWith("refused: ?]0;title??next xxx");
+  expect(String(message).length).toBeLessThan(250);
+  client.close();
+  socket.close();
+});
+
+test("datagrams that answer nothing, as fast as they go, are given up", async () => {
+  let flooding = true;
+  const socket = await Bun.udpSocket({
+    hostname: "127.0.0.1",
+    socket: {
+      data(from, _request, port, address) {
+        const flood = () => {
+          if (!flooding) return;
+          for (let i = 0; i < 64; i++) from.send(Buffer.alloc(1000), port, address);
+          setImmediate(flood);
+        };
+        flood();
+      },
+    },
+  });
+  const client = new UdpClient("127.0.0.1", socket.port, 3000);
+  expect(await client.connect().catch((error: Error) => error.message)).toBe(
+    "it sends datagrams that answer nothing",
+  );
+  expect(await client.scrape(INFO_HASH).catch((error: Error) => error.message)).toBe(
+    "it sends datagrams that answer nothing",
+  );
+  flooding = false;
+  client.close();
+  socket.close();
+});

@@ -1,8 +1,8 @@
 /** The probe: a good answer is yes; silence, refusal and nonsense are no. */
 import { expect, test } from "bun:test";
 
-import { probeHttp, probeUdp } from "../../src/ops/probe.ts";
-import { fakeUdp, goodAnswer } from "../verbs/fake-udp.ts";
+import { probeHttp, probeUdp } from "../../src/verbs/probe.ts";
+import { fakeUdp, goodAnswer } from "./fake-udp.ts";
 
 const HOST = "127.0.0.1";
 const TIMEOUT = 300;
@@ -40,7 +40,7 @@ test("200 to GET /health is healthy", async () => {
 });
 
 test("an address of all interfaces is asked by way of loopback", async () => {
-  using server = listen("HTTP/1.1 200 OK\r\n\r\n");
+  using server = listen("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   expect(await probeHttp({ host: "::", port: server.port }, TIMEOUT)).toBe(true);
   expect(await probeHttp({ host: "0.0.0.0", port: server.port }, TIMEOUT)).toBe(true);
 });

@@ -8,10 +8,9 @@
  * outlives its timeout.
  */
 import { randomBytes } from "node:crypto";
-import { connect, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
 
-import { RefusedError, UdpClient } from "../verbs/udp-client.ts";
+import { askOverHttp, reachable } from "./http-client.ts";
+import { RefusedError, UdpClient } from "./udp-client.ts";
 
 /** An address to ask; one that means "all of this machine's" is asked by way of loopback. */
 interface Endpoint {
@@ -21,29 +20,18 @@ interface Endpoint {
   tls?: boolean;
 }
 
-const HTTP_OK = /^HTTP\/1\.[01] 200 /;
-const STATUS_LINE_BYTES_MAX = 1024;
+/** The tracker says "ok". */
+const BODY_BYTES_MAX = 1024;
 
 /** True if GET /health is answered with 200 within `timeout` milliseconds. */
-export function probeHttp({ host, port, tls }: Endpoint, timeout: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const to = { host: reachable(host), port };
-  const socket: Socket = tls ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
-  const timer = setTimeout(() => resolve(false), timeout);
-  let head = "";
-  socket.on(tls ? "secureConnect" : "connect", () => {
-    socket.write("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-  });
-  socket.on("data", (bytes) => {
-    head += bytes.toString("latin1");
-    if (head.includes("\r\n") || head.length > STATUS_LINE_BYTES_MAX) resolve(HTTP_OK.test(head));
-  });
-  socket.on("error", () => resolve(false));
-  socket.on("close", () => resolve(false));
-  return promise.finally(() => {
-    clearTimeout(timer);
-    socket.destroy();
-  });
+export async function probeHttp({ host, port, tls }: Endpoint, timeout: number): Promise<boolean> {
+  const question = { host: "localhost", target: "/health", timeout, bodyBytesMax: BODY_BYTES_MAX };
+  const to = { address: host, port, tls: tls === true ? ("any certificate" as const) : undefined };
+  try {
+    return (await askOverHttp({ ...question, ...to })).status === 200;
+  } catch {
+    return false;
+  }
 }
 
 /** True if UDP connects and answers an announce, each within half of `timeout` milliseconds. */
@@ -61,9 +49,4 @@ export async function probeUdp({ host, port }: Endpoint, timeout: number): Promi
   } finally {
     client.close();
   }
-}
-
-/** Where a listener can be reached from its own machine. */
-function reachable(host: string): string {
-  return host === "::" || host === "0.0.0.0" ? "127.0.0.1" : host;
 }

@@ -6,16 +6,16 @@
  *   forget HASH   DELETE from both lists
  *   maintenance   PUT or DELETE /maintenance
  *
- * The request goes to this machine over a socket of its own, past any proxy the environment names.
+ * The answer is one sentence, which is cut if it is long.
  */
-import { connect } from "node:net";
-
 import type { Listener } from "../settings.ts";
+import { askOverHttp } from "./http-client.ts";
+import { excerpt } from "./printable.ts";
 
 /** A million hashes are written anew for each change, to a disk that may be slow. */
 const ANSWER_MILLISECONDS_MAX = 30_000;
 /** Sentences are short; whatever sends more is not our tracker. */
-const ANSWER_SIZE_MAX = 64 * 1024;
+const BODY_BYTES_MAX = 4096;
 
 /** Verbs that take info hashes. */
 export type ListVerb = "deny" | "allow" | "forget";
@@ -30,6 +30,8 @@ export interface AdminAnswer {
 export interface AdminAddress extends Listener {
   token: string;
 }
+
+type Method = "PUT" | "DELETE";
 
 const CONFLICT = 409;
 
@@ -54,45 +56,16 @@ export function askForMaintenance(admin: AdminAddress, on: boolean): Promise<Adm
   return ask(admin, on ? "PUT" : "DELETE", "/maintenance");
 }
 
-function ask(admin: AdminAddress, method: string, path: string): Promise<AdminAnswer> {
-  const { promise, resolve, reject } = Promise.withResolvers<AdminAnswer>();
-  const { host, port } = admin;
-  const socket = connect({ host: host === "::" || host === "0.0.0.0" ? "127.0.0.1" : host, port });
-  const timer = setTimeout(
-    () => reject(new Error("it did not answer in time")),
-    ANSWER_MILLISECONDS_MAX,
-  );
-  let text = "";
-  socket.on("connect", () => {
-    const head = ["Host: localhost", `Authorization: Bearer ${admin.token}`, "Connection: close"];
-    socket.write(`${method} ${path} HTTP/1.1\r\n${head.join("\r\n")}\r\n\r\n`);
+async function ask(admin: AdminAddress, method: Method, target: string): Promise<AdminAnswer> {
+  const { status, body } = await askOverHttp({
+    address: admin.host,
+    port: admin.port,
+    method,
+    host: "localhost",
+    target,
+    fields: { Authorization: `Bearer ${admin.token}` },
+    timeout: ANSWER_MILLISECONDS_MAX,
+    bodyBytesMax: BODY_BYTES_MAX,
   });
-  socket.on("data", (bytes) => {
-    text += bytes.toString("latin1");
-    if (text.length > ANSWER_SIZE_MAX) socket.destroy();
-  });
-  socket.on("error", (error) => reject(new Error(reasonOf(error))));
-  socket.on("close", () => {
-    const answer = readAnswer(text);
-    if (answer === undefined) reject(new Error("what answered is not a tracker"));
-    else resolve(answer);
-  });
-  return promise.finally(() => {
-    clearTimeout(timer);
-    socket.destroy();
-  });
-}
-
-/** Why there is no answer, for people. */
-function reasonOf(error: NodeJS.ErrnoException): string {
-  if (error.code === "ECONNREFUSED") return "nothing listens there";
-  if (error.code === "ECONNRESET") return "what listens there hung up";
-  return error.message;
-}
-
-function readAnswer(text: string): AdminAnswer | undefined {
-  const status = /^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1];
-  const head = text.indexOf("\r\n\r\n");
-  if (status === undefined || head < 0) return undefined;
-  return { status: Number(status), sentence: text.slice(head + 4).trimEnd() };
+  return { status, sentence: excerpt(new TextDecoder().decode(body).trimEnd()) };
 }
