@@ -8,9 +8,9 @@
  *
  * Variables by which others change the runtime inside our program are mistakes as well.
  */
-import { readFileSync } from "node:fs";
 import type { z } from "zod";
 
+import { readSmallFile } from "./ops/plain-file.ts";
 import { RULES } from "./rules.ts";
 import { describe, type Description, SCHEMA } from "./schema.ts";
 import { quote } from "./settings.ts";
@@ -108,7 +108,7 @@ function readVariable(
   if (path === undefined) return { text };
   if (text !== undefined) return { problem: `${variable} and ${twin} are both set: keep one` };
   try {
-    return { text: readFileSync(path, "utf8") };
+    return { text: readSmallFile(path) };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
     const hint = "check the path and its permissions";

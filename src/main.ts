@@ -23,6 +23,7 @@ import { listAddresses } from "./limits/own-addresses.ts";
 import { Histogram } from "./metrics/histograms.ts";
 import { now } from "./ops/clock.ts";
 import { Counters } from "./ops/counters.ts";
+import type { Log } from "./ops/log.ts";
 import { dropPrivileges, missingRights, readUser } from "./ops/privileges.ts";
 import { listenEarly } from "./start/early-signals.ts";
 import { untilSignal } from "./start/ending-signals.ts";
@@ -62,9 +63,7 @@ async function run(config: Config, origins: Origins): Promise<number> {
   program.shared.access = keeper.shared;
   await takeRules(program, program.rules.read());
   const certificate = readCertificate(config.tlsCertFile, config.tlsKeyFile);
-  if (config.stateImport !== undefined) {
-    await restoreAtStart(config.stateImport, program.shared.memory, program.log);
-  }
+  if (await endsBefore(restore(program), signal, program.log)) return EXIT_OK;
   for (const listener of config.udpListeners) running.push(await listenUdp(listener, program));
   const observation = new Observation(program, keeper, process.env);
   const pages = makePages(program);
@@ -107,6 +106,23 @@ async function run(config: Config, origins: Origins): Promise<number> {
   await Promise.all(operators.map((part) => part.stop()));
   program.log.info("stopped", { uptime: Math.round(now()) });
   return EXIT_OK;
+}
+
+async function restore({ config, shared, log }: Program): Promise<void> {
+  if (config.stateImport !== undefined)
+    await restoreAtStart(config.stateImport, shared.memory, log);
+}
+
+/** True if a signal ends us before the step is done, which may read a pipe without an end. */
+async function endsBefore(
+  step: Promise<void>,
+  signal: Promise<NodeJS.Signals>,
+  log: Log,
+): Promise<boolean> {
+  const name = await Promise.race([step, signal]);
+  if (name === undefined) return false;
+  log.info("stopped before it was ready", { signal: name });
+  return true;
 }
 
 /** SIGHUP: reads the files again. What cannot be used leaves what was there before. */

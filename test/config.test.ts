@@ -263,7 +263,9 @@ describe("a secret", () => {
         " check the path and its permissions",
     ]);
     expect(problemsOf({ TRACKER_UDP_SECRET_FILE: missing })).toHaveLength(1);
-    expect(problemsOf({ TRACKER_UDP_SECRET_FILE: folder })[0]).toContain("(EISDIR)");
+    for (const path of [folder, "/dev/zero"]) {
+      expect(problemsOf({ TRACKER_UDP_SECRET_FILE: path })[0]).toContain("(not a file)");
+    }
   });
 
   test("is never shown, neither in a problem nor among the values", () => {

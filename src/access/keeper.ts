@@ -7,6 +7,7 @@
  * is all or nothing: one file that cannot be read leaves all lists as they were. A single hash is
  * changed in the file first, and only then in memory: what is told to be done survives a restart.
  */
+import type { FileHandle } from "node:fs/promises";
 import type { Log } from "../ops/log.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { Access, ACCESS_OK, type AccessShared, openToAll } from "./access.ts";
@@ -16,8 +17,8 @@ import type { HashList } from "./hash-list.ts";
 import { codeOf, type ListFile, readHashList, readNetworkList } from "./list-files.ts";
 import type { NetworkList } from "./network-list.ts";
 import { runInSlices } from "./pacing.ts";
-import { eachPiece } from "./pieces.ts";
-import { replaceFile } from "./replace-file.ts";
+import { eachPieceOf } from "./pieces.ts";
+import { type Fill, replaceFile } from "./replace-file.ts";
 
 const LINE_END = 10;
 
@@ -248,20 +249,22 @@ export class AccessKeeper {
 }
 
 /** Returns false if the file was so already. Reads it twice, but never holds the whole of it. */
-async function changeFile(path: string, hash: Uint8Array, listed: boolean): Promise<boolean> {
+function changeFile(path: string, hash: Uint8Array, listed: boolean): Promise<boolean> {
   const without = (bytes: Uint8Array) => runInSlices(withoutHash(bytes, hash));
-  let found = false;
   let lastLineEnds = true;
-  await eachPiece(path, async (bytes) => {
-    found ||= (await without(bytes)) !== undefined;
-    lastLineEnds = bytes.at(-1) === LINE_END;
-  });
-  if (found === listed) return false;
-  await replaceFile(path, async (write) => {
-    await eachPiece(path, async (bytes) =>
+  const differs = async (old: FileHandle): Promise<boolean> => {
+    let found = false;
+    await eachPieceOf(old, async (bytes) => {
+      found ||= (await without(bytes)) !== undefined;
+      lastLineEnds = bytes.at(-1) === LINE_END;
+    });
+    return found !== listed;
+  };
+  const fill: Fill = async (old, write) => {
+    await eachPieceOf(old, async (bytes) =>
       write(listed ? bytes : ((await without(bytes)) ?? bytes)),
     );
     if (listed) await write(hashLine(hash, lastLineEnds));
-  });
-  return true;
+  };
+  return replaceFile(path, fill, differs);
 }

@@ -5,6 +5,8 @@
  * Reading takes turns with everything else this thread has to do, since a list may have millions of
  * lines.
  */
+import { EXIT_FAILED } from "../constants.ts";
+import { CHANGED } from "../ops/plain-file.ts";
 import { StartError } from "../ops/start-error.ts";
 import { type BadLines, type LinesReader, readHashes } from "./hash-file.ts";
 import type { HashList } from "./hash-list.ts";
@@ -12,6 +14,8 @@ import { readNetworks } from "./network-file.ts";
 import type { NetworkList } from "./network-list.ts";
 import { runInSlices } from "./pacing.ts";
 import { eachPiece } from "./pieces.ts";
+
+const WRITE_BESIDE = "write a new list beside it and rename that: mv is all or nothing";
 
 /** What came of reading a file. */
 export interface ListFile<List> {
@@ -45,7 +49,10 @@ async function read<List>(
   if (path === undefined) return undefined;
   const reading = eachPiece(path, (bytes) => runInSlices(reader.take(bytes)));
   await reading.catch((error: unknown) => {
-    const problem = `${variable} is ${path}, which cannot be read (${codeOf(error)})`;
+    const code = codeOf(error);
+    const problem = `${variable} is ${path}, which cannot be read (${code})`;
+    // The next start may find it whole.
+    if (code === CHANGED) throw new StartError(problem, WRITE_BESIDE, EXIT_FAILED);
     throw new StartError(problem, "check the path and its permissions; an empty file will do");
   });
   return { path, ...(await runInSlices(reader.finish())) };

@@ -8,6 +8,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
+import { mustBeSteady, notThis, READ_FLAGS } from "../ops/plain-file.ts";
 
 const PIECE_BYTES = 128 * 1024;
 /** A file with a longer line is no list of anything: an image of a disk, say. */
@@ -17,45 +18,89 @@ const LINE_END = 10;
 const GZIP = [0x1f, 0x8b];
 const NOTHING = new Uint8Array(0);
 
+/** Is given a piece, which ends where a line does. */
+type Take = (bytes: Uint8Array) => Promise<void>;
+
 /**
- * Hands over the bytes of a file, piece by piece; they are good until `take` has resolved. With
- * `unpack` it may be one that gzip has packed, or a pipe. Rejects with the system's error, or
- * zlib's, if the file cannot be read, is none (a pipe might never end), or has an endless line.
+ * Hands over the bytes of a file, piece by piece; they are good until `take` has resolved. Rejects
+ * with the system's error, or one with a `code`, if it cannot be read, is no file, changes while it
+ * is read, or has an endless line.
  */
-export async function eachPiece(
-  path: string,
-  take: (bytes: Uint8Array) => Promise<void>,
-  unpack = false,
-): Promise<void> {
+export async function eachPiece(path: string, take: Take): Promise<void> {
+  const file = await open(path, READ_FLAGS);
+  try {
+    await eachPieceOf(file, take);
+  } finally {
+    await file.close();
+  }
+}
+
+/** As `eachPiece`, of a file that is open; from its beginning, wherever it stands. */
+export async function eachPieceOf(file: FileHandle, take: Take): Promise<void> {
+  const before = await file.stat({ bigint: true });
+  if (!before.isFile()) throw notThis("not a file");
+  const pieces = new Pieces(take);
+  await pieces.addAll(bytesOf(file));
+  mustBeSteady(before, await file.stat({ bigint: true }));
+  await pieces.end();
+}
+
+/**
+ * As `eachPiece`, of a file or a pipe, as it is or packed by gzip. Rejects as well if zlib cannot
+ * unpack it, or if it goes on beyond `gibMax`. A pipe without an end is waited for.
+ */
+export async function eachPieceUnpacked(path: string, gibMax: number, take: Take): Promise<void> {
   const found = await stat(path);
-  if (!found.isFile() && !(unpack && found.isFIFO())) throw notThis("not a file");
+  if (!found.isFile() && !found.isFIFO()) throw notThis("not a file");
   const file = await open(path, "r");
   try {
+    const before = await file.stat({ bigint: true });
     const pieces = new Pieces(take);
-    const source = bytesOf(file, unpack);
+    const source = streamOf(file);
     const first = (await source.next()).value ?? NOTHING;
-    if (unpack && GZIP.every((byte, i) => byte === first[i])) {
-      await pipeline(startingWith(first, source), createGunzip(), (unpacked) =>
-        pieces.addAll(unpacked),
-      );
+    const whole = startingWith(first, source);
+    if (GZIP.every((byte, i) => byte === first[i])) {
+      await pipeline(whole, createGunzip(), (unpacked) => pieces.addAll(atMost(unpacked, gibMax)));
     } else {
-      await pieces.addAll(startingWith(first, source));
+      await pieces.addAll(atMost(whole, gibMax));
     }
+    if (found.isFile()) mustBeSteady(before, await file.stat({ bigint: true }));
     await pieces.end();
   } finally {
     await file.close();
   }
 }
 
-/** What the file holds from where it stands: a pipe stands nowhere else. */
-async function* bytesOf(file: FileHandle, unpack: boolean): AsyncGenerator<Uint8Array, undefined> {
-  let bytes = new Uint8Array(PIECE_BYTES);
+/** What the file holds, in one buffer that is used again and again. */
+async function* bytesOf(file: FileHandle): AsyncGenerator<Uint8Array, undefined> {
+  const bytes = new Uint8Array(PIECE_BYTES);
+  for (let at = 0; ;) {
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, at);
+    if (bytesRead === 0) return undefined;
+    at += bytesRead;
+    yield bytes.subarray(0, bytesRead);
+  }
+}
+
+/** The same from where it stands, for a pipe stands nowhere else; zlib may still read the last. */
+async function* streamOf(file: FileHandle): AsyncGenerator<Uint8Array, undefined> {
   for (;;) {
+    const bytes = new Uint8Array(PIECE_BYTES);
     const { bytesRead } = await file.read(bytes, 0, bytes.length, null);
     if (bytesRead === 0) return undefined;
     yield bytes.subarray(0, bytesRead);
-    // Who unpacks may still read the last one.
-    if (unpack) bytes = new Uint8Array(PIECE_BYTES);
+  }
+}
+
+async function* atMost(
+  source: AsyncIterable<Uint8Array>,
+  gibMax: number,
+): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const bytes of source) {
+    size += bytes.length;
+    if (size > gibMax * 2 ** 30) throw notThis(`over ${gibMax} GiB`);
+    yield bytes;
   }
 }
 
@@ -67,16 +112,13 @@ async function* startingWith(
   yield* rest;
 }
 
-/** What `eachPiece` rejects with where the system sees no error. */
-const notThis = (code: string): Error => Object.assign(new Error(code), { code });
-
 /** Bytes as they come, handed on up to the last end of a line among them. */
 class Pieces {
-  readonly #take: (bytes: Uint8Array) => Promise<void>;
+  readonly #take: Take;
   #buffer = new Uint8Array(PIECE_BYTES);
   #kept = 0;
 
-  constructor(take: (bytes: Uint8Array) => Promise<void>) {
+  constructor(take: Take) {
     this.#take = take;
   }
 

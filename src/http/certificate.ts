@@ -1,8 +1,8 @@
 /**
  * The certificate of HTTPS: read from its files, and tried before anything relies on it.
  */
-import { readFileSync } from "node:fs";
 import { createSecureContext } from "node:tls";
+import { readSmallFile } from "../ops/plain-file.ts";
 import { StartError } from "../ops/start-error.ts";
 
 /** What TLS needs, as PEM. */
@@ -45,7 +45,7 @@ export function tryCertificate(certFile: string, keyFile: string): Certificate |
 
 function read(file: string, variable: string): string | StartError {
   try {
-    return readFileSync(file, "utf8");
+    return readSmallFile(file);
   } catch (error) {
     const reason = (error as { code?: string }).code ?? "unknown error";
     const message = `${variable} is ${file}, which cannot be read (${reason})`;

@@ -6,16 +6,13 @@
  * a whole; a rule that is misspelt would let through what it was written against. The counts of a
  * line that stays as it was go on; those of lines that are gone are forgotten.
  */
-import { readFileSync, statSync } from "node:fs";
+import { readSmallFile } from "../ops/plain-file.ts";
 import { StartError } from "../ops/start-error.ts";
 import { countRules, type RulesShared, shareRules } from "./request-rules.ts";
 import { readRules, type Rule } from "./rule-lines.ts";
 
 /** Bad lines that are told in full. */
 const PROBLEMS_SHOWN = 5;
-
-/** Far more than RULES_MAX lines take. */
-const FILE_BYTES_MAX = 1024 * 1024;
 
 /** How often a line has held since it is there. */
 export interface RuleCount {
@@ -69,13 +66,9 @@ export class RuleKeeper {
   }
 }
 
-/** Only of a regular file: a pipe might never end. */
 function readText(path: string): string {
   try {
-    const found = statSync(path);
-    if (!found.isFile()) throw Object.assign(new Error(), { code: "not a file" });
-    if (found.size > FILE_BYTES_MAX) throw Object.assign(new Error(), { code: "over 1MiB" });
-    return readFileSync(path, "utf8");
+    return readSmallFile(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     const problem = `TRACKER_RULES_FILE is ${path}, which cannot be read (${code})`;

@@ -11,7 +11,8 @@
  *
  * The file is read in pieces, and no text is made of a line: it may be larger than the memory.
  */
-import { eachPiece } from "../access/pieces.ts";
+import { stat } from "node:fs/promises";
+import { eachPieceUnpacked } from "../access/pieces.ts";
 import { DIGIT_VALUES, NO_DIGIT } from "../access/hash-file.ts";
 import { codeOf } from "../access/list-files.ts";
 import { INFO_HASH_SIZE } from "../constants.ts";
@@ -22,6 +23,9 @@ import type { SwarmMemory } from "../swarm/memory.ts";
 import { restoreDownloads } from "../swarm/restore.ts";
 import { DOWNLOADS_MAX } from "../swarm/blocks.ts";
 import { Tracker } from "../swarm/tracker.ts";
+
+/** The swarms that the largest memory holds have 4 GiB of lines. */
+const STATE_GIB_MAX = 16;
 
 /** Lines told of at most. */
 const BAD_LINES_MAX = 10;
@@ -74,15 +78,21 @@ export async function restoreAtStart(
   log.warn("lines of the state file make no sense", fields, "state_lines");
 }
 
-/** Lines of a state file that make no sense; throws a StartError if it is unreadable. */
+/**
+ * Lines of a state file that make no sense; throws a StartError if it is unreadable. Of a pipe none
+ * are read: they would be gone, and the start is to have them.
+ */
 export async function countBadStateLines(path: string): Promise<number> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFIFO() === true) return 0;
   return (await readState(path, () => true)).skipped;
 }
 
 /** Hands each good line to `restore`, which says whether there was room for it. */
 async function readState(path: string, restore: (line: StateLine) => boolean): Promise<Imported> {
   const reader = new StateReader(restore);
-  await eachPiece(path, async (bytes) => reader.take(bytes), true).catch((error: unknown) => {
+  const take = async (bytes: Uint8Array) => reader.take(bytes);
+  await eachPieceUnpacked(path, STATE_GIB_MAX, take).catch((error: unknown) => {
     const code = codeOf(error);
     // Names of zlib's errors, such as Z_BUF_ERROR.
     const step = code.startsWith("Z_") ? "unpacked" : "read";

@@ -1,8 +1,10 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { eachPiece } from "../../src/access/pieces.ts";
+import { eachPiece, eachPieceUnpacked } from "../../src/access/pieces.ts";
+import { CHANGED } from "../../src/ops/plain-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "buntracker-pieces-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -42,7 +44,7 @@ test("a file whose line has no end is given up, not taken into the memory as a w
   const code = "a line of over 16 MiB";
   await expect(eachPiece(path, async () => {})).rejects.toMatchObject({ code });
   writeFileSync(path, Bun.gzipSync(new Uint8Array(40 * 2 ** 20)));
-  await expect(eachPiece(path, async () => {}, true)).rejects.toMatchObject({ code });
+  await expect(eachPieceUnpacked(path, 1, async () => {})).rejects.toMatchObject({ code });
 });
 
 test("what cannot be read, and what is no file, is told", async () => {
@@ -60,7 +62,8 @@ test("what gzip has packed is unpacked where that is asked for, and only there",
   const read = async (bytes: Uint8Array, unpack: boolean): Promise<Buffer> => {
     writeFileSync(path, bytes);
     const pieces: Buffer[] = [];
-    await eachPiece(path, async (piece) => void pieces.push(Buffer.from(piece)), unpack);
+    const take = async (piece: Uint8Array) => void pieces.push(Buffer.from(piece));
+    await (unpack ? eachPieceUnpacked(path, 1, take) : eachPiece(path, take));
     return Buffer.concat(pieces);
   };
   expect((await read(packed, true)).toString() === text).toBe(true);
@@ -77,9 +80,53 @@ test("a pipe is read to its end where a file may be packed, and is no file elsew
   for (const bytes of [Buffer.from(text), Bun.gzipSync(Buffer.from(text))]) {
     const writer = Bun.spawn(["sh", "-c", `cat > ${path}`], { stdin: bytes });
     const pieces: Buffer[] = [];
-    await eachPiece(path, async (piece) => void pieces.push(Buffer.from(piece)), true);
+    await eachPieceUnpacked(path, 1, async (piece) => void pieces.push(Buffer.from(piece)));
     expect(Buffer.concat(pieces).toString() === text).toBe(true);
     await writer.exited;
   }
   await expect(eachPiece(path, async () => {})).rejects.toMatchObject({ code: "not a file" });
 });
+
+test("a file that is written in place while it is read is not taken", async () => {
+  const path = join(folder, "written");
+  const text = "a line\n".repeat(100_000);
+  for (const change of [
+    () => appendFileSync(path, "one more\n"),
+    () => writeFileSync(path, text.toUpperCase()),
+    () => truncateSync(path, 7),
+  ]) {
+    for (const each of [eachPiece, eachUnpacked]) {
+      writeFileSync(path, text);
+      let pieces = 0;
+      const reading = each(path, async () => {
+        if (++pieces !== 2) return;
+        // Some kernels count the time of a change in ticks.
+        await Bun.sleep(20);
+        change();
+      });
+      await expect(reading).rejects.toMatchObject({ code: CHANGED });
+    }
+  }
+});
+
+test("a file that another one replaces by name meanwhile is read as it was", async () => {
+  const path = join(folder, "replaced");
+  writeFileSync(path, "a line\n".repeat(100_000));
+  writeFileSync(`${path}.next`, "next\n");
+  let size = 0;
+  await eachPiece(path, async (piece) => {
+    if (size === 0) renameSync(`${path}.next`, path);
+    size += piece.length;
+  });
+  expect(size).toBe(700_000);
+});
+
+test("what unpacks to more than it may is given up", async () => {
+  const path = join(folder, "bomb");
+  writeFileSync(path, Bun.gzipSync(Buffer.from("a line\n".repeat(200_000))));
+  const gibMax = 2 ** -10;
+  const reading = eachPieceUnpacked(path, gibMax, async () => {});
+  await expect(reading).rejects.toMatchObject({ code: `over ${gibMax} GiB` });
+});
+
+const eachUnpacked: typeof eachPiece = (path, take) => eachPieceUnpacked(path, 1, take);

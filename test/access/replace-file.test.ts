@@ -1,6 +1,14 @@
 /** A file is replaced whole or not at all. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+} from "node:fs";
 import { readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +32,7 @@ function fileOf(name: string, words = "old"): string {
 const read = (path: string) => readFileSync(path, "utf8");
 const filling =
   (...pieces: string[]): Fill =>
-  async (put) => {
+  async (_old, put) => {
     for (const piece of pieces) await put(text(piece));
   };
 
@@ -62,6 +70,68 @@ test("a symbolic link stays one", async () => {
   expect(read(path)).toBe("new");
 });
 
+test("a circle of links ends", async () => {
+  const link = join(folder, "circle");
+  symlinkSync(link, link);
+  await expect(replaceFile(link, filling("new"))).rejects.toThrow("ELOOP");
+});
+
+/** Only root can make links that are another user's. */
+describe.if(process.getuid!() === 0)("a symbolic link of another user", () => {
+  const refusal = "there is a symbolic link of another user";
+
+  test("in the place of the file is not followed, and what it leads to stays", async () => {
+    const path = fileOf("precious");
+    const link = join(folder, "foreign");
+    symlinkSync(path, link);
+    lchownSync(link, 65534, 65534);
+    await expect(replaceFile(link, filling("new"))).rejects.toThrow(refusal);
+    expect(read(path)).toBe("old");
+  });
+
+  test("above the file, or behind a link of ours, is not followed either", async () => {
+    const place = join(folder, "place");
+    mkdirSync(place);
+    writeFileSync(join(place, "list"), "old");
+    const above = join(folder, "above");
+    symlinkSync(place, above);
+    lchownSync(above, 65534, 65534);
+    const ours = join(folder, "ours");
+    symlinkSync("above/list", ours);
+    for (const path of [join(above, "list"), ours]) {
+      await expect(replaceFile(path, filling("new"))).rejects.toThrow(refusal);
+    }
+    expect(read(join(place, "list"))).toBe("old");
+  });
+});
+
+test("a file that becomes a link meanwhile gives neither its bytes nor its mode", async () => {
+  const path = fileOf("swapped");
+  const secret = fileOf("secret", "secret");
+  chmodSync(path, 0o644);
+  await replaceFile(
+    path,
+    async (old, put) => {
+      await put((await old.readFile()) as Uint8Array);
+      await put(text(" new"));
+    },
+    async () => {
+      rmSync(path);
+      symlinkSync(secret, path);
+      return true;
+    },
+  );
+  expect([read(path), read(secret)]).toEqual(["old new", "secret"]);
+  expect(lstatSync(path).isSymbolicLink()).toBe(false);
+});
+
+test("a file that may stay as it is stays", async () => {
+  const path = fileOf("same");
+  const before = statSync(path).ino;
+  expect(await replaceFile(path, filling("new"), async () => false)).toBe(false);
+  expect([read(path), statSync(path).ino]).toEqual(["old", before]);
+});
+
 test("what a crash left behind is no obstacle", async () => {
   const path = fileOf("crashed");
   fileOf("crashed.new", "half of");
@@ -84,7 +154,7 @@ describe("when it cannot be written", () => {
 
   test("because the new bytes cannot be had, the old file is as it was", async () => {
     const path = fileOf("unread");
-    const fill: Fill = async (put) => {
+    const fill: Fill = async (_old, put) => {
       await put(text("half"));
       throw new Error("unread");
     };
@@ -104,7 +174,9 @@ describe("when it cannot be written", () => {
     try {
       const path = join(disk, "list");
       writeFileSync(path, "old");
-      expect(await codeOf(replaceFile(path, (put) => put(new Uint8Array(200_000))))).toBe("ENOSPC");
+      expect(await codeOf(replaceFile(path, (_old, put) => put(new Uint8Array(200_000))))).toBe(
+        "ENOSPC",
+      );
       expect(read(path)).toBe("old");
       expect(existsSync(`${path}.new`)).toBe(false);
       await replaceFile(path, filling("new"));
@@ -115,7 +187,7 @@ describe("when it cannot be written", () => {
   });
 });
 
-async function codeOf(promise: Promise<void>): Promise<string | undefined> {
+async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
   return promise.then(
     () => undefined,
     (error: NodeJS.ErrnoException) => error.code,
