@@ -5,9 +5,14 @@
  * that 1/rate later, one that would make it more than BURST_SECONDS away is over the limit and
  * changes nothing, so who keeps asking too much is still served at its rate.
  *
- *              address                     network
- *   IPv4       the address                 its /24
- *   IPv6       its /64, one customer       its /48, one site
+ *              address                  network             part of it
+ *   IPv4       the address              its /24             the address
+ *   IPv6       its /64, one subnet      its /48, one site   its /56, one customer
+ *
+ * A network over its limit still serves each of its PARTS at that part of the network's rate, so a
+ * flood from one of them does not lock its neighbours out. What is served so counts against the
+ * network as well, which is then over its limit for longer: all together get the network's rate,
+ * however many they are, and at most twice its burst at once.
  *
  *   cells      [ f64 ][ f64 ] ...          seconds on the clock of the process
  *
@@ -31,6 +36,9 @@ export const RATE_NETWORK = 2;
 /** How much of its rate a bucket holds: who was quiet may ask this many seconds' worth at once. */
 export const BURST_SECONDS = 60;
 
+/** Addresses of a /24, and /56s of a /48. At the default rates each has eight requests a second. */
+export const PARTS = 256;
+
 /**
  * 4 MiB, touched only where it is used. With the buckets of 10,000 addresses and their networks
  * full, one bystander in 170 shares both cells with one of those.
@@ -45,6 +53,8 @@ const TAG_ADDRESS_IPV4 = 1;
 const TAG_NETWORK_IPV4 = 2;
 const TAG_ADDRESS_IPV6 = 3;
 const TAG_NETWORK_IPV6 = 4;
+const TAG_PART_IPV4 = 5;
+const TAG_PART_IPV6 = 6;
 
 export interface RateLimitSettings {
   mode: RateLimitMode;
@@ -80,6 +90,7 @@ export class RateLimits {
   readonly #keys: Int32Array;
   readonly #addressSeconds: number;
   readonly #networkSeconds: number;
+  readonly #partSeconds: number;
   /** Set by `#find`: the cells of a bucket. */
   #first = 0;
   #second = 0;
@@ -93,6 +104,7 @@ export class RateLimits {
     this.#keys = keys;
     this.#addressSeconds = 1 / settings.addressRate;
     this.#networkSeconds = 1 / settings.networkRate;
+    this.#partSeconds = PARTS / settings.networkRate;
   }
 
   /** RATE_OK, and the request is counted; or the limit it is over, and nothing is. */
@@ -108,11 +120,25 @@ export class RateLimits {
     if (address > nowSeconds + BURST_SECONDS) return RATE_ADDRESS;
     if (isIpv4) this.#find(high & 0xffffff00, 0, TAG_NETWORK_IPV4);
     else this.#find(high, low & 0xffff0000, TAG_NETWORK_IPV6);
+    const networkFirst = this.#first;
+    const networkSecond = this.#second;
     const network = this.#filled(nowSeconds) + this.#networkSeconds;
-    if (network > nowSeconds + BURST_SECONDS) return RATE_NETWORK;
-    this.#fill(this.#first, this.#second, network);
+    if (network > nowSeconds + BURST_SECONDS) {
+      if (!this.#partMayAsk(high, low, isIpv4, nowSeconds)) return RATE_NETWORK;
+    }
+    this.#fill(networkFirst, networkSecond, Math.min(network, nowSeconds + 2 * BURST_SECONDS));
     this.#fill(addressFirst, addressSecond, address);
     return RATE_OK;
+  }
+
+  /** Whether the part of a network that is over its limit has some of its share left; counts it. */
+  #partMayAsk(high: number, low: number, isIpv4: boolean, nowSeconds: number): boolean {
+    if (isIpv4) this.#find(high, 0, TAG_PART_IPV4);
+    else this.#find(high, low & 0xffffff00, TAG_PART_IPV6);
+    const part = this.#filled(nowSeconds) + this.#partSeconds;
+    if (part > nowSeconds + BURST_SECONDS) return false;
+    this.#fill(this.#first, this.#second, part);
+    return true;
   }
 
   /** Two independent multiply-shift hashes over 16-bit halves (see swarm/keyed-hash.ts). */

@@ -144,6 +144,30 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
       SLOW_MILLISECONDS,
     );
 
+    test(
+      "leave each address of a network that is over its limit a share of its own",
+      async () => {
+        await using tracker = await start({
+          TRACKER_RATE_LIMIT: "enforce",
+          TRACKER_RATE_LIMIT_ADDRESS: "64",
+          TRACKER_RATE_LIMIT_NETWORK: "64",
+        });
+        let served = 0;
+        for (let host = 1; host <= 20; host++) {
+          using flooder = await openDatagrams(HOST, tracker.port, `127.0.7.${host}`);
+          served += await answered(flooder, await flooder.connect(), 400);
+        }
+        // A minute of the network's, one of each address' 256th, and seconds that go by.
+        expect(served).toBeGreaterThanOrEqual(60 * 64);
+        expect(served).toBeLessThan(75 * 64 + 20 * 15);
+        using neighbour = await openDatagrams(HOST, tracker.port, "127.0.7.99");
+        const answers = await answered(neighbour, await neighbour.connect(), 100);
+        expect(answers).toBeGreaterThanOrEqual(15);
+        expect(answers).toBeLessThan(60);
+      },
+      SLOW_MILLISECONDS,
+    );
+
     test("refuse nobody by default", async () => {
       await using tracker = await start({ TRACKER_RATE_LIMIT_ADDRESS: "1" });
       using client = await openDatagrams(HOST, tracker.port);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Family } from "../../src/constants.ts";
 import {
   BURST_SECONDS,
+  PARTS,
   RATE_ADDRESS,
   RATE_NETWORK,
   RATE_OK,
@@ -197,8 +198,71 @@ test("who has a /48 cannot go around the limit of its network by using all of it
     view.setUint32(12, i);
     if (rates.judge(bytes, 0, 6, i / 300_000) === RATE_OK) passed += 1;
   }
+  // A burst of the network's, and one of its parts' shares.
   expect(passed).toBeGreaterThanOrEqual(BURST_SECONDS * 2000);
-  expect(passed).toBeLessThan((BURST_SECONDS + 1.01) * 2000);
+  expect(passed).toBeLessThan((2 * BURST_SECONDS + 1.01) * 2000);
+});
+
+describe("while one part of a network floods", () => {
+  const FLOOD_RATE = 25_000;
+  const SECONDS = 200;
+  type Flooder = (view: DataView, request: number) => void;
+  const CASES: Record<string, [family: Family, flooder: Flooder, victim: string]> = {
+    "200 /64s of a /56: a client in another /56 of the /48": [
+      6,
+      (view, request) => {
+        view.setUint32(0, 0x20010db8);
+        view.setUint32(4, 0x00010000 + (request % 200));
+      },
+      "2001:db8:1:100::1",
+    ],
+    "200 addresses of a /24: another address in it": [
+      4,
+      (view, request) => view.setUint32(0, 0xc0000200 + (request % 200)),
+      "192.0.2.250",
+    ],
+  };
+  test.each(Object.entries(CASES))("%s is served", (_name, [family, flooder, victim]) => {
+    const rates = limits(200, 2000);
+    const view = new DataView(new ArrayBuffer(16));
+    const bytes = new Uint8Array(view.buffer);
+    const served = { flood: 0, victim: 0 };
+    for (let request = 0; request < SECONDS * FLOOD_RATE; request++) {
+      flooder(view, request);
+      const now = request / FLOOD_RATE;
+      if (rates.judge(bytes, 0, family, now) === RATE_OK) served.flood += 1;
+      // Evenly spaced, one a second, and of no second the same part.
+      if (request % (FLOOD_RATE + 7) === 0 && judge(rates, victim, now) === RATE_OK) {
+        served.victim += 1;
+      }
+    }
+    expect(served.victim).toBe(SECONDS);
+    expect(served.flood).toBeLessThan((2 * BURST_SECONDS + SECONDS) * 2000);
+  });
+
+  test("a neighbour has a 256th of the network's rate, and a minute's worth of it at once", () => {
+    const rates = limits(2048, 2048);
+    for (let i = 0; i < 100; i++) tally(rates, `192.0.2.${i}`, 5000);
+    expect(tally(rates, "192.0.2.200", 2000)).toEqual([8 * BURST_SECONDS, 0, 1520]);
+    expect(tally(rates, "192.0.2.200", 2000, 1)).toEqual([8, 0, 1992]);
+  });
+});
+
+test("all parts of a network together get its rate, however many ask and for how long", () => {
+  const rates = limits(200, 2000);
+  const bytes = new Uint8Array(16);
+  bytes.set([0x20, 0x01, 0x0d, 0xb8, 0, 1]);
+  const served = [0, 0];
+  const SECONDS = 400;
+  for (let request = 0; request < SECONDS * 20_000; request++) {
+    // The 64ths of all 56ths in turn.
+    bytes[6] = request % PARTS;
+    bytes[7] = (request / PARTS) % 256;
+    const late = Number(request >= (SECONDS / 2) * 20_000);
+    if (rates.judge(bytes, 0, 6, request / 20_000) === RATE_OK) served[late] += 1;
+  }
+  expect(served[0]).toBeLessThan((2 * BURST_SECONDS + SECONDS / 2) * 2000);
+  expect(served[1]).toBeLessThan((SECONDS / 2) * 2000 * 1.01);
 });
 
 test("a judgement takes less than a microsecond", () => {

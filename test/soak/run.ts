@@ -5,7 +5,8 @@
  *
  * Honest clients announce and scrape over both transports and are timed. Beside them floods come
  * and go: garbage, connects, random info hashes, random ports, mutated packets and requests, and
- * connections that never finish their request. Every few seconds a line is written: memory,
+ * connections that never finish their request. At the end a part of a network floods under enforced
+ * limits, and its neighbour must be served (neighbours.ts). Every few seconds a line is written: memory,
  * descriptors, latencies, how many were answered.
  *
  * It fails (exit code 1) if the process ends, an honest HTTP request fails, the median of the
@@ -23,6 +24,7 @@ import { must } from "../fuzz/oracle.ts";
 import { Random } from "../fuzz/random.ts";
 import { fuzzHttp, fuzzUdp } from "../fuzz/sockets.ts";
 import { flood, type FloodKind } from "./flood.ts";
+import { complaintsOfNeighbour } from "./neighbours.ts";
 import { MIB, vitalsOf } from "./vitals.ts";
 
 /** A shorter run shows less, so it does not replace the outcome of a whole one. */
@@ -234,6 +236,7 @@ const failures: string[] = [];
 try {
   await soak.run();
   failures.push(...complaints(soak.samples));
+  failures.push(...(await complaintsOfNeighbour()));
 } catch (error) {
   failures.push((error as Error).message);
 }
