@@ -5,9 +5,9 @@
  *
  * Honest clients announce and scrape over both transports and are timed. Beside them floods come
  * and go: garbage, connects, random info hashes, random ports, mutated packets and requests, and
- * connections that never finish their request. At the end a part of a network floods under enforced
- * limits, and its neighbour must be served (neighbours.ts). Every few seconds a line is written: memory,
- * descriptors, latencies, how many were answered.
+ * connections that never finish their request. At the end one part of a network floods with limits
+ * enforced, and its neighbour must be served (neighbours.ts). Every few seconds a line is written:
+ * memory, descriptors, latencies, how many were answered.
  *
  * It fails (exit code 1) if the process ends, an honest HTTP request fails, the median of the
  * memory in the last quarter is more than a tenth above that of the second, descriptors stay
