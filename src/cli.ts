@@ -32,7 +32,7 @@ import { examine } from "./examine.ts";
 import { StartError } from "./ops/start-error.ts";
 import { type Description, GROUPS } from "./schema.ts";
 import { hostNameProblem, quote } from "./settings.ts";
-import { type AdminAnswer, askForList, askForMaintenance } from "./verbs/admin-client.ts";
+import { type AdminAnswer, AdminClient, UnprovenError } from "./verbs/admin-client.ts";
 import type { ListVerb } from "./verbs/admin-client.ts";
 import { dnsAdvice } from "./verbs/dns-advice.ts";
 import { printableLines } from "./verbs/printable.ts";
@@ -56,10 +56,11 @@ const HEALTH_TIMEOUT_MILLISECONDS = 2000;
 const NOT_RUNNING = "start the tracker, or give this command the settings it runs with";
 const ANY_PORT = "name a port where the tracker runs, and give this command the same";
 const NO_ADDRESS = "set it here and where the tracker runs, such as to 127.0.0.1:6970";
+const UNPROVEN =
+  "set TRACKER_ADMIN_TOKEN, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs; " +
+  "if it is the same, another program has that port: see ss -lnp";
 /** What helps where the tracker refuses a change, by its status (see admin.ts). */
 const REFUSAL_HINTS: Record<number, string | undefined> = {
-  401: "set TRACKER_ADMIN_TOKEN, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs",
-  403: "settings are those of the tracker's own environment, not of this command's",
   409: "set it where the tracker runs, and restart it; an empty file will do",
   500: "the tracker's user must own the file, and be allowed to write to its folder",
 };
@@ -333,18 +334,18 @@ async function administer(
     const hint = "set it, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs";
     return fail(output, "TRACKER_ADMIN_TOKEN is not set", hint);
   }
-  const admin = { ...listener, token: adminToken };
+  const client = new AdminClient(listener, adminToken);
   for (const operand of operands) {
     let answer: AdminAnswer;
     try {
       answer =
         verb === "maintenance"
-          ? await askForMaintenance(admin, operand === "on")
-          : await askForList(admin, verb, operand);
+          ? await client.askForMaintenance(operand === "on")
+          : await client.askForList(verb, operand);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
-      return fail(output, asked, NOT_RUNNING);
+      return fail(output, asked, error instanceof UnprovenError ? UNPROVEN : NOT_RUNNING);
     }
     if (answer.status !== 200) return fail(output, answer.sentence, REFUSAL_HINTS[answer.status]);
     output.stdout(`${answer.sentence}\n`);

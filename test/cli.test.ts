@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
+import type { Change } from "../src/access/keeper.ts";
+import { createAdmin } from "../src/admin/admin.ts";
 import { errorLines, helpText, runCli, versionLine, type Run } from "../src/cli.ts";
 import { descriptions } from "../src/config.ts";
 import { EXIT_FAILED } from "../src/constants.ts";
@@ -298,34 +300,48 @@ describe("advice", () => {
 
 describe("a change that the tracker refuses", () => {
   const hash = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
-  test.each([
-    [401, "here as where the tracker runs"],
-    [403, "the tracker's own environment"],
-    [409, "set it where the tracker runs"],
-    [500, "the tracker's user must own the file"],
-  ])("with %d is told in its words, with what helps", async (status, remedy) => {
-    const server = Bun.serve({
-      hostname: "127.0.0.1",
-      port: 0,
-      fetch: () => new Response("so it is\n", { status }),
-    });
-    const env = {
-      TRACKER_ADMIN_ADDRESS: `127.0.0.1:${server.port}`,
-      TRACKER_ADMIN_TOKEN: "0123456789abcdef",
-    };
+  const TOKEN = "0123456789abcdef";
+  const NO_LIST: Change = { outcome: "no list" };
+  const FULL: Change = { outcome: "failed", reason: "full" };
+
+  test.each<[string, Change, string, string, string]>([
+    ["no list", NO_LIST, TOKEN, "there is no deny list", "set it where the tracker runs"],
+    ["a full disk", FULL, TOKEN, "nothing was changed: full", "the tracker's user must own the"],
+    ["another token", NO_LIST, `${TOKEN}x`, "does not know the token", "here as where the tracker"],
+  ])(
+    "for %s is told in its words, with what helps",
+    async (_name, change, token, words, remedy) => {
+      const keeper = {
+        change: () => Promise.resolve(change),
+        setMaintenance: () => Promise.resolve(),
+      };
+      const admin = createAdmin({ token, keeper, now: () => 0, ready: () => true, pages: {} });
+      const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: admin.fetch });
+      const env = {
+        TRACKER_ADMIN_ADDRESS: `127.0.0.1:${server.port}`,
+        TRACKER_ADMIN_TOKEN: TOKEN,
+      };
+      const { code, stdout, stderr } = await cli(["deny", hash], env);
+      expect([code, stdout]).toEqual([1, ""]);
+      expect(stderr).toStartWith("buntracker: error: ");
+      expect(stderr).toContain(words);
+      expect(stderr).toMatch(/\nbuntracker: hint: .*\n$/);
+      expect(stderr).toContain(remedy);
+      await server.stop(true);
+    },
+  );
+
+  test("or for there is none, is told", async () => {
+    const env = { TRACKER_ADMIN_ADDRESS: "127.0.0.1:1", TRACKER_ADMIN_TOKEN: TOKEN };
     for (const argv of [
       ["deny", hash],
       ["maintenance", "on"],
     ]) {
-      const { code, stdout, stderr } = await cli(argv, env);
-      expect([code, stdout]).toEqual([1, ""]);
-      expect(stderr).toStartWith("buntracker: error: so it is\nbuntracker: hint: ");
-      expect(stderr).toContain(remedy);
+      const { code, stderr } = await cli(argv, env);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^buntracker: error: .* on port 1: nothing listens there: .*\n/);
+      expect(stderr).toContain("hint: start the tracker, or give this command the settings");
     }
-    await server.stop(true);
-    const { stderr } = await cli(["deny", hash], env);
-    expect(stderr).toMatch(/^buntracker: error: .* on port \d+: nothing listens there: .*\n/);
-    expect(stderr).toContain("hint: start the tracker, or give this command the settings");
   });
 });
 

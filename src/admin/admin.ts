@@ -3,6 +3,7 @@
  *
  *   GET     /health, /ready            200, or 503 while the tracker cannot serve
  *   GET     …                          the pages it is given, such as metrics
+ *   GET     /challenge/<nonce>         proves that this is the tracker (see proof.ts)
  *   PUT     /access/deny/<hash>        lists the hash, in the file and at once   ┐
  *   DELETE  /access/deny/<hash>        takes it off; likewise /access/allow/…    ├ with the token
  *   PUT     /maintenance               announces are refused until               │
@@ -17,6 +18,7 @@
 import type { AccessKeeper, ListName } from "../access/keeper.ts";
 import { parseInfoHash } from "../access/hash-file.ts";
 import type { HttpHandler } from "../http/exchange.ts";
+import { PROOF_FIELD } from "./proof.ts";
 import { Token } from "./token.ts";
 
 /** A page that GET shows. Pages of other parts of the program come in as these. */
@@ -26,6 +28,8 @@ export interface AdminDeps {
   /** What changes must show; undefined to refuse them all. */
   token: string | undefined;
   keeper: Pick<AccessKeeper, "change" | "setMaintenance">;
+  /** Seconds since the start. */
+  now: () => number;
   /** Whether the tracker can serve: what `/ready` answers. */
   ready: () => boolean;
   /** By path, with its slash. */
@@ -39,11 +43,13 @@ export interface AdminHandler extends HttpHandler {
 
 /** The path of a URL, which comes without scheme and host from old clients. */
 const PATH = /^(?:[a-z]+:\/\/[^/?#]*)?(\/[^?#]*)/i;
+const CHALLENGE = /^\/challenge\/([^/]*)$/;
 const ACCESS = /^\/access\/(deny|allow)\/([^/]*)$/;
 
 const NO_TOKEN =
   "changes are refused: set TRACKER_ADMIN_TOKEN or TRACKER_ADMIN_TOKEN_FILE and restart";
 const WRONG_TOKEN = "the token is wrong or missing: send Authorization: Bearer and the token";
+const NO_NONCE = "that is no challenge: write 64 hexadecimal digits";
 const NO_HASH = "that is no info hash: write 40 or 64 hexadecimal digits";
 
 /** Methods of which there may be a Request: it throws for some others, such as TRACE. */
@@ -51,7 +57,7 @@ const METHODS = ["GET", "HEAD", "PUT", "DELETE"];
 
 /** Answers the operator's requests. The answers never reject. */
 export function createAdmin(deps: AdminDeps): AdminHandler {
-  const token = new Token(deps.token);
+  const token = new Token(deps.token, deps.now);
   const fetch = (req: Request) => answer(req, deps, token);
   return {
     fetch,
@@ -66,18 +72,31 @@ export function createAdmin(deps: AdminDeps): AdminHandler {
 
 async function answer(req: Request, deps: AdminDeps, token: Token): Promise<Response> {
   const path = PATH.exec(req.url)?.[1] ?? "";
+  const challenge = CHALLENGE.exec(path);
+  if (challenge !== null) return answerChallenge(req, challenge[1], token);
   const access = ACCESS.exec(path);
   if (access === null && path !== "/maintenance") return show(req, path, deps);
-  if (req.method !== "PUT" && req.method !== "DELETE") return refuseMethod("PUT, DELETE");
-  const judgement = token.judge(req.headers.get("authorization"));
+  const { method } = req;
+  if (method !== "PUT" && method !== "DELETE") return refuseMethod("PUT, DELETE");
+  const authorization = req.headers.get("authorization");
+  const judgement = token.judge({ authorization, method, path });
   if (judgement === "no token is set") return sentence(403, NO_TOKEN);
-  if (judgement === "wrong") {
-    return sentence(401, WRONG_TOKEN, { "WWW-Authenticate": "Bearer" });
-  }
-  const on = req.method === "PUT";
-  return access === null
-    ? changeMaintenance(deps, on)
-    : changeList(deps, access[1] as ListName, access[2], on);
+  if (judgement !== "good") return sentence(401, WRONG_TOKEN, { "WWW-Authenticate": "Bearer" });
+  const on = method === "PUT";
+  const [status, text] =
+    access === null
+      ? await changeMaintenance(deps, on)
+      : await changeList(deps, access[1] as ListName, access[2], on);
+  const proof = token.proveAnswer(authorization, status, `${text}\n`);
+  return sentence(status, text, proof === undefined ? {} : { [PROOF_FIELD]: proof });
+}
+
+/** Proves to a verb that this is the tracker. */
+function answerChallenge(req: Request, nonce: string, token: Token): Response {
+  if (req.method !== "GET") return refuseMethod("GET");
+  if (!token.isSet) return sentence(403, NO_TOKEN);
+  const proof = token.prove(nonce);
+  return proof === undefined ? sentence(400, NO_NONCE) : sentence(200, proof);
 }
 
 /** What can be looked at without a token. */
@@ -92,9 +111,12 @@ async function show(req: Request, path: string, deps: AdminDeps): Promise<Respon
   return good ? sentence(200, "ok") : sentence(503, "not ready");
 }
 
-async function changeMaintenance(deps: AdminDeps, on: boolean): Promise<Response> {
+/** A status and a sentence. */
+type Outcome = [status: number, text: string];
+
+async function changeMaintenance(deps: AdminDeps, on: boolean): Promise<Outcome> {
   await deps.keeper.setMaintenance(on);
-  return sentence(200, on ? "announces are refused: maintenance" : "announces are served");
+  return [200, on ? "announces are refused: maintenance" : "announces are served"];
 }
 
 async function changeList(
@@ -102,21 +124,21 @@ async function changeList(
   name: ListName,
   digits: string,
   on: boolean,
-): Promise<Response> {
+): Promise<Outcome> {
   const hash = parseInfoHash(digits);
-  if (hash === undefined) return sentence(400, NO_HASH);
+  if (hash === undefined) return [400, NO_HASH];
   const change = await deps.keeper.change(name, hash, on);
   const list = `the ${name} list`;
   const shown = hash.toHex();
   switch (change.outcome) {
     case "changed":
-      return sentence(200, `${shown} is now ${on ? "on" : "off"} ${list}`);
+      return [200, `${shown} is now ${on ? "on" : "off"} ${list}`];
     case "unchanged":
-      return sentence(200, `${shown} was ${on ? "already" : "not"} on ${list}`);
+      return [200, `${shown} was ${on ? "already" : "not"} on ${list}`];
     case "no list":
-      return sentence(409, `there is no ${name} list: set TRACKER_${name.toUpperCase()}_FILE`);
+      return [409, `there is no ${name} list: set TRACKER_${name.toUpperCase()}_FILE`];
     case "failed":
-      return sentence(500, `nothing was changed: ${change.reason}`);
+      return [500, `nothing was changed: ${change.reason}`];
   }
 }
 

@@ -1,29 +1,75 @@
 /**
  * The operator's token: who may change things while the tracker runs.
  *
- * What is shown is compared by its SHA-256 and in constant time, so that neither its length nor how
- * much of it is right can be measured. [RFC 6750 for how it is shown]
+ *   Authorization: Bearer <token>                       curl and the like [RFC 6750]
+ *   Authorization: Buntracker <nonce> <nonce> <MAC>     the verbs, which never send the token
+ *
+ * A token that is shown is compared by its SHA-256 and in constant time, so that neither its length
+ * nor how much of it is right can be measured; proof.ts says what the verbs show instead.
  */
 import { timingSafeEqual } from "node:crypto";
 
-const SCHEME = /^bearer +(\S+) *$/i;
+import { Nonces, TRACKER_NONCE_DIGITS } from "./nonces.ts";
+import { isSameMac, MAC_DIGITS, Proof, PROOF_SCHEME, VERB_NONCE_DIGITS } from "./proof.ts";
+
+const BEARER = /^bearer +(\S+) *$/i;
+const SIGNED = new RegExp(
+  `^${PROOF_SCHEME} ([0-9a-f]{${VERB_NONCE_DIGITS}}) ([0-9a-f]{${TRACKER_NONCE_DIGITS}}) ` +
+    `([0-9a-f]{${MAC_DIGITS}})$`,
+);
+const VERB_NONCE = new RegExp(`^[0-9a-f]{${VERB_NONCE_DIGITS}}$`);
 
 /** What there is to say about what a request shows. */
-export type Judgement = "good" | "wrong" | "no token is set";
+export type Judgement = "good" | "wrong" | "missing" | "no token is set";
+
+/** A request, as far as it is signed. */
+export interface Signed {
+  /** The value of the Authorization field, null if there is none. */
+  authorization: string | null;
+  method: string;
+  path: string;
+}
 
 export class Token {
   readonly #digest: Uint8Array | undefined;
+  readonly #proof: Proof | undefined;
+  readonly #nonces: Nonces;
 
-  /** Without a secret nobody is let in. */
-  constructor(secret: string | undefined) {
+  /** Without a secret nobody is let in. `now` tells seconds since the start. */
+  constructor(secret: string | undefined, now: () => number) {
     this.#digest = secret === undefined ? undefined : digestOf(secret);
+    this.#proof = secret === undefined ? undefined : new Proof(secret);
+    this.#nonces = new Nonces(now);
   }
 
-  /** Judges the value of an Authorization header, null if there is none. */
-  judge(header: string | null): Judgement {
-    if (this.#digest === undefined) return "no token is set";
-    const shown = SCHEME.exec(header ?? "")?.[1] ?? "";
+  get isSet(): boolean {
+    return this.#proof !== undefined;
+  }
+
+  /** The answer to a verb's challenge; undefined if no token is set or that is no nonce. */
+  prove(verbNonce: string): string | undefined {
+    if (this.#proof === undefined || !VERB_NONCE.test(verbNonce)) return undefined;
+    const nonce = this.#nonces.give();
+    return `${nonce} ${this.#proof.ofTracker(verbNonce, nonce)}`;
+  }
+
+  /** Judges what a request shows. A signed one is good once. */
+  judge({ authorization, method, path }: Signed): Judgement {
+    if (this.#digest === undefined || this.#proof === undefined) return "no token is set";
+    if (authorization === null) return "missing";
+    const [, verbNonce, nonce, mac] = SIGNED.exec(authorization) ?? [];
+    if (mac !== undefined) {
+      const expected = this.#proof.ofRequest(verbNonce!, nonce!, method, path);
+      return isSameMac(mac, expected) && this.#nonces.spend(nonce!) ? "good" : "wrong";
+    }
+    const shown = BEARER.exec(authorization)?.[1] ?? "";
     return timingSafeEqual(digestOf(shown), this.#digest) ? "good" : "wrong";
+  }
+
+  /** What proves the answer to a signed request that was good; undefined for others. */
+  proveAnswer(authorization: string | null, status: number, text: string): string | undefined {
+    const mac = SIGNED.exec(authorization ?? "")?.[3];
+    return mac === undefined ? undefined : this.#proof?.ofAnswer(mac, status, text);
   }
 }
 

@@ -161,7 +161,7 @@ export function listenHttp(
 
 /**
  * Answers the operator. That the usual address is taken, by another tracker on this machine, is no
- * reason not to start; that one is taken which was asked for is.
+ * reason not to start; that one is taken which was asked for is, and any if a token is set.
  *
  * Not by Bun.serve, which cannot limit connections: they would take the files of others.
  */
@@ -172,7 +172,7 @@ export function listenAdmin(
   ready: () => boolean,
   origins: Origins,
 ): (Running & { listener: Listener })[] {
-  const handler = createAdmin({ token: config.adminToken, keeper, ready, pages });
+  const handler = createAdmin({ token: config.adminToken, keeper, now, ready, pages });
   const options = { connectionsMax: operatorConnectionsMax, report: reportTo(log) };
   const server = new HttpServer(handler, options);
   return config.adminListeners.flatMap(({ host, port }) => {
@@ -186,7 +186,9 @@ export function listenAdmin(
       return [{ listener: { host, port }, stop }];
     } catch (error) {
       const failure = listenError("admin", { host, port }, error);
-      if (origins["TRACKER_ADMIN_ADDRESS"] !== "default") throw failure;
+      // A token is for this tracker alone: it must not be sent to what holds the port instead.
+      const meant = origins["TRACKER_ADMIN_ADDRESS"] !== "default";
+      if (meant || config.adminToken !== undefined) throw failure;
       log.warn(failure.message, { remedy: failure.hint }, "admin_address");
       return [];
     }

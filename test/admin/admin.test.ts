@@ -21,7 +21,14 @@ function open(changes: Partial<AdminDeps> = {}, change: Change = { outcome: "cha
       return Promise.resolve();
     },
   };
-  const deps: AdminDeps = { token: TOKEN, keeper, ready: () => true, pages: {}, ...changes };
+  const deps: AdminDeps = {
+    token: TOKEN,
+    keeper,
+    now: () => 0,
+    ready: () => true,
+    pages: {},
+    ...changes,
+  };
   const admin = createAdmin(deps);
   const ask = async (method: string, path: string, headers: Record<string, string> = SHOWN) => {
     const url = `http://localhost:6970${path}`;
@@ -107,6 +114,17 @@ test("maintenance is begun and ended", async () => {
   expect(calls).toEqual(["maintenance true", "maintenance false"]);
 });
 
+test("a challenge is proven to anybody, and changes nothing", async () => {
+  const { calls, ask } = open();
+  const nonce = "ab".repeat(32);
+  const { status, text } = await ask("GET", `/challenge/${nonce}`, {});
+  expect([status, text]).toEqual([200, expect.stringMatching(/^[0-9a-f]{104} [0-9a-f]{64}\n$/)]);
+  expect((await ask("GET", "/challenge/x", {})).status).toBe(400);
+  expect((await ask("PUT", `/challenge/${nonce}`)).status).toBe(405);
+  expect((await open({ token: undefined }).ask("GET", `/challenge/${nonce}`)).status).toBe(403);
+  expect(calls).toEqual([]);
+});
+
 test("health and readiness need no token", async () => {
   expect(await open().ask("GET", "/health", {})).toMatchObject({ status: 200, text: "ok\n" });
   expect(await open().ask("GET", "/ready", {})).toMatchObject({ status: 200, text: "ok\n" });
@@ -142,7 +160,7 @@ test.each(["TRACE", "CONNECT", "get", "POST"])(
     const head = new RequestHead();
     const text = `${method} /health HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     expect(head.read(text, 0)).toBe(HEAD_OK);
-    const deps = { token: TOKEN, keeper: undefined!, ready: () => true, pages: {} };
+    const deps = { token: TOKEN, keeper: undefined!, now: () => 0, ready: () => true, pages: {} };
     const exchange = { head, address: new Uint8Array(16), family: 4 as const, at: 0, status: 200 };
     const answer = createAdmin(deps).answer({ ...exchange, out: new Uint8Array(0) });
     expect((answer as Response).status).toBe(405);

@@ -1,19 +1,26 @@
-/** The operator's token. */
-import { expect, test } from "bun:test";
+/** The operator's token, shown as it is or proven. */
+import { describe, expect, test } from "bun:test";
 
+import { NONCE_SECONDS } from "../../src/admin/nonces.ts";
+import { Proof } from "../../src/admin/proof.ts";
 import { Token } from "../../src/admin/token.ts";
 
 const SECRET = "correct-horse-battery";
+const METHOD = { method: "PUT", path: "/maintenance" };
+const VERB_NONCE = "ab".repeat(32);
+
+let seconds = 0;
+const token = new Token(SECRET, () => seconds);
+const judge = (authorization: string | null) => token.judge({ authorization, ...METHOD });
 
 test.each([[`Bearer ${SECRET}`], [`bearer ${SECRET}`], [`Bearer   ${SECRET} `]])(
   "%j is good",
   (header) => {
-    expect(new Token(SECRET).judge(header)).toBe("good");
+    expect(judge(header)).toBe("good");
   },
 );
 
 test.each([
-  [null],
   [""],
   ["Bearer"],
   ["Bearer "],
@@ -23,12 +30,81 @@ test.each([
   [`Bearer ${SECRET.slice(1)}`],
   [`Bearer ${SECRET.toUpperCase()}`],
   [`Bearer ${SECRET} ${SECRET}`],
+  ["Buntracker"],
+  [`Buntracker ${SECRET}`],
+  [`Buntracker ${VERB_NONCE} ${"0".repeat(104)} ${"0".repeat(64)}`],
 ])("%j is wrong", (header) => {
-  expect(new Token(SECRET).judge(header)).toBe("wrong");
+  expect(judge(header)).toBe("wrong");
+});
+
+test("nothing shown is missing, not wrong", () => {
+  expect(judge(null)).toBe("missing");
 });
 
 test("without a secret nobody is let in, whatever is shown", () => {
-  for (const header of [null, "", "Bearer ", "Bearer undefined", `Bearer ${SECRET}`]) {
-    expect(new Token(undefined).judge(header)).toBe("no token is set");
+  const none = new Token(undefined, () => 0);
+  for (const authorization of [null, "", "Bearer ", "Bearer undefined", `Bearer ${SECRET}`]) {
+    expect(none.judge({ authorization, ...METHOD })).toBe("no token is set");
+  }
+  expect(none.isSet).toBe(false);
+  expect(none.prove(VERB_NONCE)).toBeUndefined();
+});
+
+describe("a request that is signed", () => {
+  const proof = new Proof(SECRET);
+
+  /** Signs a request as a verb does, with what the tracker answered to its challenge. */
+  function sign({
+    by = proof,
+    method = "PUT",
+    path = "/maintenance",
+    verbNonce = VERB_NONCE,
+  } = {}) {
+    const [nonce] = token.prove(VERB_NONCE)!.split(" ");
+    return `Buntracker ${verbNonce} ${nonce} ${by.ofRequest(VERB_NONCE, nonce!, method, path)}`;
+  }
+
+  test("is good once, and its answer is proven", () => {
+    const authorization = sign();
+    expect(judge(authorization)).toBe("good");
+    expect(judge(authorization)).toBe("wrong");
+    const mac = authorization.split(" ")[3]!;
+    expect(token.proveAnswer(authorization, 200, "x")).toBe(proof.ofAnswer(mac, 200, "x"));
+    expect(token.proveAnswer(`Bearer ${SECRET}`, 200, "x")).toBeUndefined();
+  });
+
+  test("is good for that request alone", () => {
+    expect(judge(sign({ method: "DELETE" }))).toBe("wrong");
+    expect(judge(sign({ path: "/access/deny/00" }))).toBe("wrong");
+    expect(judge(sign({ verbNonce: "cd".repeat(32) }))).toBe("wrong");
+    expect(judge(sign({ by: new Proof("another-token-0123") }))).toBe("wrong");
+    expect(judge(`${sign()}0`)).toBe("wrong");
+  });
+
+  test("is good for a short while", () => {
+    const authorization = sign();
+    seconds += NONCE_SECONDS;
+    expect(judge(authorization)).toBe("wrong");
+  });
+
+  test("is worth nothing to a tracker that was started anew", () => {
+    const authorization = sign();
+    expect(new Token(SECRET, () => seconds).judge({ authorization, ...METHOD })).toBe("wrong");
+  });
+
+  test("may be wrong however often: its nonce is spent by the good one alone", () => {
+    const authorization = sign();
+    expect(judge(authorization.replace(/.$/, "g"))).toBe("wrong");
+    const flipped = authorization.endsWith("0") ? "1" : "0";
+    expect(judge(authorization.slice(0, -1) + flipped)).toBe("wrong");
+    expect(judge(authorization)).toBe("good");
+  });
+});
+
+test("a challenge is proven, and needs a nonce of the verb", () => {
+  const [nonce, mac] = token.prove(VERB_NONCE)!.split(" ");
+  expect(mac).toBe(new Proof(SECRET).ofTracker(VERB_NONCE, nonce!));
+  for (const wrong of ["", "ab", `${VERB_NONCE}0`, VERB_NONCE.toUpperCase(), "x".repeat(64)]) {
+    expect(token.prove(wrong)).toBeUndefined();
   }
 });

@@ -528,6 +528,56 @@ describe("the admin address", () => {
     await server?.stop(true);
   });
 
+  test("that is the usual one and taken is an error where a token is set", async () => {
+    let server: ReturnType<typeof Bun.serve> | undefined;
+    try {
+      server = Bun.serve({ hostname: "127.0.0.1", port: 6970, fetch: () => new Response() });
+    } catch {
+      // Another program of this machine has it, which is as good.
+    }
+    const address = `127.0.0.1:${freePort()}`;
+    const child = startProcess({
+      env: {
+        TRACKER_UDP_ADDRESS: address,
+        TRACKER_HTTP_ADDRESS: address,
+        TRACKER_ADMIN_TOKEN: TOKEN,
+      },
+    });
+    expect(await child.exited(3000)).toBe(1);
+    expect(child.stderr).toContain("error: admin port 6970 is already in use");
+    await server?.stop(true);
+  });
+
+  test("gets no token from a verb when something else than the tracker has it", async () => {
+    const sent: string[] = [];
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch(req) {
+        sent.push([req.method, req.url, ...req.headers].join(" "));
+        return new Response("it is now on the deny list\n");
+      },
+    });
+    const env = {
+      TRACKER_ADMIN_ADDRESS: `127.0.0.1:${server.port}`,
+      TRACKER_ADMIN_TOKEN: TOKEN,
+    };
+    for (const args of [
+      ["deny", "0".repeat(40)],
+      ["forget", "0".repeat(40)],
+      ["maintenance", "on"],
+      ["top"],
+      ["health"],
+    ]) {
+      const child = startProcess({ args, env });
+      expect(await child.exited()).toBe(1);
+      expect(child.stdout + child.stderr).not.toContain("deny list");
+    }
+    expect(sent.length).toBeGreaterThan(3);
+    expect(sent.join()).not.toMatch(new RegExp(`${TOKEN}|authorization|PUT|DELETE`, "i"));
+    await server.stop(true);
+  });
+
   test("that was asked for and is taken is an error", async () => {
     const port = freePort();
     const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${port}` };

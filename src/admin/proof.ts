@@ -1,0 +1,69 @@
+/**
+ * Showing that one knows the operator's token without showing it: what verbs and tracker say.
+ *
+ *   verb      GET /challenge/<its nonce>
+ *   tracker   <its nonce> <MAC of "tracker" and both nonces>
+ *   verb      PUT /maintenance
+ *             Authorization: Buntracker <its nonce> <the tracker's> <MAC of "request" and all this>
+ *   tracker   200, Buntracker-Proof: <MAC of "answer", the request's MAC, status and sentence>
+ *
+ * Any user of the machine may hold the port while no tracker does, so the verb asks for nothing
+ * until the tracker has proven itself, and what it then sends is good for one request, once. The
+ * proof of the answer keeps a relay from saying that something was done which was not. A request
+ * has no body: the operator's port refuses those that have one.
+ *
+ * The key is derived slowly: anybody may ask for a MAC and try tokens against it at home.
+ */
+import { scryptSync, timingSafeEqual } from "node:crypto";
+
+/** The scheme of the Authorization field, and the field of an answer. */
+export const PROOF_SCHEME = "Buntracker";
+export const PROOF_FIELD = "buntracker-proof";
+
+/** Hexadecimal digits of a nonce that a verb makes, and of a MAC. */
+export const VERB_NONCE_DIGITS = 64;
+export const MAC_DIGITS = 64;
+
+/**
+ * 16 MiB and 35 ms for each derivation, of which a start and a verb have one: a token that can be
+ * thought of takes a million times longer to be found than with a hash alone.
+ */
+const DERIVATION = { N: 2 ** 14, r: 8, p: 1 };
+const SALT = "buntracker: the operator's token";
+const KEY_BYTES = 32;
+
+export class Proof {
+  readonly #key: Uint8Array;
+
+  constructor(token: string) {
+    this.#key = scryptSync(token, SALT, KEY_BYTES, DERIVATION);
+  }
+
+  /** What the tracker answers to a challenge. */
+  ofTracker(verbNonce: string, trackerNonce: string): string {
+    return this.#mac("tracker", verbNonce, trackerNonce);
+  }
+
+  /** What the verb shows with a request. */
+  ofRequest(verbNonce: string, trackerNonce: string, method: string, path: string): string {
+    return this.#mac("request", verbNonce, trackerNonce, method, path);
+  }
+
+  /** What the tracker shows with its answer to a request that showed `request`. */
+  ofAnswer(request: string, status: number, sentence: string): string {
+    return this.#mac("answer", request, String(status), sentence);
+  }
+
+  /** Each part with its length, so that no two lists of parts are the same bytes. */
+  #mac(...parts: string[]): string {
+    const hasher = new Bun.CryptoHasher("sha256", this.#key);
+    for (const part of parts) hasher.update(`${Buffer.byteLength(part)}:${part}`);
+    return hasher.digest("hex");
+  }
+}
+
+/** Whether two MACs are the same, in constant time. */
+export function isSameMac(shown: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(shown), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
