@@ -6,8 +6,10 @@ import type { udp } from "bun";
 import { now } from "../ops/clock.ts";
 import { listenError } from "../ops/start-error.ts";
 import type { Listener } from "../settings.ts";
+import { HELD_SECONDS_MAX, LOCK_LOST, watchLocks } from "../swarm/locks.ts";
 import { Answering } from "../udp/answering.ts";
 import { EventLoopSource } from "../udp/event-loop.ts";
+import { lastWordsMemory, readLastWords } from "../udp/last-words.ts";
 import type { Libc } from "../udp/libc.ts";
 import { Mail, type WorkerMail, type WorkerNews } from "../udp/mail.ts";
 import type { Program, Running } from "./program.ts";
@@ -20,6 +22,8 @@ export interface UdpWorker {
   ready: Promise<void>;
   /** Resolves when it has done what the message says. */
   tell(message: WorkerMail): Promise<void>;
+  /** Why it has failed, if nobody could hear that; else "". */
+  lastWords(): string;
 }
 
 /** Answers UDP on an address in threads of their own where that works, else in the event loop. */
@@ -67,6 +71,7 @@ async function listenInThreads(listener: Listener, libc: Libc, program: Program)
   // Sockets that share a port share it with another tracker too, without a word. One that does not
   // is told that the port is taken.
   if (shared) libc.close(libc.bindUdp(listener.host, listener.port, false));
+  watchLocks((seconds) => judgeLock(seconds, program));
   const wildcard = listener.host === "::" || listener.host === "0.0.0.0";
   const workers: UdpWorker[] = [];
   for (let i = 0; i < program.config.udpWorkers; i++) {
@@ -84,6 +89,16 @@ async function listenInThreads(listener: Listener, libc: Libc, program: Program)
       await Promise.all(workers.map((worker) => worker.tell("stop")));
     },
   };
+}
+
+/**
+ * The event loop waits for a lock, and hears nothing meanwhile: not even that its owner has failed.
+ * A supervisor starts the program again; to wait for ever would be to serve nobody.
+ */
+function judgeLock(seconds: number, { workers, fail }: Program): void {
+  const said = workers.map((worker) => worker.lastWords()).find((words) => words !== "");
+  if (said !== undefined) fail(`a UDP worker failed: ${said}`);
+  if (seconds >= HELD_SECONDS_MAX) fail(LOCK_LOST);
 }
 
 /** What Bun's sockets lack: room for bursts, and no errors of one client with another's reply. */
@@ -105,6 +120,11 @@ function startWorker(fd: number, wildcard: boolean, program: Program): UdpWorker
   worker.onerror = (event) => fail(event.message);
   const { shared, workers } = program;
   const thread = workers.length + 1;
-  const task = { shared, thread, fd, wildcard, mail: mail.word, nowSeconds: now() };
-  return { ready: mail.send(task), tell: (message) => mail.send(message) };
+  const lastWords = lastWordsMemory();
+  const task = { shared, thread, fd, wildcard, mail: mail.word, lastWords, nowSeconds: now() };
+  return {
+    ready: mail.send(task),
+    tell: (message) => mail.send(message),
+    lastWords: () => readLastWords(lastWords),
+  };
 }

@@ -6,13 +6,41 @@
  *   2  held, and somebody sleeps until it is free
  *
  * A thread that finds it held tries again for a while and then sleeps: its owner may have lost the
- * processor, and spinning would keep it from getting it back.
+ * processor, and spinning would keep it from getting it back. An owner that is stopped, or has
+ * thrown and is gone, never gives it back, and what it was changing is half done: nobody can go on.
+ * So a thread that sleeps for long asks its watcher now and then, which ends the program in time.
+ *
+ * The word does not name its owner: a thread that is stopped lives, and one look at the word must
+ * stay one instruction. Only sleeps are counted, not the time: they stand still with the process.
  */
 
 const SPINS = 100;
 
 /** Longest sleep before the word is looked at again, in milliseconds; a wake-up may be missed. */
 const SLEEP_MILLISECONDS = 2;
+
+/** How often a watcher is asked, in sleeps: about every tenth of a second. */
+const SLEEPS_PER_LOOK = 50;
+
+/** Longer than any owner is kept from the processor, or waits for memory that was swapped out. */
+export const HELD_SECONDS_MAX = 10;
+
+/** Told how long this thread has slept for one lock, in seconds; throws when that is too long. */
+export type LockWatcher = (seconds: number) => void;
+
+/** Why nobody can go on. */
+export const LOCK_LOST = "a thread that holds a lock of the swarms has stopped, or is gone";
+
+const failWhenLost: LockWatcher = (seconds) => {
+  if (seconds >= HELD_SECONDS_MAX) throw new Error(LOCK_LOST);
+};
+
+let watcher = failWhenLost;
+
+/** From now on this thread asks `other`; without it, it throws after HELD_SECONDS_MAX. */
+export function watchLocks(other = failWhenLost): void {
+  watcher = other;
+}
 
 /** Takes the lock at `words[at]`. */
 export function lock(words: Int32Array, at: number): void {
@@ -23,7 +51,12 @@ function lockContended(words: Int32Array, at: number): void {
   for (let spin = 0; spin < SPINS; spin++) {
     if (Atomics.compareExchange(words, at, 0, 1) === 0) return;
   }
-  while (Atomics.exchange(words, at, 2) !== 0) Atomics.wait(words, at, 2, SLEEP_MILLISECONDS);
+  let sleeps = 0;
+  while (Atomics.exchange(words, at, 2) !== 0) {
+    if (Atomics.wait(words, at, 2, SLEEP_MILLISECONDS) !== "timed-out") continue;
+    sleeps += 1;
+    if (sleeps % SLEEPS_PER_LOOK === 0) watcher((sleeps * SLEEP_MILLISECONDS) / 1000);
+  }
 }
 
 /** Gives the lock at `words[at]` back. */

@@ -21,6 +21,8 @@ export interface WorkerTask {
   wildcard: boolean;
   /** How many messages were sent to this worker, this one among them; its own word. */
   mail: Int32Array;
+  /** Where it says why it fails, should nobody hear it. */
+  lastWords: SharedArrayBuffer;
   /** The clock of the event loop, in seconds. */
   nowSeconds: number;
 }

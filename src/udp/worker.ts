@@ -9,6 +9,7 @@
 import { alignClock } from "../ops/clock.ts";
 import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
+import { leaveLastWords } from "./last-words.ts";
 import { openLibc, SystemError } from "./libc.ts";
 import type { WorkerMail, WorkerNews, WorkerTask } from "./mail.ts";
 
@@ -23,6 +24,7 @@ declare const self: {
 let answering: Answering;
 let batches: Batches;
 let mail: Int32Array;
+let lastWords: SharedArrayBuffer | undefined;
 let read = 0;
 
 self.onmessage = ({ data }) => {
@@ -30,7 +32,10 @@ self.onmessage = ({ data }) => {
     take(data);
   } catch (error) {
     // What the system says is a sentence; of our own mistakes the place matters, which Bun tells.
-    if (!(error instanceof SystemError)) throw error;
+    if (!(error instanceof SystemError)) {
+      if (lastWords !== undefined) leaveLastWords(lastWords, error);
+      throw error;
+    }
     self.postMessage({ failed: error.message });
   }
 };
@@ -56,6 +61,7 @@ function take(data: WorkerTask | WorkerMail): void {
 }
 
 function begin(task: WorkerTask): void {
+  lastWords = task.lastWords;
   const libc = openLibc();
   if (libc === undefined) throw new Error("the C library that was there is gone");
   alignClock(task.nowSeconds);

@@ -1,7 +1,7 @@
 /** Threads that share the swarms: they see each other's peers and do each other no harm. */
 import { expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
-import { lock, unlock } from "../../src/swarm/locks.ts";
+import { HELD_SECONDS_MAX, lock, LOCK_LOST, unlock, watchLocks } from "../../src/swarm/locks.ts";
 import { PAGE_SIZE } from "../../src/swarm/memory.ts";
 import { announce, countsOf, makeMemory, MIB, scrape, trackerOver } from "./fixture.ts";
 import type { HammerTask } from "./hammer.ts";
@@ -41,6 +41,25 @@ test("who finds a lock held waits until it is free", async () => {
   expect([...words]).toEqual([0, 2]);
   worker.terminate();
 });
+
+test("who waits for long asks its watcher ten times a second, and stops when that throws", () => {
+  const shared = new Int32Array(new SharedArrayBuffer(4)).fill(1);
+  const asked: number[] = [];
+  watchLocks((seconds) => {
+    asked.push(seconds);
+    if (asked.length === 3) throw new Error("enough");
+  });
+  expect(() => lock(shared, 0)).toThrow("enough");
+  expect(asked).toEqual([0.1, 0.2, 0.3]);
+  watchLocks();
+});
+
+test("without a watcher nobody waits for ever", () => {
+  const shared = new Int32Array(new SharedArrayBuffer(4)).fill(1);
+  const begun = performance.now();
+  expect(() => lock(shared, 0)).toThrow(LOCK_LOST);
+  expect(performance.now() - begun).toBeGreaterThanOrEqual(HELD_SECONDS_MAX * 1000);
+}, 60_000);
 
 test("two trackers over the same memory see each other's peers", () => {
   const memory = makeMemory(16 * MIB, true);
