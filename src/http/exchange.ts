@@ -52,6 +52,9 @@ export const CONNECTION_CLOSE = 2;
 /** The field that says so. */
 export const CONNECTION_FIELDS = ["", "Connection: keep-alive\r\n", "Connection: close\r\n"];
 
+/** No browser may take what it is given for something else, such as a page. Clients never do. */
+export const NO_SNIFFING = "X-Content-Type-Options: nosniff\r\n";
+
 const CRLF = 0x0d0a;
 const ZERO = 48;
 
@@ -63,9 +66,12 @@ const LENGTH_DIGITS_MAX = 9;
 const BEGINNINGS = new Map(
   Object.entries(SMALL_STATUSES).map(([status, line]) => [
     Number(status),
-    CONNECTION_FIELDS.map((field) =>
-      Buffer.from(`HTTP/1.1 ${line}\r\nContent-Type: text/plain\r\n${field}Content-Length: `),
-    ),
+    CONNECTION_FIELDS.map((field) => {
+      const fields = `${status === "200" ? "" : NO_SNIFFING}${field}`;
+      return Buffer.from(
+        `HTTP/1.1 ${line}\r\nContent-Type: text/plain\r\n${fields}Content-Length: `,
+      );
+    }),
   ]),
 );
 const BEGINNINGS_OK = BEGINNINGS.get(200)!;

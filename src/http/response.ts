@@ -11,7 +11,7 @@
  *
  * https://www.rfc-editor.org/rfc/rfc9112#section-6
  */
-import { CONNECTION_CLOSE, CONNECTION_FIELDS } from "./exchange.ts";
+import { CONNECTION_CLOSE, CONNECTION_FIELDS, NO_SNIFFING } from "./exchange.ts";
 
 /** The connection as far as an answer needs it. */
 export interface ResponseSink {
@@ -36,7 +36,13 @@ export const RESPONSE_ENDS_CONNECTION = 1;
 export const RESPONSE_BROKEN = 2;
 
 /** Fields that are the server's to write. */
-const OWN_FIELDS = ["connection", "keep-alive", "transfer-encoding", "content-length"];
+const OWN_FIELDS = [
+  "connection",
+  "keep-alive",
+  "transfer-encoding",
+  "content-length",
+  "x-content-type-options",
+];
 
 const REASONS: Record<number, string> = {
   200: "OK",
@@ -141,7 +147,7 @@ function lengthField(length: number | undefined): string {
 
 function headOf(response: Response, connection: number, lengthFieldText: string): Buffer {
   const { status, headers } = response;
-  let text = `HTTP/1.1 ${status} ${REASONS[status] ?? "Status"}\r\n`;
+  let text = `HTTP/1.1 ${status} ${REASONS[status] ?? "Status"}\r\n${NO_SNIFFING}`;
   for (const [name, value] of headers) {
     if (!OWN_FIELDS.includes(name)) text += `${name}: ${value}\r\n`;
   }

@@ -44,7 +44,6 @@ const POLICY = [
 
 const COMMON_HEADERS = {
   "Cache-Control": "no-store",
-  "X-Content-Type-Options": "nosniff",
   "Referrer-Policy": "no-referrer",
 };
 const PAGE_HEADERS = new Headers({

@@ -35,7 +35,8 @@ test("the head says what becomes of the connection", () => {
 
 test("other statuses have heads of other lengths, and 405 says which methods there are", () => {
   expect(write("no\n", 404, CONNECTION_OPEN)).toBe(
-    "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nno\n",
+    "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n" +
+      "Content-Length: 3\r\n\r\nno\n",
   );
   expect(write("no\n", 405, CONNECTION_CLOSE)).toStartWith(
     "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",

@@ -26,6 +26,15 @@ test("status and fields are the Response's, the length is known where it can be"
   expect(body).toBe("body");
 });
 
+test("no browser may take a body for something else, whatever the Response says", async () => {
+  const headers = { "X-Content-Type-Options": "sniff" };
+  using place = listen(() => new Response("<script>", { headers }));
+  const [head] = (await place.ask([get("/a")])).text.split("\r\n\r\n");
+  expect(head.toLowerCase().match(/x-content-type-options: .*/g)).toEqual([
+    "x-content-type-options: nosniff",
+  ]);
+});
+
 test("a body that comes in pieces is sent in chunks, to HTTP/1.0 until the end", async () => {
   using place = listen(() => new Response(slowly(["one", "", "two"])));
   const modern = await place.ask([get("/a") + get("/b")], { responses: 2 });
@@ -70,7 +79,7 @@ describe("no body", () => {
     using place = listen(() => new Response(slowly(["one"], () => (cancelled += 1))));
     const pieces = ["HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n"];
     const { text } = await place.ask(pieces, { head: true });
-    expect(text).toBe("HTTP/1.1 200 OK\r\n\r\n");
+    expect(text).toBe("HTTP/1.1 200 OK\r\nX-Content-Type-Options: nosniff\r\n\r\n");
     expect(cancelled).toBe(1);
   });
 });

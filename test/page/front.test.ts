@@ -59,7 +59,6 @@ describe("the page", () => {
       "frame-ancestors 'none'",
     ]);
     expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
-    expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
     expect(answer.headers.get("cache-control")).toBe("no-store");
   });
 
