@@ -74,7 +74,8 @@ async function run(config: Config, origins: Origins): Promise<number> {
     running.push(listenHttp(listener, server, tls, program.libc));
   }
   const adminPages = { ...observation.pages, "/hosts": () => new Response(pages.hostsText()) };
-  const operators = listenAdmin(program, keeper, adminPages, ready, origins);
+  const { warnings } = observation;
+  const operators = listenAdmin(program, keeper, adminPages, ready, origins, warnings);
   if (config.user !== undefined) dropPrivileges(config.user);
   onReload(oneAtATime(() => reload(program, running, keeper, observation)));
   onMaintenance(() => void keeper.setMaintenance(!keeper.maintenance));
@@ -88,7 +89,6 @@ async function run(config: Config, origins: Origins): Promise<number> {
   });
   startFollowingLoad(load, new Counters(shared.counters, 0), shared.memory);
   const watched = process.stderr.isTTY;
-  const { warnings } = observation;
   const admin = operators.map(({ listener }) => listener);
   const threads = program.workers.length;
   tellStarted({ ...program, threads, watched, warnings, admin, addresses: listAddresses() ?? [] });

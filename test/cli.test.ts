@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 import type { Change } from "../src/access/keeper.ts";
+import { ADMIN } from "./admin/fixture.ts";
 import { createAdmin } from "../src/admin/admin.ts";
 import { errorLines, helpText, runCli, versionLine, type Run } from "../src/cli.ts";
 import { descriptions } from "../src/config.ts";
@@ -315,7 +316,7 @@ describe("a change that the tracker refuses", () => {
         change: () => Promise.resolve(change),
         setMaintenance: () => Promise.resolve(),
       };
-      const admin = createAdmin({ token, keeper, now: () => 0, ready: () => true, pages: {} });
+      const admin = createAdmin({ ...ADMIN, token, keeper });
       const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: admin.fetch });
       const env = {
         TRACKER_ADMIN_ADDRESS: `127.0.0.1:${server.port}`,

@@ -10,7 +10,8 @@
  *   DELETE  /maintenance               they are served again                     ┘
  *
  *   200 done   400 no info hash   401 wrong token   403 no token is set   404, 405 not here
- *   409 there is no such list   500 the file cannot be written, and nothing has changed
+ *   409 there is no such list   421 under another host name (see own-names.ts)
+ *   429 too many wrong tokens   500 the file cannot be written, and nothing has changed
  *
  * It has an address of its own, so that nothing of it can be reached by clients. Every answer is a
  * sentence of plain text.
@@ -18,11 +19,16 @@
 import type { AccessKeeper, ListName } from "../access/keeper.ts";
 import { parseInfoHash } from "../access/hash-file.ts";
 import type { HttpHandler } from "../http/exchange.ts";
+import type { OwnNames } from "../ops/own-names.ts";
 import { PROOF_FIELD } from "./proof.ts";
-import { Token } from "./token.ts";
+import { type Judgement, Token } from "./token.ts";
 
 /** A page that GET shows. Pages of other parts of the program come in as these. */
 export type AdminPage = (req: Request) => Response | Promise<Response>;
+
+/** Why a request is refused that an attacker may have sent. */
+export const OPERATOR_REFUSALS = ["host", "token"] as const;
+export type OperatorRefusal = (typeof OPERATOR_REFUSALS)[number];
 
 export interface AdminDeps {
   /** What changes must show; undefined to refuse them all. */
@@ -32,6 +38,10 @@ export interface AdminDeps {
   now: () => number;
   /** Whether the tracker can serve: what `/ready` answers. */
   ready: () => boolean;
+  /** The host names under which it may be asked. */
+  names: Pick<OwnNames, "has">;
+  /** Told of each request that is refused for its host name or for a wrong token. */
+  refused: (reason: OperatorRefusal) => void;
   /** By path, with its slash. */
   pages: Readonly<Record<string, AdminPage>>;
 }
@@ -50,6 +60,9 @@ const NO_TOKEN =
   "changes are refused: set TRACKER_ADMIN_TOKEN or TRACKER_ADMIN_TOKEN_FILE and restart";
 const WRONG_TOKEN = "the token is wrong or missing: send Authorization: Bearer and the token";
 const NO_NONCE = "that is no challenge: write 64 hexadecimal digits";
+const TOO_MANY = "too many wrong tokens were shown: try again in some seconds, or use the verbs";
+const WRONG_HOST =
+  "this host name is not known here: ask by address or localhost, or set TRACKER_PUBLIC_NAME to it";
 const NO_HASH = "that is no info hash: write 40 or 64 hexadecimal digits";
 
 /** Methods of which there may be a Request: it throws for some others, such as TRACE. */
@@ -71,6 +84,10 @@ export function createAdmin(deps: AdminDeps): AdminHandler {
 }
 
 async function answer(req: Request, deps: AdminDeps, token: Token): Promise<Response> {
+  if (!deps.names.has(req.headers.get("host") ?? "")) {
+    deps.refused("host");
+    return sentence(421, WRONG_HOST);
+  }
   const path = PATH.exec(req.url)?.[1] ?? "";
   const challenge = CHALLENGE.exec(path);
   if (challenge !== null) return answerChallenge(req, challenge[1], token);
@@ -80,8 +97,7 @@ async function answer(req: Request, deps: AdminDeps, token: Token): Promise<Resp
   if (method !== "PUT" && method !== "DELETE") return refuseMethod("PUT, DELETE");
   const authorization = req.headers.get("authorization");
   const judgement = token.judge({ authorization, method, path });
-  if (judgement === "no token is set") return sentence(403, NO_TOKEN);
-  if (judgement !== "good") return sentence(401, WRONG_TOKEN, { "WWW-Authenticate": "Bearer" });
+  if (judgement !== "good") return refuse(judgement, deps);
   const on = method === "PUT";
   const [status, text] =
     access === null
@@ -89,6 +105,14 @@ async function answer(req: Request, deps: AdminDeps, token: Token): Promise<Resp
       : await changeList(deps, access[1] as ListName, access[2], on);
   const proof = token.proveAnswer(authorization, status, `${text}\n`);
   return sentence(status, text, proof === undefined ? {} : { [PROOF_FIELD]: proof });
+}
+
+function refuse(judgement: Exclude<Judgement, "good">, deps: AdminDeps): Response {
+  if (judgement === "no token is set") return sentence(403, NO_TOKEN);
+  if (judgement !== "missing") deps.refused("token");
+  return judgement === "too many"
+    ? sentence(429, TOO_MANY, { "Retry-After": "10" })
+    : sentence(401, WRONG_TOKEN, { "WWW-Authenticate": "Bearer" });
 }
 
 /** Proves to a verb that this is the tracker. */

@@ -16,6 +16,8 @@ export const WARNINGS = [
   "private_address",
   "own_address",
   "connections",
+  "operator_host",
+  "operator_token",
 ] as const;
 
 export type Warning = (typeof WARNINGS)[number];
@@ -53,6 +55,8 @@ export class Warnings {
     private_address: 0,
     own_address: 0,
     connections: 0,
+    operator_host: 0,
+    operator_token: 0,
   };
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;
@@ -89,6 +93,21 @@ export class Warnings {
     if (this.counts[kind] > 0) return;
     this.counts[kind] += 1;
     this.#log.warn(message, fields, null);
+  }
+
+  /** The operator's address refused a request. All are counted, the first of a kind is told. */
+  tellRefused(reason: "host" | "token"): void {
+    const kind = `operator_${reason}` as const;
+    if (this.counts[kind] > 0) this.counts[kind] += 1;
+    else if (reason === "token") {
+      this.tell(kind, "a wrong token was shown at the operator's address", {
+        remedy: "if that was not you, see who can reach TRACKER_ADMIN_ADDRESS",
+      });
+    } else {
+      this.tell(kind, "the operator's address was asked under a host name that is not known", {
+        remedy: "ask by address or localhost, or set TRACKER_PUBLIC_NAME to that name",
+      });
+    }
   }
 
   /** HTTP has as many connections as it may have, `limit`. May be called for each that comes. */

@@ -52,6 +52,13 @@ export class Client {
     this.#header = header;
   }
 
+  /** Whether it is on this machine, by 127.0.0.0/8 or ::1. */
+  get isLoopback(): boolean {
+    const { address } = this;
+    if (this.family === 4) return address[0] === 127;
+    return address[15] === 1 && address.every((byte, at) => byte === 0 || at === 15);
+  }
+
   /** Finds the address. Returns VERDICT_OK, or why there is none; then only `family` is a guess. */
   read(exchange: Exchange): number {
     // The client has hung up meanwhile; nobody will read the answer.

@@ -24,6 +24,7 @@ import type { Access } from "../access/access.ts";
 import type { Counters } from "../ops/counters.ts";
 import { COUNT } from "../ops/counters.ts";
 import { Networks } from "../ops/addresses.ts";
+import type { OwnNames } from "../ops/own-names.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Histogram } from "../metrics/histograms.ts";
 import type { Intervals } from "../ops/intervals.ts";
@@ -101,6 +102,8 @@ export type HttpDeps = {
   readonly notes?: Notes;
   /** Under which host names announces may come; all if it is left out. */
   readonly allowedHosts?: AllowedHosts;
+  /** Under which host names this machine may ask for what it alone is shown; all if left out. */
+  readonly ownNames?: Pick<OwnNames, "has">;
   readonly settings: HttpSettings;
 };
 
@@ -125,6 +128,9 @@ class Routes implements HttpHandler {
   readonly #row: Float64Array;
   readonly #ready: () => boolean;
   readonly #client: Client;
+  /** Judged in place of a page in a browser of this machine: no list of this machine has it. */
+  readonly #nobody = new Client(new Networks([]), "");
+  readonly #ownNames: Pick<OwnNames, "has"> | undefined;
   readonly #pages: Pages | undefined;
   readonly #redirectUrl: string;
   readonly #front: Front | undefined;
@@ -144,6 +150,7 @@ class Routes implements HttpHandler {
     this.#row = deps.counters.row;
     this.#ready = deps.ready;
     this.#client = client;
+    this.#ownNames = deps.ownNames;
     this.#pages = deps.pages;
     this.#redirectUrl = deps.settings.redirectUrl ?? "";
     this.#front = deps.front;
@@ -189,8 +196,9 @@ class Routes implements HttpHandler {
   #answerFullScrape(exchange: Exchange): Response | undefined {
     const pages = this.#pages;
     const known = this.#client.read(exchange) === VERDICT_OK;
-    if (pages === undefined || !known || !pages.mayFullScrape(this.#client)) return undefined;
-    return pages.answerFullScrape(exchange.head.toRequest(), this.#client);
+    const reader = this.#readerOf(exchange);
+    if (pages === undefined || !known || !pages.mayFullScrape(reader)) return undefined;
+    return pages.answerFullScrape(exchange.head.toRequest(), reader);
   }
 
   #answerStats(exchange: Exchange, queryAt: number): number | Response | Promise<Response> {
@@ -202,7 +210,14 @@ class Routes implements HttpHandler {
     const target = head.text.slice(queryAt, head.targetTo);
     const hash = target.indexOf("#");
     const query = hash < 0 ? target : target.slice(0, hash);
-    return this.#pages!.answer(head.toRequest(), query, this.#client);
+    return this.#pages!.answer(head.toRequest(), query, this.#readerOf(exchange));
+  }
+
+  /** Who reads what the client, which has been read, asks for: perhaps a page in its browser. */
+  #readerOf({ head }: Exchange): Client {
+    const client = this.#client;
+    if (this.#ownNames === undefined || !client.isLoopback) return client;
+    return this.#ownNames.has(head.text.slice(head.hostFrom, head.hostTo)) ? client : this.#nobody;
   }
 
   /** Paths that clients do not ask for. Pages for people belong here. */

@@ -11,6 +11,7 @@ import { repliesSize } from "../http/announce.ts";
 import type { Certificate } from "../http/certificate.ts";
 import type { Connection } from "../http/connection.ts";
 import { GATHERED_MAX } from "../http/gathered.ts";
+import type { Warnings } from "../host/warnings.ts";
 import { createHttp } from "../http/routes.ts";
 import { HttpServer } from "../http/server.ts";
 import { Limits } from "../limits/limits.ts";
@@ -79,6 +80,7 @@ export function makeHttp(
     requestSeconds: new Histogram(shared.histograms!, 0, "httpRequestSeconds"),
     notes: new Notes(shared.notes!, 0),
     allowedHosts: new AllowedHosts(config.allowHosts),
+    ownNames: program.ownNames,
     settings: {
       warningMessage: config.warningMessage,
       redirectUrl: config.redirectUrl,
@@ -166,13 +168,22 @@ export function listenHttp(
  * Not by Bun.serve, which cannot limit connections: they would take the files of others.
  */
 export function listenAdmin(
-  { config, log, operatorConnectionsMax }: Program,
+  { config, log, operatorConnectionsMax, ownNames }: Program,
   keeper: AccessKeeper,
   pages: Readonly<Record<string, AdminPage>>,
   ready: () => boolean,
   origins: Origins,
+  warnings: Warnings,
 ): (Running & { listener: Listener })[] {
-  const handler = createAdmin({ token: config.adminToken, keeper, now, ready, pages });
+  const handler = createAdmin({
+    token: config.adminToken,
+    keeper,
+    now,
+    ready,
+    names: ownNames,
+    refused: (reason) => warnings.tellRefused(reason),
+    pages,
+  });
   const options = { connectionsMax: operatorConnectionsMax, report: reportTo(log) };
   const server = new HttpServer(handler, options);
   return config.adminListeners.flatMap(({ host, port }) => {

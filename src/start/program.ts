@@ -1,6 +1,8 @@
 /**
  * What the steps of the start hand on to each other, and what all threads share.
  */
+import { hostname } from "node:os";
+
 import type { Access } from "../access/access.ts";
 import type { Config } from "../config.ts";
 import type { Certificate } from "../http/certificate.ts";
@@ -12,6 +14,7 @@ import { now } from "../ops/clock.ts";
 import { counterMemory } from "../ops/counters.ts";
 import { Machine } from "../host/machine.ts";
 import { connectionsFor } from "../host/open-files.ts";
+import { OwnNames } from "../ops/own-names.ts";
 import { histogramMemory } from "../metrics/histograms.ts";
 import { Log, logsToJournal } from "../ops/log.ts";
 import { notesMemory } from "../stats/notes.ts";
@@ -53,6 +56,8 @@ export interface Program {
   /** A new thread for a UDP worker. */
   spawn: () => Worker;
   machine: Machine;
+  /** Host names under which this machine and the operator may ask. */
+  ownNames: OwnNames;
   /** HTTP connections that may be open. */
   connectionsMax: number;
   /** How many of them one address may have. */
@@ -140,6 +145,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     },
     spawn: main.spawn,
     machine,
+    ownNames: new OwnNames([hostname(), ...config.allowHosts, config.publicName ?? ""]),
     connectionsMax: connections.http,
     connectionsPerAddressMax:
       config.httpConnectionsPerAddressMax ?? connectionsPerAddress(connections.http),

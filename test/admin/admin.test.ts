@@ -2,7 +2,9 @@
 import { describe, expect, test } from "bun:test";
 
 import type { Change } from "../../src/access/keeper.ts";
+import { Proof } from "../../src/admin/proof.ts";
 import { type AdminDeps, createAdmin } from "../../src/admin/admin.ts";
+import { OwnNames } from "../../src/ops/own-names.ts";
 import { HEAD_OK, RequestHead } from "../../src/http/head.ts";
 
 const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
@@ -26,6 +28,8 @@ function open(changes: Partial<AdminDeps> = {}, change: Change = { outcome: "cha
     keeper,
     now: () => 0,
     ready: () => true,
+    names: new OwnNames(["tracker.example"]),
+    refused: (reason) => calls.push(`refused ${reason}`),
     pages: {},
     ...changes,
   };
@@ -95,7 +99,8 @@ describe("without the right token nothing is changed", () => {
       expect(answer.status).toBe(401);
       expect(answer.headers.get("www-authenticate")).toBe("Bearer");
     }
-    expect(calls).toEqual([]);
+    // Nothing shown is no guess.
+    expect(calls).toEqual(["refused token"]);
   });
 
   test.each(places)("%s %s where no token is set: 403", async (method, path) => {
@@ -112,6 +117,51 @@ test("maintenance is begun and ended", async () => {
   expect((await ask("PUT", "/maintenance")).text).toBe("announces are refused: maintenance\n");
   expect((await ask("DELETE", "/maintenance")).text).toBe("announces are served\n");
   expect(calls).toEqual(["maintenance true", "maintenance false"]);
+});
+
+test("wrong tokens are refused without a look after ten, until seconds have passed", async () => {
+  let seconds = 100;
+  const { calls, ask } = open({ now: () => seconds });
+  const wrong = { Authorization: `Bearer ${TOKEN}x` };
+  const statuses = async (headers: Record<string, string>, times: number) => {
+    const all: number[] = [];
+    for (let i = 0; i < times; i++) all.push((await ask("PUT", "/maintenance", headers)).status);
+    return all;
+  };
+  expect(await statuses(wrong, 12)).toEqual([...Array<number>(10).fill(401), 429, 429]);
+  expect(await statuses(SHOWN, 1)).toEqual([429]);
+  expect(calls).toEqual(Array<string>(13).fill("refused token"));
+  // What the verbs send is judged all the same.
+  const nonce = "ab".repeat(32);
+  const [given] = (await ask("GET", `/challenge/${nonce}`, {})).text.split(" ");
+  const mac = new Proof(TOKEN).ofRequest(nonce, given!, "PUT", "/maintenance");
+  expect(await statuses({ Authorization: `Buntracker ${nonce} ${given} ${mac}` }, 1)).toEqual([
+    200,
+  ]);
+  seconds += 1;
+  expect(await statuses(wrong, 2)).toEqual([401, 429]);
+  seconds += 60;
+  expect(await statuses(SHOWN, 20)).toEqual(Array<number>(20).fill(200));
+});
+
+test("another host name is refused, whatever is asked, and known ones are not", async () => {
+  const page = () => new Response("up 1\n");
+  const { calls, ask } = open({ pages: { "/metrics": page } });
+  for (const [method, path] of [
+    ["GET", "/metrics"],
+    ["GET", "/health"],
+    ["GET", `/challenge/${"ab".repeat(32)}`],
+    ["PUT", "/maintenance"],
+  ] as const) {
+    const { status, text } = await ask(method, path, { ...SHOWN, Host: "evil.example:6970" });
+    expect(status).toBe(421);
+    expect(text).toContain("set TRACKER_PUBLIC_NAME");
+  }
+  expect(calls).toEqual(Array<string>(4).fill("refused host"));
+  for (const Host of ["127.0.0.1:6970", "[::1]:6970", "localhost", "tracker:6970"]) {
+    expect((await ask("GET", "/metrics", { Host })).status).toBe(200);
+  }
+  expect((await ask("GET", "/metrics", { Host: "tracker.example:6970" })).status).toBe(200);
 });
 
 test("a challenge is proven to anybody, and changes nothing", async () => {
@@ -160,7 +210,8 @@ test.each(["TRACE", "CONNECT", "get", "POST"])(
     const head = new RequestHead();
     const text = `${method} /health HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     expect(head.read(text, 0)).toBe(HEAD_OK);
-    const deps = { token: TOKEN, keeper: undefined!, now: () => 0, ready: () => true, pages: {} };
+    const rest = { names: new OwnNames([]), refused: () => {}, ready: () => true, pages: {} };
+    const deps = { token: TOKEN, keeper: undefined!, now: () => 0, ...rest };
     const exchange = { head, address: new Uint8Array(16), family: 4 as const, at: 0, status: 200 };
     const answer = createAdmin(deps).answer({ ...exchange, out: new Uint8Array(0) });
     expect((answer as Response).status).toBe(405);

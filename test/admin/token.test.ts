@@ -1,5 +1,5 @@
 /** The operator's token, shown as it is or proven. */
-import { describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, test } from "bun:test";
 
 import { NONCE_SECONDS } from "../../src/admin/nonces.ts";
 import { Proof } from "../../src/admin/proof.ts";
@@ -10,6 +10,10 @@ const METHOD = { method: "PUT", path: "/maintenance" };
 const VERB_NONCE = "ab".repeat(32);
 
 let seconds = 0;
+// Wrong tokens of one test do not slow the next.
+beforeEach(() => {
+  seconds += 60;
+});
 const token = new Token(SECRET, () => seconds);
 const judge = (authorization: string | null) => token.judge({ authorization, ...METHOD });
 
@@ -99,6 +103,21 @@ describe("a request that is signed", () => {
     expect(judge(authorization.slice(0, -1) + flipped)).toBe("wrong");
     expect(judge(authorization)).toBe("good");
   });
+});
+
+test("ten wrong tokens are looked at at once, then one a second; signed requests always", () => {
+  const judged = (authorization: string, times: number) =>
+    Array.from({ length: times }, () => judge(authorization));
+  const many = "too many" as const;
+  expect(judged("Bearer wrong", 12)).toEqual([...Array<"wrong">(10).fill("wrong"), many, many]);
+  expect(judge(`Bearer ${SECRET}`)).toBe("too many");
+  const proof = new Proof(SECRET);
+  const [nonce] = token.prove(VERB_NONCE)!.split(" ");
+  const mac = proof.ofRequest(VERB_NONCE, nonce!, METHOD.method, METHOD.path);
+  expect(judge(`Buntracker ${VERB_NONCE} ${nonce} ${mac}`)).toBe("good");
+  seconds += 1;
+  expect(judge(`Bearer ${SECRET}`)).toBe("good");
+  expect(judged("Bearer wrong", 2)).toEqual(["wrong", "too many"]);
 });
 
 test("a challenge is proven, and needs a nonce of the verb", () => {

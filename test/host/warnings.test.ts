@@ -35,7 +35,7 @@ test("a machine where all is well gives no warning", () => {
   const { warnings, told } = around();
   warnings.lookAtStart();
   expect(told).toEqual([]);
-  expect(Object.values(warnings.counts)).toEqual([0, 0, 0, 0, 0, 0, 0]);
+  expect(Object.values(warnings.counts).every((count) => count === 0)).toBe(true);
 });
 
 test("few files are told of where HTTP needs them", () => {
@@ -131,4 +131,12 @@ test("what another part tells is counted with the rest, and told once", () => {
   warnings.tell("receive_buffer", "small", { remedy: "sysctl" });
   expect(told).toEqual([{ message: "small", fields: { remedy: "sysctl" } }]);
   expect(warnings.counts.receive_buffer).toBe(1);
+});
+
+test("refusals of the operator's address are counted all, and told once of each kind", () => {
+  const { warnings, told } = around();
+  for (let i = 0; i < 5; i++) warnings.tellRefused("token");
+  warnings.tellRefused("host");
+  expect([warnings.counts.operator_token, warnings.counts.operator_host]).toEqual([5, 1]);
+  expect(told.length).toBe(2);
 });

@@ -31,6 +31,20 @@ test("a client that nobody speaks for has the address of its socket", () => {
   expect(found("2001:DB9::1", {})).toBe("2001:db9::1");
 });
 
+test("a client on this machine is known by its address", () => {
+  const isLoopback = (from: string) => {
+    const client = new Client(PROXIES, "x-forwarded-for");
+    client.read(exchangeOf({ target: "/", from, headers: {} })!);
+    return client.isLoopback;
+  };
+  for (const here of ["127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"]) {
+    expect(isLoopback(here)).toBe(true);
+  }
+  for (const there of ["128.0.0.1", "1.2.3.127", "::", "::2", "fe80::1", "7f00::1"]) {
+    expect(isLoopback(there)).toBe(false);
+  }
+});
+
 test("a stranger's header is not believed", () => {
   expect(found("203.0.113.9", { "x-forwarded-for": "198.51.100.1" })).toBe("203.0.113.9");
   const nobody = new Networks([]);

@@ -4,6 +4,7 @@ import { createHttp, type HttpSettings } from "../../src/http/routes.ts";
 import { counterMemory, Counters } from "../../src/ops/counters.ts";
 import { Intervals } from "../../src/ops/intervals.ts";
 import { notesMemory } from "../../src/stats/notes.ts";
+import { OwnNames } from "../../src/ops/own-names.ts";
 import { Pages } from "../../src/stats/pages.ts";
 import { makeTracker } from "../swarm/fixture.ts";
 import { answerOf, type Asked, FakeCore, HASH, open, QUERY, SETTINGS } from "./fixture.ts";
@@ -165,6 +166,7 @@ describe("with statistics", () => {
       now: () => 7,
       ready: () => true,
       pages,
+      ownNames: new OwnNames(["tracker.example"]),
       settings: { ...SETTINGS, ...settings },
     });
     const ask = async (target: string, from = "192.0.2.1", how: Partial<Asked> = {}) =>
@@ -207,6 +209,27 @@ describe("with statistics", () => {
     ] as const) {
       expect([path, await (await ask(path, from)).text()]).toEqual([path, failure]);
     }
+  });
+
+  test("what this machine may see is not shown under another name", async () => {
+    const { ask } = openPages(["127.0.0.0/8", "::1", "192.0.2.0/24"]);
+    const failure = "d14:failure reason20:info_hash is missinge";
+    for (const from of ["127.0.0.1", "127.9.9.9", "::1"]) {
+      const named = (target: string, Host: string) => ask(target, from, { headers: { Host } });
+      expect((await named("/stats", "evil.example:6969")).status).toBe(403);
+      expect((await named("/stats?mode=statedump", "evil.example")).status).toBe(403);
+      expect(await (await named("/scrape", "evil.example")).text()).toBe(failure);
+      for (const host of ["127.0.0.1:6969", "localhost", "tracker.example"]) {
+        expect((await named("/stats?mode=version", host)).status).toBe(200);
+        // 429 where there was one already.
+        expect([200, 429]).toContain((await named("/scrape", host)).status);
+        expect(await (await named("/scrape", host)).text()).not.toBe(failure);
+      }
+    }
+    expect((await ask("/stats", "192.0.2.1", { headers: { Host: "a.example" } })).status).toBe(200);
+    const open = openPages(["0.0.0.0/0"]);
+    const headers = { Host: "a.example" };
+    expect((await open.ask("/stats", "127.0.0.1", { headers })).status).toBe(200);
   });
 
   test("the root sends people elsewhere if there is somewhere", async () => {

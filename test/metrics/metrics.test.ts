@@ -47,6 +47,8 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         private_address: 0,
         own_address: 0,
         connections: 0,
+        operator_host: 0,
+        operator_token: 0,
       },
     },
     machine: {

@@ -5,6 +5,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 
 import type { Change } from "../../src/access/keeper.ts";
+import { ADMIN } from "../admin/fixture.ts";
 import { createAdmin } from "../../src/admin/admin.ts";
 import { AdminClient } from "../../src/verbs/admin-client.ts";
 
@@ -43,13 +44,7 @@ function tracker({ token = TOKEN, changes = [] as Change[] } = {}) {
       return Promise.resolve();
     },
   };
-  const admin = createAdmin({
-    token: token || undefined,
-    keeper,
-    now: () => 0,
-    ready: () => true,
-    pages: {},
-  });
+  const admin = createAdmin({ ...ADMIN, token: token || undefined, keeper });
   return { ...listen((req) => admin.fetch(req)), calls };
 }
 
