@@ -106,7 +106,8 @@ export class HttpAnnounces {
     let verdict = this.#query.read(head.text, queryAt, head.targetTo);
     if (verdict === VERDICT_OK) this.#notes?.noteHead(head);
     if (verdict === VERDICT_OK && this.#hosts?.allowHead(head) === false) verdict = VERDICT_HOST;
-    if (verdict === VERDICT_OK) verdict = this.#client.read(exchange);
+    if (verdict !== VERDICT_OK) return this.#refuseUnread(exchange, verdict);
+    verdict = this.#client.read(exchange);
     if (verdict !== VERDICT_OK) return this.#refuse(exchange, verdict);
     const nowSeconds = this.#now();
     let limited = this.#limit(exchange, nowSeconds);
@@ -222,6 +223,13 @@ export class HttpAnnounces {
   #deny(exchange: Exchange, verdict: number): number {
     this.#row[REFUSED_COLUMNS[verdict]] += 1;
     return answerBytes(exchange, REFUSED_BODIES[verdict]);
+  }
+
+  /** An announce that is wrong counts for the rate as well, or a flood of them would not. */
+  #refuseUnread(exchange: Exchange, verdict: number): number {
+    const limited = this.#limiting.judgeUnread(exchange, this.#client, this.#now());
+    if (limited !== undefined) return answerLimited(exchange, limited);
+    return this.#refuse(exchange, verdict);
   }
 
   #refuse(exchange: Exchange, verdict: number): number {

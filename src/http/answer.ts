@@ -5,7 +5,7 @@
  * here returns the bytes of the body, as a handler does; all of it is made once and copied.
  */
 import { failureBody } from "./bencode.ts";
-import type { Exchange } from "./exchange.ts";
+import { type AnswerForm, answerForm, type Exchange } from "./exchange.ts";
 import { FAILURES } from "./verdict.ts";
 
 /** The bencoded sentence of each verdict, made once. */
@@ -15,11 +15,13 @@ const NOT_FOUND = Buffer.from("not found\n");
 const METHOD_NOT_ALLOWED = Buffer.from("only GET and HEAD are understood here\n");
 const HEALTHY = Buffer.from("ok");
 const NOT_READY = Buffer.from("not ready\n");
+const TOO_MANY = Buffer.from("too many requests from your address or network\n");
+const WITHOUT_ICON = answerForm("204 No Content\r\nCache-Control: max-age=604800", false);
 const UNKNOWN_ADDRESS = Buffer.from("your address is unknown: try again\n");
 
 /** Longest body written here, in bytes; those given to `answerBytes` are the caller's business. */
 export const ANSWER_BYTES_MAX = Math.max(
-  ...[...FAILURE_BODIES, METHOD_NOT_ALLOWED, UNKNOWN_ADDRESS].map((body) => body.length),
+  ...[...FAILURE_BODIES, METHOD_NOT_ALLOWED, TOO_MANY, UNKNOWN_ADDRESS].map((body) => body.length),
 );
 
 /** `body`, with status 200 unless another is set. */
@@ -63,12 +65,19 @@ export function answerUnknownAddress(exchange: Exchange): number {
   return answerBytes(exchange, UNKNOWN_ADDRESS);
 }
 
-/** 302: people are sent elsewhere. */
-export function answerRedirect(url: string): Response {
-  return new Response(null, { status: 302, headers: { Location: url } });
+/** 429: the client or its network asks too much. */
+export function answerTooMany(exchange: Exchange): number {
+  exchange.status = 429;
+  return answerBytes(exchange, TOO_MANY);
+}
+
+/** 302: people are sent elsewhere. It has no body. */
+export function redirectForm(url: string): AnswerForm {
+  return answerForm(`302 Found\r\nLocation: ${url}`);
 }
 
 /** 204: there is no icon, and none need be asked for again this week. */
-export function answerWithoutIcon(): Response {
-  return new Response(null, { status: 204, headers: { "Cache-Control": "max-age=604800" } });
+export function answerWithoutIcon(exchange: Exchange): number {
+  exchange.form = WITHOUT_ICON;
+  return 0;
 }

@@ -5,8 +5,8 @@
  *                                              └ at
  *
  * Small answers are bodies written in place: the handler fills `out` from `at` on and says how many
- * bytes it wrote; the server puts `Content-Type: text/plain` and the length before them. Whatever
- * needs more (other headers, a long or slow body) is a Response.
+ * bytes it wrote; the server puts `Content-Type: text/plain` and the length before them, or what
+ * the handler has put into `form`. Whatever needs more (a long or slow body) is a Response.
  */
 import type { Family } from "../constants.ts";
 import type { Foresee } from "./gathered.ts";
@@ -33,10 +33,22 @@ export interface Exchange {
   at: number;
   /** A key of SMALL_STATUSES; 200 unless the handler says otherwise. */
   status: number;
+  /** What is answered instead of a status and plain text; undefined unless the handler sets it. */
+  form: AnswerForm | undefined;
+}
+
+/** A status and fields of an answer's own, made once. */
+export interface AnswerForm {
+  /** The status line and the fields as they are written, without the last CRLF. */
+  readonly lines: string;
+  /** For each CONNECTION_ number, all that stands before the digits of the length, or the body. */
+  readonly beginnings: readonly Buffer[];
+  /** False for a status that has neither body nor length. */
+  readonly hasBody: boolean;
 }
 
 export interface HttpHandler {
-  /** Bytes of the longest body it writes in place. */
+  /** Bytes of the longest body it writes in place, the lines of its form included. */
   readonly bodyBytesMax: number;
   /** Returns the bytes of the body it wrote, or a Response. Must not throw or reject. */
   answer(exchange: Exchange): number | Response | Promise<Response>;
@@ -62,16 +74,22 @@ const ZERO = 48;
 const LENGTH_DIGITS = 3;
 const LENGTH_DIGITS_MAX = 9;
 
+/** `lines` are the status line behind `HTTP/1.1 `, and fields if there are any. */
+export function answerForm(lines: string, hasBody = true): AnswerForm {
+  return { lines, beginnings: beginningsOf(`${lines}\r\n${NO_SNIFFING}`, hasBody), hasBody };
+}
+
+/** `lines` end with CRLF. */
+function beginningsOf(lines: string, hasBody = true): Buffer[] {
+  const last = hasBody ? "Content-Length: " : "\r\n";
+  return CONNECTION_FIELDS.map((field) => Buffer.from(`HTTP/1.1 ${lines}${field}${last}`));
+}
+
 /** All that stands before the digits of the length, by status, for each CONNECTION_ number. */
 const BEGINNINGS = new Map(
   Object.entries(SMALL_STATUSES).map(([status, line]) => [
     Number(status),
-    CONNECTION_FIELDS.map((field) => {
-      const fields = `${status === "200" ? "" : NO_SNIFFING}${field}`;
-      return Buffer.from(
-        `HTTP/1.1 ${line}\r\nContent-Type: text/plain\r\n${fields}Content-Length: `,
-      );
-    }),
+    beginningsOf(`${line}\r\nContent-Type: text/plain\r\n${status === "200" ? "" : NO_SNIFFING}`),
   ]),
 );
 const BEGINNINGS_OK = BEGINNINGS.get(200)!;
@@ -90,13 +108,17 @@ export function smallHeadRoom(connection: number): number {
  * moves the body if the head turns out to have another length. Returns where all of it ends.
  */
 export function writeSmallHead(
-  out: Uint8Array,
+  { out, status, form }: Pick<Exchange, "out" | "status" | "form">,
   from: number,
   size: number,
-  status: number,
   connection: number,
 ): number {
-  const beginning = (status === 200 ? BEGINNINGS_OK : BEGINNINGS.get(status)!)[connection];
+  const usual = status === 200 ? BEGINNINGS_OK : BEGINNINGS.get(status)!;
+  const beginning = (form?.beginnings ?? usual)[connection];
+  if (form?.hasBody === false) {
+    out.set(beginning, from);
+    return from + beginning.length;
+  }
   const bodyFrom = from + smallHeadRoom(connection);
   const digits = size < 10 ? 1 : size < 100 ? 2 : size < 1000 ? 3 : String(size).length;
   const digitsEnd = from + beginning.length + digits;

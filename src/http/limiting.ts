@@ -1,5 +1,5 @@
 /**
- * What limits announces and scrapes over HTTP, and the bodies it answers with.
+ * What limits announces, scrapes and all else over HTTP, and the bodies it answers with.
  *
  * A judgement is `undefined` (go on), a body to answer with, or SILENCE: the request is to be
  * dropped. Refusals are made when they are needed; everything that goes on allocates nothing.
@@ -12,6 +12,7 @@ import { answerBytes, answerDropped } from "./answer.ts";
 import { failureBody } from "./bencode.ts";
 import type { Client } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
+import { VERDICT_OK } from "./verdict.ts";
 
 /** Nothing is to be said: see `answerDropped`. */
 export const SILENCE = new Uint8Array(0);
@@ -63,6 +64,12 @@ export class HttpLimits {
     if (!rates.enforced) return undefined;
     row[COUNT.httpRefusedRate] += 1;
     return RATE_BODY;
+  }
+
+  /** As `judgeRate`, of a client that is yet to be read; without an address nothing is limited. */
+  judgeUnread(exchange: Exchange, client: Client, nowSeconds: number): Uint8Array | undefined {
+    if (client.read(exchange) !== VERDICT_OK) return undefined;
+    return this.judgeRate(client, nowSeconds);
   }
 
   /** Whether a rule speaks against it; a scrape has PORT_NONE and no peer id. */

@@ -15,6 +15,9 @@
  *   /live                    the figures of that page                         GET, HEAD
  *   anything else            404
  *
+ * All but announces, scrapes and checks of health is under the rate limits before anything of it is
+ * looked at; the former are in their own way, and of the latter a refusal would cost as much.
+ *
  * Clients are answered at once, in place; only a page of statistics may be a promise, and what was
  * pipelined behind it waits in its connection until it is sent (see server.ts). Paths are read
  * where they lie, percent-decoded, with repeated slashes taken for one: there is no time for a
@@ -25,10 +28,10 @@ import type { Counters } from "../ops/counters.ts";
 import { COUNT } from "../ops/counters.ts";
 import { Networks } from "../ops/addresses.ts";
 import type { OwnNames } from "../ops/own-names.ts";
-import type { Limits } from "../limits/limits.ts";
+import { Limits } from "../limits/limits.ts";
 import type { Histogram } from "../metrics/histograms.ts";
 import type { Intervals } from "../ops/intervals.ts";
-import type { Front } from "../page/front.ts";
+import { FEED_FIELDS, type Front, PAGE_FIELDS } from "../page/front.ts";
 import type { AllowedHosts } from "../stats/hosts.ts";
 import type { Notes } from "../stats/notes.ts";
 import type { Pages } from "../stats/pages.ts";
@@ -40,16 +43,18 @@ import {
   answerHealth,
   answerMethodNotAllowed,
   answerNotFound,
-  answerRedirect,
-  answerWithoutIcon,
+  answerTooMany,
   answerUnknownAddress,
+  answerWithoutIcon,
+  redirectForm,
 } from "./answer.ts";
 import { announceBytesMax, scrapeBytesMax } from "./bencode.ts";
 import { Client } from "./client.ts";
-import type { Exchange, HttpHandler } from "./exchange.ts";
+import { type AnswerForm, answerForm, type Exchange, type HttpHandler } from "./exchange.ts";
 import { Foresight } from "./foresight.ts";
 import type { Foresee } from "./gathered.ts";
 import type { RequestHead } from "./head.ts";
+import { HttpLimits } from "./limiting.ts";
 import { byteAt, isText } from "./query.ts";
 import { HttpScrapes } from "./scrape.ts";
 import { VERDICT_OK } from "./verdict.ts";
@@ -107,6 +112,9 @@ export type HttpDeps = {
   readonly settings: HttpSettings;
 };
 
+const PAGE = answerForm(`200 OK\r\n${PAGE_FIELDS}`);
+const FEED = answerForm(`200 OK\r\n${FEED_FIELDS}`);
+
 const SLASH = 47;
 const PERCENT = 37;
 const QUESTION = 63;
@@ -132,15 +140,24 @@ class Routes implements HttpHandler {
   readonly #nobody = new Client(new Networks([]), "");
   readonly #ownNames: Pick<OwnNames, "has"> | undefined;
   readonly #pages: Pages | undefined;
-  readonly #redirectUrl: string;
+  /** What is answered at `/`, if that is elsewhere. */
+  readonly #redirect: AnswerForm | undefined;
   readonly #front: Front | undefined;
+  readonly #limiting: HttpLimits;
+  readonly #now: () => number;
   readonly #requestSeconds: Histogram | undefined;
   #untilTimed = TIMED_EVERY;
 
   constructor(deps: HttpDeps) {
     const { numwantMax, scrapeMax } = deps.settings;
     const longest = Math.max(announceBytesMax(numwantMax), scrapeBytesMax(scrapeMax));
-    this.bodyBytesMax = Math.max(longest, ANSWER_BYTES_MAX);
+    const { redirectUrl = "" } = deps.settings;
+    this.#redirect = redirectUrl === "" ? undefined : redirectForm(redirectUrl);
+    this.#front = this.#redirect === undefined ? deps.front : undefined;
+    const pages = deps.pages?.bytesMax ?? 0;
+    const front = (this.#front?.bytesMax ?? 0) + Math.max(PAGE.lines.length, FEED.lines.length);
+    const redirect = this.#redirect?.lines.length ?? 0;
+    this.bodyBytesMax = Math.max(longest, ANSWER_BYTES_MAX, pages, front, redirect);
     const foresight = deps.anticipation && new Foresight(deps.anticipation);
     this.foresee = foresight && ((texts, count) => foresight.foresee(texts, count));
     const proxies = new Networks(deps.settings.trustedProxies);
@@ -152,8 +169,8 @@ class Routes implements HttpHandler {
     this.#client = client;
     this.#ownNames = deps.ownNames;
     this.#pages = deps.pages;
-    this.#redirectUrl = deps.settings.redirectUrl ?? "";
-    this.#front = deps.front;
+    this.#limiting = new HttpLimits(deps.limits ?? new Limits(), deps.counters.row);
+    this.#now = deps.now;
     this.#requestSeconds = deps.requestSeconds;
   }
 
@@ -176,29 +193,56 @@ class Routes implements HttpHandler {
     const segment = pathFrom < to ? text.lastIndexOf("/", to - 1) + 1 : pathFrom;
     // A query begins behind its question mark; without one there is nothing to read.
     const query = text.charCodeAt(pathTo) === QUESTION ? pathTo + 1 : targetTo;
-    if (isAnnounce(text, segment, to)) {
-      return isRead(head) ? this.#announces.answer(exchange, query) : this.#refuseMethod(exchange);
-    }
-    if (isScrape(text, segment, to)) {
-      if (!isRead(head)) return this.#refuseMethod(exchange);
+    const read = isRead(head);
+    if (read && isAnnounce(text, segment, to)) return this.#announces.answer(exchange, query);
+    if (read && isScrape(text, segment, to)) {
       // Whoever may not have everything has forgotten an info hash, and is told so.
       const full = pathTo === targetTo && isPath(text, pathFrom, to, "/scrape");
       const page = full ? this.#answerFullScrape(exchange) : undefined;
       return page ?? this.#scrapes.answer(exchange, query);
     }
-    const { path: statsPath = "" } = this.#pages ?? {};
-    if (statsPath !== "" && isPath(text, pathFrom, to, statsPath)) {
-      return isRead(head) ? this.#answerStats(exchange, query) : this.#refuseMethod(exchange);
-    }
-    return this.#answerOther(exchange, to);
+    return this.#answerOther(exchange, segment, to, query);
   }
 
-  #answerFullScrape(exchange: Exchange): Response | undefined {
+  /** Undefined if this client may have none. */
+  #answerFullScrape(exchange: Exchange): number | Response | undefined {
     const pages = this.#pages;
     const known = this.#client.read(exchange) === VERDICT_OK;
     const reader = this.#readerOf(exchange);
     if (pages === undefined || !known || !pages.mayFullScrape(reader)) return undefined;
-    return pages.answerFullScrape(exchange.head.toRequest(), reader);
+    if (this.#isOverRate(exchange)) return answerTooMany(exchange);
+    return pages.answerFullScrape(exchange, reader);
+  }
+
+  /** Paths that clients do not ask for. Pages for people belong here. */
+  #answerOther(
+    exchange: Exchange,
+    segment: number,
+    to: number,
+    query: number,
+  ): number | Response | Promise<Response> {
+    const { head } = exchange;
+    const { text, pathFrom } = head;
+    const { path: statsPath = "" } = this.#pages ?? {};
+    const stats = statsPath !== "" && isPath(text, pathFrom, to, statsPath);
+    const health = isPath(text, pathFrom, to, "/health");
+    if (!stats && (health || isPath(text, pathFrom, to, "/ready"))) {
+      if (!isRead(head)) return this.#refuseMethod(exchange);
+      return answerHealth(exchange, health || this.#ready());
+    }
+    if (this.#isOverRate(exchange)) return answerTooMany(exchange);
+    if (isAnnounce(text, segment, to) || isScrape(text, segment, to)) {
+      return this.#refuseMethod(exchange);
+    }
+    if (stats) {
+      return isRead(head) ? this.#answerStats(exchange, query) : this.#refuseMethod(exchange);
+    }
+    return this.#answerPage(exchange, to);
+  }
+
+  /** True if the client asks too much, and is to be told so. */
+  #isOverRate(exchange: Exchange): boolean {
+    return this.#limiting.judgeUnread(exchange, this.#client, this.#now()) !== undefined;
   }
 
   #answerStats(exchange: Exchange, queryAt: number): number | Response | Promise<Response> {
@@ -210,7 +254,7 @@ class Routes implements HttpHandler {
     const target = head.text.slice(queryAt, head.targetTo);
     const hash = target.indexOf("#");
     const query = hash < 0 ? target : target.slice(0, hash);
-    return this.#pages!.answer(head.toRequest(), query, this.#readerOf(exchange));
+    return this.#pages!.answer(exchange, query, this.#readerOf(exchange));
   }
 
   /** Who reads what the client, which has been read, asks for: perhaps a page in its browser. */
@@ -220,32 +264,27 @@ class Routes implements HttpHandler {
     return this.#ownNames.has(head.text.slice(head.hostFrom, head.hostTo)) ? client : this.#nobody;
   }
 
-  /** Paths that clients do not ask for. Pages for people belong here. */
-  #answerOther(exchange: Exchange, to: number): number | Response {
-    const { head } = exchange;
+  #answerPage(exchange: Exchange, to: number): number {
+    const { head, out, at } = exchange;
     const { text, pathFrom } = head;
-    if (pathFrom === to && this.#redirectUrl !== "" && isRead(head)) {
+    const root = pathFrom === to;
+    if (root && this.#redirect !== undefined && isRead(head)) {
       this.#row[COUNT.httpRedirects] += 1;
-      return answerRedirect(this.#redirectUrl);
+      exchange.form = this.#redirect;
+      return 0;
     }
-    const front = this.#redirectUrl === "" ? this.#front : undefined;
-    const feed = isPath(text, pathFrom, to, "/live");
-    if (front !== undefined && (feed || pathFrom === to)) {
+    const front = this.#front;
+    if (front !== undefined && (root || isPath(text, pathFrom, to, "/live"))) {
       if (!isRead(head)) return this.#refuseMethod(exchange);
       this.#row[COUNT.httpFront] += 1;
-      if (feed) return front.answerFeed();
+      exchange.form = root ? PAGE : FEED;
+      if (!root) return front.writeFeed(out, at);
       const scheme = this.#client.schemeAtProxy(exchange);
-      return front.answerPage(text.slice(head.hostFrom, head.hostTo), scheme);
-    }
-    const health = isPath(text, pathFrom, to, "/health");
-    if (health || isPath(text, pathFrom, to, "/ready")) {
-      return isRead(head)
-        ? answerHealth(exchange, health || this.#ready())
-        : this.#refuseMethod(exchange);
+      return front.writePage(out, at, text.slice(head.hostFrom, head.hostTo), scheme);
     }
     if (isRead(head) && isPath(text, pathFrom, to, "/favicon.ico")) {
       this.#row[COUNT.httpFront] += 1;
-      return answerWithoutIcon();
+      return answerWithoutIcon(exchange);
     }
     this.#row[COUNT.httpNotFound] += 1;
     return answerNotFound(exchange);

@@ -50,14 +50,19 @@ export class HttpScrapes {
   #answer(exchange: Exchange, queryAt: number): number {
     const { head } = exchange;
     const verdict = this.#query.read(head.text, queryAt, head.targetTo);
-    if (verdict !== VERDICT_OK) {
-      this.#row[COUNT.httpFailures] += 1;
-      return answerFailure(exchange, verdict);
-    }
+    if (verdict !== VERDICT_OK) return this.#refuse(exchange, verdict);
     const limited = this.#limit(exchange);
     if (limited !== undefined) return answerLimited(exchange, limited);
     this.#count();
     return this.#write(exchange);
+  }
+
+  /** A scrape that is wrong counts for the rate as well, or a flood of them would not. */
+  #refuse(exchange: Exchange, verdict: number): number {
+    const limited = this.#limiting.judgeUnread(exchange, this.#client, this.#now());
+    if (limited !== undefined) return answerLimited(exchange, limited);
+    this.#row[COUNT.httpFailures] += 1;
+    return answerFailure(exchange, verdict);
   }
 
   /** A scrape needs no address: where it is unknown nothing is limited. */

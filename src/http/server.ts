@@ -104,9 +104,8 @@ export class HttpServer {
     // Answers are written out between two requests, so the last one begins before WRITE_BYTES.
     const room = CONTINUE.length + SMALL_HEAD_BYTES_MAX + handler.bodyBytesMax;
     this.#out = new Uint8Array(new ArrayBuffer(WRITE_BYTES + room));
-    const address = new Uint8Array(16);
-    const head = this.#head;
-    this.#exchange = { head, address, family: 0, out: this.#out, at: 0, status: 200 };
+    const common = { head: this.#head, address: new Uint8Array(16), out: this.#out };
+    this.#exchange = { ...common, family: 0, at: 0, status: 200, form: undefined };
     const { tickMilliseconds = 1000 } = options;
     this.#timer = setInterval(() => this.#expire(), tickMilliseconds);
     this.#timer.unref();
@@ -296,6 +295,7 @@ export class HttpServer {
     exchange.family = connection.family;
     exchange.at = this.#to + smallHeadRoom(fate);
     exchange.status = 200;
+    exchange.form = undefined;
     const withoutBody = head.hasMethod("HEAD");
     let answer: number | Response | Promise<Response>;
     try {
@@ -307,7 +307,7 @@ export class HttpServer {
     }
     if (!keep) connection.closing = true;
     if (typeof answer === "number") {
-      const to = writeSmallHead(this.#out, this.#to, answer, exchange.status, fate);
+      const to = writeSmallHead(exchange, this.#to, answer, fate);
       this.#to = withoutBody ? to - answer : to;
       return;
     }

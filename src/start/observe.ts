@@ -77,7 +77,7 @@ export class Observation {
     const headers = { "Content-Type": EXPOSITION_TYPE };
     return {
       "/metrics": () => new Response(this.#metrics(), { headers }),
-      "/live": () => this.front.answerFeed(),
+      "/live": () => this.front.feedResponse(),
     };
   }
 

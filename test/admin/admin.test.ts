@@ -212,7 +212,8 @@ test.each(["TRACE", "CONNECT", "get", "POST"])(
     expect(head.read(text, 0)).toBe(HEAD_OK);
     const rest = { names: new OwnNames([]), refused: () => {}, ready: () => true, pages: {} };
     const deps = { token: TOKEN, keeper: undefined!, now: () => 0, ...rest };
-    const exchange = { head, address: new Uint8Array(16), family: 4 as const, at: 0, status: 200 };
+    const common = { head, address: new Uint8Array(16), family: 4 as const };
+    const exchange = { ...common, at: 0, status: 200, form: undefined };
     const answer = createAdmin(deps).answer({ ...exchange, out: new Uint8Array(0) });
     expect((answer as Response).status).toBe(405);
   },

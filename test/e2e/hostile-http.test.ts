@@ -182,6 +182,36 @@ test.skipIf(process.platform !== "linux")(
   MINUTE_MILLISECONDS,
 );
 
+const DEAR_REQUESTS = 10_000;
+/** An announce takes 8 µs; the page took 24 times that, and takes 2 times that since it is kept. */
+const DEAR_FACTOR_MAX = 8;
+
+test.skipIf(process.platform !== "linux")(
+  "no page, no feed, no statistics and no refusal is much dearer than an announce",
+  async () => {
+    await using tracker = await startTracker();
+    const cost = async (target: string) => {
+      const before = vitalsOf(tracker.pid).cpuSeconds;
+      const request = `GET ${target} HTTP/1.1\r\nHost: x\r\n`;
+      const last = `${request}Connection: close\r\n\r\n`;
+      const socket = connect({ host: "127.0.0.1", port: tracker.port });
+      socket.resume().write(`${request}\r\n`.repeat(DEAR_REQUESTS - 1) + last);
+      await new Promise((resolve) => socket.on("close", resolve));
+      return vitalsOf(tracker.pid).cpuSeconds - before;
+    };
+    await cost(TARGET);
+    // 20 ms are two ticks of the system's clock of processor time.
+    const most = DEAR_FACTOR_MAX * ((await cost(TARGET)) + 0.02);
+    const dear: [target: string, seconds: number][] = [];
+    for (const target of ["/", "/live", "/nothing", "/favicon.ico", "/stats?mode=everything"]) {
+      const seconds = await cost(target);
+      if (seconds > most) dear.push([target, seconds]);
+    }
+    expect(dear).toEqual([]);
+  },
+  MINUTE_MILLISECONDS,
+);
+
 test("connections beyond the limit are said once, with what to do", async () => {
   await using tracker = await startTracker({ env: { TRACKER_HTTP_CONNECTIONS_MAX: "3" } });
   const held = await openMany(tracker.port, 8, "GET /announce?info_hash=");

@@ -7,13 +7,14 @@ import {
   answerHealth,
   answerMethodNotAllowed,
   answerNotFound,
-  answerRedirect,
+  answerTooMany,
   answerUnknownAddress,
   answerWithoutIcon,
+  redirectForm,
 } from "../../src/http/answer.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { FAILURES, VERDICT_PORT } from "../../src/http/verdict.ts";
-import { exchangeOf } from "./fixture.ts";
+import { exchangeOf, responseOf } from "./fixture.ts";
 
 /** The status and the body that an answer leaves behind. */
 function leave(answer: (exchange: Exchange) => number): [status: number, body: string] {
@@ -43,10 +44,12 @@ test("the others have the status of their name", () => {
   expect(leave((exchange) => answerHealth(exchange, true))).toEqual([200, "ok"]);
   expect(leave(answerUnknownAddress)).toEqual([403, "your address is unknown: try again\n"]);
   expect(leave(answerDropped)).toEqual([403, ""]);
-  expect(answerRedirect("http://a/").headers.get("location")).toBe("http://a/");
+  expect(leave(answerTooMany)).toEqual([429, "too many requests from your address or network\n"]);
+  expect(redirectForm("http://a/").lines).toBe("302 Found\r\nLocation: http://a/");
 });
 
 test("an icon is answered with nothing, for a week", () => {
-  const { status, headers } = answerWithoutIcon();
+  const exchange = exchangeOf({ target: "/" })!;
+  const { status, headers } = responseOf(exchange, answerWithoutIcon(exchange)) as Response;
   expect([status, headers.get("cache-control")]).toEqual([204, "max-age=604800"]);
 });

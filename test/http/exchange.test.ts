@@ -1,19 +1,23 @@
 import { expect, test } from "bun:test";
 import {
+  type AnswerForm,
+  answerForm,
   CONNECTION_CLOSE,
   CONNECTION_KEPT,
   CONNECTION_OPEN,
+  NO_SNIFFING,
   SMALL_HEAD_BYTES_MAX,
   smallHeadRoom,
   writeSmallHead,
 } from "../../src/http/exchange.ts";
 
 /** A small answer whose body is `body`, written behind three bytes of another one. */
-function write(body: string, status: number, connection: number): string {
+function write(body: string, status: number, connection: number, form?: AnswerForm): string {
   const out = new Uint8Array(new ArrayBuffer(5000)).fill(0x21);
   out.set(Buffer.from(body), 3 + smallHeadRoom(connection));
-  const end = writeSmallHead(out, 3, body.length, status, connection);
-  expect(end - 3 - body.length).toBeLessThanOrEqual(SMALL_HEAD_BYTES_MAX);
+  const end = writeSmallHead({ out, status, form }, 3, body.length, connection);
+  const formBytes = form?.lines.length ?? 0;
+  expect(end - 3 - body.length).toBeLessThanOrEqual(SMALL_HEAD_BYTES_MAX + formBytes);
   const text = Buffer.from(out.subarray(0, end)).toString();
   expect(text).toStartWith("!!!");
   return text.slice(3);
@@ -40,5 +44,17 @@ test("other statuses have heads of other lengths, and 405 says which methods the
   );
   expect(write("no\n", 405, CONNECTION_CLOSE)).toStartWith(
     "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",
+  );
+});
+
+test("a form of its own stands for status and type, and may have no body", () => {
+  const page = answerForm("200 OK\r\nContent-Type: text/html");
+  expect(write("<p>", 404, CONNECTION_CLOSE, page)).toBe(
+    `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n${NO_SNIFFING}Connection: close\r\n` +
+      "Content-Length: 3\r\n\r\n<p>",
+  );
+  const nothing = answerForm("204 No Content\r\nCache-Control: no-store", false);
+  expect(write("", 200, CONNECTION_OPEN, nothing)).toBe(
+    `HTTP/1.1 204 No Content\r\nCache-Control: no-store\r\n${NO_SNIFFING}\r\n`,
   );
 });

@@ -83,13 +83,21 @@ export interface Asked {
 export function answerOf(http: HttpHandler, asked: Asked): Response | Promise<Response> {
   const exchange = exchangeOf(asked, http.bodyBytesMax);
   if (exchange === undefined) return new Response(null, { status: 400 });
-  const answer = http.answer(exchange);
+  return responseOf(exchange, http.answer(exchange));
+}
+
+/** An answer as a Response, wherever it was written. */
+export function responseOf(
+  { out, at, status, form }: Exchange,
+  answer: number | Response | Promise<Response>,
+): Response | Promise<Response> {
   if (typeof answer !== "number") return answer;
-  const { out, at, status } = exchange;
-  const [, ...fields] = SMALL_STATUSES[status].split("\r\n");
-  const headers = new Headers({ "Content-Type": "text/plain" });
-  for (const field of fields) headers.set(field.split(": ")[0], field.split(": ")[1]);
-  return new Response(out.slice(at, at + answer), { status, headers });
+  const usual = `${SMALL_STATUSES[status]}\r\nContent-Type: text/plain`;
+  const [line, ...fields] = (form?.lines ?? usual).split("\r\n");
+  const headers = new Headers();
+  for (const field of fields) headers.set(...(field.split(": ") as [string, string]));
+  const body = form?.hasBody === false ? null : out.slice(at, at + answer);
+  return new Response(body, { status: Number.parseInt(line!), headers });
 }
 
 /** What the server hands to a handler for these bytes; undefined if it would refuse them. */
@@ -105,7 +113,7 @@ export function exchangeOf(asked: Asked, bodyBytesMax = 0): Exchange | undefined
   const address = new Uint8Array(16);
   const family = from === null ? 0 : readAddress(from, address, 0);
   const out = new Uint8Array(new ArrayBuffer(bodyBytesMax + 2000));
-  return { head, address, family, out, at: 100, status: 200 };
+  return { head, address, family, out, at: 100, status: 200, form: undefined };
 }
 
 /** An HTTP side over `core`, whose clock stands at 7 seconds and whose intervals do not jitter. */

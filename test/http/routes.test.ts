@@ -6,6 +6,7 @@ import { Intervals } from "../../src/ops/intervals.ts";
 import { notesMemory } from "../../src/stats/notes.ts";
 import { OwnNames } from "../../src/ops/own-names.ts";
 import { Pages } from "../../src/stats/pages.ts";
+import { limitsOf } from "../limits/fixture.ts";
 import { makeTracker } from "../swarm/fixture.ts";
 import { answerOf, type Asked, FakeCore, HASH, open, QUERY, SETTINGS } from "./fixture.ts";
 
@@ -107,6 +108,44 @@ test("health is good while the process runs, readiness is what it is", async () 
   expect(ask("/ready").status).toBe(200);
   expect(await ask("/ready/?x").text()).toBe("ok");
   expect(await ask("///ready").text()).toBe("ok");
+});
+
+describe("where rate limits are enforced", () => {
+  const openLimited = () => {
+    const { limits } = limitsOf({ rates: { mode: "enforce" } });
+    return open(new FakeCore(), { redirectUrl: "https://example.org/" }, () => true, limits);
+  };
+
+  test.each([
+    ["/", "GET"],
+    ["/live", "GET"],
+    ["/favicon.ico", "HEAD"],
+    ["/nothing", "GET"],
+    ["/announce", "POST"],
+  ])("%s by %s is under them like an announce", async (target, method) => {
+    const { ask, counters } = openLimited();
+    for (let i = 0; i < 60; i++) expect(ask(target, "192.0.2.1", { method }).status).not.toBe(429);
+    const refused = ask(target, "192.0.2.1", { method });
+    expect(refused.status).toBe(429);
+    expect(await refused.text()).toBe("too many requests from your address or network\n");
+    expect(counters.total("httpRefusedRate")).toBe(1);
+    expect(ask(target, "198.51.100.1", { method }).status).not.toBe(429);
+  });
+
+  test.each(["/announce", "/announce?info_hash=a", "/scrape", "/scrape?info_hash=a"])(
+    "%s is under them although it is wrong",
+    async (target) => {
+      const { read } = openLimited();
+      for (let i = 0; i < 60; i++) expect((await read(target)).has("retry in")).toBe(false);
+      expect((await read(target)).get("retry in")).toBe("1");
+    },
+  );
+
+  test.each(["/health", "/ready"])("%s is not, because a refusal would cost as much", (target) => {
+    const { ask } = openLimited();
+    for (let i = 0; i < 100; i++) expect(ask(target).status).toBe(200);
+    expect(ask("/nothing").status).toBe(404);
+  });
 });
 
 test("the bytes of requests and replies are counted", async () => {

@@ -1,7 +1,13 @@
 /** The page and its feed, as they leave the tracker. What a browser makes of them is in e2e. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 
-import { announceUrls, Front, type FrontSettings, nameIn } from "../../src/page/front.ts";
+import {
+  announceUrls,
+  Front,
+  type FrontSettings,
+  nameIn,
+  PAGE_FIELDS,
+} from "../../src/page/front.ts";
 import { Live } from "../../src/page/live.ts";
 import { counterMemory, Counters } from "../../src/ops/counters.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
@@ -14,7 +20,11 @@ const SETTINGS: FrontSettings = {
 };
 
 /** `drops` is null where the system does not tell. */
-function make(settings: Partial<FrontSettings> = {}, drops: number | null = 0): Front {
+function make(
+  settings: Partial<FrontSettings> = {},
+  drops: number | null = 0,
+  now = () => 7,
+): Front {
   const live = new Live({
     version: "buntracker 1.2.3",
     startedSeconds: 1_700_000_000,
@@ -26,14 +36,56 @@ function make(settings: Partial<FrontSettings> = {}, drops: number | null = 0): 
       threads: false,
     }),
     drops: () => drops ?? undefined,
-    now: () => 7,
+    now,
   });
   return new Front(live, { ...SETTINGS, ...settings });
 }
 
+test("page and feed are made once a second, however many names are asked for", () => {
+  let seconds = 7;
+  const front = make({}, 0, () => seconds);
+  const dates = spyOn(Date.prototype, "toLocaleDateString");
+  const curves = spyOn(JSON, "stringify");
+  const out = new Uint8Array(front.bytesMax);
+  const made = () => [dates.mock.calls.length, curves.mock.calls.length];
+  try {
+    for (let i = 0; i < 100; i++) {
+      front.writePage(out, 0, `${i}.example`);
+      front.writeFeed(out, 0);
+    }
+    expect(made()).toEqual([1, 1]);
+    seconds += 1;
+    front.writePage(out, 0, "a.example");
+    front.writeFeed(out, 0);
+    expect(made()).toEqual([2, 2]);
+  } finally {
+    dates.mockRestore();
+    curves.mockRestore();
+  }
+});
+
+test("the longest names and most addresses fit what the page may have", () => {
+  const name = `${"a".repeat(63)}.`.repeat(4).slice(0, -3);
+  const listeners = Array.from({ length: 20 }, (_, at) => ({ host: "::", port: 60_000 + at }));
+  const httpListeners = listeners.map((listener) => ({ ...listener, tls: undefined }));
+  for (const publicName of [name, undefined]) {
+    const front = make({ publicName, udpListeners: listeners, httpListeners });
+    const text = pageOf(front, `${name}:65535`, "https");
+    expect(text).toEndWith("</html>\n");
+    expect(text).toContain(`<code>https://${name}:65535<wbr>/announce</code>`);
+  }
+});
+
+/** The page as it is written. */
+function pageOf(front: Front, host: string, scheme?: "http" | "https"): string {
+  const out = new Uint8Array(front.bytesMax + 3);
+  const size = front.writePage(out, 3, host, scheme);
+  return Buffer.from(out.subarray(3, 3 + size)).toString();
+}
+
 describe("the page", () => {
   test("is under 30 KB and takes nothing from elsewhere", async () => {
-    const text = await make().answerPage("tracker.example").text();
+    const text = pageOf(make(), "tracker.example");
     expect(text.length).toBeGreaterThan(5000);
     expect(text.length).toBeLessThan(30_000);
     expect(text).not.toMatch(/\b(src|href|action)=|@import|url\(|\bstyle="|\bon\w+="/);
@@ -42,9 +94,11 @@ describe("the page", () => {
   });
 
   test("has a policy that allows its own style and script, by their hashes", async () => {
-    const answer = make().answerPage(null);
-    const policy = answer.headers.get("content-security-policy")!;
-    const text = await answer.text();
+    const fields = new Map(
+      PAGE_FIELDS.split("\r\n").map((field) => field.split(": ") as [string, string]),
+    );
+    const policy = fields.get("Content-Security-Policy")!;
+    const text = pageOf(make(), "");
     const hash = (element: string) => {
       const [, inside] = new RegExp(`<${element}>(.*?)</${element}>`, "s").exec(text)!;
       return `'sha256-${new Bun.CryptoHasher("sha256").update(inside).digest("base64")}'`;
@@ -58,12 +112,12 @@ describe("the page", () => {
       "form-action 'none'",
       "frame-ancestors 'none'",
     ]);
-    expect(answer.headers.get("content-type")).toBe("text/html; charset=utf-8");
-    expect(answer.headers.get("cache-control")).toBe("no-store");
+    expect(fields.get("Content-Type")).toBe("text/html; charset=utf-8");
+    expect(fields.get("Cache-Control")).toBe("no-store");
   });
 
   test("has every number in it before a script runs", async () => {
-    const text = await make({}, 12_345).answerPage("tracker.example").text();
+    const text = pageOf(make({}, 12_345), "tracker.example");
     expect(text).toContain('<span data-text="drops">12,345</span>');
     expect(text).toContain('<body class="dropping">');
     expect(text).toContain('<span data-text="up">7 s</span>');
@@ -75,14 +129,14 @@ describe("the page", () => {
   });
 
   test("says nothing of drops where the system does not tell", async () => {
-    expect(await make({}, 0).answerPage("x").text()).toContain("dropped by the kernel");
-    expect(await make({}, null).answerPage("x").text()).not.toContain("dropped by the kernel");
+    expect(pageOf(make({}, 0), "x")).toContain("dropped by the kernel");
+    expect(pageOf(make({}, null), "x")).not.toContain("dropped by the kernel");
   });
 
   test.each(['x"><script>alert(1)</script>', "a b", "x'y", "<xmp>", "-->", "a/b", "x".repeat(300)])(
     "a Host of %s is no name, and does not come back",
     async (host) => {
-      const text = await make().answerPage(host).text();
+      const text = pageOf(make(), host);
       expect(text).not.toContain(host);
       expect(text).not.toContain("<code>");
       expect(text).toContain("<h1>BitTorrent tracker</h1>");
@@ -91,7 +145,7 @@ describe("the page", () => {
   );
 
   test("shows the announce URLs under the name it is told, whatever the request says", async () => {
-    const text = await make({ publicName: "tracker.example" }).answerPage("evil.example").text();
+    const text = pageOf(make({ publicName: "tracker.example" }), "evil.example");
     expect(text).toContain("<code>udp://tracker.example:6969<wbr>/announce</code>");
     expect(text).not.toContain("evil");
   });
@@ -145,9 +199,7 @@ describe("announce URLs", () => {
   });
 
   test("take the proxy's port from the Host header, and the name from the settings", async () => {
-    const text = await make({ publicName: "t.example" })
-      .answerPage("other.example:8443", "https")
-      .text();
+    const text = pageOf(make({ publicName: "t.example" }), "other.example:8443", "https");
     expect(text).toContain("<code>https://t.example:8443<wbr>/announce</code>");
     expect(text).not.toContain("other");
   });
@@ -169,15 +221,18 @@ test.each([
   ["a:b", undefined],
   ["a\nb", undefined],
   ["[::1", undefined],
-  [null, undefined],
 ])("the name in Host %p is %p", (host, name) => {
   expect(nameIn(host)).toBe(name);
 });
 
 test("the feed has the numbers, and what the page shows of them", async () => {
-  const answer = make({}, 3).answerFeed();
+  const answer = make({}, 3).feedResponse();
   expect(answer.headers.get("content-type")).toBe("application/json");
-  const feed = (await answer.json()) as Record<string, unknown>;
+  const text = await answer.text();
+  const front = make({}, 3);
+  const out = new Uint8Array(front.bytesMax + 3);
+  expect(Buffer.from(out.subarray(3, 3 + front.writeFeed(out, 3))).toString()).toBe(text);
+  const feed = JSON.parse(text) as Record<string, unknown>;
   expect(feed).toMatchObject({ upSeconds: 7, drops: 3, announces: [0, 0, 0, 0] });
   expect(feed["view"]).toMatchObject({ text: { drops: "3", up: "7 s" }, dropping: true });
 });

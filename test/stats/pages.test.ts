@@ -5,6 +5,7 @@ import { Networks, readAddress } from "../../src/ops/addresses.ts";
 import { COUNT, counterMemory, Counters } from "../../src/ops/counters.ts";
 import { notesMemory } from "../../src/stats/notes.ts";
 import { Pages, type PagesSettings } from "../../src/stats/pages.ts";
+import { exchangeOf, responseOf } from "../http/fixture.ts";
 import { announce, makeTracker } from "../swarm/fixture.ts";
 
 const SETTINGS: PagesSettings = {
@@ -29,10 +30,12 @@ function open(settings: Partial<PagesSettings> = {}) {
   const ask = async (query: string, from = "192.0.2.1", headers: Record<string, string> = {}) => {
     const client = new Client(new Networks([]), "x");
     client.family = readAddress(from, client.address, 0) as Family;
-    const req = new Request("http://tracker.example/", { headers });
-    return query === "scrape"
-      ? pages.answerFullScrape(req, client)
-      : pages.answer(req, query, client);
+    const exchange = exchangeOf({ target: "/", headers }, pages.bytesMax)!;
+    const answer =
+      query === "scrape"
+        ? pages.answerFullScrape(exchange, client)
+        : pages.answer(exchange, query, client);
+    return responseOf(exchange, answer);
   };
   const read = async (...args: Parameters<typeof ask>) => (await ask(...args)).text();
   return { tracker, counters, clock, pages, ask, read };
@@ -86,6 +89,43 @@ test("each page has its own networks", async () => {
   expect(await statusOf("mode=tpbs&format=txt", "203.0.113.1")).toBe(403);
   expect(await statusOf("scrape", "2001:db8::1")).toBe(403);
   expect(counters.total("httpForbidden")).toBe(3);
+});
+
+test("a network that may see nothing is refused before its query is read", async () => {
+  const { ask } = open();
+  const Parser = globalThis.URLSearchParams;
+  const read: string[] = [];
+  globalThis.URLSearchParams = class extends Parser {
+    constructor(query: string) {
+      super(query);
+      read.push(query);
+    }
+  } as typeof Parser;
+  try {
+    expect((await ask("a&".repeat(7500), "203.0.113.1")).status).toBe(403);
+    expect(read).toEqual([]);
+    expect((await ask("mode=peer")).status).toBe(200);
+    expect(read).toEqual(["mode=peer"]);
+  } finally {
+    globalThis.URLSearchParams = Parser;
+  }
+});
+
+test("a query that is too long is refused, and one that is an announce is told so", async () => {
+  const { read } = open();
+  expect(await read(`mode=peer&${"a&".repeat(1000)}`)).toBe("that query is too long\n");
+  expect(await read(`info_hash=%7E&${"a&".repeat(1000)}`)).toContain(
+    "this is not where to announce",
+  );
+});
+
+test("the text of a mode is made once a second", async () => {
+  const { tracker, clock, read } = open();
+  const empty = await read("mode=torr");
+  announce(tracker, {});
+  expect(await read("mode=torr")).toBe(empty);
+  clock.now += 1;
+  expect(await read("mode=torr")).toContain("serving 1 torrents");
 });
 
 test("a walk's result is kept for some seconds and asked for by many at once", async () => {
