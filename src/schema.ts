@@ -14,7 +14,7 @@ import { LOG_FORMATS, LOG_LEVELS } from "./ops/log.ts";
 import { WARNING_SIZE_MAX } from "./http/bencode.ts";
 import { bytes, choice, count, headerName, listeners, name, networks } from "./settings.ts";
 import { hostName, hostNames, message, urlPath, webUrl } from "./settings.ts";
-import { peerIdPrefixes, secret, seconds, showBytes } from "./settings.ts";
+import { KEY_LENGTH_MIN, peerIdPrefixes, secret, seconds, showBytes } from "./settings.ts";
 import { showListener, showSeconds } from "./settings.ts";
 import { showWebListener, webListeners, yesOrNo } from "./settings.ts";
 import type { Kind, Listener, WebListener } from "./settings.ts";
@@ -164,8 +164,8 @@ export const SCHEMA = z.object({
       show: showSeconds,
     },
   ),
-  udpSecret: optional("Protocol", "TRACKER_UDP_SECRET", secret(), {
-    text: "the key of connection ids; if set, ids outlive a restart",
+  udpSecret: optional("Protocol", "TRACKER_UDP_SECRET", secret(KEY_LENGTH_MIN), {
+    text: "the key of connection ids (openssl rand -hex 32), to outlive a restart",
     initial: "drawn at start",
     secret: true,
   }),

@@ -60,6 +60,8 @@ const BYTES_PER_UNIT = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
 /** Shortest secret that is not a joke: 16 characters of hexadecimal are 64 bits. */
 export const SECRET_LENGTH_MIN = 16;
+/** Shortest one that can be guessed without asking us: 32 of them are 128 bits. */
+export const KEY_LENGTH_MIN = 32;
 
 /** A time from `min` to `max`, in seconds. */
 export function seconds(min: number, max: number): Kind<number> {
@@ -194,10 +196,10 @@ export function headerName(): Kind<string> {
 }
 
 /** A secret, without the white space around it, such as a line end that an editor put there. */
-export function secret(): Kind<string> {
-  const message = `which is too short: use at least ${SECRET_LENGTH_MIN} characters`;
-  const schema = z.string().trim().min(SECRET_LENGTH_MIN, message);
-  return { schema, range: `at least ${SECRET_LENGTH_MIN} characters` };
+export function secret(lengthMin = SECRET_LENGTH_MIN): Kind<string> {
+  const remedy = `use at least ${lengthMin} characters, such as those of openssl rand -hex 32`;
+  const schema = z.string().trim().min(lengthMin, `which is too short: ${remedy}`);
+  return { schema, range: `at least ${lengthMin} characters` };
 }
 
 /** Seconds in the largest unit that leaves no rest, hours at most: `30m`, `24h`. */

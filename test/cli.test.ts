@@ -112,7 +112,10 @@ describe("what the settings name", () => {
 });
 
 test("config prints every setting with its value and origin, and no secret", async () => {
-  const env = { TRACKER_INTERVAL: "900", TRACKER_UDP_SECRET: "correct horse battery" };
+  const env = {
+    TRACKER_INTERVAL: "900",
+    TRACKER_UDP_SECRET: "correct horse battery staple and more",
+  };
   const { code, stdout, stderr } = await cli(["config"], env);
   expect([code, stderr]).toEqual([0, ""]);
   const lines = stdout.trimEnd().split("\n");

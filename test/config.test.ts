@@ -172,7 +172,7 @@ describe("a problem is one sentence with the value seen and a hint", () => {
     [
       { TRACKER_UDP_SECRET: "hunter2" },
       "TRACKER_UDP_SECRET is a secret of 7 characters, which is too short:" +
-        " use at least 16 characters",
+        " use at least 32 characters, such as those of openssl rand -hex 32",
     ],
   ];
   for (const [env, sentence] of cases) {
@@ -240,17 +240,20 @@ test("the minimum interval is half of the interval unless it is set", () => {
 
 describe("a secret", () => {
   const path = join(folder, "secret");
-  writeFileSync(path, "  correct horse battery\n");
+  writeFileSync(path, "  correct horse battery staple and more\n");
 
   test("may be in the file its twin names, which is read without white space around it", () => {
     const result = readConfig({ TRACKER_UDP_SECRET_FILE: path });
     if ("problems" in result) throw new Error();
-    expect(result.config.udpSecret).toBe("correct horse battery");
+    expect(result.config.udpSecret).toBe("correct horse battery staple and more");
     expect(result.origins["TRACKER_UDP_SECRET"]).toBe("environment");
   });
 
   test("cannot come from both", () => {
-    const both = { TRACKER_UDP_SECRET_FILE: path, TRACKER_UDP_SECRET: "0123456789abcdef" };
+    const both = {
+      TRACKER_UDP_SECRET_FILE: path,
+      TRACKER_UDP_SECRET: "0123456789abcdef0123456789abcdef",
+    };
     expect(problemsOf(both)).toEqual([
       "TRACKER_UDP_SECRET and TRACKER_UDP_SECRET_FILE are both set: keep one",
     ]);
@@ -271,9 +274,11 @@ describe("a secret", () => {
   test("is never shown, neither in a problem nor among the values", () => {
     const short = problemsOf({ TRACKER_UDP_SECRET: "hunter2" }).join();
     expect(short).not.toContain("hunter2");
-    const values = effectiveValues(configOf({ TRACKER_UDP_SECRET: "0123456789abcdef" }));
+    const values = effectiveValues(
+      configOf({ TRACKER_UDP_SECRET: "0123456789abcdef0123456789abcdef" }),
+    );
     expect(values).toContainEqual({ variable: "TRACKER_UDP_SECRET", value: "(set)" });
-    expect(JSON.stringify(values)).not.toContain("0123456789abcdef");
+    expect(JSON.stringify(values)).not.toContain("0123456789abcdef0123456789abcdef");
   });
 });
 

@@ -208,9 +208,10 @@ test("the name of a header is read in any case and kept in lower case", () => {
 
 test("a secret has at least 16 characters, not counting white space around it", () => {
   expect(read(secret(), "0123456789abcdef\n")).toBe("0123456789abcdef");
-  expect(complaintOf(secret(), " 0123456789abcde ")).toBe(
-    "which is too short: use at least 16 characters",
-  );
+  const remedy = "characters, such as those of openssl rand -hex 32";
+  const complaint = (least: number) => `which is too short: use at least ${least} ${remedy}`;
+  expect(complaintOf(secret(), " 0123456789abcde ")).toBe(complaint(16));
+  expect(complaintOf(secret(32), "0123456789abcdef0123456789abcde")).toBe(complaint(32));
 });
 
 test("a quoted value stays on one line and is not endless", () => {

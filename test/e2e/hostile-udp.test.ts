@@ -171,8 +171,8 @@ describe("a connection id", () => {
   });
 
   test("outlives a restart with a secret, and does not without one or with another", async () => {
-    const secret = { TRACKER_UDP_SECRET: "correct horse battery staple" };
-    const other = { TRACKER_UDP_SECRET: "correct horse battery stable" };
+    const secret = { TRACKER_UDP_SECRET: "correct horse battery staple and more" };
+    const other = { TRACKER_UDP_SECRET: "correct horse battery stable and more" };
     const answersAfter = async (before: Record<string, string>, after: Record<string, string>) => {
       const first = await startTracker({ env: before });
       const { port } = first;

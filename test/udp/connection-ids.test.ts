@@ -1,7 +1,8 @@
 /** What a connection id proves, and to whom. Addresses are documentation ones. */
 import { describe, expect, test } from "bun:test";
+import { scryptSync } from "node:crypto";
 import type { Family } from "../../src/constants.ts";
-import { ConnectionIds } from "../../src/udp/connection-ids.ts";
+import { connectionKey, ConnectionIds } from "../../src/udp/connection-ids.ts";
 import { bytesOf, KEY } from "./fixture.ts";
 
 const TTL = 600;
@@ -165,5 +166,21 @@ describe("connection ids", () => {
       expect(accepts(others, IPV4, NOW + 11 + lifetime, id)).toBe(true);
       expect(accepts(others, IPV4, NOW + 11 + lifetime * (1 + 1 / 6) + 1, id)).toBe(false);
     }
+  });
+});
+
+describe("the key", () => {
+  const SECRET = "0123456789abcdef0123456789abcdef";
+
+  test("is drawn anew without a secret, and the same with the same one", () => {
+    expect(connectionKey(undefined)).toHaveLength(32);
+    expect(connectionKey(undefined)).not.toEqual(connectionKey(undefined));
+    expect(connectionKey(SECRET)).toEqual(connectionKey(SECRET));
+    expect(connectionKey(SECRET)).not.toEqual(connectionKey(`${SECRET}0`));
+  });
+
+  test("takes scrypt to be found: machines that share a secret must agree on its costs", () => {
+    const key = scryptSync(SECRET, "buntracker connection ids", 32, { N: 16_384, r: 8, p: 1 });
+    expect(connectionKey(SECRET).toHex()).toBe(key.toString("hex"));
   });
 });
