@@ -9,8 +9,8 @@
  *
  * Any user of the machine may hold the port while no tracker does, so the verb asks for nothing
  * until the tracker has proven itself, and what it then sends is good for one request, once. The
- * proof of the answer keeps a relay from saying that something was done which was not. A request
- * has no body: the operator's port refuses those that have one.
+ * proof of the answer keeps a relay from saying that something was done which was not. Method and
+ * path are all that a request says: the tracker reads no body, so none is signed.
  *
  * The key is derived slowly: anybody may ask for a MAC and try tokens against it at home.
  */
