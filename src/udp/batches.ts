@@ -19,6 +19,7 @@
  * Nothing here allocates after construction. One object belongs to one thread and one socket.
  */
 import { ptr, type Pointer } from "bun:ffi";
+import { now } from "../ops/clock.ts";
 import { COUNT } from "../ops/counters.ts";
 import type { Answering } from "./answering.ts";
 import { ADDRESS_SLOT, BATCH_SIZE, REPLY_SLOT, REQUEST_SLOT } from "./datagrams.ts";
@@ -26,8 +27,12 @@ import {
   AF_INET,
   AF_INET6,
   EAGAIN,
+  EBADF,
+  EFAULT,
   EINTR,
+  EINVAL,
   ENOSYS,
+  ENOTSOCK,
   type Libc,
   MSG_DONTWAIT,
   MSG_NOSIGNAL,
@@ -54,8 +59,11 @@ const CONTROL_DATA = 16;
 const CONTROL_INTERFACE_IPV6 = CONTROL_DATA + 16;
 const SOL_IPV6 = 41;
 
-/** Failures to receive, one right after the other, before the socket is given up. */
-const FAILURES_MAX = 100;
+/** Errors that no second try mends: of the socket, or of what we ask. */
+const FINAL = [EBADF, EFAULT, EINVAL, ENOSYS, ENOTSOCK];
+/** A machine may be without memory for so long, and is not asked more often meanwhile. */
+const FAILING_SECONDS_MAX = 10;
+const FAILURE_PAUSE_MILLISECONDS = 1;
 
 export class Batches {
   readonly #libc: Libc;
@@ -63,7 +71,8 @@ export class Batches {
   readonly #answering: Answering;
   readonly #counts: Float64Array;
   readonly #controlSize: number;
-  #failures = 0;
+  /** When it failed to receive, and nothing has come since; 0 if it works. */
+  #failingSince = 0;
 
   // All larger than 1,000 bytes: smaller typed arrays move, and pointers to them go stale.
   readonly #received = new Uint32Array(new ArrayBuffer(BATCH_SIZE * HEADER));
@@ -140,7 +149,7 @@ export class Batches {
       if (count < 0) this.#judge(this.#libc.errno());
       return 0;
     }
-    this.#failures = 0;
+    this.#failingSince = 0;
     for (let slot = 0; slot < count; slot++) this.#admit(slot);
     this.#answering.answer(count);
     this.#reply(count);
@@ -149,9 +158,18 @@ export class Batches {
   }
 
   #judge(errno: number): void {
-    if (errno === EAGAIN || errno === EINTR) return;
-    this.#failures += 1;
-    if (this.#failures === FAILURES_MAX) throw new SystemError("recvmmsg", errno);
+    if (errno === EINTR) return;
+    if (errno === EAGAIN) {
+      this.#failingSince = 0;
+      return;
+    }
+    const seconds = now();
+    if (this.#failingSince === 0) this.#failingSince = seconds;
+    const failing = seconds - this.#failingSince;
+    if (FINAL.includes(errno) || failing > FAILING_SECONDS_MAX) {
+      throw new SystemError("recvmmsg", errno);
+    }
+    Bun.sleepSync(FAILURE_PAUSE_MILLISECONDS);
   }
 
   /** Reads what the kernel told of a datagram to where the journey looks for it. */

@@ -40,14 +40,19 @@ const INTERFACE_SIZE_MAX = 15;
 
 const ENODEV = 19;
 export const EINTR = 4;
+export const EBADF = 9;
 export const EAGAIN = 11;
+export const EFAULT = 14;
+export const EINVAL = 22;
 export const ENOSYS = 38;
+export const ENOTSOCK = 88;
 
 /** [sys/resource.h] */
 const RLIMIT_CORE = 4;
 
 /** Names of the errors an operator can do something about; others are shown by number. */
 const ERROR_CODES: Record<number, string> = {
+  12: "ENOMEM",
   13: "EACCES",
   19: "ENODEV",
   22: "EINVAL",

@@ -1,5 +1,5 @@
 /** Batches over real sockets on loopback: what the kernel is told must be right to the byte. */
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { COUNT } from "../../src/ops/counters.ts";
 import { Batches } from "../../src/udp/batches.ts";
 import { BATCH_SIZE } from "../../src/udp/datagrams.ts";
@@ -104,6 +104,34 @@ describe.if(libc !== undefined)("a batch", () => {
     expect(() => {
       for (let i = 0; i < 1000; i++) batches.turn();
     }).toThrow("recvmmsg");
+  });
+
+  test("outlasts a machine without memory for seconds, and is given up after ten", async () => {
+    const port = nextPort++;
+    let failing = true;
+    const short = {
+      receive: (...given: Parameters<Libc["receive"]>) => (failing ? -1 : libc!.receive(...given)),
+      send: (...given: Parameters<Libc["send"]>) => libc!.send(...given),
+      errno: () => 12,
+    } as unknown as Libc;
+    const { batches } = listen("127.0.0.1", port, short);
+    using asking = await client("127.0.0.1", port);
+    const turnFor = (seconds: number) => {
+      clock.mockReturnValue(clock() + seconds * 1000);
+      batches.turn();
+    };
+    const clock = spyOn(performance, "now").mockReturnValue(performance.now());
+    try {
+      for (let i = 0; i < 150; i++) turnFor(0.06);
+      failing = false;
+      asking.send(CONNECT);
+      expect(batches.turn()).toBe(1);
+      failing = true;
+      for (let i = 0; i < 11; i++) turnFor(1);
+      expect(() => turnFor(1)).toThrow("recvmmsg: ENOMEM");
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   test("where the system refuses the call to send is given up", async () => {
