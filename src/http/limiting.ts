@@ -87,10 +87,16 @@ export class HttpLimits {
     return action === "drop" ? SILENCE : failureBody(message, "");
   }
 
-  /** Whether the announce is too early, by the core's ticks since the last one. */
+  /**
+   * Whether the announce is too early, by the core's ticks since the last one. One that is not, and
+   * was judged to be over a rate limit, is counted: it will be answered.
+   */
   judgeEarly(ticksSinceLast: number, event: number): Uint8Array | undefined {
     const limits = this.#limits;
-    if (!limits.isEarly(ticksSinceLast, event)) return undefined;
+    if (!limits.isEarly(ticksSinceLast, event)) {
+      if (limits.rates.over) this.#row[COUNT.httpOverRateAnnounces] += 1;
+      return undefined;
+    }
     this.#row[COUNT.httpEarly] += 1;
     if (!limits.refusesEarly) return undefined;
     this.#row[COUNT.httpRefusedEarly] += 1;

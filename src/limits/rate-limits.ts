@@ -83,6 +83,8 @@ export function reserveRateLimits(
 }
 
 export class RateLimits {
+  /** Set by `judge`: whether the request was over a limit. */
+  over = false;
   /** True if what is over a limit is to be dropped, false if it is only to be counted. */
   readonly enforced: boolean;
   readonly #off: boolean;
@@ -110,6 +112,7 @@ export class RateLimits {
   /** RATE_OK, and the request is counted; or the limit it is over, and nothing is. */
   judge(bytes: Uint8Array, at: number, family: Family, nowSeconds: number): number {
     if (this.#off) return RATE_OK;
+    this.over = true;
     const high = word(bytes, at);
     const low = family === 4 ? 0 : word(bytes, at + 4);
     const isIpv4 = family === 4;
@@ -128,6 +131,7 @@ export class RateLimits {
     }
     this.#fill(networkFirst, networkSecond, Math.min(network, nowSeconds + 2 * BURST_SECONDS));
     this.#fill(addressFirst, addressSecond, address);
+    this.over = false;
     return RATE_OK;
   }
 

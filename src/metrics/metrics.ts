@@ -157,6 +157,9 @@ function writeTraffic(out: Exposition, counters: Counters): void {
   };
   const early = "Announces before the shortest interval that was told, answered or not.";
   both("tracker_early_announces_total", early, "udpEarly", "httpEarly");
+  const over = "Announces over a rate limit that were answered: they lengthen nobody's interval.";
+  const overNames = ["udpOverRateAnnounces", "httpOverRateAnnounces"] as const;
+  both("tracker_over_rate_announces_total", over, ...overNames);
   const own = "Announces of peers with an address of this machine: answered, but not stored.";
   both("tracker_own_address_announces_total", own, "udpOwnAddresses", "httpOwnAddresses");
   out.family("tracker_over_rate_total", "counter", "Requests over a rate limit, refused or not.");

@@ -44,6 +44,8 @@ export const COUNTERS = [
   "udpOverRateAddress",
   "udpOverRateNetwork",
   "udpEarly",
+  /** Announces over a rate limit that were answered, less those that were early. */
+  "udpOverRateAnnounces",
   "udpRefusedEarly",
   "udpRefusedRule",
   /** Announces of peers with an address of this machine: answered, not stored. */
@@ -73,6 +75,7 @@ export const COUNTERS = [
   "httpOverRateNetwork",
   "httpRefusedRate",
   "httpEarly",
+  "httpOverRateAnnounces",
   "httpRefusedEarly",
   "httpRefusedRule",
   "httpDroppedRule",

@@ -28,6 +28,9 @@ const ANNOUNCES: CounterName[] = [
 const EARLY: CounterName[] = ["udpEarly", "httpEarly"];
 const REFUSED_EARLY: CounterName[] = ["udpRefusedEarly", "httpRefusedEarly"];
 
+/** Announces that were only counted as too many of their address or network, and not early. */
+const OVER_RATE: CounterName[] = ["udpOverRateAnnounces", "httpOverRateAnnounces"];
+
 /** The settings of the load, as far as others depend on them. */
 export function loadSettings(config: Config): LoadSettings {
   return {
@@ -97,7 +100,8 @@ export function startFollowingLoad(load: Load, counters: Counters, memory: Swarm
   const update = (): void => {
     // Who comes early has a place in the schedule: one client could fill it for hours otherwise.
     const early = total(EARLY) - total(REFUSED_EARLY);
-    load.update(total(ANNOUNCES) - early, now());
+    // One address or network has the part in it that it may have of the tracker, and no more.
+    load.update(total(ANNOUNCES) - early - total(OVER_RATE), now());
     if (load.kept === kept) return;
     kept = load.kept;
     setPeerTimeout(memory, memory.settings.peerTimeout * kept);

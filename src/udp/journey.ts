@@ -244,6 +244,8 @@ export class Journey {
     if (limits.isEarly(reply.ticksSinceLast, request.event)) {
       counts[COUNT.udpEarly] += 1;
       if (limits.refusesEarly) return this.#refuseEarly(slot);
+    } else if (limits.rates.over) {
+      counts[COUNT.udpOverRateAnnounces] += 1;
     }
     this.#note(slot);
 

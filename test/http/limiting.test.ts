@@ -78,6 +78,16 @@ describe("an announce that is too early", () => {
     expect(counted("httpEarly", "httpRefusedEarly")).toEqual([1, 0]);
   });
 
+  test("is counted once if it is over an observed rate as well", () => {
+    const { limiting, counted } = open({ rates: { mode: "observe" } });
+    for (let i = 0; i < 61; i++) limiting.judgeRate(CLIENT, 7);
+    limiting.judgeEarly(3, EVENT_NONE);
+    limiting.judgeEarly(20, EVENT_NONE);
+    limiting.judgeRate(CLIENT, 67);
+    limiting.judgeEarly(20, EVENT_NONE);
+    expect(counted("httpEarly", "httpOverRateAnnounces")).toEqual([1, 1]);
+  });
+
   test("is told the minutes that are left, where it is refused", () => {
     const { limiting, counted } = open({ settings: { refuseEarly: true } });
     expect(said(limiting.judgeEarly(4, EVENT_NONE))).toBe(

@@ -102,6 +102,15 @@ test("what is only observed is judged the same", () => {
   expect(limits(2, 1000).enforced).toBe(true);
 });
 
+test("says of the request judged last whether it was over a limit", () => {
+  const rates = limits(1, 1000, "observe");
+  expect(rates.over).toBe(false);
+  tally(rates, "192.0.2.1", 61);
+  expect(rates.over).toBe(true);
+  judge(rates, "192.0.2.2");
+  expect(rates.over).toBe(false);
+});
+
 test("limits that are off judge nothing and take no memory", () => {
   const shared = reserveRateLimits({ mode: "off", addressRate: 1, networkRate: 1 }, KEYS);
   expect(shared.cells.byteLength).toBe(0);

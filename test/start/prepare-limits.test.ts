@@ -78,13 +78,15 @@ describe("where intervals may grow", () => {
     expect(lifetime()).toBeGreaterThan(15);
   });
 
-  test("clients that come early, answered or refused, lengthen nobody's interval", async () => {
+  test("who comes early, or is over a rate limit, lengthens nobody's interval", async () => {
     const load = new Load(loadSettings(config), stretchMemory());
     const counters = new Counters(counterMemory(1), 0);
     startFollowingLoad(load, counters, memoryOf(config));
     counters.row[COUNT.udpAnnouncesIpv4] += 100_000;
     counters.row[COUNT.udpEarly] += 300_000;
     counters.row[COUNT.udpRefusedEarly] += 200_000;
+    counters.row[COUNT.httpAnnouncesIpv6] += 50_000;
+    counters.row[COUNT.httpOverRateAnnounces] += 50_000;
     await Bun.sleep(1100);
     expect(load.rate).toBe(0);
     expect(load.stretch).toBe(1);

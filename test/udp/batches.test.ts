@@ -127,8 +127,8 @@ describe.if(libc !== undefined)("a batch", () => {
       asking.send(CONNECT);
       expect(batches.turn()).toBe(1);
       failing = true;
-      for (let i = 0; i < 11; i++) turnFor(1);
-      expect(() => turnFor(1)).toThrow("recvmmsg: ENOMEM");
+      for (let i = 0; i < 11; i++) turnFor(0.9);
+      expect(() => turnFor(2)).toThrow("recvmmsg: ENOMEM");
     } finally {
       clock.mockRestore();
     }

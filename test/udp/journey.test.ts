@@ -282,8 +282,17 @@ describe("the gate of rates", () => {
     const { limits } = limitsOf({ rates: { mode: "observe", addressRate: 9, networkRate: 1 } });
     const desk = new Desk({}, limits);
     const id = desk.id();
-    for (let i = 0; i < 70; i++) expect(desk.ask(announceOf(id))).not.toBe("");
-    expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 70, udpOverRateNetwork: 10 });
+    for (let i = 0; i < 70; i++) {
+      expect(desk.ask(announceOf(id, { port: 1000 + i }))).not.toBe("");
+    }
+    // Nor do these lengthen intervals; an announce that is early as well counts once.
+    for (let i = 0; i < 5; i++) desk.ask(announceOf(id, { port: 1000 }));
+    expect(desk.counted()).toMatchObject({
+      udpAnnouncesIpv4: 75,
+      udpOverRateNetwork: 15,
+      udpOverRateAnnounces: 10,
+      udpEarly: 5,
+    });
     expect(desk.counted()).not.toHaveProperty("udpDroppedRate");
   });
 });
