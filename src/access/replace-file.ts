@@ -12,15 +12,12 @@
  * while we write, is not guarded against.
  */
 import { constants } from "node:fs";
-import { type FileHandle, lstat, open, readlink, rename, rm } from "node:fs/promises";
-import { dirname, join, parse, resolve, sep } from "node:path";
-import { notThis, READ_FLAGS } from "../ops/plain-file.ts";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { followLinks, READ_FLAGS } from "../ops/plain-file.ts";
 
 /** What the new file is called until it is complete. One left behind by a crash is overwritten. */
 const SUFFIX = ".new";
-
-/** Links in one path; more are a circle. */
-const LINKS_MAX = 40;
 
 /** Writes a piece behind the others. */
 export type Write = (bytes: Uint8Array) => Promise<void>;
@@ -37,7 +34,7 @@ export async function replaceFile(
   fill: Fill,
   wanted: (old: FileHandle) => Promise<boolean> = () => Promise.resolve(true),
 ): Promise<boolean> {
-  const target = await follow(path);
+  const target = followLinks(path);
   const old = await open(target, READ_FLAGS | (constants.O_NOFOLLOW ?? 0));
   try {
     if (!(await wanted(old))) return false;
@@ -55,30 +52,6 @@ export async function replaceFile(
   }
   await syncFolder(dirname(target));
   return true;
-}
-
-/** What the path leads to, free of links. Rejects if one of them is another user's. */
-async function follow(path: string): Promise<string> {
-  const full = resolve(path);
-  let at = parse(full).root;
-  let rest = full.slice(at.length).split(sep);
-  for (let links = 0; rest.length > 0;) {
-    const next = join(at, rest[0]);
-    rest = rest.slice(1);
-    const found = await lstat(next);
-    if (!found.isSymbolicLink()) {
-      at = next;
-      continue;
-    }
-    if (found.uid !== 0 && found.uid !== process.geteuid?.()) {
-      throw notThis("there is a symbolic link of another user");
-    }
-    if (++links > LINKS_MAX) throw notThis("ELOOP");
-    const target = resolve(at, await readlink(next));
-    at = parse(target).root;
-    rest = [...target.slice(at.length).split(sep), ...rest];
-  }
-  return at;
 }
 
 async function write(draft: string, fill: Fill, old: FileHandle): Promise<void> {

@@ -14,7 +14,8 @@
  *
  * The key is derived slowly: anybody may ask for a MAC and try tokens against it at home.
  */
-import { scryptSync, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
+import { deriveKey } from "../ops/derived-key.ts";
 
 /** The scheme of the Authorization field, and the field of an answer. */
 export const PROOF_SCHEME = "Buntracker";
@@ -24,19 +25,11 @@ export const PROOF_FIELD = "buntracker-proof";
 export const VERB_NONCE_DIGITS = 64;
 export const MAC_DIGITS = 64;
 
-/**
- * 16 MiB and 35 ms for each derivation, of which a start and a verb have one: a token that can be
- * thought of takes a million times longer to be found than with a hash alone.
- */
-const DERIVATION = { N: 2 ** 14, r: 8, p: 1 };
-const SALT = "buntracker: the operator's token";
-const KEY_BYTES = 32;
-
 export class Proof {
   readonly #key: Uint8Array;
 
   constructor(token: string) {
-    this.#key = scryptSync(token, SALT, KEY_BYTES, DERIVATION);
+    this.#key = deriveKey(token, "buntracker: the operator's token");
   }
 
   /** What the tracker answers to a challenge. */

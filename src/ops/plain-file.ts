@@ -8,10 +8,15 @@
  * Small files are read here, at once and up to a limit; large ones in pieces (access/pieces.ts).
  * Errors have a `code` for people: that of the system, or one of the above.
  */
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from "node:fs";
+import { readlinkSync, readSync } from "node:fs";
+import { join, parse, resolve, sep } from "node:path";
 
 /** Far more than a chain of certificates or a thousand rules take. */
 const SMALL_MIB_MAX = 1;
+
+/** Links in one path; more are a circle. */
+const LINKS_MAX = 40;
 
 /** Without waiting for the other end of a pipe, which is told from a file once it is open. */
 export const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
@@ -53,4 +58,31 @@ function readToEnd(fd: number, bytes: Buffer): number {
     size += read;
   }
   return size;
+}
+
+/**
+ * What the path leads to, free of links: where to write. Throws an error with a `code` if nothing is
+ * there, or if a link on the way is neither root's nor our own.
+ */
+export function followLinks(path: string): string {
+  const full = resolve(path);
+  let at = parse(full).root;
+  let rest = full.slice(at.length).split(sep);
+  for (let links = 0; rest.length > 0;) {
+    const next = join(at, rest[0]);
+    rest = rest.slice(1);
+    const found = lstatSync(next);
+    if (!found.isSymbolicLink()) {
+      at = next;
+      continue;
+    }
+    if (found.uid !== 0 && found.uid !== process.geteuid?.()) {
+      throw notThis("there is a symbolic link of another user");
+    }
+    if (++links > LINKS_MAX) throw notThis("ELOOP");
+    const target = resolve(at, readlinkSync(next));
+    at = parse(target).root;
+    rest = [...target.slice(at.length).split(sep), ...rest];
+  }
+  return at;
 }

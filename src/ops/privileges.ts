@@ -4,12 +4,13 @@
  * The change holds for all threads and cannot be undone. What the user we become then lacks for
  * later is found at once, not on the day of the first change.
  */
-import { accessSync, constants, readFileSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 import type { Config } from "../config.ts";
 import { EXIT_FAILED } from "../constants.ts";
 import { quote } from "../settings.ts";
+import { followLinks } from "./plain-file.ts";
 import { StartError } from "./start-error.ts";
 
 interface Initgroups {
@@ -104,7 +105,7 @@ export function missingRights(config: Partial<Config>): MissingRight[] {
 /** Whether another file may take this one's place, with its owner (see replace-file.ts). */
 function isReplaceable(file: string): boolean {
   try {
-    const target = realpathSync(file);
+    const target = followLinks(file);
     const own = process.geteuid?.() ?? 0;
     if (own !== 0 && statSync(target).uid !== own) return false;
     return isAllowed(target, constants.R_OK) && isAllowed(dirname(target), WRITE_AND_SEARCH);

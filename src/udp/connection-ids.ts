@@ -16,8 +16,8 @@
  * Time is an argument, in seconds; it may be the wall clock, so that ids outlive a restart with the
  * same key. Allocates nothing after construction.
  */
-import { scryptSync } from "node:crypto";
 import type { Family } from "../constants.ts";
+import { deriveKey } from "../ops/derived-key.ts";
 import { readU32, writeU32 } from "./packet.ts";
 
 const KEY_SIZE = 32;
@@ -25,11 +25,6 @@ const ADDRESS_AT = KEY_SIZE;
 const SLOT_AT = ADDRESS_AT + 16;
 /** One block of SHA-256 holds 55 bytes of input; this is 52. */
 const INPUT_SIZE = SLOT_AT + 4;
-
-/** Not secret, and the same for machines that share a secret. */
-const KEY_SALT = "buntracker connection ids";
-/** 16 MiB for 25 ms, so that the start stays quick where a core is slow. [RFC 7914 2] */
-const KEY_COST = { N: 2 ** 14, r: 8, p: 1 };
 
 const SLOTS_PER_LIFETIME = 6;
 const SLOT_BITS = 7;
@@ -108,13 +103,8 @@ export class ConnectionIds {
   }
 }
 
-/**
- * The key of ids, 32 bytes: from the secret if there is one, else drawn.
- *
- * An id is an answer to everybody by which a secret can be guessed and tried elsewhere: 1.7 million
- * tries a second on one core if the key were but its hash, 40 so. It takes 25 ms at the start.
- */
+/** The key of ids, 32 bytes: from the secret if there is one, else drawn. */
 export function connectionKey(secret: string | undefined): Uint8Array {
   if (secret === undefined) return crypto.getRandomValues(new Uint8Array(KEY_SIZE));
-  return new Uint8Array(scryptSync(secret, KEY_SALT, KEY_SIZE, KEY_COST));
+  return deriveKey(secret, "buntracker connection ids");
 }

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, lchownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dropPrivileges, missingRights } from "../../src/ops/privileges.ts";
@@ -94,5 +95,16 @@ describe("what is lacking for later", () => {
     expect(lackingTo({ ...LIVE, ...lists, tlsKeyFile: key })).toEqual([unread, changed]);
     // Without a token nobody changes the lists.
     expect(lackingTo({ ...lists, adminListeners: LIVE.adminListeners })).toEqual([""]);
+  });
+
+  test.if(process.getuid?.() === 0)("is a list behind another user's link", () => {
+    const list = join(folder, "linked");
+    writeFileSync(list, "");
+    const denyFile = join(folder, "link");
+    symlinkSync(list, denyFile);
+    expect(missingRights({ ...LIVE, denyFile })).toEqual([]);
+    lchownSync(denyFile, 65534, 65534);
+    const [{ message }] = missingRights({ ...LIVE, denyFile });
+    expect(message).toBe("a list cannot be changed while the tracker runs");
   });
 });

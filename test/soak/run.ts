@@ -7,8 +7,9 @@
  * and go: garbage, connects, random info hashes, random ports, mutated packets and requests, and
  * connections that never finish their request. At the end one part of a network floods with limits
  * enforced, and its neighbour must be served (neighbours.ts); then one address asks for the page
- * 18,000 times a second, and announces may take ten times as long at most (pages.ts). Every few
- * seconds a line is written: memory, descriptors, latencies, how many were answered.
+ * 18,000 times a second, and announces may take ten times as long at most (pages.ts); then both
+ * ports get more connections than there are files for (open-files.ts). Every few seconds a line is
+ * written: memory, descriptors, latencies, how many were answered.
  *
  * It fails (exit code 1) if the process ends, an honest HTTP request fails, the median of the
  * memory in the last quarter is more than a tenth above that of the second, descriptors stay
@@ -26,6 +27,7 @@ import { Random } from "../fuzz/random.ts";
 import { fuzzHttp, fuzzUdp } from "../fuzz/sockets.ts";
 import { flood, type FloodKind } from "./flood.ts";
 import { complaintsOfNeighbour } from "./neighbours.ts";
+import { complaintsOfFiles } from "./open-files.ts";
 import { complaintsOfPages } from "./pages.ts";
 import { MIB, vitalsOf } from "./vitals.ts";
 
@@ -240,6 +242,7 @@ try {
   failures.push(...complaints(soak.samples));
   failures.push(...(await complaintsOfNeighbour()));
   failures.push(...(await complaintsOfPages()));
+  failures.push(...(await complaintsOfFiles()));
 } catch (error) {
   failures.push((error as Error).message);
 }
