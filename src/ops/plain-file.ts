@@ -61,8 +61,8 @@ function readToEnd(fd: number, bytes: Buffer): number {
 }
 
 /**
- * What the path leads to, free of links: where to write. Throws an error with a `code` if nothing is
- * there, or if a link on the way is neither root's nor our own.
+ * What the path leads to, free of links: where to write. Throws an error with a `code` if nothing
+ * is there, or if a link on the way is neither root's nor our own.
  */
 export function followLinks(path: string): string {
   const full = resolve(path);
