@@ -7,6 +7,11 @@
  * stays, whoever is rare comes and goes. ("Space saving", Metwally, Agrawal and El Abbadi 2005, by
  * sets.)
  *
+ * Where strangers invent keys, millions that come once each would lift the rarest count until no
+ * honest key is above it. There a new key gets a place only now and then, the less often the more
+ * the rarest one there has: to push out a key takes about half the square of its count. Counts may
+ * then be too low by what came before. ("RAP", Ben Basat, Chen, Einziger, Friedman, Kassner 2017.)
+ *
  *   set  [ high low count | high low count | … ]   8 entries of three words; count 0: free
  *
  * Counting touches one set, allocates nothing and never fails. One thread writes; others may read a
@@ -38,15 +43,20 @@ export class Frequent {
   readonly #words: Uint32Array;
   readonly #setBits: number;
   readonly #key: number;
+  readonly #draw: () => number;
 
-  /** `words` is as long as `frequentBytes` says. `key` is any secret odd number. */
-  constructor(words: Uint32Array, setBits: number, key: number) {
+  /**
+   * `words` is as long as `frequentBytes` says. `key` is any secret odd number. `draw`, a number
+   * from 0 to below 1, is given where a new key is to get its place by chance.
+   */
+  constructor(words: Uint32Array, setBits: number, key: number, draw: () => number = () => 0) {
     this.#words = words;
     this.#setBits = setBits;
     this.#key = key;
+    this.#draw = draw;
   }
 
-  /** Counts a key `weight` times. Returns true if it was not there before; see `entry`. */
+  /** Counts a key `weight` times. Returns true if it is there only now; see `entry`. */
   add(high: number, low: number, weight: number): boolean {
     const words = this.#words;
     const first = this.#set(high, low) * SET_WORDS;
@@ -59,6 +69,7 @@ export class Frequent {
       }
       if (words[at + 2] < words[rarest + 2]) rarest = at;
     }
+    if (this.#draw() * (words[rarest + 2] + weight) >= weight) return false;
     words[rarest] = high;
     words[rarest + 1] = low;
     words[rarest + 2] = Math.min(words[rarest + 2] + weight, COUNT_MAX);

@@ -117,7 +117,8 @@ class Names {
   #low = 0;
 
   constructor(memory: SharedArrayBuffer, offset: number, key: number) {
-    this.#counts = new Frequent(new Uint32Array(memory, offset, COUNTS_BYTES / 4), SET_BITS, key);
+    const words = new Uint32Array(memory, offset, COUNTS_BYTES / 4);
+    this.#counts = new Frequent(words, SET_BITS, key, Math.random);
     const texts = offset + COUNTS_BYTES;
     this.#texts = new Uint8Array(memory, texts, TABLE_BYTES - COUNTS_BYTES);
     this.#key = key;

@@ -41,6 +41,20 @@ test("frequent keys stay among a crowd of rare ones, and are never counted too l
   expect(second!.count).toBeLessThan(1100);
 });
 
+test("by chance, a new key takes the place of one that came often less often", () => {
+  let chance = 0;
+  const words = new Uint32Array(frequentBytes(0) / 4);
+  const frequent = new Frequent(words, 0, 1, () => chance);
+  for (let key = 1; key <= 8; key++) expect(frequent.add(key, 0, 9)).toBe(true);
+  chance = 0.11;
+  expect(frequent.add(9, 0, 1)).toBe(false);
+  expect(frequent.top(9)).toHaveLength(8);
+  expect(frequent.add(8, 0, 1)).toBe(false);
+  chance = 0.09;
+  expect(frequent.add(9, 0, 1)).toBe(true);
+  expect(frequent.at(frequent.entry)).toEqual({ high: 9, low: 0, count: 10 });
+});
+
 test("halving forgets what came once and keeps the order of the rest", () => {
   const frequent = open(2);
   frequent.add(0, 1, 9);

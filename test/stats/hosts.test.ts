@@ -34,6 +34,21 @@ test("hosts and the beginnings of paths are counted over all threads, most frequ
   expect(report.hosts(1)).toHaveLength(1);
 });
 
+test("a million names that are made up do not push out those that come often", () => {
+  const memory = hostsMemory(1);
+  const hosts = new Hosts(memory, 0, KEY);
+  const head = (name: string) => {
+    const target = { pathFrom: name.length, targetTo: name.length + 9 };
+    return { text: `${name}/announce`, hostFrom: 0, hostTo: name.length, ...target } as RequestHead;
+  };
+  const honest = Array.from({ length: 20 }, (_, i) => `tracker${i}.example`);
+  for (let i = 0; i < 40_000; i++) hosts.noteHead(head(honest[i % 20]));
+  for (let i = 0; i < 1_000_000; i++) hosts.noteHead(head(`x${i}.example`));
+  const listed = new HostReport(memory).hosts(20);
+  expect(listed.map(({ name }) => name).sort()).toEqual(honest.sort());
+  expect(listed.every(({ count }) => count === 2000)).toBe(true);
+});
+
 test("a path told by UDP is counted with those of HTTP", () => {
   const memory = hostsMemory(1);
   const hosts = new Hosts(memory, 0, KEY);
