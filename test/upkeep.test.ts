@@ -3,9 +3,10 @@ import { expect, spyOn, test } from "bun:test";
 import { join } from "node:path";
 import { now } from "../src/ops/clock.ts";
 import { takeCensus } from "../src/swarm/census.ts";
-import { POOL_FREE_COUNT, reserveSwarmMemory } from "../src/swarm/memory.ts";
+import { POOL_FREE_COUNT, reserveSwarmMemory, SHARD_COUNT } from "../src/swarm/memory.ts";
+import { Ticks } from "../src/swarm/ticks.ts";
 import { Tracker } from "../src/swarm/tracker.ts";
-import { startSweeping } from "../src/upkeep.ts";
+import { startSweeping, turnSeconds } from "../src/upkeep.ts";
 import { announce } from "./swarm/fixture.ts";
 import { brokenInvariants } from "./swarm/invariants.ts";
 
@@ -42,6 +43,35 @@ test("every old peer is forgotten within an eighth of the timeout, and no other"
     turn();
   }
   expect(takeCensus(memory)).toMatchObject({ leechersIpv4: 1000, swarms: 1000 });
+});
+
+test("a round is over before ages begin again, though 300,000 swarms begin a second", () => {
+  /** Measured where swarms lie apart, with another thread beside: by a turn of a millisecond. */
+  const SWARMS_PER_SECOND_OF_TURN = 3_000_000;
+  const TURN = 0.05;
+  const visits = (swarms: number, latest: number) => {
+    const shardsPerSecond = (SWARMS_PER_SECOND_OF_TURN / swarms) * SHARD_COUNT;
+    let [shards, begun, longest, took] = [0, 0, 0, 0];
+    for (let seconds = 0; seconds < 600; seconds += TURN) {
+      const turn = turnSeconds(shards, seconds - begun, latest);
+      took += turn;
+      shards += turn * shardsPerSecond;
+      if (shards < SHARD_COUNT) continue;
+      longest = Math.max(longest, seconds - begun);
+      [shards, begun] = [0, seconds];
+    }
+    return { longest, share: took / 600 };
+  };
+  const { slackSeconds } = new Ticks(60);
+  expect(slackSeconds).toBe(67);
+  for (const swarms of [1e5, 1e6, 6e6, 18e6]) {
+    expect([swarms, visits(swarms, slackSeconds / 2).longest < slackSeconds / 2 + 1]).toEqual([
+      swarms,
+      true,
+    ]);
+  }
+  // By default there is most of an hour for it, and turns stay short.
+  expect(visits(18e6, new Ticks(2700).slackSeconds / 2).share).toBeCloseTo(0.02, 3);
 });
 
 /** A tracker that had many swarms and lost them, and the turns of its upkeep. */

@@ -2,8 +2,8 @@
  * Coarse time: what fits in seven bits beside a peer, and in eight beside an empty swarm.
  *
  * A tick is a sixtieth of the timeout, so ages up to twice the timeout can be told apart before the
- * seven bits begin again; the sweep comes by far more often. Whoever asks gives the time in
- * seconds.
+ * seven bits begin again; the sweep has come by before that (see upkeep.ts). Whoever asks gives the
+ * time in seconds.
  */
 import { META_TICK } from "./blocks.ts";
 
@@ -15,6 +15,8 @@ export class Ticks {
   readonly lifetime: number;
   /** Seconds a tick lasts. */
   readonly seconds: number;
+  /** Seconds from when something is too old to when its age begins again, and looks young. */
+  readonly slackSeconds: number;
   readonly #mask: number;
   /** What was asked last: all announces of a batch ask for the same moment. */
   #lastSeconds = -1;
@@ -23,6 +25,7 @@ export class Ticks {
   constructor(timeoutSeconds: number, mask: number = META_TICK) {
     this.seconds = Math.max(1, Math.ceil(timeoutSeconds / TICKS_PER_TIMEOUT));
     this.lifetime = this.lifetimeOf(timeoutSeconds);
+    this.slackSeconds = (mask - this.lifetime) * this.seconds;
     this.#mask = mask;
   }
 

@@ -30,6 +30,18 @@ test("the bits last for twice the lifetime at least", () => {
   }
 });
 
+test("there is time between too old and young again, at least a minute", () => {
+  for (let timeout = 1; timeout <= 7200; timeout++) {
+    const ticks = new Ticks(timeout);
+    const age = (seconds: number) => ticks.between(ticks.at(0), ticks.at(seconds));
+    const old = (ticks.lifetime + 1) * ticks.seconds;
+    expect(ticks.slackSeconds).toBeGreaterThan(60);
+    expect(age(old)).toBeGreaterThan(ticks.lifetime);
+    expect(age(old + ticks.slackSeconds - 1)).toBeGreaterThan(ticks.lifetime);
+    expect(age(old + ticks.slackSeconds)).toBe(0);
+  }
+});
+
 test("a shorter timeout than the one the ticks are made for is never too early either", () => {
   const ticks = new Ticks(7200);
   expect(ticks.seconds).toBe(120);
