@@ -34,6 +34,7 @@ export const EVENT_PAUSED = 4;
 
 /** Address families, named by the number people know them by. */
 export type Family = 4 | 6;
+export const FAMILIES: readonly Family[] = [4, 6];
 
 // ---------------------------------------------------------------------------------------------
 // Ours

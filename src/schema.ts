@@ -60,6 +60,8 @@ const MEMORY_BYTES_MIN = 16 * MIB;
 /** The core's arena ends at 2 GiB (see swarm/memory.ts); with its index that is all it can use. */
 export const MEMORY_BYTES_CEILING = 2560 * MIB;
 const MEMORY_BYTES_DEFAULT_MAX = 1024 * MIB;
+/** The peers of a network lie in one page of memory; a page has room for 1,168 of IPv4. */
+const PEERS_PER_ADDRESS_CEILING = 1000;
 /** More than fit the memory, and more than any machine answers. */
 const COUNT_MAX = 100_000_000;
 const RATE_MAX = 1_000_000;
@@ -197,12 +199,23 @@ export const SCHEMA = z.object({
     },
   ),
   peersPerSwarmMax: setting("Limits", "TRACKER_PEERS_PER_SWARM_MAX", count(1, COUNT_MAX), {
-    text: "peers stored of one swarm at most; further ones are answered but not stored",
+    text: "peers stored of one swarm at most; then new ones replace those of the largest network",
     initial: "1000000",
   }),
-  swarmsPerAddressMax: setting("Limits", "TRACKER_SWARMS_PER_ADDRESS_MAX", count(1, COUNT_MAX), {
-    text: "swarms one address (of IPv6, one /64) may begin within TRACKER_PEER_TIMEOUT",
-    initial: "1000000",
+  // Behind one address of a carrier's NAT are some hundred customers, of whom a handful at most
+  // meet in one swarm; of a commercial VPN's exit, some dozens in the most popular ones.
+  peersPerAddressMax: setting(
+    "Limits",
+    "TRACKER_PEERS_PER_ADDRESS_MAX",
+    count(1, PEERS_PER_ADDRESS_CEILING),
+    {
+      text: "peers of an address (of IPv6, a /64) stored in a swarm; one more replaces the oldest",
+      initial: "256",
+    },
+  ),
+  swarmsPerAddressMax: optional("Limits", "TRACKER_SWARMS_PER_ADDRESS_MAX", count(1, COUNT_MAX), {
+    text: "an address (of IPv6, a /64) that has so many peers stored may begin no more swarms",
+    initial: "one for each 512 bytes of TRACKER_MEMORY_MAX",
   }),
   rateLimit: setting("Limits", "TRACKER_RATE_LIMIT", choice(RATE_LIMIT_MODES), {
     text: "what to do with requests over a rate limit: nothing, count them, or refuse them",

@@ -5,6 +5,8 @@
  * Only what comes and goes with the load is told again, after an hour.
  */
 import type { Log } from "../ops/log.ts";
+import type { Census } from "../swarm/census.ts";
+import { NOT_STORED_MEMORY, NOT_STORED_NETWORK } from "../swarm/requests.ts";
 import type { Machine } from "./machine.ts";
 
 /** What there may be to warn of; also the label under which it is counted. */
@@ -18,6 +20,7 @@ export const WARNINGS = [
   "connections",
   "operator_host",
   "operator_token",
+  "memory_full",
 ] as const;
 
 export type Warning = (typeof WARNINGS)[number];
@@ -43,6 +46,8 @@ export interface Surroundings {
   privateShare: () => number;
   /** Announces of peers with an address of this machine, which were answered but not stored. */
   ownAnnounces: () => number;
+  /** What the swarms hold. */
+  census: () => Census;
 }
 
 export class Warnings {
@@ -57,10 +62,14 @@ export class Warnings {
     connections: 0,
     operator_host: 0,
     operator_token: 0,
+    memory_full: 0,
   };
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;
   #connectionsToldSeconds = -Infinity;
+  #memoryToldSeconds = -Infinity;
+  /** Peers that were not stored for want of memory, when that was told last. */
+  #notStoredTold = 0;
 
   constructor(log: Pick<Log, "warn">, around: Surroundings) {
     this.#log = log;
@@ -121,6 +130,35 @@ export class Warnings {
     };
     const message = "there are as many HTTP connections as there may be, so some are closed";
     this.#log.warn(message, fields, null);
+  }
+
+  /** Looks whether peers are not stored for want of memory: every second or so. */
+  lookAtMemory(nowSeconds: number): void {
+    if (nowSeconds - this.#memoryToldSeconds < AGAIN_SECONDS) return;
+    const census = this.#around.census();
+    const { peersNotStored } = census;
+    const notStored =
+      peersNotStored[NOT_STORED_MEMORY - 1] + peersNotStored[NOT_STORED_NETWORK - 1];
+    if (notStored <= this.#notStoredTold) return;
+    this.#notStoredTold = notStored;
+    this.#memoryToldSeconds = nowSeconds;
+    this.counts.memory_full += 1;
+    const peers =
+      census.seedersIpv4 + census.leechersIpv4 + census.seedersIpv6 + census.leechersIpv6;
+    const message = "memory is full: new peers are answered but not stored";
+    this.#log.warn(
+      message,
+      {
+        limit: `${Math.round(census.memoryMax / 2 ** 20)}MiB`,
+        peers: String(peers),
+        swarms: String(census.swarms),
+        swarms_without_peers: String(census.swarmsEmpty),
+        remedy:
+          "raise TRACKER_MEMORY_MAX; hardly more than one peer a swarm is a sign of a flood: " +
+          "set TRACKER_RATE_LIMIT=enforce, or lower TRACKER_SWARMS_PER_ADDRESS_MAX",
+      },
+      null,
+    );
   }
 
   #lookAtFiles(): void {

@@ -30,8 +30,14 @@ import { VERDICT_ADDRESS_UNKNOWN, VERDICT_HOST, VERDICT_OK } from "./verdict.ts"
 /** Where an address that a client claims to have is read into. */
 const CLAIM = new Uint8Array(16);
 
-/** What the reply says when the peer could not be stored for want of memory. */
-const WARNING_FULL = "this tracker is full: you are told of other peers, but they not of you";
+/** What the reply says when the peer could not be stored, by reason: see NOT_STORED_REASONS. */
+const WARNINGS_NOT_STORED = [
+  "",
+  "the tracker is full: other peers will not see you",
+  "this swarm is full: other peers will not see you",
+  "your address is in too many swarms: other peers will not see you in this one",
+  "the tracker is nearly full, and your network holds much of it: other peers will not see you",
+];
 
 /** Column of each event's counter, by EVENT_ number. */
 const EVENT_COLUMNS = [
@@ -204,12 +210,12 @@ export class HttpAnnounces {
     const portAt = request.family === 4 ? 4 : 16;
     const hasPort = (request.peer[portAt] | request.peer[portAt + 1]) !== 0;
     const storable = hasPort && request.event !== EVENT_STOPPED;
-    const full = storable && !reply.stored;
+    const notStored = storable ? WARNINGS_NOT_STORED[reply.notStored] : "";
     extras.family = this.#client.family;
     extras.intervalSeconds = this.#intervals.draw(reply.seeders + reply.leechers);
     extras.minIntervalSeconds = this.#intervals.minimum(extras.intervalSeconds);
     extras.compact = this.#query.compact;
-    extras.warning = full ? WARNING_FULL : (this.#settings.warningMessage ?? "");
+    extras.warning = notStored || (this.#settings.warningMessage ?? "");
     const { out, at } = exchange;
     return writeAnnounce(out, request, reply, this.#replies, extras, at) - at;
   }

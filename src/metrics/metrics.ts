@@ -11,8 +11,9 @@ import { type Warnings, WARNINGS } from "../host/warnings.ts";
 import type { RuleCount } from "../limits/rule-keeper.ts";
 import { type CounterName, type Counters } from "../ops/counters.ts";
 import { LOG_LEVELS, LOG_WARNINGS, type Log } from "../ops/log.ts";
-import { type Census, takeCensus } from "../swarm/census.ts";
+import { bytesBeside, type Census, takeCensus } from "../swarm/census.ts";
 import { PAGE_SIZE, type SwarmMemory } from "../swarm/memory.ts";
+import { NOT_STORED_REASONS } from "../swarm/requests.ts";
 import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
 import { Exposition } from "./exposition.ts";
 import { HISTOGRAMS, type HistogramName, readHistogram } from "./histograms.ts";
@@ -211,6 +212,8 @@ function writeTimes(out: Exposition, memory: SharedArrayBuffer): void {
 
 function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): void {
   out.single("tracker_swarms", "gauge", "Swarms that are known.", census.swarms);
+  const empty = "Swarms without peers, kept for their download counters; they give way first.";
+  out.single("tracker_swarms_without_peers", "gauge", empty, census.swarmsEmpty);
   out.family("tracker_peers", "gauge", "Peers that are stored.");
   out.sample(census.seedersIpv4, { role: "seeder", family: "ipv4" });
   out.sample(census.leechersIpv4, { role: "leecher", family: "ipv4" });
@@ -220,9 +223,11 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
   out.single("tracker_downloads_total", "counter", downloads, census.downloads);
   const expired = "Peers forgotten because they did not announce any more.";
   out.single("tracker_peers_expired_total", "counter", expired, census.peersExpired);
-  const full = "Announces whose peer was not kept: memory, swarm or address was at its limit.";
-  out.family("tracker_peers_evicted_total", "counter", full);
-  out.sample(census.peersNotStored, { reason: "tracker_full" });
+  const limits = "Announces answered without storing the peer, by what was at its limit.";
+  out.family("tracker_announces_not_stored_total", "counter", limits);
+  for (const [at, reason] of NOT_STORED_REASONS.entries()) {
+    out.sample(census.peersNotStored[at], { reason });
+  }
   const { sizes, roundEndedSeconds } = sources.sweep;
   out.family("tracker_swarms_up_to", "gauge", "Swarms with up to so many peers, as last swept.");
   for (const [at, peers] of SWARM_SIZES.entries()) out.sample(sizes[at], { peers: String(peers) });
@@ -237,7 +242,7 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
 function writeMemory(out: Exposition, memory: SwarmMemory, census: Census): void {
   // Of one reading: a page that is taken between two would make the table smaller than nothing.
   const { memoryOfPages: peers } = census;
-  const buffers = memory.pages.byteLength + memory.newcomers.byteLength;
+  const buffers = memory.pages.byteLength + bytesBeside(memory);
   out.family("tracker_memory_bytes", "gauge", "Memory in use, by what it holds.");
   out.sample(peers, { area: "peers" });
   out.sample(census.memoryUsed - peers, { area: "table" });

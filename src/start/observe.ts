@@ -17,6 +17,7 @@ import { COUNT, Counters } from "../ops/counters.ts";
 import { Front } from "../page/front.ts";
 import { Live } from "../page/live.ts";
 import { showCount, showRate } from "../page/view.ts";
+import { takeCensus } from "../swarm/census.ts";
 import type { Sweep } from "../swarm/sweep.ts";
 import type { Program } from "./program.ts";
 
@@ -59,6 +60,7 @@ export class Observation {
       privateShare: () => largestPrivateShare(shared.notes!.privateShare),
       ownAnnounces: () =>
         this.#counters.total("udpOwnAddresses") + this.#counters.total("httpOwnAddresses"),
+      census: () => takeCensus(shared.memory),
     });
     this.live = new Live({
       version: versionLine(),
@@ -118,6 +120,7 @@ export class Observation {
     this.notifier.ready(this.#status());
     this.#every(SAMPLE_MILLISECONDS, () => this.live.sample());
     this.#every(SAMPLE_MILLISECONDS, () => this.warnings.lookOften());
+    this.#every(SAMPLE_MILLISECONDS, () => this.warnings.lookAtMemory(now()));
     this.#every(LOOK_MILLISECONDS, () => this.warnings.look());
     this.#measureLag();
     if (!this.notifier.listening) return;

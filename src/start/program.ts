@@ -84,6 +84,11 @@ function connectionsPerAddress(connectionsMax: number): number {
   return Math.max(CONNECTIONS_PER_ADDRESS_MIN, Math.floor(connectionsMax / ADDRESSES_MIN));
 }
 
+/** A swarm of one peer takes about 41 bytes, so an address may fill a twelfth of the memory. */
+function swarmsPerAddress(memoryBytesMax: number): number {
+  return Math.ceil(memoryBytesMax / 512);
+}
+
 /** Reserves what all threads share. Throws a StartError if the machine allows too little. */
 export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Program {
   const libc = openLibc();
@@ -98,7 +103,8 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     downloadsTimeout: config.downloadsTimeoutSeconds,
     threads: workers > 0,
     peersPerSwarmMax: config.peersPerSwarmMax,
-    swarmsPerAddressMax: config.swarmsPerAddressMax,
+    peersPerAddressMax: config.peersPerAddressMax,
+    swarmsPerAddressMax: config.swarmsPerAddressMax ?? swarmsPerAddress(config.memoryBytesMax),
   });
   const limits = prepareLimits(config, memory, 1 + workers);
   startFollowingAddresses(new OwnAddresses(limits.shared.own));

@@ -4,10 +4,9 @@
  * Both walk in slices and hold no more than they show: a hundred swarms of each kind, or tables of
  * fixed size (see frequent.ts; with ten million peers a count may be some 20 too high).
  */
-import { INFO_HASH_SIZE, type Family } from "../constants.ts";
+import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
 import { nextTurn } from "../ops/turns.ts";
 import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
-import { FAMILIES } from "../swarm/swarms.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { visitPeers } from "../swarm/walk.ts";
 import { Frequent, frequentBytes, type Frequency } from "./frequent.ts";

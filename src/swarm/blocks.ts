@@ -77,7 +77,10 @@ export const FLAG_EMPTY = 4;
 export const FLAG_IPV6 = 8;
 /** It has had more than 255 downloads. */
 export const FLAG_DOWNLOADS = 16;
+/** The flags that decide which fields a block has. */
 const FLAGS_ALL = 31;
+/** Its shard's list of swarms without peers has an entry with the tick in SWARM_EMPTY_SINCE. */
+export const FLAG_LISTED = 32;
 /** Two offsets: the seeders' directory, the leechers' directory. */
 export const DIRECTORY_PAIR_SIZE = 8;
 
@@ -113,6 +116,16 @@ export const DOWNLOADS_MAX = 2 ** 31 - 1;
 export const peerSize = (family: Family): number =>
   family === 4 ? PEER_SIZE_IPV4 : PEER_SIZE_IPV6;
 export const peerHalves = (family: Family): number => peerSize(family) >>> 1;
+
+/** The flag, and the fields in the head of a swarm, that belong to a family. */
+export const flagLarge = (family: Family): number =>
+  family === 4 ? FLAG_LARGE_IPV4 : FLAG_LARGE_IPV6;
+export const capacityAt = (family: Family): number =>
+  family === 4 ? SWARM_CAPACITY_IPV4 : SWARM_CAPACITY_IPV6;
+export const countAt = (family: Family): number =>
+  family === 4 ? SWARM_COUNT_IPV4 : SWARM_COUNT_IPV6;
+export const seedersAt = (family: Family): number =>
+  family === 4 ? SWARM_SEEDERS_IPV4 : SWARM_SEEDERS_IPV6;
 
 /** `size` rounded up to a multiple of four. */
 export const align = (size: number): number => (size + 3) & ~3;

@@ -6,6 +6,7 @@
 import {
   PAGE_SIZE,
   POOL_AVAILABLE,
+  SHARD_EMPTY_SWARMS,
   SHARD_INDEX_BITS,
   SHARD_LEECHERS_IPV4,
   SHARD_LEECHERS_IPV6,
@@ -20,9 +21,12 @@ import {
   TOTAL_NOT_STORED,
   type SwarmMemory,
 } from "./memory.ts";
+import { NOT_STORED_REASONS } from "./requests.ts";
 
 export interface Census {
   swarms: number;
+  /** Those of them that have no peers and stay for their download counters. */
+  swarmsEmpty: number;
   seedersIpv4: number;
   leechersIpv4: number;
   seedersIpv6: number;
@@ -31,12 +35,17 @@ export interface Census {
   downloads: number;
   /** Peers forgotten because they did not announce any more. */
   peersExpired: number;
-  /** Announces answered but not stored: memory, their swarm or their address was at its limit. */
-  peersNotStored: number;
+  /** Announces answered but not stored, by reason: in the order of NOT_STORED_REASONS. */
+  peersNotStored: number[];
   /** Bytes of pages in use; those of pages and tables, and what they may become at most. */
   memoryOfPages: number;
   memoryUsed: number;
   memoryMax: number;
+}
+
+/** Bytes of the buffers whose sizes do not depend on what is stored. */
+export function bytesBeside({ holdings, emptySwarms, completions }: SwarmMemory): number {
+  return holdings.byteLength + emptySwarms.byteLength + completions.byteLength;
 }
 
 /** Counts everything; takes some microseconds. */
@@ -61,15 +70,16 @@ export function takeCensus(memory: SwarmMemory): Census {
   const memoryOfPages = memory.arena.byteLength - shards[POOL_AVAILABLE] * PAGE_SIZE;
   return {
     swarms: sum(SHARD_SWARMS),
+    swarmsEmpty: sum(SHARD_EMPTY_SWARMS),
     seedersIpv4: sum(SHARD_SEEDERS_IPV4),
     leechersIpv4: sum(SHARD_LEECHERS_IPV4),
     seedersIpv6: sum(SHARD_SEEDERS_IPV6),
     leechersIpv6: sum(SHARD_LEECHERS_IPV6),
     downloads: grown(TOTAL_DOWNLOADS),
     peersExpired: grown(TOTAL_EXPIRED),
-    peersNotStored: grown(TOTAL_NOT_STORED),
+    peersNotStored: NOT_STORED_REASONS.map((_, reason) => grown(TOTAL_NOT_STORED + reason)),
     memoryOfPages,
     memoryUsed: memoryOfPages + tableBytes,
-    memoryMax: memory.arena.byteLength + memory.index.byteLength + memory.newcomers.byteLength,
+    memoryMax: memory.arena.byteLength + memory.index.byteLength + bytesBeside(memory),
   };
 }

@@ -31,6 +31,8 @@ import type { Table } from "./table.ts";
  */
 export const WASTE_ANNOUNCE = 1 / 8;
 export const WASTE_SWEEP = 1 / 32;
+/** Where there is no page left, each one that can be won is worth moving. */
+export const WASTE_FULL = 0;
 
 /**
  * Moves the blocks of the shard's emptiest page if more than `share` of the closed pages, and a

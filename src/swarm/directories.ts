@@ -1,7 +1,11 @@
 /**
- * Large swarms: the peers of one role and family, spread over buckets by a keyed hash.
+ * Large swarms: the peers of one role and family, spread over buckets by a keyed hash of their
+ * network.
  *
- * A directory grows by linear hashing: with n buckets, peer `hash` lives in bucket `hash mod 2^k`
+ * All peers of one network (IPv4 /24, IPv6 /48) lie in one bucket, and a bucket in one page: so no
+ * network can own a swarm, an address can be counted where its peers lie, and peers of two buckets
+ * are always of two networks. A directory grows by linear hashing: with n buckets, hash `h` lives
+ * in bucket `h mod 2^k`
  * (2^k the power of two at or above n), or without the top bit if there is no such bucket yet. Each
  * time the buckets hold more than BUCKET_PEERS on average the next one in turn is split in two, so
  * no announce ever pays for more than one split, however large the swarm.
@@ -29,11 +33,13 @@ import {
   peerHalves,
   peerSize,
   sizeOf,
+  type Role,
 } from "./blocks.ts";
 import { adoptBuckets } from "./compact.ts";
-import { hashPeer } from "./keyed-hash.ts";
+import { hashNetwork } from "./keyed-hash.ts";
 import { PAGE_SIZE } from "./memory.ts";
 import { copyHalves, findPeer, isExpired, roomier } from "./peers.ts";
+import type { Population } from "./population.ts";
 
 /** Peers per bucket on average before the next one is split. */
 const BUCKET_PEERS = 48;
@@ -43,15 +49,23 @@ const BUCKET_PEERS_MIN = 12;
 const BUCKETS_MAX = Math.floor((PAGE_SIZE - DIRECTORY_HEADER_SIZE) / 4);
 const BUCKETS_AT_FIRST = 4;
 
+/** Peers of each family that a bucket holds at most: what fits a page. */
+export const BUCKET_PEERS_MAX = {
+  4: Math.floor((PAGE_SIZE - BUCKET_HEADER_SIZE) / (peerSize(4) + 1)),
+  6: Math.floor((PAGE_SIZE - BUCKET_HEADER_SIZE) / (peerSize(6) + 1)),
+} as const;
+
 export class Directories {
   /** Where in its bucket `find` or `insert` left the peer. */
   index = -1;
   readonly #arena: Arena;
   readonly #keys: Int32Array;
+  readonly #population: Population;
 
-  constructor(arena: Arena, keys: Int32Array) {
+  constructor(arena: Arena, keys: Int32Array, population: Population) {
     this.#arena = arena;
     this.#keys = keys;
+    this.#population = population;
   }
 
   /** Peers in the directory. */
@@ -60,11 +74,16 @@ export class Directories {
     return directory === 0 ? 0 : this.#arena.words[(directory + DIRECTORY_PEERS) >>> 2];
   }
 
+  /** Bucket in which the peers of this one's network lie; 0 if there is none. */
+  home(cell: number, family: Family, source: Uint16Array, at: number): number {
+    const { words } = this.#arena;
+    const directory = words[cell >>> 2];
+    return directory === 0 ? 0 : words[this.#home(directory, family, source, at) >>> 2];
+  }
+
   /** Bucket that holds the peer whose halves begin at `source[at]`, or 0; `index` tells where. */
   find(cell: number, family: Family, source: Uint16Array, at: number): number {
-    const directory = this.#arena.words[cell >>> 2];
-    if (directory === 0) return 0;
-    const bucket = this.#arena.words[this.#home(directory, family, source, at) >>> 2];
+    const bucket = this.home(cell, family, source, at);
     if (bucket === 0) return 0;
     const { halves } = this.#arena;
     const count = halves[(bucket + BUCKET_COUNT) >>> 1];
@@ -120,6 +139,7 @@ export class Directories {
     line: number,
     cell: number,
     family: Family,
+    role: Role,
     tick: number,
     ticks: number,
     i: number,
@@ -131,7 +151,7 @@ export class Directories {
     const bucket = words[owner >>> 2];
     if (bucket === 0) return 0;
     const peers = this.peersIn(bucket);
-    const left = this.expireBucket(line, cell, family, bucket, tick, ticks);
+    const left = this.#expireBucket(line, cell, family, role, bucket, tick, ticks);
     if (left > 0) this.#tighten(line, owner, family);
     return peers;
   }
@@ -160,10 +180,11 @@ export class Directories {
   }
 
   /** Takes the old peers out of a bucket, which goes if none stay; returns how many do. */
-  expireBucket(
+  #expireBucket(
     line: number,
     cell: number,
     family: Family,
+    role: Role,
     bucket: number,
     tick: number,
     ticks: number,
@@ -173,9 +194,24 @@ export class Directories {
     for (let index = left - 1; index >= 0; index--) {
       if (!isExpired(bytes[this.metaAt(family, bucket, index)], tick, ticks)) continue;
       left -= 1;
+      this.#population.expired(line, family, role, this.peerAt(family, bucket, index));
       this.remove(line, cell, family, bucket, index);
     }
     return left;
+  }
+
+  /** Notes that all its peers go: it is about to be released. */
+  forgetAll(line: number, cell: number, family: Family, role: Role): void {
+    const directory = this.#arena.words[cell >>> 2];
+    if (directory === 0) return;
+    for (let i = 0; i < this.bucketCount(cell); i++) {
+      const bucket = this.bucketAt(cell, i);
+      const count = bucket === 0 ? 0 : this.peersIn(bucket);
+      for (let index = 0; index < count; index++) {
+        const at = this.peerAt(family, bucket, index);
+        this.#population.gone(line, family, role, this.#arena.halves, at);
+      }
+    }
   }
 
   /** Releases the directory and its buckets; the cell becomes 0. */
@@ -223,7 +259,7 @@ export class Directories {
 
   /** Offset of the word that points to the bucket in which the peer lives or would live. */
   #home(directory: number, family: Family, source: Uint16Array, at: number): number {
-    const hash = hashPeer(this.#keys, source, at, peerHalves(family));
+    const hash = hashNetwork(this.#keys, source, at, family);
     const buckets = this.#arena.words[(directory + DIRECTORY_BUCKETS) >>> 2];
     const mask = maskFor(buckets);
     let bucket = hash & mask;
@@ -237,15 +273,16 @@ export class Directories {
     const bucket = words[owner >>> 2];
     const count = bucket === 0 ? 0 : halves[(bucket + BUCKET_COUNT) >>> 1];
     if (bucket !== 0 && count < halves[(bucket + BUCKET_CAPACITY) >>> 1]) return bucket;
-    return this.#resizeBucket(line, owner, family, roomier(count));
+    if (count === BUCKET_PEERS_MAX[family]) return 0;
+    return this.#resizeBucket(line, owner, family, roomierBucket(count, family));
   }
 
   /** Moves what `owner` points to into a bucket of another capacity; 0 if there is no room. */
   #resizeBucket(line: number, owner: number, family: Family, capacity: number): number {
     const arena = this.#arena;
     const { words, halves } = arena;
+    if (capacity > BUCKET_PEERS_MAX[family]) return 0;
     const size = align(BUCKET_HEADER_SIZE + capacity * (peerSize(family) + 1));
-    if (size > PAGE_SIZE) return 0;
     const bucket = arena.allocate(line, size, KIND_BUCKET);
     if (bucket === 0) return 0;
     const old = words[owner >>> 2];
@@ -290,7 +327,7 @@ export class Directories {
     const bucket = words[owner >>> 2];
     const count = halves[(bucket + BUCKET_COUNT) >>> 1];
     if (halves[(bucket + BUCKET_CAPACITY) >>> 1] <= count + 8 + (count >>> 1)) return;
-    this.#resizeBucket(line, owner, family, roomier(count));
+    this.#resizeBucket(line, owner, family, roomierBucket(count, family));
   }
 
   // Directories.
@@ -352,7 +389,7 @@ export class Directories {
     const { words, halves } = this.#arena;
     const count = halves[(words[owner >>> 2] + BUCKET_COUNT) >>> 1];
     if (count === 0) this.#drop(line, owner);
-    else this.#resizeBucket(line, owner, family, roomier(count));
+    else this.#resizeBucket(line, owner, family, roomierBucket(count, family));
   }
 
   /** The directory, moved to a larger block if it needs one for `buckets`; 0 if it cannot. */
@@ -395,4 +432,9 @@ export class Directories {
 /** The smallest 2^k - 1 that covers bucket numbers below `buckets`. */
 function maskFor(buckets: number): number {
   return (1 << (32 - Math.clz32(buckets - 1))) - 1;
+}
+
+/** Room for some more than `count` peers, as far as a page allows. */
+function roomierBucket(count: number, family: Family): number {
+  return Math.min(roomier(count), BUCKET_PEERS_MAX[family]);
 }

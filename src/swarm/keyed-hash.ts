@@ -9,6 +9,8 @@
  *
  * Allocates nothing, keeps no state, never fails.
  */
+import type { Family } from "../constants.ts";
+import { addressHalves, THIRD_BYTE } from "./places.ts";
 
 /** Halves of the longest input: an IPv6 peer has nine, an info hash ten. */
 const HALVES_MAX = 10;
@@ -28,6 +30,33 @@ export function hashPeer(keys: Int32Array, halves: Uint16Array, at: number, coun
   return keyedHash(keys, PEER_KEYS, halves, at, count);
 }
 
+/** 32 bits that depend on the place of a peer: its IPv4 address, or the /64 of an IPv6 one. */
+export function hashAddress(
+  keys: Int32Array,
+  halves: Uint16Array,
+  at: number,
+  family: Family,
+): number {
+  return keyedHash(keys, PEER_KEYS, halves, at, addressHalves(family));
+}
+
+/** 32 bits that depend on the network of a peer: its IPv4 /24, or its IPv6 /48. */
+export function hashNetwork(
+  keys: Int32Array,
+  halves: Uint16Array,
+  at: number,
+  family: Family,
+): number {
+  if (family === 6) return keyedHash(keys, PEER_KEYS, halves, at, 3);
+  const first = halves[at];
+  const third = halves[at + 1] & THIRD_BYTE;
+  const high = Math.imul(keys[PEER_KEYS], first) + Math.imul(keys[PEER_KEYS + 1], third);
+  const low =
+    Math.imul(keys[PEER_KEYS + HALVES_MAX], first) +
+    Math.imul(keys[PEER_KEYS + HALVES_MAX + 1], third);
+  return mix(high | 0, low | 0);
+}
+
 function keyedHash(
   keys: Int32Array,
   key: number,
@@ -42,6 +71,11 @@ function keyedHash(
     high = (high + Math.imul(keys[key + i], half)) | 0;
     low = (low + Math.imul(keys[key + HALVES_MAX + i], half)) | 0;
   }
+  return mix(high, low);
+}
+
+/** The upper halves of two sums, without the linear patterns they have. */
+function mix(high: number, low: number): number {
   let hash = (high & 0xffff0000) | (low >>> 16);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);

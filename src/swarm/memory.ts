@@ -1,21 +1,22 @@
 /**
- * Where everything the swarms know lies: six shared buffers, reserved once and never grown.
+ * Where everything the swarms know lies: shared buffers, reserved once and never grown.
  *
  * The sizes follow from one number, the ceiling. Pages nobody has touched cost nothing, so the
  * reservation is a ceiling and not a bill.
  *
- *   arena    pages of 8 KiB, each owned by one shard; blocks of swarms and peers (see arena.ts)
- *   pages    three 32-bit words for each page: the next page of its list, live bytes, used bytes
- *   index    one region for each shard: info hash -> block (see table.ts)
- *   shards   16 words for each shard, one cache line, plus one line for the pool of free pages
- *   totals   eight 64-bit floats for each shard, one cache line: what only grows
- *   newcomers  how many swarms addresses have begun (see newcomers.ts)
+ *   arena        pages of 8 KiB, each owned by one shard; blocks of swarms and peers (see arena.ts)
+ *   pages        three 32-bit words for each page: the next page of its list, live and used bytes
+ *   index        one region for each shard: info hash -> block (see table.ts)
+ *   shards       16 words for each shard, one cache line, plus one line for the pool of free pages
+ *   totals       eight 64-bit floats for each shard, one cache line: what only grows
+ *   holdings     how many peers addresses and networks have stored (see holdings.ts)
+ *   emptySwarms  the swarms without peers of each shard, oldest first (see empty-swarms.ts)
+ *   completions  the downloads that were counted last (see completions.ts)
  *
  * A shard is everything whose info hashes begin, after keyed mixing, with the same eight bits. Its
  * lock word guards its lines, its region of the index and its pages. With one thread nobody locks.
  */
 import { HASH_KEY_WORDS } from "./keyed-hash.ts";
-import { NEWCOMER_CELLS } from "./newcomers.ts";
 import { Ticks } from "./ticks.ts";
 
 export const SHARD_BITS = 8;
@@ -33,8 +34,21 @@ const BUFFER_BYTES_MAX = 2 ** 31 - PAGE_SIZE;
  */
 const INDEX_SHARE = 1 / 5;
 
+/** The part of the ceiling that lists swarms without peers, and the bytes of an entry there. */
+const EMPTY_SWARMS_SHARE = 1 / 36;
+export const EMPTY_SWARM_WORDS = 2;
+
+/** Cells of the count-min sketches; a mebibyte together. See holdings.ts for their errors. */
+export const ADDRESS_CELLS = 2 ** 17;
+export const NETWORK_CELLS = 2 ** 17;
+/** Downloads that are remembered, so that none counts twice: 256 KiB. */
+export const COMPLETION_CELLS = 2 ** 16;
+
 /** Pages that only moving blocks may take, so that a full arena can still be tidied. */
 export const PAGES_RESERVED = 64;
+
+/** Memory is tight when fewer pages than this part of all are free. */
+export const TIGHT_SHARE = 1 / 4;
 
 /** The last pages are for swarms with fewer peers than this. */
 export const FEW_PEERS = 16;
@@ -58,11 +72,16 @@ export const SHARD_SEEDERS_IPV4 = 8;
 export const SHARD_LEECHERS_IPV4 = 9;
 export const SHARD_SEEDERS_IPV6 = 10;
 export const SHARD_LEECHERS_IPV6 = 11;
+/** Swarms without peers, and the region of the list of them: its first entry, its entries. */
+export const SHARD_EMPTY_SWARMS = 12;
+export const SHARD_EMPTY_FIRST = 13;
+export const SHARD_EMPTY_LISTED = 14;
 
 // Totals of a shard: what only grows, and so needs more than a word. Floats are exact to 2^53.
 export const SHARD_TOTALS = 8;
 export const TOTAL_DOWNLOADS = 0;
 export const TOTAL_EXPIRED = 1;
+/** One for each reason not to store a peer; the reasons are numbered from 1. */
 export const TOTAL_NOT_STORED = 2;
 
 /** Where the totals of the shard begin whose line is `line`. */
@@ -98,7 +117,9 @@ export interface SwarmSettings {
   threads: boolean;
   /** Peers a swarm stores at most; no limit if absent. */
   peersPerSwarmMax?: number;
-  /** Swarms one address may begin in a peer timeout; no limit if absent. */
+  /** Peers of one address (IPv6: of one /64) that a swarm stores at most; no limit if absent. */
+  peersPerAddressMax?: number;
+  /** An address that has so many peers stored begins no more swarms; no limit if absent. */
   swarmsPerAddressMax?: number;
 }
 
@@ -109,7 +130,9 @@ export interface SwarmMemory {
   index: SharedArrayBuffer;
   shards: SharedArrayBuffer;
   totals: SharedArrayBuffer;
-  newcomers: SharedArrayBuffer;
+  holdings: SharedArrayBuffer;
+  emptySwarms: SharedArrayBuffer;
+  completions: SharedArrayBuffer;
   /** Secret multipliers of the keyed hash; strangers choose info hashes and addresses. */
   keys: Int32Array;
   /** Entries in one shard's region of the index: a power of two. */
@@ -129,8 +152,15 @@ export function reserveSwarmMemory(
   const indexWords = (settings.memoryMax * INDEX_SHARE) / Int32Array.BYTES_PER_ELEMENT;
   const indexRegionBits = Math.floor(Math.log2(indexWords / SHARD_COUNT));
   const indexBytes = SHARD_COUNT * 2 ** indexRegionBits * Int32Array.BYTES_PER_ELEMENT;
-  const newcomerBytes = NEWCOMER_CELLS * Int32Array.BYTES_PER_ELEMENT;
-  const arenaBytes = Math.min(settings.memoryMax - indexBytes - newcomerBytes, BUFFER_BYTES_MAX);
+  const holdingsBytes = (ADDRESS_CELLS + NETWORK_CELLS) * Int32Array.BYTES_PER_ELEMENT;
+  const completionsBytes = COMPLETION_CELLS * Int32Array.BYTES_PER_ELEMENT;
+  const emptyBytesOfShard = EMPTY_SWARM_WORDS * Int32Array.BYTES_PER_ELEMENT;
+  const emptyBytes =
+    SHARD_COUNT *
+    emptyBytesOfShard *
+    Math.floor((settings.memoryMax * EMPTY_SWARMS_SHARE) / SHARD_COUNT / emptyBytesOfShard);
+  const beside = indexBytes + holdingsBytes + completionsBytes + emptyBytes;
+  const arenaBytes = Math.min(settings.memoryMax - beside, BUFFER_BYTES_MAX);
   const pageCount = Math.floor(arenaBytes / PAGE_SIZE);
   const memory = {
     arena: new SharedArrayBuffer(pageCount * PAGE_SIZE),
@@ -138,7 +168,9 @@ export function reserveSwarmMemory(
     index: new SharedArrayBuffer(indexBytes),
     shards: new SharedArrayBuffer((POOL + SHARD_WORDS) * Int32Array.BYTES_PER_ELEMENT),
     totals: new SharedArrayBuffer(SHARD_COUNT * SHARD_TOTALS * Float64Array.BYTES_PER_ELEMENT),
-    newcomers: new SharedArrayBuffer(newcomerBytes),
+    holdings: new SharedArrayBuffer(holdingsBytes),
+    emptySwarms: new SharedArrayBuffer(emptyBytes),
+    completions: new SharedArrayBuffer(completionsBytes),
     keys,
     indexRegionBits,
     settings,

@@ -41,6 +41,32 @@ export function copyHalves(
   for (let i = 0; i < count; i++) target[to + i] = source[from + i];
 }
 
+/** Copies the peer at position `from` of the list that begins at `first` to position `to`. */
+export function movePeer(
+  halves: Uint16Array,
+  first: number,
+  size: number,
+  from: number,
+  to: number,
+): void {
+  copyHalves(halves, first + from * size, halves, first + to * size, size);
+}
+
+/** The peers at two positions of the list that begins at `first` change places. */
+export function swapPeers(
+  halves: Uint16Array,
+  first: number,
+  size: number,
+  a: number,
+  b: number,
+): void {
+  for (let i = 0; i < size; i++) {
+    const half = halves[first + a * size + i];
+    halves[first + a * size + i] = halves[first + b * size + i];
+    halves[first + b * size + i] = half;
+  }
+}
+
 /** True if the peer's last announce was more than `ticks` ticks before `tick`. */
 export function isExpired(meta: number, tick: number, ticks: number): boolean {
   return ((tick - meta) & META_TICK) > ticks;

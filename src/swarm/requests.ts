@@ -7,6 +7,13 @@
  */
 import { INFO_HASH_SIZE, PEER_SIZE_IPV6, type Family } from "../constants.ts";
 
+/** Why a peer that announces is not stored; `NOT_STORED_REASONS` has a word for each. */
+export const NOT_STORED_MEMORY = 1;
+export const NOT_STORED_SWARM = 2;
+export const NOT_STORED_ADDRESS = 3;
+export const NOT_STORED_NETWORK = 4;
+export const NOT_STORED_REASONS = ["memory", "swarm", "address", "network"] as const;
+
 /** Filled by the transport, every field, before each announce. */
 export class AnnounceRequest {
   /** The 20 bytes of the info hash. Scrapes read it too. */
@@ -56,6 +63,20 @@ export class AnnounceReply {
   peersIpv6 = 0;
   /** False if the peer is not stored: it stopped, has port 0, or there is no room. */
   stored = false;
+  /** Why there is no room for it: NOT_STORED_MEMORY or another; 0 if there is. */
+  notStored = 0;
   /** Ticks of `Tracker.peerTicks` since the same peer announced last; -1 if it was not known. */
   ticksSinceLast = -1;
+
+  /** As it is before a request. */
+  clear(): void {
+    this.seeders = 0;
+    this.leechers = 0;
+    this.downloads = 0;
+    this.peersIpv4 = 0;
+    this.peersIpv6 = 0;
+    this.stored = false;
+    this.notStored = 0;
+    this.ticksSinceLast = -1;
+  }
 }

@@ -1,7 +1,7 @@
 /**
  * Restoring: a download counter that is known from elsewhere, given back to its swarm.
  */
-import { DOWNLOADS_MAX, FLAG_EMPTY, SWARM_EMPTY_SINCE, SWARM_FLAGS } from "./blocks.ts";
+import { DOWNLOADS_MAX } from "./blocks.ts";
 import { compact, WASTE_ANNOUNCE } from "./compact.ts";
 import { hashInfoHash } from "./keyed-hash.ts";
 import type { SwarmMemory } from "./memory.ts";
@@ -19,7 +19,7 @@ export function restoreDownloads(
   downloads: number,
   nowSeconds: number,
 ): boolean {
-  const { arena, table, swarms, emptyTicks } = tracker;
+  const { arena, table, swarms, emptySwarms, emptyTicks } = tracker;
   const { infoHashHalves } = tracker.request;
   const hash = hashInfoHash(memory.keys, infoHashHalves, 0);
   const line = lineOf(hash);
@@ -27,12 +27,9 @@ export function restoreDownloads(
   // A counter that outgrows its byte leaves a block behind.
   compact(arena, table, line, WASTE_ANNOUNCE);
   let swarm = table.find(line, hash, infoHashHalves);
-  if (swarm === 0 && downloads > 0) {
+  if (swarm === 0 && downloads > 0 && !emptySwarms.isFull(line)) {
     swarm = swarms.create(line, hash, infoHashHalves, 4);
-    if (swarm !== 0) {
-      arena.bytes[swarm + SWARM_FLAGS] |= FLAG_EMPTY;
-      arena.bytes[swarm + SWARM_EMPTY_SINCE] = emptyTicks.at(nowSeconds);
-    }
+    if (swarm !== 0) emptySwarms.mark(line, hash, swarm, emptyTicks.at(nowSeconds), 0);
   }
   if (swarm !== 0 && downloads > swarms.downloads(swarm)) {
     swarm = swarms.setDownloads(line, swarm, Math.min(downloads, DOWNLOADS_MAX));

@@ -10,19 +10,27 @@
  *                        ^^^^^^^^^^^              a seeder's among the leechers
  *   large swarm   one window in each directory, in proportion to its peers
  *
+ * A window that looks as if one network owned it is given up, and the reply is drawn again so that
+ * each network has its turn: see spread.ts. Looking costs five peers of a reply.
+ *
  * Peers go to the reply buffer in wire format. Allocates nothing, never fails.
  */
 import type { Family } from "../constants.ts";
 import { LEECHERS, peerHalves, SEEDERS, type Role } from "./blocks.ts";
 import { copyHalves } from "./peers.ts";
+import { sameNetwork } from "./places.ts";
 import type { Random } from "./random.ts";
 import type { AnnounceReply, AnnounceRequest } from "./requests.ts";
+import { Spread } from "./spread.ts";
 import type { Swarms } from "./swarms.ts";
 
 /** Which roles are offered: bits, one for each role. */
 export const OFFER_SEEDERS = 1 << SEEDERS;
 export const OFFER_LEECHERS = 1 << LEECHERS;
 export const OFFER_ALL = OFFER_SEEDERS | OFFER_LEECHERS;
+
+/** Peers of a reply that are compared, each with the next, to see whether a network owns it. */
+const COMPARED = 5;
 
 /** Draws for an even start in a directory before any start is taken; 2 are enough on average. */
 const DRAWS_MAX = 64;
@@ -37,8 +45,21 @@ export class Sample {
   readonly #random: Random;
   readonly #request: AnnounceRequest;
   readonly #reply: AnnounceReply;
+  /** Peers of a family that the reply has got so far. */
+  peersOf(family: Family): number {
+    return family === 4 ? this.#reply.peersIpv4 : this.#reply.peersIpv6;
+  }
+
+  /** Puts the peer at `from` in the arena's halves in the place of the family's last one. */
+  replaceLast(family: Family, from: number): void {
+    if (family === 4) this.#reply.peersIpv4 -= 1;
+    else this.#reply.peersIpv6 -= 1;
+    this.copy(family, from, 1);
+  }
+
   /** The reply buffer in halves. */
   readonly #out: Uint16Array;
+  readonly #spread: Spread;
 
   constructor(
     swarms: Swarms,
@@ -52,6 +73,7 @@ export class Sample {
     this.#request = request;
     this.#reply = reply;
     this.#out = out;
+    this.#spread = new Spread(swarms, random, request, this);
   }
 
   /** Adds up to `wanted` peers of the given roles to the reply; returns how many. */
@@ -60,6 +82,7 @@ export class Sample {
     const other = own === 4 ? 6 : 4;
     const inOwn = this.#available(swarm, own, roles);
     const inOther = this.#request.bothFamilies ? this.#available(swarm, other, roles) : 0;
+    const { peersIpv4, peersIpv6 } = this.#reply;
     let fromOwn = inOwn;
     if (inOwn + inOther > wanted) {
       fromOwn = inOther === 0 ? wanted : this.#random.portion(wanted, inOwn, inOwn + inOther);
@@ -67,22 +90,69 @@ export class Sample {
     const fromOther = Math.min(inOther, wanted - fromOwn);
     if (fromOwn > 0) this.#offerFamily(swarm, own, roles, fromOwn, inOwn);
     if (fromOther > 0) this.#offerFamily(swarm, other, roles, fromOther, inOther);
-    return fromOwn + fromOther;
+    const offered = fromOwn + fromOther;
+    if (offered > 1 && offered < inOwn + inOther && this.#isOwned(peersIpv4, peersIpv6)) {
+      this.#reply.peersIpv4 = peersIpv4;
+      this.#reply.peersIpv6 = peersIpv6;
+      this.#spread.offer(swarm, roles, offered, inOther);
+    }
+    return offered;
+  }
+
+  /** True if one network seems to own what the reply has got beyond so many peers. */
+  #isOwned(afterIpv4: number, afterIpv6: number): boolean {
+    const ipv4 = this.#reply.peersIpv4 - afterIpv4;
+    const ipv6 = this.#reply.peersIpv6 - afterIpv6;
+    const family = ipv4 >= ipv6 ? 4 : 6;
+    const count = family === 4 ? ipv4 : ipv6;
+    if (count < 2) return false;
+    const first = family === 4 ? afterIpv4 : afterIpv6;
+    const compared = Math.min(count, COMPARED);
+    let same = 0;
+    let before = this.placeOf(family, first);
+    for (let i = 1; i < compared; i++) {
+      const at = this.placeOf(family, first + Math.floor((i * (count - 1)) / (compared - 1)));
+      if (sameNetwork(this.#out, before, this.#out, at, family)) same += 1;
+      before = at;
+    }
+    return same * 2 >= compared - 1;
+  }
+
+  /** Where peer `i` of a family begins in the halves of the reply buffer. */
+  placeOf(family: Family, i: number): number {
+    const { offsetIpv4, offsetIpv6 } = this.#request;
+    return family === 4 ? (offsetIpv4 >>> 1) + 3 * i : (offsetIpv6 >>> 1) + 9 * i;
+  }
+
+  /** True if the peers of a family from number `first` on are all of one network. */
+  areOfOneNetwork(family: Family, first: number): boolean {
+    const at = this.placeOf(family, first);
+    for (let i = first + 1; i < this.peersOf(family); i++) {
+      if (!sameNetwork(this.#out, at, this.#out, this.placeOf(family, i), family)) return false;
+    }
+    return true;
+  }
+
+  /** The reply buffer in halves. */
+  get out(): Uint16Array {
+    return this.#out;
   }
 
   /** Peers of a family that may be offered: all of these roles but the announcer. */
   #available(swarm: number, family: Family, roles: number): number {
     let available = 0;
-    if ((roles & OFFER_SEEDERS) !== 0) available += this.#others(swarm, family, SEEDERS);
-    if ((roles & OFFER_LEECHERS) !== 0) available += this.#others(swarm, family, LEECHERS);
+    if ((roles & OFFER_SEEDERS) !== 0) available += this.others(swarm, family, SEEDERS);
+    if ((roles & OFFER_LEECHERS) !== 0) available += this.others(swarm, family, LEECHERS);
     return available;
   }
 
-  #others(swarm: number, family: Family, role: Role): number {
-    return this.#swarms.count(swarm, family, role) - (this.#hasSelf(family, role) ? 1 : 0);
+  /** Peers of a family and role but for the announcer. */
+  others(swarm: number, family: Family, role: Role): number {
+    return this.#swarms.count(swarm, family, role) - (this.hasSelf(family, role) ? 1 : 0);
   }
 
-  #hasSelf(family: Family, role: Role): boolean {
+  /** True if the announcer is one of them. */
+  hasSelf(family: Family, role: Role): boolean {
     return this.selfIndex >= 0 && this.selfRole === role && this.#request.family === family;
   }
 
@@ -94,7 +164,7 @@ export class Sample {
     let fromSeeders = 0;
     if (roles === OFFER_SEEDERS) fromSeeders = wanted;
     else if (roles === OFFER_ALL) {
-      fromSeeders = this.#random.portion(wanted, this.#others(swarm, family, SEEDERS), all);
+      fromSeeders = this.#random.portion(wanted, this.others(swarm, family, SEEDERS), all);
     }
     this.#offerDirectory(swarm, family, SEEDERS, fromSeeders);
     this.#offerDirectory(swarm, family, LEECHERS, wanted - fromSeeders);
@@ -106,7 +176,7 @@ export class Sample {
     const seeders = swarms.smallSeeders(swarm, family);
     const from = (roles & OFFER_SEEDERS) !== 0 ? 0 : seeders;
     const to = (roles & OFFER_LEECHERS) !== 0 ? swarms.smallCount(swarm, family) : seeders;
-    const hasSelf = this.#hasSelf(family, SEEDERS) || this.#hasSelf(family, LEECHERS);
+    const hasSelf = this.hasSelf(family, SEEDERS) || this.hasSelf(family, LEECHERS);
     const self = hasSelf && this.selfIndex >= from && this.selfIndex < to ? this.selfIndex : -1;
     let index = from + this.#random.below(to - from - (self < 0 ? 0 : 1));
     if (self >= 0 && index >= self) index += 1;
@@ -116,7 +186,7 @@ export class Sample {
       // A run goes as far as the announcer itself, the end, or what is still wanted.
       const stop = index < self ? self : to;
       const count = Math.min(left, stop - index);
-      this.#copy(family, peers + index * size, count);
+      this.copy(family, peers + index * size, count);
       left -= count;
       index = stop === self ? self + 1 : from;
       if (index === to) index = from;
@@ -129,7 +199,7 @@ export class Sample {
     if (wanted === 0) return;
     const { directories } = this.#swarms;
     const cell = this.#swarms.cell(swarm, family, role);
-    const selfBucket = this.#hasSelf(family, role) ? this.selfBucket : 0;
+    const selfBucket = this.hasSelf(family, role) ? this.selfBucket : 0;
     const buckets = directories.bucketCount(cell);
     const largest = directories.largest(cell);
     let i = 0;
@@ -149,7 +219,7 @@ export class Sample {
       while (index < count && left > 0) {
         const stop = index <= self ? self : count;
         const run = Math.min(left, stop - index);
-        this.#copy(family, directories.peerAt(family, bucket, index), run);
+        this.copy(family, directories.peerAt(family, bucket, index), run);
         left -= run;
         index = stop + (stop === self ? 1 : 0);
       }
@@ -158,17 +228,14 @@ export class Sample {
   }
 
   /** Copies `count` peers side by side, the first at `from` in the arena's halves, to the reply. */
-  #copy(family: Family, from: number, count: number): void {
+  copy(family: Family, from: number, count: number): void {
     const { halves } = this.#swarms.arena;
-    const request = this.#request;
     const reply = this.#reply;
     if (family === 4) {
-      const to = (request.offsetIpv4 >>> 1) + 3 * reply.peersIpv4;
-      copyHalves(halves, from, this.#out, to, 3 * count);
+      copyHalves(halves, from, this.#out, this.placeOf(4, reply.peersIpv4), 3 * count);
       reply.peersIpv4 += count;
     } else {
-      const to = (request.offsetIpv6 >>> 1) + 9 * reply.peersIpv6;
-      copyHalves(halves, from, this.#out, to, 9 * count);
+      copyHalves(halves, from, this.#out, this.placeOf(6, reply.peersIpv6), 9 * count);
       reply.peersIpv6 += count;
     }
   }

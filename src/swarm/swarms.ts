@@ -7,38 +7,45 @@
  * The caller holds the lock of the shard. Offsets of swarms change when a swarm is reshaped: the
  * methods that may do that return the new one.
  */
-import { INFO_HASH_SIZE, PEER_SIZE_IPV4, PEER_SIZE_IPV6, type Family } from "../constants.ts";
+import {
+  FAMILIES,
+  INFO_HASH_SIZE,
+  PEER_SIZE_IPV4,
+  PEER_SIZE_IPV6,
+  type Family,
+} from "../constants.ts";
 import type { Arena } from "./arena.ts";
 import {
   blockSize,
-  DIRECTORY_PAIR_SIZE,
+  capacityAt,
+  countAt,
   directoriesAt,
+  DIRECTORY_PAIR_SIZE,
   downloadsAt,
   FLAG_DOWNLOADS,
   FLAG_IPV6,
   FLAG_LARGE_IPV4,
-  FLAG_LARGE_IPV6,
+  flagLarge,
   KIND_SWARM,
   LEECHERS,
   peerHalves,
   peersAt,
   ROLES,
   SEEDERS,
+  seedersAt,
   SWARM_CAPACITY_IPV4,
   SWARM_CAPACITY_IPV6,
-  SWARM_COUNT_IPV4,
-  SWARM_COUNT_IPV6,
   SWARM_DOWNLOADS_LOW,
   SWARM_FLAGS,
-  SWARM_HEADER_SIZE,
   SWARM_INFO_HASH,
   SWARM_SEEDERS_IPV4,
-  SWARM_SEEDERS_IPV6,
   type Role,
 } from "./blocks.ts";
 import { adoptDirectories } from "./compact.ts";
 import type { Directories } from "./directories.ts";
-import { copyHalves, isExpired, roomier } from "./peers.ts";
+import type { Population } from "./population.ts";
+import { copyHalves, isExpired, movePeer, roomier, swapPeers } from "./peers.ts";
+import { copyShape } from "./shape.ts";
 import type { Table } from "./table.ts";
 
 /** Peers of one family that a swarm's own block holds at most; a search through them is short. */
@@ -47,23 +54,17 @@ export const SMALL_PEERS_MAX = 128;
 /** A family in directories comes back to the block when it has no more than this. */
 const SMALL_PEERS_AGAIN = SMALL_PEERS_MAX / 2;
 
-export const flagLarge = (family: Family): number =>
-  family === 4 ? FLAG_LARGE_IPV4 : FLAG_LARGE_IPV6;
-const capacityAt = (family: Family): number =>
-  family === 4 ? SWARM_CAPACITY_IPV4 : SWARM_CAPACITY_IPV6;
-const countAt = (family: Family): number => (family === 4 ? SWARM_COUNT_IPV4 : SWARM_COUNT_IPV6);
-const seedersAt = (family: Family): number =>
-  family === 4 ? SWARM_SEEDERS_IPV4 : SWARM_SEEDERS_IPV6;
-
 export class Swarms {
   readonly arena: Arena;
   readonly table: Table;
   readonly directories: Directories;
+  readonly #population: Population;
 
-  constructor(arena: Arena, table: Table, directories: Directories) {
+  constructor(arena: Arena, table: Table, directories: Directories, population: Population) {
     this.arena = arena;
     this.table = table;
     this.directories = directories;
+    this.#population = population;
   }
 
   /** A new swarm with room for one peer of `family`; 0 if there is no room. */
@@ -86,10 +87,22 @@ export class Swarms {
   /** Forgets a swarm and everything in it. */
   remove(line: number, hash: number, swarm: number): void {
     for (const family of FAMILIES) {
-      if (!this.isLarge(swarm, family)) continue;
-      this.directories.release(line, this.cell(swarm, family, SEEDERS));
-      this.directories.release(line, this.cell(swarm, family, LEECHERS));
+      if (!this.isLarge(swarm, family)) {
+        const { halves } = this.arena;
+        for (let index = this.smallCount(swarm, family) - 1; index >= 0; index--) {
+          const at = this.peersAt(swarm, family) + index * peerHalves(family);
+          const role = this.roleOfSmall(swarm, family, index);
+          this.#population.gone(line, family, role, halves, at);
+        }
+        continue;
+      }
+      for (const role of ROLES) {
+        const cell = this.cell(swarm, family, role);
+        this.directories.forgetAll(line, cell, family, role);
+        this.directories.release(line, cell);
+      }
     }
+    this.#population.setEmpty(line, swarm, false);
     this.table.remove(line, hash, swarm);
     this.arena.release(line, swarm);
   }
@@ -107,6 +120,16 @@ export class Swarms {
     if (!this.#hasRoomFor(swarm, family)) return 0;
     const seeders = this.arena.bytes[swarm + seedersAt(family)];
     return role === SEEDERS ? seeders : this.arena.bytes[swarm + countAt(family)] - seeders;
+  }
+
+  /** Peers of both roles and families. */
+  peers(swarm: number): number {
+    return (
+      this.count(swarm, 4, SEEDERS) +
+      this.count(swarm, 4, LEECHERS) +
+      this.count(swarm, 6, SEEDERS) +
+      this.count(swarm, 6, LEECHERS)
+    );
   }
 
   /** Times a peer has completed the download; at most DOWNLOADS_MAX. */
@@ -237,40 +260,35 @@ export class Swarms {
     return place;
   }
 
-  /** Takes out the peers of the block whose last announce is too long ago; returns how many. */
-  expireSmall(swarm: number, family: Family, tick: number, ticks: number): number {
+  /** Takes out the peers of the block whose last announce is too long ago. */
+  expireSmall(line: number, swarm: number, family: Family, tick: number, ticks: number): void {
     const { bytes } = this.arena;
     const meta = this.metaAt(swarm, family);
-    let expired = 0;
+    const peers = this.peersAt(swarm, family);
     for (let index = this.smallCount(swarm, family) - 1; index >= 0; index--) {
       if (!isExpired(bytes[meta + index], tick, ticks)) continue;
+      const role = this.roleOfSmall(swarm, family, index);
+      this.#population.expired(line, family, role, peers + index * peerHalves(family));
       this.removeSmall(swarm, family, index);
-      expired += 1;
     }
-    return expired;
+  }
+
+  /** The role of the peer at `index` of the block. */
+  roleOfSmall(swarm: number, family: Family, index: number): Role {
+    return index < this.smallSeeders(swarm, family) ? SEEDERS : LEECHERS;
   }
 
   #moveSmall(swarm: number, family: Family, from: number, to: number): void {
-    if (from === to) return;
     const { bytes, halves } = this.arena;
-    const size = peerHalves(family);
-    const peers = this.peersAt(swarm, family);
+    movePeer(halves, this.peersAt(swarm, family), peerHalves(family), from, to);
     const meta = this.metaAt(swarm, family);
-    copyHalves(halves, peers + from * size, halves, peers + to * size, size);
     bytes[meta + to] = bytes[meta + from];
   }
 
   #swapSmall(swarm: number, family: Family, a: number, b: number): void {
-    if (a === b) return;
     const { bytes, halves } = this.arena;
-    const size = peerHalves(family);
-    const peers = this.peersAt(swarm, family);
+    swapPeers(halves, this.peersAt(swarm, family), peerHalves(family), a, b);
     const meta = this.metaAt(swarm, family);
-    for (let i = 0; i < size; i++) {
-      const half = halves[peers + a * size + i];
-      halves[peers + a * size + i] = halves[peers + b * size + i];
-      halves[peers + b * size + i] = half;
-    }
     const byte = bytes[meta + a];
     bytes[meta + a] = bytes[meta + b];
     bytes[meta + b] = byte;
@@ -285,7 +303,8 @@ export class Swarms {
   enlarge(line: number, swarm: number, family: Family): number {
     const { arena } = this;
     const { bytes } = arena;
-    const larger = this.#copyShape(
+    const larger = copyShape(
+      this.arena,
       line,
       swarm,
       family,
@@ -326,7 +345,7 @@ export class Swarms {
     const count = this.count(swarm, family, SEEDERS) + this.count(swarm, family, LEECHERS);
     if (count > SMALL_PEERS_AGAIN) return swarm;
     const flags = arena.bytes[swarm + SWARM_FLAGS] & ~flagLarge(family);
-    const smaller = this.#copyShape(line, swarm, family, count, flags);
+    const smaller = copyShape(this.arena, line, swarm, family, count, flags);
     if (smaller === 0) return swarm;
     this.#copyOtherFamily(swarm, smaller, family);
     for (const role of ROLES) {
@@ -365,7 +384,7 @@ export class Swarms {
   /** The swarm in a block of another shape; 0 if there is no room for it. */
   #reshape(line: number, swarm: number, family: Family, capacity: number, flags: number): number {
     const { bytes, halves } = this.arena;
-    const shaped = this.#copyShape(line, swarm, family, capacity, flags);
+    const shaped = copyShape(this.arena, line, swarm, family, capacity, flags);
     if (shaped === 0) return 0;
     const count = this.smallCount(swarm, family);
     if (count > 0) {
@@ -378,40 +397,6 @@ export class Swarms {
     }
     this.#copyOtherFamily(swarm, shaped, family);
     return this.#replace(line, swarm, shaped);
-  }
-
-  /**
-   * A block with the same fields, room for `capacity` peers of `family`, none of which is there
-   * yet, and the other family's shape. FLAG_IPV6 is set here, by whether it is needed.
-   */
-  #copyShape(line: number, swarm: number, family: Family, capacity: number, flags: number): number {
-    const { arena } = this;
-    const { bytes, words } = arena;
-    const ipv4 = family === 4 ? capacity : bytes[swarm + SWARM_CAPACITY_IPV4];
-    const ipv6 = family === 6 ? capacity : this.#capacity(swarm, 6);
-    const needsIpv6 = ipv6 > 0 || (flags & FLAG_LARGE_IPV6) !== 0;
-    flags = needsIpv6 ? flags | FLAG_IPV6 : flags & ~FLAG_IPV6;
-    const copy = arena.allocate(line, blockSize(flags, ipv4, ipv6), KIND_SWARM);
-    if (copy === 0) return 0;
-    bytes.copyWithin(copy + SWARM_INFO_HASH, swarm + SWARM_INFO_HASH, swarm + SWARM_HEADER_SIZE);
-    bytes[copy + SWARM_FLAGS] = flags;
-    bytes[copy + SWARM_CAPACITY_IPV4] = ipv4;
-    bytes[copy + SWARM_COUNT_IPV4] = bytes[swarm + SWARM_COUNT_IPV4];
-    const had = bytes[swarm + SWARM_FLAGS];
-    if (needsIpv6) {
-      const at = SWARM_CAPACITY_IPV6;
-      words[(copy + at) >>> 2] = (had & FLAG_IPV6) === 0 ? 0 : words[(swarm + at) >>> 2];
-      bytes[copy + SWARM_CAPACITY_IPV6] = ipv6;
-    }
-    if ((flags & FLAG_DOWNLOADS) !== 0) {
-      const upper = (had & FLAG_DOWNLOADS) === 0 ? 0 : words[(swarm + downloadsAt(had)) >>> 2];
-      words[(copy + downloadsAt(flags)) >>> 2] = upper;
-    }
-    if (family === 4 || needsIpv6) {
-      bytes[copy + countAt(family)] = 0;
-      bytes[copy + seedersAt(family)] = 0;
-    }
-    return copy;
   }
 
   /** Copies what a copied shape still lacks: the other family's peers, and directories kept. */
@@ -440,5 +425,3 @@ export class Swarms {
     return copy;
   }
 }
-
-export const FAMILIES: readonly Family[] = [4, 6];

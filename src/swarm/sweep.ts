@@ -7,7 +7,7 @@
  * need and moves blocks together. Whoever calls decides how often: every peer must be looked at
  * once in a peer timeout.
  */
-import { INFO_HASH_SIZE, type Family } from "../constants.ts";
+import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
 import { LEECHERS, SEEDERS, SWARM_INFO_HASH, type Role } from "./blocks.ts";
 import { compact, WASTE_SWEEP } from "./compact.ts";
 import {
@@ -15,14 +15,8 @@ import {
   PAGES_RESERVED,
   SHARD_CLOSED_COUNT,
   SHARD_COUNT,
-  SHARD_SEEDERS_IPV4,
-  SHARD_SEEDERS_IPV6,
   SHARD_WORDS,
-  TOTAL_EXPIRED,
-  totalsOf,
 } from "./memory.ts";
-import type { Newcomers } from "./newcomers.ts";
-import { FAMILIES } from "./swarms.ts";
 import type { Tracker } from "./tracker.ts";
 
 const PEERS_PER_UNIT = 8;
@@ -52,10 +46,7 @@ export class Sweep {
   /** The same for the round that goes on, each swarm once; the last number is of larger ones. */
   readonly #counted = new Float64Array(SWARM_SIZES.length + 1);
   readonly #tracker: Tracker;
-  readonly #newcomers: Newcomers;
-  readonly #peerTimeout: number;
   #slot = 0;
-  #clearedAt = 0;
 
   /**
    * Bytes that moving blocks has won in this shard, less what it had to win. When it owes a page,
@@ -76,8 +67,6 @@ export class Sweep {
 
   constructor(tracker: Tracker) {
     this.#tracker = tracker;
-    this.#newcomers = tracker.newcomers;
-    this.#peerTimeout = tracker.peerTimeout;
   }
 
   /** Does up to about `units` of work in the shard whose turn it is. */
@@ -85,10 +74,6 @@ export class Sweep {
     const tracker = this.#tracker;
     const { arena, table } = tracker;
     const line = (this.shardsDone % SHARD_COUNT) * SHARD_WORDS;
-    if (nowSeconds - this.#clearedAt >= this.#peerTimeout) {
-      this.#newcomers.clear();
-      this.#clearedAt = nowSeconds;
-    }
     arena.keepBack = PAGES_RESERVED;
     tracker.enter(line);
     while (units > 0) {
@@ -97,6 +82,8 @@ export class Sweep {
         continue;
       }
       if (this.#slot >= table.slots(line)) {
+        const { emptyTicks } = tracker;
+        tracker.emptySwarms.expire(line, emptyTicks.at(nowSeconds), emptyTicks.lifetime);
         this.#endShard(nowSeconds);
         break;
       }
@@ -190,10 +177,9 @@ export class Sweep {
         used += this.#expireLarge(line, swarm, family, tick, units - used);
       } else {
         used += (seeders + leechers) / PEERS_PER_UNIT;
-        swarms.expireSmall(swarm, family, tick, tracker.peerLifetime);
+        swarms.expireSmall(line, swarm, family, tick, tracker.peerLifetime);
         swarm = swarms.tighten(line, swarm, family);
       }
-      this.#tally(line, swarm, family, seeders, leechers);
       if (large && this.#role <= LEECHERS) {
         this.#leaveInside(hash, swarm);
         return used;
@@ -201,7 +187,7 @@ export class Sweep {
       if (large) swarm = swarms.diminish(line, swarm, family);
     }
     this.#inside = false;
-    const left = tracker.peers(swarm);
+    const left = swarms.peers(swarm);
     if (left > 0) this.#count(left);
     this.#went = tracker.settle(line, hash, swarm, nowSeconds) === 0;
     return used;
@@ -215,7 +201,9 @@ export class Sweep {
       const cell = swarms.cell(swarm, family, this.#role as Role);
       for (;;) {
         if (used > 0 && used >= units) return used;
-        const peers = directories.expire(line, cell, family, tick, peerLifetime, this.#bucket);
+        const role = this.#role as Role;
+        const bucket = this.#bucket;
+        const peers = directories.expire(line, cell, family, role, tick, peerLifetime, bucket);
         if (peers < 0) break;
         this.#bucket += 1;
         used += UNITS_PER_BUCKET + peers / PEERS_PER_UNIT;
@@ -233,16 +221,5 @@ export class Sweep {
     for (let i = 0; i < infoHash.length; i++) infoHash[i] = halves[at + i];
     this.#insideHash = hash;
     this.#inside = true;
-  }
-
-  /** Takes those who went out of the census. */
-  #tally(line: number, swarm: number, family: Family, seeders: number, leechers: number): void {
-    const { arena, swarms } = this.#tracker;
-    const at = line + (family === 4 ? SHARD_SEEDERS_IPV4 : SHARD_SEEDERS_IPV6);
-    const fewerSeeders = seeders - swarms.count(swarm, family, SEEDERS);
-    const fewerLeechers = leechers - swarms.count(swarm, family, LEECHERS);
-    arena.shards[at + SEEDERS] -= fewerSeeders;
-    arena.shards[at + LEECHERS] -= fewerLeechers;
-    arena.totals[totalsOf(line) + TOTAL_EXPIRED] += fewerSeeders + fewerLeechers;
   }
 }

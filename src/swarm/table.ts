@@ -69,6 +69,21 @@ export class Table {
     }
   }
 
+  /** Offset of a swarm whose info hash has this hash; 0 if there is none. */
+  findHash(line: number, hash: number): number {
+    const bits = this.#arena.shards[line + SHARD_INDEX_BITS];
+    if (bits === 0) return 0;
+    const start = this.#start(line);
+    const mask = (1 << bits) - 1;
+    for (let slot = slotOf(hash, bits); ; slot = (slot + 1) & mask) {
+      const entry = this.#index[start + slot];
+      if (entry === 0) return 0;
+      if ((((hash << 29) ^ entry) & ~OFFSET_MASK) !== 0) continue;
+      const offset = (entry & OFFSET_MASK) << 2;
+      if (this.hashAt(offset) === hash) return offset;
+    }
+  }
+
   /** Place in the index of the first entry that a search for the info hash at `at` looks at. */
   placeOf(halves: Uint16Array, at: number): number {
     const hash = hashInfoHash(this.#keys, halves, at);

@@ -24,9 +24,12 @@ import {
   SWARM_FLAGS,
   type Role,
 } from "./blocks.ts";
-import { compact, WASTE_ANNOUNCE } from "./compact.ts";
+import { compact, WASTE_ANNOUNCE, WASTE_FULL } from "./compact.ts";
+import { Completions } from "./completions.ts";
+import { Crowding } from "./crowding.ts";
 import { Directories } from "./directories.ts";
-import { hashInfoHash } from "./keyed-hash.ts";
+import { EmptySwarms } from "./empty-swarms.ts";
+import { hashInfoHash, hashPeer } from "./keyed-hash.ts";
 import { lock, unlock } from "./locks.ts";
 import {
   FEW_PEERS,
@@ -36,22 +39,31 @@ import {
   peerTicksOf,
   POOL_PEER_LIFETIME,
   SHARD_LOCK,
-  SHARD_SEEDERS_IPV4,
-  SHARD_SEEDERS_IPV6,
   TOTAL_DOWNLOADS,
-  TOTAL_EXPIRED,
   TOTAL_NOT_STORED,
   totalsOf,
   type SwarmMemory,
 } from "./memory.ts";
-import { Newcomers } from "./newcomers.ts";
 import { findPeer } from "./peers.ts";
+import { Population } from "./population.ts";
 import { Random } from "./random.ts";
-import { AnnounceReply, AnnounceRequest } from "./requests.ts";
+import {
+  AnnounceReply,
+  AnnounceRequest,
+  NOT_STORED_ADDRESS,
+  NOT_STORED_MEMORY,
+  NOT_STORED_NETWORK,
+  NOT_STORED_SWARM,
+} from "./requests.ts";
 import { OFFER_ALL, OFFER_LEECHERS, OFFER_SEEDERS, Sample } from "./sample.ts";
 import { SMALL_PEERS_MAX, Swarms } from "./swarms.ts";
 import { lineOf, Table } from "./table.ts";
 import { Ticks } from "./ticks.ts";
+
+/** Swarms without peers that go at once when memory is full: with their peers, some 8 KiB. */
+const RECLAIMED = 256;
+/** While memory is tight, so many of them go for each swarm that begins. */
+const RECLAIMED_TIGHT = 2;
 
 export class Tracker {
   readonly request = new AnnounceRequest();
@@ -59,18 +71,20 @@ export class Tracker {
   /** Where the peers of a reply are written, at the offsets the request names. */
   readonly replies: Uint8Array;
 
+  readonly memory: SwarmMemory;
   readonly arena: Arena;
   readonly table: Table;
   readonly swarms: Swarms;
   readonly directories: Directories;
   readonly peerTicks: Ticks;
   readonly emptyTicks: Ticks;
-  readonly newcomers: Newcomers;
-  readonly peerTimeout: number;
+  readonly population: Population;
+  readonly emptySwarms: EmptySwarms;
   readonly #keys: Int32Array;
   readonly #threads: boolean;
   readonly #sample: Sample;
-  readonly #peersPerSwarmMax: number;
+  readonly #crowding: Crowding;
+  readonly #completions: Completions;
   /** Pages that swarms with many peers leave to those with few. */
   readonly #keptForFew: number;
   /** Where `#place` left the announcer: its swarm, bucket (0 in a small swarm) and meta byte. */
@@ -79,8 +93,9 @@ export class Tracker {
   #metaAt = 0;
   /** The role it is stored in: the one it says, unless there was no room to change it. */
   #role: Role = LEECHERS;
-  /** True if it was stored before. */
+  /** True if it was stored before, and if that was as a leecher. */
   #known = false;
+  #leeched = false;
 
   /** `replies` is the buffer of this thread's replies; `seed` makes the drawing repeatable. */
   constructor(
@@ -90,21 +105,25 @@ export class Tracker {
   ) {
     const { settings } = memory;
     this.replies = new Uint8Array(replies);
+    this.memory = memory;
     this.arena = new Arena(memory);
     this.table = new Table(memory, this.arena);
-    this.directories = new Directories(this.arena, memory.keys);
-    this.swarms = new Swarms(this.arena, this.table, this.directories);
+    this.population = new Population(memory, this.arena);
+    this.directories = new Directories(this.arena, memory.keys, this.population);
+    this.swarms = new Swarms(this.arena, this.table, this.directories, this.population);
+    this.emptySwarms = new EmptySwarms(memory, this.arena, this.swarms, this.population);
     this.peerTicks = peerTicksOf(settings);
     this.emptyTicks = new Ticks(settings.downloadsTimeout, 0xff);
     this.#keys = memory.keys;
     this.#threads = settings.threads;
-    this.newcomers = new Newcomers(memory);
-    this.peerTimeout = settings.peerTimeout;
-    this.#peersPerSwarmMax = settings.peersPerSwarmMax ?? Infinity;
+    const random = new Random(seed);
+    const { swarms, population, request } = this;
+    this.#crowding = new Crowding(swarms, population, random, request, settings);
+    this.#completions = new Completions(memory);
     const pages = this.arena.bytes.length / PAGE_SIZE;
     this.#keptForFew = PAGES_RESERVED + pagesForFew(pages);
     const out = new Uint16Array(replies);
-    this.#sample = new Sample(this.swarms, new Random(seed), this.request, this.reply, out);
+    this.#sample = new Sample(this.swarms, random, this.request, this.reply, out);
   }
 
   /** Takes the announce in `request` and answers it in `reply` and the reply buffer. */
@@ -113,7 +132,9 @@ export class Tracker {
     const hash = hashInfoHash(this.#keys, request.infoHashHalves, 0);
     const line = lineOf(hash);
     const tick = this.peerTicks.at(nowSeconds);
-    this.#clear();
+    this.reply.clear();
+    this.#index = -1;
+    this.#bucket = 0;
     this.enter(line);
     compact(this.arena, this.table, line, WASTE_ANNOUNCE);
     let swarm = this.table.find(line, hash, request.infoHashHalves);
@@ -133,7 +154,7 @@ export class Tracker {
   scrape(): void {
     const hash = hashInfoHash(this.#keys, this.request.infoHashHalves, 0);
     const line = lineOf(hash);
-    this.#clear();
+    this.reply.clear();
     this.enter(line);
     const swarm = this.table.find(line, hash, this.request.infoHashHalves);
     if (swarm !== 0) this.#count(swarm);
@@ -146,7 +167,7 @@ export class Tracker {
     const line = lineOf(hash);
     this.enter(line);
     const swarm = this.table.find(line, hash, this.request.infoHashHalves);
-    if (swarm !== 0) this.drop(line, hash, swarm);
+    if (swarm !== 0) this.swarms.remove(line, hash, swarm);
     this.leave(line);
     return swarm !== 0;
   }
@@ -164,29 +185,6 @@ export class Tracker {
   /** Gives it back. */
   leave(line: number): void {
     if (this.#threads) unlock(this.arena.shards, line + SHARD_LOCK);
-  }
-
-  /** Removes a swarm with all its peers. The lock of its shard is held. */
-  drop(line: number, hash: number, swarm: number): void {
-    const { shards } = this.arena;
-    for (let role: Role = SEEDERS; role <= LEECHERS; role++) {
-      shards[line + SHARD_SEEDERS_IPV4 + role] -= this.swarms.count(swarm, 4, role as Role);
-      shards[line + SHARD_SEEDERS_IPV6 + role] -= this.swarms.count(swarm, 6, role as Role);
-    }
-    this.swarms.remove(line, hash, swarm);
-  }
-
-  #clear(): void {
-    const { reply } = this;
-    reply.seeders = 0;
-    reply.leechers = 0;
-    reply.downloads = 0;
-    reply.peersIpv4 = 0;
-    reply.peersIpv6 = 0;
-    reply.stored = false;
-    reply.ticksSinceLast = -1;
-    this.#index = -1;
-    this.#bucket = 0;
   }
 
   #count(swarm: number): void {
@@ -222,29 +220,38 @@ export class Tracker {
     const { request, reply, arena } = this;
     if (request.peerHalves[peerHalves(request.family) - 1] === 0) return swarm; // Port 0.
     let stored = this.#store(line, hash, swarm, tick);
+    if (stored === 0 && reply.notStored === NOT_STORED_MEMORY && this.#reclaim(line)) {
+      swarm = this.table.find(line, hash, request.infoHashHalves);
+      stored = this.#store(line, hash, swarm, tick);
+    }
     if (stored === 0) {
       // There was no room; the swarm, if there is one, may have been moved in the attempt.
-      arena.totals[totalsOf(line) + TOTAL_NOT_STORED] += 1;
+      arena.totals[totalsOf(line) + TOTAL_NOT_STORED + reply.notStored - 1] += 1;
       return this.table.find(line, hash, request.infoHashHalves);
     }
     reply.stored = true;
-    arena.bytes[stored + SWARM_FLAGS] &= ~FLAG_EMPTY;
+    reply.notStored = 0;
+    if ((arena.bytes[stored + SWARM_FLAGS] & FLAG_EMPTY) !== 0) {
+      this.population.setEmpty(line, stored, false);
+    }
     const meta = arena.bytes[this.#metaAt];
     const last = meta & META_TICK;
     if (this.#known) reply.ticksSinceLast = this.peerTicks.between(last, tick);
     const early = this.#known && reply.ticksSinceLast < request.earlyTicks;
     const completes =
-      request.event === EVENT_COMPLETED && request.seeder && (meta & META_COMPLETED) === 0;
-    if (completes) stored = this.#countDownload(line, stored);
+      request.event === EVENT_COMPLETED && this.#leeched && (meta & META_COMPLETED) === 0;
+    if (completes) stored = this.#countDownload(line, hash, stored);
     const completed = completes || (meta & META_COMPLETED) !== 0;
     arena.bytes[this.#metaAt] = metaOf(completed, early ? last : tick);
     return stored;
   }
 
-  /** One download more, unless there is no room to note it. Returns the swarm, which may move. */
-  #countDownload(line: number, swarm: number): number {
+  /** One download more, unless it is counted or there is no room. The swarm may move. */
+  #countDownload(line: number, hash: number, swarm: number): number {
     const { swarms, arena } = this;
-    const { family } = this.request;
+    const { family, peerHalves: peer } = this.request;
+    const peerHash = hashPeer(this.#keys, peer, 0, peerHalves(family));
+    if (!this.#completions.note(hash, peerHash)) return swarm;
     arena.totals[totalsOf(line) + TOTAL_DOWNLOADS] += 1;
     const downloads = swarms.downloads(swarm);
     if (downloads === DOWNLOADS_MAX) return swarm;
@@ -254,14 +261,23 @@ export class Tracker {
     return counted;
   }
 
+  /** Returns the swarm in which the announcer is stored now, or 0: `reply.notStored` says why. */
   #store(line: number, hash: number, swarm: number, tick: number): number {
-    const { request, swarms } = this;
+    const { request, reply, swarms, population } = this;
     const { family } = request;
     this.#role = request.seeder ? SEEDERS : LEECHERS;
-    const few = swarm === 0 || this.peers(swarm) < FEW_PEERS;
+    this.#leeched = false;
+    const few = swarm === 0 || swarms.peers(swarm) < FEW_PEERS;
     this.arena.keepBack = few ? PAGES_RESERVED : this.#keptForFew;
+    reply.notStored = NOT_STORED_MEMORY;
     if (swarm === 0) {
-      if (!this.newcomers.admits(request.peerHalves, family)) return 0;
+      const { holdings } = population;
+      if (!holdings.mayBegin(request.peerHalves, 0, family)) {
+        reply.notStored = NOT_STORED_ADDRESS;
+        return 0;
+      }
+      if (!this.#mayStore()) return 0;
+      if (holdings.tight) this.emptySwarms.drop(line, RECLAIMED_TIGHT);
       swarm = swarms.create(line, hash, request.infoHashHalves, family);
       if (swarm === 0) return 0;
     }
@@ -271,49 +287,53 @@ export class Tracker {
     return this.#storeSmall(line, swarm, tick);
   }
 
+  /** False if the announcer's network holds too much of memory that is tight. */
+  #mayStore(): boolean {
+    const { request, reply } = this;
+    const { holdings } = this.population;
+    if (!holdings.tight || holdings.mayStore(request.peerHalves, 0, request.family)) return true;
+    reply.notStored = NOT_STORED_NETWORK;
+    return false;
+  }
+
+  /** False if the announcer, which is not stored, may not join the swarm. */
+  #mayJoin(line: number, swarm: number, tick: number): boolean {
+    if (!this.#mayStore()) return false;
+    if (this.#crowding.makesRoom(line, swarm, tick)) return true;
+    this.reply.notStored = NOT_STORED_SWARM;
+    return false;
+  }
+
   #storeSmall(line: number, swarm: number, tick: number): number {
-    const { request, swarms, arena } = this;
+    const { request, swarms, arena, population } = this;
     const { family, peerHalves: peer } = request;
     const role = request.seeder ? SEEDERS : LEECHERS;
-    this.#expireSmall(line, swarm, tick);
-    const count = swarms.smallCount(swarm, family);
+    swarms.expireSmall(line, swarm, family, tick, this.peerLifetime);
     const size = peerHalves(family);
     const first = swarms.peersAt(swarm, family);
-    let index = findPeer(arena.halves, first, 0, count, size, peer, 0);
+    let index = findPeer(arena.halves, first, 0, swarms.smallCount(swarm, family), size, peer, 0);
     this.#known = index >= 0;
     if (this.#known) {
-      const was = index < swarms.smallSeeders(swarm, family) ? SEEDERS : LEECHERS;
+      const was = swarms.roleOfSmall(swarm, family, index);
+      this.#leeched = was === LEECHERS;
       if (was !== role) {
         index = swarms.switchSmall(swarm, family, index);
-        this.#tally(line, was, -1);
-        this.#tally(line, role, 1);
+        population.switched(line, family, role);
       }
     } else {
-      if (this.peers(swarm) >= this.#peersPerSwarmMax) return 0;
-      if (count === SMALL_PEERS_MAX) {
+      if (!this.#mayJoin(line, swarm, tick)) return 0;
+      if (swarms.smallCount(swarm, family) === SMALL_PEERS_MAX) {
         const larger = swarms.enlarge(line, swarm, family);
         return larger !== 0 && this.#storeLarge(line, larger, tick) ? larger : 0;
       }
       swarm = swarms.withRoom(line, swarm, family);
       if (swarm === 0) return 0;
       index = swarms.insertSmall(swarm, family, role, peer, 0, metaOf(false, tick));
-      this.#tally(line, role, 1);
+      population.came(line, family, role, peer, 0);
     }
     this.#index = index;
     this.#metaAt = swarms.metaAt(swarm, family) + index;
     return swarm;
-  }
-
-  #expireSmall(line: number, swarm: number, tick: number): void {
-    const { swarms } = this;
-    const { family } = this.request;
-    const seeders = swarms.count(swarm, family, SEEDERS);
-    const expired = swarms.expireSmall(swarm, family, tick, this.peerLifetime);
-    if (expired === 0) return;
-    const fewer = seeders - swarms.count(swarm, family, SEEDERS);
-    this.#tally(line, SEEDERS, -fewer);
-    this.#tally(line, LEECHERS, fewer - expired);
-    this.arena.totals[totalsOf(line) + TOTAL_EXPIRED] += expired;
   }
 
   #storeLarge(line: number, swarm: number, tick: number): boolean {
@@ -322,6 +342,7 @@ export class Tracker {
     const cell = swarms.cell(swarm, family, request.seeder ? SEEDERS : LEECHERS);
     const bucket = directories.find(cell, family, peer, 0);
     this.#known = bucket !== 0;
+    this.#leeched = this.#known && !request.seeder;
     this.#bucket = bucket === 0 ? this.#joinLarge(line, swarm, tick) : bucket;
     if (this.#bucket === 0) return false;
     this.#index = directories.index;
@@ -334,15 +355,16 @@ export class Tracker {
    * no room it stays where it is. Returns its bucket, 0 if it is in neither.
    */
   #joinLarge(line: number, swarm: number, tick: number): number {
-    const { request, swarms, directories, arena } = this;
+    const { request, swarms, directories, arena, population } = this;
     const { family, peerHalves: peer } = request;
     const role = request.seeder ? SEEDERS : LEECHERS;
     const other = request.seeder ? LEECHERS : SEEDERS;
     const otherCell = swarms.cell(swarm, family, other);
     const was = directories.find(otherCell, family, peer, 0);
     const wasAt = directories.index;
-    if (was === 0 && this.peers(swarm) >= this.#peersPerSwarmMax) return 0;
     this.#known = was !== 0;
+    this.#leeched = this.#known && other === LEECHERS;
+    if (!this.#known && !this.#mayJoin(line, swarm, tick)) return 0;
     const meta =
       was === 0 ? metaOf(false, tick) : arena.bytes[directories.metaAt(family, was, wasAt)];
     const cell = swarms.cell(swarm, family, role);
@@ -352,11 +374,12 @@ export class Tracker {
       this.#role = other;
       return was;
     }
-    this.#tally(line, role, 1);
-    if (was !== 0) {
-      directories.remove(line, otherCell, family, was, wasAt);
-      this.#tally(line, other, -1);
+    if (was === 0) {
+      population.came(line, family, role, peer, 0);
+      return bucket;
     }
+    directories.remove(line, otherCell, family, was, wasAt);
+    population.switched(line, family, role);
     return bucket;
   }
 
@@ -374,25 +397,24 @@ export class Tracker {
 
   #forgetSmall(line: number, swarm: number): void {
     const { request, swarms, arena } = this;
-    const { family } = request;
+    const { family, peerHalves: peer } = request;
     const count = swarms.smallCount(swarm, family);
     const first = swarms.peersAt(swarm, family);
-    const size = peerHalves(family);
-    const index = findPeer(arena.halves, first, 0, count, size, request.peerHalves, 0);
+    const index = findPeer(arena.halves, first, 0, count, peerHalves(family), peer, 0);
     if (index < 0) return;
-    this.#tally(line, index < swarms.smallSeeders(swarm, family) ? SEEDERS : LEECHERS, -1);
+    this.population.gone(line, family, swarms.roleOfSmall(swarm, family, index), peer, 0);
     swarms.removeSmall(swarm, family, index);
   }
 
   #forgetLarge(line: number, swarm: number): void {
     const { request, swarms, directories } = this;
-    const { family } = request;
+    const { family, peerHalves: peer } = request;
     for (let role: Role = SEEDERS; role <= LEECHERS; role++) {
       const cell = swarms.cell(swarm, family, role as Role);
-      const bucket = directories.find(cell, family, request.peerHalves, 0);
+      const bucket = directories.find(cell, family, peer, 0);
       if (bucket === 0) continue;
+      this.population.gone(line, family, role as Role, peer, 0);
       directories.remove(line, cell, family, bucket, directories.index);
-      this.#tally(line, role as Role, -1);
     }
   }
 
@@ -402,32 +424,21 @@ export class Tracker {
    */
   settle(line: number, hash: number, swarm: number, nowSeconds: number): number {
     const { arena, swarms } = this;
-    if (this.peers(swarm) > 0) return swarm;
+    if (swarms.peers(swarm) > 0) return swarm;
     const tick = this.emptyTicks.at(nowSeconds);
     if ((arena.bytes[swarm + SWARM_FLAGS] & FLAG_EMPTY) === 0) {
-      arena.bytes[swarm + SWARM_FLAGS] |= FLAG_EMPTY;
-      arena.bytes[swarm + SWARM_EMPTY_SINCE] = tick;
+      if (swarms.downloads(swarm) > 0) return this.emptySwarms.keep(line, hash, swarm, tick);
+    } else {
+      const since = this.emptyTicks.between(arena.bytes[swarm + SWARM_EMPTY_SINCE], tick);
+      if (since <= this.emptyTicks.lifetime) return swarm;
     }
-    const since = this.emptyTicks.between(arena.bytes[swarm + SWARM_EMPTY_SINCE], tick);
-    const counted = swarms.downloads(swarm) > 0;
-    if (counted && since <= this.emptyTicks.lifetime) return swarm;
     swarms.remove(line, hash, swarm);
     return 0;
   }
 
-  /** Peers of both roles and families. */
-  peers(swarm: number): number {
-    const { swarms } = this;
-    return (
-      swarms.count(swarm, 4, SEEDERS) +
-      swarms.count(swarm, 4, LEECHERS) +
-      swarms.count(swarm, 6, SEEDERS) +
-      swarms.count(swarm, 6, LEECHERS)
-    );
-  }
-
-  #tally(line: number, role: Role, change: number): void {
-    const seeders = this.request.family === 4 ? SHARD_SEEDERS_IPV4 : SHARD_SEEDERS_IPV6;
-    this.arena.shards[line + seeders + role] += change;
+  /** Makes room in memory that is full. False if there is nothing that gives way. */
+  #reclaim(line: number): boolean {
+    const dropped = this.emptySwarms.drop(line, RECLAIMED);
+    return compact(this.arena, this.table, line, WASTE_FULL) || dropped > 0;
   }
 }

@@ -176,11 +176,16 @@ export function startProcess(options: StartOptions & { args?: string[] }): Track
   return new Tracker(child, options.port ?? 0);
 }
 
-/** A port that was free on both transports and both families a moment ago. */
+/** Ports that were given before: their trackers may not have bound them yet. */
+const given = new Set<number>();
+
+/** A port that was free on both transports and both families a moment ago; a new one each time. */
 export function freePort(): number {
   for (let attempt = 0; attempt < 100; attempt++) {
     const port = PORT_FIRST + Math.floor(Math.random() * PORT_COUNT);
-    if (isFree(port)) return port;
+    if (given.has(port) || !isFree(port)) continue;
+    given.add(port);
+    return port;
   }
   throw new Error("no free port found in 100 attempts");
 }

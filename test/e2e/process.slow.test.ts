@@ -41,6 +41,8 @@ describe("at its ceiling of memory", () => {
     TRACKER_INTERVAL_JITTER: "0",
     TRACKER_PEER_TIMEOUT: "12s",
     TRACKER_DOWNLOADS_TIMEOUT: "1s",
+    // The floods come from one address, and those who ask from the same network.
+    TRACKER_SWARMS_PER_ADDRESS_MAX: "1000000",
   };
 
   test(

@@ -23,6 +23,7 @@ const read = async (tracker: Tracker, path: string, init: RequestInit = {}): Pro
 
 test("announces over both transports are counted in the statistics", async () => {
   await using tracker = await start();
+  await read(tracker, ANNOUNCE.replace("left=0", "left=1"));
   await read(tracker, `${ANNOUNCE}&event=completed&numwant=7`);
   using client = await openDatagrams("127.0.0.1", tracker.port);
   const connectionId = await client.connect();
@@ -41,8 +42,8 @@ test("announces over both transports are counted in the statistics", async () =>
   expect(wanted).toContain("\n007 => 1\n008 => 0\n009 => 1\n");
   expect(await read(tracker, "stats?mode=s24s")).toContain("/24:\n00000002: 127.0.0.0\n\n");
   const hosts = await read(tracker, "stats?mode=hosts");
-  expect(hosts).toContain(`\t1\t127.0.0.1:${tracker.port}\n`);
-  expect(hosts).toEndWith("\t1\t/announce\n\t1\t/free/\n");
+  expect(hosts).toContain(`\t2\t127.0.0.1:${tracker.port}\n`);
+  expect(hosts).toEndWith("\t2\t/announce\n\t1\t/free/\n");
   const everything = await read(tracker, "stats?mode=everything");
   expect(everything).toContain("<udp>\n      <overall>3</overall>\n      <connect>2</connect>");
   expect(everything).toContain("<completed>\n    <count>1</count>");

@@ -7,6 +7,22 @@ import {
   Warnings,
   type Surroundings,
 } from "../../src/host/warnings.ts";
+import type { Census } from "../../src/swarm/census.ts";
+
+const CENSUS: Census = {
+  swarms: 100,
+  swarmsEmpty: 10,
+  seedersIpv4: 1,
+  leechersIpv4: 20,
+  seedersIpv6: 300,
+  leechersIpv6: 4000,
+  downloads: 0,
+  peersExpired: 0,
+  peersNotStored: [0, 5, 5, 0],
+  memoryOfPages: 0,
+  memoryUsed: 0,
+  memoryMax: 16 * 2 ** 20,
+};
 
 /** Warnings of a machine where all is well, but for what is given, and what they tell. */
 function around(other: Partial<Surroundings> & { files?: number; tracked?: boolean } = {}) {
@@ -25,6 +41,7 @@ function around(other: Partial<Surroundings> & { files?: number; tracked?: boole
       user: 1000,
       privateShare: () => 0.1,
       ownAnnounces: () => 0,
+      census: () => CENSUS,
       ...rest,
     },
   );
@@ -54,6 +71,42 @@ test("few files are told of where HTTP needs them", () => {
   const udpOnly = around({ files: 1024, http: false });
   udpOnly.warnings.lookAtStart();
   expect(udpOnly.told).toEqual([]);
+});
+
+test("full memory gives a warning with what fills it, and another one only after an hour", () => {
+  let notStored = 0;
+  const census = () => ({ ...CENSUS, peersNotStored: [notStored, 5, 5, 0] });
+  const { warnings, told } = around({ census });
+  warnings.lookAtMemory(1);
+  expect(told).toEqual([]);
+  notStored = 3;
+  warnings.lookAtMemory(2);
+  expect(told.map(({ message }) => message)).toEqual([
+    "memory is full: new peers are answered but not stored",
+  ]);
+  expect(told[0].fields).toMatchObject({
+    limit: "16MiB",
+    peers: "4321",
+    swarms: "100",
+    swarms_without_peers: "10",
+    remedy: expect.stringContaining("raise TRACKER_MEMORY_MAX"),
+  });
+  notStored = 4;
+  warnings.lookAtMemory(3);
+  expect(told.length).toBe(1);
+  warnings.lookAtMemory(2 + AGAIN_SECONDS);
+  expect(told.length).toBe(2);
+  warnings.lookAtMemory(2 + 2 * AGAIN_SECONDS);
+  expect(told.length).toBe(2);
+  expect(warnings.counts.memory_full).toBe(2);
+});
+
+test("a network that may hold no more of tight memory gives that warning too", () => {
+  const { warnings, told } = around({
+    census: () => ({ ...CENSUS, peersNotStored: [0, 0, 0, 1] }),
+  });
+  warnings.lookAtMemory(1);
+  expect(told.length).toBe(1);
 });
 
 test("all connections taken are told of at once, and again only after an hour", () => {

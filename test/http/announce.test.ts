@@ -6,6 +6,7 @@ import { Intervals } from "../../src/ops/intervals.ts";
 import { AllowedHosts, HostReport } from "../../src/stats/hosts.ts";
 import { Notes, notesMemory } from "../../src/stats/notes.ts";
 import { Tallies } from "../../src/stats/tally.ts";
+import { NOT_STORED_MEMORY } from "../../src/swarm/requests.ts";
 import { limitsOf } from "../limits/fixture.ts";
 import { answerOf, FakeCore, HASH, HASH_HEX, latin1, open, openTracker } from "./fixture.ts";
 import { PEER_ID, QUERY, SETTINGS } from "./fixture.ts";
@@ -86,9 +87,10 @@ test("peers is there for a client over IPv6 too, and peers6 beside it", async ()
 test("a peer that does not fit into memory is warned, one that must not is not", async () => {
   const core = new FakeCore();
   core.reply.stored = false;
+  core.reply.notStored = NOT_STORED_MEMORY;
   const { read } = open(core);
   expect((await read(ANNOUNCE)).get("warning message")).toBe(
-    "this tracker is full: you are told of other peers, but they not of you",
+    "the tracker is full: other peers will not see you",
   );
   expect((await read(`${ANNOUNCE}&port=0`)).has("warning message")).toBe(false);
   expect((await read(`${ANNOUNCE}&event=stopped`)).has("warning message")).toBe(false);
@@ -205,6 +207,7 @@ test("a peer with an address of this machine is answered, but not stored", async
 test("such a peer is not told that there is no room", async () => {
   const core = new FakeCore();
   core.reply.stored = false;
+  core.reply.notStored = NOT_STORED_MEMORY;
   const { read } = open(core, {}, () => true, limitsOf({ own: ["192.0.2.7"] }).limits);
   expect((await read(ANNOUNCE, "192.0.2.7")).has("warning message")).toBe(false);
   expect((await read(ANNOUNCE, "192.0.2.8")).has("warning message")).toBe(true);

@@ -60,6 +60,7 @@ test("scrapes are counted by family, and need no address", async () => {
 
 test("over the real core a scrape shows what was announced, and changes nothing", async () => {
   const { read } = open(openTracker());
+  await read(`/announce?${QUERY}&left=7`);
   await read(`/announce?${QUERY}&left=0&event=completed`);
   const unknown = "00".repeat(20);
   const target = `/scrape?info_hash=${HASH}&info_hash=${"%00".repeat(20)}`;

@@ -49,6 +49,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         connections: 0,
         operator_host: 0,
         operator_token: 0,
+        memory_full: 0,
       },
     },
     machine: {

@@ -4,13 +4,14 @@
  *   bun test/soak/flood.ts PORT SECONDS KIND
  *
  * Kinds: `garbage` (random bytes of random lengths), `huge` (scrapes of 64 KiB), `connects`,
- * `hashes` (announces of random info hashes) and `ports` (announces of a few thousand info hashes
- * from random ports). It sends as fast as the kernel takes it, reads no answers, and prints how
+ * `hashes` (announces of random info hashes), `ports` (announces of a few thousand info hashes from
+ * random ports) and `downloads` (of one info hash after the other: started, completed, stopped). It
+ * sends as fast as the kernel takes it, reads no answers, and prints how
  * many datagrams it sent.
  */
 import { announceRequest, connectRequest, openDatagrams, randomBytes } from "../e2e/datagrams.ts";
 
-export type FloodKind = "garbage" | "huge" | "connects" | "hashes" | "ports";
+export type FloodKind = "garbage" | "huge" | "connects" | "hashes" | "ports" | "downloads";
 
 const BATCH = 200;
 const SLOTS = 4096;
@@ -18,6 +19,13 @@ const SLOTS = 4096;
 /** The largest payload of UDP over IPv4, and fewer of them. [RFC 768, RFC 791] */
 const HUGE_BYTES = 65_507;
 const HUGE_SLOTS = 8;
+
+/** Events of BEP 15, in the order of a download. */
+const DOWNLOAD = [
+  { event: 2, left: 1 },
+  { event: 1, left: 0 },
+  { event: 3, left: 0 },
+];
 
 /** Starts a flood from 127.0.0.66; resolves to the number of datagrams sent. */
 export async function flood(port: number, seconds: number, kind: FloodKind): Promise<number> {
@@ -53,6 +61,7 @@ async function send(port: number, seconds: number, kind: FloodKind): Promise<num
     for (let i = 0; i < BATCH; i++) {
       const datagram = datagrams[(sent + i) % slots]!;
       if (kind === "hashes") new DataView(datagram.buffer).setUint32(20, sent + i);
+      if (kind === "downloads") setDownload(datagram, sent + i);
       if (kind === "ports") crypto.getRandomValues(datagram.subarray(96, 98));
       batch.push(datagram, port, "127.0.0.1");
     }
@@ -65,6 +74,16 @@ async function send(port: number, seconds: number, kind: FloodKind): Promise<num
   }
   socket.close();
   return sent;
+}
+
+/** The step of a download that has number `i`: each slot goes through all of them in turn. */
+function setDownload(datagram: Uint8Array, i: number): void {
+  const round = Math.floor(i / SLOTS);
+  const { event, left } = DOWNLOAD[round % DOWNLOAD.length]!;
+  const view = new DataView(datagram.buffer);
+  view.setUint32(20, Math.floor(round / DOWNLOAD.length) * SLOTS + (i % SLOTS));
+  view.setBigUint64(64, BigInt(left));
+  view.setUint32(80, event);
 }
 
 /** A scrape with a good id, whose hashes go on for as long as a datagram can. */

@@ -48,7 +48,7 @@ const GROWTH_MAX = 1.1;
 /** What Bun's allocator may keep between two looks, whatever the size. */
 const GROWTH_BYTES_FREE = 8 * MIB;
 const QUIET_MILLISECONDS_MAX = 100;
-const FLOODS: FloodKind[] = ["garbage", "connects", "hashes", "ports"];
+const FLOODS: FloodKind[] = ["garbage", "connects", "hashes", "ports", "downloads"];
 
 interface Sample {
   seconds: number;

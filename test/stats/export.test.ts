@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { openExport, type Format, Sink, Swarm, writeRecord } from "../../src/stats/export.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
-import { announce, makeTracker } from "../swarm/fixture.ts";
+import { announce, complete, makeTracker } from "../swarm/fixture.ts";
 
 const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
 
@@ -95,7 +95,7 @@ test("a reader that takes nothing for too long loses its stream", async () => {
 
 test("the dump tells when a swarm lost its last peer, for one with peers the present", async () => {
   const { tracker } = makeTracker();
-  announce(tracker, { infoHash: 1, seeder: true, event: "completed" });
+  complete(tracker, { infoHash: 1 });
   announce(tracker, { infoHash: 2 });
   const text = await new Response(opened(tracker, "dump", 2).stream).text();
   const minutes = Math.floor(Date.now() / 60_000);

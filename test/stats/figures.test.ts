@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { COUNT, counterMemory, Counters } from "../../src/ops/counters.ts";
 import { gatherFigures } from "../../src/stats/figures.ts";
-import { announce, makeTracker } from "../swarm/fixture.ts";
+import { announce, complete, makeTracker } from "../swarm/fixture.ts";
 
 test("figures are those of all threads and of both families", () => {
   const { tracker, memory } = makeTracker();
-  announce(tracker, { infoHash: 1, peer: 1, seeder: true, event: "completed" });
+  complete(tracker, { infoHash: 1, peer: 1 });
   announce(tracker, { infoHash: 1, peer: 2, family: 6, seeder: true });
   announce(tracker, { infoHash: 2, peer: 3 });
   const rows = counterMemory(2);

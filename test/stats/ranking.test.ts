@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { countNetworks, rankSwarms } from "../../src/stats/ranking.ts";
-import { announce, makeTracker } from "../swarm/fixture.ts";
+import { announce, announceFrom, makeTracker } from "../swarm/fixture.ts";
 
 const hashOf = (infoHash: number): string =>
   "5A".repeat(16) + infoHash.toString(16).toUpperCase().padStart(8, "0");
@@ -23,10 +23,14 @@ test("swarms are ranked by peers, seeders and leechers of both families", async 
 
 test("networks are counted over all swarms, IPv4 by /28 and /24, IPv6 by /48", async () => {
   const { tracker } = makeTracker();
-  for (let peer = 0; peer < 64; peer++) announce(tracker, { infoHash: 1, peer });
-  for (let peer = 1; peer < 4; peer++) announce(tracker, { infoHash: 2, peer });
-  for (let peer = 256; peer < 258; peer++) announce(tracker, { infoHash: 3, peer });
-  for (let peer = 1; peer < 6; peer++) announce(tracker, { infoHash: 4, peer, family: 6 });
+  const from = (infoHash: number, c: number, d: number): void =>
+    void announceFrom(tracker, { infoHash, address: [10, 0, c, d] });
+  for (let host = 0; host < 64; host++) from(1, 0, host);
+  for (let host = 1; host < 4; host++) from(2, 0, host);
+  for (let host = 0; host < 2; host++) from(3, 1, host);
+  for (let host = 1; host < 6; host++) {
+    announceFrom(tracker, { infoHash: 4, address: [0x20, 0, 0, 0, 0, 0, host], family: 6 });
+  }
   const networks = await countNetworks(tracker, 3);
   expect(networks.ipv4By28).toEqual([
     { high: 0x0a000000, low: 0, count: 19 },

@@ -65,7 +65,8 @@ test("a file that is larger than the memory is restored as far as there is room"
     (_, i) => `${i.toString(16).padStart(40, "0")}:1:1`,
   );
   const { restored, withoutRoom } = imported(made, lines.join("\n"));
-  expect(restored).toBeGreaterThan(100_000);
+  // Swarms without peers may take an eighth of it.
+  expect(restored).toBeGreaterThan(50_000);
   expect(restored + withoutRoom).toBe(400_000);
 });
 

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { align, headerOf, kindOf, peerHalves, peerSize, sizeOf } from "../../src/swarm/blocks.ts";
 import { KIND_BUCKET, KIND_DEAD, KIND_DIRECTORY, KIND_SWARM } from "../../src/swarm/blocks.ts";
 import { PAGE_SIZE } from "../../src/swarm/memory.ts";
-import { announce, infoHashesOfOneShard, makeTracker } from "./fixture.ts";
+import { announce, complete, infoHashesOfOneShard, makeTracker } from "./fixture.ts";
 
 test("a header gives back the size and the kind it was made of, up to a whole page", () => {
   for (const kind of [KIND_DEAD, KIND_SWARM, KIND_DIRECTORY, KIND_BUCKET]) {
@@ -20,7 +20,7 @@ test("a peer is 6 or 18 bytes, 3 or 9 halves; blocks are multiples of four", () 
 
 test("a swarm lies in its page byte for byte as drawn", () => {
   const { tracker } = makeTracker();
-  announce(tracker, { infoHash: 0x01020304, peer: 1, seeder: true, event: "completed" }, 50);
+  complete(tracker, { infoHash: 0x01020304, peer: 1 }, 50);
   announce(tracker, { infoHash: 0x01020304, peer: 2, seeder: false }, 70);
   announce(tracker, { infoHash: 0x01020304, peer: 3, seeder: true, family: 6 }, 70);
   const [line] = [...tracker.arena.shards.keys()].filter(
@@ -38,10 +38,10 @@ test("a swarm lies in its page byte for byte as drawn", () => {
       "00" + // never empty
       "01" + // one download
       "01010100" + // IPv6: room for 1, 1 peer, 1 seeder
-      "0a00000103e9" +
-      "0a00000203ea" +
-      "2000000000000000" +
-      "0000000000000003" +
+      "0a9e377903e9" + // 10.158.55.121:1001
+      "0a3c6ef203ea" +
+      "2000000003000000" +
+      "0000000000000000" +
       "03eb" +
       "85" +
       "07" +

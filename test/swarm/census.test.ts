@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { PAGE_SIZE, SHARD_COUNT, SHARD_TOTALS, SHARD_WORDS } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
-import { announce, makeTracker, MIB, PEER_TIMEOUT, sweepRound } from "./fixture.ts";
+import { MIB, PEER_TIMEOUT, announce, complete, makeTracker, sweepRound } from "./fixture.ts";
 
 test("an empty core holds nothing, and page 0", () => {
   const { memory } = makeTracker(16 * MIB);
@@ -14,7 +14,7 @@ test("an empty core holds nothing, and page 0", () => {
     leechersIpv6: 0,
     downloads: 0,
     peersExpired: 0,
-    peersNotStored: 0,
+    peersNotStored: [0, 0, 0, 0],
     memoryUsed: PAGE_SIZE,
   });
   expect(takeCensus(memory).memoryMax).toBeLessThanOrEqual(16 * MIB);
@@ -24,7 +24,7 @@ test("an empty core holds nothing, and page 0", () => {
 test("peers are told apart by family and role, over all shards", () => {
   const { tracker, memory } = makeTracker(16 * MIB);
   for (let infoHash = 0; infoHash < 100; infoHash++) {
-    announce(tracker, { infoHash, peer: 1, seeder: true, event: "completed" });
+    complete(tracker, { infoHash, peer: 1 });
     for (const peer of [2, 3]) announce(tracker, { infoHash, peer });
     for (const peer of [4, 5, 6]) announce(tracker, { infoHash, peer, family: 6, seeder: true });
     for (const peer of [7, 8, 9, 10]) announce(tracker, { infoHash, peer, family: 6 });
@@ -72,7 +72,7 @@ test("what only grows does not stop, nor turn negative, where a word of 32 bits 
   const totals = new Float64Array(memory.totals).fill(2 ** 32 - 1);
   for (let peer = 1; peer <= 2; peer++) {
     announce(tracker, { peer });
-    announce(tracker, { peer, seeder: true, event: "completed" });
+    complete(tracker, { peer });
   }
   const before = SHARD_COUNT * (2 ** 32 - 1);
   expect(takeCensus(memory)).toMatchObject({ downloads: before + 2, peersExpired: before });

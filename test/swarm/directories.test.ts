@@ -1,4 +1,4 @@
-/** Large swarms: buckets stay short, whoever the peers are, and go when the peers go. */
+/** Large swarms: a bucket holds networks, is no more than a page, and goes with its peers. */
 import { describe, expect, test } from "bun:test";
 import type { Family } from "../../src/constants.ts";
 import { LEECHERS } from "../../src/swarm/blocks.ts";
@@ -28,19 +28,26 @@ function buckets(family: Family, set: (peer: Uint8Array, i: number) => void): nu
     tracker.announce(0);
   }
   const cell = cellOf(tracker, family);
-  expect(directories.count(cell)).toBe(20_001);
   return Array.from({ length: directories.bucketCount(cell) }, (_, i) => {
     const bucket = directories.bucketAt(cell, i);
     return bucket === 0 ? 0 : directories.peersIn(bucket);
   });
 }
 
-describe("no bucket is long with peers", () => {
-  const SETS: Record<string, [Family, (peer: Uint8Array, i: number) => void]> = {
-    "of one /16": [4, (peer, i) => peer.set([10, 1, i >> 8, i, 26, 225])],
-    "of one address on sequential ports": [4, (peer, i) => peer.set([9, 1, 1, 1, 1 + (i >> 8), i])],
-    "of one IPv6 network": [6, (peer, i) => peer.set([1 + (i >> 8), i], 14)],
-    "of one IPv6 address on sequential ports": [6, (peer, i) => peer.set([100 + (i >> 8), i], 16)],
+type SetPeer = (peer: Uint8Array, i: number) => void;
+
+describe("no bucket is long with 20,000 peers", () => {
+  const SETS: Record<string, [Family, SetPeer]> = {
+    "of as many sequential networks": [4, (peer, i) => peer.set([10, 1 + (i >> 8), i, 1, 26, 225])],
+    "of networks that differ in their first bytes": [
+      4,
+      (peer, i) => peer.set([1 + (i >> 8), i, 1, 1, 26, 225]),
+    ],
+    "of as many sequential IPv6 networks": [6, (peer, i) => peer.set([1 + (i >> 8), i], 4)],
+    "of IPv6 networks that differ in their first bytes": [
+      6,
+      (peer, i) => peer.set([1 + (i >> 8), i], 0),
+    ],
   };
   for (const [name, [family, set]] of Object.entries(SETS)) {
     test(name, () => {
@@ -48,6 +55,22 @@ describe("no bucket is long with peers", () => {
       // 48 on average at the most, twice that in those whose turn to be split has not come.
       expect(sizes.length).toBe(Math.ceil(20_001 / 48));
       expect(Math.max(...sizes)).toBeLessThan(200);
+    });
+  }
+});
+
+describe("a bucket is no longer than a page with 20,000 peers", () => {
+  const SETS: Record<string, [Family, SetPeer]> = {
+    "of one /16": [4, (peer, i) => peer.set([10, 1, i >> 8, i, 26, 225])],
+    "of one address on sequential ports": [4, (peer, i) => peer.set([9, 1, 1, 1, 1 + (i >> 8), i])],
+    "of one IPv6 network": [6, (peer, i) => peer.set([1 + (i >> 8), i], 14)],
+    "of one IPv6 address on sequential ports": [6, (peer, i) => peer.set([100 + (i >> 8), i], 16)],
+  };
+  for (const [name, [family, set]] of Object.entries(SETS)) {
+    test(name, () => {
+      const longest = Math.max(...buckets(family, set));
+      expect(longest).toBeGreaterThan(400);
+      expect(longest).toBeLessThanOrEqual(family === 4 ? 1168 : 430);
     });
   }
 });

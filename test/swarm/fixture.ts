@@ -1,8 +1,9 @@
 /**
  * A core to ask, and short ways to ask it. Keys and seeds are fixed: what fails once fails again.
  *
- * Info hashes and peers are numbers here. Peer n has address 10.0.0.0 + n or 2000:: + n and port
- * 1000 + n mod 7, so a reply can be read back and every byte of it is checked.
+ * Info hashes and peers are numbers here. Peer n has port 1000 + n mod 7 and an address that n
+ * makes: 10.x.y.z, so that neighbours are of different networks, or 20xx:xxxx:xx:: of the /48 of
+ * its own. A reply can be read back and every byte of it is checked.
  */
 import {
   EVENT_COMPLETED,
@@ -64,13 +65,30 @@ export function setInfoHash(tracker: Tracker, infoHash: number): void {
   new DataView(buffer, byteOffset).setUint32(16, infoHash);
 }
 
+/** Numbers of 24 bits, spread over all of them, and back. */
+const spread = (n: number): number => Math.imul(n, 0x9e3779) & 0xffffff;
+const SPREAD_BACK = (() => {
+  let inverse = 1;
+  for (let i = 0; i < 5; i++) inverse = Math.imul(inverse, 2 - Math.imul(0x9e3779, inverse));
+  return inverse & 0xffffff;
+})();
+const unspread = (n: number): number => Math.imul(n, SPREAD_BACK) & 0xffffff;
+
+/** The number of the IPv4 peer that begins at a byte. */
+export function peerNumberAt(bytes: Uint8Array, at: number): number {
+  return unspread((bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]);
+}
+
 /** Peer number `peer`: its number is its address, its port is 1000 and more. */
 export function setPeer(tracker: Tracker, family: 4 | 6, peer: number, port0 = false): void {
   const bytes = tracker.request.peer;
   bytes.fill(0);
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  view.setUint32(family === 4 ? 0 : 12, family === 4 ? 0x0a000000 + peer : peer);
-  if (family === 6) bytes[0] = 0x20;
+  if (family === 4) view.setUint32(0, 0x0a000000 + spread(peer));
+  else {
+    bytes[0] = 0x20;
+    view.setUint32(1, peer);
+  }
   view.setUint16(family === 4 ? 4 : 16, port0 ? 0 : 1000 + (peer % 7));
   tracker.request.family = family;
 }
@@ -102,21 +120,73 @@ export function announce(tracker: Tracker, changes: Partial<TwinAnnounce>, now =
   return offered(tracker);
 }
 
+/** An announce by address, for tests of what places may have. */
+export interface PlacedAnnounce {
+  infoHash?: number;
+  /** 4 or 16 bytes of address; those that are missing at the end are 0. */
+  address: number[];
+  family?: 4 | 6;
+  port?: number;
+  seeder?: boolean;
+  event?: TwinAnnounce["event"];
+  wanted?: number;
+  bothFamilies?: boolean;
+  now?: number;
+}
+
+/** Announces; returns the peers offered as "a.b.c.d:port" or "[xxxx…]:port". */
+export function announceFrom(tracker: Tracker, announced: PlacedAnnounce): string[] {
+  const { address, family = 4, port = 1000, event = "none" } = announced;
+  const { request, reply } = tracker;
+  setInfoHash(tracker, announced.infoHash ?? 1);
+  request.peer.fill(0);
+  request.peer.set(address);
+  const portAt = family === 4 ? 4 : 16;
+  request.peer[portAt] = port >>> 8;
+  request.peer[portAt + 1] = port & 0xff;
+  request.family = family;
+  request.seeder = announced.seeder ?? false;
+  request.event = EVENTS[event];
+  request.wanted = announced.wanted ?? 0;
+  request.bothFamilies = announced.bothFamilies ?? false;
+  request.offsetIpv4 = 0;
+  request.offsetIpv6 = OFFSET_IPV6;
+  tracker.announce(announced.now ?? 0);
+  const { replies } = tracker;
+  const told: string[] = [];
+  for (let i = 0; i < reply.peersIpv4; i++) {
+    const [a, b, c, d, high, low] = replies.subarray(i * 6, i * 6 + 6);
+    told.push(`${a}.${b}.${c}.${d}:${high * 256 + low}`);
+  }
+  for (let i = 0; i < reply.peersIpv6; i++) {
+    const bytes = replies.subarray(OFFSET_IPV6 + i * 18, OFFSET_IPV6 + i * 18 + 18);
+    told.push(`[${bytes.subarray(0, 16).toHex()}]:${bytes[16] * 256 + bytes[17]}`);
+  }
+  return told;
+}
+
+/** A peer comes as a leecher and completes the download; returns the peers offered at the end. */
+export function complete(tracker: Tracker, changes: Partial<TwinAnnounce>, now = 0): string[] {
+  announce(tracker, { ...changes, seeder: false, event: "none" }, now);
+  return announce(tracker, { ...changes, seeder: true, event: "completed" }, now);
+}
+
 /** Keys of the peers in the reply buffer; one with a wrong port or prefix is named as such. */
 export function offered(tracker: Tracker): string[] {
   const view = new DataView(tracker.replies.buffer);
   const keys: string[] = [];
   for (let i = 0; i < tracker.reply.peersIpv4; i++) {
-    const peer = view.getUint32(i * 6) - 0x0a000000;
+    const peer = peerNumberAt(tracker.replies, i * 6);
     keys.push(keyOf(4, peer) + odd(view.getUint16(i * 6 + 4), peer));
   }
   for (let i = 0; i < tracker.reply.peersIpv6; i++) {
     const at = OFFSET_IPV6 + i * 18;
-    const peer = view.getUint32(at + 12);
+    const peer = view.getUint32(at + 1);
     const prefixed =
-      view.getUint32(at) === 0x20000000 &&
-      view.getUint32(at + 4) === 0 &&
-      view.getUint32(at + 8) === 0;
+      view.getUint8(at) === 0x20 &&
+      view.getUint32(at + 5) === 0 &&
+      view.getUint32(at + 9) === 0 &&
+      view.getUint32(at + 12) === 0;
     keys.push(keyOf(6, peer) + (prefixed ? odd(view.getUint16(at + 16), peer) : " elsewhere"));
   }
   return keys;

@@ -24,7 +24,7 @@ self.onmessage = ({ data }: MessageEvent<HammerTask>) => {
   for (let i = 0; i < announces; i++) {
     // Swarm 0 grows large, the others come and go; peers of one thread are even, of the other odd.
     const infoHash = below(3) === 0 ? 0 : below(40);
-    const peer = 2 * below(infoHash === 0 ? 1500 : 40) + thread;
+    const peer = 2 * below(infoHash === 0 ? 1500 : 200) + thread;
     const family = below(2) === 0 ? 4 : 6;
     const seeder = below(2) === 0;
     // Half of the swarms are downloaded, time and again, and stay; the others go with their peers.

@@ -23,7 +23,9 @@ import {
   SWARM_FLAGS,
   type Role,
 } from "../../src/swarm/blocks.ts";
+import { Holdings } from "../../src/swarm/holdings.ts";
 import {
+  EMPTY_SWARM_WORDS,
   PAGE_LIVE,
   PAGE_NEXT,
   PAGE_SHIFT,
@@ -36,6 +38,10 @@ import {
   POOL_FREE,
   POOL_FREE_COUNT,
   POOL_FRESH,
+  SHARD_COUNT,
+  SHARD_EMPTY_FIRST,
+  SHARD_EMPTY_LISTED,
+  SHARD_EMPTY_SWARMS,
   SHARD_CLOSED_COUNT,
   SHARD_CLOSED_LIVE,
   SHARD_CLOSED_PAGES,
@@ -47,10 +53,9 @@ import {
   SHARD_SWARMS,
   SHARD_WORDS,
 } from "../../src/swarm/memory.ts";
-import { FAMILIES } from "../../src/swarm/swarms.ts";
 import { lineOf } from "../../src/swarm/table.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
-import type { Family } from "../../src/constants.ts";
+import { FAMILIES, type Family } from "../../src/constants.ts";
 
 export function brokenInvariants(tracker: Tracker): string[] {
   const broken: string[] = [];
@@ -58,6 +63,7 @@ export function brokenInvariants(tracker: Tracker): string[] {
     if (is !== should) broken.push(`${what}: is ${is}, should be ${should}`);
   };
   const { shards, pages } = tracker.arena;
+  checkHoldings(tracker, expect);
   let pagesOwned = 0;
   for (let line = 0; line < POOL; line += SHARD_WORDS) {
     expect(`lock of ${line}`, shards[line + SHARD_LOCK], 0);
@@ -86,10 +92,12 @@ function checkSwarms(tracker: Tracker, line: number, expect: Expect): Set<number
   const reached = new Set<number>();
   const counts = [0, 0, 0, 0];
   let found = 0;
+  let empty = 0;
   for (let slot = 0; slot < table.slots(line); slot++) {
     const swarm = table.at(line, slot);
     if (swarm === 0) continue;
     found += 1;
+    if ((arena.bytes[swarm + SWARM_FLAGS] & FLAG_EMPTY) !== 0) empty += 1;
     reached.add(swarm);
     const hash = table.hashAt(swarm);
     expect("shard of a swarm", lineOf(hash), line);
@@ -107,11 +115,60 @@ function checkSwarms(tracker: Tracker, line: number, expect: Expect): Set<number
     }
   }
   expect(`swarms of ${line}`, shards[line + SHARD_SWARMS], found);
+  expect(`swarms without peers of ${line}`, shards[line + SHARD_EMPTY_SWARMS], empty);
   expect(`IPv4 seeders of ${line}`, shards[line + SHARD_SEEDERS_IPV4], counts[0]);
   expect(`IPv4 leechers of ${line}`, shards[line + SHARD_SEEDERS_IPV4 + 1], counts[1]);
   expect(`IPv6 seeders of ${line}`, shards[line + SHARD_SEEDERS_IPV6], counts[2]);
   expect(`IPv6 leechers of ${line}`, shards[line + SHARD_SEEDERS_IPV6 + 1], counts[3]);
   return reached;
+}
+
+/** Every peer, and every swarm on a list of those without peers, is charged, and nothing else. */
+function checkHoldings(tracker: Tracker, expect: Expect): void {
+  const { memory, arena, table } = tracker;
+  const holdings = new SharedArrayBuffer(memory.holdings.byteLength);
+  const should = new Holdings({ ...memory, holdings });
+  const ring = new Int32Array(memory.emptySwarms);
+  const size = ring.length / EMPTY_SWARM_WORDS / SHARD_COUNT;
+  for (let line = 0; line < POOL; line += SHARD_WORDS) {
+    for (let slot = 0; slot < table.slots(line); slot++) {
+      const swarm = table.at(line, slot);
+      if (swarm === 0) continue;
+      for (const family of FAMILIES) {
+        for (const at of peersOf(tracker, swarm, family)) should.charge(arena.halves, at, family);
+      }
+    }
+    const first = arena.shards[line + SHARD_EMPTY_FIRST];
+    for (let i = 0; i < arena.shards[line + SHARD_EMPTY_LISTED]; i++) {
+      const entry = (line / SHARD_WORDS) * size + ((first + i) % size);
+      const address = ring[entry * EMPTY_SWARM_WORDS + 1];
+      if (address !== 0) should.changeAddress(address, 1);
+    }
+  }
+  const cells = new Int32Array(memory.holdings);
+  const different = new Int32Array(holdings).findIndex((cell, i) => cell !== cells[i]);
+  expect("first cell of holdings that differs", different, -1);
+}
+
+/** Where the peers of a family in a swarm begin, in halves of the arena. */
+function* peersOf({ swarms, directories }: Tracker, swarm: number, family: Family) {
+  const size = peerHalves(family);
+  if (!swarms.isLarge(swarm, family)) {
+    const first = swarms.peersAt(swarm, family);
+    for (let i = 0; i < swarms.smallCount(swarm, family); i++) yield first + i * size;
+    return;
+  }
+  for (const role of [SEEDERS, LEECHERS] as const) {
+    const cell = swarms.cell(swarm, family, role);
+    if (directories.count(cell) === 0) continue;
+    for (let i = 0; i < directories.bucketCount(cell); i++) {
+      const bucket = directories.bucketAt(cell, i);
+      if (bucket === 0) continue;
+      for (let index = 0; index < directories.peersIn(bucket); index++) {
+        yield directories.peerAt(family, bucket, index);
+      }
+    }
+  }
 }
 
 /** A block has the fields its flags name and room for its capacities, and no more. */

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { HELD_SECONDS_MAX, lock, LOCK_LOST, unlock, watchLocks } from "../../src/swarm/locks.ts";
 import { PAGE_SIZE } from "../../src/swarm/memory.ts";
-import { announce, countsOf, makeMemory, MIB, scrape, trackerOver } from "./fixture.ts";
+import { MIB, announce, complete, countsOf, makeMemory, scrape, trackerOver } from "./fixture.ts";
 import type { HammerTask } from "./hammer.ts";
 import { brokenInvariants } from "./invariants.ts";
 
@@ -64,7 +64,7 @@ test("without a watcher nobody waits for ever", () => {
 test("two trackers over the same memory see each other's peers", () => {
   const memory = makeMemory(16 * MIB, true);
   const [one, two] = [trackerOver(memory, 1), trackerOver(memory, 2)];
-  announce(one, { peer: 1, seeder: true, event: "completed" });
+  complete(one, { peer: 1 });
   expect(announce(two, { peer: 2 })).toEqual(["4/1"]);
   expect(countsOf(two)).toEqual([1, 1, 1]);
   for (let peer = 10; peer < 400; peer++) announce(peer % 2 === 0 ? one : two, { peer });

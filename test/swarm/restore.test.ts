@@ -3,10 +3,11 @@ import { restoreDownloads } from "../../src/swarm/restore.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import {
-  announce,
   DOWNLOADS_TIMEOUT,
-  makeTracker,
   MIB,
+  announce,
+  complete,
+  makeTracker,
   scrape,
   setInfoHash,
   sweepRound,
@@ -40,7 +41,7 @@ test("a swarm with peers keeps them", () => {
   const made = makeTracker();
   announce(made.tracker, { infoHash: 1 });
   restore(made, 1, 7);
-  announce(made.tracker, { infoHash: 1, seeder: true, event: "completed" });
+  complete(made.tracker, { infoHash: 1 });
   expect(scrape(made.tracker, 1)).toEqual([1, 0, 8]);
 });
 
@@ -60,18 +61,21 @@ test("what nobody announces goes after the time of download counters", () => {
   expect(scrape(made.tracker, 1)).toEqual([0, 0, 0]);
 });
 
-test("a full memory says so", () => {
+test("a counter for which there is no room is refused, and makes no other one go", () => {
   const made = makeTracker(16 * MIB);
   let infoHash = 0;
   while (restore(made, infoHash, 1)) infoHash += 1;
-  expect(infoHash).toBeGreaterThan(100_000);
+  // What swarms without peers may take: an eighth of the memory.
+  expect(infoHash).toBeGreaterThan(40_000);
+  expect(infoHash).toBeLessThan(60_000);
+  for (let at = 0; at < infoHash; at++) expect(scrape(made.tracker, at)).toEqual([0, 0, 1]);
 });
 
 test("a counter stops where 31 bits end", () => {
   const made = makeTracker();
   expect(restore(made, 1, 2 ** 31 - 2)).toBe(true);
   for (let peer = 1; peer <= 3; peer++) {
-    announce(made.tracker, { infoHash: 1, peer, seeder: true, event: "completed" });
+    complete(made.tracker, { infoHash: 1, peer });
   }
   expect(scrape(made.tracker, 1)).toEqual([3, 0, 2 ** 31 - 1]);
   expect(restore(made, 2, 2 ** 40)).toBe(true);
@@ -106,7 +110,7 @@ test("a counter that outgrows its byte keeps its value where there is no room fo
   for (let peer = 2; peer < 1000; peer++) announce(made.tracker, { infoHash: 1, peer });
   const [, leechers] = scrape(made.tracker, 1);
   expect(restore(made, 1, 300)).toBe(false);
-  announce(made.tracker, { infoHash: 1, peer: 1, seeder: true, event: "completed" });
+  complete(made.tracker, { infoHash: 1, peer: 1 });
   expect(made.tracker.reply.stored).toBe(true);
   expect(scrape(made.tracker, 1)).toEqual([1, leechers - 1, 255]);
   expect(brokenInvariants(made.tracker)).toEqual([]);

@@ -4,7 +4,16 @@ import { sizeOf } from "../../src/swarm/blocks.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { lineOf } from "../../src/swarm/table.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
-import { announce, hashOf, makeTracker, PEER_TIMEOUT, scrape, sweepRound } from "./fixture.ts";
+import {
+  PEER_TIMEOUT,
+  announce,
+  complete,
+  hashOf,
+  makeTracker,
+  peerNumberAt,
+  scrape,
+  sweepRound,
+} from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
 
 /** Offset of swarm 1. */
@@ -15,13 +24,13 @@ function swarmOf(tracker: Tracker): number {
 
 const bytesOf = (tracker: Tracker): number => sizeOf(tracker.arena.words[swarmOf(tracker) >>> 2]);
 
-/** The last byte of each IPv4 peer of swarm 1, in the order they lie in. */
+/** The IPv4 peers of swarm 1, in the order they lie in. */
 function order(tracker: Tracker): number[] {
   const { swarms, arena } = tracker;
   const swarm = swarmOf(tracker);
   const at = swarms.peersAt(swarm, 4) * 2;
   const count = swarms.smallCount(swarm, 4);
-  return Array.from({ length: count }, (_, i) => arena.bytes[at + 6 * i + 3]);
+  return Array.from({ length: count }, (_, i) => peerNumberAt(arena.bytes, at + 6 * i));
 }
 
 test("seeders lie before leechers, whoever comes, switches or goes", () => {
@@ -94,12 +103,12 @@ test("each family grows large on its own and keeps the other as it was", () => {
 
 test("a peer keeps that it has completed through growth, switches and return", () => {
   const { tracker } = makeTracker();
-  announce(tracker, { peer: 1, seeder: true, event: "completed" });
+  complete(tracker, { peer: 1 });
   for (let peer = 2; peer <= 300; peer++) announce(tracker, { peer });
   announce(tracker, { peer: 1, seeder: false });
   for (let peer = 2; peer <= 280; peer++) announce(tracker, { peer, event: "stopped" });
   sweepRound(new Sweep(tracker), 0);
-  announce(tracker, { peer: 1, seeder: true, event: "completed" });
+  complete(tracker, { peer: 1 });
   expect(scrape(tracker, 1)).toEqual([1, 20, 1]);
 });
 
@@ -107,22 +116,22 @@ test("downloads are counted past what a byte holds, whatever becomes of the swar
   for (const family of [4, 6] as const) {
     const { tracker } = makeTracker();
     announce(tracker, { peer: 1000, family: family === 4 ? 6 : 4 });
-    const complete = (from: number, to: number): void => {
+    const completeAll = (from: number, to: number): void => {
       for (let peer = from; peer <= to; peer++) {
-        announce(tracker, { peer, family, seeder: true, event: "completed" });
+        complete(tracker, { peer, family });
         expect(tracker.reply.downloads).toBe(peer);
         if (peer > 20 && peer < 400) announce(tracker, { peer, family, event: "stopped" });
       }
     };
-    complete(1, 255);
+    completeAll(1, 255);
     const size = bytesOf(tracker);
-    complete(256, 256);
+    completeAll(256, 256);
     expect(bytesOf(tracker)).toBe(size + 4);
-    complete(257, 700);
+    completeAll(257, 700);
     expect(tracker.swarms.isLarge(swarmOf(tracker), family)).toBe(true);
     expect(scrape(tracker, 1)).toEqual([321, 1, 700]);
     // Who has completed is known: the peers have kept that through all moves.
-    announce(tracker, { peer: 3, family, seeder: true, event: "completed" });
+    complete(tracker, { peer: 3, family });
     expect(scrape(tracker, 1)).toEqual([321, 1, 700]);
     for (let peer = 4; peer <= 700; peer++) {
       announce(tracker, { peer, family, event: "stopped" });
@@ -141,7 +150,7 @@ test("whose download is the 256th has completed, like any other, wherever it lie
       const { tracker } = makeTracker();
       for (let peer = 1; peer <= 300; peer++) {
         for (let again = 0; again < 2; again++) {
-          announce(tracker, { peer, family, seeder: true, event: "completed" });
+          complete(tracker, { peer, family });
           expect(tracker.reply.downloads).toBe(peer);
         }
         if (!large) announce(tracker, { peer: peer - 3, family, event: "stopped" });

@@ -1,15 +1,20 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
+import { peerHalves } from "../../src/swarm/blocks.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
+import { cellOf } from "../../src/swarm/completions.ts";
+import { hashInfoHash, hashPeer } from "../../src/swarm/keyed-hash.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import {
-  announce,
-  countsOf,
   DOWNLOADS_TIMEOUT,
-  infoHashesOfOneShard,
-  makeTracker,
   MIB,
   PEER_TIMEOUT,
+  announce,
+  complete,
+  countsOf,
+  fixedKeys,
+  infoHashesOfOneShard,
+  makeTracker,
   plain,
   scrape,
   setInfoHash,
@@ -19,9 +24,23 @@ import {
 import { brokenInvariants } from "./invariants.ts";
 import { keyOf, Twin, type TwinAnnounce } from "./twin.ts";
 
+const asked = makeTracker(16 * MIB).tracker;
+
+/** The cell in which the core remembers a download, under the fixed keys. */
+function cellOfDownload(infoHash: number, family: 4 | 6, peer: number): number {
+  setInfoHash(asked, infoHash);
+  setPeer(asked, family, peer);
+  const { infoHashHalves, peerHalves: halves } = asked.request;
+  const keys = fixedKeys();
+  return cellOf(
+    hashInfoHash(keys, infoHashHalves, 0),
+    hashPeer(keys, halves, 0, peerHalves(family)),
+  );
+}
+
 /** A tracker and its twin, asked the same; `check` also compares what was drawn. */
 class Pair {
-  readonly twin = new Twin(PEER_TIMEOUT, DOWNLOADS_TIMEOUT);
+  readonly twin: Twin;
   readonly tracker;
   readonly memory;
   readonly sweep: Sweep;
@@ -32,6 +51,7 @@ class Pair {
     this.tracker = tracker;
     this.memory = memory;
     this.sweep = new Sweep(tracker);
+    this.twin = new Twin(PEER_TIMEOUT, DOWNLOADS_TIMEOUT, cellOfDownload);
   }
 
   announce(a: TwinAnnounce): void {
@@ -302,7 +322,7 @@ describe("an announce", () => {
     expect(announce(tracker, { peer: 9, port0: true })).toEqual(["4/1"]);
     expect(countsOf(tracker)).toEqual([0, 1, 0]);
     expect(announce(tracker, { peer: 1 })).toEqual([]);
-    expect(takeCensus(memory).peersNotStored).toBe(0);
+    expect(takeCensus(memory).peersNotStored).toEqual([0, 0, 0, 0]);
   });
 
   test("forgets old peers of its own family in a small swarm without a sweep", () => {
@@ -342,8 +362,31 @@ describe("a download", () => {
     announce(tracker, { peer: 1, seeder: false });
     announce(tracker, completed);
     expect(countsOf(tracker)).toEqual([1, 0, 1]);
-    announce(tracker, { ...completed, peer: 2 });
+    complete(tracker, { peer: 2 });
     expect(countsOf(tracker)).toEqual([2, 0, 2]);
+  });
+
+  test("is not counted for a peer that was not stored as a leecher before", () => {
+    const { tracker } = makeTracker();
+    announce(tracker, { peer: 1, seeder: true, event: "completed" });
+    announce(tracker, { peer: 2, seeder: true });
+    announce(tracker, { peer: 2, seeder: true, event: "completed" });
+    expect(countsOf(tracker)).toEqual([2, 0, 0]);
+    for (let peer = 10; peer < 200; peer++) announce(tracker, { peer, seeder: true });
+    announce(tracker, { peer: 201, seeder: true, event: "completed" });
+    announce(tracker, { peer: 10, seeder: true, event: "completed" });
+    expect(countsOf(tracker)[2]).toBe(0);
+  });
+
+  test("is not counted again for a peer that stops and begins anew", () => {
+    const { tracker } = makeTracker();
+    for (let round = 0; round < 100; round++) {
+      complete(tracker, { peer: 1 });
+      announce(tracker, { peer: 1, event: "stopped" });
+    }
+    expect(scrape(tracker, 1)).toEqual([0, 0, 1]);
+    complete(tracker, { peer: 1, infoHash: 2 });
+    expect(countsOf(tracker)).toEqual([1, 0, 1]);
   });
 
   test("is not counted while something is left, nor for being a seeder", () => {
@@ -365,7 +408,7 @@ describe("a download", () => {
   test("outlives the peers of its swarm for the time set, then the swarm vanishes", () => {
     const { tracker, memory } = makeTracker();
     const sweep = new Sweep(tracker);
-    announce(tracker, { peer: 1, seeder: true, event: "completed" }, 0);
+    complete(tracker, { peer: 1 }, 0);
     announce(tracker, { peer: 1, event: "stopped" }, 100);
     expect(countsOf(tracker)).toEqual([0, 0, 1]);
     // A tick of empty swarms is a minute here: never too early, at most two ticks late.
@@ -379,7 +422,7 @@ describe("a download", () => {
   test("keeps its time from the last peer's end, not from the first's", () => {
     const { tracker } = makeTracker();
     const sweep = new Sweep(tracker);
-    announce(tracker, { peer: 1, seeder: true, event: "completed" }, 0);
+    complete(tracker, { peer: 1 }, 0);
     announce(tracker, { peer: 1, event: "stopped" }, 0);
     announce(tracker, { peer: 2 }, 3000);
     announce(tracker, { peer: 2, event: "stopped" }, 3000);
@@ -401,7 +444,8 @@ describe("eviction", () => {
     for (const infoHash of [1, 2]) {
       for (let peer = 0; peer < (infoHash === 1 ? 3 : 700); peer++) {
         const family = peer % 2 === 0 ? 4 : 6;
-        announce(tracker, { infoHash, peer, family, seeder: peer % 3 === 0, event: "completed" });
+        if (peer % 3 === 0) complete(tracker, { infoHash, peer, family });
+        else announce(tracker, { infoHash, peer, family });
       }
     }
     announce(tracker, { infoHash: 3, peer: 1 });

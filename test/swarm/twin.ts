@@ -42,10 +42,19 @@ export class Twin {
   /** How often a family grew large, and how often one became small again. */
   enlarged = 0;
   diminished = 0;
+  /** The download that each cell of the core's memory of downloads remembers. */
+  readonly #remembered = new Map<number, string>();
+  readonly #cellOf: (infoHash: number, family: 4 | 6, peer: number) => number;
   readonly #peerTicks: Ticks;
   readonly #emptyTicks: Ticks;
 
-  constructor(peerTimeout: number, downloadsTimeout: number) {
+  /** `cellOf` tells which downloads push each other out of what the core remembers. */
+  constructor(
+    peerTimeout: number,
+    downloadsTimeout: number,
+    cellOf: (infoHash: number, family: 4 | 6, peer: number) => number,
+  ) {
+    this.#cellOf = cellOf;
     this.#peerTicks = new Ticks(peerTimeout);
     this.#emptyTicks = new Ticks(downloadsTimeout, 0xff);
   }
@@ -64,8 +73,9 @@ export class Twin {
     this.swarms.set(a.infoHash, swarm);
     if (!swarm.large.has(a.family)) this.#expire(swarm, now, a.family);
     const before = swarm.peers.get(key);
-    const completes = a.event === "completed" && a.seeder && !before?.completed;
-    if (completes) swarm.downloads += 1;
+    const wasLeecher = before !== undefined && !before.seeder;
+    const completes = a.event === "completed" && wasLeecher && !before.completed;
+    if (completes && this.#isNewDownload(a)) swarm.downloads += 1;
     swarm.peers.set(key, {
       family: a.family,
       seeder: a.seeder,
@@ -76,6 +86,14 @@ export class Twin {
     if (swarm.large.has(a.family) || this.#countOf(swarm, a.family) <= SMALL_PEERS_MAX) return;
     swarm.large.add(a.family);
     this.enlarged += 1;
+  }
+
+  #isNewDownload({ infoHash, family, peer }: TwinAnnounce): boolean {
+    const cell = this.#cellOf(infoHash, family, peer);
+    const download = `${infoHash}/${keyOf(family, peer)}`;
+    if (this.#remembered.get(cell) === download) return false;
+    this.#remembered.set(cell, download);
+    return true;
   }
 
   /** The peers this announce, which has taken effect, may be told: first these, then those. */

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { SWARM_INFO_HASH } from "../../src/swarm/blocks.ts";
 import { visitPeers, Walk } from "../../src/swarm/walk.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
-import { announce, infoHashesOfOneShard, makeTracker, MIB } from "./fixture.ts";
+import { MIB, announce, infoHashesOfOneShard, makeTracker, peerNumberAt } from "./fixture.ts";
 
 function numberOf(tracker: Tracker, swarm: number): number {
   return new DataView(tracker.arena.bytes.buffer).getUint32(swarm + SWARM_INFO_HASH + 16);
@@ -104,8 +104,7 @@ test("all peers of a swarm are visited, small or large, of the family asked for"
     walk.slice(10, (swarm) => {
       const low: number[] = [];
       visitPeers(tracker, swarm, 4, (at, weight) => {
-        const bytes = tracker.arena.bytes.subarray(2 * at, 2 * at + 4);
-        low.push(bytes[2]! * 256 + bytes[3]!);
+        low.push(peerNumberAt(tracker.arena.bytes, 2 * at));
         expect(weight).toBe(1);
       });
       visited.set(

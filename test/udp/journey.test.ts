@@ -438,6 +438,7 @@ describe("scraping", () => {
     const id = desk.id();
     desk.ask(announceOf(id, { port: 1 }));
     desk.ask(announceOf(id, { port: 2 }));
+    desk.ask(announceOf(id, { port: 3 }));
     desk.ask(announceOf(id, { port: 3, left: "0".repeat(16), event: 1 }));
     desk.zero();
     return desk;

@@ -1,0 +1,281 @@
+/**
+ * Crowding: no place may own a swarm. Asked before a peer that is not stored joins a swarm.
+ *
+ *   its address has `peersPerAddressMax` there    the oldest of them makes room
+ *   the swarm, or the newcomer's bucket, is full  a peer of the network that holds most makes room,
+ *                                                 if that holds more than the newcomer's own
+ *
+ * Which network holds most is judged by some peers of the block or bucket, not by all: an attacker
+ * who holds a tenth of a list has three of the 32 that are looked at. An ordinary newcomer costs
+ * two comparisons of counts: nothing is looked at until there are as many as an address may have.
+ *
+ * Addresses and networks are those of places.ts. The caller holds the lock of the shard.
+ */
+import type { Family } from "../constants.ts";
+import { META_TICK, peerHalves, ROLES, type Role } from "./blocks.ts";
+import { BUCKET_PEERS_MAX } from "./directories.ts";
+import type { SwarmSettings } from "./memory.ts";
+import { sameAddress, sameNetwork } from "./places.ts";
+import type { Population } from "./population.ts";
+import type { Random } from "./random.ts";
+import type { AnnounceRequest } from "./requests.ts";
+import type { Swarms } from "./swarms.ts";
+
+/** Peers of a list that are compared with each other: 500 comparisons, about a microsecond. */
+const COMPARED = 32;
+/** Buckets of a full swarm among which the fullest is searched for a network that holds much. */
+const BUCKETS_COMPARED = 32;
+
+export class Crowding {
+  readonly #swarms: Swarms;
+  readonly #population: Population;
+  readonly #random: Random;
+  readonly #request: AnnounceRequest;
+  readonly #peersPerSwarmMax: number;
+  readonly #peersPerAddressMax: number;
+  /** Which peers of a list are compared. */
+  readonly #compared = new Int32Array(COMPARED);
+
+  constructor(
+    swarms: Swarms,
+    population: Population,
+    random: Random,
+    request: AnnounceRequest,
+    settings: SwarmSettings,
+  ) {
+    this.#swarms = swarms;
+    this.#population = population;
+    this.#random = random;
+    this.#request = request;
+    this.#peersPerSwarmMax = settings.peersPerSwarmMax ?? Infinity;
+    this.#peersPerAddressMax = settings.peersPerAddressMax ?? Infinity;
+  }
+
+  /** True if the announcer, which is not stored, may join; a peer may have gone to make room. */
+  makesRoom(line: number, swarm: number, tick: number): boolean {
+    const { family } = this.#request;
+    const large = this.#swarms.isLarge(swarm, family);
+    if (large ? this.#thinLarge(line, swarm, tick) : this.#thinSmall(line, swarm, tick))
+      return true;
+    if (this.#swarms.peers(swarm) >= this.#peersPerSwarmMax) {
+      const other = family === 4 ? 6 : 4;
+      return (
+        this.#replaceAny(line, swarm, family, tick) || this.#replaceAny(line, swarm, other, tick)
+      );
+    }
+    return !large || this.#replaceInFullBucket(line, swarm, tick);
+  }
+
+  // An address that has as many peers as it may.
+
+  /** True if a peer of the announcer's address has gone. */
+  #thinSmall(line: number, swarm: number, tick: number): boolean {
+    const swarms = this.#swarms;
+    const { family } = this.#request;
+    const count = swarms.smallCount(swarm, family);
+    if (count < this.#peersPerAddressMax) return false;
+    const first = swarms.peersAt(swarm, family);
+    if (this.#countNeighbours(first, count) < this.#peersPerAddressMax) return false;
+    const oldest = this.#oldestNeighbour(first, swarms.metaAt(swarm, family), count, tick);
+    this.#removeSmall(line, swarm, family, oldest);
+    return true;
+  }
+
+  /** The same; its seeders and its leechers lie in one bucket each. */
+  #thinLarge(line: number, swarm: number, tick: number): boolean {
+    const { directories } = this.#swarms;
+    const { family } = this.#request;
+    let peers = 0;
+    for (const role of ROLES) peers += this.#peersAtHome(swarm, role);
+    if (peers < this.#peersPerAddressMax) return false;
+    let neighbours = 0;
+    let from: Role = ROLES[0];
+    let oldest = -1;
+    let oldestAge = -1;
+    for (const role of ROLES) {
+      const bucket = this.#home(swarm, role);
+      if (bucket === 0) continue;
+      const first = directories.peerAt(family, bucket, 0);
+      const meta = directories.metaAt(family, bucket, 0);
+      const count = directories.peersIn(bucket);
+      neighbours += this.#countNeighbours(first, count);
+      const index = this.#oldestNeighbour(first, meta, count, tick);
+      const age = index < 0 ? -1 : this.#age(meta + index, tick);
+      if (age <= oldestAge) continue;
+      from = role;
+      oldest = index;
+      oldestAge = age;
+    }
+    if (neighbours < this.#peersPerAddressMax) return false;
+    this.#removeLarge(line, swarm, family, from, this.#home(swarm, from), oldest);
+    return true;
+  }
+
+  #home(swarm: number, role: Role): number {
+    const { family, peerHalves: peer } = this.#request;
+    return this.#swarms.directories.home(this.#swarms.cell(swarm, family, role), family, peer, 0);
+  }
+
+  #peersAtHome(swarm: number, role: Role): number {
+    const bucket = this.#home(swarm, role);
+    return bucket === 0 ? 0 : this.#swarms.directories.peersIn(bucket);
+  }
+
+  /** Peers of the announcer's address among those side by side from `first`, in halves. */
+  #countNeighbours(first: number, count: number): number {
+    const { halves } = this.#swarms.arena;
+    const { family, peerHalves: peer } = this.#request;
+    const size = peerHalves(family);
+    let neighbours = 0;
+    for (let i = 0; i < count; i++) {
+      if (sameAddress(halves, first + i * size, peer, 0, family)) neighbours += 1;
+    }
+    return neighbours;
+  }
+
+  /** Which of them announced longest ago; -1 if there is none. */
+  #oldestNeighbour(first: number, meta: number, count: number, tick: number): number {
+    const { halves } = this.#swarms.arena;
+    const { family, peerHalves: peer } = this.#request;
+    const size = peerHalves(family);
+    let oldest = -1;
+    let oldestAge = -1;
+    for (let i = 0; i < count; i++) {
+      if (!sameAddress(halves, first + i * size, peer, 0, family)) continue;
+      const age = this.#age(meta + i, tick);
+      if (age <= oldestAge) continue;
+      oldest = i;
+      oldestAge = age;
+    }
+    return oldest;
+  }
+
+  #age(meta: number, tick: number): number {
+    return (tick - this.#swarms.arena.bytes[meta]) & META_TICK;
+  }
+
+  // A swarm, or a bucket, that is full.
+
+  /** False if the bucket that the announcer would join is full, and nothing in it gives way. */
+  #replaceInFullBucket(line: number, swarm: number, tick: number): boolean {
+    const { family, seeder } = this.#request;
+    const role = seeder ? ROLES[0] : ROLES[1];
+    if (this.#peersAtHome(swarm, role) < BUCKET_PEERS_MAX[family]) return true;
+    return this.#replaceInBucket(line, swarm, family, role, this.#home(swarm, role), tick);
+  }
+
+  /** True if a peer of this family has gone. */
+  #replaceAny(line: number, swarm: number, family: Family, tick: number): boolean {
+    const swarms = this.#swarms;
+    if (!swarms.isLarge(swarm, family)) {
+      const count = swarms.smallCount(swarm, family);
+      const meta = swarms.metaAt(swarm, family);
+      const index = this.#mostHeld(family, swarms.peersAt(swarm, family), meta, count, tick);
+      if (index >= 0) this.#removeSmall(line, swarm, family, index);
+      return index >= 0;
+    }
+    for (const role of ROLES) {
+      const cell = swarms.cell(swarm, family, role);
+      if (swarms.directories.count(cell) === 0) continue;
+      const bucket = this.#fullest(cell);
+      if (bucket === 0) continue;
+      if (this.#replaceInBucket(line, swarm, family, role, bucket, tick)) return true;
+    }
+    return false;
+  }
+
+  /** The fullest of some neighbouring buckets; 0 if all of them are empty. */
+  #fullest(cell: number): number {
+    const { directories } = this.#swarms;
+    const buckets = directories.bucketCount(cell);
+    const start = this.#random.below(buckets);
+    let fullest = 0;
+    let most = 0;
+    for (let i = 0; i < Math.min(buckets, BUCKETS_COMPARED); i++) {
+      const bucket = directories.bucketAt(cell, (start + i) % buckets);
+      const peers = bucket === 0 ? 0 : directories.peersIn(bucket);
+      if (peers <= most) continue;
+      fullest = bucket;
+      most = peers;
+    }
+    return fullest;
+  }
+
+  #replaceInBucket(
+    line: number,
+    swarm: number,
+    family: Family,
+    role: Role,
+    bucket: number,
+    tick: number,
+  ): boolean {
+    const { directories } = this.#swarms;
+    const first = directories.peerAt(family, bucket, 0);
+    const meta = directories.metaAt(family, bucket, 0);
+    const index = this.#mostHeld(family, first, meta, directories.peersIn(bucket), tick);
+    if (index >= 0) this.#removeLarge(line, swarm, family, role, bucket, index);
+    return index >= 0;
+  }
+
+  /**
+   * Of the peers side by side from `first`: the oldest one that was compared of the network that
+   * has most of those; -1 if it has but one, or no more than the announcer's own network.
+   */
+  #mostHeld(family: Family, first: number, meta: number, count: number, tick: number): number {
+    const { halves } = this.#swarms.arena;
+    const { family: ownFamily, peerHalves: peer } = this.#request;
+    if (count === 0) return -1;
+    const size = peerHalves(family);
+    const places = this.#compared;
+    const compared = Math.min(count, COMPARED);
+    const start = this.#random.below(count);
+    for (let i = 0; i < compared; i++) {
+      places[i] = (start + Math.floor((i * count) / compared)) % count;
+    }
+    let most = 1;
+    let found = -1;
+    let own = 0;
+    for (let i = 0; i < compared; i++) {
+      const at = first + places[i] * size;
+      if (family === ownFamily && sameNetwork(halves, at, peer, 0, family)) own += 1;
+      let same = 0;
+      let oldest = places[i];
+      for (let j = 0; j < compared; j++) {
+        const other = places[j];
+        if (!sameNetwork(halves, at, halves, first + other * size, family)) continue;
+        same += 1;
+        if (this.#age(meta + other, tick) > this.#age(meta + oldest, tick)) oldest = other;
+      }
+      if (same <= most) continue;
+      most = same;
+      found = oldest;
+    }
+    if (found < 0) return -1;
+    const ofOwn =
+      family === ownFamily && sameNetwork(halves, first + found * size, peer, 0, family);
+    return ofOwn || most > own ? found : -1;
+  }
+
+  #removeSmall(line: number, swarm: number, family: Family, index: number): void {
+    const swarms = this.#swarms;
+    const role = swarms.roleOfSmall(swarm, family, index);
+    const at = swarms.peersAt(swarm, family) + index * peerHalves(family);
+    this.#population.gone(line, family, role, swarms.arena.halves, at);
+    swarms.removeSmall(swarm, family, index);
+  }
+
+  #removeLarge(
+    line: number,
+    swarm: number,
+    family: Family,
+    role: Role,
+    bucket: number,
+    index: number,
+  ): void {
+    const { directories, arena } = this.#swarms;
+    const at = directories.peerAt(family, bucket, index);
+    this.#population.gone(line, family, role, arena.halves, at);
+    const cell = this.#swarms.cell(swarm, family, role);
+    directories.remove(line, cell, family, bucket, index);
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * What addresses and networks hold: how many peers of theirs are stored, so that none of them can
+ * fill the memory.
+ *
+ *   address   an IPv4 address or IPv6 /64 that holds `swarmsPerAddressMax` begins no more swarms
+ *   network   an IPv4 /24 or IPv6 /48 gets no more peers, while memory is tight, once it holds more
+ *             than a share of what is left
+ *
+ * A peer is charged when it is stored and discharged when it goes; a swarm without peers that stays
+ * for its download counter remains charged to the address that left it last.
+ *
+ * Counted in fixed memory: two count-min sketches with two cells for each key. A key is judged by
+ * the smaller of its cells, so it may seem to hold more than it does (when others share both),
+ * never less: with ten million peers a cell has some 150 that are not its own, where memory for as
+ * many allows an address some hundred thousand. The cells are chosen by keyed hashes.
+ *
+ * Cells are shared by all threads and added to without a lock.
+ */
+import type { Family } from "../constants.ts";
+import { hashAddress, hashNetwork } from "./keyed-hash.ts";
+import {
+  ADDRESS_CELLS,
+  NETWORK_CELLS,
+  PAGE_SIZE,
+  POOL_AVAILABLE,
+  type SwarmMemory,
+  TIGHT_SHARE,
+} from "./memory.ts";
+
+/** What a network may hold while memory is tight: this part of what is left. */
+const NETWORK_SHARE = 1 / 16;
+/** What a peer takes at most: a swarm of its own, whose entry in the index is one of a few. */
+const PEER_BYTES = 48;
+
+export class Holdings {
+  /** The key of the address that was charged or discharged last; see `chargeAddress`. */
+  lastAddress = 0;
+  readonly #cells: Int32Array;
+  readonly #shards: Int32Array;
+  readonly #keys: Int32Array;
+  readonly #threads: boolean;
+  readonly #peersMax: number;
+  readonly #tightPages: number;
+
+  constructor(memory: SwarmMemory) {
+    this.#cells = new Int32Array(memory.holdings);
+    this.#shards = new Int32Array(memory.shards);
+    this.#keys = memory.keys;
+    this.#threads = memory.settings.threads;
+    this.#peersMax = memory.settings.swarmsPerAddressMax ?? Infinity;
+    this.#tightPages = (memory.arena.byteLength / PAGE_SIZE) * TIGHT_SHARE;
+  }
+
+  /** True while new peers of one network must leave room for those of others. */
+  get tight(): boolean {
+    return this.#shards[POOL_AVAILABLE] < this.#tightPages;
+  }
+
+  /** True if the address of the peer whose halves begin at `at` may begin one more swarm. */
+  mayBegin(halves: Uint16Array, at: number, family: Family): boolean {
+    const key = hashAddress(this.#keys, halves, at, family);
+    return this.#ofAddress(key) < this.#peersMax;
+  }
+
+  /** True if its network may store one more peer; to be asked while memory is `tight`. */
+  mayStore(halves: Uint16Array, at: number, family: Family): boolean {
+    const key = hashNetwork(this.#keys, halves, at, family);
+    const cells = this.#cells;
+    const held = Math.min(cells[firstNetwork(key)], cells[secondNetwork(key)]);
+    const left = this.#shards[POOL_AVAILABLE] * PAGE_SIZE;
+    return held * PEER_BYTES < left * NETWORK_SHARE;
+  }
+
+  /** A peer has been stored. */
+  charge(halves: Uint16Array, at: number, family: Family): void {
+    this.#change(halves, at, family, 1);
+  }
+
+  /** A peer has gone. */
+  discharge(halves: Uint16Array, at: number, family: Family): void {
+    this.#change(halves, at, family, -1);
+  }
+
+  /** One more, or one less, for the address with a key that `lastAddress` gave. */
+  changeAddress(key: number, change: 1 | -1): void {
+    this.#add(firstAddress(key), change);
+    this.#add(secondAddress(key), change);
+  }
+
+  /** Peers, and swarms without peers, that the address of a peer holds; never too few. */
+  heldByAddress(halves: Uint16Array, at: number, family: Family): number {
+    return this.#ofAddress(hashAddress(this.#keys, halves, at, family));
+  }
+
+  #ofAddress(key: number): number {
+    return Math.min(this.#cells[firstAddress(key)], this.#cells[secondAddress(key)]);
+  }
+
+  #change(halves: Uint16Array, at: number, family: Family, change: 1 | -1): void {
+    const address = hashAddress(this.#keys, halves, at, family);
+    const network = hashNetwork(this.#keys, halves, at, family);
+    this.lastAddress = address;
+    this.changeAddress(address, change);
+    this.#add(firstNetwork(network), change);
+    this.#add(secondNetwork(network), change);
+  }
+
+  #add(cell: number, change: number): void {
+    if (this.#threads) Atomics.add(this.#cells, cell, change);
+    else this.#cells[cell] += change;
+  }
+}
+
+// The two cells of a key lie in two halves of its sketch, so they are never the same.
+const HALF_ADDRESS = ADDRESS_CELLS / 2;
+const HALF_NETWORK = NETWORK_CELLS / 2;
+
+const firstAddress = (key: number): number => key & (HALF_ADDRESS - 1);
+const secondAddress = (key: number): number => HALF_ADDRESS + other(key, HALF_ADDRESS);
+const firstNetwork = (key: number): number => ADDRESS_CELLS + (key & (HALF_NETWORK - 1));
+const secondNetwork = (key: number): number =>
+  ADDRESS_CELLS + HALF_NETWORK + other(key, HALF_NETWORK);
+
+/** A cell that depends on all bits of the key, most of all on those the first one leaves out. */
+const other = (key: number, cells: number): number =>
+  (Math.imul(key ^ (key >>> 16), 0x9e3779b1) >>> 15) & (cells - 1);

@@ -1,0 +1,205 @@
+/**
+ * Drawing a reply that no network owns, where one would own an evenly drawn one: each place has
+ * its turn, however many peers it has stored.
+ *
+ *   small swarm   every n-th peer, so that those of one place, which came together, are thinned out
+ *   large swarm   a few peers of each bucket in turn: networks lie in buckets of their own
+ *   roles and families that are offered get equal parts
+ *
+ * If all of that is of one network, a peer of another one is put in, if there is one. So a reply
+ * of two peers or more never consists of one network while others could be offered. Allocates
+ * nothing, never fails; costs some microseconds.
+ */
+import type { Family } from "../constants.ts";
+import { LEECHERS, peerHalves, ROLES, SEEDERS, type Role } from "./blocks.ts";
+import { sameNetwork } from "./places.ts";
+import type { Random } from "./random.ts";
+import type { AnnounceRequest } from "./requests.ts";
+import type { Sample } from "./sample.ts";
+import type { Swarms } from "./swarms.ts";
+
+/** In the first round through the buckets, each gives this part of what is wanted. */
+const BUCKETS_OF_A_REPLY = 16;
+
+export class Spread {
+  readonly #swarms: Swarms;
+  readonly #random: Random;
+  readonly #request: AnnounceRequest;
+  readonly #sample: Sample;
+
+  constructor(swarms: Swarms, random: Random, request: AnnounceRequest, sample: Sample) {
+    this.#swarms = swarms;
+    this.#random = random;
+    this.#request = request;
+    this.#sample = sample;
+  }
+
+  /** Adds `wanted` peers; that many may be offered, `inOther` of them of the other family. */
+  offer(swarm: number, roles: number, wanted: number, inOther: number): void {
+    const { family } = this.#request;
+    const inOwn = this.#available(swarm, family, roles);
+    const fromOwn = fairPart(wanted, inOwn, inOther);
+    this.#offerFamily(swarm, family, roles, fromOwn);
+    this.#offerFamily(swarm, family === 4 ? 6 : 4, roles, wanted - fromOwn);
+  }
+
+  #available(swarm: number, family: Family, roles: number): number {
+    let available = 0;
+    for (const role of ROLES) {
+      if ((roles & (1 << role)) !== 0) available += this.#sample.others(swarm, family, role);
+    }
+    return available;
+  }
+
+  #offerFamily(swarm: number, family: Family, roles: number, wanted: number): void {
+    if (wanted === 0) return;
+    const first = this.#sample.peersOf(family);
+    if (!this.#swarms.isLarge(swarm, family)) {
+      this.#offerSmall(swarm, family, roles, wanted);
+      if (this.#sample.areOfOneNetwork(family, first)) this.#mixSmall(swarm, family, roles);
+      return;
+    }
+    const sample = this.#sample;
+    const inSeeders = (roles & (1 << SEEDERS)) === 0 ? 0 : sample.others(swarm, family, SEEDERS);
+    const inLeechers = (roles & (1 << LEECHERS)) === 0 ? 0 : sample.others(swarm, family, LEECHERS);
+    const fromSeeders = fairPart(wanted, inSeeders, inLeechers);
+    this.#offerDirectory(swarm, family, SEEDERS, fromSeeders);
+    this.#offerDirectory(swarm, family, LEECHERS, wanted - fromSeeders);
+    if (sample.areOfOneNetwork(family, first)) this.#mixLarge(swarm, family, roles);
+  }
+
+  // A swarm whose peers lie in its own block: seeders first, the announcer perhaps among them.
+
+  #from(swarm: number, family: Family, roles: number): number {
+    return (roles & (1 << SEEDERS)) !== 0 ? 0 : this.#swarms.smallSeeders(swarm, family);
+  }
+
+  #to(swarm: number, family: Family, roles: number): number {
+    const swarms = this.#swarms;
+    return (roles & (1 << LEECHERS)) !== 0
+      ? swarms.smallCount(swarm, family)
+      : swarms.smallSeeders(swarm, family);
+  }
+
+  /** The announcer's place in a family's block; -1 if it is not there. */
+  #self(family: Family): number {
+    const sample = this.#sample;
+    return sample.hasSelf(family, SEEDERS) || sample.hasSelf(family, LEECHERS)
+      ? sample.selfIndex
+      : -1;
+  }
+
+  /** Every n-th of the peers that may be offered, going round from one that is drawn. */
+  #offerSmall(swarm: number, family: Family, roles: number, wanted: number): void {
+    const from = this.#from(swarm, family, roles);
+    const to = this.#to(swarm, family, roles);
+    const self = this.#self(family);
+    const selfIsThere = self >= from && self < to;
+    const others = to - from - (selfIsThere ? 1 : 0);
+    const start = this.#random.below(others);
+    const peers = this.#swarms.peersAt(swarm, family);
+    for (let i = 0; i < wanted; i++) {
+      let index = from + ((start + Math.floor((i * others) / wanted)) % others);
+      if (selfIsThere && index >= self) index += 1;
+      this.#sample.copy(family, peers + index * peerHalves(family), 1);
+    }
+  }
+
+  /** Puts a peer of another network in the place of the last one, if there is one. */
+  #mixSmall(swarm: number, family: Family, roles: number): void {
+    const peers = this.#swarms.peersAt(swarm, family);
+    const from = this.#from(swarm, family, roles);
+    const to = this.#to(swarm, family, roles);
+    this.#mixFrom(family, peers, from, to, this.#self(family));
+  }
+
+  /** The same, from a list that begins at `first`; false if all of it is of that network. */
+  #mixFrom(family: Family, first: number, from: number, to: number, self: number): boolean {
+    const sample = this.#sample;
+    const { halves } = this.#swarms.arena;
+    const last = sample.placeOf(family, sample.peersOf(family) - 1);
+    for (let index = from; index < to; index++) {
+      const at = first + index * peerHalves(family);
+      if (index === self || sameNetwork(halves, at, sample.out, last, family)) continue;
+      sample.replaceLast(family, at);
+      return true;
+    }
+    return false;
+  }
+
+  // A swarm whose peers lie in directories.
+
+  /**
+   * Rounds through the buckets: in each round every bucket gives a few peers more than in the one
+   * before, from a place in it that is the same in all rounds.
+   */
+  #offerDirectory(swarm: number, family: Family, role: Role, wanted: number): void {
+    if (wanted === 0) return;
+    const { directories } = this.#swarms;
+    const cell = this.#swarms.cell(swarm, family, role);
+    const buckets = directories.bucketCount(cell);
+    const first = this.#random.below(buckets);
+    const place = this.#random.below(1 << 16);
+    let most = Math.ceil(wanted / BUCKETS_OF_A_REPLY);
+    for (let done = 0; ; done += most, most *= 2) {
+      const before = wanted;
+      for (let i = 0; i < buckets && wanted > 0; i++) {
+        const bucket = directories.bucketAt(cell, (first + i) % buckets);
+        if (bucket !== 0)
+          wanted -= this.#offerBucket(family, role, bucket, place, done, most, wanted);
+      }
+      if (wanted === 0 || wanted === before) return;
+    }
+  }
+
+  /** Offers `most` peers of a bucket, or `wanted`, that come after the `done` first ones. */
+  #offerBucket(
+    family: Family,
+    role: Role,
+    bucket: number,
+    place: number,
+    done: number,
+    most: number,
+    wanted: number,
+  ): number {
+    const { directories } = this.#swarms;
+    const self = this.#selfIn(family, role, bucket);
+    const others = directories.peersIn(bucket) - (self < 0 ? 0 : 1);
+    const offered = Math.min(most, wanted, others - done);
+    for (let i = 0; i < offered; i++) {
+      let index = (place + done + i) % others;
+      if (self >= 0 && index >= self) index += 1;
+      this.#sample.copy(family, directories.peerAt(family, bucket, index), 1);
+    }
+    return Math.max(0, offered);
+  }
+
+  /** The announcer's place in a bucket; -1 if it is not there. */
+  #selfIn(family: Family, role: Role, bucket: number): number {
+    const sample = this.#sample;
+    return sample.hasSelf(family, role) && sample.selfBucket === bucket ? sample.selfIndex : -1;
+  }
+
+  #mixLarge(swarm: number, family: Family, roles: number): void {
+    const { directories } = this.#swarms;
+    for (const role of ROLES) {
+      const cell = this.#swarms.cell(swarm, family, role);
+      if ((roles & (1 << role)) === 0 || directories.count(cell) === 0) continue;
+      const buckets = directories.bucketCount(cell);
+      const from = this.#random.below(buckets);
+      for (let i = 0; i < buckets; i++) {
+        const bucket = directories.bucketAt(cell, (from + i) % buckets);
+        if (bucket === 0) continue;
+        const peers = directories.peerAt(family, bucket, 0);
+        const count = directories.peersIn(bucket);
+        if (this.#mixFrom(family, peers, 0, count, this.#selfIn(family, role, bucket))) return;
+      }
+    }
+  }
+}
+
+/** Half of `wanted`, unless one of the two pools holds less than its half. */
+function fairPart(wanted: number, inThis: number, inOther: number): number {
+  const half = Math.ceil(wanted / 2);
+  return Math.min(inThis, Math.max(half, wanted - inOther));
+}
