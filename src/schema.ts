@@ -186,7 +186,7 @@ export const SCHEMA = z.object({
   ),
   // One more than there are files for, and accepting fails and is tried without end.
   httpConnectionsMax: optional("Limits", "TRACKER_HTTP_CONNECTIONS_MAX", count(1, COUNT_MAX), {
-    text: "how many HTTP connections may be open, if files allow; one more closes one that waits",
+    text: "how many HTTP connections may be open, if files allow; one more may close another",
     initial: "what ulimit -n leaves, at most 65536",
   }),
   httpConnectionsPerAddressMax: optional(
@@ -194,7 +194,7 @@ export const SCHEMA = z.object({
     "TRACKER_HTTP_CONNECTIONS_PER_ADDRESS_MAX",
     count(1, COUNT_MAX),
     {
-      text: "how many of them one address (of IPv6, one /64) may have, but for trusted proxies",
+      text: "how many one address (of IPv6, one /64) may have once all are open, but for proxies",
       initial: "a sixteenth of that, at least 64",
     },
   ),

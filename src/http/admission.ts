@@ -1,22 +1,16 @@
 /**
- * Who gets in: how many connections there may be, of one place and of all.
- *
- *   one too many of a place   closed at once (what a place is: see neighbours.ts)
- *   one too many of all       in the place of one that waited for 2 ticks or more, else closed
- *
- * A place is asked first, so that who has enough drives out nobody.
+ * Who gets in: as many connections as there may be, whoever they are; then a newcomer in the place
+ * of one that must give way (see displacement.ts), or not at all.
  */
 import type { Networks } from "../ops/addresses.ts";
 import type { Connection, ConnectionCounts, Connections } from "./connection.ts";
+import { Displacement } from "./displacement.ts";
 import { Neighbourhood } from "./neighbours.ts";
 
-/** Nobody is cut for a new one who has waited less, or a flood would drive out all others. */
-const TICKS_SPARED = 2;
-
 export interface AdmissionOptions {
-  /** For each beyond so many, one that waits is closed or, without one, itself. */
+  /** For each beyond so many, another one is closed or, without one, itself. */
   connectionsMax: number;
-  /** From one IPv4 address or IPv6 /64; without it there is no limit. */
+  /** From one IPv4 address or IPv6 /64, once there are so many; without it there is no limit. */
   connectionsPerAddressMax?: number;
   /** Networks for which that does not hold. */
   exempt?: Networks;
@@ -26,48 +20,47 @@ export interface AdmissionOptions {
 
 export class Admission {
   readonly neighbourhood: Neighbourhood;
+  readonly displacement: Displacement;
   readonly #options: AdmissionOptions;
   readonly #connections: Connections;
   readonly #counts: ConnectionCounts;
 
   constructor(options: AdmissionOptions, connections: Connections, counts: ConnectionCounts) {
     this.neighbourhood = new Neighbourhood(options.exempt);
+    this.displacement = new Displacement(connections, this.neighbourhood);
     this.#options = options;
     this.#connections = connections;
     this.#counts = counts;
   }
 
   /** False for one too many; else there is room for it now, at tick `now`, if need be by a cut. */
-  admits({ neighbours }: Connection, now: number): boolean {
+  admits(newcomer: Connection, now: number): boolean {
     const { connectionsMax, connectionsPerAddressMax = Infinity, full } = this.#options;
-    if (neighbours.open >= connectionsPerAddressMax) {
-      this.#counts.crowded += 1;
-      return false;
-    }
     if (this.#connections.count < connectionsMax) return true;
-    this.#counts.refused += 1;
     full?.();
-    return this.#makeRoom(now);
-  }
-
-  /** Cuts one that waits, if there is one: who holds connections must not keep others out. */
-  #makeRoom(now: number): boolean {
-    const connection = this.#connections.longestWaiting();
-    if (connection === undefined || connection.waitsSince > now - TICKS_SPARED) return false;
-    connection.closing = true;
-    connection.socket.terminate();
+    const crowded = newcomer.neighbours.open >= connectionsPerAddressMax;
+    const victim = this.displacement.victimFor(newcomer, now, crowded);
+    if (victim === undefined && crowded) this.#counts.crowded += 1;
+    else this.#counts.refused += 1;
+    if (victim === undefined) return false;
+    victim.closing = true;
+    victim.socket.terminate();
     return true;
   }
 
   /** It is one of us now. */
   add(connection: Connection): void {
+    const { neighbours } = connection;
     this.#connections.add(connection);
-    this.neighbourhood.join(connection.neighbours);
+    this.neighbourhood.join(neighbours);
+    neighbours.site.connections.append(connection.seat);
   }
 
   /** It has closed. */
   remove(connection: Connection): void {
     this.#connections.remove(connection);
     this.neighbourhood.leave(connection.neighbours);
+    connection.seat.leave();
+    connection.debt.leave();
   }
 }

@@ -12,6 +12,7 @@ import type { Socket } from "bun";
 import type { Family } from "../constants.ts";
 import { readAddress } from "../ops/addresses.ts";
 import type { BodySkipper } from "./body.ts";
+import { Link } from "./chain.ts";
 import { type Neighbourhood, Neighbours } from "./neighbours.ts";
 
 export class Connection {
@@ -21,6 +22,13 @@ export class Connection {
   readonly family: Family | 0;
   /** The place it came from, and who else did. */
   readonly neighbours: Neighbours;
+  /** Its link in the chain of its site. */
+  readonly seat = new Link<Connection>(this);
+  /** Its link in the chain of those whose answers wait: in it from then until it is idle again. */
+  readonly debt = new Link<Connection>(this);
+  /** Bytes of answers that its client has taken since the tick of its last progress. */
+  takenBytes = 0;
+  progressedAt = 0;
   /** Its index in `Connections`. */
   place = 0;
   /** How much its place held when that was last looked at (see held.ts), as a power of two. */
@@ -85,6 +93,8 @@ export class Connection {
   wait(now: number, ticks: number): void {
     this.waitsSince = now;
     this.deadline = now + ticks;
+    this.seat.moveToEnd();
+    this.debt.leave();
   }
 
   /** Sends bytes `from` to `to`, or keeps a copy of what the socket does not take. */
@@ -138,9 +148,9 @@ export function restOf(bytes: Buffer, at: number): Buffer {
 /** What became of connections; grows only. */
 export class ConnectionCounts {
   accepted = 0;
-  /** Closed because there were as many as there may be. */
+  /** Came when there were as many as there may be, so that they or others were closed. */
   refused = 0;
-  /** Closed because their address had as many as one may have. */
+  /** Closed because then their address had as many as one may have. */
   crowded = 0;
   /** Requests that were none. */
   malformed = 0;
@@ -149,9 +159,6 @@ export class ConnectionCounts {
   /** Connections closed because memory for what waits was short. */
   starved = 0;
 }
-
-/** Looking at all of them for each connection of a flood would take too long. */
-const PICKS = 16;
 
 /** All connections of a server: an array without gaps, in no order. */
 export class Connections {
@@ -173,11 +180,13 @@ export class Connections {
     last.place = connection.place;
   }
 
-  /** Of a few picked at random, the one that has waited for its client longest, if one waits. */
-  longestWaiting(): Connection | undefined {
+  /** Of so many beside each other, the one that has waited for its client longest, if one does. */
+  longestWaiting(most: number): Connection | undefined {
+    const all = this.#all;
+    const from = Math.floor(Math.random() * all.length);
     let longest: Connection | undefined;
-    for (let picks = Math.min(PICKS, this.#all.length); picks > 0; picks--) {
-      const connection = this.#all[Math.floor(Math.random() * this.#all.length)];
+    for (let looks = 0; looks < Math.min(most, all.length); looks++) {
+      const connection = all[(from + looks) % all.length];
       if (!connection.free) continue;
       if (connection.waitsSince < (longest?.waitsSince ?? Infinity)) longest = connection;
     }

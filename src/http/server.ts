@@ -12,12 +12,11 @@
  *   the head of a request   within 10 s of its first byte, or of the connection's first moment
  *   an idle connection      30 s
  *   one that does not read  30 s without progress; nothing more is answered meanwhile
- *   one too many            closed, or in the place of one that waits (see admission.ts)
+ *   one too many            closed, or in the place of another (see admission.ts, displacement.ts)
  *   memory                  64 MiB for all that waits, in either direction (see held.ts)
  *
- * Short requests wait for the end of the event loop's turn (see gathered.ts). Those of a connection
- * are answered in their order, 64 or one Response at a time; then those of others get their turn.
- * Nothing a client does throws.
+ * Short requests wait for the end of the turn (see gathered.ts). Those of a connection are answered
+ * in order, 64 or one Response in a turn, so that others get theirs. Nothing a client does throws.
  */
 import type { Socket, SocketHandler } from "bun";
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
@@ -106,8 +105,7 @@ export class HttpServer {
     this.#out = new Uint8Array(new ArrayBuffer(WRITE_BYTES + room));
     const common = { head: this.#head, address: new Uint8Array(16), out: this.#out };
     this.#exchange = { ...common, family: 0, at: 0, status: 200, form: undefined };
-    const { tickMilliseconds = 1000 } = options;
-    this.#timer = setInterval(() => this.#expire(), tickMilliseconds);
+    this.#timer = setInterval(() => this.#expire(), options.tickMilliseconds ?? 1000);
     this.#timer.unref();
     this.socket = {
       binaryType: "buffer",
@@ -344,6 +342,7 @@ export class HttpServer {
     if (connection.gone) return;
     const before = connection.held;
     connection.send(bytes, from, to);
+    if (connection.unsent !== undefined) this.#admission.displacement.owes(connection, this.#tick);
     this.#held.note(connection, connection.held - before);
   }
 
@@ -387,6 +386,7 @@ export class HttpServer {
     const sent = before - connection.held;
     this.#held.note(connection, 0 - sent);
     if (sent > 0) connection.deadline = this.#tick + TICKS_SEND;
+    this.#admission.displacement.took(connection, sent, this.#tick);
     if (all && !connection.answering) this.#endTurn(connection);
   }
 

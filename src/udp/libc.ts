@@ -21,6 +21,7 @@ const F_DUPFD_CLOEXEC = 1030;
 const SOL_IP = 0;
 const SOL_SOCKET = 1;
 const SOL_IPV6 = 41;
+const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_REUSEPORT = 15;
 const SO_RCVTIMEO = 20;
@@ -175,6 +176,11 @@ export class Libc {
   /** Lets `backlog` connections wait to be accepted, as far as net.core.somaxconn allows. */
   listen(fd: number, backlog: number): void {
     this.#calls.listen(fd, backlog);
+  }
+
+  /** How much what connections that a listener accepts send may wait in the system, in bytes. */
+  setSendBuffer(fd: number, bytes: number): void {
+    this.#setInt(fd, SOL_SOCKET, SO_SNDBUF, bytes);
   }
 
   /**

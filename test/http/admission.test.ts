@@ -17,25 +17,23 @@ function door(options: AdmissionOptions) {
     connection.wait(now, 10);
     return { admitted, connection };
   };
-  return { admission, come, counts };
+  return { admission, connections, come, counts };
 }
 
-test("of one address come as many as may, and another when one has gone", () => {
-  const { admission, come, counts } = door({ connectionsMax: 9, connectionsPerAddressMax: 2 });
-  const [first] = [come("192.0.2.1"), come("192.0.2.1")];
-  expect(come("192.0.2.1").admitted).toBe(false);
-  expect(come("192.0.2.2").admitted).toBe(true);
-  expect(counts).toMatchObject({ crowded: 1, refused: 0 });
-  admission.remove(first!.connection);
-  expect(come("192.0.2.1").admitted).toBe(true);
+test("as many come as there may be, all of one address if nobody else does", () => {
+  const { come, counts } = door({ connectionsMax: 9, connectionsPerAddressMax: 2 });
+  for (let i = 0; i < 9; i++) expect(come("192.0.2.1").admitted).toBe(true);
+  expect(counts).toMatchObject({ crowded: 0, refused: 0 });
 });
 
-test("who has all that one address may have drives out nobody, however long they wait", () => {
+test("who has its share takes the place of its own that waits, and of nobody else", () => {
   const { come, counts } = door({ connectionsMax: 2, connectionsPerAddressMax: 1 });
-  come("192.0.2.1");
-  come("192.0.2.2");
-  expect(come("192.0.2.1", 9).admitted).toBe(false);
+  const [other, own] = [come("192.0.2.2"), come("192.0.2.1", 5)];
+  expect(come("192.0.2.1", 6).admitted).toBe(false);
   expect(counts).toMatchObject({ crowded: 1, refused: 0 });
+  expect(come("192.0.2.1", 7).admitted).toBe(true);
+  expect([other.connection.closing, own.connection.closing]).toEqual([false, true]);
+  expect(counts).toMatchObject({ crowded: 1, refused: 1 });
 });
 
 test("when all are taken each that comes is told of, and takes the place of one that waits", () => {
@@ -46,4 +44,15 @@ test("when all are taken each that comes is told of, and takes the place of one 
   expect(come("192.0.2.2", 2).admitted).toBe(true);
   expect(counts.refused).toBe(2);
   expect(told).toBe(2);
+});
+
+test("who has gone is in no chain", () => {
+  const { admission, come } = door({ connectionsMax: 9 });
+  const { connection } = come("192.0.2.1");
+  admission.displacement.owes(connection, 0);
+  expect(connection.seat.chain).toBeDefined();
+  expect(connection.debt.chain).toBeDefined();
+  admission.remove(connection);
+  expect([connection.seat.chain, connection.debt.chain]).toEqual([undefined, undefined]);
+  expect(admission.neighbourhood.heaviest).toBeUndefined();
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import fc from "fast-check";
 import { Neighbourhood } from "../../src/http/neighbours.ts";
 import { Networks, readAddress } from "../../src/ops/addresses.ts";
 
@@ -38,4 +39,40 @@ test("who is exempt, or unknown, has no neighbours", () => {
     expect(placeOf(all, text).open).toBe(0);
   }
   expect(all.size).toBe(0);
+});
+
+test("the site that holds most is known, whoever comes and goes", () => {
+  const all = new Neighbourhood(new Networks(["10.0.0.0/8"]));
+  const texts = [
+    "192.0.2.7",
+    "192.0.2.8",
+    "2001:db8::1",
+    "2001:db8:0:1::1",
+    "2001:db9::1",
+    "10.1.1.1",
+  ];
+  const open = new Map<string, number>();
+  const siteOf = (text: string) => (text.startsWith("2001") ? text.slice(0, 9) : text);
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.constantFrom(...texts), fc.boolean())), (steps) => {
+      const joined: ReturnType<typeof placeOf>[] = [];
+      open.clear();
+      for (const [text, comes] of steps) {
+        const place = placeOf(all, text);
+        if (comes) {
+          all.join(place);
+          joined.push(place);
+        } else if (place.open > 0) {
+          all.leave(place);
+          joined.splice(joined.indexOf(place), 1);
+        } else continue;
+        if (!text.startsWith("10.")) {
+          open.set(siteOf(text), (open.get(siteOf(text)) ?? 0) + (comes ? 1 : -1));
+        }
+        expect(all.heaviest?.open ?? 0).toBe(Math.max(0, ...open.values()));
+      }
+      for (const place of joined) all.leave(place);
+      expect([all.size, all.heaviest]).toEqual([0, undefined]);
+    }),
+  );
 });

@@ -191,15 +191,67 @@ test("one connection too many is closed at once, and there is room again afterwa
   expect((await place.ask([get("/c")])).statuses).toEqual([200]);
 });
 
-test("one address has only its share, and who has all of it drives out nobody", async () => {
-  using place = listen(undefined, { connectionsMax: 3, connectionsPerAddressMax: 2 });
+test("one address may have more than its share as long as there is room for all", async () => {
+  using place = listen(undefined, { connectionsMax: 4, connectionsPerAddressMax: 2 });
   const mine = () => place.ask([get("/a")], { source: "127.0.0.2" });
-  const answers = await Promise.all([mine(), mine(), mine()]);
-  expect(answers.map(({ text }) => text === "").toSorted()).toEqual([false, false, true]);
-  expect((await place.ask([get("/b")])).statuses).toEqual([200]);
-  expect(place.server.counts).toMatchObject({ accepted: 3, crowded: 1, refused: 0 });
-  expect((await mine()).statuses).toEqual([200]);
+  const answers = await Promise.all([mine(), mine(), mine(), mine()]);
+  expect(answers.map(({ statuses }) => statuses)).toEqual([[200], [200], [200], [200]]);
+  expect(place.server.counts).toMatchObject({ accepted: 4, crowded: 0, refused: 0 });
 });
+
+test("400 announces at once from one address are all answered while slots are free", async () => {
+  using place = listen(undefined, { connectionsMax: 960, connectionsPerAddressMax: 64 });
+  const once = () => place.ask([get("/a", CLOSE)], { source: "127.0.0.2" });
+  const answers = await Promise.all(Array.from({ length: 400 }, once));
+  expect(answers.filter(({ statuses }) => statuses[0] === 200)).toHaveLength(400);
+  expect(place.server.counts).toMatchObject({ accepted: 400, crowded: 0, refused: 0 });
+});
+
+test("with all taken, who has its share drives out nobody, and who has none comes in", async () => {
+  using place = listen(undefined, { connectionsMax: 3, connectionsPerAddressMax: 2 });
+  const linger = { lingerMilliseconds: 300 };
+  const mine = () => place.ask([get("/a")], { source: "127.0.0.2", ...linger });
+  const held = Promise.all([mine(), mine(), mine()]);
+  await Bun.sleep(100);
+  expect((await mine()).text).toBe("");
+  expect(place.server.counts).toMatchObject({ accepted: 3, crowded: 1, refused: 0 });
+  expect((await place.ask([get("/b")], { source: "127.0.0.3", ...linger })).statuses).toEqual([
+    200,
+  ]);
+  expect(place.server.counts).toMatchObject({ accepted: 4, crowded: 1, refused: 1 });
+  expect((await held).map(({ statuses }) => statuses)).toEqual([[200], [200], [200]]);
+});
+
+test("who does not read gives way to a newcomer, and not who reads", async () => {
+  using place = listen((exchange) => answerText(exchange, "x".repeat(19_000)), {
+    connectionsMax: 3,
+    tickMilliseconds: 50,
+  });
+  const to = () => {
+    const client = connect({ host: "127.0.0.1", port: place.port });
+    client.on("error", () => {});
+    client.write(get("/a").repeat(1000));
+    return client;
+  };
+  const stalled = to().pause();
+  const closed: string[] = [];
+  stalled.on("close", () => closed.push("stalled"));
+  // 320 KB in each tick.
+  const reader = to();
+  reader.on("close", () => closed.push("reader"));
+  const reading = setInterval(() => reader.read(16_000), 2);
+  await Bun.sleep(20);
+  const idle = place.ask([get("/a")], { responses: 2, timeoutMilliseconds: 3000 });
+  await Bun.sleep(400);
+  expect(place.server.connections).toBe(3);
+  expect((await place.ask([get("/b", CLOSE)])).statuses).toEqual([200]);
+  stalled.resume();
+  await Bun.sleep(50);
+  expect(closed).toEqual(["stalled"]);
+  clearInterval(reading);
+  reader.destroy();
+  await idle;
+}, 10_000);
 
 test("networks that are exempt have no share", async () => {
   const exempt = new Networks(["127.0.0.0/8"]);

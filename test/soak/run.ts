@@ -8,8 +8,9 @@
  * connections that never finish their request. At the end one part of a network floods with limits
  * enforced, and its neighbour must be served (neighbours.ts); then one address asks for the page
  * 18,000 times a second, and announces may take ten times as long at most (pages.ts); then both
- * ports get more connections than there are files for (open-files.ts). Every few seconds a line is
- * written: memory, descriptors, latencies, how many were answered.
+ * ports get more connections than there are files for (open-files.ts); then one IPv6 /56 holds all
+ * connections and does not read (stalled-readers.ts, as root). Every few seconds a line is written:
+ * memory, descriptors, latencies, how many were answered.
  *
  * It fails (exit code 1) if the process ends, an honest HTTP request fails, the median of the
  * memory in the last quarter is more than a tenth above that of the second, descriptors stay
@@ -21,7 +22,7 @@ import { cpus } from "node:os";
 import { dirname } from "node:path";
 import { readOptions } from "../bench/options.ts";
 import { announceRequest, openDatagrams, randomBytes } from "../e2e/datagrams.ts";
-import { startTracker, type Tracker } from "../e2e/harness.ts";
+import { BINARY, startTracker, type Tracker } from "../e2e/harness.ts";
 import { must } from "../fuzz/oracle.ts";
 import { Random } from "../fuzz/random.ts";
 import { fuzzHttp, fuzzUdp } from "../fuzz/sockets.ts";
@@ -29,6 +30,7 @@ import { flood, type FloodKind } from "./flood.ts";
 import { complaintsOfNeighbour } from "./neighbours.ts";
 import { complaintsOfFiles } from "./open-files.ts";
 import { complaintsOfPages } from "./pages.ts";
+import { complaintsOfStalledReaders } from "./stalled-readers.ts";
 import { MIB, vitalsOf } from "./vitals.ts";
 
 /** A shorter run shows less, so it does not replace the outcome of a whole one. */
@@ -243,6 +245,7 @@ try {
   failures.push(...(await complaintsOfNeighbour()));
   failures.push(...(await complaintsOfPages()));
   failures.push(...(await complaintsOfFiles()));
+  failures.push(...(await complaintsOfStalledReaders(BINARY)));
 } catch (error) {
   failures.push((error as Error).message);
 }

@@ -3,6 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { openLibc, SystemError } from "../../src/udp/libc.ts";
 
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
 const libc = openLibc();
 
 test("the C library is there on Linux, and only there", () => {
@@ -28,6 +31,25 @@ describe.if(libc !== undefined)("a socket", () => {
     } finally {
       libc!.close(first);
     }
+  });
+
+  test("that listens decides how much waits for a client that does not read", async () => {
+    const taken = async (bytes: number): Promise<number> => {
+      const { promise, resolve } = Promise.withResolvers<number>();
+      const open = (socket: Bun.Socket) => resolve(socket.write(new Uint8Array(8 * MIB)));
+      const handler = { open, data() {}, error() {} };
+      const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: handler });
+      libc!.setSendBuffer((listener as unknown as { fd: number }).fd, bytes);
+      const there = { hostname: "127.0.0.1", port: listener.port, socket: { data() {} } };
+      const client = await Bun.connect(there);
+      client.pause();
+      const size = await promise;
+      client.terminate();
+      listener.stop(true);
+      return size;
+    };
+    expect(await taken(16 * KIB)).toBeLessThan(MIB);
+    expect(await taken(MIB)).toBeGreaterThan(MIB);
   });
 
   test("that was duplicated is closed once both are", () => {

@@ -1,0 +1,183 @@
+import type { Socket } from "bun";
+import { describe, expect, test } from "bun:test";
+import { Admission } from "../../src/http/admission.ts";
+import { Connection, ConnectionCounts, Connections } from "../../src/http/connection.ts";
+import { PROGRESS_BYTES } from "../../src/http/displacement.ts";
+import { Networks } from "../../src/ops/addresses.ts";
+
+const EXEMPT = "10.0.0.0/8";
+
+/** Connections that are open, and who of them gives way to a newcomer, by name. */
+function crowd() {
+  const options = { connectionsMax: Infinity, exempt: new Networks([EXEMPT]) };
+  const admission = new Admission(options, new Connections(), new ConnectionCounts());
+  const names = new Map<Connection, string>();
+  const make = (remoteAddress: string) =>
+    new Connection({ remoteAddress } as Socket<Connection>, admission.neighbourhood);
+  const open = (address: string, waitsSince: number, name = address) => {
+    const connection = make(address);
+    connection.wait(waitsSince, 10);
+    admission.add(connection);
+    names.set(connection, name);
+    return connection;
+  };
+  const owe = (connection: Connection, now: number) => {
+    connection.unsent = Buffer.from("answers");
+    admission.displacement.owes(connection, now);
+  };
+  const victim = (address: string, now: number, crowded = false) => {
+    const found = admission.displacement.victimFor(make(address), now, crowded);
+    return found === undefined ? "nobody" : names.get(found);
+  };
+  return { displacement: admission.displacement, open, owe, victim };
+}
+
+const NEWCOMER = "203.0.113.1";
+
+describe("first who does not read gives way", () => {
+  test("for two ticks, not sooner, however long others wait", () => {
+    const { open, owe, victim } = crowd();
+    open("192.0.2.1", 0, "waiting");
+    owe(open("192.0.2.2", 0, "stalled"), 9);
+    expect(victim(NEWCOMER, 10)).toBe("waiting");
+    expect(victim(NEWCOMER, 11)).toBe("stalled");
+  });
+
+  test("of several the one whose progress is longest ago", () => {
+    const { displacement, open, owe, victim } = crowd();
+    const [first, second] = [open("192.0.2.1", 0, "first"), open("192.0.2.2", 0, "second")];
+    owe(first, 1);
+    owe(second, 2);
+    expect(victim(NEWCOMER, 9)).toBe("first");
+    displacement.took(first, PROGRESS_BYTES, 5);
+    expect(victim(NEWCOMER, 9)).toBe("second");
+  });
+
+  test("who takes a few bytes now and then does not read", () => {
+    const { displacement, open, owe, victim } = crowd();
+    const connection = open("192.0.2.1", 9, "slow");
+    owe(connection, 10);
+    for (let tick = 10; tick < 12; tick++) displacement.took(connection, PROGRESS_BYTES / 3, tick);
+    expect(victim(NEWCOMER, 12)).toBe("slow");
+    displacement.took(connection, PROGRESS_BYTES / 2, 12);
+    expect(victim(NEWCOMER, 13)).toBe("nobody");
+  });
+
+  test("what it was late with is kept until it waits for its next request", () => {
+    const { owe, open, victim } = crowd();
+    const connection = open("192.0.2.1", 0, "slow");
+    owe(connection, 1);
+    connection.unsent = undefined;
+    owe(connection, 8);
+    expect(victim(NEWCOMER, 9)).toBe("slow");
+    connection.unsent = undefined;
+    connection.wait(9, 30);
+    owe(connection, 9);
+    expect(victim(NEWCOMER, 10)).toBe("nobody");
+  });
+
+  test("who waits for an answer that is being made is not late", () => {
+    const { owe, open, victim } = crowd();
+    const connection = open("192.0.2.1", 0);
+    owe(connection, 1);
+    connection.unsent = undefined;
+    connection.answering = true;
+    expect(victim(NEWCOMER, 9)).toBe("nobody");
+  });
+});
+
+describe("then one of the address that holds most", () => {
+  test("the one that began to wait longest ago", () => {
+    const { open, victim } = crowd();
+    open("192.0.2.9", 0, "light");
+    const first = open("192.0.2.1", 1, "first");
+    open("192.0.2.1", 2, "second");
+    expect(victim(NEWCOMER, 9)).toBe("first");
+    first.wait(5, 30);
+    expect(victim(NEWCOMER, 9)).toBe("second");
+  });
+
+  test("spared for two ticks, unless it holds twice as many as the newcomer's would", () => {
+    const { open, victim } = crowd();
+    for (let i = 0; i < 2; i++) open("192.0.2.1", 8, `heavy ${i}`);
+    expect(victim(NEWCOMER, 9)).toBe("nobody");
+    open("192.0.2.1", 8, "heavy 2");
+    expect(victim(NEWCOMER, 9)).toBe("heavy 0");
+    open(NEWCOMER, 9);
+    expect(victim(NEWCOMER, 9)).toBe("nobody");
+    expect(victim(NEWCOMER, 10)).toBe("heavy 0");
+  });
+
+  test("an IPv6 /48 counts as one address against others", () => {
+    const { open, victim } = crowd();
+    for (let i = 0; i < 3; i++) open("192.0.2.1", 8, "IPv4");
+    for (let i = 0; i < 16; i++) open(`2001:db8:0:${i}::1`, 8, `/64 ${i}`);
+    expect(victim(NEWCOMER, 9)).toBe("/64 0");
+    expect(victim("2001:db8:1::1", 9)).toBe("/64 0");
+  });
+
+  test("within its own /48 a newcomer takes the place of the /64 that holds most", () => {
+    const { open, victim } = crowd();
+    open("2001:db8:0:1::1", 8, "light");
+    for (let i = 0; i < 3; i++) open("2001:db8:0:2::1", 8, `heavy ${i}`);
+    expect(victim("2001:db8:0:3::1", 9)).toBe("heavy 0");
+    expect(victim("2001:db8:0:2::1", 9)).toBe("nobody");
+  });
+
+  test("one that waits rather than one that is being answered", () => {
+    const { open, victim } = crowd();
+    open("192.0.2.1", 1, "busy").answering = true;
+    for (let i = 0; i < 3; i++) open("192.0.2.1", 2 + i, `idle ${i}`);
+    expect(victim(NEWCOMER, 9)).toBe("idle 0");
+  });
+
+  test("and if nobody waits there, one that waits anywhere", () => {
+    const { open, victim } = crowd();
+    open("192.0.2.1", 0, "idle");
+    for (let i = 0; i < 2; i++) open("192.0.2.2", 9);
+    expect(victim(NEWCOMER, 9)).toBe("idle");
+  });
+
+  test("networks that are exempt never hold most, but those who wait there give way", () => {
+    const { open, victim } = crowd();
+    for (let i = 0; i < 9; i++) open(`10.0.0.${i}`, 8, "exempt");
+    for (let i = 0; i < 3; i++) open("192.0.2.1", 9, "heavy");
+    expect(victim(NEWCOMER, 9)).toBe("heavy");
+    expect(victim("10.0.0.9", 9)).toBe("heavy");
+    for (let i = 0; i < 8; i++) open(NEWCOMER, 9);
+    expect(victim("192.0.2.1", 9)).toBe("nobody");
+    expect(victim("192.0.2.1", 10)).toBe("exempt");
+  });
+});
+
+test("who has its share takes the place of its own only", () => {
+  const { open, victim } = crowd();
+  open("192.0.2.1", 0, "other");
+  open(NEWCOMER, 8, "own");
+  expect(victim(NEWCOMER, 9, true)).toBe("nobody");
+  expect(victim(NEWCOMER, 10, true)).toBe("own");
+});
+
+test("a newcomer costs the same whether there are ten connections or 20,000", () => {
+  const { displacement, open, owe } = crowd();
+  for (let i = 0; i < 20_000; i++) {
+    const connection = open(`192.0.${(i >> 8) & 127}.${i & 255}`, 8);
+    if (i % 2 === 0) owe(connection, 8);
+  }
+  const newcomer = open(NEWCOMER, 9);
+  let looks = 0;
+  const free = Object.getOwnPropertyDescriptor(Connection.prototype, "free")!;
+  Object.defineProperty(Connection.prototype, "free", {
+    configurable: true,
+    get(this: Connection) {
+      looks += 1;
+      return free.get!.call(this) as boolean;
+    },
+  });
+  try {
+    displacement.victimFor(newcomer, 9, false);
+    expect(looks).toBeLessThan(200);
+  } finally {
+    Object.defineProperty(Connection.prototype, "free", free);
+  }
+});
