@@ -6,7 +6,6 @@
  */
 import type { Log } from "../ops/log.ts";
 import type { Census } from "../swarm/census.ts";
-import { NOT_STORED_MEMORY, NOT_STORED_NETWORK } from "../swarm/requests.ts";
 import type { Machine } from "./machine.ts";
 
 /** What there may be to warn of; also the label under which it is counted. */
@@ -46,6 +45,8 @@ export interface Surroundings {
   privateShare: () => number;
   /** Announces of peers with an address of this machine, which were answered but not stored. */
   ownAnnounces: () => number;
+  /** Whether a peer was not stored for want of memory since the last call. */
+  memoryIsShort: () => boolean;
   /** What the swarms hold. */
   census: () => Census;
 }
@@ -68,8 +69,6 @@ export class Warnings {
   readonly #around: Surroundings;
   #connectionsToldSeconds = -Infinity;
   #memoryToldSeconds = -Infinity;
-  /** Peers that were not stored for want of memory, when that was told last. */
-  #notStoredTold = 0;
 
   constructor(log: Pick<Log, "warn">, around: Surroundings) {
     this.#log = log;
@@ -135,12 +134,8 @@ export class Warnings {
   /** Looks whether peers are not stored for want of memory: every second or so. */
   lookAtMemory(nowSeconds: number): void {
     if (nowSeconds - this.#memoryToldSeconds < AGAIN_SECONDS) return;
+    if (!this.#around.memoryIsShort()) return;
     const census = this.#around.census();
-    const { peersNotStored } = census;
-    const notStored =
-      peersNotStored[NOT_STORED_MEMORY - 1] + peersNotStored[NOT_STORED_NETWORK - 1];
-    if (notStored <= this.#notStoredTold) return;
-    this.#notStoredTold = notStored;
     this.#memoryToldSeconds = nowSeconds;
     this.counts.memory_full += 1;
     const peers =

@@ -18,6 +18,7 @@ import { Front } from "../page/front.ts";
 import { Live } from "../page/live.ts";
 import { showCount, showRate } from "../page/view.ts";
 import { takeCensus } from "../swarm/census.ts";
+import { takeShortage } from "../swarm/memory.ts";
 import type { Sweep } from "../swarm/sweep.ts";
 import type { Program } from "./program.ts";
 
@@ -60,6 +61,7 @@ export class Observation {
       privateShare: () => largestPrivateShare(shared.notes!.privateShare),
       ownAnnounces: () =>
         this.#counters.total("udpOwnAddresses") + this.#counters.total("httpOwnAddresses"),
+      memoryIsShort: () => takeShortage(shared.memory),
       census: () => takeCensus(shared.memory),
     });
     this.live = new Live({

@@ -43,9 +43,9 @@ export interface Census {
   memoryMax: number;
 }
 
-/** Bytes of the buffers whose sizes do not depend on what is stored. */
-export function bytesBeside({ holdings, emptySwarms, completions }: SwarmMemory): number {
-  return holdings.byteLength + emptySwarms.byteLength + completions.byteLength;
+/** Bytes of what lies behind the tables of the index, whatever is stored. */
+export function bytesBeside({ index, emptySwarmsAt }: SwarmMemory): number {
+  return index.byteLength - emptySwarmsAt;
 }
 
 /** Counts everything; takes some microseconds. */
@@ -80,6 +80,6 @@ export function takeCensus(memory: SwarmMemory): Census {
     peersNotStored: NOT_STORED_REASONS.map((_, reason) => grown(TOTAL_NOT_STORED + reason)),
     memoryOfPages,
     memoryUsed: memoryOfPages + tableBytes,
-    memoryMax: memory.arena.byteLength + memory.index.byteLength + bytesBeside(memory),
+    memoryMax: memory.arena.byteLength + memory.index.byteLength,
   };
 }

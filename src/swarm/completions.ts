@@ -17,7 +17,7 @@ export class Completions {
   readonly #cells: Int32Array;
 
   constructor(memory: SwarmMemory) {
-    this.#cells = new Int32Array(memory.completions);
+    this.#cells = new Int32Array(memory.index, memory.completionsAt, COMPLETION_CELLS);
   }
 
   /** Notes a download, by the keyed hashes of its info hash and its peer; false if it is known. */

@@ -39,7 +39,8 @@ export class EmptySwarms {
     this.#arena = arena;
     this.#swarms = swarms;
     this.#population = population;
-    this.#ring = new Int32Array(memory.emptySwarms);
+    const { index, emptySwarmsAt, holdingsAt } = memory;
+    this.#ring = new Int32Array(index, emptySwarmsAt, (holdingsAt - emptySwarmsAt) / 4);
     this.#size = this.#ring.length / EMPTY_SWARM_WORDS / SHARD_COUNT;
   }
 

@@ -43,7 +43,7 @@ export class Holdings {
   readonly #tightPages: number;
 
   constructor(memory: SwarmMemory) {
-    this.#cells = new Int32Array(memory.holdings);
+    this.#cells = holdingCells(memory);
     this.#shards = new Int32Array(memory.shards);
     this.#keys = memory.keys;
     this.#threads = memory.settings.threads;
@@ -109,6 +109,11 @@ export class Holdings {
     if (this.#threads) Atomics.add(this.#cells, cell, change);
     else this.#cells[cell] += change;
   }
+}
+
+/** The cells of both sketches, those of addresses first. */
+export function holdingCells({ index, holdingsAt }: SwarmMemory): Int32Array {
+  return new Int32Array(index, holdingsAt, ADDRESS_CELLS + NETWORK_CELLS);
 }
 
 // The two cells of a key lie in two halves of its sketch, so they are never the same.

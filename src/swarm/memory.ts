@@ -6,12 +6,15 @@
  *
  *   arena        pages of 8 KiB, each owned by one shard; blocks of swarms and peers (see arena.ts)
  *   pages        three 32-bit words for each page: the next page of its list, live and used bytes
- *   index        one region for each shard: info hash -> block (see table.ts)
+ *   index        one region for each shard: info hash -> block (see table.ts); behind them
+ *     emptySwarms  the swarms without peers of each shard, oldest first (see empty-swarms.ts)
+ *     holdings     how many peers addresses and networks have stored (see holdings.ts)
+ *     completions  the downloads that were counted last (see completions.ts)
  *   shards       16 words for each shard, one cache line, plus one line for the pool of free pages
  *   totals       eight 64-bit floats for each shard, one cache line: what only grows
- *   holdings     how many peers addresses and networks have stored (see holdings.ts)
- *   emptySwarms  the swarms without peers of each shard, oldest first (see empty-swarms.ts)
- *   completions  the downloads that were counted last (see completions.ts)
+ *
+ * What is not touched costs nothing only in large buffers: of some MiB, the runtime may take memory
+ * that was in use before, and clears it. So what is small lies behind what is large.
  *
  * A shard is everything whose info hashes begin, after keyed mixing, with the same eight bits. Its
  * lock word guards its lines, its region of the index and its pages. With one thread nobody locks.
@@ -102,6 +105,8 @@ export const POOL_FRESH = POOL + 2;
 export const POOL_AVAILABLE = POOL + 3;
 /** Age in ticks up to which peers are kept at this time. */
 export const POOL_PEER_LIFETIME = POOL + 4;
+/** 1 once a peer was not stored for want of memory, until somebody looks. */
+export const POOL_SHORT = POOL + 7;
 
 /** Settings that decide how swarms are stored. */
 export interface SwarmSettings {
@@ -130,9 +135,10 @@ export interface SwarmMemory {
   index: SharedArrayBuffer;
   shards: SharedArrayBuffer;
   totals: SharedArrayBuffer;
-  holdings: SharedArrayBuffer;
-  emptySwarms: SharedArrayBuffer;
-  completions: SharedArrayBuffer;
+  /** Where the parts of `index` behind the regions begin, in bytes. */
+  emptySwarmsAt: number;
+  holdingsAt: number;
+  completionsAt: number;
   /** Secret multipliers of the keyed hash; strangers choose info hashes and addresses. */
   keys: Int32Array;
   /** Entries in one shard's region of the index: a power of two. */
@@ -165,12 +171,12 @@ export function reserveSwarmMemory(
   const memory = {
     arena: new SharedArrayBuffer(pageCount * PAGE_SIZE),
     pages: new SharedArrayBuffer(pageCount * PAGE_WORDS * Int32Array.BYTES_PER_ELEMENT),
-    index: new SharedArrayBuffer(indexBytes),
+    index: new SharedArrayBuffer(beside),
     shards: new SharedArrayBuffer((POOL + SHARD_WORDS) * Int32Array.BYTES_PER_ELEMENT),
     totals: new SharedArrayBuffer(SHARD_COUNT * SHARD_TOTALS * Float64Array.BYTES_PER_ELEMENT),
-    holdings: new SharedArrayBuffer(holdingsBytes),
-    emptySwarms: new SharedArrayBuffer(emptyBytes),
-    completions: new SharedArrayBuffer(completionsBytes),
+    emptySwarmsAt: indexBytes,
+    holdingsAt: indexBytes + emptyBytes,
+    completionsAt: indexBytes + emptyBytes + holdingsBytes,
     keys,
     indexRegionBits,
     settings,
@@ -192,6 +198,11 @@ export function setPeerTimeout(memory: SwarmMemory, seconds: number): void {
   const ticks = peerTicksOf(memory.settings);
   const lifetime = Math.min(ticks.lifetime, ticks.lifetimeOf(seconds));
   Atomics.store(new Int32Array(memory.shards), POOL_PEER_LIFETIME, lifetime);
+}
+
+/** True if a peer was not stored for want of memory since the last call. */
+export function takeShortage(memory: SwarmMemory): boolean {
+  return Atomics.exchange(new Int32Array(memory.shards), POOL_SHORT, 0) !== 0;
 }
 
 /** Words in `pages` for each page, and what they hold. */

@@ -38,6 +38,7 @@ import {
   pagesForFew,
   peerTicksOf,
   POOL_PEER_LIFETIME,
+  POOL_SHORT,
   SHARD_LOCK,
   TOTAL_DOWNLOADS,
   TOTAL_NOT_STORED,
@@ -226,7 +227,11 @@ export class Tracker {
     }
     if (stored === 0) {
       // There was no room; the swarm, if there is one, may have been moved in the attempt.
-      arena.totals[totalsOf(line) + TOTAL_NOT_STORED + reply.notStored - 1] += 1;
+      const { notStored } = reply;
+      arena.totals[totalsOf(line) + TOTAL_NOT_STORED + notStored - 1] += 1;
+      if (notStored === NOT_STORED_MEMORY || notStored === NOT_STORED_NETWORK) {
+        arena.shards[POOL_SHORT] = 1;
+      }
       return this.table.find(line, hash, request.infoHashHalves);
     }
     reply.stored = true;

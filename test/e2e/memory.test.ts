@@ -2,6 +2,7 @@
  * Memory that attackers fill, through the compiled binary: honest peers are stored all the same.
  */
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { announceRequest, openDatagrams } from "./datagrams.ts";
 import { freePort, startTracker, type Tracker } from "./harness.ts";
 
@@ -123,6 +124,19 @@ const SETTINGS = {
   TRACKER_OWN_ADDRESSES: "store",
   TRACKER_UDP_REPLY_BYTES: "1232",
 };
+
+test.skipIf(process.platform !== "linux")(
+  "what is reserved and not used is not resident, however often it is started",
+  async () => {
+    for (let start = 0; start < 8; start++) {
+      await using tracker = await startTracker({ env: { TRACKER_MEMORY_MAX: "1GiB" } });
+      const status = readFileSync(`/proc/${tracker.pid}/status`, "utf8");
+      // Bun and our heap take 18 MiB; the smallest part of the reserve has 30.
+      expect(Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)![1])).toBeLessThan(40 * 1024);
+    }
+  },
+  SLOW_MILLISECONDS,
+);
 
 describe("at 16 MiB, after one address has begun and left 400,000 swarms", () => {
   const ATTACKS = {

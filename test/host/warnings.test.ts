@@ -41,6 +41,7 @@ function around(other: Partial<Surroundings> & { files?: number; tracked?: boole
       user: 1000,
       privateShare: () => 0.1,
       ownAnnounces: () => 0,
+      memoryIsShort: () => false,
       census: () => CENSUS,
       ...rest,
     },
@@ -74,12 +75,11 @@ test("few files are told of where HTTP needs them", () => {
 });
 
 test("full memory gives a warning with what fills it, and another one only after an hour", () => {
-  let notStored = 0;
-  const census = () => ({ ...CENSUS, peersNotStored: [notStored, 5, 5, 0] });
-  const { warnings, told } = around({ census });
+  let short = false;
+  const { warnings, told } = around({ memoryIsShort: () => short });
   warnings.lookAtMemory(1);
   expect(told).toEqual([]);
-  notStored = 3;
+  short = true;
   warnings.lookAtMemory(2);
   expect(told.map(({ message }) => message)).toEqual([
     "memory is full: new peers are answered but not stored",
@@ -91,22 +91,14 @@ test("full memory gives a warning with what fills it, and another one only after
     swarms_without_peers: "10",
     remedy: expect.stringContaining("raise TRACKER_MEMORY_MAX"),
   });
-  notStored = 4;
   warnings.lookAtMemory(3);
   expect(told.length).toBe(1);
   warnings.lookAtMemory(2 + AGAIN_SECONDS);
   expect(told.length).toBe(2);
+  short = false;
   warnings.lookAtMemory(2 + 2 * AGAIN_SECONDS);
   expect(told.length).toBe(2);
   expect(warnings.counts.memory_full).toBe(2);
-});
-
-test("a network that may hold no more of tight memory gives that warning too", () => {
-  const { warnings, told } = around({
-    census: () => ({ ...CENSUS, peersNotStored: [0, 0, 0, 1] }),
-  });
-  warnings.lookAtMemory(1);
-  expect(told.length).toBe(1);
 });
 
 test("all connections taken are told of at once, and again only after an hour", () => {

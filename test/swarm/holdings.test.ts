@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { Holdings } from "../../src/swarm/holdings.ts";
-import { reserveSwarmMemory, type SwarmSettings } from "../../src/swarm/memory.ts";
+import { reserveSwarmMemory, type SwarmSettings, takeShortage } from "../../src/swarm/memory.ts";
 import { NOT_STORED_ADDRESS, NOT_STORED_NETWORK } from "../../src/swarm/requests.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { announce, announceFrom, complete, countsOf, DOWNLOADS_TIMEOUT } from "./fixture.ts";
@@ -124,6 +124,7 @@ describe("a network that fills memory with plain announces", () => {
         announceFrom(tracker, { infoHash, address: [...prefix, infoHash & 0xff], family });
       }
       expect(tracker.reply.notStored).toBe(NOT_STORED_NETWORK);
+      expect([takeShortage(memory), takeShortage(memory)]).toEqual([true, false]);
       const { memoryOfPages, swarms } = takeCensus(memory);
       expect(swarms).toBeGreaterThan(100_000);
       expect(memoryOfPages).toBeLessThan(0.76 * memory.arena.byteLength);

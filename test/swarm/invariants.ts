@@ -23,7 +23,7 @@ import {
   SWARM_FLAGS,
   type Role,
 } from "../../src/swarm/blocks.ts";
-import { Holdings } from "../../src/swarm/holdings.ts";
+import { holdingCells, Holdings } from "../../src/swarm/holdings.ts";
 import {
   EMPTY_SWARM_WORDS,
   PAGE_LIVE,
@@ -126,9 +126,10 @@ function checkSwarms(tracker: Tracker, line: number, expect: Expect): Set<number
 /** Every peer, and every swarm on a list of those without peers, is charged, and nothing else. */
 function checkHoldings(tracker: Tracker, expect: Expect): void {
   const { memory, arena, table } = tracker;
-  const holdings = new SharedArrayBuffer(memory.holdings.byteLength);
-  const should = new Holdings({ ...memory, holdings });
-  const ring = new Int32Array(memory.emptySwarms);
+  const { index, emptySwarmsAt, holdingsAt } = memory;
+  const other = { ...memory, index: new SharedArrayBuffer(index.byteLength) };
+  const should = new Holdings(other);
+  const ring = new Int32Array(index, emptySwarmsAt, (holdingsAt - emptySwarmsAt) / 4);
   const size = ring.length / EMPTY_SWARM_WORDS / SHARD_COUNT;
   for (let line = 0; line < POOL; line += SHARD_WORDS) {
     for (let slot = 0; slot < table.slots(line); slot++) {
@@ -145,8 +146,8 @@ function checkHoldings(tracker: Tracker, expect: Expect): void {
       if (address !== 0) should.changeAddress(address, 1);
     }
   }
-  const cells = new Int32Array(memory.holdings);
-  const different = new Int32Array(holdings).findIndex((cell, i) => cell !== cells[i]);
+  const cells = holdingCells(memory);
+  const different = holdingCells(other).findIndex((cell, i) => cell !== cells[i]);
   expect("first cell of holdings that differs", different, -1);
 }
 

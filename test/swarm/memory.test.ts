@@ -3,6 +3,7 @@ import { describe, expect, spyOn, test } from "bun:test";
 import { Arena } from "../../src/swarm/arena.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import {
+  COMPLETION_CELLS,
   PAGE_SHIFT,
   PAGE_SIZE,
   PAGE_WORDS,
@@ -59,9 +60,11 @@ describe("reserved memory", () => {
       expect(reserved).toBeLessThanOrEqual(memoryMax);
       expect(reserved).toBeGreaterThan(memoryMax * 0.99);
       expect(arena.byteLength % PAGE_SIZE).toBe(0);
-      expect(index.byteLength).toBe(256 * 4 * 2 ** indexRegionBits);
-      expect(index.byteLength).toBeGreaterThan(memoryMax / 10 - 1);
-      expect(index.byteLength).toBeLessThanOrEqual(memoryMax / 5);
+      const tables = memory.emptySwarmsAt;
+      expect(tables).toBe(256 * 4 * 2 ** indexRegionBits);
+      expect(tables).toBeGreaterThan(memoryMax / 10 - 1);
+      expect(tables).toBeLessThanOrEqual(memoryMax / 5);
+      expect(index.byteLength).toBe(memory.completionsAt + COMPLETION_CELLS * 4);
       expect(pages.byteLength).toBe((arena.byteLength / PAGE_SIZE) * 12);
       expect(shards.byteLength).toBe((256 * 16 + 16) * 4);
     }
