@@ -7,8 +7,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-import { descriptions } from "../src/config.ts";
-import { type Description, GROUPS } from "../src/schema.ts";
+import { descriptions } from "../src/config/config.ts";
+import { type Description, GROUPS } from "../src/config/schema.ts";
 import { bashCompletion, fishCompletion, manual, zshCompletion } from "./manual.ts";
 
 const ROOT = resolve(import.meta.dir, "..");

@@ -5,8 +5,8 @@
  * so a page that is out of date is one that `make docs` was not run for. Pure: text in, text out.
  */
 import { helpText } from "../src/cli.ts";
-import { descriptions } from "../src/config.ts";
-import { type Description, GROUPS } from "../src/schema.ts";
+import { descriptions } from "../src/config/config.ts";
+import { type Description, GROUPS } from "../src/config/schema.ts";
 
 /** A verb of the command line, as the help has it. */
 export interface Verb {
@@ -20,7 +20,7 @@ export interface Verb {
 const VERB_LINE = /^ {2}([a-z][a-z0-9-]*)((?: (?:[A-Z[][^ ]*|on|off|\|))*) {2,}(\S.*)$/;
 const NEXT_LINE = /^ {5,}(\S.*)$/;
 
-const WRITTEN = "Written by `make docs`: change src/config.ts or src/cli.ts instead.";
+const WRITTEN = "Written by `make docs`: change src/config/schema.ts or src/cli.ts instead.";
 
 /** All verbs in the order of the help; throws if the help has none. */
 export function verbs(help: string = helpText()): Verb[] {

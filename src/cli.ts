@@ -25,13 +25,14 @@ import { parseInfoHash } from "./access/hash-file.ts";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 
-import { descriptions, effectiveValues, readConfig } from "./config.ts";
-import type { Config, Origins } from "./config.ts";
+import { descriptions, effectiveValues, readConfig } from "./config/config.ts";
+import type { Config, Origins } from "./config/schema.ts";
 import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./constants.ts";
-import { examine } from "./examine.ts";
-import { StartError } from "./ops/start-error.ts";
-import { type Description, GROUPS } from "./schema.ts";
-import { hostNameProblem, quote } from "./settings.ts";
+import { examine } from "./start/examine.ts";
+import { versionLine } from "./version.ts";
+import { StartError } from "./host/start-error.ts";
+import { type Description, GROUPS } from "./config/schema.ts";
+import { hostNameProblem, quote } from "./config/settings.ts";
 import { type AdminAnswer, AdminClient, UnprovenError } from "./verbs/admin-client.ts";
 import type { ListVerb } from "./verbs/admin-client.ts";
 import { dnsAdvice } from "./verbs/dns-advice.ts";
@@ -40,14 +41,6 @@ import { probeHttp, probeUdp } from "./verbs/probe.ts";
 import { selftest } from "./verbs/selftest.ts";
 import { Terminal } from "./verbs/terminal.ts";
 import { runTop } from "./verbs/top.ts";
-
-// Given by `bun build --define`; absent when the sources are run as they are.
-declare const BUILD_VERSION: string | undefined;
-declare const BUILD_COMMIT: string | undefined;
-
-/** The version of the program, and the commit it was built from. */
-export const VERSION = typeof BUILD_VERSION === "string" ? BUILD_VERSION : "0.0.0";
-export const COMMIT = typeof BUILD_COMMIT === "string" ? BUILD_COMMIT : "source";
 
 /** How long `health` waits for an answer, in milliseconds. */
 const HEALTH_TIMEOUT_MILLISECONDS = 2000;
@@ -170,12 +163,6 @@ export async function runCli(
     if (error instanceof StartError) return explain(error, result.config, output);
     throw error;
   }
-}
-
-/** `buntracker 0.1.0 (a1b2c3d, bun 1.4.5, linux-x64)` */
-export function versionLine(): string {
-  const platform = `${process.platform}-${process.arch}`;
-  return `buntracker ${VERSION} (${COMMIT}, bun ${Bun.version}, ${platform})`;
 }
 
 /** What went wrong, for people: lower case, no full stop, and what to do about it if that helps. */

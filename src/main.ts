@@ -11,20 +11,20 @@
  *   (no workers      UDP in the event loop)        ┘
  */
 import type { AccessShared } from "./access/access.ts";
-import { readPeerIdPrefix } from "./access/denied-clients.ts";
+import { readPeerIdPrefix } from "./net/denied-clients.ts";
 import { AccessKeeper } from "./access/keeper.ts";
 import { runCli } from "./cli.ts";
-import type { Config, Origins } from "./config.ts";
+import type { Config, Origins } from "./config/schema.ts";
 import { EXIT_FAILED, EXIT_OK } from "./constants.ts";
-import { tellStarted } from "./greeting.ts";
+import { tellStarted } from "./start/greeting.ts";
 import { readCertificate } from "./http/certificate.ts";
 import type { Rule } from "./limits/rule-lines.ts";
 import { listAddresses } from "./limits/own-addresses.ts";
-import { Histogram } from "./metrics/histograms.ts";
-import { now } from "./ops/clock.ts";
-import { Counters } from "./ops/counters.ts";
-import type { Log } from "./ops/log.ts";
-import { dropPrivileges, missingRights, readUser } from "./ops/privileges.ts";
+import { Histogram } from "./counters/histograms.ts";
+import { now } from "./host/clock.ts";
+import { Counters } from "./counters/counters.ts";
+import type { Log } from "./host/log.ts";
+import { dropPrivileges, missingRights, readUser } from "./start/privileges.ts";
 import { listenEarly } from "./start/early-signals.ts";
 import { untilSignal } from "./start/ending-signals.ts";
 import { listenAdmin, listenHttp, makeHttp, makePages } from "./start/listen-http.ts";
@@ -33,9 +33,9 @@ import { Observation } from "./start/observe.ts";
 import { oneAtATime } from "./start/one-at-a-time.ts";
 import { startFollowingLoad } from "./start/prepare-limits.ts";
 import { prepare, type Program, type Running } from "./start/program.ts";
-import { restoreAtStart } from "./stats/state-import.ts";
+import { restoreAtStart } from "./opentracker/state-import.ts";
 import { Tracker } from "./swarm/tracker.ts";
-import { startForgetting, startSweeping } from "./upkeep.ts";
+import { startForgetting, startSweeping } from "./start/upkeep.ts";
 
 process.exit(
   await runCli(process.argv.slice(2), process.env, run, {

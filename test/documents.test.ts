@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
 import { helpText } from "../src/cli.ts";
-import { descriptions, readConfig } from "../src/config.ts";
+import { descriptions, readConfig } from "../src/config/config.ts";
 import { EXAMPLE, README, example, readme } from "../scripts/documents.ts";
 
 test("the help is at most 80 columns wide and has no line that ends in a space", () => {

@@ -1,4 +1,4 @@
-# Written by `make docs`: change src/config.ts or src/cli.ts instead.
+# Written by `make docs`: change src/config/schema.ts or src/cli.ts instead.
 
 complete -c buntracker -f
 complete -c buntracker -n __fish_use_subcommand -a check -d 'look at the settings and the files they name, and say what is wrong'

@@ -13,7 +13,7 @@
  * changes comes as a whole new `AccessShared`, which `update` takes between two announces.
  */
 import type { Family } from "../constants.ts";
-import { hasPrefix } from "./denied-clients.ts";
+import { hasPrefix } from "../net/denied-clients.ts";
 import { HashList } from "./hash-list.ts";
 import { NetworkList } from "./network-list.ts";
 

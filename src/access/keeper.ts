@@ -8,7 +8,7 @@
  * changed in the file first, and only then in memory: what is told to be done survives a restart.
  */
 import type { FileHandle } from "node:fs/promises";
-import type { Log } from "../ops/log.ts";
+import type { Log } from "../host/log.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { Access, ACCESS_OK, type AccessShared, openToAll } from "./access.ts";
 import { evictRefused } from "./eviction.ts";

@@ -6,8 +6,8 @@
  * lines.
  */
 import { EXIT_FAILED } from "../constants.ts";
-import { CHANGED } from "../ops/plain-file.ts";
-import { StartError } from "../ops/start-error.ts";
+import { CHANGED } from "../host/plain-file.ts";
+import { StartError } from "../host/start-error.ts";
 import { type BadLines, type LinesReader, readHashes } from "./hash-file.ts";
 import type { HashList } from "./hash-list.ts";
 import { readNetworks } from "./network-file.ts";

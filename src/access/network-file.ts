@@ -12,7 +12,7 @@
  * bad, is skipped and counted. A v4-mapped address is an IPv4 address.
  */
 import type { Family } from "../constants.ts";
-import { readAddress } from "../ops/addresses.ts";
+import { readAddress } from "../net/addresses.ts";
 import { type BadLines, type LinesReader, noBadLines, noteBadLine } from "./hash-file.ts";
 import { buildNetworkList, type NetworkList, Ranges } from "./network-list.ts";
 import type { Sliced } from "./pacing.ts";

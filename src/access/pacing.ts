@@ -4,8 +4,8 @@
  * Work is a generator that yields wherever it may be interrupted, every few hundred microseconds at
  * most. `runInSlices` waits for its next turn whenever one is over.
  */
-import { now } from "../ops/clock.ts";
-import { nextTurn, TURN_SECONDS } from "../ops/turns.ts";
+import { now } from "../host/clock.ts";
+import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
 
 /** Work that may be interrupted where it yields, and ends with a result. */
 export type Sliced<Result> = Generator<undefined, Result>;

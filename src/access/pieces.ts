@@ -8,7 +8,7 @@
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
-import { mustBeSteady, notThis, READ_FLAGS } from "../ops/plain-file.ts";
+import { mustBeSteady, notThis, READ_FLAGS } from "../host/plain-file.ts";
 
 const PIECE_BYTES = 128 * 1024;
 /** A file with a longer line is no list of anything: an image of a disk, say. */

@@ -14,7 +14,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { followLinks, READ_FLAGS } from "../ops/plain-file.ts";
+import { followLinks, READ_FLAGS } from "../host/plain-file.ts";
 
 /** What the new file is called until it is complete. One left behind by a crash is overwritten. */
 const SUFFIX = ".new";

@@ -19,7 +19,7 @@
 import type { AccessKeeper, ListName } from "../access/keeper.ts";
 import { parseInfoHash } from "../access/hash-file.ts";
 import type { HttpHandler } from "../http/exchange.ts";
-import type { OwnNames } from "../ops/own-names.ts";
+import type { OwnNames } from "../net/own-names.ts";
 import { PROOF_FIELD } from "./proof.ts";
 import { type Judgement, Token } from "./token.ts";
 

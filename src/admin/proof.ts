@@ -15,7 +15,7 @@
  * The key is derived slowly: anybody may ask for a MAC and try tokens against it at home.
  */
 import { timingSafeEqual } from "node:crypto";
-import { deriveKey } from "../ops/derived-key.ts";
+import { deriveKey } from "../host/derived-key.ts";
 
 /** The scheme of the Authorization field, and the field of an answer. */
 export const PROOF_SCHEME = "Buntracker";

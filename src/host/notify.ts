@@ -11,7 +11,7 @@
  */
 import { dlopen, FFIType, ptr } from "bun:ffi";
 
-import { findLibc } from "../udp/libc.ts";
+import { findLibc } from "./libc.ts";
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;

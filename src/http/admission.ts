@@ -2,7 +2,7 @@
  * Who gets in: as many connections as there may be, whoever they are; then a newcomer in the place
  * of one that must give way (see displacement.ts), or not at all.
  */
-import type { Networks } from "../ops/addresses.ts";
+import type { Networks } from "../net/addresses.ts";
 import type { Connection, ConnectionCounts, Connections } from "./connection.ts";
 import { Displacement } from "./displacement.ts";
 import { Neighbourhood } from "./neighbours.ts";
@@ -19,7 +19,7 @@ export interface AdmissionOptions {
 }
 
 export class Admission {
-  readonly neighbourhood: Neighbourhood;
+  readonly neighbourhood: Neighbourhood<Connection>;
   readonly displacement: Displacement;
   readonly #options: AdmissionOptions;
   readonly #connections: Connections;

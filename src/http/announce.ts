@@ -13,18 +13,18 @@
 import { Access, ACCESS_OK, REFUSALS } from "../access/access.ts";
 import { EVENT_STOPPED, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
 import { Limits } from "../limits/limits.ts";
-import { readEndpoint } from "../ops/addresses.ts";
-import { COUNT } from "../ops/counters.ts";
-import type { Intervals } from "../ops/intervals.ts";
-import type { AllowedHosts } from "../stats/hosts.ts";
-import type { Notes } from "../stats/notes.ts";
+import { readEndpoint } from "../net/addresses.ts";
+import { COUNT } from "../counters/counters.ts";
+import type { Intervals } from "../limits/intervals.ts";
+import type { AllowedHosts } from "../notes/hosts.ts";
+import type { Notes } from "../notes/notes.ts";
 import { answerBytes, answerFailure } from "./answer.ts";
-import { AnnounceExtras, failureBody, writeAnnounce } from "./bencode.ts";
+import { AnnounceExtras, failureBody, writeAnnounce } from "../net/bencode.ts";
 import { type Client, judgeAddress } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
 import { answerLimited, HttpLimits } from "./limiting.ts";
 import { AnnounceQuery, valueText } from "./query.ts";
-import type { Core, HttpDeps, HttpSettings } from "./routes.ts";
+import type { Core, HttpDeps, HttpSettings } from "./parts.ts";
 import { VERDICT_ADDRESS_UNKNOWN, VERDICT_HOST, VERDICT_OK } from "./verdict.ts";
 
 /** Where an address that a client claims to have is read into. */

@@ -4,7 +4,7 @@
  * Whatever is said in bencode travels with status 200, since clients look into no other. A function
  * here returns the bytes of the body, as a handler does; all of it is made once and copied.
  */
-import { failureBody } from "./bencode.ts";
+import { failureBody } from "../net/bencode.ts";
 import { type AnswerForm, answerForm, type Exchange } from "./exchange.ts";
 import { FAILURES } from "./verdict.ts";
 

@@ -10,7 +10,7 @@
  *
  * https://www.rfc-editor.org/rfc/rfc9112#section-7.1
  */
-import { hexDigit } from "../ops/addresses.ts";
+import { hexDigit } from "../net/addresses.ts";
 
 /** Bytes of the largest body, framing included, that is read past to keep a connection. */
 export const BODY_BYTES_MAX = 64 * 1024;

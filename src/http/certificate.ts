@@ -2,8 +2,8 @@
  * The certificate of HTTPS: read from its files, and tried before anything relies on it.
  */
 import { createSecureContext } from "node:tls";
-import { readSmallFile } from "../ops/plain-file.ts";
-import { StartError } from "../ops/start-error.ts";
+import { readSmallFile } from "../host/plain-file.ts";
+import { StartError } from "../host/start-error.ts";
 
 /** What TLS needs, as PEM. */
 export interface Certificate {

@@ -14,7 +14,7 @@
  * https://www.rfc-editor.org/rfc/rfc7239 (Forwarded)
  */
 import type { Family } from "../constants.ts";
-import { isNotPublic, isUnusableSource, type Networks, readEndpoint } from "../ops/addresses.ts";
+import { isNotPublic, isUnusableSource, type Networks, readEndpoint } from "../net/addresses.ts";
 import type { Exchange } from "./exchange.ts";
 import {
   VERDICT_ADDRESS_PRIVATE,

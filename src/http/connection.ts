@@ -10,7 +10,7 @@
  */
 import type { Socket } from "bun";
 import type { Family } from "../constants.ts";
-import { readAddress } from "../ops/addresses.ts";
+import { readAddress } from "../net/addresses.ts";
 import type { BodySkipper } from "./body.ts";
 import { Link } from "./chain.ts";
 import { type Neighbourhood, Neighbours } from "./neighbours.ts";
@@ -21,7 +21,7 @@ export class Connection {
   readonly address = new Uint8Array(16);
   readonly family: Family | 0;
   /** The place it came from, and who else did. */
-  readonly neighbours: Neighbours;
+  readonly neighbours: Neighbours<Connection>;
   /** Its link in the chain of its site. */
   readonly seat = new Link<Connection>(this);
   /** Its link in the chain of those whose answers wait: in it from then until it is idle again. */
@@ -61,7 +61,7 @@ export class Connection {
   #waiting: (() => void) | undefined;
 
   /** Without a neighbourhood it has no neighbours. */
-  constructor(socket: Socket<Connection>, neighbourhood?: Neighbourhood) {
+  constructor(socket: Socket<Connection>, neighbourhood?: Neighbourhood<Connection>) {
     this.socket = socket;
     // One system call; with every request it would be the dearest part of the answer.
     this.family = readAddress(socket.remoteAddress ?? "", this.address, 0);

@@ -34,11 +34,11 @@ const OUTWEIGHS = 2;
 
 export class Displacement {
   readonly #connections: Connections;
-  readonly #neighbourhood: Neighbourhood;
+  readonly #neighbourhood: Neighbourhood<Connection>;
   /** Those whose answers wait; the one whose last progress is longest ago is first. */
   readonly #owed = new Chain<Connection>();
 
-  constructor(connections: Connections, neighbourhood: Neighbourhood) {
+  constructor(connections: Connections, neighbourhood: Neighbourhood<Connection>) {
     this.#connections = connections;
     this.#neighbourhood = neighbourhood;
   }
@@ -80,7 +80,7 @@ export class Displacement {
     return undefined;
   }
 
-  #outweighing(place: Neighbours): Connection | undefined {
+  #outweighing(place: Neighbours<Connection>): Connection | undefined {
     const { site } = place;
     const { heaviest } = this.#neighbourhood;
     const here = site.key === undefined ? 0 : site.open;
@@ -109,13 +109,13 @@ function isLongAgo(tick: number, now: number): boolean {
 }
 
 /** Who has waited long enough in a site, if anybody has. */
-function waitingIn(site: Neighbours, now: number): Connection | undefined {
+function waitingIn(site: Neighbours<Connection>, now: number): Connection | undefined {
   const connection = firstIn(site);
   return connection?.free && isLongAgo(connection.waitsSince, now) ? connection : undefined;
 }
 
 /** Of the first in a site one of the place that holds most, and rather one that waits. */
-function firstIn(site: Neighbours): Connection | undefined {
+function firstIn(site: Neighbours<Connection>): Connection | undefined {
   let best: Connection | undefined;
   let link = site.connections.first;
   for (let looks = LOOKS; looks > 0 && link !== undefined; looks--, link = link.after) {

@@ -10,7 +10,7 @@
  */
 import type { Family } from "../constants.ts";
 import type { Foresee } from "./gathered.ts";
-import type { RequestHead } from "./head.ts";
+import type { RequestHead } from "../net/head.ts";
 
 /** The statuses that small answers may have, with the fields they require. */
 export const SMALL_STATUSES: Readonly<Record<number, string>> = {

@@ -7,9 +7,9 @@
 import type { Limits } from "../limits/limits.ts";
 import { BURST_SECONDS, RATE_ADDRESS, RATE_OK } from "../limits/rate-limits.ts";
 import { type HeaderSource, RULE_NONE } from "../limits/request-rules.ts";
-import { COUNT } from "../ops/counters.ts";
+import { COUNT } from "../counters/counters.ts";
 import { answerBytes, answerDropped } from "./answer.ts";
-import { failureBody } from "./bencode.ts";
+import { failureBody } from "../net/bencode.ts";
 import type { Client } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
 import { VERDICT_OK } from "./verdict.ts";

@@ -17,41 +17,40 @@
  * other: each connection from there is a place of its own, and their site never holds most.
  */
 import type { Family } from "../constants.ts";
-import { Networks } from "../ops/addresses.ts";
+import { Networks } from "../net/addresses.ts";
 import { Chain, Link } from "./chain.ts";
-import type { Connection } from "./connection.ts";
 
 /** Bytes of an IPv6 address that tell the customer, and those that tell the site. */
 const IPV6_PREFIX_SIZE = 8;
 const IPV6_SITE_SIZE = 6;
 
-/** One place, or a site of many. */
-export class Neighbours {
+/** One place, or a site of many; `Member` is what counts there: a connection. */
+export class Neighbours<Member> {
   /** Connections that are open. */
   open = 0;
   /** Bytes of requests and answers that wait in them. */
   heldBytes = 0;
   /** Undefined for a place that is not looked up. */
   readonly key: bigint | undefined;
-  readonly site: Neighbours;
+  readonly site: Neighbours<Member>;
   /** Of a site: its connections; the one that began to wait longest ago is first. */
-  readonly connections = new Chain<Connection>();
+  readonly connections = new Chain<Member>();
   /** Of a site: its link in the chain of those that have as many open. */
-  readonly rank = new Link<Neighbours>(this);
+  readonly rank = new Link<Neighbours<Member>>(this);
 
-  constructor(key?: bigint, site?: Neighbours) {
+  constructor(key?: bigint, site?: Neighbours<Member>) {
     this.key = key;
     this.site = site ?? this;
   }
 }
 
 /** All places from which a server has connections. */
-export class Neighbourhood {
-  readonly #places = new Map<bigint, Neighbours>();
-  readonly #sites = new Map<bigint, Neighbours>();
-  readonly #ranks: Chain<Neighbours>[] = [];
+export class Neighbourhood<Member = unknown> {
+  readonly #places = new Map<bigint, Neighbours<Member>>();
+  readonly #sites = new Map<bigint, Neighbours<Member>>();
+  readonly #ranks: Chain<Neighbours<Member>>[] = [];
   readonly #exempt: Networks;
-  readonly #exemptSite = new Neighbours();
+  readonly #exemptSite = new Neighbours<Member>();
   readonly #seed: bigint = crypto.getRandomValues(new BigUint64Array(1))[0];
   /** Connections of the sites that have most. */
   #most = 0;
@@ -67,12 +66,12 @@ export class Neighbourhood {
   }
 
   /** The site that holds most connections; of several, the one that has held as many longest. */
-  get heaviest(): Neighbours | undefined {
+  get heaviest(): Neighbours<Member> | undefined {
     return this.#ranks[this.#most]?.first?.value;
   }
 
   /** The place of an address, in its first 4 or 16 bytes; family 0 is an unknown one. */
-  of(address: Uint8Array, family: Family | 0): Neighbours {
+  of(address: Uint8Array, family: Family | 0): Neighbours<Member> {
     if (family === 0 || this.#exempt.containsBytes(address, 0, family)) {
       return new Neighbours(undefined, this.#exemptSite);
     }
@@ -88,7 +87,7 @@ export class Neighbourhood {
   }
 
   /** A connection more is open there. */
-  join(place: Neighbours): void {
+  join(place: Neighbours<Member>): void {
     const { site } = place;
     place.open += 1;
     if (place.open === 1 && place.key !== undefined) this.#places.set(place.key, place);
@@ -100,7 +99,7 @@ export class Neighbourhood {
   }
 
   /** One that had joined has closed. */
-  leave(place: Neighbours): void {
+  leave(place: Neighbours<Member>): void {
     const { site } = place;
     place.open -= 1;
     if (place.open === 0 && place.key !== undefined) this.#places.delete(place.key);
@@ -112,7 +111,7 @@ export class Neighbourhood {
   }
 
   /** One connection more or less moves a site, and who holds most, by one rank only. */
-  #rank(site: Neighbours): void {
+  #rank(site: Neighbours<Member>): void {
     if (site.key === undefined) return;
     if (site.open === 0) site.rank.leave();
     else (this.#ranks[site.open] ??= new Chain()).append(site.rank);

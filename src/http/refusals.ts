@@ -3,7 +3,7 @@
  *
  * Whole answers, made once. They are for people: a client shows at most the status.
  */
-import { HEAD_MALFORMED, HEAD_TOO_LARGE, HEAD_VERSION, HEAD_WITHOUT_HOST } from "./head.ts";
+import { HEAD_MALFORMED, HEAD_TOO_LARGE, HEAD_VERSION, HEAD_WITHOUT_HOST } from "../net/head.ts";
 
 export const REFUSAL_BODY = refusal("413 Content Too Large", "request bodies mean nothing here");
 export const REFUSAL_FAILURE = refusal("500 Internal Server Error", "the tracker made a mistake");

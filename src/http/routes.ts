@@ -23,20 +23,12 @@
  * where they lie, percent-decoded, with repeated slashes taken for one: there is no time for a
  * `URL` of each request.
  */
-import type { Access } from "../access/access.ts";
-import type { Counters } from "../ops/counters.ts";
-import { COUNT } from "../ops/counters.ts";
-import { Networks } from "../ops/addresses.ts";
-import type { OwnNames } from "../ops/own-names.ts";
+import { COUNT } from "../counters/counters.ts";
+import { Networks } from "../net/addresses.ts";
+import type { OwnNames } from "../net/own-names.ts";
 import { Limits } from "../limits/limits.ts";
-import type { Histogram } from "../metrics/histograms.ts";
-import type { Intervals } from "../ops/intervals.ts";
+import type { Histogram } from "../counters/histograms.ts";
 import { FEED_FIELDS, type Front, PAGE_FIELDS } from "../page/front.ts";
-import type { AllowedHosts } from "../stats/hosts.ts";
-import type { Notes } from "../stats/notes.ts";
-import type { Pages } from "../stats/pages.ts";
-import type { Anticipation } from "../swarm/anticipation.ts";
-import type { Tracker } from "../swarm/tracker.ts";
 import { HttpAnnounces } from "./announce.ts";
 import {
   ANSWER_BYTES_MAX,
@@ -48,69 +40,17 @@ import {
   answerWithoutIcon,
   redirectForm,
 } from "./answer.ts";
-import { announceBytesMax, scrapeBytesMax } from "./bencode.ts";
+import { announceBytesMax, scrapeBytesMax } from "../net/bencode.ts";
 import { Client } from "./client.ts";
 import { type AnswerForm, answerForm, type Exchange, type HttpHandler } from "./exchange.ts";
 import { Foresight } from "./foresight.ts";
 import type { Foresee } from "./gathered.ts";
-import type { RequestHead } from "./head.ts";
+import type { RequestHead } from "../net/head.ts";
 import { HttpLimits } from "./limiting.ts";
 import { byteAt, isText } from "./query.ts";
+import type { HttpDeps, StatisticsPages } from "./parts.ts";
 import { HttpScrapes } from "./scrape.ts";
 import { VERDICT_OK } from "./verdict.ts";
-
-/** What the HTTP side uses of the core. */
-export type Core = Pick<Tracker, "request" | "reply" | "replies" | "announce" | "scrape">;
-
-export type HttpSettings = {
-  /** Peers told to a client that does not say how many it wants. */
-  readonly numwantDefault: number;
-  /** Peers told at most. */
-  readonly numwantMax: number;
-  /** Info hashes one scrape may name; further ones are ignored. */
-  readonly scrapeMax: number;
-  /** Networks of the proxies whose header is believed, as CIDR. */
-  readonly trustedProxies: readonly string[];
-  /** Lower-case name of that header, such as `x-forwarded-for`. */
-  readonly proxyHeader: string;
-  /** True to believe the `ip`, `ipv4` and `ipv6` parameters. */
-  readonly allowIpParameter: boolean;
-  /** True to refuse announces from loopback, private and link-local addresses. */
-  readonly refusePrivate: boolean;
-  /** What every announce reply says as a warning, in ASCII; left out or empty for nothing. */
-  readonly warningMessage?: string;
-  /** Where `/` sends people; nowhere if it is left out. */
-  readonly redirectUrl?: string | undefined;
-};
-
-export type HttpDeps = {
-  readonly tracker: Core;
-  /** Brings the swarms of requests closer, GATHERED_MAX at a time; left out, nothing does. */
-  readonly anticipation?: Pick<Anticipation, "fetch">;
-  readonly counters: Counters;
-  readonly intervals: Intervals;
-  /** Seconds of a clock that never goes back; a coarse one will do. */
-  readonly now: () => number;
-  /** Whether the tracker can serve: what `/ready` answers. */
-  readonly ready: () => boolean;
-  /** Who is served; everybody if it is left out. */
-  readonly access?: Access;
-  /** What limits requests; nothing if it is left out. */
-  readonly limits?: Limits;
-  /** The statistics; there are none if it is left out. */
-  readonly pages?: Pages;
-  /** The page for people; there is none if it is left out. */
-  readonly front?: Front;
-  /** Where the time of one request in TIMED_EVERY is noted. */
-  readonly requestSeconds?: Histogram;
-  /** What this thread notes of announces. */
-  readonly notes?: Notes;
-  /** Under which host names announces may come; all if it is left out. */
-  readonly allowedHosts?: AllowedHosts;
-  /** Under which host names this machine may ask for what it alone is shown; all if left out. */
-  readonly ownNames?: Pick<OwnNames, "has">;
-  readonly settings: HttpSettings;
-};
 
 const PAGE = answerForm(`200 OK\r\n${PAGE_FIELDS}`);
 const FEED = answerForm(`200 OK\r\n${FEED_FIELDS}`);
@@ -139,7 +79,7 @@ class Routes implements HttpHandler {
   /** Judged in place of a page in a browser of this machine: no list of this machine has it. */
   readonly #nobody = new Client(new Networks([]), "");
   readonly #ownNames: Pick<OwnNames, "has"> | undefined;
-  readonly #pages: Pages | undefined;
+  readonly #pages: StatisticsPages | undefined;
   /** What is answered at `/`, if that is elsewhere. */
   readonly #redirect: AnswerForm | undefined;
   readonly #front: Front | undefined;

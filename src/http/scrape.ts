@@ -1,22 +1,22 @@
 /**
  * One HTTP scrape, from its target to its reply: the counts of the swarms it names, changing none.
  *
- * Hashes nobody announced show zeros, because clients take a missing key for a failure. The full
- * scrape is not made here but with the statistics (see stats/pages.ts), for those who may have it.
+ * Unknown hashes show zeros, because clients take a missing key for a failure. The full scrape is
+ * made with the statistics (opentracker/pages.ts), for the networks that may have it.
  *
  * https://www.bittorrent.org/beps/bep_0048.html
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { Limits } from "../limits/limits.ts";
 import { PORT_NONE } from "../limits/request-rules.ts";
-import { COUNT } from "../ops/counters.ts";
+import { COUNT } from "../counters/counters.ts";
 import { answerFailure } from "./answer.ts";
-import { writeScraped, writeScrapeEnd, writeScrapeStart } from "./bencode.ts";
+import { writeScraped, writeScrapeEnd, writeScrapeStart } from "../net/bencode.ts";
 import type { Client } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
 import { answerLimited, HttpLimits } from "./limiting.ts";
 import { ScrapeQuery } from "./query.ts";
-import type { Core, HttpDeps } from "./routes.ts";
+import type { Core, HttpDeps } from "./parts.ts";
 import { VERDICT_OK } from "./verdict.ts";
 
 /** Answers scrapes; one per thread, because it reuses the core's records and its own buffer. */

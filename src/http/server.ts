@@ -33,9 +33,9 @@ import {
   smallHeadRoom,
   writeSmallHead,
 } from "./exchange.ts";
-import { Garbage, RESPONSE_GARBAGE_BYTES } from "./garbage.ts";
+import { Garbage, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
 import { Gathered, GATHERED_BYTES_MAX } from "./gathered.ts";
-import { HEAD_INCOMPLETE, HEAD_OK, mayComplete, RequestHead } from "./head.ts";
+import { HEAD_INCOMPLETE, HEAD_OK, mayComplete, RequestHead } from "../net/head.ts";
 import { Held } from "./held.ts";
 import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSAL_MALFORMED, REFUSALS_HEAD } from "./refusals.ts";
 import {

@@ -15,7 +15,7 @@
  */
 import { networkInterfaces } from "node:os";
 import type { Family } from "../constants.ts";
-import { readAddress } from "../ops/addresses.ts";
+import { readAddress } from "../net/addresses.ts";
 
 /**
  * Twice as many as may be taken, so that most lookups end at the first word they see. Shifted, not

@@ -6,8 +6,8 @@
  * a whole; a rule that is misspelt would let through what it was written against. The counts of a
  * line that stays as it was go on; those of lines that are gone are forgotten.
  */
-import { readSmallFile } from "../ops/plain-file.ts";
-import { StartError } from "../ops/start-error.ts";
+import { readSmallFile } from "../host/plain-file.ts";
+import { StartError } from "../host/start-error.ts";
 import { countRules, type RulesShared, shareRules } from "./request-rules.ts";
 import { readRules, type Rule } from "./rule-lines.ts";
 

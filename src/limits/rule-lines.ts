@@ -19,9 +19,9 @@
  * The first line that refuses or drops decides. Reading never throws: what is wrong with a line is
  * a sentence about it.
  */
-import { readPeerIdPrefix } from "../access/denied-clients.ts";
+import { readPeerIdPrefix } from "../net/denied-clients.ts";
 import { PORT_MAX, type Family } from "../constants.ts";
-import { readAddress } from "../ops/addresses.ts";
+import { readAddress } from "../net/addresses.ts";
 
 /** A request is held against every rule, so they are few; lists of networks have their own file. */
 export const RULES_MAX = 256;

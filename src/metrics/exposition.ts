@@ -10,7 +10,7 @@
  *
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
-import type { HistogramTotals } from "./histograms.ts";
+import type { HistogramTotals } from "../counters/histograms.ts";
 
 /** What Prometheus 3 insists on. */
 export const EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8";

@@ -7,16 +7,16 @@
  */
 import type { AccessStatus } from "../access/keeper.ts";
 import { type Machine } from "../host/machine.ts";
-import { type Warnings, WARNINGS } from "../host/warnings.ts";
+import { type Warnings, WARNINGS } from "../admin/warnings.ts";
 import type { RuleCount } from "../limits/rule-keeper.ts";
-import { type CounterName, type Counters } from "../ops/counters.ts";
-import { LOG_LEVELS, LOG_WARNINGS, type Log } from "../ops/log.ts";
+import { type CounterName, type Counters } from "../counters/counters.ts";
+import { LOG_LEVELS, LOG_WARNINGS, type Log } from "../host/log.ts";
 import { bytesBeside, type Census, takeCensus } from "../swarm/census.ts";
 import { PAGE_SIZE, type SwarmMemory } from "../swarm/memory.ts";
 import { NOT_STORED_REASONS } from "../swarm/requests.ts";
 import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
 import { Exposition } from "./exposition.ts";
-import { HISTOGRAMS, type HistogramName, readHistogram } from "./histograms.ts";
+import { HISTOGRAMS, type HistogramName, readHistogram } from "../counters/histograms.ts";
 
 /** Readings of all files since the start. */
 export interface Reloads {

@@ -11,7 +11,7 @@
  *   kept   top ┃       ┃ head ┃         ┃ since when ┃      ┃ figures, script
  *   said       ┃ title ┃      ┃ heading ┃            ┃ URLs ┃                   of the name asked
  */
-import type { Listener, WebListener } from "../settings.ts";
+import type { Listener, WebListener } from "../config/settings.ts";
 import type { Live, LiveFigures } from "./live.ts";
 import { SCRIPT } from "./script.ts";
 import { STYLE } from "./style.ts";

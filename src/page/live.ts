@@ -4,7 +4,7 @@
  * They are gathered at most once a second, however many watch, so that watching costs nothing. They
  * are numbers alone: no address, no info hash, nothing of a single client.
  */
-import type { Counters } from "../ops/counters.ts";
+import type { Counters } from "../counters/counters.ts";
 import { takeCensus } from "../swarm/census.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 import { type ByKind, type Curve, History } from "./history.ts";

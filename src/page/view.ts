@@ -2,7 +2,7 @@
  * The figures as people read them: texts, bars and the curve, made in one place for the page and
  * for its feed, so that the script of the page has nothing to work out.
  */
-import { showBytes } from "../settings.ts";
+import { showBytes } from "../config/settings.ts";
 import type { Curve } from "./history.ts";
 import type { LiveFigures } from "./live.ts";
 

@@ -3,28 +3,19 @@
  * loop.
  */
 import type { udp } from "bun";
-import { now } from "../ops/clock.ts";
-import { listenError } from "../ops/start-error.ts";
-import type { Listener } from "../settings.ts";
+import { now } from "../host/clock.ts";
+import { listenError } from "./listen-error.ts";
+import type { Listener } from "../config/settings.ts";
 import { HELD_SECONDS_MAX, LOCK_LOST, watchLocks } from "../swarm/locks.ts";
 import { Answering } from "../udp/answering.ts";
 import { EventLoopSource } from "../udp/event-loop.ts";
 import { lastWordsMemory, readLastWords } from "../udp/last-words.ts";
-import type { Libc } from "../udp/libc.ts";
-import { Mail, type WorkerMail, type WorkerNews } from "../udp/mail.ts";
-import type { Program, Running } from "./program.ts";
+import type { Libc } from "../host/libc.ts";
+import { Mail, type WorkerNews } from "../udp/mail.ts";
+import type { Program, Running, UdpWorker } from "./program.ts";
 
 /** How soon a worker that waits for datagrams sees that it has mail, in milliseconds. */
 const MAIL_LATENCY_MILLISECONDS = 200;
-
-/** A thread that answers UDP. */
-export interface UdpWorker {
-  ready: Promise<void>;
-  /** Resolves when it has done what the message says. */
-  tell(message: WorkerMail): Promise<void>;
-  /** Why it has failed, if nobody could hear that; else "". */
-  lastWords(): string;
-}
 
 /** Answers UDP on an address in threads of their own where that works, else in the event loop. */
 export async function listenUdp(listener: Listener, program: Program): Promise<Running> {

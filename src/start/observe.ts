@@ -4,16 +4,16 @@
  */
 import type { AccessKeeper } from "../access/keeper.ts";
 import type { AdminPage } from "../admin/admin.ts";
-import { COMMIT, VERSION, versionLine } from "../cli.ts";
+import { COMMIT, VERSION, versionLine } from "../version.ts";
 import { Notifier } from "../host/notify.ts";
-import { largestPrivateShare } from "../host/private-share.ts";
-import { Warnings } from "../host/warnings.ts";
+import { largestPrivateShare } from "../notes/private-share.ts";
+import { Warnings } from "../admin/warnings.ts";
 import type { HttpServer } from "../http/server.ts";
 import { EXPOSITION_TYPE } from "../metrics/exposition.ts";
-import { Histogram } from "../metrics/histograms.ts";
+import { Histogram } from "../counters/histograms.ts";
 import { metricsText, type Reloads } from "../metrics/metrics.ts";
-import { now } from "../ops/clock.ts";
-import { COUNT, Counters } from "../ops/counters.ts";
+import { now } from "../host/clock.ts";
+import { COUNT, Counters } from "../counters/counters.ts";
 import { Front } from "../page/front.ts";
 import { Live } from "../page/live.ts";
 import { showCount, showRate } from "../page/view.ts";

@@ -1,15 +1,15 @@
 /**
  * What limits requests, made from the settings: and the timer that lets intervals follow the load.
  */
-import type { Config } from "../config.ts";
+import type { Config } from "../config/schema.ts";
 import type { LimitsShared } from "../limits/limits.ts";
 import { Load, type LoadSettings, stretchMax, stretchMemory } from "../limits/load.ts";
 import { listAddresses, OwnAddresses, ownAddressMemory } from "../limits/own-addresses.ts";
 import { reserveRateLimits } from "../limits/rate-limits.ts";
 import { RuleKeeper } from "../limits/rule-keeper.ts";
-import { now } from "../ops/clock.ts";
-import type { CounterName, Counters } from "../ops/counters.ts";
-import type { IntervalSettings } from "../ops/intervals.ts";
+import { now } from "../host/clock.ts";
+import type { CounterName, Counters } from "../counters/counters.ts";
+import type { IntervalSettings } from "../limits/intervals.ts";
 import { peerTicksOf, setPeerTimeout, type SwarmMemory } from "../swarm/memory.ts";
 
 const UPDATE_MILLISECONDS = 1000;

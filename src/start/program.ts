@@ -1,28 +1,28 @@
 /**
  * What the steps of the start hand on to each other, and what all threads share.
  */
+import type { WorkerMail } from "../udp/mail.ts";
 import { hostname } from "node:os";
 
 import type { Access } from "../access/access.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/schema.ts";
 import type { Certificate } from "../http/certificate.ts";
 import { OwnAddresses } from "../limits/own-addresses.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Load } from "../limits/load.ts";
 import type { RuleKeeper } from "../limits/rule-keeper.ts";
-import { now } from "../ops/clock.ts";
-import { counterMemory } from "../ops/counters.ts";
+import { now } from "../host/clock.ts";
+import { counterMemory } from "../counters/counters.ts";
 import { Machine } from "../host/machine.ts";
-import { connectionsFor } from "../host/open-files.ts";
-import { OwnNames } from "../ops/own-names.ts";
-import { histogramMemory } from "../metrics/histograms.ts";
-import { Log, logsToJournal } from "../ops/log.ts";
-import { notesMemory } from "../stats/notes.ts";
+import { connectionsFor } from "./open-files.ts";
+import { OwnNames } from "../net/own-names.ts";
+import { histogramMemory } from "../counters/histograms.ts";
+import { Log, logsToJournal } from "../host/log.ts";
+import { notesMemory } from "../notes/notes.ts";
 import { peerTicksOf, reserveSwarmMemory } from "../swarm/memory.ts";
 import type { UdpShared } from "../udp/answering.ts";
 import { connectionKey } from "../udp/connection-ids.ts";
-import { type Libc, openLibc } from "../udp/libc.ts";
-import type { UdpWorker } from "./listen-udp.ts";
+import { type Libc, openLibc } from "../host/libc.ts";
 import { peerTimeoutMax, prepareLimits, startFollowingAddresses } from "./prepare-limits.ts";
 
 /** Addresses it takes at least to have them all, where they are many. */
@@ -34,6 +34,15 @@ export interface Main {
   exit: () => never;
   /** A compiled program finds the file of a thread only from its entry. */
   spawn: () => Worker;
+}
+
+/** A thread that answers UDP. */
+export interface UdpWorker {
+  ready: Promise<void>;
+  /** Resolves when it has done what the message says. */
+  tell(message: WorkerMail): Promise<void>;
+  /** Why it has failed, if nobody could hear that; else "". */
+  lastWords(): string;
 }
 
 /** What the steps of the start hand on. */

@@ -21,7 +21,7 @@ import { copyHalves } from "./peers.ts";
 import { sameNetwork } from "./places.ts";
 import type { Random } from "./random.ts";
 import type { AnnounceReply, AnnounceRequest } from "./requests.ts";
-import { Spread } from "./spread.ts";
+import { type Drawing, Spread } from "./spread.ts";
 import type { Swarms } from "./swarms.ts";
 
 /** Which roles are offered: bits, one for each role. */
@@ -35,30 +35,17 @@ const COMPARED = 5;
 /** Draws for an even start in a directory before any start is taken; 2 are enough on average. */
 const DRAWS_MAX = 64;
 
-export class Sample {
+export class Sample implements Drawing {
   /** The announcer's own place, so that it is not offered itself; index -1 if it is not stored. */
   selfIndex = -1;
   selfBucket = 0;
   selfRole: Role = LEECHERS;
 
+  readonly out: Uint16Array;
   readonly #swarms: Swarms;
   readonly #random: Random;
   readonly #request: AnnounceRequest;
   readonly #reply: AnnounceReply;
-  /** Peers of a family that the reply has got so far. */
-  peersOf(family: Family): number {
-    return family === 4 ? this.#reply.peersIpv4 : this.#reply.peersIpv6;
-  }
-
-  /** Puts the peer at `from` in the arena's halves in the place of the family's last one. */
-  replaceLast(family: Family, from: number): void {
-    if (family === 4) this.#reply.peersIpv4 -= 1;
-    else this.#reply.peersIpv6 -= 1;
-    this.copy(family, from, 1);
-  }
-
-  /** The reply buffer in halves. */
-  readonly #out: Uint16Array;
   readonly #spread: Spread;
 
   constructor(
@@ -72,7 +59,7 @@ export class Sample {
     this.#random = random;
     this.#request = request;
     this.#reply = reply;
-    this.#out = out;
+    this.out = out;
     this.#spread = new Spread(swarms, random, request, this);
   }
 
@@ -112,10 +99,22 @@ export class Sample {
     let before = this.placeOf(family, first);
     for (let i = 1; i < compared; i++) {
       const at = this.placeOf(family, first + Math.floor((i * (count - 1)) / (compared - 1)));
-      if (sameNetwork(this.#out, before, this.#out, at, family)) same += 1;
+      if (sameNetwork(this.out, before, this.out, at, family)) same += 1;
       before = at;
     }
     return same * 2 >= compared - 1;
+  }
+
+  /** Peers of a family that the reply has got so far. */
+  peersOf(family: Family): number {
+    return family === 4 ? this.#reply.peersIpv4 : this.#reply.peersIpv6;
+  }
+
+  /** Puts the peer at `from` in the arena's halves in the place of the family's last one. */
+  replaceLast(family: Family, from: number): void {
+    if (family === 4) this.#reply.peersIpv4 -= 1;
+    else this.#reply.peersIpv6 -= 1;
+    this.copy(family, from, 1);
   }
 
   /** Where peer `i` of a family begins in the halves of the reply buffer. */
@@ -128,14 +127,9 @@ export class Sample {
   areOfOneNetwork(family: Family, first: number): boolean {
     const at = this.placeOf(family, first);
     for (let i = first + 1; i < this.peersOf(family); i++) {
-      if (!sameNetwork(this.#out, at, this.#out, this.placeOf(family, i), family)) return false;
+      if (!sameNetwork(this.out, at, this.out, this.placeOf(family, i), family)) return false;
     }
     return true;
-  }
-
-  /** The reply buffer in halves. */
-  get out(): Uint16Array {
-    return this.#out;
   }
 
   /** Peers of a family that may be offered: all of these roles but the announcer. */
@@ -232,10 +226,10 @@ export class Sample {
     const { halves } = this.#swarms.arena;
     const reply = this.#reply;
     if (family === 4) {
-      copyHalves(halves, from, this.#out, this.placeOf(4, reply.peersIpv4), 3 * count);
+      copyHalves(halves, from, this.out, this.placeOf(4, reply.peersIpv4), 3 * count);
       reply.peersIpv4 += count;
     } else {
-      copyHalves(halves, from, this.#out, this.placeOf(6, reply.peersIpv6), 9 * count);
+      copyHalves(halves, from, this.out, this.placeOf(6, reply.peersIpv6), 9 * count);
       reply.peersIpv6 += count;
     }
   }

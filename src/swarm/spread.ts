@@ -15,23 +15,44 @@ import { LEECHERS, peerHalves, ROLES, SEEDERS, type Role } from "./blocks.ts";
 import { sameNetwork } from "./places.ts";
 import type { Random } from "./random.ts";
 import type { AnnounceRequest } from "./requests.ts";
-import type { Sample } from "./sample.ts";
 import type { Swarms } from "./swarms.ts";
 
 /** In the first round through the buckets, each gives this part of what is wanted. */
 const BUCKETS_OF_A_REPLY = 16;
 
+/** The reply as it is being drawn, and the place of the announcer, to which it is not offered. */
+export interface Drawing {
+  selfIndex: number;
+  selfBucket: number;
+  /** The reply buffer in halves. */
+  readonly out: Uint16Array;
+  /** Peers of a family and role but for the announcer. */
+  others(swarm: number, family: Family, role: Role): number;
+  /** True if the announcer is one of them. */
+  hasSelf(family: Family, role: Role): boolean;
+  /** Peers of a family that the reply has got so far. */
+  peersOf(family: Family): number;
+  /** Where peer `i` of a family begins in the reply buffer, in halves. */
+  placeOf(family: Family, i: number): number;
+  /** True if the peers of a family from number `first` on are all of one network. */
+  areOfOneNetwork(family: Family, first: number): boolean;
+  /** Copies `count` peers side by side, the first at `from` in the arena's halves, to the reply. */
+  copy(family: Family, from: number, count: number): void;
+  /** Puts the peer at `from` in the arena's halves in the place of the family's last one. */
+  replaceLast(family: Family, from: number): void;
+}
+
 export class Spread {
   readonly #swarms: Swarms;
   readonly #random: Random;
   readonly #request: AnnounceRequest;
-  readonly #sample: Sample;
+  readonly #drawing: Drawing;
 
-  constructor(swarms: Swarms, random: Random, request: AnnounceRequest, sample: Sample) {
+  constructor(swarms: Swarms, random: Random, request: AnnounceRequest, drawing: Drawing) {
     this.#swarms = swarms;
     this.#random = random;
     this.#request = request;
-    this.#sample = sample;
+    this.#drawing = drawing;
   }
 
   /** Adds `wanted` peers; that many may be offered, `inOther` of them of the other family. */
@@ -46,26 +67,27 @@ export class Spread {
   #available(swarm: number, family: Family, roles: number): number {
     let available = 0;
     for (const role of ROLES) {
-      if ((roles & (1 << role)) !== 0) available += this.#sample.others(swarm, family, role);
+      if ((roles & (1 << role)) !== 0) available += this.#drawing.others(swarm, family, role);
     }
     return available;
   }
 
   #offerFamily(swarm: number, family: Family, roles: number, wanted: number): void {
     if (wanted === 0) return;
-    const first = this.#sample.peersOf(family);
+    const first = this.#drawing.peersOf(family);
     if (!this.#swarms.isLarge(swarm, family)) {
       this.#offerSmall(swarm, family, roles, wanted);
-      if (this.#sample.areOfOneNetwork(family, first)) this.#mixSmall(swarm, family, roles);
+      if (this.#drawing.areOfOneNetwork(family, first)) this.#mixSmall(swarm, family, roles);
       return;
     }
-    const sample = this.#sample;
-    const inSeeders = (roles & (1 << SEEDERS)) === 0 ? 0 : sample.others(swarm, family, SEEDERS);
-    const inLeechers = (roles & (1 << LEECHERS)) === 0 ? 0 : sample.others(swarm, family, LEECHERS);
+    const drawing = this.#drawing;
+    const inSeeders = (roles & (1 << SEEDERS)) === 0 ? 0 : drawing.others(swarm, family, SEEDERS);
+    const inLeechers =
+      (roles & (1 << LEECHERS)) === 0 ? 0 : drawing.others(swarm, family, LEECHERS);
     const fromSeeders = fairPart(wanted, inSeeders, inLeechers);
     this.#offerDirectory(swarm, family, SEEDERS, fromSeeders);
     this.#offerDirectory(swarm, family, LEECHERS, wanted - fromSeeders);
-    if (sample.areOfOneNetwork(family, first)) this.#mixLarge(swarm, family, roles);
+    if (drawing.areOfOneNetwork(family, first)) this.#mixLarge(swarm, family, roles);
   }
 
   // A swarm whose peers lie in its own block: seeders first, the announcer perhaps among them.
@@ -83,9 +105,9 @@ export class Spread {
 
   /** The announcer's place in a family's block; -1 if it is not there. */
   #self(family: Family): number {
-    const sample = this.#sample;
-    return sample.hasSelf(family, SEEDERS) || sample.hasSelf(family, LEECHERS)
-      ? sample.selfIndex
+    const drawing = this.#drawing;
+    return drawing.hasSelf(family, SEEDERS) || drawing.hasSelf(family, LEECHERS)
+      ? drawing.selfIndex
       : -1;
   }
 
@@ -101,7 +123,7 @@ export class Spread {
     for (let i = 0; i < wanted; i++) {
       let index = from + ((start + Math.floor((i * others) / wanted)) % others);
       if (selfIsThere && index >= self) index += 1;
-      this.#sample.copy(family, peers + index * peerHalves(family), 1);
+      this.#drawing.copy(family, peers + index * peerHalves(family), 1);
     }
   }
 
@@ -115,13 +137,13 @@ export class Spread {
 
   /** The same, from a list that begins at `first`; false if all of it is of that network. */
   #mixFrom(family: Family, first: number, from: number, to: number, self: number): boolean {
-    const sample = this.#sample;
+    const drawing = this.#drawing;
     const { halves } = this.#swarms.arena;
-    const last = sample.placeOf(family, sample.peersOf(family) - 1);
+    const last = drawing.placeOf(family, drawing.peersOf(family) - 1);
     for (let index = from; index < to; index++) {
       const at = first + index * peerHalves(family);
-      if (index === self || sameNetwork(halves, at, sample.out, last, family)) continue;
-      sample.replaceLast(family, at);
+      if (index === self || sameNetwork(halves, at, drawing.out, last, family)) continue;
+      drawing.replaceLast(family, at);
       return true;
     }
     return false;
@@ -169,15 +191,15 @@ export class Spread {
     for (let i = 0; i < offered; i++) {
       let index = (place + done + i) % others;
       if (self >= 0 && index >= self) index += 1;
-      this.#sample.copy(family, directories.peerAt(family, bucket, index), 1);
+      this.#drawing.copy(family, directories.peerAt(family, bucket, index), 1);
     }
     return Math.max(0, offered);
   }
 
   /** The announcer's place in a bucket; -1 if it is not there. */
   #selfIn(family: Family, role: Role, bucket: number): number {
-    const sample = this.#sample;
-    return sample.hasSelf(family, role) && sample.selfBucket === bucket ? sample.selfIndex : -1;
+    const drawing = this.#drawing;
+    return drawing.hasSelf(family, role) && drawing.selfBucket === bucket ? drawing.selfIndex : -1;
   }
 
   #mixLarge(swarm: number, family: Family, roles: number): void {

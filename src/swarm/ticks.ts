@@ -2,7 +2,7 @@
  * Coarse time: what fits in seven bits beside a peer, and in eight beside an empty swarm.
  *
  * A tick is a sixtieth of the timeout, so ages up to twice the timeout can be told apart before the
- * seven bits begin again; the sweep has come by before that (see upkeep.ts). Whoever asks gives the
+ * seven bits begin again; the sweep has come by before that (see start/upkeep.ts). Callers give the
  * time in seconds.
  */
 import { META_TICK } from "./blocks.ts";

@@ -5,12 +5,12 @@
  * `Tracker`; swarms, counters, and the key of connection ids are common to all.
  */
 import { Access, type AccessShared } from "../access/access.ts";
-import { now } from "../ops/clock.ts";
+import { now } from "../host/clock.ts";
 import { Limits, type LimitsShared } from "../limits/limits.ts";
-import { Histogram } from "../metrics/histograms.ts";
-import { Counters } from "../ops/counters.ts";
-import { Intervals, type IntervalSettings } from "../ops/intervals.ts";
-import { Notes, type NotesShared } from "../stats/notes.ts";
+import { Histogram } from "../counters/histograms.ts";
+import { Counters } from "../counters/counters.ts";
+import { Intervals, type IntervalSettings } from "../limits/intervals.ts";
+import { Notes, type NotesShared } from "../notes/notes.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 import { Anticipation } from "../swarm/anticipation.ts";
 import { Tracker } from "../swarm/tracker.ts";

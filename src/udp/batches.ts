@@ -19,8 +19,8 @@
  * Nothing here allocates after construction. One object belongs to one thread and one socket.
  */
 import { ptr, type Pointer } from "bun:ffi";
-import { now } from "../ops/clock.ts";
-import { COUNT } from "../ops/counters.ts";
+import { now } from "../host/clock.ts";
+import { COUNT } from "../counters/counters.ts";
 import type { Answering } from "./answering.ts";
 import { ADDRESS_SLOT, BATCH_SIZE, REPLY_SLOT, REQUEST_SLOT } from "./datagrams.ts";
 import {
@@ -38,7 +38,7 @@ import {
   MSG_NOSIGNAL,
   MSG_WAITFORONE,
   SystemError,
-} from "./libc.ts";
+} from "../host/libc.ts";
 
 const HEADER = 64;
 const NAME_LENGTH = 8;

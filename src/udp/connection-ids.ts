@@ -17,7 +17,7 @@
  * same key. Allocates nothing after construction.
  */
 import type { Family } from "../constants.ts";
-import { deriveKey } from "../ops/derived-key.ts";
+import { deriveKey } from "../host/derived-key.ts";
 import { readU32, writeU32 } from "./packet.ts";
 
 const KEY_SIZE = 32;

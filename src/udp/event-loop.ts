@@ -7,8 +7,8 @@
  * datagram (somebody's port was closed), so what was not taken is offered once more, one by one.
  */
 import type { udp } from "bun";
-import { readAddress } from "../ops/addresses.ts";
-import { COUNT } from "../ops/counters.ts";
+import { readAddress } from "../net/addresses.ts";
+import { COUNT } from "../counters/counters.ts";
 import type { Answering } from "./answering.ts";
 import { ADDRESS_SLOT, BATCH_SIZE, REPLY_SLOT, REQUEST_SLOT } from "./datagrams.ts";
 

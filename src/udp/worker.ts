@@ -6,11 +6,11 @@
  * back unless it was told to stop. Whatever it throws ends the whole process: half a tracker is
  * worse than none, which a supervisor would start again.
  */
-import { alignClock } from "../ops/clock.ts";
+import { alignClock } from "../host/clock.ts";
 import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
 import { leaveLastWords } from "./last-words.ts";
-import { openLibc, SystemError } from "./libc.ts";
+import { openLibc, SystemError } from "../host/libc.ts";
 import type { WorkerMail, WorkerNews, WorkerTask } from "./mail.ts";
 
 /** Batches answered after the word to stop: what was queued, but not what keeps coming. */

@@ -20,7 +20,7 @@ import {
   PROOF_SCHEME,
   VERB_NONCE_DIGITS,
 } from "../admin/proof.ts";
-import type { Listener } from "../settings.ts";
+import type { Listener } from "../config/settings.ts";
 import type { HttpAnswer } from "./http-answer.ts";
 import { askOverHttp, type HttpQuestion } from "./http-client.ts";
 import { excerpt } from "./printable.ts";

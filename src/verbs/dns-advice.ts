@@ -10,8 +10,8 @@
  */
 import type { NetworkInterfaceInfo } from "node:os";
 
-import { isNotPublic, readAddress } from "../ops/addresses.ts";
-import type { Listener } from "../settings.ts";
+import { isNotPublic, readAddress } from "../net/addresses.ts";
+import type { Listener } from "../config/settings.ts";
 
 const TTL_SECONDS = 86_400;
 const LOOPBACK = /^(127\.|::1$)/;

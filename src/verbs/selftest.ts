@@ -11,8 +11,8 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 
 import { listAddresses } from "../limits/own-addresses.ts";
-import { isNotPublic, readAddress } from "../ops/addresses.ts";
-import { showSeconds } from "../settings.ts";
+import { isNotPublic, readAddress } from "../net/addresses.ts";
+import { showSeconds } from "../config/settings.ts";
 import { askOverHttp } from "./http-client.ts";
 import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
 import { readAnnounced, readScraped } from "./tracker-answers.ts";

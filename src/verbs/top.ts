@@ -16,7 +16,7 @@ import { z } from "zod";
 
 import type { LiveFigures } from "../page/live.ts";
 import { showCount, showDuration, showRate, viewOf } from "../page/view.ts";
-import type { Listener } from "../settings.ts";
+import type { Listener } from "../config/settings.ts";
 import { askOverHttp } from "./http-client.ts";
 import { printable } from "./printable.ts";
 import type { Terminal } from "./terminal.ts";

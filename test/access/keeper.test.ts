@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { Access, ACCESS_DENIED, ACCESS_OK, type AccessShared } from "../../src/access/access.ts";
 import { AccessKeeper, type AccessSources } from "../../src/access/keeper.ts";
-import { Log } from "../../src/ops/log.ts";
+import { Log } from "../../src/host/log.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { halvesOf, hashOf, KEYS, text } from "./fixture.ts";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { codeOf, readHashList, readNetworkList } from "../../src/access/list-files.ts";
-import { StartError } from "../../src/ops/start-error.ts";
+import { StartError } from "../../src/host/start-error.ts";
 import { hashOf, KEYS } from "./fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "buntracker-list-files-"));

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 
 import { readNetworkFile } from "../../src/access/network-file.ts";
-import { readAddress } from "../../src/ops/addresses.ts";
+import { readAddress } from "../../src/net/addresses.ts";
 import { atOnce, text } from "./fixture.ts";
 
 const read = (words: string) => atOnce(readNetworkFile(text(words)));

@@ -4,7 +4,7 @@ import { truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eachPiece, eachPieceUnpacked } from "../../src/access/pieces.ts";
-import { CHANGED } from "../../src/ops/plain-file.ts";
+import { CHANGED } from "../../src/host/plain-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "buntracker-pieces-"));
 afterAll(() => rmSync(folder, { recursive: true }));

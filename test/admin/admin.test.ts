@@ -4,8 +4,8 @@ import { describe, expect, test } from "bun:test";
 import type { Change } from "../../src/access/keeper.ts";
 import { Proof } from "../../src/admin/proof.ts";
 import { type AdminDeps, createAdmin } from "../../src/admin/admin.ts";
-import { OwnNames } from "../../src/ops/own-names.ts";
-import { HEAD_OK, RequestHead } from "../../src/http/head.ts";
+import { OwnNames } from "../../src/net/own-names.ts";
+import { HEAD_OK, RequestHead } from "../../src/net/head.ts";
 
 const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
 const TOKEN = "correct-horse-battery";

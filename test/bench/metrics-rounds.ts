@@ -10,9 +10,9 @@
  */
 import { readOptions } from "./options.ts";
 import { INFO_HASH_WORDS, mix, putInfoHash, Workload } from "./workload.ts";
-import { histogramMemory } from "../../src/metrics/histograms.ts";
-import { counterMemory } from "../../src/ops/counters.ts";
-import { notesMemory } from "../../src/stats/notes.ts";
+import { histogramMemory } from "../../src/counters/histograms.ts";
+import { counterMemory } from "../../src/counters/counters.ts";
+import { notesMemory } from "../../src/notes/notes.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Answering } from "../../src/udp/answering.ts";
 import { ADDRESS_SLOT, BATCH_SIZE, REPLY_SLOT, REQUEST_SLOT } from "../../src/udp/datagrams.ts";

@@ -12,7 +12,7 @@
  */
 import { dlopen, FFIType, ptr, read, type Pointer } from "bun:ffi";
 import { readFileSync } from "node:fs";
-import { readAddress } from "../../src/ops/addresses.ts";
+import { readAddress } from "../../src/net/addresses.ts";
 
 const { i32, u32 } = FFIType;
 const pointer = FFIType.ptr;

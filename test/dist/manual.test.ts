@@ -8,7 +8,7 @@ import { bashCompletion, manual, verbs } from "../../scripts/manual.ts";
 import { fishCompletion, zshCompletion } from "../../scripts/manual.ts";
 import { helpText, runCli } from "../../src/cli.ts";
 import { EXIT_USAGE } from "../../src/constants.ts";
-import { descriptions } from "../../src/config.ts";
+import { descriptions } from "../../src/config/config.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 

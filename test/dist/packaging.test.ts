@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { archiveName, companions, programName, TARGETS } from "../../scripts/release.ts";
-import { descriptions } from "../../src/config.ts";
+import { descriptions } from "../../src/config/config.ts";
 import { EXIT_CONFIG } from "../../src/constants.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");

@@ -6,7 +6,7 @@
  * be had, the same is asked of the journey and of the HTTP side without sockets.
  */
 import { describe, expect, test } from "bun:test";
-import { COUNT } from "../../src/ops/counters.ts";
+import { COUNT } from "../../src/counters/counters.ts";
 import { HASH, open, openTracker, QUERY } from "../http/fixture.ts";
 import { limitsOf } from "../limits/fixture.ts";
 import { announceOf, Desk } from "../udp/fixture.ts";

@@ -3,9 +3,9 @@
  * and dishonest senders, and guesses of connection ids.
  */
 import type { OwnAddresses } from "../../src/limits/own-addresses.ts";
-import { isUnusableSource } from "../../src/ops/addresses.ts";
-import { Counters, counterMemory, COUNTERS } from "../../src/ops/counters.ts";
-import { Intervals } from "../../src/ops/intervals.ts";
+import { isUnusableSource } from "../../src/net/addresses.ts";
+import { Counters, counterMemory, COUNTERS } from "../../src/counters/counters.ts";
+import { Intervals } from "../../src/limits/intervals.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { ConnectionIds } from "../../src/udp/connection-ids.ts";

@@ -6,7 +6,7 @@
  * head: that it comes in pieces changes nothing. A beginning is unfinished, or refused as the whole
  * is.
  */
-import { HEAD_INCOMPLETE, HEAD_OK, HEAD_WITHOUT_HOST, RequestHead } from "../../src/http/head.ts";
+import { HEAD_INCOMPLETE, HEAD_OK, HEAD_WITHOUT_HOST, RequestHead } from "../../src/net/head.ts";
 import { mutateTarget, mutateText } from "./mutations.ts";
 import { must } from "./oracle.ts";
 import type { Random } from "./random.ts";

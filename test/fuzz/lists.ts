@@ -6,7 +6,7 @@
  */
 import { readHashFile } from "../../src/access/hash-file.ts";
 import { readNetworkFile } from "../../src/access/network-file.ts";
-import { readAddress } from "../../src/ops/addresses.ts";
+import { readAddress } from "../../src/net/addresses.ts";
 import { fixedKeys } from "../swarm/fixture.ts";
 import { mutateText } from "./mutations.ts";
 import { must } from "./oracle.ts";

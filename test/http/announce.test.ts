@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
 import { repliesSize } from "../../src/http/announce.ts";
 import { createHttp } from "../../src/http/routes.ts";
-import { counterMemory, Counters } from "../../src/ops/counters.ts";
-import { Intervals } from "../../src/ops/intervals.ts";
-import { AllowedHosts, HostReport } from "../../src/stats/hosts.ts";
-import { Notes, notesMemory } from "../../src/stats/notes.ts";
-import { Tallies } from "../../src/stats/tally.ts";
+import { counterMemory, Counters } from "../../src/counters/counters.ts";
+import { Intervals } from "../../src/limits/intervals.ts";
+import { AllowedHosts, HostReport } from "../../src/notes/hosts.ts";
+import { Notes, notesMemory } from "../../src/notes/notes.ts";
+import { Tallies } from "../../src/notes/tally.ts";
 import { NOT_STORED_MEMORY } from "../../src/swarm/requests.ts";
 import { limitsOf } from "../limits/fixture.ts";
 import { answerOf, FakeCore, HASH, HASH_HEX, latin1, open, openTracker } from "./fixture.ts";

@@ -7,7 +7,7 @@ import {
   VERDICT_ADDRESS_UNUSABLE,
   VERDICT_OK,
 } from "../../src/http/verdict.ts";
-import { Networks, readAddress, writeAddress } from "../../src/ops/addresses.ts";
+import { Networks, readAddress, writeAddress } from "../../src/net/addresses.ts";
 import type { Family } from "../../src/constants.ts";
 import { exchangeOf } from "./fixture.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { Admission } from "../../src/http/admission.ts";
 import { Connection, ConnectionCounts, Connections } from "../../src/http/connection.ts";
 import { PROGRESS_BYTES } from "../../src/http/displacement.ts";
-import { Networks } from "../../src/ops/addresses.ts";
+import { Networks } from "../../src/net/addresses.ts";
 
 const EXEMPT = "10.0.0.0/8";
 

@@ -1,11 +1,12 @@
 /** What the tests of the HTTP side share: dependencies, requests without a socket, a slow core. */
 import { Limits } from "../../src/limits/limits.ts";
-import { counterMemory, Counters } from "../../src/ops/counters.ts";
-import { Intervals } from "../../src/ops/intervals.ts";
+import { counterMemory, Counters } from "../../src/counters/counters.ts";
+import { Intervals } from "../../src/limits/intervals.ts";
 import { type Exchange, type HttpHandler, SMALL_STATUSES } from "../../src/http/exchange.ts";
-import { HEAD_OK, RequestHead } from "../../src/http/head.ts";
-import { readAddress } from "../../src/ops/addresses.ts";
-import { type Core, createHttp, type HttpSettings } from "../../src/http/routes.ts";
+import { HEAD_OK, RequestHead } from "../../src/net/head.ts";
+import { readAddress } from "../../src/net/addresses.ts";
+import { createHttp } from "../../src/http/routes.ts";
+import type { Core, HttpSettings } from "../../src/http/parts.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { AnnounceReply, AnnounceRequest } from "../../src/swarm/requests.ts";

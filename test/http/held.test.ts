@@ -7,7 +7,7 @@ import { Neighbourhood } from "../../src/http/neighbours.ts";
 /** Connections that hold what they are told to, and who of them was cut, in order. */
 function holders() {
   const connections = new Connections();
-  const neighbourhood = new Neighbourhood();
+  const neighbourhood = new Neighbourhood<Connection>();
   const cut: string[] = [];
   const names = new Map<Connection, string>();
   const held = new Held(connections, (connection) => void cut.push(names.get(connection)!));

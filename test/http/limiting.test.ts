@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { EVENT_NONE, EVENT_STARTED, type Family } from "../../src/constants.ts";
 import { HttpLimits, SILENCE } from "../../src/http/limiting.ts";
 import { PORT_NONE } from "../../src/limits/request-rules.ts";
-import { counterMemory, Counters, type CounterName } from "../../src/ops/counters.ts";
+import { counterMemory, Counters, type CounterName } from "../../src/counters/counters.ts";
 import { limitsOf, type Wanted } from "../limits/fixture.ts";
 
 const PEER_ID = new TextEncoder().encode("-XX1234-abcdefghijkl");

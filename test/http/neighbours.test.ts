@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Neighbourhood } from "../../src/http/neighbours.ts";
-import { Networks, readAddress } from "../../src/ops/addresses.ts";
+import { Networks, readAddress } from "../../src/net/addresses.ts";
 
 /** The place of an address in text. */
 function placeOf(neighbourhood: Neighbourhood, text: string) {

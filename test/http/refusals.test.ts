@@ -4,7 +4,7 @@ import {
   HEAD_TOO_LARGE,
   HEAD_VERSION,
   HEAD_WITHOUT_HOST,
-} from "../../src/http/head.ts";
+} from "../../src/net/head.ts";
 import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSALS_HEAD } from "../../src/http/refusals.ts";
 
 test("a refusal is a whole answer that ends the connection", () => {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createHttp, type HttpSettings } from "../../src/http/routes.ts";
-import { counterMemory, Counters } from "../../src/ops/counters.ts";
-import { Intervals } from "../../src/ops/intervals.ts";
-import { notesMemory } from "../../src/stats/notes.ts";
-import { OwnNames } from "../../src/ops/own-names.ts";
-import { Pages } from "../../src/stats/pages.ts";
+import { createHttp } from "../../src/http/routes.ts";
+import type { HttpSettings } from "../../src/http/parts.ts";
+import { counterMemory, Counters } from "../../src/counters/counters.ts";
+import { Intervals } from "../../src/limits/intervals.ts";
+import { notesMemory } from "../../src/notes/notes.ts";
+import { OwnNames } from "../../src/net/own-names.ts";
+import { Pages } from "../../src/opentracker/pages.ts";
 import { limitsOf } from "../limits/fixture.ts";
 import { makeTracker } from "../swarm/fixture.ts";
 import { answerOf, type Asked, FakeCore, HASH, open, QUERY, SETTINGS } from "./fixture.ts";

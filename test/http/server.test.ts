@@ -6,7 +6,7 @@ import { connect as connectTls } from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Exchange } from "../../src/http/exchange.ts";
-import { Networks } from "../../src/ops/addresses.ts";
+import { Networks } from "../../src/net/addresses.ts";
 import { answerText, get, listen, targetOf } from "./connected.ts";
 import { makeCertificate } from "./openssl.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Load, type LoadSettings, stretchMax, stretchMemory } from "../../src/limits/load.ts";
-import { Intervals } from "../../src/ops/intervals.ts";
+import { Intervals } from "../../src/limits/intervals.ts";
 
 const SETTINGS: LoadSettings = {
   targetRate: 10,

@@ -7,7 +7,7 @@ import {
   OwnAddresses,
   ownAddressMemory,
 } from "../../src/limits/own-addresses.ts";
-import { readAddress } from "../../src/ops/addresses.ts";
+import { readAddress } from "../../src/net/addresses.ts";
 
 /** Whether `own` has the address, which lies somewhere in a larger array. */
 function has(own: OwnAddresses, text: string): boolean {

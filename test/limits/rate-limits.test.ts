@@ -10,7 +10,7 @@ import {
   type RateLimitMode,
   reserveRateLimits,
 } from "../../src/limits/rate-limits.ts";
-import { readAddress } from "../../src/ops/addresses.ts";
+import { readAddress } from "../../src/net/addresses.ts";
 
 const KEYS = Int32Array.from({ length: 10 }, (_, i) => Math.imul(i + 1, 0x9e3779b1) | 1);
 

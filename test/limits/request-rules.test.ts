@@ -8,7 +8,7 @@ import {
   shareRules,
 } from "../../src/limits/request-rules.ts";
 import { readRules } from "../../src/limits/rule-lines.ts";
-import { readAddress } from "../../src/ops/addresses.ts";
+import { readAddress } from "../../src/net/addresses.ts";
 
 const PEER_ID = new TextEncoder().encode("-XX1234-abcdefghijkl");
 

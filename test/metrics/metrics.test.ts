@@ -3,9 +3,9 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
-import { Histogram, histogramMemory } from "../../src/metrics/histograms.ts";
+import { Histogram, histogramMemory } from "../../src/counters/histograms.ts";
 import { metricsText, type MetricsSources } from "../../src/metrics/metrics.ts";
-import { COUNT, counterMemory, Counters, COUNTERS } from "../../src/ops/counters.ts";
+import { COUNT, counterMemory, Counters, COUNTERS } from "../../src/counters/counters.ts";
 import { POOL_AVAILABLE, reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";

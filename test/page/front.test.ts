@@ -9,7 +9,7 @@ import {
   PAGE_FIELDS,
 } from "../../src/page/front.ts";
 import { Live } from "../../src/page/live.ts";
-import { counterMemory, Counters } from "../../src/ops/counters.ts";
+import { counterMemory, Counters } from "../../src/counters/counters.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 
 const SETTINGS: FrontSettings = {

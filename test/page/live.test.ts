@@ -1,7 +1,7 @@
 /** The figures that all who watch share. */
 import { expect, test } from "bun:test";
 
-import { COUNT, counterMemory, Counters } from "../../src/ops/counters.ts";
+import { COUNT, counterMemory, Counters } from "../../src/counters/counters.ts";
 import { Live } from "../../src/page/live.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";

@@ -5,7 +5,7 @@ import type { Program } from "../../src/start/program.ts";
 import { LOCK_LOST, watchLocks } from "../../src/swarm/locks.ts";
 import { SHARD_WORDS } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
-import { openLibc } from "../../src/udp/libc.ts";
+import { openLibc } from "../../src/host/libc.ts";
 import { sharedBy } from "../udp/fixture.ts";
 
 const libc = openLibc();

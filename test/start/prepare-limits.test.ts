@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { type Config, readConfig } from "../../src/config.ts";
-import { COUNT, counterMemory, Counters } from "../../src/ops/counters.ts";
-import { Intervals } from "../../src/ops/intervals.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { readConfig } from "../../src/config/config.ts";
+import { COUNT, counterMemory, Counters } from "../../src/counters/counters.ts";
+import { Intervals } from "../../src/limits/intervals.ts";
 import {
   loadSettings,
   peerTimeoutMax,

@@ -1,6 +1,6 @@
 /** Two threads' means to answer, over what they share. */
 import { expect, test } from "bun:test";
-import { alignClock, now } from "../../src/ops/clock.ts";
+import { alignClock, now } from "../../src/host/clock.ts";
 import { Answering } from "../../src/udp/answering.ts";
 import { REPLY_SLOT, REQUEST_SLOT } from "../../src/udp/datagrams.ts";
 import { announceOf, connect, ID_SECONDS, sharedBy } from "./fixture.ts";

@@ -1,9 +1,9 @@
 /** Batches over real sockets on loopback: what the kernel is told must be right to the byte. */
 import { afterEach, describe, expect, spyOn, test } from "bun:test";
-import { COUNT } from "../../src/ops/counters.ts";
+import { COUNT } from "../../src/counters/counters.ts";
 import { Batches } from "../../src/udp/batches.ts";
 import { BATCH_SIZE } from "../../src/udp/datagrams.ts";
-import { type Libc, openLibc } from "../../src/udp/libc.ts";
+import { type Libc, openLibc } from "../../src/host/libc.ts";
 import { Answering } from "../../src/udp/answering.ts";
 import { sharedBy } from "./fixture.ts";
 

@@ -1,8 +1,13 @@
 /** Packets as clients send them, and a journey of its own to put them through. */
 import { Limits } from "../../src/limits/limits.ts";
-import { Counters, type CounterName, COUNTERS, counterMemory } from "../../src/ops/counters.ts";
-import { readAddress } from "../../src/ops/addresses.ts";
-import { Intervals } from "../../src/ops/intervals.ts";
+import {
+  Counters,
+  type CounterName,
+  COUNTERS,
+  counterMemory,
+} from "../../src/counters/counters.ts";
+import { readAddress } from "../../src/net/addresses.ts";
+import { Intervals } from "../../src/limits/intervals.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { makeMemory, MIB } from "../swarm/fixture.ts";

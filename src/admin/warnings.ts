@@ -1,0 +1,216 @@
+/**
+ * First-run help: what is not as it should be on this machine, and the exact command against it.
+ *
+ * Each kind of warning has a counter, and is told once: at the start, or when it first comes true.
+ * Only what comes and goes with the load is told again, after an hour.
+ */
+import type { Log } from "../host/log.ts";
+import type { Census } from "../swarm/census.ts";
+import type { Machine } from "../host/machine.ts";
+
+/** What there may be to warn of; also the label under which it is counted. */
+export const WARNINGS = [
+  "receive_buffer",
+  "conntrack",
+  "open_files",
+  "root",
+  "private_address",
+  "own_address",
+  "connections",
+  "operator_host",
+  "operator_token",
+  "memory_full",
+] as const;
+
+export type Warning = (typeof WARNINGS)[number];
+
+/** With fewer files than this a busy hour ends in refused connections. */
+export const OPEN_FILES_FEW = 16_384;
+/** Part of all announces one private address may make: more is a NAT before us. */
+export const PRIVATE_SHARE_MAX = 1 / 4;
+
+/** What may come true again is told again after so long. */
+export const AGAIN_SECONDS = 3600;
+
+/** What the warnings look at. */
+export interface Surroundings {
+  machine: Pick<Machine, "conntrack" | "files" | "tracksPort">;
+  /** UDP ports we answer on. */
+  udpPorts: readonly number[];
+  /** Whether HTTP is answered: each of its connections is an open file. */
+  http: boolean;
+  /** The user we are, 0 for root; undefined where there is no such number. */
+  user: number | undefined;
+  /** The largest share of announces that come from one private address, 0 to 1. */
+  privateShare: () => number;
+  /** Announces of peers with an address of this machine, which were answered but not stored. */
+  ownAnnounces: () => number;
+  /** Whether a peer was not stored for want of memory since the last call. */
+  memoryIsShort: () => boolean;
+  /** What the swarms hold. */
+  census: () => Census;
+}
+
+export class Warnings {
+  /** How often each was told. */
+  readonly counts: Record<Warning, number> = {
+    receive_buffer: 0,
+    conntrack: 0,
+    open_files: 0,
+    root: 0,
+    private_address: 0,
+    own_address: 0,
+    connections: 0,
+    operator_host: 0,
+    operator_token: 0,
+    memory_full: 0,
+  };
+  readonly #log: Pick<Log, "warn">;
+  readonly #around: Surroundings;
+  #connectionsToldSeconds = -Infinity;
+  #memoryToldSeconds = -Infinity;
+
+  constructor(log: Pick<Log, "warn">, around: Surroundings) {
+    this.#log = log;
+    this.#around = around;
+  }
+
+  /** Looks at what is known when the tracker has started. */
+  lookAtStart(): void {
+    this.#lookAtFiles();
+    this.#lookAtUser();
+    this.look();
+  }
+
+  /** Looks at what only traffic shows: to be called every minute or so. */
+  look(): void {
+    this.#lookAtConntrack();
+    this.#lookAtAnnounces();
+  }
+
+  /** Looks for what a person waits for who tries the tracker out: every second or so. */
+  lookOften(): void {
+    if (this.counts.own_address > 0 || this.#around.ownAnnounces() === 0) return;
+    this.tell("own_address", "a client on this machine was answered, but is told to nobody", {
+      remedy: "TRACKER_OWN_ADDRESSES=store, if people shall download from this machine",
+    });
+  }
+
+  /** Tells what another part found, and counts it. */
+  tell(kind: Warning, message: string, fields: Record<string, string>): void {
+    if (this.counts[kind] > 0) return;
+    this.counts[kind] += 1;
+    this.#log.warn(message, fields, null);
+  }
+
+  /** The operator's address refused a request. All are counted, the first of a kind is told. */
+  tellRefused(reason: "host" | "token"): void {
+    const kind = `operator_${reason}` as const;
+    if (this.counts[kind] > 0) this.counts[kind] += 1;
+    else if (reason === "token") {
+      this.tell(kind, "a wrong token was shown at the operator's address", {
+        remedy: "if that was not you, see who can reach TRACKER_ADMIN_ADDRESS",
+      });
+    } else {
+      this.tell(kind, "the operator's address was asked under a host name that is not known", {
+        remedy: "ask by address or localhost, or set TRACKER_PUBLIC_NAME to that name",
+      });
+    }
+  }
+
+  /** HTTP has as many connections as it may have, `limit`. May be called for each that comes. */
+  tellConnections(limit: number, nowSeconds: number): void {
+    if (nowSeconds - this.#connectionsToldSeconds < AGAIN_SECONDS) return;
+    this.#connectionsToldSeconds = nowSeconds;
+    this.counts.connections += 1;
+    const fields = {
+      limit: String(limit),
+      remedy: "raise LimitNOFILE or ulimit -n, and TRACKER_HTTP_CONNECTIONS_MAX where it is set",
+    };
+    const message = "there are as many HTTP connections as there may be, so some are closed";
+    this.#log.warn(message, fields, null);
+  }
+
+  /** Looks whether peers are not stored for want of memory: every second or so. */
+  lookAtMemory(nowSeconds: number): void {
+    if (nowSeconds - this.#memoryToldSeconds < AGAIN_SECONDS) return;
+    if (!this.#around.memoryIsShort()) return;
+    const census = this.#around.census();
+    this.#memoryToldSeconds = nowSeconds;
+    this.counts.memory_full += 1;
+    const peers =
+      census.seedersIpv4 + census.leechersIpv4 + census.seedersIpv6 + census.leechersIpv6;
+    const message = "memory is full: new peers are answered but not stored";
+    this.#log.warn(
+      message,
+      {
+        limit: `${Math.round(census.memoryMax / 2 ** 20)}MiB`,
+        peers: String(peers),
+        swarms: String(census.swarms),
+        swarms_without_peers: String(census.swarmsEmpty),
+        remedy:
+          "raise TRACKER_MEMORY_MAX; hardly more than one peer a swarm is a sign of a flood: " +
+          "set TRACKER_RATE_LIMIT=enforce, or lower TRACKER_SWARMS_PER_ADDRESS_MAX",
+      },
+      null,
+    );
+  }
+
+  #lookAtFiles(): void {
+    const { http, machine } = this.#around;
+    const files = http ? machine.files() : undefined;
+    if (files === undefined || files.limit >= OPEN_FILES_FEW) return;
+    this.tell("open_files", "few files may be open, and each HTTP connection is one", {
+      limit: String(files.limit),
+      remedy: "ulimit -n 65536, or LimitNOFILE=65536 in the unit of systemd",
+    });
+  }
+
+  #lookAtUser(): void {
+    if (this.#around.user !== 0) return;
+    this.tell("root", "the tracker runs as root and need not", {
+      remedy: "TRACKER_USER=nobody",
+    });
+  }
+
+  #lookAtConntrack(): void {
+    if (this.counts.conntrack > 0) return;
+    const { machine, udpPorts } = this.#around;
+    const conntrack = machine.conntrack();
+    const port = udpPorts.find((candidate) => machine.tracksPort(candidate));
+    if (conntrack === undefined || port === undefined) return;
+    const { entries, limit } = conntrack;
+    this.tell(
+      "conntrack",
+      "the kernel tracks UDP clients as connections, and drops new ones when its table is full",
+      {
+        table: `${entries} of ${limit}`,
+        remedy: noTrackCommand(port),
+      },
+    );
+  }
+
+  #lookAtAnnounces(): void {
+    if (this.counts.private_address > 0) return;
+    const share = this.#around.privateShare();
+    if (share <= PRIVATE_SHARE_MAX) return;
+    const message =
+      "many announces come from one private address: a NAT or proxy hides the clients";
+    this.tell("private_address", message, {
+      share: `${Math.round(share * 100)}%`,
+      remedy: "docker run --network host, or TRACKER_TRUSTED_PROXIES for a proxy of your own",
+    });
+  }
+}
+
+/** What keeps a port out of the table of connections, for IPv4 and IPv6 alike. */
+export function noTrackCommand(port: number): string {
+  const chain = (hook: string) => `nft add chain inet buntracker ${hook}`;
+  return [
+    "nft add table inet buntracker",
+    `${chain("prerouting")} '{ type filter hook prerouting priority raw; }'`,
+    `${chain("output")} '{ type filter hook output priority raw; }'`,
+    `nft add rule inet buntracker prerouting udp dport ${port} notrack`,
+    `nft add rule inet buntracker output udp sport ${port} notrack`,
+  ].join(" && ");
+}

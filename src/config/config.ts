@@ -1,0 +1,161 @@
+/**
+ * The configuration: what the environment says about every setting, and whether it makes sense.
+ *
+ * Which settings there are is written in `schema.ts`, rules that bind two of them in `rules.ts`.
+ *
+ * Nothing is guessed: a variable with the prefix that is not a setting is a mistake. All mistakes
+ * are reported together, as one sentence each. Pure but for reading the files of secrets.
+ *
+ * Variables by which others change the runtime inside our program are mistakes as well.
+ */
+import type { z } from "zod";
+
+import { readSmallFile } from "../host/plain-file.ts";
+import { RULES } from "./rules.ts";
+import { type Config, describe, type Description, type Origins, SCHEMA } from "./schema.ts";
+import { quote } from "./settings.ts";
+
+/** What every variable of ours begins with. */
+export const PREFIX = "TRACKER_";
+
+/**
+ * What acts on the runtime inside the compiled program (each was tried, Bun 1.4.5): BUN_INSPECT
+ * opens a debugger, BUN_OPTIONS runs other code, and BUN_JSC_useJIT=0 makes hot code some twenty
+ * times as slow. The first two have acted before this is read, but nothing has been told to them
+ * yet. Not here: what does nothing in a compiled program (NODE_OPTIONS), and what never lets us be
+ * asked (BUN_BE_BUN, LD_PRELOAD).
+ */
+const RUNTIME_VARIABLES = /^(BUN_INSPECT.*|BUN_OPTIONS|BUN_JSC_.*)$/;
+
+/** What an environment without a mistake says. */
+export interface Reading {
+  config: Config;
+  origins: Origins;
+}
+
+/**
+ * The configuration the environment asks for, or everything that is wrong with it, one sentence
+ * each, in the order of the schema, and the settings that could be understood all the same.
+ * Of variables without our prefix only those of the runtime are looked at. Never throws.
+ */
+export function readConfig(
+  env: Record<string, string | undefined>,
+): Reading | { problems: string[]; understood: Partial<Config> } {
+  const problems = [...runtimeVariables(env), ...unknownVariables(env)];
+  const origins: Origins = {};
+  const values: Record<string, unknown> = {};
+  for (const [key, field] of Object.entries(SCHEMA.shape)) {
+    const description = describe(field);
+    const given = readVariable(env, field, description);
+    if ("problem" in given) {
+      problems.push(given.problem);
+      continue;
+    }
+    origins[description.variable] = given.text === undefined ? "default" : "environment";
+    const result = field.safeParse(given.text);
+    if (result.success) values[key] = result.data;
+    else problems.push(...complaints(description, given.text ?? "", result.error));
+  }
+  if (origins["TRACKER_MIN_INTERVAL"] === "default") {
+    values["minIntervalSeconds"] = Math.floor(Number(values["intervalSeconds"]) / 2);
+  }
+  // Settings that could not be read are missing here; a comparison with one of them breaks no rule.
+  const config = values as Config;
+  problems.push(...RULES.flatMap((rule) => rule(config, origins) ?? []));
+  return problems.length > 0 ? { problems, understood: config } : { config, origins };
+}
+
+/** What is known of the settings, in the order of the schema. */
+export function descriptions(): Description[] {
+  return Object.values(SCHEMA.shape).map(describe);
+}
+
+/** Every setting with the value it has, as one would write it; secrets as `(set)`. */
+export function effectiveValues(config: Config): { variable: string; value: string }[] {
+  return Object.entries(SCHEMA.shape).map(([key, field]) => {
+    const description = describe(field);
+    const value = config[key as keyof Config] as never;
+    if (value === undefined)
+      return { variable: description.variable, value: `(${description.initial})` };
+    const shown = description.secret ? "(set)" : description.show(value);
+    return { variable: description.variable, value: shown };
+  });
+}
+
+/**
+ * The text of a variable, or of the file its twin names; undefined if neither is set.
+ *
+ * A variable that is left empty is not set, unless its reader knows what nothing means. So a line
+ * of the example file may be switched on before it is filled in.
+ */
+function readVariable(
+  env: Record<string, string | undefined>,
+  field: z.ZodType,
+  { variable, secret }: Description,
+): { text: string | undefined } | { problem: string } {
+  const twin = `${variable}_FILE`;
+  const given = env[variable];
+  const text = isBlank(given) && !field.safeParse("").success ? undefined : given;
+  const path = secret && !isBlank(env[twin]) ? env[twin] : undefined;
+  if (path === undefined) return { text };
+  if (text !== undefined) return { problem: `${variable} and ${twin} are both set: keep one` };
+  try {
+    return { text: readSmallFile(path) };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    const hint = "check the path and its permissions";
+    return { problem: `${twin} is ${quote(path)}, which cannot be read (${code}): ${hint}` };
+  }
+}
+
+function isBlank(text: string | undefined): boolean {
+  return text === undefined || text.trim() === "";
+}
+
+/** What zod has to say, as sentences of ours. */
+function complaints({ variable, secret }: Description, text: string, error: z.ZodError): string[] {
+  const shown = secret ? `a secret of ${text.trim().length} characters` : quote(text);
+  return error.issues.map(({ message }) => `${variable} is ${shown}, ${message}`);
+}
+
+/** One sentence for each variable that changes the runtime; an empty one does not. */
+function runtimeVariables(env: Record<string, string | undefined>): string[] {
+  const set = Object.keys(env).filter(
+    (name) => RUNTIME_VARIABLES.test(name) && !isBlank(env[name]),
+  );
+  const shown = set.sort().map((name) => quote(name).slice(1, -1));
+  return shown.map((name) => `${name} is set, which changes the program from outside: unset it`);
+}
+
+/** One sentence for each variable that has our prefix but is none of our settings. */
+function unknownVariables(env: Record<string, string | undefined>): string[] {
+  const known = descriptions().flatMap(({ variable, secret }) =>
+    secret ? [variable, `${variable}_FILE`] : [variable],
+  );
+  const strangers = Object.keys(env).filter(
+    (name) => name.startsWith(PREFIX) && env[name] !== undefined && !known.includes(name),
+  );
+  return strangers.sort().map((name) => {
+    const nearest = known
+      .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+      .reduce((best, other) => (other.distance < best.distance ? other : best));
+    // A name that shares less than half of its letters is no slip of the finger.
+    const slip = nearest.distance * 2 <= name.length - PREFIX.length;
+    const hint = slip ? `did you mean ${nearest.candidate}` : "remove it";
+    return `${quote(name).slice(1, -1)} is not a setting: ${hint}`;
+  });
+}
+
+/** Letters to insert, delete or replace until one name is the other. [Levenshtein 1966] */
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = row[j - 1] + (from[i - 1] === to[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[to.length];
+}

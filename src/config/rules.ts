@@ -1,0 +1,183 @@
+/**
+ * Rules that bind two settings or more: what each of them allows alone, but not both together.
+ *
+ * Settings that could not be read are missing in what a rule is given, so it must hold its tongue
+ * where it cannot compare; the setting has been complained about already. A setting that only lies
+ * idle beside another is no contradiction: one environment may serve several trackers.
+ */
+import { resolve } from "node:path";
+
+import type { Config, Origins } from "./schema.ts";
+import { doublings } from "../limits/intervals.ts";
+import { type Listener, showListener, showSeconds, showWebListener } from "./settings.ts";
+
+/** The header without which none was chosen. */
+const PROXY_HEADER_USUAL = "x-forwarded-for";
+
+/** The sentence that says what does not go together, or undefined if all does. */
+type Rule = (config: Config, origins: Origins) => string | undefined;
+
+/** Rules that bind two settings or more, in the order in which they are told. */
+export const RULES: Rule[] = [
+  (config) => {
+    if ((config.tlsCertFile === undefined) === (config.tlsKeyFile === undefined)) return undefined;
+    const given = config.tlsCertFile === undefined ? "KEY" : "CERT";
+    const missing = given === "KEY" ? "CERT" : "KEY";
+    return `TRACKER_TLS_${given}_FILE is set without TRACKER_TLS_${missing}_FILE: set both`;
+  },
+  (config) => {
+    const asked = config.httpListeners?.find((listener) => listener.tls === true);
+    if (asked === undefined || config.tlsCertFile !== undefined) return undefined;
+    const why = "which needs a certificate: set TRACKER_TLS_CERT_FILE";
+    return `TRACKER_HTTP_ADDRESS has ${showWebListener(asked)}, ${why}`;
+  },
+  (config) => {
+    if (config.tlsCertFile === undefined || config.tlsKeyFile === undefined) return undefined;
+    if (config.httpListeners?.every(({ tls }) => tls === false) !== true) return undefined;
+    const why = "but no address of TRACKER_HTTP_ADDRESS speaks HTTPS";
+    return `TRACKER_TLS_CERT_FILE is set, ${why}: write https:// before one, or leave it out`;
+  },
+  sameFile,
+  ({ udpListeners = [] }) => {
+    const udp = udpListeners.map(({ host, port }) => ({ host, port, of: "TRACKER_UDP_ADDRESS" }));
+    return sameAddress(udp);
+  },
+  ({ httpListeners = [], adminListeners = [] }) => {
+    const http = httpListeners.map(({ host, port }) => ({
+      host,
+      port,
+      of: "TRACKER_HTTP_ADDRESS",
+    }));
+    const admin = adminListeners.map((listener) => ({ ...listener, of: "TRACKER_ADMIN_ADDRESS" }));
+    return sameAddress([...http, ...admin]);
+  },
+  ({ adminListeners = [] }) => {
+    // No URL can name such an address, so browsers and Prometheus could not ask it. [RFC 9844 5]
+    const zoned = adminListeners.find(({ host }) => host.includes("%"));
+    if (zoned === undefined) return undefined;
+    const why = "and the operator is not answered at link-local addresses";
+    return `TRACKER_ADMIN_ADDRESS has ${showListener(zoned)}, ${why}: write [::1]:${zoned.port}`;
+  },
+  (config) => {
+    if (config.udpListeners?.length !== 0 || config.httpListeners?.length !== 0) return undefined;
+    return "TRACKER_UDP_ADDRESS and TRACKER_HTTP_ADDRESS are both empty: keep at least one";
+  },
+  (config) => {
+    if (!(config.minIntervalSeconds > config.intervalSeconds)) return undefined;
+    const [min, interval] = [config.minIntervalSeconds, config.intervalSeconds].map(showSeconds);
+    const hint = `choose at most ${interval}`;
+    return `TRACKER_MIN_INTERVAL is ${min}, longer than TRACKER_INTERVAL: ${hint}`;
+  },
+  (config) => {
+    if (!(config.numwantDefault > config.numwantMax)) return undefined;
+    const { numwantDefault, numwantMax } = config;
+    const hint = `choose at most ${numwantMax}`;
+    return `TRACKER_NUMWANT_DEFAULT is ${numwantDefault}, more than TRACKER_NUMWANT_MAX: ${hint}`;
+  },
+  (config) => {
+    const usual = longestUsual(config);
+    const longest = usual + Math.floor((usual * config.intervalJitterPercent) / 100);
+    if (!(config.peerTimeoutSeconds <= longest)) return undefined;
+    const [timeout, wait] = [config.peerTimeoutSeconds, longest].map(showSeconds);
+    const why = "peers would be forgotten between two announces";
+    return `TRACKER_PEER_TIMEOUT is ${timeout}, so ${why}: choose more than ${wait}`;
+  },
+  (config, origins) => {
+    const grows = config.targetRate > 0 || config.intervalPerDoublingSeconds > 0;
+    const meant = origins["TRACKER_INTERVAL_MAX"] === "environment";
+    if (!grows && !meant) return undefined;
+    if (!(config.intervalMaxSeconds < config.intervalSeconds)) return undefined;
+    const [max, interval] = [config.intervalMaxSeconds, config.intervalSeconds].map(showSeconds);
+    const hint = `choose at least ${interval}`;
+    return `TRACKER_INTERVAL_MAX is ${max}, shorter than TRACKER_INTERVAL: ${hint}`;
+  },
+  (config) => {
+    const { rateLimitAddress, rateLimitNetwork } = config;
+    if (!(rateLimitNetwork < rateLimitAddress)) return undefined;
+    const why = `is ${rateLimitNetwork}, less than one address of it may ask`;
+    return `TRACKER_RATE_LIMIT_NETWORK ${why}: choose at least ${rateLimitAddress}`;
+  },
+  (config) => {
+    if (config.earlyAnnounces !== "refuse" || config.minIntervalSeconds !== 0) return undefined;
+    const why = "but with TRACKER_MIN_INTERVAL of 0s none is early";
+    return `TRACKER_EARLY_ANNOUNCES is refuse, ${why}: choose a longer one, or answer`;
+  },
+  (config) => {
+    if (config.trustedProxies?.length !== 0) return undefined;
+    if (config.proxyHeader === undefined || config.proxyHeader === PROXY_HEADER_USUAL)
+      return undefined;
+    const why = "but without TRACKER_TRUSTED_PROXIES no header is believed";
+    return `TRACKER_PROXY_HEADER is ${config.proxyHeader}, ${why}: set the proxy's address there`;
+  },
+  ({ publicName, allowHosts = [] }) => {
+    if (publicName === undefined || allowHosts.length === 0) return undefined;
+    if (allowHosts.includes(publicName)) return undefined;
+    const why = "under which TRACKER_ALLOW_HOSTS refuses announces";
+    return `TRACKER_PUBLIC_NAME is ${publicName}, ${why}: add it there`;
+  },
+];
+
+/** Files that are read as one thing or another, never as two. */
+const FILES = {
+  denyFile: "TRACKER_DENY_FILE",
+  allowFile: "TRACKER_ALLOW_FILE",
+  denyNetworksFile: "TRACKER_DENY_NETWORKS_FILE",
+  rulesFile: "TRACKER_RULES_FILE",
+  stateImport: "TRACKER_STATE_IMPORT",
+} as const;
+
+function sameFile(config: Config): string | undefined {
+  const seen = new Map<string, string>();
+  for (const [key, variable] of Object.entries(FILES)) {
+    const path = config[key as keyof typeof FILES];
+    if (path === undefined) continue;
+    const other = seen.get(resolve(path));
+    if (other !== undefined) {
+      const lists = `${other} and ${variable}`;
+      const pair = lists === "TRACKER_DENY_FILE and TRACKER_ALLOW_FILE";
+      const why = pair ? "nothing would be served" : "each needs its own";
+      return `${lists} are the same file: ${why}`;
+    }
+    seen.set(resolve(path), variable);
+  }
+  return undefined;
+}
+
+/** An address, and the variable it is of. */
+type Place = Listener & { of: string };
+
+/** Two of these that cannot both be had, since what one answers the other would answer too. */
+function sameAddress(places: Place[]): string | undefined {
+  for (const [at, later] of places.entries()) {
+    const earlier = places.slice(0, at).find((place) => overlap(place, later));
+    if (earlier === undefined) continue;
+    const [one, other] = [earlier, later].map(showListener);
+    if (earlier.of === later.of) {
+      return `${later.of} has ${one} and ${other}, which cannot both be had: keep one`;
+    }
+    const why = `where ${earlier.of} answers at ${one} already`;
+    return `${later.of} has ${other}, ${why}: choose another port`;
+  }
+  return undefined;
+}
+
+/** True if a socket of the one keeps the other from being bound. Port 0 is any free one. */
+function overlap(a: Listener, b: Listener): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  if (a.host === b.host) return true;
+  // `::` takes IPv4 as well.
+  if (a.host === "::" || b.host === "::") return true;
+  const everyIpv4 = [a, b].some(({ host }) => host === "0.0.0.0");
+  return everyIpv4 && !a.host.includes(":") && !b.host.includes(":");
+}
+
+/**
+ * The longest interval without load, in seconds: that of the largest swarm. Load needs no rule, for
+ * where it makes intervals longer peers are kept longer by the same factor.
+ */
+function longestUsual(config: Config): number {
+  const { intervalSeconds, intervalMaxSeconds, intervalPerDoublingSeconds } = config;
+  if (intervalPerDoublingSeconds === 0) return intervalSeconds;
+  const largest = intervalPerDoublingSeconds * doublings(config.peersPerSwarmMax);
+  return Math.min(intervalSeconds + largest, Math.max(intervalSeconds, intervalMaxSeconds));
+}

@@ -1,0 +1,352 @@
+/**
+ * How the text of an environment variable becomes a value: one reader per kind of setting.
+ *
+ * A reader is a zod schema from the text as typed to the value as used. What is wrong with a text
+ * comes back as the rest of a sentence that begins `TRACKER_X is "…", `, and says what to write.
+ * A reader that takes an empty text gives it a meaning; for the others, empty is not set at all
+ * (`config.ts`). Nothing here knows which settings there are.
+ *
+ *   kind        reads                             gives
+ *   seconds     90, 90s, 30m, 24h, 7d             seconds
+ *   bytes       1232, 64KiB, 8MiB, 1GiB           bytes
+ *   count       50                                a whole number
+ *   choice      one of a few words                that word
+ *   yesOrNo     yes, no, true, false, on, off     boolean
+ *   listeners   [::]:6969, 127.0.0.1:6969         addresses and ports; none if empty
+ *   webListeners  …, https://[::]:443         the same, and which of http and https
+ *   name        /etc/file, nobody             the text itself
+ *   networks    10.0.0.0/8, ::1                   the same texts; none if empty
+ *   peerIdPrefixes  -XL, M%00                     the same texts; none if empty
+ *   hostNames   tracker.example, [2001:db8::1]    the same in lower case; all if empty
+ *   hostName    tracker.example, [2001:db8::1]    the same in lower case
+ *   urlPath     stats, a/b                        the same text; nowhere if empty
+ *   webUrl      https://example.org/              the same text
+ *   message(99) any ASCII on one line             the text itself
+ *   headerName  X-Forwarded-For                   the name in lower case
+ *   secret      anything long enough              the text itself
+ */
+import { isIPv4, isIPv6 } from "node:net";
+import { z } from "zod";
+
+import { readPeerIdPrefix } from "../net/denied-clients.ts";
+import { PORT_MAX } from "../constants.ts";
+import { Networks } from "../net/addresses.ts";
+
+/** An address to listen on. `host` is an IP literal without brackets, perhaps with `%eth0`. */
+export interface Listener {
+  host: string;
+  port: number;
+}
+
+/** An address to answer HTTP on. */
+export interface WebListener extends Listener {
+  /** True for https://, false for http://; undefined if neither was said. */
+  tls: boolean | undefined;
+}
+
+/** Addresses that every interface may have: which is meant, one must say. [RFC 4291 2.5.6] */
+const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
+
+/** A reader, and the words for what it accepts ("1s to 24h"), or "" if that needs no words. */
+export interface Kind<Value> {
+  schema: z.ZodType<Value, string>;
+  range: string;
+}
+
+/** Of a name in DNS, without the last dot; a part of one has 63. [RFC 1035 2.3.4] */
+const HOST_NAME_CHARACTERS_MAX = 253;
+const SECONDS_PER_UNIT = { s: 1, m: 60, h: 3600, d: 86400 };
+const BYTES_PER_UNIT = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+/** Shortest secret that is not a joke: 16 characters of hexadecimal are 64 bits. */
+export const SECRET_LENGTH_MIN = 16;
+/** Shortest one that can be guessed without asking us: 32 of them are 128 bits. */
+export const KEY_LENGTH_MIN = 32;
+
+/** A time from `min` to `max`, in seconds. */
+export function seconds(min: number, max: number): Kind<number> {
+  const read = (text: string) => readAmount(text, SECONDS_PER_UNIT);
+  const wanted = "a time: write seconds, or 90s, 30m, 24h";
+  return amount(read, wanted, min, max, showSeconds);
+}
+
+/** A size from `min` to `max`, in bytes. */
+export function bytes(min: number, max: number): Kind<number> {
+  const read = (text: string) => readAmount(text, BYTES_PER_UNIT);
+  return amount(read, "a size: write bytes, or 64KiB, 8MiB, 1GiB", min, max, showBytes);
+}
+
+/** A whole number from `min` to `max`. */
+export function count(min: number, max: number): Kind<number> {
+  return amount(
+    (text) => readAmount(text, {}),
+    "a whole number: write digits only",
+    min,
+    max,
+    String,
+  );
+}
+
+/** One of a few words, exactly as given. */
+export function choice<Word extends string>(words: readonly Word[]): Kind<Word> {
+  const range = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+  const schema = z.string().transform((text, context) => {
+    const word = words.find((candidate) => candidate === text.trim());
+    if (word !== undefined) return word;
+    context.addIssue(`which is not a choice: write ${range}`);
+    return z.NEVER;
+  });
+  return { schema, range };
+}
+
+/** Yes or no, in the words people use. */
+export function yesOrNo(): Kind<boolean> {
+  const words = z.stringbool({ error: "which is neither yes nor no: write yes or no" });
+  return { schema: z.string().trim().pipe(words), range: "yes or no" };
+}
+
+/** Addresses to listen on, separated by commas; an empty text is none. */
+export function listeners(): Kind<Listener[]> {
+  return { schema: list("listener", readListener), range: "" };
+}
+
+/** The same for HTTP: `http://` or `https://` before an address says which of the two it speaks. */
+export function webListeners(): Kind<WebListener[]> {
+  return { schema: list("listener", readWebListener), range: "" };
+}
+
+/** The path of a file or the name of a user: anything but nothing. */
+export function name(): Kind<string> {
+  return { schema: z.string().trim().min(1, "which is empty: leave it out instead"), range: "" };
+}
+
+/** Networks or single addresses, as `Networks` takes them; an empty text is none. */
+export function networks(): Kind<string[]> {
+  return { schema: list("network", readNetwork), range: "" };
+}
+
+/** Beginnings of peer ids, as `readPeerIdPrefix` takes them; an empty text is none. */
+export function peerIdPrefixes(): Kind<string[]> {
+  return { schema: list("beginning of a peer id", readPrefix), range: "" };
+}
+
+/** Names of hosts as URLs have them, in lower case and without ports; an empty text is all. */
+export function hostNames(): Kind<string[]> {
+  return { schema: list("host name", readHostName), range: "" };
+}
+
+/** What is wrong with a host name, as the rest of a sentence; undefined if nothing is. */
+export function hostNameProblem(text: string): string | undefined {
+  const host = readHostName(text);
+  return host instanceof Fault ? host.rest : undefined;
+}
+
+/** One such name. */
+export function hostName(): Kind<string> {
+  const schema = z.string().transform((text, context) => {
+    const host = readHostName(text.trim());
+    if (!(host instanceof Fault)) return host;
+    context.addIssue(`which ${host.rest}`);
+    return z.NEVER;
+  });
+  return { schema, range: "" };
+}
+
+/** The path of a URL without the slash before it; an empty text is nowhere. [RFC 3986 3.3] */
+export function urlPath(): Kind<string> {
+  const form = /^([A-Za-z0-9._~-]+(\/[A-Za-z0-9._~-]+)*)?$/;
+  const taken = /(^|\/)(announce|scrape)(\.php)?$|^(health|ready|live|favicon\.ico)$/;
+  const schema = z
+    .string()
+    .trim()
+    .regex(form, "which is not a path: write letters, digits and -, such as stats or my/stats")
+    .refine((path) => !taken.test(path), "where something else is: write another, such as stats");
+  return { schema, range: "" };
+}
+
+/** The URL of a web page. */
+export function webUrl(): Kind<string> {
+  const form = /^https?:\/\/[!-~]+$/;
+  const wrong = "which is not a web page: write a URL such as https://example.org/";
+  const schema = z
+    .string()
+    .trim()
+    .refine((text) => form.test(text) && URL.canParse(text), wrong);
+  return { schema, range: "" };
+}
+
+/** A text for people, of ASCII characters that can be seen, on one line. */
+export function message(lengthMax: number): Kind<string> {
+  const schema = z
+    .string()
+    .trim()
+    .regex(/^[ -~]*$/, "which has more than plain ASCII in it: write it without accents")
+    .max(lengthMax, `which is too long: write at most ${lengthMax} characters`);
+  return { schema, range: `at most ${lengthMax} characters` };
+}
+
+/** The name of an HTTP header, in lower case. [RFC 9110 §5.1] */
+export function headerName(): Kind<string> {
+  const schema = z
+    .string()
+    .trim()
+    .toLowerCase()
+    .regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, "which is not the name of a header: try x-forwarded-for");
+  return { schema, range: "" };
+}
+
+/** A secret, without the white space around it, such as a line end that an editor put there. */
+export function secret(lengthMin = SECRET_LENGTH_MIN): Kind<string> {
+  const remedy = `use at least ${lengthMin} characters, such as those of openssl rand -hex 32`;
+  const schema = z.string().trim().min(lengthMin, `which is too short: ${remedy}`);
+  return { schema, range: `at least ${lengthMin} characters` };
+}
+
+/** Seconds in the largest unit that leaves no rest, hours at most: `30m`, `24h`. */
+export function showSeconds(value: number): string {
+  const { s, m, h } = SECONDS_PER_UNIT;
+  return showAmount(value, { s, m, h }, "s");
+}
+
+/** Bytes in the largest unit that leaves no rest: `8MiB`. */
+export function showBytes(value: number): string {
+  return showAmount(value, BYTES_PER_UNIT, "");
+}
+
+/** An address and a port as people write them: IPv6 in brackets. */
+export function showListener({ host, port }: Listener): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The same with the scheme, if one was given. */
+export function showWebListener(listener: WebListener): string {
+  const scheme = listener.tls === undefined ? "" : listener.tls ? "https://" : "http://";
+  return scheme + showListener(listener);
+}
+
+/** A text as it was typed, in quotes, on one line and not endless. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}
+
+/** A kind that is a number in some unit, between two bounds. */
+function amount(
+  read: (text: string) => number | undefined,
+  wanted: string,
+  min: number,
+  max: number,
+  show: (value: number) => string,
+): Kind<number> {
+  const range = `${show(min)} to ${show(max)}`;
+  const schema = z.string().transform((text, context) => {
+    const value = read(text.trim());
+    if (value === undefined) context.addIssue(`which is not ${wanted}`);
+    else if (value < min || value > max) context.addIssue(`which is out of range: choose ${range}`);
+    else return value;
+    return z.NEVER;
+  });
+  return { schema, range };
+}
+
+/** Digits, then at most one unit; undefined for anything else. */
+function readAmount(text: string, units: Record<string, number>): number | undefined {
+  const match = /^(\d+)([A-Za-z]*)$/.exec(text);
+  if (match === null) return undefined;
+  const [, digits, unit] = match;
+  if (unit === "") return Number(digits);
+  return Object.hasOwn(units, unit) ? Number(digits) * units[unit] : undefined;
+}
+
+function showAmount(value: number, units: Record<string, number>, smallest: string): string {
+  const fitting = Object.entries(units).filter(([, size]) => value >= size && value % size === 0);
+  const [unit, size] = fitting.at(-1) ?? [smallest, 1];
+  return `${value / size}${unit}`;
+}
+
+/** What is wrong with one thing in a list: the rest of a sentence, with what to write instead. */
+class Fault {
+  readonly rest: string;
+
+  constructor(rest: string) {
+    this.rest = rest;
+  }
+}
+
+/** A kind that is several things separated by commas, none of them twice. */
+function list<Item>(noun: string, read: (text: string) => Item | Fault) {
+  return z.string().transform((text, context) => {
+    const parts = text.split(",").map((part) => part.trim());
+    if (parts.length === 1 && parts[0] === "") return [];
+    const items: Item[] = [];
+    for (const [at, part] of parts.entries()) {
+      const item = part === "" ? new Fault(`is no ${noun}: remove a comma`) : read(part);
+      const which = parts.length === 1 ? "which" : `where ${quote(part)}`;
+      if (item instanceof Fault) context.addIssue(`${which} ${item.rest}`);
+      else if (parts.indexOf(part) !== at) context.addIssue(`${which} is repeated: once will do`);
+      else items.push(item);
+    }
+    return items;
+  });
+}
+
+/** One `host:port`. */
+function readListener(text: string): Listener | Fault {
+  const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text);
+  if (match === null) {
+    const colons = text.split(":").length - 1;
+    const bare = colons > 1 && !text.includes("[") ? "IPv6 goes in brackets" : "it needs a port";
+    const why = text.includes("://") ? "it begins with a scheme" : bare;
+    return new Fault(`is not host:port, ${why}: write [::]:6969 or 0.0.0.0:6969`);
+  }
+  const [, bracketed, plain, digits] = match;
+  const port = Number(digits);
+  if (port > PORT_MAX) return new Fault(`has port ${port}: ports end at ${PORT_MAX}`);
+  if (bracketed !== undefined) {
+    if (LINK_LOCAL.test(bracketed) && isIPv6(bracketed) && !bracketed.includes("%")) {
+      const form = `[${bracketed}%eth0]:${port}`;
+      return new Fault(`is link-local and must name its interface: write ${form} or the like`);
+    }
+    if (isIPv6(bracketed)) return { host: bracketed, port };
+    return new Fault(`has no IPv6 address in its brackets: write [::]:${port}`);
+  }
+  if (plain === "*") return { host: "::", port };
+  if (plain === "localhost") return { host: "127.0.0.1", port };
+  if (isIPv4(plain)) return { host: plain, port };
+  return new Fault(
+    `has no IP address before the port: write *:${port}, localhost:${port} or [::]:${port}`,
+  );
+}
+
+/** One `host:port`, `http://host:port` or `https://host:port`. */
+function readWebListener(text: string): WebListener | Fault {
+  const match = /^(https?):\/\/([^/]*)\/?$/i.exec(text);
+  const listener = readListener(match === null ? text : match[2]);
+  if (listener instanceof Fault) return listener;
+  return { ...listener, tls: match === null ? undefined : match[1].toLowerCase() === "https" };
+}
+
+/** One network or address, as it was typed. */
+function readNetwork(text: string): string | Fault {
+  try {
+    new Networks([text]);
+    return text;
+  } catch {
+    return new Fault("is not a network: write 10.0.0.0/8, 2001:db8::/32 or a single address");
+  }
+}
+
+/** The beginning of a peer id, as it was typed. */
+function readPrefix(text: string): string | Fault {
+  if (readPeerIdPrefix(text) !== undefined) return text;
+  return new Fault("is not the beginning of a peer id: write 1 to 20 characters, others as %00");
+}
+
+/** A host name or an address in its URL form, in lower case. */
+function readHostName(text: string): string | Fault {
+  const host = text.toLowerCase().replace(/\.$/, "");
+  const form = /^([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])$/;
+  if (host.length <= HOST_NAME_CHARACTERS_MAX && form.test(host)) return host;
+  return new Fault(
+    "is not a host name: write it without scheme and port, like tracker.example.org",
+  );
+}

@@ -1,0 +1,311 @@
+/**
+ * The few calls to the C library that Bun's own sockets do not offer, for Linux on x64 and arm64.
+ *
+ * `openLibc` finds the library that is already mapped into the process, glibc or musl, and opens
+ * that very file: a name that is not found would be looked for in the working directory. Where it
+ * returns undefined the program runs on Bun's sockets alone.
+ *
+ * Struct layouts are those both libraries share on 64-bit Linux; see netinet/in.h and sys/socket.h.
+ */
+import { dlopen, FFIType, ptr, read, type Pointer } from "bun:ffi";
+import { readFileSync } from "node:fs";
+import type { Family } from "../constants.ts";
+import { readAddress } from "../net/addresses.ts";
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const F_DUPFD_CLOEXEC = 1030;
+
+const SOL_IP = 0;
+const SOL_SOCKET = 1;
+const SOL_IPV6 = 41;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SO_REUSEPORT = 15;
+const SO_RCVTIMEO = 20;
+const SO_RCVBUFFORCE = 33;
+const IP_PKTINFO = 8;
+const IP_RECVERR = 11;
+const IPV6_RECVERR = 25;
+const IPV6_V6ONLY = 26;
+const IPV6_RECVPKTINFO = 49;
+
+export const MSG_DONTWAIT = 0x40;
+export const MSG_WAITFORONE = 0x10000;
+export const MSG_NOSIGNAL = 0x4000;
+
+/** The longest name of an interface, in bytes. [net/if.h, IFNAMSIZ less its end] */
+const INTERFACE_SIZE_MAX = 15;
+
+const ENODEV = 19;
+export const EINTR = 4;
+export const EBADF = 9;
+export const EAGAIN = 11;
+export const EFAULT = 14;
+export const EINVAL = 22;
+export const ENOSYS = 38;
+export const ENOTSOCK = 88;
+
+/** [sys/resource.h] */
+const RLIMIT_CORE = 4;
+
+/** Names of the errors an operator can do something about; others are shown by number. */
+const ERROR_CODES: Record<number, string> = {
+  12: "ENOMEM",
+  13: "EACCES",
+  19: "ENODEV",
+  22: "EINVAL",
+  24: "EMFILE",
+  38: "ENOSYS",
+  97: "EAFNOSUPPORT",
+  98: "EADDRINUSE",
+  99: "EADDRNOTAVAIL",
+};
+
+const SYMBOLS = {
+  socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  close: { args: [FFIType.i32], returns: FFIType.i32 },
+  listen: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  setsockopt: {
+    args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32],
+    returns: FFIType.i32,
+  },
+  getsockopt: {
+    args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr],
+    returns: FFIType.i32,
+  },
+  recvmmsg: {
+    args: [FFIType.i32, FFIType.ptr, FFIType.u32, FFIType.i32, FFIType.ptr],
+    returns: FFIType.i32,
+  },
+  sendmmsg: {
+    args: [FFIType.i32, FFIType.ptr, FFIType.u32, FFIType.i32],
+    returns: FFIType.i32,
+  },
+  madvise: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+  getpagesize: { args: [], returns: FFIType.i32 },
+  setrlimit: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+  if_nametoindex: { args: [FFIType.ptr], returns: FFIType.u32 },
+  __errno_location: { args: [], returns: FFIType.ptr },
+} as const;
+
+/** A mapped C library, as a line of /proc/self/maps names it. */
+const MAPPED_LIBC = /\s(\/\S*\/(?:libc\.so\.6|libc-2\.\d+\.so|(?:ld|libc)[.-]musl-\w+\.so\.1))$/m;
+
+/**
+ * Code of our own executable, and the constants that lie before it, as lines of /proc/self/maps
+ * name them: from, to, path. What lies behind the code was written to when the program was linked.
+ */
+const MAPPED_CODE = /^([0-9a-f]+)-([0-9a-f]+) r-(?:xp \S+|-p 00000000) \S+ \S+\s+(\/.*)$/gm;
+const MADV_DONTNEED = 4;
+
+/** A failed call. `code` is the name of the error where we have one, such as EADDRINUSE. */
+export class SystemError extends Error {
+  readonly code: string;
+
+  constructor(call: string, errno: number) {
+    const code = ERROR_CODES[errno] ?? `errno ${errno}`;
+    super(`${call}: ${code}`);
+    this.code = code;
+  }
+}
+
+/** The file of the C library we run on; undefined where we know of none. Never throws. */
+export function findLibc(): string | undefined {
+  if (process.platform !== "linux") return undefined;
+  if (process.arch !== "x64" && process.arch !== "arm64") return undefined;
+  try {
+    return MAPPED_LIBC.exec(readFileSync("/proc/self/maps", "utf8"))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Opens the C library; undefined where there is none that we know. Never throws. */
+export function openLibc(): Libc | undefined {
+  try {
+    const path = findLibc();
+    return path === undefined ? undefined : new Libc(path);
+  } catch {
+    return undefined;
+  }
+}
+
+export class Libc {
+  readonly #calls: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"];
+  /** Arguments passed by address. Larger than 1,000 bytes, so that it stays where it is. */
+  readonly #argument = new Uint8Array(new ArrayBuffer(2048));
+  readonly #view = new DataView(this.#argument.buffer);
+  readonly #pointer: Pointer = ptr(this.#argument);
+
+  /** `path` is the file of the library; throws if it lacks a call. */
+  constructor(path: string) {
+    this.#calls = dlopen(path, SYMBOLS).symbols;
+  }
+
+  /** The error of the call made last on this thread. */
+  errno(): number {
+    return read.i32(this.#calls.__errno_location()!, 0);
+  }
+
+  /** As recvmmsg(2) without a timeout; -1 if it failed. */
+  receive(fd: number, headers: Pointer, count: number, flags: number): number {
+    return this.#calls.recvmmsg(fd, headers, count, flags, null);
+  }
+
+  /** As sendmmsg(2); -1 if it failed. */
+  send(fd: number, headers: Pointer, count: number, flags: number): number {
+    return this.#calls.sendmmsg(fd, headers, count, flags);
+  }
+
+  close(fd: number): void {
+    this.#calls.close(fd);
+  }
+
+  /** Another number for the same socket, which is closed once both are. Throws a SystemError. */
+  duplicate(fd: number): number {
+    const other = this.#calls.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (other < 0) throw new SystemError("fcntl", this.errno());
+    return other;
+  }
+
+  /** Lets `backlog` connections wait to be accepted, as far as net.core.somaxconn allows. */
+  listen(fd: number, backlog: number): void {
+    this.#calls.listen(fd, backlog);
+  }
+
+  /** How much what connections that a listener accepts send may wait in the system, in bytes. */
+  setSendBuffer(fd: number, bytes: number): void {
+    this.#setInt(fd, SOL_SOCKET, SO_SNDBUF, bytes);
+  }
+
+  /**
+   * A UDP socket bound to an address; `::` takes IPv4 as well, and `fe80::1%eth0` says on which
+   * interface. With `shared` others may bind the same address, and the kernel spreads datagrams
+   * over them. Throws a SystemError, ENODEV if there is no such interface.
+   */
+  bindUdp(host: string, port: number, shared: boolean): number {
+    const address = new Uint8Array(16);
+    const family = readAddress(host, address, 0) || 4;
+    const scope = this.#scopeOf(host);
+    const fd = this.#calls.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) throw new SystemError("socket", this.errno());
+    if (family === 6) this.#setInt(fd, SOL_IPV6, IPV6_V6ONLY, 0);
+    if (shared) this.#setInt(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    const size = this.#writeSocketAddress(address, family, port, scope);
+    if (this.#calls.bind(fd, this.#pointer, size) === 0) return fd;
+    const error = new SystemError("bind", this.errno());
+    this.close(fd);
+    throw error;
+  }
+
+  /** The number of the interface that an address names behind `%`; 0 if it names none. */
+  #scopeOf(host: string): number {
+    const zone = host.split("%")[1];
+    if (zone === undefined) return 0;
+    if (/^\d{1,9}$/.test(zone)) return Number(zone);
+    this.#argument.set(new TextEncoder().encode(`${zone.slice(0, INTERFACE_SIZE_MAX)}\0`));
+    const scope = this.#calls.if_nametoindex(this.#pointer);
+    if (scope === 0) throw new SystemError("if_nametoindex", ENODEV);
+    return scope;
+  }
+
+  /** Bytes: family 2, port 2, then IPv4: address 4; IPv6: flow 4, address 16, scope 4. */
+  #writeSocketAddress(address: Uint8Array, family: Family, port: number, scope: number): number {
+    this.#argument.fill(0, 0, 28);
+    this.#view.setUint16(0, family === 4 ? AF_INET : AF_INET6, true);
+    this.#view.setUint16(2, port);
+    this.#argument.set(family === 4 ? address.subarray(0, 4) : address, family === 4 ? 4 : 8);
+    if (family === 6) this.#view.setUint32(24, scope, true);
+    return family === 4 ? 16 : 28;
+  }
+
+  /**
+   * Makes one client's closed port no error of another client's reply: by default the kernel
+   * reports an ICMP "port unreachable" on the next send, whomever that is for. Bun asks for such
+   * reports.
+   */
+  ignoreUnreachable(fd: number): void {
+    this.#setInt(fd, SOL_IP, IP_RECVERR, 0);
+    this.#setInt(fd, SOL_IPV6, IPV6_RECVERR, 0);
+  }
+
+  /**
+   * Asks to be told which of our addresses a datagram came to, so that the reply leaves from it.
+   * One kind of answer only: a socket for both families would give two for an IPv4 datagram.
+   */
+  askForDestination(fd: number, family: Family): void {
+    if (family === 4) this.#setInt(fd, SOL_IP, IP_PKTINFO, 1);
+    else this.#setInt(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
+  }
+
+  /** A blocking receive gives up after this long, so that its thread can look around. */
+  setReceiveTimeout(fd: number, milliseconds: number): void {
+    this.#view.setBigInt64(0, BigInt(Math.floor(milliseconds / 1000)), true);
+    this.#view.setBigInt64(8, BigInt((milliseconds % 1000) * 1000), true);
+    this.#calls.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, this.#pointer, 16);
+  }
+
+  /**
+   * Asks for a receive buffer of `bytes` and returns what the kernel granted. Beyond the system's
+   * limit it grants more only to a privileged process.
+   */
+  setReceiveBuffer(fd: number, bytes: number): number {
+    if (!this.#setInt(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes)) {
+      this.#setInt(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+    }
+    this.#view.setInt32(0, 0, true);
+    this.#view.setInt32(8, 4, true);
+    const length = ptr(this.#argument, 8);
+    if (this.#calls.getsockopt(fd, SOL_SOCKET, SO_RCVBUF, this.#pointer, length) !== 0) return 0;
+    // The kernel doubles what it is asked for, to have room for its own book-keeping.
+    return this.#view.getInt32(0, true) / 2;
+  }
+
+  /**
+   * Lets go of the pages of our own code and constants: most of them were needed only to start or
+   * to compile, and those that are needed again come back from the file at once. Saves about 30 MiB
+   * of resident memory (measured, Bun 1.4.5, 2026-11). Only what nobody can have written to goes.
+   */
+  forgetStartupCode(): void {
+    let maps = "";
+    try {
+      maps = readFileSync("/proc/self/maps", "utf8");
+    } catch {
+      // Too many files are open, for one. There will be another time.
+    }
+    for (const [, from, to, path] of maps.matchAll(MAPPED_CODE)) {
+      if (path !== process.execPath) continue;
+      const start = Number.parseInt(from, 16);
+      this.#calls.madvise(start as Pointer, Number.parseInt(to, 16) - start, MADV_DONTNEED);
+    }
+  }
+
+  /** No core dump of this process is written: tokens and keys would lie in it, readable. */
+  refuseCoreDumps(): void {
+    this.#argument.fill(0, 0, 16);
+    this.#calls.setrlimit(RLIMIT_CORE, this.#pointer);
+  }
+
+  /** Bytes of a page of the system's. */
+  get pageSize(): number {
+    return this.#calls.getpagesize();
+  }
+
+  /**
+   * Gives the memory of `size` bytes from `from` on back to the system; they are zeros from then
+   * on. Both are multiples of the system's pages. False if it cannot be.
+   */
+  discard(bytes: Uint8Array, from: number, size: number): boolean {
+    return this.#calls.madvise(ptr(bytes, from), size, MADV_DONTNEED) === 0;
+  }
+
+  #setInt(fd: number, level: number, option: number, value: number): boolean {
+    this.#view.setInt32(0, value, true);
+    return this.#calls.setsockopt(fd, level, option, this.#pointer, 4) === 0;
+  }
+}

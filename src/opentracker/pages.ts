@@ -1,0 +1,367 @@
+/**
+ * The statistics pages, from a query to a Response: who may see what, and how often.
+ *
+ *   /stats?mode=M             the numbers; to the networks of TRACKER_STATS_NETWORKS
+ *   /stats?mode=tpbs&format=F ┐
+ *   /stats?mode=statedump     ├ everything; to the networks of TRACKER_FULLSCRAPE_NETWORKS, once in
+ *   /scrape                   ┘ an interval, and only so many at a time
+ *
+ * The network of the client is judged before the query is read: 15 KB of `a&` cost 550 µs. What
+ * can be told from counters is answered at once, and kept for a second. What needs a walk over all
+ * swarms is worked out beside the announces and kept for some seconds, so that asking again costs
+ * nothing; such an answer is a promise, and requests behind it on its connection wait until it is
+ * written.
+ */
+import { Networks } from "../net/addresses.ts";
+import { answerBytes } from "../http/answer.ts";
+import type { Client } from "../http/client.ts";
+import { answerForm, type Exchange } from "../http/exchange.ts";
+import { COUNT, type Counters } from "../counters/counters.ts";
+import type { SwarmMemory } from "../swarm/memory.ts";
+import { Tracker } from "../swarm/tracker.ts";
+import { chooseEncoding } from "./encodings.ts";
+import { type Format, openExport } from "./export.ts";
+import { type Figures, gatherFigures } from "./figures.ts";
+import { HostReport } from "../notes/hosts.ts";
+import * as modes from "./modes.ts";
+import { Modesty } from "./modesty.ts";
+import type { NotesShared } from "../notes/notes.ts";
+import { countNetworks, rankSwarms } from "./ranking.ts";
+import { EARLY_WIDTHS, Tallies } from "../notes/tally.ts";
+
+const NAMES_MAX = 100;
+const NETWORKS_MAX = 128;
+
+/** Seconds for which a walk's result is good. */
+const CACHE_SECONDS = 5;
+/** Seconds for which the text of another mode is good. */
+const TEXT_SECONDS = 1;
+
+/** Nobody who asks for a page needs a longer query; who announces here is told so even then. */
+const QUERY_LENGTH_MAX = 1024;
+
+/** Answers that are longer are sent as a Response. */
+const IN_PLACE_BYTES_MAX = 16 * 1024;
+
+/** Exports at a time: each takes some 3 MiB, and may have a slow reader. */
+const EXPORTS_MAX = 4;
+/** When to ask again if there are too many. */
+const EXPORTS_RETRY_SECONDS = 30;
+/** A reader that takes nothing for so long has gone. */
+const STALL_SECONDS = 30;
+
+/** Formats of `mode=tpbs`, by their names there. */
+const TPBS_FORMATS: Record<string, Format> = {
+  ben: "ben",
+  bin: "bin",
+  txt: "txt",
+  txtp: "txtp",
+  url: "url",
+};
+
+const BINARY: readonly Format[] = ["ben", "bin"];
+
+/** How the pages are set up. */
+export interface PagesSettings {
+  /** Where they are, without the slash before it; empty for nowhere. */
+  readonly statsPath: string;
+  /** Who may see the numbers, as CIDR. */
+  readonly statsNetworks: readonly string[];
+  /** Who may have full scrapes and other exports. */
+  readonly fullScrapeNetworks: readonly string[];
+  readonly fullScrapeIntervalSeconds: number;
+}
+
+export interface PagesDeps {
+  readonly memory: SwarmMemory;
+  readonly counters: Counters;
+  readonly notes: NotesShared;
+  /** Seconds since the start. */
+  readonly now: () => number;
+  /** What the tracker calls itself. */
+  readonly version: string;
+  readonly settings: PagesSettings;
+}
+
+/** A text worked out at most once in CACHE_SECONDS; whoever asks meanwhile waits for the same. */
+class Cached<Value> {
+  readonly #work: () => Promise<Value>;
+  readonly #now: () => number;
+  #value: Promise<Value> | undefined = undefined;
+  #until = 0;
+
+  constructor(work: () => Promise<Value>, now: () => number) {
+    this.#work = work;
+    this.#now = now;
+  }
+
+  get(): Promise<Value> {
+    if (this.#value === undefined || this.#now() >= this.#until) {
+      this.#until = Infinity;
+      this.#value = this.#work().finally(() => {
+        this.#until = this.#now() + CACHE_SECONDS;
+      });
+    }
+    return this.#value;
+  }
+}
+
+/** The texts of both modes that rank. */
+type Ranked = Record<"top10" | "top100", string>;
+
+/** The text of a mode, and until when it is good. */
+interface Kept {
+  bytes: Uint8Array<ArrayBuffer>;
+  until: number;
+}
+
+/** One for the event loop. */
+export class Pages {
+  /** Bytes of the longest answer that is written in place. */
+  readonly bytesMax = IN_PLACE_BYTES_MAX;
+  /** Where they are, with the slash; empty for nowhere. */
+  readonly path: string;
+  readonly #deps: PagesDeps;
+  readonly #tracker: Tracker;
+  readonly #readers: Networks;
+  readonly #scrapers: Networks;
+  readonly #modesty: Modesty;
+  readonly #tallies: Tallies;
+  readonly #hosts: HostReport;
+  readonly #ranking: Cached<Ranked>;
+  readonly #networks: Cached<string>;
+  readonly #texts = new Map<string, Kept>();
+  /** Nothing can be told from it, nor forged with it. */
+  readonly #trackerId = crypto.getRandomValues(new Uint32Array(1))[0];
+  #exports = 0;
+
+  constructor(deps: PagesDeps) {
+    const { settings, now } = deps;
+    this.path = settings.statsPath === "" ? "" : `/${settings.statsPath}`;
+    this.#deps = deps;
+    this.#tracker = new Tracker(deps.memory, new ArrayBuffer(2));
+    this.#readers = new Networks(settings.statsNetworks);
+    this.#scrapers = new Networks(settings.fullScrapeNetworks);
+    this.#modesty = new Modesty(settings.fullScrapeIntervalSeconds);
+    this.#tallies = new Tallies(deps.notes.tally);
+    this.#hosts = new HostReport(deps.notes.hosts);
+    this.#ranking = new Cached(() => this.#writeRanking(), now);
+    this.#networks = new Cached(() => this.#writeNetworks(), now);
+  }
+
+  /** Answers a request for the statistics whose query is `query`; `client` has been read. */
+  answer(exchange: Exchange, query: string, client: Client): number | Response | Promise<Response> {
+    const reads = this.#readers.containsBytes(client.address, 0, client.family);
+    if (!reads && !this.mayFullScrape(client)) {
+      return this.#forbid(exchange, "TRACKER_STATS_NETWORKS");
+    }
+    const asked = new URLSearchParams(query.slice(0, QUERY_LENGTH_MAX));
+    if (asked.has("info_hash")) {
+      return this.#refuse(exchange, "this is not where to announce: that ends in /announce");
+    }
+    if (query.length > QUERY_LENGTH_MAX) return this.#refuse(exchange, "that query is too long");
+    const mode = asked.get("mode") ?? "peer";
+    if (mode === "statedump") return this.#export(exchange, client, "statedump", "dump");
+    if (mode === "tpbs") {
+      const name = asked.get("format") ?? "";
+      if (Object.hasOwn(TPBS_FORMATS, name)) {
+        return this.#export(exchange, client, "tpbs", TPBS_FORMATS[name]);
+      }
+      const formats = Object.keys(TPBS_FORMATS).join(", ");
+      return this.#refuse(exchange, `mode=tpbs needs a format: ${formats}`);
+    }
+    if (!reads) return this.#forbid(exchange, "TRACKER_STATS_NETWORKS");
+    this.#deps.counters.row[COUNT.httpStats] += 1;
+    return this.#tell(exchange, mode);
+  }
+
+  /** Answers a request for everything; `client` has been read. */
+  answerFullScrape(exchange: Exchange, client: Client): number | Response {
+    return this.#export(exchange, client, "scrape", "ben");
+  }
+
+  /** Whether a client may have a full scrape at all. */
+  mayFullScrape(client: Client): boolean {
+    return this.#scrapers.containsBytes(client.address, 0, client.family);
+  }
+
+  #tell(exchange: Exchange, mode: string): number | Response | Promise<Response> {
+    if (mode === "top10" || mode === "top100") {
+      return this.#ranking.get().then((ranked) => answerLate(ranked[mode]));
+    }
+    if (mode === "s24s") return this.#networks.get().then(answerLate);
+    const bytes = this.#bytesOf(mode);
+    if (bytes === undefined) {
+      return this.#refuse(exchange, `no such mode: there are ${MODES.join(", ")}`);
+    }
+    if (bytes.length > IN_PLACE_BYTES_MAX) return new Response(bytes, { headers: TEXT });
+    exchange.form = GOOD;
+    return answerBytes(exchange, bytes);
+  }
+
+  /** The text of a mode, a second old at most; undefined if there is no such mode. */
+  #bytesOf(mode: string): Uint8Array<ArrayBuffer> | undefined {
+    const now = this.#deps.now();
+    const kept = this.#texts.get(mode);
+    if (kept !== undefined && now < kept.until) return kept.bytes;
+    const text = this.#textOf(mode);
+    if (text === undefined) return undefined;
+    const bytes = Buffer.from(text);
+    this.#texts.set(mode, { bytes, until: now + TEXT_SECONDS });
+    return bytes;
+  }
+
+  #textOf(mode: string): string | undefined {
+    const { counters, memory, now, version } = this.#deps;
+    const figures = (): Figures => gatherFigures(counters, memory, now());
+    if (Object.hasOwn(FIGURE_TEXTS, mode)) return FIGURE_TEXTS[mode](figures());
+    switch (mode) {
+      case "renew":
+        return modes.renewedText(this.#tallies.renewed());
+      case "numwants":
+        return modes.wantedText(this.#tallies.wanted());
+      case "woodpeckers":
+        return EARLY_WIDTHS.map((width, table) =>
+          modes.networksText(width, this.#tallies.early(table, NETWORKS_MAX)),
+        ).join("");
+      case "hosts":
+        return this.hostsText();
+      case "version":
+        return `${version}\n`;
+      case "everything":
+        return modes.everythingText(figures(), this.#tallies.renewed(), this.#trackerId, version);
+      default:
+        return undefined;
+    }
+  }
+
+  /** Under which names announces come. */
+  hostsText(): string {
+    const hosts = this.#hosts;
+    return modes.hostsText(hosts.hosts(NAMES_MAX), hosts.paths(NAMES_MAX), NAMES_MAX);
+  }
+
+  async #writeRanking(): Promise<Ranked> {
+    const ranking = await rankSwarms(this.#tracker, NAMES_MAX);
+    return { top10: modes.rankingText(ranking, 10), top100: modes.rankingText(ranking, 100) };
+  }
+
+  async #writeNetworks(): Promise<string> {
+    const { ipv4By28, ipv4By24, ipv6By48 } = await countNetworks(this.#tracker, NETWORKS_MAX);
+    return (
+      modes.networksText(28, ipv4By28) +
+      modes.networksText(24, ipv4By24) +
+      modes.networksText(48, ipv6By48)
+    );
+  }
+
+  // Everything.
+
+  #export(exchange: Exchange, client: Client, kind: string, format: Format): number | Response {
+    if (!this.mayFullScrape(client)) return this.#forbid(exchange, "TRACKER_FULLSCRAPE_NETWORKS");
+    const { head } = exchange;
+    const headers = exportHeaders(format, head.get("accept-encoding"));
+    if (head.hasMethod("HEAD")) return new Response(null, { headers });
+    if (this.#exports >= EXPORTS_MAX) return this.#postpone(exchange, EXPORTS_RETRY_SECONDS);
+    const { address, family } = client;
+    const wait = this.#modesty.ask(kind, address, family, this.#deps.now());
+    if (wait > 0) return this.#postpone(exchange, wait);
+    const { counters, memory, now } = this.#deps;
+    counters.row[COUNT.httpFullScrapes] += 1;
+    this.#exports += 1;
+    const { swarms } = gatherFigures(counters, memory, now());
+    const plain = openExport(this.#tracker, format, swarms, STALL_SECONDS, {
+      made: (bytes) => {
+        counters.row[COUNT.httpFullScrapeBytes] += bytes;
+      },
+      over: () => {
+        this.#exports -= 1;
+      },
+    });
+    return new Response(compressed(plain, headers["Content-Encoding"]), { headers });
+  }
+
+  #refuse(exchange: Exchange, why: string): number {
+    this.#deps.counters.row[COUNT.httpFailures] += 1;
+    exchange.form = BAD_REQUEST;
+    return answerBytes(exchange, Buffer.from(`${why}\n`));
+  }
+
+  #forbid(exchange: Exchange, setting: string): number {
+    this.#deps.counters.row[COUNT.httpForbidden] += 1;
+    exchange.status = 403;
+    return answerBytes(exchange, FORBIDDEN[setting]);
+  }
+
+  #postpone(exchange: Exchange, seconds: number): number {
+    this.#deps.counters.row[COUNT.httpTooMany] += 1;
+    const lines = `429 Too Many Requests\r\nContent-Type: text/plain\r\nRetry-After: ${seconds}`;
+    exchange.form = answerForm(lines);
+    return answerBytes(exchange, Buffer.from(`not so often: try again in ${seconds} seconds\n`));
+  }
+}
+
+const TEXT = { "Content-Type": "text/plain" };
+const GOOD = answerForm("200 OK\r\nContent-Type: text/plain");
+const BAD_REQUEST = answerForm("400 Bad Request\r\nContent-Type: text/plain");
+
+/** What those are told whose network may not see it, by the setting that decides. */
+const FORBIDDEN: Record<string, Buffer> = {};
+for (const setting of ["TRACKER_STATS_NETWORKS", "TRACKER_FULLSCRAPE_NETWORKS"]) {
+  const text = `this is not shown to your network: the operator decides with ${setting}\n`;
+  FORBIDDEN[setting] = Buffer.from(text);
+}
+
+/** Modes that need nothing but the figures. */
+const FIGURE_TEXTS: Record<string, (figures: Figures) => string> = {
+  peer: modes.peersText,
+  conn: modes.connectionsText,
+  scrp: modes.scrapesText,
+  udp4: modes.udpText,
+  tcp4: modes.httpText,
+  fscr: modes.fullScrapesText,
+  torr: modes.swarmsText,
+  completed: modes.completedText,
+  syncs: modes.syncsText,
+  herr: modes.errorsText,
+};
+
+const MODES = [
+  ...Object.keys(FIGURE_TEXTS),
+  "everything",
+  "top10",
+  "top100",
+  "renew",
+  "numwants",
+  "s24s",
+  "woodpeckers",
+  "hosts",
+  "version",
+  "tpbs",
+  "statedump",
+];
+
+/** An answer that was a promise. */
+function answerLate(text: string): Response {
+  return new Response(text, { headers: { ...TEXT, Connection: "close" } });
+}
+
+function exportHeaders(format: Format, accepted: string): Record<string, string> {
+  const encoding = chooseEncoding(accepted);
+  const type = BINARY.includes(format) ? "application/octet-stream" : "text/plain";
+  const headers: Record<string, string> = {
+    "Content-Type": type,
+    Vary: "Accept-Encoding",
+    Connection: "close",
+  };
+  if (encoding !== "identity") headers["Content-Encoding"] = encoding;
+  return headers;
+}
+
+function compressed(
+  plain: ReadableStream<Uint8Array<ArrayBuffer>>,
+  encoding: string | undefined,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  if (encoding === undefined) return plain;
+  return plain.pipeThrough(new CompressionStream(encoding as "gzip"));
+}

@@ -1,0 +1,122 @@
+/**
+ * The statistics that need a look at every swarm: the largest, and the networks with most peers.
+ *
+ * Both walk in slices and hold no more than they show: a hundred swarms of each kind, or tables of
+ * fixed size (see frequent.ts; with ten million peers a count may be some 20 too high).
+ */
+import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
+import { nextTurn } from "../host/turns.ts";
+import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
+import type { Tracker } from "../swarm/tracker.ts";
+import { visitPeers } from "../swarm/walk.ts";
+import { Frequent, frequentBytes, type Frequency } from "../notes/frequent.ts";
+import { walkAll } from "./slices.ts";
+
+/** A swarm in a list: its info hash in upper-case hexadecimal, and what it is in the list for. */
+export interface Ranked {
+  infoHash: string;
+  count: number;
+}
+
+/** The largest swarms by three measures, largest first. */
+export interface Ranking {
+  peers: Ranked[];
+  seeders: Ranked[];
+  leechers: Ranked[];
+}
+
+/** The networks with most peers: IPv4 by /28 and /24, IPv6 by /48. */
+export interface BusyNetworks {
+  ipv4By28: Frequency[];
+  ipv4By24: Frequency[];
+  ipv6By48: Frequency[];
+}
+
+/** Sets of eight networks in a table, as a power of two: 6 MiB while it is counted. */
+const NETWORK_SET_BITS = 16;
+
+/** How much dearer than a swarm in a walk a peer is that is counted in two tables. */
+const UNITS_PER_PEER = 2;
+
+/** Ranks all swarms; each list has at most `most`, of swarms that have any of its kind. */
+export async function rankSwarms(tracker: Tracker, most: number): Promise<Ranking> {
+  const { swarms } = tracker;
+  const [peers, seeders, leechers] = [new Best(most), new Best(most), new Best(most)];
+  await walkAll(tracker, (swarm) => {
+    const seeding = swarms.count(swarm, 4, SEEDERS) + swarms.count(swarm, 6, SEEDERS);
+    const leeching = swarms.count(swarm, 4, LEECHERS) + swarms.count(swarm, 6, LEECHERS);
+    peers.offer(tracker, swarm, seeding + leeching);
+    seeders.offer(tracker, swarm, seeding);
+    leechers.offer(tracker, swarm, leeching);
+    return 1;
+  });
+  return { peers: peers.list, seeders: seeders.list, leechers: leechers.list };
+}
+
+/** The best so far, in order. */
+class Best {
+  readonly list: Ranked[] = [];
+  readonly #most: number;
+  #least = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  offer(tracker: Tracker, swarm: number, count: number): void {
+    if (count <= this.#least) return;
+    const at = swarm + SWARM_INFO_HASH;
+    const hash = tracker.arena.bytes.slice(at, at + INFO_HASH_SIZE);
+    const place = this.list.findLastIndex((other) => other.count >= count) + 1;
+    this.list.splice(place, 0, { infoHash: hash.toHex().toUpperCase(), count });
+    if (this.list.length <= this.#most) return;
+    this.list.pop();
+    this.#least = this.list[this.#most - 1].count;
+  }
+}
+
+/** Counts the peers of all networks; each list has at most `most`, fullest first. */
+export async function countNetworks(tracker: Tracker, most: number): Promise<BusyNetworks> {
+  const { halves } = tracker.arena;
+  const [by28, by24, by48] = [openTable(), openTable(), openTable()];
+  const visitors: Record<Family, (at: number, weight: number) => void> = {
+    4: (at, weight) => {
+      const address = wordAt(halves, at);
+      by28.add((address & 0xfffffff0) >>> 0, 0, weight);
+      by24.add((address & 0xffffff00) >>> 0, 0, weight);
+    },
+    6: (at, weight) => {
+      by48.add(wordAt(halves, at), (swapped(halves[at + 2]) << 16) >>> 0, weight);
+    },
+  };
+  await walkAll(tracker, (swarm) => {
+    let units = 1;
+    for (const family of FAMILIES) {
+      units += UNITS_PER_PEER * visitPeers(tracker, swarm, family, visitors[family]);
+    }
+    return units;
+  });
+  const tops: Frequency[][] = [];
+  for (const table of [by28, by24, by48]) {
+    await nextTurn();
+    tops.push(table.top(most));
+  }
+  const [ipv4By28, ipv4By24, ipv6By48] = tops;
+  return { ipv4By28, ipv4By24, ipv6By48 };
+}
+
+function openTable(): Frequent {
+  const words = new Uint32Array(frequentBytes(NETWORK_SET_BITS) / Uint32Array.BYTES_PER_ELEMENT);
+  return new Frequent(words, NETWORK_SET_BITS, crypto.getRandomValues(new Int32Array(1))[0] | 1);
+}
+
+/** Peers lie in network order, halves are read in that of the machine. */
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+function swapped(half: number): number {
+  return LITTLE_ENDIAN ? ((half & 0xff) << 8) | (half >>> 8) : half;
+}
+
+function wordAt(halves: Uint16Array, at: number): number {
+  return ((swapped(halves[at]) << 16) | swapped(halves[at + 1])) >>> 0;
+}

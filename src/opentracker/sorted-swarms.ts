@@ -1,0 +1,200 @@
+/**
+ * All swarms in the order of their info hashes, without holding all of them.
+ *
+ * Swarms lie in the order of a keyed hash, which has nothing to do with that of their info hashes.
+ * So they are collected in passes over everything: a pass takes those whose info hash lies between
+ * two bounds, sorts them and hands them out; the next one goes on behind.
+ *
+ *   pass 1   [0000… ─ 0a3f…]   pass 2   (0a3f… ─ 1480…]   …      some 49,000 swarms each, 2 MiB
+ *
+ * Within a pass records are dealt to parts by the first word of their info hash, and each part is
+ * sorted when its turn to be handed out comes: some 800 records, a fraction of a millisecond.
+ *
+ * Info hashes are chosen by strangers. Bounds and parts are guessed as if they were spread evenly;
+ * where they are not and a pass becomes too full, its upper half is dropped and left to the next
+ * one.
+ *
+ *   record   eight 32-bit words: five of info hash, big-endian, seeders, leechers, downloads
+ */
+import { now } from "../host/clock.ts";
+import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
+import type { Tracker } from "../swarm/tracker.ts";
+import { Walk } from "../swarm/walk.ts";
+import { SLICE_UNITS } from "./slices.ts";
+
+export const RECORD_WORDS = 8;
+export const RECORD_SEEDERS = 5;
+export const RECORD_LEECHERS = 6;
+export const RECORD_DOWNLOADS = 7;
+const HASH_WORDS = 5;
+
+/** Records after which a pass is too full. */
+const RECORDS_MAX = 2 ** 16;
+/** Records a pass aims at. */
+const RECORDS_AIM = RECORDS_MAX * 0.75;
+
+/** Parts that the records of a pass are dealt to. */
+const PARTS = 64;
+
+/** A sort key is a word times this plus the record's number: exact in a 64-bit float. */
+const RECORD_NUMBERS = 2 ** 20;
+const WORD_RANGE = 2 ** 32;
+
+export class SortedSwarms {
+  /** The records of the pass. */
+  records = new Uint32Array(RECORDS_MAX * RECORD_WORDS);
+  readonly #tracker: Tracker;
+  readonly #span: number;
+  #walk: Walk;
+  #count = 0;
+  /** Numbers of the records in each part, and how many parts have been handed out. */
+  #parts = emptyParts();
+  #handedOut = 0;
+  /** Info hashes above the lower bound (if there is one) up to the upper bound are collected. */
+  #lower: Uint32Array | undefined = undefined;
+  #upper: Uint32Array;
+  readonly #hash = new Uint32Array(HASH_WORDS);
+
+  /** `swarms` is about how many there are. */
+  constructor(tracker: Tracker, swarms: number) {
+    this.#tracker = tracker;
+    this.#span = Math.ceil(Math.min(1, RECORDS_AIM / Math.max(1, swarms)) * WORD_RANGE);
+    this.#walk = new Walk(tracker);
+    this.#upper = boundBehind(0, this.#span);
+  }
+
+  /** True once the last pass has been collected. */
+  get last(): boolean {
+    return this.#walk.done && this.#upper.every((word) => word === WORD_RANGE - 1);
+  }
+
+  /** Collects until the clock shows `end`. True when the pass is over and can be handed out. */
+  collect(end: number): boolean {
+    while (!this.#walk.done && now() < end) {
+      if (this.#count > RECORDS_MAX - 2 * SLICE_UNITS) this.#dropUpperHalf();
+      this.#walk.slice(SLICE_UNITS, this.#visit);
+    }
+    return this.#walk.done;
+  }
+
+  /** The numbers of the next records in order; undefined when all of the pass are handed out. */
+  take(): number[] | undefined {
+    if (this.#handedOut === PARTS) return undefined;
+    const part = this.#parts[this.#handedOut++];
+    this.#sortBy(0, part, 0, part.length);
+    return part;
+  }
+
+  /** Begins the next pass; only if this one was not the last. */
+  next(): void {
+    this.#lower = this.#upper;
+    this.#upper = boundBehind(this.#lower[0], this.#span);
+    this.#count = 0;
+    this.#parts = emptyParts();
+    this.#handedOut = 0;
+    this.#walk = new Walk(this.#tracker);
+  }
+
+  readonly #visit = (swarm: number): number => {
+    const { bytes } = this.#tracker.arena;
+    const hash = this.#hash;
+    for (let i = 0; i < HASH_WORDS; i++) {
+      const at = swarm + SWARM_INFO_HASH + 4 * i;
+      hash[i] = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+    }
+    if (isAbove(hash, this.#upper)) return 1;
+    if (this.#lower !== undefined && !isAbove(hash, this.#lower)) return 1;
+    const { swarms } = this.#tracker;
+    const at = this.#count * RECORD_WORDS;
+    // A slice may run on to the end of a long row of entries.
+    if (at === this.records.length) this.#grow();
+    const { records } = this;
+    records.set(hash, at);
+    records[at + RECORD_SEEDERS] =
+      swarms.count(swarm, 4, SEEDERS) + swarms.count(swarm, 6, SEEDERS);
+    records[at + RECORD_LEECHERS] =
+      swarms.count(swarm, 4, LEECHERS) + swarms.count(swarm, 6, LEECHERS);
+    records[at + RECORD_DOWNLOADS] = swarms.downloads(swarm);
+    this.#partOf(hash[0]).push(this.#count);
+    this.#count += 1;
+    return 2;
+  };
+
+  #partOf(word: number): number[] {
+    const share = (word - (this.#lower?.[0] ?? 0)) / this.#span;
+    return this.#parts[Math.min(Math.floor(share * PARTS), PARTS - 1)];
+  }
+
+  #grow(): void {
+    const larger = new Uint32Array(2 * this.records.length);
+    larger.set(this.records);
+    this.records = larger;
+  }
+
+  /** Keeps the lower half of what is collected; its highest becomes the upper bound. */
+  #dropUpperHalf(): void {
+    let kept = 0;
+    let last = 0;
+    while (kept < this.#count / 2) kept += this.#parts[last++].length;
+    const split = this.#parts[last - 1];
+    this.#sortBy(0, split, 0, split.length);
+    const spare = Math.min(split.length - 1, kept - Math.ceil(this.#count / 2));
+    split.length -= spare;
+    const highest = split[split.length - 1] * RECORD_WORDS;
+    this.#upper = this.records.slice(highest, highest + HASH_WORDS);
+    this.#keep(this.#parts.slice(0, last));
+  }
+
+  /** Forgets all records but those of these parts, which are the first ones. */
+  #keep(parts: number[][]): void {
+    const records = new Uint32Array(this.records.length);
+    let count = 0;
+    for (const part of parts) {
+      for (const [place, record] of part.entries()) {
+        const from = record * RECORD_WORDS;
+        const to = count * RECORD_WORDS;
+        for (let i = 0; i < RECORD_WORDS; i++) records[to + i] = this.records[from + i];
+        part[place] = count++;
+      }
+    }
+    this.records = records;
+    this.#count = count;
+    this.#parts = emptyParts();
+    for (const [place, part] of parts.entries()) this.#parts[place] = part;
+  }
+
+  /** Sorts a stretch of `order` whose info hashes are the same up to `word`. */
+  #sortBy(word: number, order: number[], from: number, to: number): void {
+    const { records } = this;
+    const keys = new Float64Array(to - from);
+    for (let i = from; i < to; i++) {
+      keys[i - from] = records[order[i] * RECORD_WORDS + word] * RECORD_NUMBERS + order[i];
+    }
+    keys.sort();
+    for (let i = from; i < to; i++) order[i] = keys[i - from] % RECORD_NUMBERS;
+    if (word === HASH_WORDS - 1) return;
+    for (let i = from; i < to;) {
+      const value = records[order[i] * RECORD_WORDS + word];
+      let end = i + 1;
+      while (end < to && records[order[end] * RECORD_WORDS + word] === value) end++;
+      if (end - i > 1) this.#sortBy(word + 1, order, i, end);
+      i = end;
+    }
+  }
+}
+
+function emptyParts(): number[][] {
+  return Array.from({ length: PARTS }, () => []);
+}
+
+/** The last info hash of the `span` first words behind (and with) `word`. */
+function boundBehind(word: number, span: number): Uint32Array {
+  const bound = new Uint32Array(HASH_WORDS).fill(WORD_RANGE - 1);
+  bound[0] = Math.min(word + span, WORD_RANGE - 1);
+  return bound;
+}
+
+function isAbove(hash: Uint32Array, bound: Uint32Array): boolean {
+  for (let i = 0; i < HASH_WORDS; i++) if (hash[i] !== bound[i]) return hash[i] > bound[i];
+  return false;
+}

@@ -1,0 +1,82 @@
+/**
+ * Looks into everything the settings name or need, as the start will: user, lists, rules,
+ * certificate, state file, and how many files may be open.
+ *
+ * The start ends at the first thing that will not do; this goes on, so that an operator hears of
+ * all mistakes at once. It binds nothing, changes nothing and becomes nobody.
+ */
+import { type BadLines, showBadLines } from "../access/hash-file.ts";
+import { type ListFile, readHashList, readNetworkList } from "../access/list-files.ts";
+import type { Config } from "../config/schema.ts";
+import { Machine } from "../host/machine.ts";
+import { connectionsFor, type FilesConfig } from "./open-files.ts";
+import { tryCertificate } from "../http/certificate.ts";
+import { RuleKeeper } from "../limits/rule-keeper.ts";
+import { readUser } from "./privileges.ts";
+import { StartError } from "../host/start-error.ts";
+import { countBadStateLines } from "../opentracker/state-import.ts";
+import { HASH_KEY_WORDS } from "../swarm/keyed-hash.ts";
+import { findLibc } from "../host/libc.ts";
+
+/** What came of looking. */
+export interface Examination {
+  /** What the start would end at, in the order it would find them. */
+  problems: StartError[];
+  /** What the start would put up with, as sentences. */
+  warnings: string[];
+}
+
+/**
+ * Looks into what the settings name. Settings that are absent, as they are if they could not be
+ * understood, are passed over. Rejects only for mistakes of ours.
+ */
+export async function examine(config: Partial<Config>): Promise<Examination> {
+  const problems: StartError[] = [];
+  const warnings: string[] = [];
+  const attempt = async (look: () => unknown): Promise<void> => {
+    try {
+      await look();
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error;
+      problems.push(error);
+    }
+  };
+  const list = (reading: Promise<ListFile<unknown> | undefined>) =>
+    attempt(async () => {
+      const read = await reading;
+      if (read !== undefined) warnings.push(...warningOf(read.path, read.bad));
+    });
+  const { user, denyFile, allowFile, denyNetworksFile } = config;
+  const { rulesFile, tlsCertFile, tlsKeyFile, stateImport } = config;
+  const keys = new Int32Array(HASH_KEY_WORDS);
+  if (user !== undefined) await attempt(() => readUser(user));
+  await list(readHashList("TRACKER_DENY_FILE", denyFile, keys));
+  await list(readHashList("TRACKER_ALLOW_FILE", allowFile, keys));
+  await list(readNetworkList("TRACKER_DENY_NETWORKS_FILE", denyNetworksFile));
+  await attempt(() => new RuleKeeper(rulesFile, 1).read());
+  if (tlsCertFile !== undefined && tlsKeyFile !== undefined) {
+    const certificate = tryCertificate(tlsCertFile, tlsKeyFile);
+    if (Array.isArray(certificate)) problems.push(...certificate);
+  }
+  if (stateImport !== undefined) {
+    await attempt(async () => {
+      const count = await countBadStateLines(stateImport);
+      if (count > 0) warnings.push(`${stateImport} has lines that make no sense: ${count} of them`);
+    });
+  }
+  if (isComplete(config)) {
+    await attempt(() => connectionsFor(new Machine(), config, findLibc() !== undefined));
+  }
+  return { problems, warnings };
+}
+
+/** Whether everything is known that decides how many files are open. */
+function isComplete(config: Partial<Config>): config is Partial<Config> & FilesConfig {
+  const { udpListeners, udpWorkers, httpListeners, adminListeners } = config;
+  return ![udpListeners, udpWorkers, httpListeners, adminListeners].includes(undefined);
+}
+
+function warningOf(path: string, bad: BadLines): string[] {
+  if (bad.count === 0) return [];
+  return [`${path} has lines that will be skipped: ${bad.count}, namely ${showBadLines(bad)}`];
+}

@@ -1,0 +1,55 @@
+/**
+ * Why a socket could not be had, as a sentence for the operator and what to do about it.
+ */
+import { type Listener, showListener } from "../config/settings.ts";
+import { EXIT_FAILED } from "../constants.ts";
+import { StartError } from "../host/start-error.ts";
+
+type Protocol = "udp" | "http" | "admin";
+
+/** A socket that could not be had. `cause` is what the system or Bun threw; its `code` decides. */
+export function listenError(protocol: Protocol, listener: Listener, cause: unknown): StartError {
+  const { message, hint } = explain(protocol, listener, cause);
+  return new StartError(message, hint, EXIT_FAILED);
+}
+
+function explain(protocol: Protocol, listener: Listener, cause: unknown) {
+  const address = showListener(listener);
+  const variable = `TRACKER_${protocol.toUpperCase()}_ADDRESS`;
+  const { code: name } = cause as { code?: string };
+  const zone = listener.host.split("%")[1];
+  // Bun gives no code for an interface that is not there.
+  const code = zone !== undefined && (name ?? "ENOENT") === "ENOENT" ? "ENODEV" : name;
+  switch (code) {
+    case "EADDRINUSE":
+      return {
+        message: `${protocol} port ${listener.port} is already in use (${address})`,
+        hint: `another tracker may be running: see ss -lnp, or set ${variable}`,
+      };
+    case "EACCES":
+      return {
+        message: `no permission for ${protocol} port ${listener.port} (${address})`,
+        hint: `ports below 1024 need CAP_NET_BIND_SERVICE; or set ${variable} to a higher port`,
+      };
+    case "EADDRNOTAVAIL":
+      return {
+        message: `this machine does not have the address ${address}`,
+        hint: `see ip addr, or set ${variable} to [::]:${listener.port}`,
+      };
+    case "EAFNOSUPPORT":
+      return {
+        message: `this machine has no IPv6, so ${address} cannot be had`,
+        hint: `set ${variable} to 0.0.0.0:${listener.port}`,
+      };
+    case "ENODEV":
+      return {
+        message: `this machine has no interface ${zone}, which ${address} names`,
+        hint: `see ip link, or set ${variable} to [::]:${listener.port}`,
+      };
+    default:
+      return {
+        message: `cannot listen for ${protocol} on ${address}: ${code ?? String(cause)}`,
+        hint: `check ${variable}`,
+      };
+  }
+}

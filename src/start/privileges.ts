@@ -1,0 +1,141 @@
+/**
+ * Giving up root once everything that needs it is done: ports below 1024, large socket buffers.
+ *
+ * The change holds for all threads and cannot be undone. What the user we become then lacks for
+ * later is found at once, not on the day of the first change.
+ */
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+
+import type { Config } from "../config/schema.ts";
+import { EXIT_FAILED } from "../constants.ts";
+import { quote } from "../config/settings.ts";
+import { followLinks } from "../host/plain-file.ts";
+import { StartError } from "../host/start-error.ts";
+
+interface Initgroups {
+  initgroups: (user: string, group: number) => void;
+}
+
+/** A user as /etc/passwd describes it. */
+export interface User {
+  id: number;
+  group: number;
+}
+
+/**
+ * Becomes `name`, with that user's groups and nobody else's. Throws a StartError if there is no
+ * such user, if it is root by another name, or if we may not become it.
+ */
+export function dropPrivileges(name: string): void {
+  const user = readUser(name);
+  if (process.getuid?.() === user.id) return;
+  try {
+    // Missing in the types, but there (measured, Bun 1.4.5).
+    (process as unknown as Initgroups).initgroups(name, user.group);
+    process.setgid?.(user.group);
+    process.setuid?.(user.id);
+  } catch {
+    const hint = "only root can become another user: start as root, or leave TRACKER_USER out";
+    throw new StartError(`not permitted to become ${name}`, hint, EXIT_FAILED);
+  }
+  if (process.getuid?.() !== user.id || process.geteuid?.() !== user.id) {
+    const hint = "run it as that user instead";
+    throw new StartError(`still not ${name} after changing to it`, hint, EXIT_FAILED);
+  }
+}
+
+/** The user to become. Throws a StartError if there is no such user, or if it is root. */
+export function readUser(name: string): User {
+  const user = findUser(name);
+  if (user === undefined) {
+    const hint = `create it with useradd --system ${name}, or choose another user`;
+    throw new StartError(`TRACKER_USER is ${quote(name)}, and there is no such user`, hint);
+  }
+  if (user.id === 0) {
+    const hint = "choose a user without privileges, such as nobody";
+    throw new StartError(`TRACKER_USER is ${quote(name)}, which is root`, hint);
+  }
+  return user;
+}
+
+/** Something that will not work for the user we are, though the start did. */
+export interface MissingRight {
+  message: string;
+  file: string;
+  remedy: string;
+}
+
+/** Settings whose files are read again on SIGHUP. */
+const READ_AGAIN = [
+  "denyFile",
+  "allowFile",
+  "denyNetworksFile",
+  "rulesFile",
+  "tlsCertFile",
+  "tlsKeyFile",
+] as const;
+
+/**
+ * What we may not do, as who we are by now, that is needed later: to read files again on SIGHUP,
+ * and to change the lists in theirs. Nothing is tried but what can be asked. Never throws.
+ */
+export function missingRights(config: Partial<Config>): MissingRight[] {
+  const user = config.user ?? "the user it runs as";
+  const unreadable = READ_AGAIN.flatMap((key) => config[key] ?? [])
+    .filter((file) => !isAllowed(file, constants.R_OK))
+    .map((file) => ({
+      message: "a file cannot be read again on SIGHUP",
+      file,
+      remedy: `let ${user} read it and search the folders above it`,
+    }));
+  const changes = config.adminToken !== undefined && config.adminListeners?.length !== 0;
+  const lists = changes ? [config.denyFile, config.allowFile] : [];
+  const fixed = lists
+    .filter((file) => file !== undefined)
+    .filter((file) => !isReplaceable(file))
+    .map((file) => ({
+      message: "a list cannot be changed while the tracker runs",
+      file,
+      remedy: `put it into a folder of its own, and let ${user} own both`,
+    }));
+  return [...unreadable, ...fixed];
+}
+
+/** Whether another file may take this one's place, with its owner (see replace-file.ts). */
+function isReplaceable(file: string): boolean {
+  try {
+    const target = followLinks(file);
+    const own = process.geteuid?.() ?? 0;
+    if (own !== 0 && statSync(target).uid !== own) return false;
+    return isAllowed(target, constants.R_OK) && isAllowed(dirname(target), WRITE_AND_SEARCH);
+  } catch {
+    return false;
+  }
+}
+
+const WRITE_AND_SEARCH = constants.W_OK | constants.X_OK;
+
+function isAllowed(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The user in /etc/passwd, by name; undefined if it is not there or there is no such file. */
+function findUser(name: string): User | undefined {
+  let passwd: string;
+  try {
+    passwd = readFileSync("/etc/passwd", "utf8");
+  } catch {
+    return undefined;
+  }
+  for (const line of passwd.split("\n")) {
+    const [user, , id, group] = line.split(":");
+    if (user === name) return { id: Number(id), group: Number(group) };
+  }
+  return undefined;
+}

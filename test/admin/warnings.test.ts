@@ -1,0 +1,187 @@
+/** First-run help: what is wrong is told once, with the command against it, and counted. */
+import { expect, test } from "bun:test";
+
+import {
+  AGAIN_SECONDS,
+  noTrackCommand,
+  Warnings,
+  type Surroundings,
+} from "../../src/admin/warnings.ts";
+import type { Census } from "../../src/swarm/census.ts";
+
+const CENSUS: Census = {
+  swarms: 100,
+  swarmsEmpty: 10,
+  seedersIpv4: 1,
+  leechersIpv4: 20,
+  seedersIpv6: 300,
+  leechersIpv6: 4000,
+  downloads: 0,
+  peersExpired: 0,
+  peersNotStored: [0, 5, 5, 0],
+  memoryOfPages: 0,
+  memoryUsed: 0,
+  memoryMax: 16 * 2 ** 20,
+};
+
+/** Warnings of a machine where all is well, but for what is given, and what they tell. */
+function around(other: Partial<Surroundings> & { files?: number; tracked?: boolean } = {}) {
+  const told: { message: string; fields: Record<string, unknown> | undefined }[] = [];
+  const { files = 65536, tracked = false, ...rest } = other;
+  const warnings = new Warnings(
+    { warn: (message, fields) => void told.push({ message, fields }) },
+    {
+      machine: {
+        files: () => ({ open: 10, limit: files }),
+        conntrack: () => ({ entries: 100, limit: 262144 }),
+        tracksPort: (port) => tracked && port === 6969,
+      },
+      udpPorts: [6969],
+      http: true,
+      user: 1000,
+      privateShare: () => 0.1,
+      ownAnnounces: () => 0,
+      memoryIsShort: () => false,
+      census: () => CENSUS,
+      ...rest,
+    },
+  );
+  return { warnings, told };
+}
+
+test("a machine where all is well gives no warning", () => {
+  const { warnings, told } = around();
+  warnings.lookAtStart();
+  expect(told).toEqual([]);
+  expect(Object.values(warnings.counts).every((count) => count === 0)).toBe(true);
+});
+
+test("few files are told of where HTTP needs them", () => {
+  const { warnings, told } = around({ files: 1024 });
+  warnings.lookAtStart();
+  expect(told).toEqual([
+    {
+      message: "few files may be open, and each HTTP connection is one",
+      fields: {
+        limit: "1024",
+        remedy: "ulimit -n 65536, or LimitNOFILE=65536 in the unit of systemd",
+      },
+    },
+  ]);
+  expect(warnings.counts.open_files).toBe(1);
+  const udpOnly = around({ files: 1024, http: false });
+  udpOnly.warnings.lookAtStart();
+  expect(udpOnly.told).toEqual([]);
+});
+
+test("full memory gives a warning with what fills it, and another one only after an hour", () => {
+  let short = false;
+  const { warnings, told } = around({ memoryIsShort: () => short });
+  warnings.lookAtMemory(1);
+  expect(told).toEqual([]);
+  short = true;
+  warnings.lookAtMemory(2);
+  expect(told.map(({ message }) => message)).toEqual([
+    "memory is full: new peers are answered but not stored",
+  ]);
+  expect(told[0].fields).toMatchObject({
+    limit: "16MiB",
+    peers: "4321",
+    swarms: "100",
+    swarms_without_peers: "10",
+    remedy: expect.stringContaining("raise TRACKER_MEMORY_MAX"),
+  });
+  warnings.lookAtMemory(3);
+  expect(told.length).toBe(1);
+  warnings.lookAtMemory(2 + AGAIN_SECONDS);
+  expect(told.length).toBe(2);
+  short = false;
+  warnings.lookAtMemory(2 + 2 * AGAIN_SECONDS);
+  expect(told.length).toBe(2);
+  expect(warnings.counts.memory_full).toBe(2);
+});
+
+test("all connections taken are told of at once, and again only after an hour", () => {
+  const { warnings, told } = around();
+  for (const seconds of [5, 5, 6, 5 + AGAIN_SECONDS - 1]) warnings.tellConnections(960, seconds);
+  expect(told).toEqual([
+    {
+      message: "there are as many HTTP connections as there may be, so some are closed",
+      fields: {
+        limit: "960",
+        remedy: "raise LimitNOFILE or ulimit -n, and TRACKER_HTTP_CONNECTIONS_MAX where it is set",
+      },
+    },
+  ]);
+  warnings.tellConnections(960, 5 + AGAIN_SECONDS);
+  expect(warnings.counts.connections).toBe(2);
+});
+
+test("root is told that it need not be", () => {
+  const { warnings, told } = around({ user: 0 });
+  warnings.lookAtStart();
+  expect(told.map(({ fields }) => fields)).toEqual([{ remedy: "TRACKER_USER=nobody" }]);
+  expect(warnings.counts.root).toBe(1);
+});
+
+test("connection tracking of our port is told once, with the commands that end it", () => {
+  const { warnings, told } = around({ tracked: true });
+  warnings.lookAtStart();
+  warnings.look();
+  expect(told).toHaveLength(1);
+  expect(told[0].fields).toEqual({ table: "100 of 262144", remedy: noTrackCommand(6969) });
+  expect(warnings.counts.conntrack).toBe(1);
+  const other = around({ tracked: true, udpPorts: [7000] });
+  other.warnings.lookAtStart();
+  expect(other.told).toEqual([]);
+});
+
+test("the commands name the port in both directions", () => {
+  const command = noTrackCommand(7000);
+  expect(command).toContain("prerouting udp dport 7000 notrack");
+  expect(command).toContain("output udp sport 7000 notrack");
+});
+
+test("more than a quarter of announces from one private address are told of when they come", () => {
+  let share = 0.25;
+  const { warnings, told } = around({ privateShare: () => share });
+  warnings.lookAtStart();
+  expect(told).toEqual([]);
+  share = 0.6;
+  warnings.look();
+  warnings.look();
+  expect(told).toHaveLength(1);
+  expect(told[0].fields).toMatchObject({ share: "60%" });
+  expect(warnings.counts.private_address).toBe(1);
+});
+
+test("the first client on this machine is told of, with the setting that stores it", () => {
+  let announces = 0;
+  const { warnings, told } = around({ ownAnnounces: () => announces });
+  warnings.lookAtStart();
+  warnings.lookOften();
+  expect(told).toEqual([]);
+  announces = 1;
+  warnings.lookOften();
+  announces = 2;
+  warnings.lookOften();
+  expect(told).toHaveLength(1);
+  expect(told[0].fields!.remedy).toStartWith("TRACKER_OWN_ADDRESSES=store");
+  expect(warnings.counts.own_address).toBe(1);
+});
+
+test("what another part tells is counted with the rest, and told once", () => {
+  const { warnings, told } = around();
+  warnings.tell("receive_buffer", "small", { remedy: "sysctl" });
+  warnings.tell("receive_buffer", "small", { remedy: "sysctl" });
+  expect(told).toEqual([{ message: "small", fields: { remedy: "sysctl" } }]);
+  expect(warnings.counts.receive_buffer).toBe(1);
+});
+
+test("refusals of the operator's address are counted all, and told once of each kind", () => {
+  const { warnings, told } = around();
+  for (let i = 0; i < 5; i++) warnings.tellRefused("token");
+  warnings.tellRefused("host");
+  expect([warnings.counts.operator_token, warnings.counts.operator_host]).toEqual([5, 1]);
+  expect(told.length).toBe(2);
+});

@@ -1,0 +1,120 @@
+/** The calls to the C library, made for real on this machine's loopback. Linux only. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { openLibc, SystemError } from "../../src/host/libc.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+const libc = openLibc();
+
+test("the C library is there on Linux, and only there", () => {
+  expect(libc !== undefined).toBe(process.platform === "linux");
+});
+
+describe.if(libc !== undefined)("a socket", () => {
+  test("is bound to an address of either family", () => {
+    for (const host of ["127.0.0.1", "::1", "::", "0.0.0.0"]) {
+      const fd = libc!.bindUdp(host, 0, false);
+      expect(fd).toBeGreaterThan(2);
+      libc!.close(fd);
+    }
+  });
+
+  test("that is not shared is refused where another one is, by the error's name", () => {
+    const port = 20_000 + (process.pid % 10_000);
+    const first = libc!.bindUdp("127.0.0.1", port, true);
+    try {
+      expect(() => libc!.bindUdp("127.0.0.1", port, false)).toThrow(SystemError);
+      expect(() => libc!.bindUdp("127.0.0.1", port, false)).toThrow("bind: EADDRINUSE");
+      libc!.close(libc!.bindUdp("127.0.0.1", port, true));
+    } finally {
+      libc!.close(first);
+    }
+  });
+
+  test("that listens decides how much waits for a client that does not read", async () => {
+    const taken = async (bytes: number): Promise<number> => {
+      const { promise, resolve } = Promise.withResolvers<number>();
+      const open = (socket: Bun.Socket) => resolve(socket.write(new Uint8Array(8 * MIB)));
+      const handler = { open, data() {}, error() {} };
+      const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: handler });
+      libc!.setSendBuffer((listener as unknown as { fd: number }).fd, bytes);
+      const there = { hostname: "127.0.0.1", port: listener.port, socket: { data() {} } };
+      const client = await Bun.connect(there);
+      client.pause();
+      const size = await promise;
+      client.terminate();
+      listener.stop(true);
+      return size;
+    };
+    expect(await taken(16 * KIB)).toBeLessThan(MIB);
+    expect(await taken(MIB)).toBeGreaterThan(MIB);
+  });
+
+  test("that was duplicated is closed once both are", () => {
+    const port = 20_000 + (process.pid % 10_000);
+    const first = libc!.bindUdp("127.0.0.1", port, false);
+    const second = libc!.duplicate(first);
+    libc!.close(first);
+    expect(() => libc!.bindUdp("127.0.0.1", port, false)).toThrow("bind: EADDRINUSE");
+    libc!.close(second);
+    libc!.close(libc!.bindUdp("127.0.0.1", port, false));
+    expect(() => libc!.duplicate(second)).toThrow("fcntl: errno 9");
+  });
+
+  test("on an address that is not ours is refused", () => {
+    expect(() => libc!.bindUdp("192.0.2.1", 0, false)).toThrow("bind: EADDRNOTAVAIL");
+  });
+
+  test("on an interface that is not there is refused, by name as by number", () => {
+    expect(() => libc!.bindUdp("fe80::1%nope", 0, false)).toThrow("if_nametoindex: ENODEV");
+    expect(() => libc!.bindUdp("fe80::1%99999", 0, false)).toThrow("bind: ");
+    expect(() => libc!.bindUdp("fe80::1%lo", 0, false)).toThrow("bind: EADDRNOTAVAIL");
+  });
+
+  test("tells what receive buffer the kernel granted", () => {
+    const fd = libc!.bindUdp("127.0.0.1", 0, false);
+    expect(libc!.setReceiveBuffer(fd, 65_536)).toBe(65_536);
+    libc!.close(fd);
+  });
+});
+
+test.if(libc !== undefined)(
+  "code that is let go is no longer resident, and works all the same",
+  () => {
+    const resident = (): number =>
+      Number(/^RssFile:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))![1]);
+    const before = resident();
+    libc!.forgetStartupCode();
+    expect(resident()).toBeLessThan(before * 0.6);
+    expect([3, 1, 2].sort()).toEqual([1, 2, 3]);
+  },
+);
+
+describe.if(libc !== undefined)("memory", () => {
+  const rss = (): number =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]) * 1024;
+
+  test("that is discarded goes back to the system, reads as zeros, and can be used again", () => {
+    const mib = 2 ** 20;
+    const bytes = new Uint8Array(new SharedArrayBuffer(64 * mib));
+    expect(libc!.pageSize).toBeGreaterThanOrEqual(4096);
+    bytes.fill(7);
+    const filled = rss();
+    expect(libc!.discard(bytes, mib, 48 * mib)).toBe(true);
+    expect(filled - rss()).toBeGreaterThan(40 * mib);
+    expect([bytes[mib - 1], bytes[mib], bytes[49 * mib - 1], bytes[49 * mib]]).toEqual([
+      7, 0, 0, 7,
+    ]);
+    bytes[2 * mib] = 9;
+    expect(bytes[2 * mib]).toBe(9);
+  });
+
+  test("that is no whole page is not discarded", () => {
+    const bytes = new Uint8Array(new SharedArrayBuffer(2 ** 20));
+    bytes.fill(7);
+    expect(libc!.discard(bytes, 100, libc!.pageSize)).toBe(false);
+    expect(bytes.every((byte) => byte === 7)).toBe(true);
+  });
+});

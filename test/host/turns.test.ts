@@ -1,0 +1,59 @@
+import { expect, test } from "bun:test";
+import { nextTurn } from "../../src/host/turns.ts";
+
+/** Rounds of the event loop until it is stopped. */
+function countRounds(): { count: number; stop: () => void } {
+  let going = true;
+  const rounds = { count: 0, stop: () => (going = false) };
+  const round = (): void => {
+    rounds.count += 1;
+    if (going) setImmediate(round);
+  };
+  setImmediate(round);
+  return rounds;
+}
+
+test("one turn is given in a round of the event loop, however many wait", async () => {
+  const rounds = countRounds();
+  const given: number[] = [];
+  const workers = [1, 2, 3, 4].map(async (worker) => {
+    for (let turn = 0; turn < 5; turn++) {
+      await nextTurn();
+      given.push(worker);
+      // A round may begin with the turn or with the count.
+      expect(rounds.count).toBeGreaterThanOrEqual(given.length - 1);
+    }
+  });
+  await Promise.all(workers);
+  rounds.stop();
+  expect(given.slice(0, 8)).toEqual([1, 2, 3, 4, 1, 2, 3, 4]);
+});
+
+test("requests that come meanwhile are answered between two turns", async () => {
+  const server = Bun.listen<undefined>({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { data: (socket, bytes) => void socket.write(bytes) },
+  });
+  let asked = 0;
+  let working = true;
+  const client = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: server.port,
+    socket: {
+      data(socket) {
+        asked += 1;
+        if (working) socket.write("x");
+      },
+    },
+  });
+  client.write("x");
+  for (let turn = 0; turn < 40; turn++) {
+    await nextTurn();
+    for (const end = performance.now() + 1; performance.now() < end;);
+  }
+  working = false;
+  client.end();
+  server.stop(true);
+  expect(asked).toBeGreaterThan(10);
+});

@@ -1,0 +1,43 @@
+import { expect, test } from "bun:test";
+import { COUNT, counterMemory, Counters } from "../../src/counters/counters.ts";
+import { gatherFigures } from "../../src/opentracker/figures.ts";
+import { announce, complete, makeTracker } from "../swarm/fixture.ts";
+
+test("figures are those of all threads and of both families", () => {
+  const { tracker, memory } = makeTracker();
+  complete(tracker, { infoHash: 1, peer: 1 });
+  announce(tracker, { infoHash: 1, peer: 2, family: 6, seeder: true });
+  announce(tracker, { infoHash: 2, peer: 3 });
+  const rows = counterMemory(2);
+  const [first, second] = [new Counters(rows, 0), new Counters(rows, 1)];
+  first.row[COUNT.httpAnnouncesIpv4] = 1;
+  first.row[COUNT.httpAnnouncesIpv6] = 2;
+  first.row[COUNT.httpNotFound] = 4;
+  first.row[COUNT.httpFullScrapes] = 1;
+  first.row[COUNT.httpStats] = 8;
+  first.row[COUNT.udpConnectsIpv4] = 16;
+  second.row[COUNT.udpConnectsIpv6] = 32;
+  second.row[COUNT.udpDroppedConnectionId] = 64;
+  second.row[COUNT.udpErrors] = 128;
+  const figures = gatherFigures(first, memory, 61.9);
+  expect(figures).toMatchObject({ uptimeSeconds: 61, swarms: 2, peers: 3, seeders: 2 });
+  expect(figures).toMatchObject({ downloads: 1, httpAnnounces: 3, httpRequests: 16 });
+  expect(figures).toMatchObject({ udpConnects: 48, udpBadConnectionIds: 64, udpDatagrams: 240 });
+});
+
+test("what was refused was asked for, too", () => {
+  const { memory } = makeTracker();
+  const counters = new Counters(counterMemory(1), 0);
+  const { row } = counters;
+  row[COUNT.httpRefusedDenied] = 1;
+  row[COUNT.httpRefusedMaintenance] = 2;
+  row[COUNT.httpRefusedAddresses] = 4;
+  row[COUNT.httpDroppedRule] = 8;
+  row[COUNT.httpFailures] = 16;
+  row[COUNT.udpRefusedUnlisted] = 1;
+  row[COUNT.udpRefusedRule] = 2;
+  row[COUNT.udpDroppedShort] = 4;
+  row[COUNT.udpOverRateAddress] = 8;
+  const figures = gatherFigures(counters, memory, 0);
+  expect(figures).toMatchObject({ httpRequests: 31, requestErrors: 20, udpDatagrams: 7 });
+});

@@ -1,0 +1,202 @@
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  countBadStateLines,
+  restoreAtStart,
+  StateReader,
+} from "../../src/opentracker/state-import.ts";
+import { restoreDownloads } from "../../src/swarm/restore.ts";
+import { makeTracker, MIB } from "../swarm/fixture.ts";
+
+const HASH = "7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80";
+const OTHER = "00000000000000000000000000000000000000ff";
+
+type Made = ReturnType<typeof makeTracker>;
+
+function downloadsOf({ tracker }: Made, hex: string): number {
+  tracker.request.infoHash.setFromHex(hex);
+  tracker.scrape();
+  return tracker.reply.downloads;
+}
+
+function imported({ tracker, memory }: Made, text: string) {
+  const reader = new StateReader((line) => {
+    tracker.request.infoHash.set(line.infoHash);
+    return restoreDownloads(tracker, memory, line.downloads, 0);
+  });
+  reader.take(Buffer.from(text, "latin1"));
+  return reader.imported;
+}
+
+test("each line restores a counter, whatever its case and line end", () => {
+  const made = makeTracker();
+  const text = `${HASH}:29354321:17\r\n\n${OTHER}:0:3`;
+  expect(imported(made, text)).toEqual({
+    restored: 2,
+    cut: 0,
+    withoutRoom: 0,
+    skipped: 0,
+    badLines: [],
+  });
+  expect(downloadsOf(made, HASH)).toBe(17);
+  expect(downloadsOf(made, OTHER)).toBe(3);
+});
+
+test("importing again does not double anything", () => {
+  const made = makeTracker();
+  for (let i = 0; i < 3; i++) imported(made, `${HASH}:29354321:7\n`);
+  expect(downloadsOf(made, HASH)).toBe(7);
+});
+
+test("bad lines are skipped and told by their numbers, and make no swarms", () => {
+  const made = makeTracker();
+  const bad = [`${HASH}:1`, HASH.slice(1) + ":1:1", `${HASH}:x:1`, `${HASH}:1:-1`, "nonsense"];
+  const { restored, skipped, badLines } = imported(made, ["", ...bad, `${OTHER}:1:1`].join("\n"));
+  expect({ restored, skipped, badLines }).toEqual({
+    restored: 1,
+    skipped: 5,
+    badLines: [2, 3, 4, 5, 6],
+  });
+  expect(downloadsOf(made, HASH)).toBe(0);
+});
+
+test("a file that is larger than the memory is restored as far as there is room", () => {
+  const made = makeTracker(16 * MIB);
+  const lines = Array.from(
+    { length: 400_000 },
+    (_, i) => `${i.toString(16).padStart(40, "0")}:1:1`,
+  );
+  const { restored, withoutRoom } = imported(made, lines.join("\n"));
+  // Swarms without peers may take an eighth of it.
+  expect(restored).toBeGreaterThan(50_000);
+  expect(restored + withoutRoom).toBe(400_000);
+});
+
+test("a file that gzip has packed is unpacked, and one that is broken ends the start", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  const path = join(folder, "state.gz");
+  const packed = Bun.gzipSync(Buffer.from(`${HASH}:29354321:17\n`));
+  const made = makeTracker();
+  const log = { info() {}, warn() {} };
+  writeFileSync(path, packed);
+  await restoreAtStart(path, made.memory, log);
+  expect(downloadsOf(made, HASH)).toBe(17);
+  expect(await countBadStateLines(path)).toBe(0);
+  for (const broken of [packed.subarray(0, 20), Buffer.concat([packed.subarray(0, 12), packed])]) {
+    writeFileSync(path, broken);
+    await expect(restoreAtStart(path, made.memory, log)).rejects.toThrow("cannot be unpacked");
+  }
+  rmSync(folder, { recursive: true });
+});
+
+test("a file is read at the start, and what became of it is logged", async () => {
+  const made = makeTracker();
+  const lines: string[] = [];
+  const write = (message: string, fields: object = {}) =>
+    void lines.push(`${message} ${JSON.stringify(fields)}`);
+  const log = { info: write, warn: write };
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  try {
+    const file = join(folder, "state");
+    writeFileSync(file, `${HASH}:29354321:5\nnonsense\n`);
+    await restoreAtStart(file, made.memory, log);
+    expect(downloadsOf(made, HASH)).toBe(5);
+    const counts = JSON.stringify({ file, restored: 1, withoutRoom: 0, skipped: 1 });
+    expect(lines).toEqual([
+      `download counters restored ${counts}`,
+      `lines of the state file make no sense ${JSON.stringify({ file, first: "2" })}`,
+    ]);
+    const missing = restoreAtStart(join(folder, "none"), made.memory, log);
+    await expect(missing).rejects.toThrow(/^the state file .* cannot be read: ENOENT$/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+/** Restores a file of these lines; returns it and what was warned of. */
+async function warnedOf(made: Made, lines: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  const file = join(folder, "state");
+  const warned: unknown[] = [];
+  const log = {
+    info() {},
+    warn: (...told: unknown[]) => void warned.push(told),
+  };
+  try {
+    writeFileSync(file, lines.join("\n"));
+    await restoreAtStart(file, made.memory, log);
+    return { file, warned };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test("counters that found no room are warned of, with the remedy", async () => {
+  const made = makeTracker(16 * MIB);
+  const hash = (i: number) => i.toString(16).padStart(40, "0");
+  const lines = Array.from({ length: 400_000 }, (_, i) => `${hash(i)}:1:1`);
+  const { file, warned } = await warnedOf(made, lines);
+  const fields = { file, lost: expect.any(Number), remedy: "a larger TRACKER_MEMORY_MAX" };
+  const message = "there is no room for all of the state file";
+  expect(warned).toEqual([[message, fields, "state_room"]]);
+});
+
+test("counters that are larger than can be counted are cut, which is warned of", async () => {
+  const made = makeTracker();
+  const lines = [`${HASH}:1:2147483647`, `${OTHER}:1:2147483648`];
+  const { file, warned } = await warnedOf(made, lines);
+  expect([downloadsOf(made, HASH), downloadsOf(made, OTHER)]).toEqual([2147483647, 2147483647]);
+  const message = "counters of the state file are larger than can be counted";
+  const fields = { file, counters: 1, most: 2147483647 };
+  expect(warned).toEqual([[message, fields, "state_cut"]]);
+});
+
+test("bad lines can be counted without importing the others", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  const file = join(folder, "state");
+  writeFileSync(file, `${HASH}:1:1\r\n\n nonsense\n${OTHER}:1:x\n${OTHER}:1:1`);
+  expect(await countBadStateLines(file)).toBe(2);
+  writeFileSync(file, "");
+  expect(await countBadStateLines(file)).toBe(0);
+  rmSync(folder, { recursive: true });
+});
+
+test("a line is read as a regular expression would read it", () => {
+  const LINE = /^([0-9a-f]{40}):\d+:(\d{1,15})$/i;
+  const made = makeTracker();
+  const odd = [":", "0", "9", "a", "F", "g", "/", "-", " ", "\t", "\x80", "\0"];
+  const good = `${HASH}:29354321:17`;
+  for (let at = 0; at <= good.length; at++) {
+    for (const byte of odd) {
+      for (const line of [good.slice(0, at) + byte + good.slice(at), good.slice(0, at) + byte]) {
+        const isGood = LINE.test(line.trim()) ? 1 : 0;
+        const { restored, skipped } = imported(made, line);
+        expect([line, restored, restored + skipped]).toEqual([line, isGood, line.trim() ? 1 : 0]);
+      }
+    }
+  }
+  for (const digits of [1, 10, 15, 16]) {
+    const { restored } = imported(made, `${OTHER}:1:${"1".repeat(digits)}`);
+    expect([digits, restored]).toEqual([digits, digits > 15 ? 0 : 1]);
+  }
+});
+
+test("a file far larger than what is held of it is read in pieces, packed or not", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  const file = join(folder, "state");
+  const hash = (i: number) => i.toString(16).padStart(40, "0");
+  const lines = Array.from({ length: 30_000 }, (_, i) => `${hash(i)}:1:${1 + (i % 900)}`);
+  const text = `${lines.join("\n")}\nbad\n`;
+  for (const bytes of [Buffer.from(text), Bun.gzipSync(Buffer.from(text))]) {
+    const made = makeTracker();
+    writeFileSync(file, bytes);
+    await restoreAtStart(file, made.memory, { info() {}, warn() {} });
+    for (const i of [0, 2900, 2901, 17_000, 29_999]) {
+      expect(downloadsOf(made, hash(i))).toBe(1 + (i % 900));
+    }
+    expect(await countBadStateLines(file)).toBe(1);
+  }
+  rmSync(folder, { recursive: true });
+});

@@ -1,0 +1,73 @@
+/** What is told at the start, one log event for each line. */
+import { expect, test } from "bun:test";
+
+import { readConfig } from "../../src/config/config.ts";
+import { tellStarted } from "../../src/start/greeting.ts";
+import { Log } from "../../src/host/log.ts";
+
+function told(
+  env: Record<string, string>,
+  receiveBufferBytes: number,
+  addresses: readonly string[] = [],
+): string[] {
+  const result = readConfig(env);
+  if ("problems" in result) throw new Error(result.problems.join("\n"));
+  const lines: string[] = [];
+  const write = (line: string) => void lines.push(line.trimEnd());
+  const log = new Log({ level: "info", format: "logfmt", journal: true, write });
+  const { config } = result;
+  const warnings = {
+    tell: (_kind: string, text: string, fields: object) => log.warn(text, { ...fields }, null),
+  };
+  const { adminListeners: admin } = config;
+  const threads = 2 * config.udpWorkers;
+  const started = { config, log, warnings, libc: {}, threads, watched: false, admin, addresses };
+  tellStarted({ ...started, receiveBufferBytes });
+  return lines.slice(1);
+}
+
+test("where it listens, and what it tells clients", () => {
+  expect(told({ TRACKER_MEMORY_MAX: "64MiB" }, 4_194_304)).toEqual([
+    '<6>level=info msg="listening for UDP" at=udp://[::]:6969 threads=2 receiveBuffer=4MiB',
+    '<6>level=info msg="listening for HTTP" at=http://[::]:6969',
+    '<6>level=info msg="listening for the operator" at=http://127.0.0.1:6970 ' +
+      "metrics=http://127.0.0.1:6970/metrics",
+    "<6>level=info msg=ready interval=30m memory=64MiB",
+  ]);
+});
+
+test("nothing of an operator's address that there is not", () => {
+  const lines = told({ TRACKER_ADMIN_ADDRESS: "" }, 4_194_304);
+  expect(lines.filter((line) => line.includes("operator"))).toEqual([]);
+});
+
+test("that the system grants a smaller buffer, with the remedy", () => {
+  expect(told({}, 212_992).at(-1)).toBe(
+    '<4>level=warn msg="the system limits the UDP receive buffer, so bursts may be dropped" ' +
+      'granted=208KiB remedy="sysctl -w net.core.rmem_max=4194304"',
+  );
+});
+
+test("nothing of a buffer that no system could grant a byte more of", () => {
+  const lines = told({ TRACKER_UDP_RECEIVE_BUFFER: "1GiB" }, 2 ** 30 - 1);
+  expect(lines.filter((line) => line.includes("rmem_max"))).toEqual([]);
+});
+
+test("that replies may leave from another address than was asked, where they may", () => {
+  const one = ["192.0.2.1", "2001:db8::1", "fe80::1%eth0", "fe80::2"];
+  const warned = (addresses: readonly string[], env: Record<string, string> = {}): string[] =>
+    told({ TRACKER_UDP_WORKERS: "0", ...env }, Infinity, addresses).filter((line) =>
+      line.includes("routing"),
+    );
+  expect(warned(one)).toEqual([]);
+  expect(warned([...one, "192.0.2.2"])).toEqual([
+    '<4>level=warn msg="in the event loop UDP is answered from the address that routing picks" ' +
+      'addresses=3 remedy="name each of this machine\'s addresses in TRACKER_UDP_ADDRESS"',
+  ]);
+  expect(warned([...one, "2001:db8::2"])).toHaveLength(1);
+  expect(warned([...one, "192.0.2.2"], { TRACKER_UDP_WORKERS: "1" })).toEqual([]);
+  const at = (host: string) => ({ TRACKER_UDP_ADDRESS: `${host}:6969` });
+  expect(warned([...one, "2001:db8::2"], at("0.0.0.0"))).toEqual([]);
+  expect(warned([...one, "192.0.2.2"], at("0.0.0.0"))).toHaveLength(1);
+  expect(warned([...one, "192.0.2.2"], at("192.0.2.1"))).toEqual([]);
+});

@@ -1,0 +1,110 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, lchownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { dropPrivileges, missingRights } from "../../src/start/privileges.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "buntracker-privileges-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const PATH = `${import.meta.dir}/../../src/start/privileges.ts`;
+
+/** Drops privileges in a process of its own: it could not take them back. */
+function dropIn(user: string, setup = ""): { stdout: string; exitCode: number } {
+  const module = JSON.stringify(PATH);
+  const script = `
+    import { dropPrivileges } from ${module};
+    ${setup}
+    try {
+      dropPrivileges(${JSON.stringify(user)});
+      const { getuid, geteuid, getgid, getgroups } = process;
+      console.log(getuid(), geteuid(), getgid(), getgroups().join());
+    } catch (error) { console.log(error.message + " | " + error.hint); }
+    try { process.setuid(0); console.log("root again"); } catch { console.log("no way back"); }
+  `;
+  const { stdout, exitCode } = Bun.spawnSync([process.execPath, "-e", script]);
+  return { stdout: stdout.toString(), exitCode };
+}
+
+describe("dropping privileges", () => {
+  test("to a user that does not exist is refused, with a remedy", () => {
+    expect(() => dropPrivileges("no-such-user")).toThrow(
+      'TRACKER_USER is "no-such-user", and there is no such user',
+    );
+  });
+
+  test("to root is refused: that drops nothing", () => {
+    expect(() => dropPrivileges("root")).toThrow("which is root");
+  });
+
+  test.if(process.getuid?.() === 0)("leaves no way back and no group of root's", () => {
+    const { stdout } = dropIn("nobody");
+    expect(stdout).toBe("65534 65534 65534 65534\nno way back\n");
+  });
+
+  test.if(process.getuid?.() === 0)("is refused to somebody who is not root", () => {
+    const { stdout } = dropIn("daemon", "process.setgid(65534); process.setuid(65534);");
+    expect(stdout).toContain("not permitted to become daemon | only root can become");
+  });
+});
+
+describe("what is lacking for later", () => {
+  const LIVE = { adminToken: "0123456789abcdef", adminListeners: [{ host: "::1", port: 1 }] };
+
+  test("is nothing where the files and their folder are ours", () => {
+    const denyFile = join(folder, "deny");
+    writeFileSync(denyFile, "");
+    expect(missingRights({ ...LIVE, denyFile })).toEqual([]);
+    expect(missingRights({})).toEqual([]);
+  });
+
+  test("is a file that is not there any more", () => {
+    const rulesFile = join(folder, "gone");
+    expect(missingRights({ rulesFile, user: "nobody" })).toEqual([
+      {
+        message: "a file cannot be read again on SIGHUP",
+        file: rulesFile,
+        remedy: "let nobody read it and search the folders above it",
+      },
+    ]);
+  });
+
+  test.if(process.getuid?.() === 0)("is told of the user that root becomes", () => {
+    const [mine, theirs] = [join(folder, "mine"), join(folder, "theirs")];
+    for (const place of [mine, theirs]) {
+      mkdirSync(place);
+      writeFileSync(join(place, "list"), "");
+    }
+    for (const path of [theirs, join(theirs, "list")]) chownSync(path, 65534, 65534);
+    const key = join(folder, "key.pem");
+    writeFileSync(key, "", { mode: 0o600 });
+    chmodSync(folder, 0o755);
+    const lackingTo = (config: object): string[] => {
+      const script = `
+        import { missingRights } from ${JSON.stringify(PATH)};
+        process.setgid(65534); process.setuid(65534);
+        const lacking = missingRights(${JSON.stringify(config)});
+        console.log(lacking.map(({ message, file }) => message + " " + file).join("|"));`;
+      const { stdout } = Bun.spawnSync([process.execPath, "-e", script]);
+      return stdout.toString().trim().split("|");
+    };
+    const lists = { denyFile: join(mine, "list"), allowFile: join(theirs, "list") };
+    const changed = `a list cannot be changed while the tracker runs ${lists.denyFile}`;
+    const unread = `a file cannot be read again on SIGHUP ${key}`;
+    expect(lackingTo({ ...LIVE, ...lists, tlsKeyFile: key })).toEqual([unread, changed]);
+    // Without a token nobody changes the lists.
+    expect(lackingTo({ ...lists, adminListeners: LIVE.adminListeners })).toEqual([""]);
+  });
+
+  test.if(process.getuid?.() === 0)("is a list behind another user's link", () => {
+    const list = join(folder, "linked");
+    writeFileSync(list, "");
+    const denyFile = join(folder, "link");
+    symlinkSync(list, denyFile);
+    expect(missingRights({ ...LIVE, denyFile })).toEqual([]);
+    lchownSync(denyFile, 65534, 65534);
+    const [{ message }] = missingRights({ ...LIVE, denyFile });
+    expect(message).toBe("a list cannot be changed while the tracker runs");
+  });
+});

@@ -1,0 +1,169 @@
+/** The sweep's timer: it goes round in the time set, and keeps no process alive. */
+import { expect, spyOn, test } from "bun:test";
+import { join } from "node:path";
+import { now } from "../../src/host/clock.ts";
+import { takeCensus } from "../../src/swarm/census.ts";
+import { POOL_FREE_COUNT, reserveSwarmMemory, SHARD_COUNT } from "../../src/swarm/memory.ts";
+import { Ticks } from "../../src/swarm/ticks.ts";
+import { Tracker } from "../../src/swarm/tracker.ts";
+import { startSweeping, turnSeconds } from "../../src/start/upkeep.ts";
+import { announce } from "../swarm/fixture.ts";
+import { brokenInvariants } from "../swarm/invariants.ts";
+
+test("every old peer is forgotten within an eighth of the timeout, and no other", async () => {
+  const memory = reserveSwarmMemory({
+    memoryMax: 16 * 2 ** 20,
+    peerTimeout: 40,
+    downloadsTimeout: 4,
+    threads: false,
+  });
+  const tracker = new Tracker(memory, new ArrayBuffer(65536));
+  for (let infoHash = 1; infoHash <= 2000; infoHash++) {
+    announce(tracker, { infoHash, peer: 1, wanted: 0 }, now() - (infoHash % 2 === 0 ? 100 : 0));
+  }
+  let turn = (): void => {};
+  const timer = { unref: 0 };
+  const spy = spyOn(globalThis, "setInterval").mockImplementation(((handler: () => void) => {
+    turn = handler;
+    return { unref: () => (timer.unref += 1) };
+  }) as never);
+  try {
+    startSweeping(tracker, 4);
+    expect(spy.mock.calls[0][1]).toBeLessThanOrEqual(100);
+  } finally {
+    spy.mockRestore();
+  }
+  expect(timer.unref).toBe(1);
+  turn();
+  expect(takeCensus(memory).leechersIpv4).toBeGreaterThan(1500);
+  // Half a second is a round; a busy machine may need a few of them.
+  const deadline = now() + 3;
+  while (takeCensus(memory).leechersIpv4 > 1000 && now() < deadline) {
+    await Bun.sleep(10);
+    turn();
+  }
+  expect(takeCensus(memory)).toMatchObject({ leechersIpv4: 1000, swarms: 1000 });
+});
+
+test("a round is over before ages begin again, though 300,000 swarms begin a second", () => {
+  /** Measured where swarms lie apart, with another thread beside: by a turn of a millisecond. */
+  const SWARMS_PER_SECOND_OF_TURN = 3_000_000;
+  const TURN = 0.05;
+  const visits = (swarms: number, latest: number) => {
+    const shardsPerSecond = (SWARMS_PER_SECOND_OF_TURN / swarms) * SHARD_COUNT;
+    let [shards, begun, longest, took] = [0, 0, 0, 0];
+    for (let seconds = 0; seconds < 600; seconds += TURN) {
+      const turn = turnSeconds(shards, seconds - begun, latest);
+      took += turn;
+      shards += turn * shardsPerSecond;
+      if (shards < SHARD_COUNT) continue;
+      longest = Math.max(longest, seconds - begun);
+      [shards, begun] = [0, seconds];
+    }
+    return { longest, share: took / 600 };
+  };
+  const { slackSeconds } = new Ticks(60);
+  expect(slackSeconds).toBe(67);
+  for (const swarms of [1e5, 1e6, 6e6, 18e6]) {
+    expect([swarms, visits(swarms, slackSeconds / 2).longest < slackSeconds / 2 + 1]).toEqual([
+      swarms,
+      true,
+    ]);
+  }
+  // By default there is most of an hour for it, and turns stay short.
+  expect(visits(18e6, new Ticks(2700).slackSeconds / 2).share).toBeCloseTo(0.02, 3);
+});
+
+/** A tracker that had many swarms and lost them, and the turns of its upkeep. */
+function afterTheRush(pageSize: number) {
+  const memory = reserveSwarmMemory({
+    memoryMax: 64 * 2 ** 20,
+    peerTimeout: 40,
+    downloadsTimeout: 4,
+    threads: false,
+  });
+  const tracker = new Tracker(memory, new ArrayBuffer(65536));
+  for (let infoHash = 1; infoHash <= 120_000; infoHash++) {
+    announce(tracker, { infoHash, peer: 1, wanted: 0 }, now() - 100);
+  }
+  const discarded = new Map<number, number>();
+  const libc = {
+    pageSize,
+    discard(bytes: Uint8Array, from: number, size: number): boolean {
+      expect([from % pageSize, size % pageSize]).toEqual([0, 0]);
+      bytes.fill(0xee, from, from + size);
+      discarded.set(from, size);
+      return true;
+    },
+  };
+  let turn = (): void => {};
+  const spy = spyOn(globalThis, "setInterval").mockImplementation(((handler: () => void) => {
+    turn = handler;
+    return { unref: () => {} };
+  }) as never);
+  startSweeping(tracker, 4, { libc });
+  spy.mockRestore();
+  return { tracker, discarded, turn: () => turn() };
+}
+
+test("memory of pages that swarms have left goes back to the system, but for a few", async () => {
+  const { tracker, discarded, turn } = afterTheRush(4096);
+  const { shards } = tracker.arena;
+  const deadline = now() + 8;
+  while ((tracker.arena.pagesInUse > 300 || shards[POOL_FREE_COUNT] > 64) && now() < deadline) {
+    await Bun.sleep(2);
+    turn();
+  }
+  expect(tracker.arena.pagesInUse).toBeLessThanOrEqual(300);
+  expect(shards[POOL_FREE_COUNT]).toBe(64);
+  expect(discarded.size).toBeGreaterThan(200);
+  expect(new Set(discarded.values())).toEqual(new Set([8192]));
+  expect(brokenInvariants(tracker)).toEqual([]);
+  for (let infoHash = 1; infoHash <= 60_000; infoHash++) {
+    announce(tracker, { infoHash, peer: 1, wanted: 0 }, now());
+  }
+  expect(brokenInvariants(tracker)).toEqual([]);
+}, 30_000);
+
+test("where many pages are in use, a 128th of them stays for who needs some soon", async () => {
+  const { tracker, discarded, turn } = afterTheRush(4096);
+  const { arena } = tracker;
+  Object.defineProperty(arena, "pagesInUse", { get: () => 128 * 150 });
+  const deadline = now() + 8;
+  while (discarded.size < 60 && now() < deadline) {
+    await Bun.sleep(2);
+    turn();
+    expect(arena.shards[POOL_FREE_COUNT] >= 150 || discarded.size === 0).toBe(true);
+  }
+  expect(discarded.size).toBeGreaterThanOrEqual(60);
+}, 30_000);
+
+test("where the system's pages are larger than ours it gets none back", async () => {
+  const { tracker, discarded, turn } = afterTheRush(16_384);
+  const deadline = now() + 8;
+  while (tracker.arena.pagesInUse > 300 && now() < deadline) {
+    await Bun.sleep(2);
+    turn();
+  }
+  expect(tracker.arena.shards[POOL_FREE_COUNT]).toBeGreaterThan(200);
+  expect(discarded.size).toBe(0);
+}, 30_000);
+
+test("a process that has nothing else to do ends", async () => {
+  const program = `
+    import { reserveSwarmMemory } from "./src/swarm/memory.ts";
+    import { Tracker } from "./src/swarm/tracker.ts";
+    import { startSweeping } from "./src/start/upkeep.ts";
+    const memory = reserveSwarmMemory({
+      memoryMax: 16 * 2 ** 20, peerTimeout: 60, downloadsTimeout: 60, threads: false,
+    });
+    startSweeping(new Tracker(memory, new ArrayBuffer(4096)), 60);
+  `;
+  const child = Bun.spawn([process.execPath, "-e", program], {
+    cwd: join(import.meta.dir, "../.."),
+    timeout: 4000,
+    stderr: "pipe",
+  });
+  expect(await child.exited).toBe(0);
+  expect(child.signalCode).toBeNull();
+});
