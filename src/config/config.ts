@@ -27,6 +27,16 @@ export const PREFIX = "TRACKER_";
  */
 const RUNTIME_VARIABLES = /^(BUN_INSPECT.*|BUN_OPTIONS|BUN_JSC_.*)$/;
 
+/** Variables that were settings once, each with what holds in its place. */
+const RETIRED: Record<string, string> = {
+  TRACKER_HTTP_CONNECTIONS_PER_ADDRESS_MAX:
+    "an address always has a sixteenth of the connections, and at least 64",
+  TRACKER_INTERVAL_JITTER: "intervals always vary by up to 10 percent",
+  TRACKER_STATS_PATH: "the statistics are at /stats, for the clients in TRACKER_STATS_NETWORKS",
+  TRACKER_UDP_CONNECTION_TTL: "a connection id is always valid for 10 minutes",
+  TRACKER_UDP_REPLY_BYTES: "UDP replies always have at most 1232 bytes",
+};
+
 /** What an environment without a mistake says. */
 export interface Reading {
   config: Config;
@@ -136,6 +146,9 @@ function unknownVariables(env: Record<string, string | undefined>): string[] {
     (name) => name.startsWith(PREFIX) && env[name] !== undefined && !known.includes(name),
   );
   return strangers.sort().map((name) => {
+    if (Object.hasOwn(RETIRED, name)) {
+      return `${name} is no longer a setting: remove it; ${RETIRED[name]}`;
+    }
     const nearest = known
       .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
       .reduce((best, other) => (other.distance < best.distance ? other : best));

@@ -8,7 +8,7 @@
 import { resolve } from "node:path";
 
 import type { Config, Origins } from "./schema.ts";
-import { doublings } from "../limits/intervals.ts";
+import { doublings, INTERVAL_JITTER_PERCENT } from "../limits/intervals.ts";
 import { type Listener, showListener, showSeconds, showWebListener } from "./settings.ts";
 
 /** The header without which none was chosen. */
@@ -76,7 +76,7 @@ export const RULES: Rule[] = [
   },
   (config) => {
     const usual = longestUsual(config);
-    const longest = usual + Math.floor((usual * config.intervalJitterPercent) / 100);
+    const longest = usual + Math.floor((usual * INTERVAL_JITTER_PERCENT) / 100);
     if (!(config.peerTimeoutSeconds <= longest)) return undefined;
     const [timeout, wait] = [config.peerTimeoutSeconds, longest].map(showSeconds);
     const why = "peers would be forgotten between two announces";

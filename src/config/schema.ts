@@ -13,7 +13,7 @@ import { RATE_LIMIT_MODES } from "../limits/rate-limits.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../host/log.ts";
 import { WARNING_SIZE_MAX } from "../net/bencode.ts";
 import { bytes, choice, count, headerName, listeners, name, networks } from "./settings.ts";
-import { hostName, hostNames, message, urlPath, webUrl } from "./settings.ts";
+import { hostName, hostNames, message, webUrl } from "./settings.ts";
 import { KEY_LENGTH_MIN, peerIdPrefixes, secret, seconds, showBytes } from "./settings.ts";
 import { showListener, showSeconds } from "./settings.ts";
 import { showWebListener, webListeners, yesOrNo } from "./settings.ts";
@@ -51,8 +51,7 @@ const DESCRIPTIONS = z.registry<Description>();
 
 const LOOPBACK = "127.0.0.0/8,::1";
 
-const MINUTE = 60;
-const HOUR = 60 * MINUTE;
+const HOUR = 3600;
 const DAY = 24 * HOUR;
 const KIB = 1024;
 const MIB = 1024 ** 2;
@@ -112,10 +111,6 @@ export const SCHEMA = z.object({
     initial: "30m",
     show: showSeconds,
   }),
-  intervalJitterPercent: setting("Protocol", "TRACKER_INTERVAL_JITTER", count(0, 50), {
-    text: "how far each reply's interval may differ, in percent, so that clients spread out",
-    initial: "10",
-  }),
   minIntervalSeconds: optional("Protocol", "TRACKER_MIN_INTERVAL", seconds(0, DAY), {
     text: "how long clients must wait even if they are in a hurry",
     initial: "half of TRACKER_INTERVAL",
@@ -151,21 +146,6 @@ export const SCHEMA = z.object({
     text: "where people who open / in a browser are sent",
     initial: "nowhere",
   }),
-  udpReplyBytes: setting("Protocol", "TRACKER_UDP_REPLY_BYTES", bytes(508, 1472), {
-    text: "longest UDP reply, so that it fits one packet",
-    initial: "1232",
-    show: showBytes,
-  }),
-  udpConnectionTtlSeconds: setting(
-    "Protocol",
-    "TRACKER_UDP_CONNECTION_TTL",
-    seconds(2 * MINUTE, DAY),
-    {
-      text: "how long a UDP client may use its connection id",
-      initial: "10m",
-      show: showSeconds,
-    },
-  ),
   udpSecret: optional("Protocol", "TRACKER_UDP_SECRET", secret(KEY_LENGTH_MIN), {
     text: "the key of connection ids (openssl rand -hex 32), to outlive a restart",
     initial: "drawn at start",
@@ -189,15 +169,6 @@ export const SCHEMA = z.object({
     text: "how many HTTP connections may be open, if files allow; one more may close another",
     initial: "what ulimit -n leaves, at most 65536",
   }),
-  httpConnectionsPerAddressMax: optional(
-    "Limits",
-    "TRACKER_HTTP_CONNECTIONS_PER_ADDRESS_MAX",
-    count(1, COUNT_MAX),
-    {
-      text: "how many one address (of IPv6, one /64) may have once all are open, but for proxies",
-      initial: "a sixteenth of that, at least 64",
-    },
-  ),
   peersPerSwarmMax: setting("Limits", "TRACKER_PEERS_PER_SWARM_MAX", count(1, COUNT_MAX), {
     text: "peers stored of one swarm at most; then new ones replace those of the largest network",
     initial: "1000000",
@@ -329,12 +300,8 @@ export const SCHEMA = z.object({
   }),
 
   // -- Statistics
-  statsPath: setting("Statistics", "TRACKER_STATS_PATH", urlPath(), {
-    text: "where the statistics are on the HTTP addresses, without a slash; empty for nowhere",
-    initial: "stats",
-  }),
   statsNetworks: setting("Statistics", "TRACKER_STATS_NETWORKS", networks(), {
-    text: "who may see them, by comma; 0.0.0.0/0,::/0 is everybody, empty nobody",
+    text: "networks that may see /stats, by comma; 0.0.0.0/0,::/0 is everybody, empty nobody",
     initial: LOOPBACK,
     show: (value: string[]) => value.join(","),
   }),

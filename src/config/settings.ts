@@ -19,7 +19,6 @@
  *   peerIdPrefixes  -XL, M%00                     the same texts; none if empty
  *   hostNames   tracker.example, [2001:db8::1]    the same in lower case; all if empty
  *   hostName    tracker.example, [2001:db8::1]    the same in lower case
- *   urlPath     stats, a/b                        the same text; nowhere if empty
  *   webUrl      https://example.org/              the same text
  *   message(99) any ASCII on one line             the text itself
  *   headerName  X-Forwarded-For                   the name in lower case
@@ -149,18 +148,6 @@ export function hostName(): Kind<string> {
     context.addIssue(`which ${host.rest}`);
     return z.NEVER;
   });
-  return { schema, range: "" };
-}
-
-/** The path of a URL without the slash before it; an empty text is nowhere. [RFC 3986 3.3] */
-export function urlPath(): Kind<string> {
-  const form = /^([A-Za-z0-9._~-]+(\/[A-Za-z0-9._~-]+)*)?$/;
-  const taken = /(^|\/)(announce|scrape)(\.php)?$|^(health|ready|live|favicon\.ico)$/;
-  const schema = z
-    .string()
-    .trim()
-    .regex(form, "which is not a path: write letters, digits and -, such as stats or my/stats")
-    .refine((path) => !taken.test(path), "where something else is: write another, such as stats");
   return { schema, range: "" };
 }
 

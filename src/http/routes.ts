@@ -163,8 +163,7 @@ class Routes implements HttpHandler {
   ): number | Response | Promise<Response> {
     const { head } = exchange;
     const { text, pathFrom } = head;
-    const { path: statsPath = "" } = this.#pages ?? {};
-    const stats = statsPath !== "" && isPath(text, pathFrom, to, statsPath);
+    const stats = this.#pages !== undefined && isPath(text, pathFrom, to, this.#pages.path);
     const health = isPath(text, pathFrom, to, "/health");
     if (!stats && (health || isPath(text, pathFrom, to, "/ready"))) {
       if (!isRead(head)) return this.#refuseMethod(exchange);

@@ -24,6 +24,9 @@ export interface IntervalSettings {
   stretch?: SharedArrayBuffer;
 }
 
+/** Spreads out clients that a restart brought together: within 10 percent either way. */
+export const INTERVAL_JITTER_PERCENT = 10;
+
 /** Peers up to which a swarm is not large: about as many as one reply tells of. */
 export const SWARM_SIZE_USUAL = 64;
 const SWARM_SIZE_USUAL_BITS = Math.log2(SWARM_SIZE_USUAL);

@@ -64,7 +64,6 @@ const BINARY: readonly Format[] = ["ben", "bin"];
 /** How the pages are set up. */
 export interface PagesSettings {
   /** Where they are, without the slash before it; empty for nowhere. */
-  readonly statsPath: string;
   /** Who may see the numbers, as CIDR. */
   readonly statsNetworks: readonly string[];
   /** Who may have full scrapes and other exports. */
@@ -119,8 +118,8 @@ interface Kept {
 export class Pages {
   /** Bytes of the longest answer that is written in place. */
   readonly bytesMax = IN_PLACE_BYTES_MAX;
-  /** Where they are, with the slash; empty for nowhere. */
-  readonly path: string;
+  /** Where they are. */
+  readonly path = "/stats";
   readonly #deps: PagesDeps;
   readonly #tracker: Tracker;
   readonly #readers: Networks;
@@ -137,7 +136,6 @@ export class Pages {
 
   constructor(deps: PagesDeps) {
     const { settings, now } = deps;
-    this.path = settings.statsPath === "" ? "" : `/${settings.statsPath}`;
     this.#deps = deps;
     this.#tracker = new Tracker(deps.memory, new ArrayBuffer(2));
     this.#readers = new Networks(settings.statsNetworks);

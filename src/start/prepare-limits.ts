@@ -9,7 +9,7 @@ import { reserveRateLimits } from "../limits/rate-limits.ts";
 import { RuleKeeper } from "../limits/rule-keeper.ts";
 import { now } from "../host/clock.ts";
 import type { CounterName, Counters } from "../counters/counters.ts";
-import type { IntervalSettings } from "../limits/intervals.ts";
+import { INTERVAL_JITTER_PERCENT, type IntervalSettings } from "../limits/intervals.ts";
 import { peerTicksOf, setPeerTimeout, type SwarmMemory } from "../swarm/memory.ts";
 
 const UPDATE_MILLISECONDS = 1000;
@@ -37,7 +37,7 @@ export function loadSettings(config: Config): LoadSettings {
     targetRate: config.targetRate,
     interval: config.intervalSeconds,
     intervalMax: config.intervalMaxSeconds,
-    jitterPercent: config.intervalJitterPercent,
+    jitterPercent: INTERVAL_JITTER_PERCENT,
   };
 }
 
@@ -62,7 +62,7 @@ export function prepareLimits(
 ): PreparedLimits {
   const stretch = stretchMemory();
   const rules = new RuleKeeper(config.rulesFile, threads);
-  const shortest = Math.floor(config.intervalSeconds * (1 - config.intervalJitterPercent / 100));
+  const shortest = Math.floor(config.intervalSeconds * (1 - INTERVAL_JITTER_PERCENT / 100));
   return {
     shared: {
       rates: reserveRateLimits({
@@ -81,7 +81,7 @@ export function prepareLimits(
     },
     intervals: {
       interval: config.intervalSeconds,
-      jitterPercent: config.intervalJitterPercent,
+      jitterPercent: INTERVAL_JITTER_PERCENT,
       minimum: config.minIntervalSeconds,
       maximum: config.intervalMaxSeconds,
       perDoubling: config.intervalPerDoublingSeconds,

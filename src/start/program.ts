@@ -21,7 +21,8 @@ import { Log, logsToJournal } from "../host/log.ts";
 import { notesMemory } from "../notes/notes.ts";
 import { peerTicksOf, reserveSwarmMemory } from "../swarm/memory.ts";
 import type { UdpShared } from "../udp/answering.ts";
-import { connectionKey } from "../udp/connection-ids.ts";
+import { CONNECTION_TTL_SECONDS, connectionKey } from "../udp/connection-ids.ts";
+import { REPLY_BYTES_MAX } from "../udp/packet.ts";
 import { type Libc, openLibc } from "../host/libc.ts";
 import { peerTimeoutMax, prepareLimits, startFollowingAddresses } from "./prepare-limits.ts";
 
@@ -121,7 +122,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     memory,
     counters: counterMemory(1 + workers),
     key: connectionKey(config.udpSecret),
-    connectionTtlSeconds: config.udpConnectionTtlSeconds,
+    connectionTtlSeconds: CONNECTION_TTL_SECONDS,
     startedSeconds: Date.now() / 1000 - now(),
     intervals: limits.intervals,
     limits: limits.shared,
@@ -134,7 +135,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
       numwantDefault: config.numwantDefault,
       numwantMax: config.numwantMax,
       scrapeMax: config.scrapeHashesMax,
-      replyBytes: config.udpReplyBytes,
+      replyBytes: REPLY_BYTES_MAX,
       allowIpField: config.allowIpParameter,
       refusePrivate: config.privateAddresses === "refuse",
     },
@@ -162,8 +163,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     machine,
     ownNames: new OwnNames([hostname(), ...config.allowHosts, config.publicName ?? ""]),
     connectionsMax: connections.http,
-    connectionsPerAddressMax:
-      config.httpConnectionsPerAddressMax ?? connectionsPerAddress(connections.http),
+    connectionsPerAddressMax: connectionsPerAddress(connections.http),
     operatorConnectionsMax: connections.operator,
     receiveBufferBytes: Infinity,
   };

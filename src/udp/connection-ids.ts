@@ -26,6 +26,9 @@ const SLOT_AT = ADDRESS_AT + 16;
 /** One block of SHA-256 holds 55 bytes of input; this is 52. */
 const INPUT_SIZE = SLOT_AT + 4;
 
+/** How long a client may use an id: BEP 15 asks for 2 minutes, µTorrent uses one for over 5. */
+export const CONNECTION_TTL_SECONDS = 600;
+
 const SLOTS_PER_LIFETIME = 6;
 const SLOT_BITS = 7;
 

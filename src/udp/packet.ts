@@ -66,6 +66,9 @@ const OFFSET_IP = 84;
 const OFFSET_NUM_WANT = 92;
 export const OFFSET_PORT = 96;
 
+/** The longest reply: IPv6 delivers packets of 1280 bytes whole, headers are 48. [RFC 8200 5] */
+export const REPLY_BYTES_MAX = 1232;
+
 /** Peers that fit a reply of `replyBytes`; the form of the reply is the family's. [BEP 15] */
 export function peersFitting(replyBytes: number, family: Family): number {
   const size = family === 4 ? PEER_SIZE_IPV4 : PEER_SIZE_IPV6;

@@ -34,15 +34,12 @@ test("an empty environment is a correct public tracker", () => {
     udpWorkers: 1,
     udpReceiveBufferBytes: 4_194_304,
     intervalSeconds: 1800,
-    intervalJitterPercent: 10,
     minIntervalSeconds: 900,
     peerTimeoutSeconds: 2700,
     downloadsTimeoutSeconds: 86_400,
     numwantDefault: 50,
     numwantMax: 200,
     scrapeHashesMax: 74,
-    udpReplyBytes: 1232,
-    udpConnectionTtlSeconds: 600,
     udpSecret: undefined,
     peersPerSwarmMax: 1_000_000,
     peersPerAddressMax: 256,
@@ -70,7 +67,6 @@ test("an empty environment is a correct public tracker", () => {
     allowHosts: [],
     warningMessage: "",
     redirectUrl: undefined,
-    statsPath: "stats",
     statsNetworks: ["127.0.0.0/8", "::1"],
     fullScrapeNetworks: ["127.0.0.0/8", "::1"],
     fullScrapeIntervalSeconds: 300,
@@ -105,10 +101,6 @@ describe("a problem is one sentence with the value seen and a hint", () => {
       'TRACKER_INTERVAL is "soon", which is not a time: write seconds, or 90s, 30m, 24h',
     ],
     [
-      { TRACKER_INTERVAL_JITTER: "51" },
-      'TRACKER_INTERVAL_JITTER is "51", which is out of range: choose 0 to 50',
-    ],
-    [
       { TRACKER_NUMWANT_MAX: "1001" },
       'TRACKER_NUMWANT_MAX is "1001", which is out of range: choose 0 to 1000',
     ],
@@ -117,16 +109,14 @@ describe("a problem is one sentence with the value seen and a hint", () => {
       'TRACKER_SCRAPE_MAX is "0", which is out of range: choose 1 to 74',
     ],
     [
-      { TRACKER_UDP_REPLY_BYTES: "507" },
-      'TRACKER_UDP_REPLY_BYTES is "507", which is out of range: choose 508 to 1472',
+      { TRACKER_INTERVAL_JITTER: "0" },
+      "TRACKER_INTERVAL_JITTER is no longer a setting: remove it;" +
+        " intervals always vary by up to 10 percent",
     ],
     [
-      { TRACKER_UDP_REPLY_BYTES: "1473" },
-      'TRACKER_UDP_REPLY_BYTES is "1473", which is out of range: choose 508 to 1472',
-    ],
-    [
-      { TRACKER_UDP_CONNECTION_TTL: "119" },
-      'TRACKER_UDP_CONNECTION_TTL is "119", which is out of range: choose 2m to 24h',
+      { TRACKER_STATS_PATH: "numbers" },
+      "TRACKER_STATS_PATH is no longer a setting: remove it;" +
+        " the statistics are at /stats, for the clients in TRACKER_STATS_NETWORKS",
     ],
     [
       { TRACKER_MEMORY_MAX: "15MiB" },
@@ -210,7 +200,6 @@ test("a variable that is left empty is not set, unless empty has a meaning", () 
     udpListeners: [],
     httpListeners: [],
     adminListeners: [],
-    statsPath: "",
     statsNetworks: [],
     fullScrapeNetworks: [],
   };

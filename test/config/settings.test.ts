@@ -18,7 +18,7 @@ import {
   showListener,
   showSeconds,
 } from "../../src/config/settings.ts";
-import { hostNames, message, urlPath, webUrl } from "../../src/config/settings.ts";
+import { hostNames, message, webUrl } from "../../src/config/settings.ts";
 import { yesOrNo, type Kind } from "../../src/config/settings.ts";
 
 function read<Value>(kind: Kind<Value>, text: string): Value {
@@ -256,25 +256,6 @@ describe("host names", () => {
   )("%p is none", (text) => {
     expect(complaintOf(hostNames(), text)).toBe(
       "which is not a host name: write it without scheme and port, like tracker.example.org",
-    );
-  });
-});
-
-describe("a path", () => {
-  test.each(["stats", "a/b-c", "S.t~x_1", ""])("%p is one", (text) => {
-    expect(read(urlPath(), text)).toBe(text);
-  });
-
-  test.each(["/stats", "stats/", "a//b", "a b", "a?b", "%41"])("%p is none", (text) => {
-    expect(complaintOf(urlPath(), text)).toBe(
-      "which is not a path: write letters, digits and -, such as stats or my/stats",
-    );
-  });
-
-  const others = ["announce", "x/scrape.php", "health", "ready", "live", "favicon.ico"];
-  test.each(others)("%p is taken", (text) => {
-    expect(complaintOf(urlPath(), text)).toBe(
-      "where something else is: write another, such as stats",
     );
   });
 });

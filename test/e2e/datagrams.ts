@@ -165,6 +165,11 @@ export interface AnnounceAnswer {
   peers: string[];
 }
 
+/** True for an interval as drawn around `seconds`: each reply has its own, within 10 percent. */
+export function isAround(interval: unknown, seconds: number): boolean {
+  return Math.abs(Number(interval) - seconds) <= seconds / 10;
+}
+
 /** Reads an announce response; throws on anything else. `stride` is 6 or 18 bytes a peer. */
 export function readAnnounceAnswer(bytes: Uint8Array, stride: 6 | 18): AnnounceAnswer {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

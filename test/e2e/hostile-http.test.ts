@@ -6,7 +6,7 @@ import { connect, type Socket } from "node:net";
 import { describe, expect, test } from "bun:test";
 import { MIB, vitalsOf } from "../soak/vitals.ts";
 import { decodeDictionary } from "./bencode.ts";
-import { startTracker, type Tracker } from "./harness.ts";
+import { freePort, startTracker, type Tracker } from "./harness.ts";
 import { exchangeTcp, readResponses, type HttpResponse } from "./raw-http.ts";
 
 const MINUTE_MILLISECONDS = 60_000;
@@ -222,10 +222,19 @@ test("connections beyond the limit are said once, with what to do", async () => 
 });
 
 test("connections from the machine itself are not counted as those of one address", async () => {
-  const env = { TRACKER_HTTP_CONNECTIONS_PER_ADDRESS_MAX: "2" };
+  const operator = freePort();
+  const env = {
+    TRACKER_HTTP_CONNECTIONS_MAX: "64",
+    TRACKER_ADMIN_ADDRESS: `127.0.0.1:${operator}`,
+  };
   await using tracker = await startTracker({ env });
-  const held = await openMany(tracker.port, 8, "GET /announce?info_hash=");
-  expect((await ask(tracker, REQUEST)).statuses).toEqual([200]);
+  // As many as one other address may have. The next one is closed for want of room alone.
+  const held = await openMany(tracker.port, 64, "GET /announce?info_hash=");
+  await ask(tracker, REQUEST);
+  const metrics = await (await fetch(`http://127.0.0.1:${operator}/metrics`)).text();
+  const closed = "tracker_http_connections_closed_total";
+  expect(metrics).toContain(`${closed}{reason="too_many_of_address"} 0\n`);
+  expect(metrics).toContain(`${closed}{reason="too_many"} 1\n`);
   for (const socket of held) socket.destroy();
 });
 

@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { decodeDictionary, type Dictionary } from "./bencode.ts";
-import { announceRequest, type Datagrams, openDatagrams, randomBytes } from "./datagrams.ts";
+import { announceRequest, type Datagrams, isAround } from "./datagrams.ts";
+import { openDatagrams, randomBytes } from "./datagrams.ts";
 import { type Environment, startProcess, startTracker, type Tracker } from "./harness.ts";
 import { exchangeTcp, readResponses } from "./raw-http.ts";
 
@@ -248,10 +249,9 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     "intervals grow over both transports when more announce than are wanted",
     async () => {
       await using tracker = await start({
-        TRACKER_TARGET_RATE: "200",
+        TRACKER_TARGET_RATE: "20",
         TRACKER_INTERVAL: "60s",
-        TRACKER_INTERVAL_MAX: "62s",
-        TRACKER_INTERVAL_JITTER: "0",
+        TRACKER_INTERVAL_MAX: "90s",
         TRACKER_PEER_TIMEOUT: "2m",
       });
       using client = await openDatagrams(HOST, tracker.port);
@@ -260,12 +260,12 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
         const [answer] = await client.exchange(requestUdp(id, {}));
         return [intervalOf(answer), (await announceHttp(tracker))["interval"]];
       };
-      expect(await told()).toEqual([60, 60]);
+      for (const interval of await told()) expect(isAround(interval, 60)).toBe(true);
       await until(async () => {
         // Peers that nobody knows: those who come early have their place already.
         for (let i = 0; i < 500; i++)
           await client.exchange(requestUdp(id, { hash: randomBytes(20) }));
-        return (await told()).join() === "62,62";
+        return (await told()).every((interval) => isAround(interval, 90));
       });
     },
     2 * SLOW_MILLISECONDS,
@@ -273,18 +273,17 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
 
   test("a large swarm is told to wait longer, a small one is not", async () => {
     await using tracker = await start({
-      TRACKER_INTERVAL_PER_SWARM_SIZE: "60s",
-      TRACKER_INTERVAL_JITTER: "0",
-      TRACKER_PEER_TIMEOUT: "2h",
+      TRACKER_INTERVAL_PER_SWARM_SIZE: "30m",
+      TRACKER_PEER_TIMEOUT: "3h",
     });
     using client = await openDatagrams(HOST, tracker.port);
     const id = await client.connect();
     for (let port = 8000; port < 8256; port++) await client.exchange(requestUdp(id, { port }));
     const [large] = await client.exchange(requestUdp(id, { port: 8000 }));
-    expect(intervalOf(large)).toBe(1920);
-    expect((await announceHttp(tracker, { port: 8001 }))["interval"]).toBe(1920);
+    expect(isAround(intervalOf(large), 5400)).toBe(true);
+    expect(isAround((await announceHttp(tracker, { port: 8001 }))["interval"], 5400)).toBe(true);
     const [small] = await client.exchange(requestUdp(id, { hash: randomBytes(20) }));
-    expect(intervalOf(small)).toBe(1800);
+    expect(isAround(intervalOf(small), 1800)).toBe(true);
   });
 
   test("peers of one swarm, and swarms begun by one address, are as many as allowed", async () => {

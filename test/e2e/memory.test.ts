@@ -122,7 +122,6 @@ async function metricsOf(tracker: Tracker, operator: number): Promise<string> {
 const SETTINGS = {
   TRACKER_MEMORY_MAX: "16MiB",
   TRACKER_OWN_ADDRESSES: "store",
-  TRACKER_UDP_REPLY_BYTES: "1232",
 };
 
 test.skipIf(process.platform !== "linux")(

@@ -38,7 +38,6 @@ describe("at its ceiling of memory", () => {
   const env = {
     TRACKER_MEMORY_MAX: "16MiB",
     TRACKER_INTERVAL: "2s",
-    TRACKER_INTERVAL_JITTER: "0",
     TRACKER_PEER_TIMEOUT: "12s",
     TRACKER_DOWNLOADS_TIMEOUT: "1s",
     // The floods come from one address, and those who ask from the same network.

@@ -192,7 +192,6 @@ describe("with statistics", () => {
       now: () => 7,
       version: "tracker 1.0",
       settings: {
-        statsPath: "stats",
         statsNetworks: networks,
         fullScrapeNetworks: networks,
         fullScrapeIntervalSeconds: 300,

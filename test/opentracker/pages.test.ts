@@ -9,7 +9,6 @@ import { exchangeOf, responseOf } from "../http/fixture.ts";
 import { announce, makeTracker } from "../swarm/fixture.ts";
 
 const SETTINGS: PagesSettings = {
-  statsPath: "stats",
   statsNetworks: ["192.0.2.0/24"],
   fullScrapeNetworks: ["192.0.2.0/24", "198.51.100.0/24"],
   fullScrapeIntervalSeconds: 300,

@@ -232,7 +232,6 @@ function complaints(samples: Sample[]): string[] {
 const env = {
   TRACKER_MEMORY_MAX: "64MiB",
   TRACKER_INTERVAL: "20s",
-  TRACKER_INTERVAL_JITTER: "0",
   TRACKER_PEER_TIMEOUT: "30s",
   TRACKER_DOWNLOADS_TIMEOUT: "30s",
 };
