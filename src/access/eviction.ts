@@ -2,18 +2,16 @@
  * Eviction: what the lists refuse does not stay among the swarms.
  *
  * Walks all swarms a slice at a time, holding the lock of one shard as short as statistics do, and
- * forgets those that are refused. Whoever calls waits until all threads judge by the new lists, or
- * an announce under way could bring a swarm back.
+ * forgets those that are refused. The caller first waits until all threads use the new lists:
+ * otherwise an announce in progress could bring a swarm back.
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { SWARM_INFO_HASH } from "../swarm/blocks.ts";
 import type { Tracker } from "../swarm/tracker.ts";
-import { Walk } from "../swarm/walk.ts";
+import { Walk, WALK_SLICE_UNITS } from "../swarm/walk.ts";
 import { type Access, ACCESS_OK } from "./access.ts";
-import type { Sliced } from "./pacing.ts";
+import type { Sliced } from "../host/turns.ts";
 
-/** Swarms judged in one slice, some 100 ns each. */
-const SLICE_UNITS = 1000;
 /** Swarms forgotten between two chances to interrupt. */
 const EVICTIONS_PER_STEP = 256;
 
@@ -24,7 +22,7 @@ export function* evictRefused(tracker: Tracker, access: Access): Sliced<number> 
   let evicted = 0;
   while (!walk.done) {
     const refused: Uint8Array[] = [];
-    walk.slice(SLICE_UNITS, (swarm) => {
+    walk.slice(WALK_SLICE_UNITS, (swarm) => {
       const at = swarm + SWARM_INFO_HASH;
       if (access.judgeSwarm(arena.halves, at >>> 1) !== ACCESS_OK) {
         refused.push(arena.bytes.slice(at, at + INFO_HASH_SIZE));

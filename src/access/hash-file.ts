@@ -12,7 +12,7 @@
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { HashList, hashListMemory } from "./hash-list.ts";
-import type { Sliced } from "./pacing.ts";
+import type { Sliced } from "../host/turns.ts";
 
 const TAB = 9;
 const LINE_END = 10;

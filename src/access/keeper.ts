@@ -16,7 +16,7 @@ import { enlargeHashList, hashLine, showBadLines, withoutHash } from "./hash-fil
 import type { HashList } from "./hash-list.ts";
 import { codeOf, type ListFile, readHashList, readNetworkList } from "./list-files.ts";
 import type { NetworkList } from "./network-list.ts";
-import { runInSlices } from "./pacing.ts";
+import { runInTurns } from "../host/turns.ts";
 import { eachPieceOf } from "./pieces.ts";
 import { type Fill, replaceFile } from "./replace-file.ts";
 
@@ -128,7 +128,7 @@ export class AccessKeeper {
         throw error;
       }
       await this.#broadcast(this.#shared);
-      this.#counts.evicted += await runInSlices(evictRefused(this.#tracker, this.#access));
+      this.#counts.evicted += await runInTurns(evictRefused(this.#tracker, this.#access));
     });
   }
 
@@ -221,7 +221,7 @@ export class AccessKeeper {
     if (listed) {
       let added = list.add(halves, 0);
       if (added === "full") {
-        list = await runInSlices(enlargeHashList(list, this.#shared.keys));
+        list = await runInTurns(enlargeHashList(list, this.#shared.keys));
         added = list.add(halves, 0);
         this.#take({ ...this.#lists, [name]: list });
         await this.#broadcast(this.#shared);
@@ -250,7 +250,7 @@ export class AccessKeeper {
 
 /** Returns false if the file was so already. Reads it twice, but never holds the whole of it. */
 function changeFile(path: string, hash: Uint8Array, listed: boolean): Promise<boolean> {
-  const without = (bytes: Uint8Array) => runInSlices(withoutHash(bytes, hash));
+  const without = (bytes: Uint8Array) => runInTurns(withoutHash(bytes, hash));
   let lastLineEnds = true;
   const differs = async (old: FileHandle): Promise<boolean> => {
     let found = false;

@@ -12,7 +12,7 @@ import { type BadLines, type LinesReader, readHashes } from "./hash-file.ts";
 import type { HashList } from "./hash-list.ts";
 import { readNetworks } from "./network-file.ts";
 import type { NetworkList } from "./network-list.ts";
-import { runInSlices } from "./pacing.ts";
+import { runInTurns } from "../host/turns.ts";
 import { eachPiece } from "./pieces.ts";
 
 const WRITE_BESIDE = "write a new list beside it and rename that: mv is all or nothing";
@@ -47,7 +47,7 @@ async function read<List>(
   reader: LinesReader<List>,
 ): Promise<ListFile<List> | undefined> {
   if (path === undefined) return undefined;
-  const reading = eachPiece(path, (bytes) => runInSlices(reader.take(bytes)));
+  const reading = eachPiece(path, (bytes) => runInTurns(reader.take(bytes)));
   await reading.catch((error: unknown) => {
     const code = codeOf(error);
     const problem = `${variable} is ${path}, which cannot be read (${code})`;
@@ -55,7 +55,7 @@ async function read<List>(
     if (code === CHANGED) throw new StartError(problem, WRITE_BESIDE, EXIT_FAILED);
     throw new StartError(problem, "check the path and its permissions; an empty file will do");
   });
-  return { path, ...(await runInSlices(reader.finish())) };
+  return { path, ...(await runInTurns(reader.finish())) };
 }
 
 /** The name of a system error, such as ENOENT or ENOSPC. */

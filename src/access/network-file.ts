@@ -15,7 +15,7 @@ import type { Family } from "../constants.ts";
 import { readAddress } from "../net/addresses.ts";
 import { type BadLines, type LinesReader, noBadLines, noteBadLine } from "./hash-file.ts";
 import { buildNetworkList, type NetworkList, Ranges } from "./network-list.ts";
-import type { Sliced } from "./pacing.ts";
+import type { Sliced } from "../host/turns.ts";
 
 const LINE_END = 10;
 const LINES_PER_STEP = 256;

@@ -9,7 +9,7 @@
  * makes another one. It is made in slices: the sort is a radix sort, which can be interrupted.
  */
 import type { Family } from "../constants.ts";
-import type { Sliced } from "./pacing.ts";
+import type { Sliced } from "../host/turns.ts";
 
 const HEADER_WORDS = 2;
 const WORDS_IPV4 = 1;

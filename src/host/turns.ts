@@ -1,19 +1,26 @@
 /**
- * Turns for long work: whoever does something long does a millisecond of it in each turn.
+ * Turns for long work in the event loop: a millisecond of work in each turn, then requests.
  *
- * In one round of the event loop one turn is given, however many wait for theirs, and requests are
- * answered between two rounds. So ten pages of statistics at once take longer, but keep an announce
- * no longer than one does. Those who wait are served in their order.
+ * The event loop gives one turn in each round, however much work waits, and answers requests
+ * between two rounds. So ten pages of statistics at once take longer, but delay an announce no
+ * longer than one does. Waiting work gets its turns in the order of arrival.
  *
  *   loop   requests │ turn of A │ requests │ turn of B │ requests │ turn of A …
+ *
+ * Long work is best written as a generator that yields wherever it may be interrupted, every few
+ * hundred microseconds at most; `runInTurns` does the rest.
  */
+import { now } from "./clock.ts";
 
-/** How long one may work in a turn, in seconds. */
+/** How long work may take in a turn, in seconds. */
 export const TURN_SECONDS = 0.001;
+
+/** Work that may be interrupted where it yields, and ends with a result. */
+export type Sliced<Result> = Generator<undefined, Result>;
 
 const waiting: (() => void)[] = [];
 
-/** Resolves when the event loop has answered what was waiting, and nobody else has this turn. */
+/** Resolves after the event loop has answered the requests that waited, alone in this turn. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);
@@ -25,4 +32,16 @@ function giveTurn(): void {
   const resolve = waiting.shift()!;
   if (waiting.length > 0) setImmediate(giveTurn);
   resolve();
+}
+
+/** Does the work, slice by slice, as many as fit in a turn. Rejects with what the work throws. */
+export async function runInTurns<Result>(work: Sliced<Result>): Promise<Result> {
+  for (let end = 0; ;) {
+    if (now() >= end) {
+      await nextTurn();
+      end = now() + TURN_SECONDS;
+    }
+    const step = work.next();
+    if (step.done) return step.value;
+  }
 }

@@ -27,8 +27,7 @@ import {
 } from "../swarm/blocks.ts";
 import { AnnounceReply } from "../swarm/requests.ts";
 import type { Tracker } from "../swarm/tracker.ts";
-import { Walk } from "../swarm/walk.ts";
-import { SLICE_UNITS } from "./slices.ts";
+import { Walk, WALK_SLICE_UNITS } from "../swarm/walk.ts";
 import {
   RECORD_DOWNLOADS,
   RECORD_LEECHERS,
@@ -165,7 +164,7 @@ class Unsorted implements Source {
     const end = now() + TURN_SECONDS;
     this.#sink = sink;
     while (!this.#walk.done && sink.size < CHUNK_BYTES && now() < end) {
-      this.#walk.slice(SLICE_UNITS, this.#visit);
+      this.#walk.slice(WALK_SLICE_UNITS, this.#visit);
     }
     return this.#walk.done;
   }

@@ -24,7 +24,7 @@ import { type Format, openExport } from "./export.ts";
 import { type Figures, gatherFigures } from "./figures.ts";
 import { HostReport } from "../notes/hosts.ts";
 import * as modes from "./modes.ts";
-import { Modesty } from "./modesty.ts";
+import { Cooldown } from "./cooldown.ts";
 import type { NotesShared } from "../notes/notes.ts";
 import { countNetworks, rankSwarms } from "./ranking.ts";
 import { EARLY_WIDTHS, Tallies } from "../notes/tally.ts";
@@ -124,7 +124,7 @@ export class Pages {
   readonly #tracker: Tracker;
   readonly #readers: Networks;
   readonly #scrapers: Networks;
-  readonly #modesty: Modesty;
+  readonly #cooldown: Cooldown;
   readonly #tallies: Tallies;
   readonly #hosts: HostReport;
   readonly #ranking: Cached<Ranked>;
@@ -140,7 +140,7 @@ export class Pages {
     this.#tracker = new Tracker(deps.memory, new ArrayBuffer(2));
     this.#readers = new Networks(settings.statsNetworks);
     this.#scrapers = new Networks(settings.fullScrapeNetworks);
-    this.#modesty = new Modesty(settings.fullScrapeIntervalSeconds);
+    this.#cooldown = new Cooldown(settings.fullScrapeIntervalSeconds);
     this.#tallies = new Tallies(deps.notes.tally);
     this.#hosts = new HostReport(deps.notes.hosts);
     this.#ranking = new Cached(() => this.#writeRanking(), now);
@@ -185,9 +185,9 @@ export class Pages {
 
   #tell(exchange: Exchange, mode: string): number | Response | Promise<Response> {
     if (mode === "top10" || mode === "top100") {
-      return this.#ranking.get().then((ranked) => answerLate(ranked[mode]));
+      return this.#ranking.get().then((ranked) => plainText(ranked[mode]));
     }
-    if (mode === "s24s") return this.#networks.get().then(answerLate);
+    if (mode === "s24s") return this.#networks.get().then(plainText);
     const bytes = this.#bytesOf(mode);
     if (bytes === undefined) {
       return this.#refuse(exchange, `no such mode: there are ${MODES.join(", ")}`);
@@ -262,7 +262,7 @@ export class Pages {
     if (head.hasMethod("HEAD")) return new Response(null, { headers });
     if (this.#exports >= EXPORTS_MAX) return this.#postpone(exchange, EXPORTS_RETRY_SECONDS);
     const { address, family } = client;
-    const wait = this.#modesty.ask(kind, address, family, this.#deps.now());
+    const wait = this.#cooldown.request(kind, address, family, this.#deps.now());
     if (wait > 0) return this.#postpone(exchange, wait);
     const { counters, memory, now } = this.#deps;
     counters.row[COUNT.httpFullScrapes] += 1;
@@ -339,9 +339,8 @@ const MODES = [
   "statedump",
 ];
 
-/** An answer that was a promise. */
-function answerLate(text: string): Response {
-  return new Response(text, { headers: { ...TEXT, Connection: "close" } });
+function plainText(text: string): Response {
+  return new Response(text, { headers: TEXT });
 }
 
 function exportHeaders(format: Format, accepted: string): Record<string, string> {
@@ -350,7 +349,6 @@ function exportHeaders(format: Format, accepted: string): Record<string, string>
   const headers: Record<string, string> = {
     "Content-Type": type,
     Vary: "Accept-Encoding",
-    Connection: "close",
   };
   if (encoding !== "identity") headers["Content-Encoding"] = encoding;
   return headers;

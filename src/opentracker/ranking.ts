@@ -5,12 +5,11 @@
  * fixed size (see frequent.ts; with ten million peers a count may be some 20 too high).
  */
 import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
-import { nextTurn } from "../host/turns.ts";
+import { nextTurn, runInTurns } from "../host/turns.ts";
 import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
 import type { Tracker } from "../swarm/tracker.ts";
-import { visitPeers } from "../swarm/walk.ts";
+import { visitPeers, walkAll } from "../swarm/walk.ts";
 import { Frequent, frequentBytes, type Frequency } from "../notes/frequent.ts";
-import { walkAll } from "./slices.ts";
 
 /** A swarm in a list: its info hash in upper-case hexadecimal, and what it is in the list for. */
 export interface Ranked {
@@ -42,14 +41,15 @@ const UNITS_PER_PEER = 2;
 export async function rankSwarms(tracker: Tracker, most: number): Promise<Ranking> {
   const { swarms } = tracker;
   const [peers, seeders, leechers] = [new Best(most), new Best(most), new Best(most)];
-  await walkAll(tracker, (swarm) => {
+  const rank = (swarm: number): number => {
     const seeding = swarms.count(swarm, 4, SEEDERS) + swarms.count(swarm, 6, SEEDERS);
     const leeching = swarms.count(swarm, 4, LEECHERS) + swarms.count(swarm, 6, LEECHERS);
     peers.offer(tracker, swarm, seeding + leeching);
     seeders.offer(tracker, swarm, seeding);
     leechers.offer(tracker, swarm, leeching);
     return 1;
-  });
+  };
+  await runInTurns(walkAll(tracker, rank));
   return { peers: peers.list, seeders: seeders.list, leechers: leechers.list };
 }
 
@@ -89,13 +89,14 @@ export async function countNetworks(tracker: Tracker, most: number): Promise<Bus
       by48.add(wordAt(halves, at), (swapped(halves[at + 2]) << 16) >>> 0, weight);
     },
   };
-  await walkAll(tracker, (swarm) => {
+  const count = (swarm: number): number => {
     let units = 1;
     for (const family of FAMILIES) {
       units += UNITS_PER_PEER * visitPeers(tracker, swarm, family, visitors[family]);
     }
     return units;
-  });
+  };
+  await runInTurns(walkAll(tracker, count));
   const tops: Frequency[][] = [];
   for (const table of [by28, by24, by48]) {
     await nextTurn();

@@ -19,8 +19,7 @@
 import { now } from "../host/clock.ts";
 import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
 import type { Tracker } from "../swarm/tracker.ts";
-import { Walk } from "../swarm/walk.ts";
-import { SLICE_UNITS } from "./slices.ts";
+import { Walk, WALK_SLICE_UNITS } from "../swarm/walk.ts";
 
 export const RECORD_WORDS = 8;
 export const RECORD_SEEDERS = 5;
@@ -71,8 +70,8 @@ export class SortedSwarms {
   /** Collects until the clock shows `end`. True when the pass is over and can be handed out. */
   collect(end: number): boolean {
     while (!this.#walk.done && now() < end) {
-      if (this.#count > RECORDS_MAX - 2 * SLICE_UNITS) this.#dropUpperHalf();
-      this.#walk.slice(SLICE_UNITS, this.#visit);
+      if (this.#count > RECORDS_MAX - 2 * WALK_SLICE_UNITS) this.#dropUpperHalf();
+      this.#walk.slice(WALK_SLICE_UNITS, this.#visit);
     }
     return this.#walk.done;
   }

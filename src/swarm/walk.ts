@@ -19,6 +19,12 @@ import type { Tracker } from "./tracker.ts";
 /** What an empty slot costs, where a swarm costs what its visitor says. */
 const UNITS_PER_EMPTY_SLOT = 0.1;
 
+/**
+ * Units of a slice beside requests: the longest that an announce waits for the lock of a shard,
+ * some 50 microseconds.
+ */
+export const WALK_SLICE_UNITS = 500;
+
 /** Peers of one directory that `visitPeers` looks at; of larger ones it takes a sample. */
 const SAMPLE_PEERS = 4000;
 
@@ -86,6 +92,19 @@ export class Walk {
       this.#cursor *= slots / this.#slots;
     }
     this.#slots = slots;
+  }
+}
+
+/** Visits every swarm, as `Walk.slice` does; may be interrupted after each slice. */
+export function* walkAll(
+  tracker: Tracker,
+  visit: (swarm: number) => number,
+): Generator<undefined, void> {
+  const walk = new Walk(tracker);
+  for (;;) {
+    walk.slice(WALK_SLICE_UNITS, visit);
+    if (walk.done) return;
+    yield;
   }
 }
 

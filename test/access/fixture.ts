@@ -1,6 +1,6 @@
 /** What the tests of access lists share: keys, hashes by number, and work done at once. */
 import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
-import type { Sliced } from "../../src/access/pacing.ts";
+import type { Sliced } from "../../src/host/turns.ts";
 
 export const KEYS = Int32Array.from({ length: HASH_KEY_WORDS }, (_, i) =>
   Math.imul(i + 1, 0x9e3779b1),

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { nextTurn } from "../../src/host/turns.ts";
+import { nextTurn, runInTurns, type Sliced } from "../../src/host/turns.ts";
 
 /** Rounds of the event loop until it is stopped. */
 function countRounds(): { count: number; stop: () => void } {
@@ -56,4 +56,28 @@ test("requests that come meanwhile are answered between two turns", async () => 
   client.end();
   server.stop(true);
   expect(asked).toBeGreaterThan(10);
+});
+
+function* busy(milliseconds: number, steps: number): Sliced<string> {
+  for (let step = 0; step < steps; step++) {
+    const end = performance.now() + milliseconds;
+    while (performance.now() < end);
+    yield;
+  }
+  return "done";
+}
+
+test("sliced work leaves the event loop a round every few milliseconds", async () => {
+  const rounds = countRounds();
+  expect(await runInTurns(busy(0.5, 80))).toBe("done");
+  rounds.stop();
+  expect(rounds.count).toBeGreaterThan(8);
+});
+
+test("sliced work that throws rejects with its error", async () => {
+  function* failing(): Sliced<void> {
+    yield;
+    throw new Error("no room");
+  }
+  await expect(runInTurns(failing())).rejects.toThrow("no room");
 });

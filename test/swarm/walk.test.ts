@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { SWARM_INFO_HASH } from "../../src/swarm/blocks.ts";
-import { visitPeers, Walk } from "../../src/swarm/walk.ts";
+import { visitPeers, Walk, WALK_SLICE_UNITS, walkAll } from "../../src/swarm/walk.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
 import { MIB, announce, infoHashesOfOneShard, makeTracker, peerNumberAt } from "./fixture.ts";
 
@@ -50,6 +50,21 @@ test("a slice does about the work it is allowed", () => {
     });
     expect(visits).toBeLessThan(60);
   }
+});
+
+test("a walk of everything can be interrupted after each slice of work", () => {
+  const { tracker } = makeTracker();
+  for (let infoHash = 0; infoHash < 1000; infoHash++) announce(tracker, { infoHash });
+  let [met, slices, most] = [0, 0, 0];
+  let work = 0;
+  for (const _ of walkAll(tracker, () => ((met += 1), (work += 100), 100))) {
+    slices += 1;
+    most = Math.max(most, work);
+    work = 0;
+  }
+  expect(met).toBe(1000);
+  expect(slices).toBeGreaterThanOrEqual(100_000 / (4 * WALK_SLICE_UNITS));
+  expect(most).toBeLessThan(4 * WALK_SLICE_UNITS);
 });
 
 test("swarms that stay are met once while others come, go and make the table grow", () => {
