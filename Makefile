@@ -16,7 +16,7 @@ COMMIT_STAMP := .tools/commit
 MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help run build test check format docs clients fuzz soak overload clean FORCE
+.PHONY: help run build test check format docs picture clients fuzz soak overload clean FORCE
 .PHONY: dist test-dist container-dist lint-dist
 
 help: ## say what there is to make
@@ -37,8 +37,12 @@ check: $(MODULES_STAMP) ## check the format and the types
 format: $(MODULES_STAMP) ## put all files into the format that check asks for
 	$(BUN) fmt
 
-docs: $(MODULES_STAMP) ## write the documents that are made from the settings
+docs: $(MODULES_STAMP) ## write the documents that are made from the program
 	$(BUN) scripts/documents.ts
+
+# Needs Chromium, and port 6969.
+picture: $(BINARY) ## take the picture of the page for the README
+	$(BUN) scripts/picture.ts
 
 clients: $(BINARY) ## let real BitTorrent clients find each other
 	$(BUN) test/clients/run.ts

@@ -1,20 +1,18 @@
 /**
- * The documents that are made from the settings: the table in the README, the example file, the
- * manual page and the completions.
+ * The documents that are made from the program: the settings, the example file, the manual page,
+ * the completions, and the lists of verbs and of make targets.
  *
- * `make docs` runs this to write them; a test asks for the same texts and compares.
+ * `make docs` runs this to write them; a test asks for the same texts and compares. A document that
+ * is made in part says so in a comment: what stands between its two markers is replaced.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
 import { descriptions } from "../src/config/config.ts";
 import { type Description, GROUPS } from "../src/config/schema.ts";
-import { bashCompletion, fishCompletion, manual, zshCompletion } from "./manual.ts";
+import { bashCompletion, fishCompletion, manual, verbs, zshCompletion } from "./manual.ts";
 
-const ROOT = resolve(import.meta.dir, "..");
-
-export const README = resolve(ROOT, "README.md");
-export const EXAMPLE = resolve(ROOT, "dist/buntracker.env.example");
+export const ROOT = resolve(import.meta.dir, "..");
 
 /** Documents that are written as a whole, by their path in the project. */
 export const WHOLE: Record<string, () => string> = {
@@ -23,10 +21,14 @@ export const WHOLE: Record<string, () => string> = {
   "dist/completion/buntracker.bash": bashCompletion,
   "dist/completion/_buntracker": zshCompletion,
   "dist/completion/buntracker.fish": fishCompletion,
+  "docs/settings.md": settings,
 };
 
-const TABLE_BEGIN = "<!-- settings: written by `make docs` -->";
-const TABLE_END = "<!-- end of settings -->";
+/** Documents of which one part is written: the part's name in its markers, and its text. */
+export const IN_PART: Record<string, [part: string, text: () => string]> = {
+  "CONTRIBUTING.md": ["make targets", targets],
+  "docs/operating.md": ["verbs", commands],
+};
 
 const EXAMPLE_HEAD = `# Settings of buntracker, with their defaults. Remove a "#" to change one.
 # A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB also read.
@@ -34,40 +36,62 @@ const EXAMPLE_HEAD = `# Settings of buntracker, with their defaults. Remove a "#
 # Whatever reads this file, a change needs a restart.
 `;
 
-/** The README as it should be: what stands between the markers is replaced. */
-export function readme(current: string): string {
-  const begin = current.indexOf(TABLE_BEGIN);
-  const end = current.indexOf(TABLE_END);
-  if (begin < 0 || end < begin) throw new Error(`${README} has no markers for the settings`);
-  return `${current.slice(0, begin + TABLE_BEGIN.length)}\n\n${table()}\n${current.slice(end)}`;
+const SETTINGS_HEAD = `<!-- Written by \`make docs\`: change src/config/schema.ts instead. -->
+
+# Settings
+
+Settings are environment variables. There is no configuration file and no flag, and without any
+variable buntracker is a correct public tracker.
+
+- A plain number is seconds or bytes; \`30m\`, \`24h\`, \`64KiB\` and \`8MiB\` also read.
+- A variable that is left empty is not set, unless the text says what empty means.
+- A variable that begins with \`TRACKER_\` but is not listed here is an error, so that a typing
+  mistake does not go unnoticed.
+- A change needs a restart. The files that settings name are read again on SIGHUP.
+- \`buntracker check\` says what is wrong with the settings, \`buntracker config\` prints those in
+  effect, and [dist/buntracker.env.example](../dist/buntracker.env.example) is a file of them all.
+`;
+
+/** A document with the part between its markers as it should be. Throws if it has no markers. */
+export function withPart(current: string, part: string, text: string): string {
+  const [first, last] = [`<!-- ${part}: written by \`make docs\` -->`, `<!-- end of ${part} -->`];
+  const [begin, end] = [current.indexOf(first), current.indexOf(last)];
+  if (begin < 0 || end < begin) throw new Error(`there are no markers for the ${part}`);
+  return `${current.slice(0, begin + first.length)}\n\n${text}\n${current.slice(end)}`;
 }
 
 /** The example of an environment file, complete. */
 export function example(): string {
-  const groups = GROUPS.map((group) => {
-    const settings = descriptions().filter((description) => description.group === group);
-    return `\n# -- ${group}\n${settings.map(exampleOfSetting).join("")}`;
+  return EXAMPLE_HEAD + byGroup((group) => `\n# -- ${group}\n`, exampleOfSetting);
+}
+
+/** Every setting under a heading of its own, so that it can be linked to. */
+export function settings(): string {
+  const contents = GROUPS.map((group) => {
+    const names = descriptions().filter((description) => description.group === group);
+    const links = names.map(({ variable }) => `[\`${variable}\`](#${variable.toLowerCase()})`);
+    return `\n**[${group}](#${group.toLowerCase()})**: ${links.join(", ")}\n`;
   });
-  return EXAMPLE_HEAD + groups.join("");
+  const text = byGroup((group) => `\n## ${group}\n`, sectionOfSetting);
+  return SETTINGS_HEAD + contents.join("") + text;
 }
 
-/** Rows as the formatter wants them: columns padded to their widest cell. */
-function table(): string {
-  const rows = [["Variable", "Default", "Meaning"], ...descriptions().map(rowOfSetting)];
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column].length)));
-  const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column])));
-  lines.splice(
-    1,
-    0,
-    widths.map((width) => "-".repeat(width)),
-  );
-  return lines.map((cells) => `| ${cells.join(" | ")} |\n`).join("");
+/** All settings, in their order, under the heading of their group. */
+function byGroup(heading: (group: string) => string, text: (of: Description) => string): string {
+  const groups = GROUPS.map((group) => {
+    const members = descriptions().filter((description) => description.group === group);
+    return heading(group) + members.map(text).join("");
+  });
+  return groups.join("");
 }
 
-function rowOfSetting({ variable, initial, computed, secret, ...rest }: Description): string[] {
-  const shown = initial === "" ? "" : computed ? initial : `\`${initial}\``;
-  const twin = secret ? `; or \`${variable}_FILE\`, a file that holds it` : "";
-  return [`\`${variable}\``, shown, `${meaning(rest)}${twin}`];
+function sectionOfSetting(description: Description): string {
+  const { variable, text, range, initial, computed, secret } = description;
+  const lines = [`- Default: ${computed ? initial : initial === "" ? "empty" : `\`${initial}\``}`];
+  if (range !== "") lines.push(`- Accepts: ${range}`);
+  if (secret) lines.push(`- Or \`${variable}_FILE\`, the path of a file that holds it`);
+  const sentence = `${text[0].toUpperCase()}${text.slice(1)}.`;
+  return `\n### ${variable}\n\n${sentence}\n\n${lines.join("\n")}\n`;
 }
 
 function exampleOfSetting({ variable, initial, computed, secret, ...rest }: Description): string {
@@ -81,10 +105,34 @@ function meaning({ text, range }: Pick<Description, "text" | "range">): string {
   return range === "" ? text : `${text} (${range})`;
 }
 
+/** What there is to make, as `make help` says it. */
+function targets(): string {
+  const makefile = readFileSync(resolve(ROOT, "Makefile"), "utf8");
+  const lines = [...makefile.matchAll(/^([a-z-]+):.*## (.*)$/gm)];
+  return fenced(lines.map(([, name, text]) => [`make ${name}`, text]));
+}
+
+/** What can be typed, as `buntracker --help` says it. */
+function commands(): string {
+  const lines = verbs().map(({ name, parameters, text }) => [
+    `buntracker ${name} ${parameters}`.trim(),
+    text,
+  ]);
+  return fenced([["buntracker", "run in the foreground"], ...lines]);
+}
+
+function fenced(lines: string[][]): string {
+  const width = Math.max(...lines.map(([first]) => first.length)) + 2;
+  return `\`\`\`\n${lines.map(([first, text]) => first.padEnd(width) + text).join("\n")}\n\`\`\`\n`;
+}
+
 if (import.meta.main) {
-  writeFileSync(README, readme(readFileSync(README, "utf8")));
   for (const [path, text] of Object.entries(WHOLE)) {
     mkdirSync(dirname(resolve(ROOT, path)), { recursive: true });
     writeFileSync(resolve(ROOT, path), text());
+  }
+  for (const [path, [part, text]] of Object.entries(IN_PART)) {
+    const file = resolve(ROOT, path);
+    writeFileSync(file, withPart(readFileSync(file, "utf8"), part, text()));
   }
 }

@@ -6,7 +6,7 @@
  *   dist/bin/SHA256SUMS                               of all archives, for sha256sum -c
  *
  * Inside, everything lies in one folder of the archive's name, at the path it has here, so that the
- * links in the README hold. The bytes depend on the content and on SOURCE_DATE_EPOCH alone. A
+ * links in the documents hold. The bytes depend on the content and on SOURCE_DATE_EPOCH alone. A
  * binary that is not for the target it is named for ends this with an error.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -46,6 +46,13 @@ const EVERYWHERE = [
   "dist/haproxy/haproxy.cfg",
   "dist/nginx/buntracker.conf",
   "dist/prometheus/buntracker.rules.yml",
+  "docs/how-it-is-built.md",
+  "docs/opentracker.md",
+  "docs/operating.md",
+  "docs/page.png",
+  "docs/protocol.md",
+  "docs/security-tests.md",
+  "docs/settings.md",
   "test/bench/results/compare.txt",
 ];
 

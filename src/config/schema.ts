@@ -1,7 +1,7 @@
 /**
  * The settings: every TRACKER_* variable, what it means, what may be written, and its default.
  *
- * `SCHEMA` is the only place a setting is written down. The help text, the table in the README, the
+ * `SCHEMA` is the only place a setting is written down. The help text, docs/settings.md, the
  * example file, the `config` verb and the validation are made from it, in its order; to add a
  * setting, add an entry. A rule that binds two settings goes into `rules.ts`.
  */

@@ -1,7 +1,7 @@
 /** The packaging files: they parse, they agree with each other and with the program. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 import { archiveName, companions, programName, TARGETS } from "../../scripts/release.ts";
 import { descriptions } from "../../src/config/config.ts";
@@ -47,14 +47,19 @@ describe("a release", () => {
     }
   });
 
-  test("holds what its README links to, but what is for another system", () => {
-    const links = [...read("README.md").matchAll(/\]\(([\w./-]+)\)/g)].map(([, path]) => path);
-    expect(links).toContain("SECURITY.md");
-    const elsewhere = ["dist", "dist/freebsd/sysctl.conf", "dist/sysctl/60-buntracker.conf"];
+  test("holds what its documents link to, but sources and what is for another system", () => {
+    const documents = companions("linux-x64").filter((path) => path.endsWith(".md"));
+    expect(documents).toContain("docs/settings.md");
+    const links = documents.flatMap((path) =>
+      [...read(path).matchAll(/(?:\]\(|<img src=")([\w./-]+)[)#"]/g)].map(([, link]) =>
+        join(dirname(path), link),
+      ),
+    );
+    expect(links).toContain("docs/page.png");
+    const others = /^(src|test|scripts)\/(?!bench\/results\/compare)|^dist\/(freebsd|sysctl)\//;
+    const needed = links.filter((link) => !others.test(link));
     for (const target of TARGETS) {
-      expect(companions(target)).toEqual(
-        expect.arrayContaining(links.filter((path) => !elsewhere.includes(path))),
-      );
+      expect(companions(target)).toEqual(expect.arrayContaining(needed));
     }
   });
 
