@@ -9,7 +9,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
 import { descriptions } from "../src/config/config.ts";
-import { type Description, GROUPS } from "../src/config/schema.ts";
+import { type Description, GROUPS } from "../src/config/description.ts";
 import { bashCompletion, fishCompletion, manual, verbs, zshCompletion } from "./manual.ts";
 
 export const ROOT = resolve(import.meta.dir, "..");
@@ -86,12 +86,19 @@ function byGroup(heading: (group: string) => string, text: (of: Description) => 
 }
 
 function sectionOfSetting(description: Description): string {
-  const { variable, text, range, initial, computed, secret } = description;
+  const { variable, text, reason, range, initial, computed, secret } = description;
   const lines = [`- Default: ${computed ? initial : initial === "" ? "empty" : `\`${initial}\``}`];
   if (range !== "") lines.push(`- Accepts: ${range}`);
   if (secret) lines.push(`- Or \`${variable}_FILE\`, the path of a file that holds it`);
   const sentence = `${text[0].toUpperCase()}${text.slice(1)}.`;
-  return `\n### ${variable}\n\n${sentence}\n\n${lines.join("\n")}\n`;
+  const paragraphs = [sentence, reason, lines.join("\n")].map(markup);
+  return `\n### ${variable}\n\n${paragraphs.join("\n\n")}\n`;
+}
+
+/** Names as code, and documents as links. */
+function markup(text: string): string {
+  const named = text.replaceAll(/(?<!`)\b(TRACKER_[A-Z_]+|tracker_[a-z_]+)\b/g, "`$1`");
+  return named.replaceAll(/docs\/([a-z-]+\.md)/g, "[$1]($1)");
 }
 
 function exampleOfSetting({ variable, initial, computed, secret, ...rest }: Description): string {

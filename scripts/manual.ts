@@ -6,7 +6,7 @@
  */
 import { helpText } from "../src/cli.ts";
 import { descriptions } from "../src/config/config.ts";
-import { type Description, GROUPS } from "../src/config/schema.ts";
+import { type Description, GROUPS } from "../src/config/description.ts";
 
 /** A verb of the command line, as the help has it. */
 export interface Verb {

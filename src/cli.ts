@@ -31,7 +31,7 @@ import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./constants.ts";
 import { examine } from "./start/examine.ts";
 import { versionLine } from "./version.ts";
 import { StartError } from "./host/start-error.ts";
-import { type Description, GROUPS } from "./config/schema.ts";
+import { type Description, GROUPS } from "./config/description.ts";
 import { hostNameProblem, quote } from "./config/settings.ts";
 import { type AdminAnswer, AdminClient, UnprovenError } from "./verbs/admin-client.ts";
 import type { ListVerb } from "./verbs/admin-client.ts";

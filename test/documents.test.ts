@@ -137,11 +137,16 @@ describe("a document", () => {
 });
 
 describe("the settings", () => {
-  test("have a heading each, under which their default and range stand", () => {
+  test("have a heading each, with a reason to change it, the default and the range", () => {
     const headings = headingsOf("docs/settings.md");
-    for (const { variable, initial, range } of descriptions()) {
+    for (const { variable, reason, initial, range } of descriptions()) {
+      expect(reason).toMatch(/^[A-Z].*\.$/);
       expect(headings.filter((name) => name === variable.toLowerCase())).toHaveLength(1);
-      const section = settings().split(`\n### ${variable}\n`)[1].split("\n#")[0];
+      const section = settings()
+        .split(`\n### ${variable}\n`)[1]
+        .split("\n#")[0]
+        .replaceAll("`", "");
+      expect(section).toContain(reason.split(/docs\//)[0]);
       expect(section).toContain(initial);
       expect(section).toContain(range);
     }

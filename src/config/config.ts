@@ -12,7 +12,8 @@ import type { z } from "zod";
 
 import { readSmallFile } from "../host/plain-file.ts";
 import { RULES } from "./rules.ts";
-import { type Config, describe, type Description, type Origins, SCHEMA } from "./schema.ts";
+import { describe, type Description } from "./description.ts";
+import { type Config, type Origins, SCHEMA } from "./schema.ts";
 import { quote } from "./settings.ts";
 
 /** What every variable of ours begins with. */

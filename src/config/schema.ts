@@ -12,42 +12,13 @@ import { NUMWANT_CEILING, PORT_MAX, SCRAPE_HASHES_MAX } from "../constants.ts";
 import { RATE_LIMIT_MODES } from "../limits/rate-limits.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../host/log.ts";
 import { WARNING_SIZE_MAX } from "../net/bencode.ts";
+import { optional, setting } from "./description.ts";
 import { bytes, choice, count, headerName, listeners, name, networks } from "./settings.ts";
 import { hostName, hostNames, message, webUrl } from "./settings.ts";
 import { KEY_LENGTH_MIN, peerIdPrefixes, secret, seconds, showBytes } from "./settings.ts";
 import { showListener, showSeconds } from "./settings.ts";
 import { showWebListener, webListeners, yesOrNo } from "./settings.ts";
-import type { Kind, Listener, WebListener } from "./settings.ts";
-
-/** Groups in the order they are shown. */
-export const GROUPS = [
-  "Listening",
-  "Protocol",
-  "Limits",
-  "Addresses",
-  "Access",
-  "Statistics",
-  "Observability",
-] as const;
-
-/** What is known of a setting besides how it is read. */
-export interface Description {
-  variable: string;
-  group: (typeof GROUPS)[number];
-  /** What it does, in a phrase. */
-  text: string;
-  /** What may be written, in a phrase; "" if the text says it. */
-  range: string;
-  /** The default as one would write it, or in words (see `computed`). */
-  initial: string;
-  /** True if `initial` is in words, because the value is worked out at start. */
-  computed: boolean;
-  /** True if the value must not be shown, and may come from the file named by `…_FILE`. */
-  secret: boolean;
-  show: (value: never) => string;
-}
-
-const DESCRIPTIONS = z.registry<Description>();
+import type { Listener, WebListener } from "./settings.ts";
 
 const LOOPBACK = "127.0.0.0/8,::1";
 
@@ -70,28 +41,36 @@ export const SCHEMA = z.object({
   // -- Listening
   udpListeners: setting("Listening", "TRACKER_UDP_ADDRESS", listeners(), {
     text: "where to answer UDP: host:port, several by comma; empty turns UDP off",
+    reason: "For another port, or to answer on some of the machine's addresses only.",
     initial: "[::]:6969",
     show: showListeners,
   }),
   httpListeners: setting("Listening", "TRACKER_HTTP_ADDRESS", webListeners(), {
     text: "where to answer HTTP: host:port or https://host:port, several by comma; empty is off",
+    reason:
+      "For port 80 or 443, for loopback alone behind a proxy, or to be a tracker for UDP alone.",
     initial: "[::]:6969",
     show: (value: WebListener[]) => value.map(showWebListener).join(","),
   }),
   tlsCertFile: optional("Listening", "TRACKER_TLS_CERT_FILE", name(), {
     text: "certificate chain for HTTPS, as PEM; with it addresses without a scheme speak HTTPS",
+    reason: "To answer HTTPS without a proxy.",
     initial: "none",
   }),
   tlsKeyFile: optional("Listening", "TRACKER_TLS_KEY_FILE", name(), {
     text: "private key of the certificate; both files are read again on SIGHUP",
+    reason: "To answer HTTPS without a proxy; a renewed certificate needs SIGHUP, no restart.",
     initial: "none",
   }),
   user: optional("Listening", "TRACKER_USER", name(), {
     text: "user to become, once all addresses are bound, when started as root",
+    reason: "For a port below 1024 where no service manager starts the tracker as another user.",
     initial: "none",
   }),
   udpWorkers: setting("Listening", "TRACKER_UDP_WORKERS", count(0, 64), {
     text: "threads that answer UDP on each address (Linux); 0 answers in the event loop",
+    reason:
+      "One is enough for 200 million peers; more help when datagrams are dropped while cores idle.",
     initial: "1",
   }),
   udpReceiveBufferBytes: setting(
@@ -100,6 +79,7 @@ export const SCHEMA = z.object({
     bytes(64 * KIB, 1024 * MIB),
     {
       text: "room for UDP requests that wait (Linux); the system's limit may grant less",
+      reason: "What does not fit is dropped: raise it when tracker_udp_receive_drops_total grows.",
       initial: "4MiB",
       show: showBytes,
     },
@@ -107,47 +87,58 @@ export const SCHEMA = z.object({
 
   // -- Protocol
   intervalSeconds: setting("Protocol", "TRACKER_INTERVAL", seconds(1, DAY), {
-    text: "how long clients are told to wait between announces",
+    text: "how long clients wait between announces",
+    reason: "A longer one saves traffic, a shorter one keeps swarms fresh.",
     initial: "30m",
     show: showSeconds,
   }),
   minIntervalSeconds: optional("Protocol", "TRACKER_MIN_INTERVAL", seconds(0, DAY), {
-    text: "how long clients must wait even if they are in a hurry",
+    text: "how long clients wait at least, even if they need peers",
+    reason: "Lower it on a small tracker, so that clients with too few peers may ask again soon.",
     initial: "half of TRACKER_INTERVAL",
     show: showSeconds,
   }),
   peerTimeoutSeconds: setting("Protocol", "TRACKER_PEER_TIMEOUT", seconds(2, 2 * DAY), {
-    text: "how long a peer is kept after its last announce",
+    text: "how long a peer is stored after its last announce",
+    reason: "A longer one keeps peers whose announces are lost, but also peers that have left.",
     initial: "45m",
     show: showSeconds,
   }),
   downloadsTimeoutSeconds: setting("Protocol", "TRACKER_DOWNLOADS_TIMEOUT", seconds(0, 7 * DAY), {
     text: "how long a swarm's count of downloads outlives its peers",
+    reason:
+      "Raise it where the counts are shown to people, lower it where many swarms come and go.",
     initial: "24h",
     show: showSeconds,
   }),
   numwantDefault: setting("Protocol", "TRACKER_NUMWANT_DEFAULT", count(0, NUMWANT_CEILING), {
-    text: "peers told to a client that does not say how many it wants",
+    text: "peers in a reply when the client does not say how many it wants",
+    reason: "Fewer save traffic; swarms of slow or unreachable peers need more.",
     initial: "50",
   }),
   numwantMax: setting("Protocol", "TRACKER_NUMWANT_MAX", count(0, NUMWANT_CEILING), {
-    text: "peers told to a client at most",
+    text: "peers in a reply at most",
+    reason: "It bounds the traffic of clients that want many peers.",
     initial: "200",
   }),
   scrapeHashesMax: setting("Protocol", "TRACKER_SCRAPE_MAX", count(1, SCRAPE_HASHES_MAX), {
-    text: "info hashes one scrape may ask about at most",
+    text: "info hashes in one scrape at most",
+    reason: "Lower it when scrapes cost too much traffic.",
     initial: "74",
   }),
   warningMessage: setting("Protocol", "TRACKER_WARNING_MESSAGE", message(WARNING_SIZE_MAX), {
-    text: "what clients that announce over HTTP are told to show their user",
+    text: "text that clients show their user after an announce over HTTP",
+    reason: "To announce a move, an upgrade or an end.",
     initial: "",
   }),
   redirectUrl: optional("Protocol", "TRACKER_REDIRECT_URL", webUrl(), {
-    text: "where people who open / in a browser are sent",
+    text: "where to send browsers that open /",
+    reason: "For a tracker whose site is elsewhere; without it / shows the page of the tracker.",
     initial: "nowhere",
   }),
   udpSecret: optional("Protocol", "TRACKER_UDP_SECRET", secret(KEY_LENGTH_MIN), {
-    text: "the key of connection ids (openssl rand -hex 32), to outlive a restart",
+    text: "key of the connection ids (openssl rand -hex 32), to outlive a restart",
+    reason: "To spare clients a connect after a restart, or to share an address among machines.",
     initial: "drawn at start",
     secret: true,
   }),
@@ -159,6 +150,7 @@ export const SCHEMA = z.object({
     bytes(MEMORY_BYTES_MIN, MEMORY_BYTES_CEILING),
     {
       text: "memory for swarms and peers; when it is full, new peers are answered but not stored",
+      reason: "To leave memory to other programs, or to store more peers: see docs/operating.md.",
       initial: "a quarter of the memory, at most 1GiB",
       compute: () => String(defaultMemoryBytes()),
       show: showBytes,
@@ -166,11 +158,13 @@ export const SCHEMA = z.object({
   ),
   // One more than there are files for, and accepting fails and is tried without end.
   httpConnectionsMax: optional("Limits", "TRACKER_HTTP_CONNECTIONS_MAX", count(1, COUNT_MAX), {
-    text: "how many HTTP connections may be open, if files allow; one more may close another",
+    text: "how many HTTP connections may be open; one more may close another",
+    reason: "Lower it to bound the memory and the files of HTTP.",
     initial: "what ulimit -n leaves, at most 65536",
   }),
   peersPerSwarmMax: setting("Limits", "TRACKER_PEERS_PER_SWARM_MAX", count(1, COUNT_MAX), {
     text: "peers stored of one swarm at most; then new ones replace those of the largest network",
+    reason: "Lower it so that one swarm cannot fill the memory.",
     initial: "1000000",
   }),
   // Behind one address of a carrier's NAT are some hundred customers, of whom a handful at most
@@ -181,15 +175,18 @@ export const SCHEMA = z.object({
     count(1, PEERS_PER_ADDRESS_CEILING),
     {
       text: "peers of an address (of IPv6, a /64) stored in a swarm; one more replaces the oldest",
+      reason: "Raise it where many clients of a swarm share an address, as behind a large VPN.",
       initial: "256",
     },
   ),
   swarmsPerAddressMax: optional("Limits", "TRACKER_SWARMS_PER_ADDRESS_MAX", count(1, COUNT_MAX), {
-    text: "an address (of IPv6, a /64) that has so many peers stored may begin no more swarms",
+    text: "peers an address (of IPv6, a /64) may have stored, beyond which it begins no swarms",
+    reason: "Lower it when few addresses fill the memory with swarms.",
     initial: "one for each 512 bytes of TRACKER_MEMORY_MAX",
   }),
   rateLimit: setting("Limits", "TRACKER_RATE_LIMIT", choice(RATE_LIMIT_MODES), {
     text: "what to do with requests over a rate limit: nothing, count them, or refuse them",
+    reason: "Set enforce once tracker_over_rate_total shows that only abusers are over a limit.",
     initial: "observe",
   }),
   // A seedbox that starts 5,000 swarms asks 5,000 times at once and then 3 times a second; behind
@@ -197,18 +194,22 @@ export const SCHEMA = z.object({
   // A minute's worth may come at once, so both have room; and a /24 full of seedboxes too.
   rateLimitAddress: setting("Limits", "TRACKER_RATE_LIMIT_ADDRESS", count(1, RATE_MAX), {
     text: "requests a second, averaged over a minute, of one address (of IPv6, one /64)",
+    reason: "Raise it when honest seedboxes or carriers are over it, lower it on a small tracker.",
     initial: "200",
   }),
   rateLimitNetwork: setting("Limits", "TRACKER_RATE_LIMIT_NETWORK", count(1, RATE_MAX), {
-    text: "the same of one network: an IPv4 /24, an IPv6 /48",
+    text: "requests a second, averaged over a minute, of one network: an IPv4 /24, an IPv6 /48",
+    reason: "The same as for an address, for attackers that have many addresses.",
     initial: "2000",
   }),
   targetRate: setting("Limits", "TRACKER_TARGET_RATE", count(0, COUNT_MAX), {
     text: "announces a second beyond which intervals grow; 0 leaves them as they are",
+    reason: "To stay below what the machine or its line can take, without turning clients away.",
     initial: "0",
   }),
   intervalMaxSeconds: setting("Limits", "TRACKER_INTERVAL_MAX", seconds(1, DAY), {
-    text: "how long intervals may become, by load or by size of the swarm, before jitter",
+    text: "how long intervals may become, by load or by size of the swarm",
+    reason: "It bounds how stale swarms may become under load.",
     initial: "2h",
     show: showSeconds,
   }),
@@ -218,32 +219,38 @@ export const SCHEMA = z.object({
     seconds(0, HOUR),
     {
       text: "how much longer the interval is for each doubling of a swarm above 64 peers",
+      reason: "Clients of large swarms find peers without the tracker, so they may ask less often.",
       initial: "0s",
       show: showSeconds,
     },
   ),
   earlyAnnounces: setting("Limits", "TRACKER_EARLY_ANNOUNCES", choice(["answer", "refuse"]), {
     text: "what to do with announces before the minimum interval is over; events are answered",
+    reason: "Set refuse when clients that ask too often are a large part of the load.",
     initial: "answer",
   }),
 
   // -- Addresses
   trustedProxies: setting("Addresses", "TRACKER_TRUSTED_PROXIES", networks(), {
-    text: "networks whose proxy header is believed, by comma, such as 127.0.0.1 or 10.0.0.0/8",
+    text: "networks of proxies whose header is trusted, by comma, such as 127.0.0.1 or 10.0.0.0/8",
+    reason: "Behind a reverse proxy: without it all clients have the address of the proxy.",
     initial: "",
     show: (value: string[]) => value.join(","),
   }),
   proxyHeader: setting("Addresses", "TRACKER_PROXY_HEADER", headerName(), {
     text: "the header in which trusted proxies name the client, such as x-real-ip or forwarded",
+    reason: "For a proxy that does not send X-Forwarded-For.",
     initial: "x-forwarded-for",
   }),
   allowIpParameter: setting("Addresses", "TRACKER_ALLOW_IP_PARAMETER", yesOrNo(), {
-    text: "let clients announce another address than the one they come from",
+    text: "accept announces for another address than that of the client",
+    reason: "For closed networks; on the Internet it lets clients name addresses of others.",
     initial: "no",
     show: (value: boolean) => (value ? "yes" : "no"),
   }),
   portMin: setting("Addresses", "TRACKER_PORT_MIN", count(1, PORT_MAX), {
     text: "peers with a lower port are answered, but never stored or handed out",
+    reason: "Set 1024 so that nobody can point peers at well-known services.",
     initial: "1",
   }),
   privateAddresses: setting(
@@ -252,126 +259,106 @@ export const SCHEMA = z.object({
     choice(["accept", "refuse"]),
     {
       text: "what to do with peers in private networks",
+      reason: "Set refuse on a public tracker whose machine has private networks beside it.",
       initial: "accept",
     },
   ),
   ownAddresses: setting("Addresses", "TRACKER_OWN_ADDRESSES", choice(["answer", "store"]), {
     text: "what to do with peers at addresses of this machine: answer them only, or store them too",
+    reason: "Set store if you seed from the tracker's machine.",
     initial: "answer",
   }),
 
   // -- Access
   denyFile: optional("Access", "TRACKER_DENY_FILE", name(), {
     text: "file of info hashes that are refused, one per line; read again on SIGHUP",
+    reason: "To refuse what you were asked to refuse. The verbs deny and forget change it.",
     initial: "none",
   }),
   allowFile: optional("Access", "TRACKER_ALLOW_FILE", name(), {
-    text: "file of info hashes that alone are served, less the denied ones; read again on SIGHUP",
+    text: "file of info hashes to serve and no others, less the denied ones; read again on SIGHUP",
+    reason: "To serve your own swarms only. The verbs allow and forget change it.",
     initial: "none",
   }),
   denyNetworksFile: optional("Access", "TRACKER_DENY_NETWORKS_FILE", name(), {
     text: "file of networks that are refused, as CIDR or name:first-last; read again on SIGHUP",
+    reason: "To refuse networks by a list, such as a PeerGuardian list of ranges.",
     initial: "none",
   }),
   denyClients: setting("Access", "TRACKER_DENY_CLIENTS", peerIdPrefixes(), {
-    text: "beginnings of peer ids that are refused, by comma, such as -XL; other bytes as %00",
+    text: "prefixes of peer ids that are refused, by comma, such as -XL; other bytes as %00",
+    reason: "To refuse clients that harm swarms, such as those that never upload.",
     initial: "",
     show: (value: string[]) => value.join(","),
   }),
   rulesFile: optional("Access", "TRACKER_RULES_FILE", name(), {
     text: "file of rules that refuse, drop or count requests, one per line; read again on SIGHUP",
+    reason: "To refuse requests by several conditions at once, over HTTP by header too.",
     initial: "none",
   }),
   adminListeners: setting("Access", "TRACKER_ADMIN_ADDRESS", listeners(), {
     text: "where to answer the operator: host:port, several by comma; empty turns it off",
+    reason: "For another port, or so that Prometheus on another machine can reach it.",
     initial: "127.0.0.1:6970",
     show: showListeners,
   }),
   adminToken: optional("Access", "TRACKER_ADMIN_TOKEN", secret(), {
-    text: "what changes over the admin address must show; without it they are refused",
+    text: "token that changes over the admin address need; without it they are refused",
+    reason: "To change lists and maintenance while the tracker runs.",
     initial: "none",
     secret: true,
   }),
 
   allowHosts: setting("Access", "TRACKER_ALLOW_HOSTS", hostNames(), {
-    text: "host names under which HTTP announces may come, by comma; empty allows all",
+    text: "host names that HTTP announces may use, by comma; empty allows all",
+    reason: "To refuse clients that reach the tracker by a name of somebody else.",
     initial: "",
     show: (value: string[]) => value.join(","),
   }),
 
   // -- Statistics
   statsNetworks: setting("Statistics", "TRACKER_STATS_NETWORKS", networks(), {
-    text: "networks that may see /stats, by comma; 0.0.0.0/0,::/0 is everybody, empty nobody",
+    text: "networks that may read /stats, by comma; 0.0.0.0/0,::/0 is all, empty none",
+    reason: "To show statistics to everybody, or to a machine that collects them.",
     initial: LOOPBACK,
     show: (value: string[]) => value.join(","),
   }),
   fullScrapeNetworks: setting("Statistics", "TRACKER_FULLSCRAPE_NETWORKS", networks(), {
-    text: "who may have full scrapes and exports, by comma; empty is nobody",
+    text: "networks that may have full scrapes and exports, by comma; empty is none",
+    reason:
+      "For a site that mirrors all counts. An export of a large tracker is hundreds of megabytes.",
     initial: LOOPBACK,
     show: (value: string[]) => value.join(","),
   }),
   fullScrapeIntervalSeconds: setting("Statistics", "TRACKER_FULLSCRAPE_INTERVAL", seconds(0, DAY), {
-    text: "how often a network may have one of each",
+    text: "how often a network may have one of each export",
+    reason: "It bounds what exports cost.",
     initial: "5m",
     show: showSeconds,
   }),
   stateImport: optional("Statistics", "TRACKER_STATE_IMPORT", name(), {
-    text: "opentracker's statedump, whose download counters are restored at start",
+    text: "opentracker's statedump; its download counters are restored at start",
+    reason: "To move from opentracker: see docs/opentracker.md.",
     initial: "none",
   }),
 
   // -- Observability
   publicName: optional("Observability", "TRACKER_PUBLIC_NAME", hostName(), {
-    text: "the tracker's host name, under which the page at / shows its announce URLs",
+    text: "host name of the tracker in the announce URLs of the page at /",
+    reason: "When people open the page under another name than clients should use.",
     initial: "the one in the request",
   }),
   logLevel: setting("Observability", "TRACKER_LOG_LEVEL", choice(LOG_LEVELS), {
-    text: "the least important events that are logged",
+    text: "the least severe events that are logged",
+    reason: "Set warn for problems alone.",
     initial: "info",
   }),
   logFormat: setting("Observability", "TRACKER_LOG_FORMAT", choice(LOG_FORMATS), {
-    text: "how a line of the log is written",
+    text: "format of each line of the log",
+    reason: "Set json for a collector that reads JSON.",
     initial: "logfmt",
   }),
 });
-
-/** What the authors of an entry may say about it. */
-interface Entry {
-  text: string;
-  initial: string;
-  secret?: boolean;
-  show?: (value: never) => string;
-  /** The default as text, if it is worked out at start; `initial` is then in words. */
-  compute?: () => string;
-}
-
-/** A setting that always has a value. */
-function setting<V>(group: Description["group"], variable: string, kind: Kind<V>, entry: Entry) {
-  const { initial, compute } = entry;
-  const schema = kind.schema.prefault(compute ?? (() => initial));
-  return schema.register(DESCRIPTIONS, toDescription(group, variable, kind.range, entry));
-}
-
-/** A setting without a value of its own unless one is given; `initial` says what happens then. */
-function optional<V>(group: Description["group"], variable: string, kind: Kind<V>, entry: Entry) {
-  const description = toDescription(group, variable, kind.range, entry);
-  return kind.schema.optional().register(DESCRIPTIONS, { ...description, computed: true });
-}
-
-function toDescription(
-  group: Description["group"],
-  variable: string,
-  range: string,
-  { text, initial, secret = false, show = String, compute }: Entry,
-): Description {
-  const computed = compute !== undefined;
-  return { variable, group, text, range, initial, computed, secret, show };
-}
-
-/** What is known of a setting of the schema. */
-export function describe(field: z.ZodType): Description {
-  return DESCRIPTIONS.get(field)!;
-}
 
 function showListeners(value: Listener[]): string {
   return value.map(showListener).join(",");

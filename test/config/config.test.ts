@@ -7,7 +7,7 @@ import fc from "fast-check";
 
 import { descriptions, effectiveValues, readConfig } from "../../src/config/config.ts";
 import type { Config } from "../../src/config/schema.ts";
-import { GROUPS } from "../../src/config/schema.ts";
+import { GROUPS } from "../../src/config/description.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "buntracker-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,6 +1,7 @@
 /** What the schema says about itself; that values are read as it says is in `config.test.ts`. */
 import { expect, test } from "bun:test";
-import { describe, GROUPS, MEMORY_BYTES_CEILING, SCHEMA } from "../../src/config/schema.ts";
+import { describe, GROUPS } from "../../src/config/description.ts";
+import { MEMORY_BYTES_CEILING, SCHEMA } from "../../src/config/schema.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 
@@ -18,6 +19,10 @@ test("settings stand together by group, in the order of the groups", () => {
 
 test("every setting says what it does in a phrase without a full stop", () => {
   for (const { text } of all) expect(text).toMatch(/^[a-z].*[^.]$/);
+});
+
+test("every setting has a reason to change it, in sentences", () => {
+  for (const { reason } of all) expect(reason).toMatch(/^[A-Z].*\.$/);
 });
 
 test("all memory that may be asked for can be used, and no more than that may be asked for", () => {

@@ -2,7 +2,8 @@
  * Campaigns against what reads settings: each value by its reader, and whole environments.
  */
 import { descriptions, readConfig } from "../../src/config/config.ts";
-import { describe, SCHEMA } from "../../src/config/schema.ts";
+import { describe } from "../../src/config/description.ts";
+import { SCHEMA } from "../../src/config/schema.ts";
 import { mutateText } from "./mutations.ts";
 import { must } from "./oracle.ts";
 import { type Campaign, judge } from "./readers.ts";
