@@ -1,11 +1,12 @@
 /**
- * The keeper of the access lists: reads their files, changes them, and tells all threads.
+ * The keeper of the access lists: reads their files, changes them, and keeps count.
  *
- *   file → bytes → list in shared memory → every thread judges by it → swarms refused now go
+ *   file → bytes → list in shared memory → every thread uses it → swarms refused now go
  *
- * Everything that changes a list waits in one queue, so two changes never meet in a file. A reload
- * is all or nothing: one file that cannot be read leaves all lists as they were. A single hash is
- * changed in the file first, and only then in memory: what is told to be done survives a restart.
+ * Reading and taking are two steps, so that a reload of several files can be all or nothing: `read`
+ * everything first, `take` it when nothing was wrong (start/reload.ts). Everything that changes a
+ * list waits in one queue, so two changes never meet in a file. A single hash is changed in the
+ * file first, and only then in memory: a change that was confirmed survives a restart.
  */
 import type { FileHandle } from "node:fs/promises";
 import type { Log } from "../host/log.ts";
@@ -35,8 +36,8 @@ export interface AccessSources {
   clients: readonly Uint8Array[];
 }
 
-/** Gives all threads the new lists; resolves when all of them judge by these. */
-export type Broadcast = (shared: AccessShared) => Promise<void>;
+/** Hands the new lists to all threads; resolves when all of them use these. */
+export type TellAccess = (update: { access: AccessShared }) => Promise<void>;
 
 /** What became of a change to one list. */
 export type Change =
@@ -48,8 +49,6 @@ export interface AccessStatus {
   allowed: number;
   networks: number;
   maintenance: boolean;
-  reloads: number;
-  reloadsFailed: number;
   changes: number;
   changesFailed: number;
   /** Swarms forgotten because a list turned against them. */
@@ -60,7 +59,7 @@ export interface AccessStatus {
 const SECOND_LOOK_MILLISECONDS = 1000;
 
 /** The lists of one reading of all files. */
-interface Lists {
+export interface Lists {
   deny: HashList | undefined;
   allow: HashList | undefined;
   networks: NetworkList | undefined;
@@ -73,8 +72,8 @@ export class AccessKeeper {
   readonly #sources: AccessSources;
   readonly #tracker: Tracker;
   readonly #log: Log;
-  readonly #broadcast: Broadcast;
-  readonly #counts = { reloads: 0, reloadsFailed: 0, changes: 0, changesFailed: 0, evicted: 0 };
+  readonly #tell: TellAccess;
+  readonly #counts = { changes: 0, changesFailed: 0, evicted: 0 };
   /** Settles when everything that was asked for is done. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -84,18 +83,13 @@ export class AccessKeeper {
     keys: Int32Array,
     tracker: Tracker,
     log: Log,
-    broadcast: Broadcast,
+    tell: TellAccess,
   ) {
     this.#sources = sources;
     this.#shared = { ...openToAll(keys), clients: sources.clients };
     this.#tracker = tracker;
     this.#log = log;
-    this.#broadcast = broadcast;
-  }
-
-  /** What all threads must know at this time. */
-  get shared(): AccessShared {
-    return this.#shared;
+    this.#tell = tell;
   }
 
   get status(): AccessStatus {
@@ -109,32 +103,44 @@ export class AccessKeeper {
     };
   }
 
-  /** Reads all files for the first time. Rejects with a StartError if one cannot be read. */
-  async load(): Promise<void> {
-    this.#take(await this.#readAll());
+  /** Runs the task while no list can change: after the changes that wait, before later ones. */
+  alone<Result>(task: () => Promise<Result>): Promise<Result> {
+    const done = this.#queue.then(task);
+    this.#queue = done.catch(() => {});
+    return done;
   }
 
-  /**
-   * Reads all files again, tells all threads, and evicts what is refused now. Rejects, with
-   * everything as it was, if a file cannot be read.
-   */
-  reload(): Promise<void> {
-    return this.#enqueue(async () => {
-      try {
-        this.#take(await this.#readAll());
-        this.#counts.reloads += 1;
-      } catch (error) {
-        this.#counts.reloadsFailed += 1;
-        throw error;
-      }
-      await this.#broadcast(this.#shared);
-      this.#counts.evicted += await runInTurns(evictRefused(this.#tracker, this.#access));
+  /** The lists in all files. Rejects with a StartError if one cannot be read. */
+  async read(): Promise<Lists> {
+    const { denyFile, allowFile, denyNetworksFile } = this.#sources;
+    const { keys } = this.#shared;
+    return {
+      deny: this.#note(await readHashList("TRACKER_DENY_FILE", denyFile, keys)),
+      allow: this.#note(await readHashList("TRACKER_ALLOW_FILE", allowFile, keys)),
+      networks: this.#note(await readNetworkList("TRACKER_DENY_NETWORKS_FILE", denyNetworksFile)),
+    };
+  }
+
+  /** Makes these the lists; returns what all threads must then hold. */
+  take(lists: Lists): AccessShared {
+    this.#lists = lists;
+    this.#share({
+      ...this.#shared,
+      deny: lists.deny?.memory,
+      allow: lists.allow?.memory,
+      networks: lists.networks?.memory,
     });
+    return this.#shared;
+  }
+
+  /** Removes the swarms that the lists refuse. Call it when all threads use these lists. */
+  async evictRefused(): Promise<void> {
+    this.#counts.evicted += await runInTurns(evictRefused(this.#tracker, this.#access));
   }
 
   /** Puts an info hash of 20 bytes on a list or takes it off, in the file and in memory. */
   change(name: ListName, hash: Uint8Array, listed: boolean): Promise<Change> {
-    return this.#enqueue(async (): Promise<Change> => {
+    return this.alone(async (): Promise<Change> => {
       const path = this.#pathOf(name);
       if (path === undefined) return { outcome: "no list" };
       try {
@@ -157,33 +163,17 @@ export class AccessKeeper {
     return this.#shared.maintenance;
   }
 
-  /** Begins or ends maintenance; resolves when all threads know. */
+  /** Begins or ends maintenance; resolves when all threads act on it. */
   setMaintenance(maintenance: boolean): Promise<void> {
     // It shows at once: two signals, one right after the other, must undo each other.
     this.#share({ ...this.#shared, maintenance });
     const told = maintenance ? "maintenance begins: announces are refused" : "maintenance ends";
     this.#log.warn(told, {}, "maintenance");
-    return this.#broadcast(this.#shared);
+    return this.#tell({ access: this.#shared });
   }
 
-  #enqueue<Result>(task: () => Promise<Result>): Promise<Result> {
-    const done = this.#queue.then(task);
-    this.#queue = done.catch(() => {});
-    return done;
-  }
-
-  async #readAll(): Promise<Lists> {
-    const { denyFile, allowFile, denyNetworksFile } = this.#sources;
-    const { keys } = this.#shared;
-    return {
-      deny: this.#tell(await readHashList("TRACKER_DENY_FILE", denyFile, keys)),
-      allow: this.#tell(await readHashList("TRACKER_ALLOW_FILE", allowFile, keys)),
-      networks: this.#tell(await readNetworkList("TRACKER_DENY_NETWORKS_FILE", denyNetworksFile)),
-    };
-  }
-
-  /** Logs what came of a file; the list that was in it. */
-  #tell<List extends { size: number }>(read: ListFile<List> | undefined): List | undefined {
+  /** Logs what came of a file; returns the list that was in it. */
+  #note<List extends { size: number }>(read: ListFile<List> | undefined): List | undefined {
     if (read === undefined) return undefined;
     const { path, list, bad } = read;
     if (bad.count > 0) {
@@ -192,16 +182,6 @@ export class AccessKeeper {
     }
     this.#log.debug("an access list was read", { file: path, entries: list.size });
     return list;
-  }
-
-  #take(lists: Lists): void {
-    this.#lists = lists;
-    this.#share({
-      ...this.#shared,
-      deny: lists.deny?.memory,
-      allow: lists.allow?.memory,
-      networks: lists.networks?.memory,
-    });
   }
 
   #share(shared: AccessShared): void {
@@ -223,8 +203,7 @@ export class AccessKeeper {
       if (added === "full") {
         list = await runInTurns(enlargeHashList(list, this.#shared.keys));
         added = list.add(halves, 0);
-        this.#take({ ...this.#lists, [name]: list });
-        await this.#broadcast(this.#shared);
+        await this.#tell({ access: this.take({ ...this.#lists, [name]: list }) });
       }
       changed = added === "added";
     } else {
@@ -232,12 +211,12 @@ export class AccessKeeper {
     }
     if (this.#access.judgeSwarm(halves, 0) !== ACCESS_OK) {
       this.#evict(hash);
-      setTimeout(() => this.#evictRefused(hash), SECOND_LOOK_MILLISECONDS).unref();
+      setTimeout(() => this.#evictIfRefused(hash), SECOND_LOOK_MILLISECONDS).unref();
     }
     return changed;
   }
 
-  #evictRefused(hash: Uint8Array): void {
+  #evictIfRefused(hash: Uint8Array): void {
     const halves = new Uint16Array(hash.slice().buffer);
     if (this.#access.judgeSwarm(halves, 0) !== ACCESS_OK) this.#evict(hash);
   }

@@ -35,7 +35,7 @@ export class RuleKeeper {
     this.#shared = shareRules([], threads);
   }
 
-  /** What all threads must know at this time. */
+  /** What all threads must hold at this time. */
   get shared(): RulesShared {
     return this.#shared;
   }
@@ -51,10 +51,11 @@ export class RuleKeeper {
     throw new StartError(`TRACKER_RULES_FILE ${this.#path}: ${shown.join("; ")}`, hint);
   }
 
-  /** Makes these the rules; what is then `shared` must reach all threads. */
-  take(rules: Rule[]): void {
+  /** Makes these the rules; returns what all threads must then hold. */
+  take(rules: Rule[]): RulesShared {
     this.#before = new Map(this.counts().map(({ text, count }) => [text, count]));
     this.#shared = shareRules(rules, this.#threads);
+    return this.#shared;
   }
 
   /** For metrics: every line with its count, in their order. */

@@ -1,11 +1,11 @@
 /**
- * Signals that ask for something before the program can do it: they wait until it can.
+ * Signals that arrive before the program can act on them: they wait until it can.
  *
- * A signal nobody listens for ends the process, and whoever sends SIGHUP after every change of a
- * file does not know that the tracker is just starting.
+ * A signal without a handler ends the process, and a script that sends SIGHUP after every change
+ * of a file does not know that the tracker is still starting.
  */
 
-/** Listens from now on. What the result is given is called once for each signal, late or not. */
+/** Listens from now on. The handler given later is called once for each signal, early or not. */
 export function listenEarly(name: NodeJS.Signals): (handler: () => void) => void {
   let waiting = 0;
   let handle = (): void => void (waiting += 1);

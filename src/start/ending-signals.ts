@@ -1,22 +1,22 @@
 /**
- * Signals that end the program: the first asks it to, a second one does not wait for anything.
+ * Signals that end the program: the first one drains it, a second one ends it at once.
  *
- * Who presses Ctrl-C once under `make run` may have sent two signals all the same: the terminal
- * sends one to the whole group of processes, and a parent in it may pass its own on. So the same
- * signal right after the first one is that one.
+ * One Ctrl-C under `make run` may arrive as two signals: the terminal sends one to the whole group
+ * of processes, and a parent in it may pass its own on. So a repeat of the first signal within
+ * 300 ms is the same signal.
  */
 
-/** Nobody loses patience, or presses a key again, this soon. */
+/** No person presses a key again this soon. */
 export const ECHO_MILLISECONDS = 300;
 
-/** What signals come from: the process. */
+/** Where signals come from: the process. */
 export interface SignalSource {
   on(name: NodeJS.Signals, handler: () => void): unknown;
 }
 
 /**
  * Listens for signals of these names. Resolves to the name of the first; calls `hurry` for every
- * later one that is another.
+ * later one that is not a repeat of it.
  */
 export function untilSignal(
   names: readonly NodeJS.Signals[],

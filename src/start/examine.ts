@@ -1,9 +1,9 @@
 /**
- * Looks into everything the settings name or need, as the start will: user, lists, rules,
- * certificate, state file, and how many files may be open.
+ * Checks everything the settings name or need, as the start will: user, lists, rules, certificate,
+ * state file, and how many files may be open.
  *
- * The start ends at the first thing that will not do; this goes on, so that an operator hears of
- * all mistakes at once. It binds nothing, changes nothing and becomes nobody.
+ * The start ends at the first mistake; this goes on, so that an operator sees all mistakes at once.
+ * It binds nothing, changes nothing, and keeps its user.
  */
 import { type BadLines, showBadLines } from "../access/hash-file.ts";
 import { type ListFile, readHashList, readNetworkList } from "../access/list-files.ts";
@@ -18,17 +18,17 @@ import { countBadStateLines } from "../opentracker/state-import.ts";
 import { HASH_KEY_WORDS } from "../swarm/keyed-hash.ts";
 import { findLibc } from "../host/libc.ts";
 
-/** What came of looking. */
+/** What the check has found. */
 export interface Examination {
-  /** What the start would end at, in the order it would find them. */
+  /** What would end the start, in the order in which it would find them. */
   problems: StartError[];
-  /** What the start would put up with, as sentences. */
+  /** What the start would tolerate, as sentences. */
   warnings: string[];
 }
 
 /**
- * Looks into what the settings name. Settings that are absent, as they are if they could not be
- * understood, are passed over. Rejects only for mistakes of ours.
+ * Checks what the settings name. Skips settings that are absent, as they are if they could not be
+ * read. Rejects only if it has a bug.
  */
 export async function examine(config: Partial<Config>): Promise<Examination> {
   const problems: StartError[] = [];

@@ -1,6 +1,6 @@
 /**
- * What people are told when the tracker has started: where it listens, and what is not as it should
- * be on this machine.
+ * What the tracker reports when it has started: where it listens, and what is wrong on this
+ * machine.
  */
 import { isIPv6 } from "node:net";
 import { versionLine } from "../version.ts";
@@ -10,7 +10,7 @@ import type { Log } from "../host/log.ts";
 import { type Listener, showBytes, showListener, showSeconds } from "../config/settings.ts";
 import { showWebListener } from "../config/settings.ts";
 
-/** What the start came to. */
+/** What has started. */
 export interface Started {
   config: Config;
   log: Log;
@@ -21,18 +21,18 @@ export interface Started {
   threads: number;
   /** The smallest UDP receive buffer that was granted; Infinity if none was asked for. */
   receiveBufferBytes: number;
-  /** Where the operator is answered; fewer than the settings name if the usual one was taken. */
+  /** The operator's addresses; fewer than the settings name if the usual one was taken. */
   admin: readonly Listener[];
   /** Addresses of this machine, without loopback. */
   addresses: readonly string[];
-  /** True if somebody watches: standard error is a terminal. */
+  /** True if standard error is a terminal. */
   watched: boolean;
 }
 
 /** What Linux grants at most: it keeps twice as much in an int. [socket(7)] */
 const RECEIVE_BUFFER_BYTES_MAX = 2 ** 30 - 1;
 
-/** Tells in five lines, or as one log event each if nobody watches, where the tracker listens. */
+/** Reports where the tracker listens: in five lines on a terminal, else as log events. */
 export function tellStarted(started: Started): void {
   const { config, log, libc, threads, receiveBufferBytes } = started;
   const udp = config.udpListeners.map((listener) => `udp://${showListener(listener)}`).join(" ");
@@ -78,7 +78,7 @@ export function tellStarted(started: Started): void {
   }
 }
 
-/** Bun's sockets do not tell which address was asked, and clients take no other's reply. */
+/** Bun's sockets do not tell which address a request came to; clients accept no other's reply. */
 function warnOfSource({ config, log, addresses }: Started): void {
   const hosts = config.udpListeners.map(({ host }) => host);
   const reachable = addresses.filter((address) => !/^fe80:/i.test(address));

@@ -1,5 +1,5 @@
 /**
- * Why a socket could not be had, as a sentence for the operator and what to do about it.
+ * Why a socket cannot be bound, as a sentence for the operator with a remedy.
  */
 import { type Listener, showListener } from "../config/settings.ts";
 import { EXIT_FAILED } from "../constants.ts";
@@ -7,7 +7,7 @@ import { StartError } from "../host/start-error.ts";
 
 type Protocol = "udp" | "http" | "admin";
 
-/** A socket that could not be had. `cause` is what the system or Bun threw; its `code` decides. */
+/** A socket that cannot be bound. `cause` is what the system or Bun threw; its `code` decides. */
 export function listenError(protocol: Protocol, listener: Listener, cause: unknown): StartError {
   const { message, hint } = explain(protocol, listener, cause);
   return new StartError(message, hint, EXIT_FAILED);

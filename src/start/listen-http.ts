@@ -1,17 +1,14 @@
 /**
- * Listening for HTTP and HTTPS, and on the operator's own address.
+ * Listening for HTTP and HTTPS: one server behind all addresses.
  */
 import type { TCPSocketListener } from "bun";
 import { Access } from "../access/access.ts";
-import type { AccessKeeper } from "../access/keeper.ts";
-import { type AdminPage, createAdmin } from "../admin/admin.ts";
 import { versionLine } from "../version.ts";
-import type { Origins } from "../config/schema.ts";
 import { repliesSize } from "../http/announce.ts";
 import type { Certificate } from "../http/certificate.ts";
+import { connectionsPerAddressMax } from "../config/derived.ts";
 import type { Connection } from "../http/connection.ts";
 import { GATHERED_MAX } from "../http/gathered.ts";
-import type { Warnings } from "../admin/warnings.ts";
 import { createHttp } from "../http/routes.ts";
 import { HttpServer } from "../http/server.ts";
 import { Limits } from "../limits/limits.ts";
@@ -21,16 +18,16 @@ import { Networks } from "../net/addresses.ts";
 import { Counters } from "../counters/counters.ts";
 import { Intervals } from "../limits/intervals.ts";
 import type { Log } from "../host/log.ts";
+import type { WebListener } from "../config/settings.ts";
+import type { Front } from "../page/front.ts";
 import { listenError } from "./listen-error.ts";
-import type { Listener, WebListener } from "../config/settings.ts";
 import { AllowedHosts } from "../notes/hosts.ts";
 import { Notes } from "../notes/notes.ts";
 import { Pages } from "../opentracker/pages.ts";
 import { Anticipation } from "../swarm/anticipation.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import type { Libc } from "../host/libc.ts";
-import type { Observation } from "./observe.ts";
-import type { Program, Running } from "./program.ts";
+import type { Program } from "./program.ts";
 
 /** How long a drain may take before connections that do not end are cut, in milliseconds. */
 const DRAIN_MILLISECONDS = 2000;
@@ -45,11 +42,32 @@ const BACKLOG = 4096;
  */
 const SEND_BUFFER_BYTES = 64 * 1024;
 
-/** No stranger comes from there, but a proxy does, or a measurement, with many connections. */
+/** No stranger connects from there, but a proxy or a measurement does, with many connections. */
 const LOOPBACK = ["127.0.0.0/8", "::1"];
 
+/** What HTTP shows and reports beside answering announces and scrapes. */
+export interface HttpParts {
+  /** Statistics and exports. */
+  pages: Pages;
+  /** The page at /. */
+  front: Front;
+  /** Whether the tracker can serve. */
+  ready: () => boolean;
+  /** Called when a connection comes while all that may be open are. */
+  full: () => void;
+}
+
+/** HTTP that is answered. */
+export interface HttpFront {
+  /** What is behind all addresses, for its numbers. */
+  server: Pick<HttpServer, "connections" | "counts">;
+  /** Stops accepting, answers what has begun; resolves when that is done. */
+  stop(): Promise<void>;
+}
+
 /** Statistics and exports. */
-export function makePages({ config, shared }: Program): Pages {
+export function makePages({ config, threads }: Program): Pages {
+  const { shared } = threads;
   return new Pages({
     memory: shared.memory,
     counters: new Counters(shared.counters, 0),
@@ -61,17 +79,17 @@ export function makePages({ config, shared }: Program): Pages {
 }
 
 /** Announces, scrapes and everything else that is asked over HTTP. */
-export function makeHttp(
-  program: Program,
-  pages: Pages,
-  observation: Observation,
-  ready: () => boolean,
-): HttpServer {
-  const { config, shared, accesses, limits: allLimits, log } = program;
+function makeServer(program: Program, { pages, front, ready, full }: HttpParts): HttpServer {
+  const { config, threads, connections, log } = program;
+  const { shared } = threads;
   const access = new Access(shared.access);
-  accesses.push(access);
   const limits = new Limits(0, shared.limits);
-  allLimits.push(limits);
+  threads.addPart({
+    take(update) {
+      if (update.access !== undefined) access.update(update.access);
+      if (update.rules !== undefined) limits.rules.update(update.rules);
+    },
+  });
   const tracker = new Tracker(shared.memory, new ArrayBuffer(repliesSize(config.numwantMax)));
   const handler = createHttp({
     tracker,
@@ -83,7 +101,7 @@ export function makeHttp(
     access,
     limits,
     pages,
-    front: observation.front,
+    front,
     requestSeconds: new Histogram(shared.histograms!, 0, "httpRequestSeconds"),
     notes: new Notes(shared.notes!, 0),
     allowedHosts: new AllowedHosts(config.allowHosts),
@@ -101,16 +119,16 @@ export function makeHttp(
     },
   });
   return new HttpServer(handler, {
-    connectionsMax: program.connectionsMax,
-    connectionsPerAddressMax: program.connectionsPerAddressMax,
+    connectionsMax: connections.http,
+    connectionsPerAddressMax: connectionsPerAddressMax(connections.http),
     exempt: new Networks([...LOOPBACK, ...config.trustedProxies]),
-    full: () => observation.connectionsFull(),
+    full,
     report: reportTo(log),
   });
 }
 
-/** Tells the operator what must not happen: a handler threw. */
-function reportTo(log: Log): (error: unknown) => void {
+/** Logs what must not happen: a handler threw. */
+export function reportTo(log: Log): (error: unknown) => void {
   return (error) => {
     log.error("a request was not answered, which is our mistake", {
       reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
@@ -118,22 +136,53 @@ function reportTo(log: Log): (error: unknown) => void {
   };
 }
 
-/** What Bun tells and takes beyond its types: the number of the socket that listens. */
+/** Bun has more than its types say: the number of the socket that listens. */
 type TcpListener = TCPSocketListener<Connection> & { fd?: number };
 
+/** Answers HTTP and HTTPS on all addresses. Throws a StartError if one cannot be had. */
+export function listenHttp(program: Program, parts: HttpParts): HttpFront {
+  const { config, libc, threads } = program;
+  const server = makeServer(program, parts);
+  const sockets = config.httpListeners.map((listener) => {
+    const certificate = listener.tls === false ? undefined : threads.certificate;
+    return listenAt(listener, server, certificate, libc);
+  });
+  threads.addPart({
+    take({ certificate }) {
+      if (certificate !== undefined) for (const socket of sockets) socket.renew(certificate);
+    },
+  });
+  return {
+    server,
+    async stop() {
+      for (const socket of sockets) socket.close();
+      await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);
+      server.cut();
+    },
+  };
+}
+
+/** A socket that accepts connections. */
+interface ListeningSocket {
+  /** Goes on with another certificate, if it had one. Connections that are open keep theirs. */
+  renew(certificate: Certificate): void;
+  /** Stops accepting. */
+  close(): void;
+}
+
 /**
- * Answers HTTP, or HTTPS if there is a certificate for it. Bun gives a listener one certificate for
- * life, so a new one needs a new listener, which takes over before the old one stops:
+ * Listens for HTTP, or for HTTPS if there is a certificate for it. Bun gives a listener one
+ * certificate for life, so a new one needs a new listener, which takes over before the old stops:
  *
- *   Linux     on the same socket, so that whoever waits to be accepted waits on
- *   others    on the same port; whoever waited on the old socket is reset
+ *   Linux     on the same socket, so that clients that wait to be accepted go on waiting
+ *   others    on the same port; clients that waited on the old socket are reset
  */
-export function listenHttp(
+function listenAt(
   listener: WebListener,
   server: HttpServer,
   certificate: Certificate | undefined,
   libc: Libc | undefined,
-): Running {
+): ListeningSocket {
   // The end of a client's side is not the end of ours: its answer is still to come.
   const common = { hostname: listener.host, allowHalfOpen: true, socket: server.socket };
   const listen = (tls: Certificate | undefined, place: { reusePort: boolean } | { fd: number }) => {
@@ -153,11 +202,6 @@ export function listenHttp(
       socket = listen(certificate, { reusePort: true });
     }
     return {
-      async stop() {
-        socket.stop();
-        await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);
-        server.cut();
-      },
       renew(next) {
         if (certificate === undefined) return;
         const old = socket;
@@ -165,53 +209,9 @@ export function listenHttp(
         socket = listen(next, fd === undefined ? { reusePort: true } : { fd });
         old.stop();
       },
+      close: () => socket.stop(),
     };
   } catch (error) {
     throw listenError("http", listener, error);
   }
-}
-
-/**
- * Answers the operator. That the usual address is taken, by another tracker on this machine, is no
- * reason not to start; that one is taken which was asked for is, and any if a token is set.
- *
- * Not by Bun.serve, which cannot limit connections: they would take the files of others.
- */
-export function listenAdmin(
-  { config, log, operatorConnectionsMax, ownNames }: Program,
-  keeper: AccessKeeper,
-  pages: Readonly<Record<string, AdminPage>>,
-  ready: () => boolean,
-  origins: Origins,
-  warnings: Warnings,
-): (Running & { listener: Listener })[] {
-  const handler = createAdmin({
-    token: config.adminToken,
-    keeper,
-    now,
-    ready,
-    names: ownNames,
-    refused: (reason) => warnings.tellRefused(reason),
-    pages,
-  });
-  const options = { connectionsMax: operatorConnectionsMax, report: reportTo(log) };
-  const server = new HttpServer(handler, options);
-  return config.adminListeners.flatMap(({ host, port }) => {
-    try {
-      const place = { hostname: host, port, reusePort: false, allowHalfOpen: true };
-      const socket: TcpListener = Bun.listen({ ...place, socket: server.socket });
-      const stop = async () => {
-        socket.stop();
-        server.cut();
-      };
-      return [{ listener: { host, port }, stop }];
-    } catch (error) {
-      const failure = listenError("admin", { host, port }, error);
-      // A token is for this tracker alone: it must not be sent to what holds the port instead.
-      const meant = origins["TRACKER_ADMIN_ADDRESS"] !== "default";
-      if (meant || config.adminToken !== undefined) throw failure;
-      log.warn(failure.message, { remedy: failure.hint }, "admin_address");
-      return [];
-    }
-  });
 }

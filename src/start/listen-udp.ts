@@ -3,35 +3,83 @@
  * loop.
  */
 import type { udp } from "bun";
-import { now } from "../host/clock.ts";
-import { listenError } from "./listen-error.ts";
 import type { Listener } from "../config/settings.ts";
-import { HELD_SECONDS_MAX, LOCK_LOST, watchLocks } from "../swarm/locks.ts";
-import { Answering } from "../udp/answering.ts";
+import { now } from "../host/clock.ts";
+import type { Libc } from "../host/libc.ts";
+import { Answering, type UdpShared } from "../udp/answering.ts";
 import { EventLoopSource } from "../udp/event-loop.ts";
 import { lastWordsMemory, readLastWords } from "../udp/last-words.ts";
-import type { Libc } from "../host/libc.ts";
-import { Mail, type WorkerNews } from "../udp/mail.ts";
-import type { Program, Running, UdpWorker } from "./program.ts";
+import { type WorkerAnswer, WorkerMessages } from "../udp/messages.ts";
+import { listenError } from "./listen-error.ts";
+import type { Threads, WorkerThread } from "./threads.ts";
 
-/** How soon a worker that waits for datagrams sees that it has mail, in milliseconds. */
-const MAIL_LATENCY_MILLISECONDS = 200;
+/** How soon a worker that waits for datagrams sees that it has a message, in milliseconds. */
+const MESSAGE_LATENCY_MILLISECONDS = 200;
 
-/** Answers UDP on an address in threads of their own where that works, else in the event loop. */
-export async function listenUdp(listener: Listener, program: Program): Promise<Running> {
-  try {
-    return program.libc !== undefined && program.config.udpWorkers > 0
-      ? await listenInThreads(listener, program.libc, program)
-      : await listenInEventLoop(listener, program);
-  } catch (error) {
-    throw listenError("udp", listener, error);
-  }
+/** What the C library does for a socket. */
+type SocketLibc = Pick<
+  Libc,
+  | "bindUdp"
+  | "close"
+  | "ignoreUnreachable"
+  | "setReceiveBuffer"
+  | "setReceiveTimeout"
+  | "askForDestination"
+>;
+
+/** What listening for UDP needs. */
+export interface UdpNeeds {
+  config: {
+    udpListeners: readonly Listener[];
+    /** Threads for each address; 0 for none. */
+    udpWorkers: number;
+    udpReceiveBufferBytes: number;
+  };
+  /** Undefined where batches of datagrams and socket options are not to be had. */
+  libc: SocketLibc | undefined;
+  threads: Threads;
+  /** A new thread for a UDP worker. */
+  spawnUdpWorker: () => Worker;
 }
 
-async function listenInEventLoop(listener: Listener, program: Program): Promise<Running> {
-  const answering = new Answering(program.shared, 0);
-  program.accesses.push(answering.access);
-  program.limits.push(answering.limits);
+/** UDP that is answered. */
+export interface UdpFront {
+  /** The smallest receive buffer that was granted; Infinity if it is not known. */
+  receiveBufferBytes: number;
+  /** Answers what is queued, then closes; resolves when that is done. */
+  stop(): Promise<void>;
+}
+
+/** Answers UDP on all addresses. Rejects with a StartError if one cannot be had. */
+export async function listenUdp(needs: UdpNeeds): Promise<UdpFront> {
+  const fronts: UdpFront[] = [];
+  for (const listener of needs.config.udpListeners) {
+    try {
+      fronts.push(await listenAt(listener, needs));
+    } catch (error) {
+      throw listenError("udp", listener, error);
+    }
+  }
+  return {
+    receiveBufferBytes: Math.min(...fronts.map((front) => front.receiveBufferBytes)),
+    async stop() {
+      await Promise.all(fronts.map((front) => front.stop()));
+    },
+  };
+}
+
+function listenAt(listener: Listener, needs: UdpNeeds): Promise<UdpFront> {
+  const { libc, config } = needs;
+  return libc !== undefined && config.udpWorkers > 0
+    ? listenInThreads(listener, libc, needs)
+    : listenInEventLoop(listener, needs);
+}
+
+async function listenInEventLoop(
+  listener: Listener,
+  { threads, libc, config }: UdpNeeds,
+): Promise<UdpFront> {
+  const answering = new Answering(threads.shared, 0);
   const source = new EventLoopSource(answering);
   const socket: udp.Socket<"uint8array"> & { fd?: number } = await Bun.udpSocket({
     hostname: listener.host,
@@ -39,14 +87,17 @@ async function listenInEventLoop(listener: Listener, program: Program): Promise<
     binaryType: "uint8array",
     socket: {
       data: (socket, bytes, port, address) => source.receive(socket, bytes, port, address),
-      // An error reported here is about a datagram that is gone: nothing is left to be done.
+      // An error reported here is about a datagram that is lost: there is nothing left to do.
       error: () => {},
     },
   });
-  if (program.libc !== undefined && socket.fd !== undefined) {
-    prepareSocket(program.libc, socket.fd, program);
-  }
+  threads.addPart(answering);
+  const receiveBufferBytes =
+    libc === undefined || socket.fd === undefined
+      ? Infinity
+      : prepareSocket(libc, socket.fd, config.udpReceiveBufferBytes);
   return {
+    receiveBufferBytes,
     async stop() {
       // One turn of the event loop delivers what the socket still holds, the next one sends.
       await Bun.sleep(1);
@@ -57,65 +108,79 @@ async function listenInEventLoop(listener: Listener, program: Program): Promise<
 }
 
 /** Each thread has a socket of its own; the kernel spreads clients over them by their address. */
-async function listenInThreads(listener: Listener, libc: Libc, program: Program): Promise<Running> {
-  const shared = program.config.udpWorkers > 1;
-  // Sockets that share a port share it with another tracker too, without a word. One that does not
-  // is told that the port is taken.
-  if (shared) libc.close(libc.bindUdp(listener.host, listener.port, false));
-  watchLocks((seconds) => judgeLock(seconds, program));
-  const wildcard = listener.host === "::" || listener.host === "0.0.0.0";
-  const workers: UdpWorker[] = [];
-  for (let i = 0; i < program.config.udpWorkers; i++) {
+async function listenInThreads(
+  { host, port }: Listener,
+  libc: SocketLibc,
+  { threads, config, spawnUdpWorker }: UdpNeeds,
+): Promise<UdpFront> {
+  const sharesPort = config.udpWorkers > 1;
+  // Sockets that share a port also share it with another tracker, silently. A socket that does not
+  // share gets an error if the port is taken.
+  if (sharesPort) libc.close(libc.bindUdp(host, port, false));
+  const wildcard = host === "::" || host === "0.0.0.0";
+  const workers: WorkerThread[] = [];
+  let receiveBufferBytes = Infinity;
+  for (let i = 0; i < config.udpWorkers; i++) {
     // Sharing costs the kernel a hash for every datagram: one thread alone need not pay it.
-    const fd = libc.bindUdp(listener.host, listener.port, shared);
-    prepareSocket(libc, fd, program);
-    if (wildcard) libc.askForDestination(fd, listener.host === "::" ? 6 : 4);
-    libc.setReceiveTimeout(fd, MAIL_LATENCY_MILLISECONDS);
-    workers.push(startWorker(fd, wildcard, program));
-    program.workers.push(workers.at(-1)!);
+    const fd = libc.bindUdp(host, port, sharesPort);
+    const granted = prepareSocket(libc, fd, config.udpReceiveBufferBytes);
+    receiveBufferBytes = Math.min(receiveBufferBytes, granted);
+    if (wildcard) libc.askForDestination(fd, host === "::" ? 6 : 4);
+    libc.setReceiveTimeout(fd, MESSAGE_LATENCY_MILLISECONDS);
+    const start = (thread: number, shared: UdpShared) =>
+      startWorker(spawnUdpWorker(), { shared, thread, fd, wildcard }, threads.fail);
+    workers.push(threads.addWorker(start));
   }
   await Promise.all(workers.map((worker) => worker.ready));
   return {
+    receiveBufferBytes,
     async stop() {
-      await Promise.all(workers.map((worker) => worker.tell("stop")));
+      await Promise.all(workers.map((worker) => worker.stop()));
     },
   };
 }
 
 /**
- * The event loop waits for a lock, and hears nothing meanwhile: not even that its owner has failed.
- * A supervisor starts the program again; to wait for ever would be to serve nobody.
+ * What Bun's sockets lack: room for bursts, and no errors of one client with another's reply.
+ * Returns the bytes of the receive buffer that was granted.
  */
-function judgeLock(seconds: number, { workers, fail }: Program): void {
-  const said = workers.map((worker) => worker.lastWords()).find((words) => words !== "");
-  if (said !== undefined) fail(`a UDP worker failed: ${said}`);
-  if (seconds >= HELD_SECONDS_MAX) fail(LOCK_LOST);
-}
-
-/** What Bun's sockets lack: room for bursts, and no errors of one client with another's reply. */
-function prepareSocket(libc: Libc, fd: number, program: Program): void {
+function prepareSocket(libc: SocketLibc, fd: number, receiveBufferBytes: number): number {
   libc.ignoreUnreachable(fd);
-  const granted = libc.setReceiveBuffer(fd, program.config.udpReceiveBufferBytes);
-  program.receiveBufferBytes = Math.min(program.receiveBufferBytes, granted);
+  return libc.setReceiveBuffer(fd, receiveBufferBytes);
 }
 
-function startWorker(fd: number, wildcard: boolean, program: Program): UdpWorker {
-  const worker = program.spawn();
-  const mail = new Mail(worker);
-  // A tracker that answers only some of its clients is worse than one that is started again.
-  const fail = (reason: string): never => program.fail(`a UDP worker failed: ${reason}`);
-  worker.onmessage = ({ data }: { data: WorkerNews }) => {
-    if (typeof data === "string") mail.answered();
-    else fail(data.failed);
+/** What a worker answers: which socket, and as which thread. */
+interface Work {
+  shared: UdpShared;
+  thread: number;
+  fd: number;
+  wildcard: boolean;
+}
+
+/** A tracker that answers only some of its clients is worse than a restart: `fail` ends it. */
+function startWorker(worker: Worker, work: Work, fail: (reason: string) => never): WorkerThread {
+  const messages = new WorkerMessages(worker);
+  worker.onmessage = ({ data }: { data: WorkerAnswer }) => {
+    if (typeof data === "string") messages.answered();
+    else fail(failureOf(data.failed));
   };
-  worker.onerror = (event) => fail(event.message);
-  const { shared, workers } = program;
-  const thread = workers.length + 1;
+  worker.onerror = (event) => fail(failureOf(event.message));
   const lastWords = lastWordsMemory();
-  const task = { shared, thread, fd, wildcard, mail: mail.word, lastWords, nowSeconds: now() };
+  const task = { ...work, sent: messages.sent, lastWords, nowSeconds: now() };
   return {
-    ready: mail.send(task),
-    tell: (message) => mail.send(message),
-    lastWords: () => readLastWords(lastWords),
+    ready: messages.send(task),
+    async take({ access, rules }) {
+      // It has no use for a certificate, and need not leave its loop for one.
+      if (access !== undefined || rules !== undefined) await messages.send({ access, rules });
+    },
+    stop: () => messages.send("stop"),
+    failure() {
+      const words = readLastWords(lastWords);
+      return words === "" ? undefined : failureOf(words);
+    },
   };
+}
+
+function failureOf(reason: string): string {
+  return `a UDP worker failed: ${reason}`;
 }

@@ -1,8 +1,7 @@
 /**
- * Watching over the tracker: what its metrics, page, warnings and supervisor are told, and the
+ * Observation of the tracker: its metrics, page and warnings, what the supervisor learns, and the
  * timers that keep these numbers. No timer keeps the process alive.
  */
-import type { AccessKeeper } from "../access/keeper.ts";
 import type { AdminPage } from "../admin/admin.ts";
 import { COMMIT, VERSION, versionLine } from "../version.ts";
 import { Notifier } from "../host/notify.ts";
@@ -11,7 +10,7 @@ import { Warnings } from "../admin/warnings.ts";
 import type { HttpServer } from "../http/server.ts";
 import { EXPOSITION_TYPE } from "../metrics/exposition.ts";
 import { Histogram } from "../counters/histograms.ts";
-import { metricsText, type Reloads } from "../metrics/metrics.ts";
+import { type MetricsSources, metricsText, type Reloads } from "../metrics/metrics.ts";
 import { now } from "../host/clock.ts";
 import { COUNT, Counters } from "../counters/counters.ts";
 import { Front } from "../page/front.ts";
@@ -24,11 +23,19 @@ import type { Program } from "./program.ts";
 
 /** How often the announces are noted for the page. */
 const SAMPLE_MILLISECONDS = 1000;
-/** How often the event loop is asked for its turn, to see how late it comes. */
+/** How often the event loop gets a timer, to measure how late it runs it. */
 const LAG_MILLISECONDS = 100;
 /** How often the supervisor gets a new status line, and the machine another look. */
 const STATUS_MILLISECONDS = 5000;
 const LOOK_MILLISECONDS = 60_000;
+
+/** What metrics tell about, beside what the program holds. */
+export interface Started {
+  sweep: Pick<Sweep, "sizes" | "roundEndedSeconds">;
+  http: Pick<HttpServer, "connections" | "counts">;
+  /** The smallest UDP receive buffer that was granted; not finite if it is not known. */
+  receiveBufferBytes: number;
+}
 
 export class Observation {
   readonly warnings: Warnings;
@@ -37,20 +44,15 @@ export class Observation {
   /** The page at /. */
   readonly front: Front;
   readonly reloads: Reloads = { good: 0, failed: 0, lastSeconds: 0 };
-  /** Set once HTTP is answered. */
-  http: HttpServer | undefined;
-  /** Set once swarms are swept. */
-  sweep: Pick<Sweep, "sizes" | "roundEndedSeconds"> | undefined;
   readonly #program: Program;
-  readonly #keeper: AccessKeeper;
   readonly #counters: Counters;
 
-  /** To be made once UDP is bound: it looks at the sockets there are. */
-  constructor(program: Program, keeper: AccessKeeper, env: NodeJS.ProcessEnv) {
-    const { config, log, machine, shared } = program;
+  /** Make it when all UDP sockets are bound: their drops are counted. */
+  constructor(program: Program, env: NodeJS.ProcessEnv) {
+    const { config, log, machine, threads } = program;
+    const { shared } = threads;
     machine.ownSockets();
     this.#program = program;
-    this.#keeper = keeper;
     this.#counters = new Counters(shared.counters, 0);
     this.notifier = new Notifier(env);
     this.warnings = new Warnings(log, {
@@ -76,47 +78,42 @@ export class Observation {
     this.front = new Front(this.live, { ...config, publicName: config.publicName, tls });
   }
 
-  /** What the operator may look at. */
-  get pages(): Record<string, AdminPage> {
+  /** The page of metrics. What it is given has started already. */
+  metricsPage({ sweep, http, receiveBufferBytes }: Started): AdminPage {
+    const { log, machine, load, threads, files, connections } = this.#program;
+    const { shared } = threads;
     const headers = { "Content-Type": EXPOSITION_TYPE };
-    return {
-      "/metrics": () => new Response(this.#metrics(), { headers }),
-      "/live": () => this.front.feedResponse(),
-    };
-  }
-
-  #metrics(): string {
-    const { shared, log, machine, rules, load } = this.#program;
-    return metricsText({
+    const sources: MetricsSources = {
       build: { version: VERSION, commit: COMMIT },
       startedSeconds: shared.startedSeconds,
       counters: this.#counters,
       histograms: shared.histograms!,
       memory: shared.memory,
-      sweep: this.sweep ?? { sizes: new Float64Array(0), roundEndedSeconds: 0 },
+      sweep,
       log,
       warnings: this.warnings,
       machine,
-      access: () => this.#keeper.status,
+      access: () => files.lists.status,
       reloads: () => this.reloads,
-      rules: () => rules.counts(),
-      receiveBufferBytes: () => this.#program.receiveBufferBytes,
+      rules: () => files.rules.counts(),
+      receiveBufferBytes: () => receiveBufferBytes,
       stretch: () => load.stretch,
       connections: () => ({
-        open: this.http?.connections ?? 0,
-        limit: this.#program.connectionsMax,
+        open: http.connections,
+        limit: connections.http,
         closed: {
-          too_many: this.http?.counts.refused ?? 0,
-          too_many_of_address: this.http?.counts.crowded ?? 0,
-          malformed: this.http?.counts.malformed ?? 0,
-          late: this.http?.counts.expired ?? 0,
-          memory: this.http?.counts.starved ?? 0,
+          too_many: http.counts.refused,
+          too_many_of_address: http.counts.crowded,
+          malformed: http.counts.malformed,
+          late: http.counts.expired,
+          memory: http.counts.starved,
         },
       }),
-    });
+    };
+    return () => new Response(metricsText(sources), { headers });
   }
 
-  /** Everything is bound: tells so, and starts the timers. */
+  /** Everything is bound: tells the supervisor, and starts the timers. */
   begin(): void {
     this.warnings.lookAtStart();
     this.notifier.ready(this.#status());
@@ -131,16 +128,17 @@ export class Observation {
     if (watchdogSeconds > 0) this.#keepWatchdogQuiet(watchdogSeconds);
   }
 
-  /** A connection came when there were as many as there may be. */
+  /** A connection came while all that may be open were. */
   connectionsFull(): void {
-    this.warnings.tellConnections(this.#program.connectionsMax, now());
+    this.warnings.tellConnections(this.#program.connections.http, now());
   }
 
-  /** The files are being read again, and then have been. */
+  /** A reload begins … */
   reloading(): void {
     this.notifier.reloading();
   }
 
+  /** … and ends. */
   reloaded(good: boolean): void {
     if (good) this.reloads.good += 1;
     else this.reloads.failed += 1;
@@ -155,7 +153,11 @@ export class Observation {
   }
 
   #measureLag(): void {
-    const histogram = new Histogram(this.#program.shared.histograms!, 0, "eventLoopLagSeconds");
+    const histogram = new Histogram(
+      this.#program.threads.shared.histograms!,
+      0,
+      "eventLoopLagSeconds",
+    );
     let due = now() + LAG_MILLISECONDS / 1000;
     this.#every(LAG_MILLISECONDS, () => {
       const turn = now();
@@ -164,9 +166,9 @@ export class Observation {
     });
   }
 
-  /** Says that we live as long as the event loop turns and every worker has looked around. */
+  /** Reports that the process lives, while the event loop and the loop of every worker turn. */
   #keepWatchdogQuiet(seconds: number): void {
-    const { shared, workers } = this.#program;
+    const { shared, workers } = this.#program.threads;
     const rows = workers.map((_, at) => new Counters(shared.counters, at + 1).row);
     const turnsBefore = rows.map(() => -1);
     this.#every(seconds * 1000, () => {

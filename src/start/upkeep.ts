@@ -1,19 +1,31 @@
 /**
- * What the event loop does beside answering: sweeping the swarms, and letting go of memory that is
- * not in use, be it code or pages that swarms have left.
+ * What the event loop does beside answering: it sweeps the swarms, releases memory that is not in
+ * use (code, and pages that swarms have left), and follows the load and this machine's addresses.
+ * No timer keeps the process alive.
  *
  * A round over all shards takes ROUND_SECONDS, or less if peers live shorter. Some 20 times a
  * second the shards that have come due are swept in slices, for one turn at most; what is left over
  * is left to the next one. With many swarms a round takes longer, and does no harm while every peer
  * is met once before its age begins again: where that is in danger the turns are longer.
  */
+import { type CounterName, Counters } from "../counters/counters.ts";
+import { Histogram } from "../counters/histograms.ts";
 import { now } from "../host/clock.ts";
 import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
 import type { Arena } from "../swarm/arena.ts";
-import { PAGE_SHIFT, PAGE_SIZE, SHARD_COUNT } from "../swarm/memory.ts";
+import {
+  PAGE_SHIFT,
+  PAGE_SIZE,
+  setPeerTimeout,
+  SHARD_COUNT,
+  type SwarmMemory,
+} from "../swarm/memory.ts";
 import { Sweep } from "../swarm/sweep.ts";
-import type { Tracker } from "../swarm/tracker.ts";
+import { Tracker } from "../swarm/tracker.ts";
 import type { Libc } from "../host/libc.ts";
+import type { Load } from "../limits/load.ts";
+import { listAddresses, OwnAddresses } from "../limits/own-addresses.ts";
+import type { Program } from "./program.ts";
 
 const ROUND_SECONDS_MAX = 60;
 /** A peer is at most this part of its timeout older than it should be. */
@@ -32,41 +44,100 @@ const FORGET_MILLISECONDS = 30_000;
  */
 const TURN_SECONDS_MAX = 10 * TURN_SECONDS;
 
+/** How often the load is measured. */
+const LOAD_MILLISECONDS = 1000;
+/** How often the machine is asked for its addresses: networks come and go. */
+const ADDRESSES_MILLISECONDS = 60_000;
+
+/** Announces that were answered, whose clients will come back. */
+const ANNOUNCES: CounterName[] = [
+  "udpAnnouncesIpv4",
+  "udpAnnouncesIpv6",
+  "httpAnnouncesIpv4",
+  "httpAnnouncesIpv6",
+];
+
+/** Announces that came early, and those among them that were refused, which are not above. */
+const EARLY: CounterName[] = ["udpEarly", "httpEarly"];
+const REFUSED_EARLY: CounterName[] = ["udpRefusedEarly", "httpRefusedEarly"];
+
+/** Announces that were only counted as too many of their address or network, and not early. */
+const OVER_RATE: CounterName[] = ["udpOverRateAnnounces", "httpOverRateAnnounces"];
+
 /** Pages given back to the system in one turn, some 1.5 µs each: 5 MiB a second. */
 const GIVEN_BACK_A_TURN = 32;
 /** Free pages that stay for who needs some soon: so many, or this part of those in use. */
 const FREE_KEPT_MIN = 64;
 const FREE_KEPT_SHARE = 1 / 128;
 
-/** Keeps resident only the code that is in use. The timers do not keep the process alive. */
-export function startForgetting(libc: Pick<Libc, "forgetStartupCode">): void {
+/** Starts all of it; returns the sweep, for its numbers. */
+export function startUpkeep({ config, libc, load, threads }: Program): Sweep {
+  const { memory, counters, histograms, limits } = threads.shared;
+  if (libc !== undefined) startForgetting(libc);
+  every(LOAD_MILLISECONDS, followLoad(load, new Counters(counters, 0), memory));
+  every(ADDRESSES_MILLISECONDS, followAddresses(new OwnAddresses(limits?.own)));
+  const slices = new Histogram(histograms!, 0, "sweepSeconds");
+  const tracker = new Tracker(memory, new ArrayBuffer(2));
+  return startSweeping(tracker, config.peerTimeoutSeconds, {
+    observe: (seconds) => slices.observe(seconds),
+    libc,
+  });
+}
+
+/** Does the task now, and again after each interval. */
+function every(milliseconds: number, task: () => void): void {
+  task();
+  setInterval(task, milliseconds).unref();
+}
+
+/** Keeps resident only the code that is in use. */
+function startForgetting(libc: Pick<Libc, "forgetStartupCode">): void {
   setTimeout(() => libc.forgetStartupCode(), FORGET_FIRST_MILLISECONDS).unref();
   setInterval(() => libc.forgetStartupCode(), FORGET_MILLISECONDS).unref();
 }
 
 /** What `startSweeping` can do without. */
 export interface SweepingOptions {
-  /** Told how many seconds each slice took. */
+  /** Gets the seconds of each slice. */
   observe?: (seconds: number) => void;
   /** Where it is left out, memory that has been in use stays with the process. */
   libc?: Pick<Libc, "pageSize" | "discard"> | undefined;
 }
 
-/**
- * Sweeps for ever, and gives the memory of pages that are free for long back to the system; the
- * timer does not keep the process alive.
- */
+/** Sweeps for ever, and gives the memory of pages that are free for long back to the system. */
 export function startSweeping(
   tracker: Tracker,
   peerTimeoutSeconds: number,
-  { observe = () => {}, libc }: SweepingOptions = {},
+  options: SweepingOptions = {},
 ): Sweep {
   const sweep = new Sweep(tracker);
+  const work = makeSweeping(sweep, tracker, peerTimeoutSeconds, options);
+  let waiting = false;
+  const timer = setInterval(() => {
+    if (waiting) return;
+    waiting = true;
+    void nextTurn().then(() => {
+      waiting = false;
+      work();
+    });
+  }, TURN_MILLISECONDS);
+  timer.unref();
+  return sweep;
+}
+
+/** The work of one turn: sweeps what has come due, and gives some pages back. */
+export function makeSweeping(
+  sweep: Sweep,
+  tracker: Tracker,
+  peerTimeoutSeconds: number,
+  { observe = () => {}, libc }: SweepingOptions = {},
+): () => void {
   const round = Math.min(ROUND_SECONDS_MAX, peerTimeoutSeconds / ROUNDS_PER_TIMEOUT);
   const start = now();
   // Of two visits of a peer one may come at the beginning of its round, the next at the end.
   const latest = Math.min(tracker.peerTicks.slackSeconds, tracker.emptyTicks.slackSeconds) / 2;
-  const sweepOnce = (): void => {
+  const giveBack = makeGivingBack(tracker.arena, libc);
+  return () => {
     const turn = now();
     const due = ((turn - start) / round) * SHARD_COUNT;
     const inRound = turn - Math.max(start, sweep.roundEndedSeconds);
@@ -78,20 +149,8 @@ export function startSweeping(
       observe(end - slice);
       slice = end;
     }
+    giveBack();
   };
-  const giveBack = makeGivingBack(tracker.arena, libc);
-  let waiting = false;
-  const timer = setInterval(() => {
-    if (waiting) return;
-    waiting = true;
-    void nextTurn().then(() => {
-      waiting = false;
-      sweepOnce();
-      giveBack();
-    });
-  }, TURN_MILLISECONDS);
-  timer.unref();
-  return sweep;
 }
 
 /** How long a turn may be, so many shards and seconds into a round that must end in `latest`. */
@@ -108,5 +167,34 @@ function makeGivingBack(arena: Arena, libc: SweepingOptions["libc"]): () => void
     const count = arena.takeFreePages(taken, kept);
     for (let i = 0; i < count; i++) libc.discard(arena.bytes, taken[i] << PAGE_SHIFT, PAGE_SIZE);
     if (count > 0) arena.giveBlank(taken, count);
+  };
+}
+
+/** Measures the load at each call, stretches intervals by it and keeps peers longer. */
+export function followLoad(
+  load: Load,
+  counters: Counters,
+  memory: SwarmMemory,
+  clock = now,
+): () => void {
+  let kept = 1;
+  const total = (names: CounterName[]): number =>
+    names.reduce((sum, name) => sum + counters.total(name), 0);
+  return () => {
+    // An early announce has a place in the schedule: one client could fill it for hours otherwise.
+    const early = total(EARLY) - total(REFUSED_EARLY);
+    // One address or network has the share in it that it may have of the tracker, and no more.
+    load.update(total(ANNOUNCES) - early - total(OVER_RATE), clock());
+    if (load.kept === kept) return;
+    kept = load.kept;
+    setPeerTimeout(memory, memory.settings.peerTimeout * kept);
+  };
+}
+
+/** Lists this machine's addresses at each call; without an answer the list stays as it was. */
+function followAddresses(own: OwnAddresses): () => void {
+  return () => {
+    const addresses = listAddresses();
+    if (addresses !== undefined) own.take(addresses);
   };
 }

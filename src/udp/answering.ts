@@ -7,6 +7,7 @@
 import { Access, type AccessShared } from "../access/access.ts";
 import { now } from "../host/clock.ts";
 import { Limits, type LimitsShared } from "../limits/limits.ts";
+import type { RulesShared } from "../limits/request-rules.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { Counters } from "../counters/counters.ts";
 import { Intervals, type IntervalSettings } from "../limits/intervals.ts";
@@ -39,6 +40,12 @@ export interface UdpShared {
   histograms?: SharedArrayBuffer;
 }
 
+/** What may change between two batches; what is left out stays. */
+export interface AnsweringUpdate {
+  access?: AccessShared | undefined;
+  rules?: RulesShared | undefined;
+}
+
 /** Datagrams that are answered one by one: for so many the time is taken once. */
 const TIMED_EVERY = 16;
 
@@ -46,10 +53,8 @@ const TIMED_EVERY = 16;
 export class Answering {
   readonly datagrams = new Datagrams();
   readonly counters: Counters;
-  /** Who is served. It may change between two batches. */
-  readonly access: Access;
-  /** What limits requests. Its rules may change between two batches. */
-  readonly limits: Limits;
+  readonly #access: Access;
+  readonly #limits: Limits;
   readonly journey: Journey;
   readonly #startedSeconds: number;
   readonly #anticipation: Anticipation;
@@ -64,8 +69,8 @@ export class Answering {
   /** `thread` is 0 for the event loop, 1 and up for workers. */
   constructor(shared: UdpShared, thread: number) {
     this.counters = new Counters(shared.counters, thread);
-    this.access = new Access(shared.access);
-    this.limits = new Limits(thread, shared.limits);
+    this.#access = new Access(shared.access);
+    this.#limits = new Limits(thread, shared.limits);
     this.#startedSeconds = shared.startedSeconds;
     if (shared.histograms !== undefined) {
       this.#requestSeconds = new Histogram(shared.histograms, thread, "udpRequestSeconds");
@@ -81,10 +86,16 @@ export class Answering {
       intervals: new Intervals(shared.intervals),
       counters: this.counters,
       settings: shared.settings,
-      access: this.access,
+      access: this.#access,
       notes: shared.notes && new Notes(shared.notes, thread),
-      limits: this.limits,
+      limits: this.#limits,
     });
+  }
+
+  /** Uses these lists and rules from the next request on. */
+  take({ access, rules }: AnsweringUpdate): void {
+    if (access !== undefined) this.#access.update(access);
+    if (rules !== undefined) this.#limits.rules.update(rules);
   }
 
   /** Answers slots 0 to `count` - 1, with one reading of the clock. */

@@ -1,8 +1,8 @@
 /**
- * What a worker says when it fails while nobody can hear it: the event loop may be waiting for a
- * lock that the worker holds, and no message reaches it before it has got that.
+ * Why a worker has failed, in shared memory: the event loop may wait for a lock that the worker
+ * holds, and reads no messages until it gets that.
  *
- *   memory   [ u32 length ][ UTF-8 text ]      length 0: it has said nothing
+ *   memory   [ u32 length ][ UTF-8 text ]      length 0: it has not failed
  */
 
 const TEXT_BYTES_MAX = 1020;
@@ -11,7 +11,7 @@ export function lastWordsMemory(): SharedArrayBuffer {
   return new SharedArrayBuffer(4 + TEXT_BYTES_MAX);
 }
 
-/** Leaves what the error says, and where it was thrown as far as there is room. */
+/** Writes what the error says, and where it was thrown as far as there is room. */
 export function leaveLastWords(memory: SharedArrayBuffer, error: unknown): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const bytes = new TextEncoder().encode(text).subarray(0, TEXT_BYTES_MAX);
@@ -19,7 +19,7 @@ export function leaveLastWords(memory: SharedArrayBuffer, error: unknown): void 
   Atomics.store(new Int32Array(memory, 0, 1), 0, bytes.length);
 }
 
-/** What it said, in one line; "" if it has said nothing. */
+/** The text in one line; "" if there is none. */
 export function readLastWords(memory: SharedArrayBuffer): string {
   const length = Atomics.load(new Int32Array(memory, 0, 1), 0);
   const text = new TextDecoder().decode(new Uint8Array(memory, 4, length).slice());

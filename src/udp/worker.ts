@@ -1,29 +1,29 @@
 /**
  * A UDP worker: a thread that answers the datagrams of one socket, and does nothing else.
  *
- * It is told once what to work on, says that it is ready, and then stays in its loop: wait for
- * datagrams, answer the batch, wait again. It leaves the loop only for mail (`mail.ts`), and goes
- * back unless it was told to stop. Whatever it throws ends the whole process: half a tracker is
- * worse than none, which a supervisor would start again.
+ * It gets its task once, reports that it is ready, and then stays in its loop: wait for datagrams,
+ * answer the batch, wait again. It leaves the loop only for a message (messages.ts), and returns
+ * unless the message is to stop. Whatever it throws ends the whole process: half a tracker is worse
+ * than none, which a supervisor would start again.
  */
 import { alignClock } from "../host/clock.ts";
 import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
 import { leaveLastWords } from "./last-words.ts";
 import { openLibc, SystemError } from "../host/libc.ts";
-import type { WorkerMail, WorkerNews, WorkerTask } from "./mail.ts";
+import type { WorkerAnswer, WorkerMessage, WorkerTask } from "./messages.ts";
 
-/** Batches answered after the word to stop: what was queued, but not what keeps coming. */
+/** Batches answered after the message to stop: what was queued, but not what keeps coming. */
 const DRAIN_BATCHES_MAX = 256;
 
 declare const self: {
-  onmessage: (event: { data: WorkerTask | WorkerMail }) => void;
-  postMessage: (news: WorkerNews) => void;
+  onmessage: (event: { data: WorkerTask | WorkerMessage }) => void;
+  postMessage: (answer: WorkerAnswer) => void;
 };
 
 let answering: Answering;
 let batches: Batches;
-let mail: Int32Array;
+let sent: Int32Array;
 let lastWords: SharedArrayBuffer | undefined;
 let read = 0;
 
@@ -31,7 +31,7 @@ self.onmessage = ({ data }) => {
   try {
     take(data);
   } catch (error) {
-    // What the system says is a sentence; of our own mistakes the place matters, which Bun tells.
+    // An error of the system is a sentence. A bug of ours needs its place, which Bun reports.
     if (!(error instanceof SystemError)) {
       if (lastWords !== undefined) leaveLastWords(lastWords, error);
       throw error;
@@ -40,24 +40,21 @@ self.onmessage = ({ data }) => {
   }
 };
 
-function take(data: WorkerTask | WorkerMail): void {
+function take(data: WorkerTask | WorkerMessage): void {
   read += 1;
   if (data === "stop") {
     for (let batch = 0; batch < DRAIN_BATCHES_MAX && batches.drain() > 0; batch++);
     self.postMessage("stopped");
     return;
   }
-  if ("access" in data) {
-    answering.access.update(data.access);
-    self.postMessage("updated");
-  } else if ("rules" in data) {
-    answering.limits.rules.update(data.rules);
-    self.postMessage("updated");
-  } else {
+  if ("lastWords" in data) {
     begin(data);
     self.postMessage("ready");
+  } else {
+    answering.take(data);
+    self.postMessage("updated");
   }
-  while (Atomics.load(mail, 0) === read) batches.turn();
+  while (Atomics.load(sent, 0) === read) batches.turn();
 }
 
 function begin(task: WorkerTask): void {
@@ -67,5 +64,5 @@ function begin(task: WorkerTask): void {
   alignClock(task.nowSeconds);
   answering = new Answering(task.shared, task.thread);
   batches = new Batches(libc, task.fd, task.wildcard, answering);
-  mail = task.mail;
+  sent = task.sent;
 }

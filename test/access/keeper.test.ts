@@ -1,11 +1,11 @@
-/** The keeper: files and lists agree, a reload is all or nothing, and changes survive. */
+/** The keeper: files and lists agree, a reading is all or nothing, and changes survive. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { Access, ACCESS_DENIED, ACCESS_OK, type AccessShared } from "../../src/access/access.ts";
-import { AccessKeeper, type AccessSources } from "../../src/access/keeper.ts";
+import { Access, ACCESS_DENIED, ACCESS_OK } from "../../src/access/access.ts";
+import { AccessKeeper, type AccessSources, type TellAccess } from "../../src/access/keeper.ts";
 import { Log } from "../../src/host/log.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
@@ -42,12 +42,13 @@ function open(sources: Partial<AccessSources>) {
   });
   const tracker = new Tracker(memory, new ArrayBuffer(64));
   const thread = new Access();
-  const broadcast = (shared: AccessShared) => Promise.resolve(thread.update(shared));
-  const keeper = new AccessKeeper({ clients: [], ...sources }, KEYS, tracker, log, broadcast);
-  const start = async () => {
-    await keeper.load();
-    thread.update(keeper.shared);
-  };
+  const tell: TellAccess = ({ access }) => Promise.resolve(thread.update(access));
+  const keeper = new AccessKeeper({ clients: [], ...sources }, KEYS, tracker, log, tell);
+  const reload = () =>
+    keeper.alone(async () => {
+      await tell({ access: keeper.take(await keeper.read()) });
+      await keeper.evictRefused();
+    });
   const judge = (n: number) => thread.judgeSwarm(halvesOf(hashOf(n)), 0);
   const announce = (n: number) => {
     tracker.request.infoHash.set(hashOf(n));
@@ -59,7 +60,7 @@ function open(sources: Partial<AccessSources>) {
     tracker.scrape();
     return tracker.reply.seeders + tracker.reply.leechers;
   };
-  return { keeper, logged, start, judge, announce, peers, thread };
+  return { keeper, logged, start: reload, reload, judge, announce, peers, thread };
 }
 
 describe("at the start", () => {
@@ -73,7 +74,7 @@ describe("at the start", () => {
       denyNetworksFile: pathOf("networks"),
     });
     await start();
-    expect(keeper.status).toMatchObject({ denied: 2, allowed: 1, networks: 1, reloads: 0 });
+    expect(keeper.status).toMatchObject({ denied: 2, allowed: 1, networks: 1 });
     expect(logged).toEqual([
       `<4>level=warn msg="bad lines are skipped" file=${pathOf("allow")} bad=1 lines=2\n`,
     ]);
@@ -103,33 +104,33 @@ describe("at the start", () => {
 describe("a reload", () => {
   test("brings new lists to all threads and evicts what is refused now", async () => {
     write("deny");
-    const { keeper, start, judge, announce, peers } = open({ denyFile: pathOf("deny") });
+    const { keeper, start, reload, judge, announce, peers } = open({ denyFile: pathOf("deny") });
     await start();
     announce(1);
     announce(2);
     write("deny", 1);
-    await keeper.reload();
+    await reload();
     expect([judge(1), judge(2)]).toEqual([ACCESS_DENIED, ACCESS_OK]);
     expect([peers(1), peers(2)]).toEqual([0, 1]);
-    expect(keeper.status).toMatchObject({ reloads: 1, reloadsFailed: 0, evicted: 1 });
+    expect(keeper.status).toMatchObject({ denied: 1, evicted: 1 });
   });
 
   test("with one file that cannot be read leaves all lists as they were", async () => {
     write("deny", 1);
     write("allow", 1, 2, 3);
-    const { keeper, start, judge } = open({
+    const { keeper, start, reload, judge } = open({
       denyFile: pathOf("deny"),
       allowFile: pathOf("allow"),
     });
     await start();
     write("deny", 2);
     rmSync(pathOf("allow"));
-    await expect(keeper.reload()).rejects.toThrow("TRACKER_ALLOW_FILE");
-    await keeper.reload().catch(() => {});
+    await expect(reload()).rejects.toThrow("TRACKER_ALLOW_FILE");
+    await reload().catch(() => {});
     expect([judge(1), judge(2), judge(3)]).toEqual([ACCESS_DENIED, ACCESS_OK, ACCESS_OK]);
-    expect(keeper.status).toMatchObject({ reloads: 0, reloadsFailed: 2, denied: 1, allowed: 3 });
+    expect(keeper.status).toMatchObject({ denied: 1, allowed: 3 });
     write("allow", 1, 2);
-    await keeper.reload();
+    await reload();
     expect([judge(1), judge(2)]).toEqual([ACCESS_OK, ACCESS_DENIED]);
   });
 });
@@ -210,11 +211,11 @@ describe("a single change", () => {
 
   test("made while a reload is under way is not lost", async () => {
     write("deny", ...Array.from({ length: 20_000 }, (_, n) => n + 10));
-    const { keeper, start, judge } = open({ denyFile: pathOf("deny") });
+    const { keeper, start, reload, judge } = open({ denyFile: pathOf("deny") });
     await start();
-    const reload = keeper.reload();
+    const first = reload();
     const change = keeper.change("deny", hashOf(1), true);
-    await Promise.all([reload, change, keeper.reload()]);
+    await Promise.all([first, change, reload()]);
     expect([judge(1), keeper.status.denied]).toEqual([ACCESS_DENIED, 20_001]);
   });
 });
@@ -222,11 +223,11 @@ describe("a single change", () => {
 test("maintenance shows at once and outlives a reload", async () => {
   write("deny", 1);
   const clients = [text("-XL")];
-  const { keeper, start, thread } = open({ denyFile: pathOf("deny"), clients });
+  const { keeper, start, reload, thread } = open({ denyFile: pathOf("deny"), clients });
   await start();
   await keeper.setMaintenance(true);
   expect([keeper.maintenance, thread.judgeHash(halvesOf(hashOf(5)), 0)]).toEqual([true, 1]);
-  await keeper.reload();
+  await reload();
   expect(thread.judgeHash(halvesOf(hashOf(5)), 0)).toBe(1);
   await keeper.setMaintenance(false);
   expect(thread.judgeHash(halvesOf(hashOf(5)), 0)).toBe(ACCESS_OK);
@@ -235,10 +236,10 @@ test("maintenance shows at once and outlives a reload", async () => {
 
 test("a reload of many hashes never holds the event loop for long", async () => {
   write("deny", ...Array.from({ length: 200_000 }, (_, n) => n));
-  const { keeper, start } = open({ denyFile: pathOf("deny") });
+  const { start, reload } = open({ denyFile: pathOf("deny") });
   await start();
-  await keeper.reload();
-  const gaps = await gapsDuring(keeper.reload());
+  await reload();
+  const gaps = await gapsDuring(reload());
   expect(gaps.length).toBeGreaterThan(5);
   expect(gaps[Math.floor(gaps.length * 0.9)]).toBeLessThan(6);
 });

@@ -62,8 +62,6 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
       allowed: 0,
       networks: 2,
       maintenance: false,
-      reloads: 1,
-      reloadsFailed: 0,
       changes: 0,
       changesFailed: 0,
       evicted: 0,

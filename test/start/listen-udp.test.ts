@@ -1,7 +1,9 @@
 /** UDP threads that cannot go on. Linux only: elsewhere there are none. */
 import { expect, test } from "bun:test";
-import { listenUdp } from "../../src/start/listen-udp.ts";
-import type { Program } from "../../src/start/program.ts";
+import { listenUdp, type UdpNeeds } from "../../src/start/listen-udp.ts";
+import { Threads } from "../../src/start/threads.ts";
+import { openToAll } from "../../src/access/access.ts";
+import { shareRules } from "../../src/limits/request-rules.ts";
 import { LOCK_LOST, watchLocks } from "../../src/swarm/locks.ts";
 import { SHARD_WORDS } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
@@ -11,7 +13,21 @@ import { sharedBy } from "../udp/fixture.ts";
 const libc = openLibc();
 const WORKER = new URL("../../src/udp/worker.ts", import.meta.url).href;
 
-const shared = sharedBy(2);
+/** The C library, whose sockets have numbers that no socket has. */
+const withoutSockets = (): UdpNeeds["libc"] =>
+  Object.assign(Object.create(libc!), {
+    bindUdp: () => -1,
+    setReceiveBuffer: () => 65_536,
+    setReceiveTimeout: () => {},
+    ignoreUnreachable: () => {},
+  });
+
+/** One address of a tracker with one UDP worker. */
+const CONFIG: UdpNeeds["config"] = {
+  udpListeners: [{ host: "127.0.0.1", port: 1 }],
+  udpWorkers: 1,
+  udpReceiveBufferBytes: 65_536,
+};
 
 /** A worker that has a lock of the swarms and fails, with these last words, before its socket. */
 function workerThatFails(words: string): string {
@@ -34,22 +50,11 @@ async function reasonOfEnd(words: string): Promise<string> {
   const own = sharedBy(2);
   own.memory.settings.threads = true;
   const workers: Worker[] = [];
-  const program = {
-    config: { udpWorkers: 1, udpReceiveBufferBytes: 65_536 },
-    libc: Object.assign(Object.create(libc!), {
-      bindUdp: () => -1,
-      setReceiveBuffer: () => 65_536,
-      setReceiveTimeout: () => {},
-      ignoreUnreachable: () => {},
-    }),
-    shared: own,
-    workers: [],
-    spawn: () => (workers[0] = new Worker(workerThatFails(words))),
-    fail: (reason: string) => {
-      throw new Error(reason);
-    },
-  };
-  await listenUdp({ host: "127.0.0.1", port: 1 }, program as unknown as Program);
+  const threads = new Threads(own, (reason) => {
+    throw new Error(reason);
+  });
+  const spawnUdpWorker = () => (workers[0] = new Worker(workerThatFails(words)));
+  await listenUdp({ config: CONFIG, libc: withoutSockets(), threads, spawnUdpWorker });
   workers[0].onerror = () => {};
   const shards = new Int32Array(own.memory.shards);
   while (Atomics.load(shards, 255 * SHARD_WORDS) === 0) Bun.sleepSync(1);
@@ -66,38 +71,54 @@ async function reasonOfEnd(words: string): Promise<string> {
 }
 
 test.if(libc !== undefined)(
-  "a thread that fails with a lock ends the program, and its reason is told though it is not heard",
+  "a worker that fails with a lock ends the program, which says why although no message arrives",
   async () => {
     expect(await reasonOfEnd("a bug | at here")).toBe("a UDP worker failed: a bug | at here");
   },
 );
 
 test.if(libc !== undefined)(
-  "a lock of a thread that is gone or stopped ends the program after seconds",
+  "a lock of a worker that is gone or stopped ends the program after seconds",
   async () => expect(await reasonOfEnd("")).toBe(LOCK_LOST),
   60_000,
 );
 
 test.if(libc !== undefined)(
-  "a thread whose socket is of no use ends the program, and one line says what the system said",
+  "a worker whose socket fails ends the program, and one line has the error of the system",
   async () => {
     const { promise: reason, resolve } = Promise.withResolvers<string>();
-    const threads: Worker[] = [];
-    const spawn = (): Worker => {
-      threads.push(new Worker(WORKER));
-      return threads[0];
-    };
-    const config = { udpWorkers: 1, udpReceiveBufferBytes: 65_536 };
-    // Numbers of sockets are never negative: this one is none.
-    const withoutSocket = Object.assign(Object.create(libc!), {
-      bindUdp: () => -1,
-      setReceiveBuffer: () => 65_536,
-      setReceiveTimeout: () => {},
-      ignoreUnreachable: () => {},
-    });
-    const program = { config, libc: withoutSocket, shared, workers: [], spawn, fail: resolve };
-    await listenUdp({ host: "127.0.0.1", port: 1 }, program as unknown as Program);
+    const workers: Worker[] = [];
+    const spawnUdpWorker = () => (workers[0] = new Worker(WORKER));
+    const threads = new Threads(sharedBy(2), resolve as (reason: string) => never);
+    await listenUdp({ config: CONFIG, libc: withoutSockets(), threads, spawnUdpWorker });
     expect(await reason).toBe("a UDP worker failed: recvmmsg: errno 9");
-    threads[0].terminate();
+    workers[0].terminate();
+    watchLocks();
   },
 );
+
+test.if(libc !== undefined)("a worker gets new lists and rules, but no certificate", async () => {
+  const seen: unknown[] = [];
+  const worker = new (class {
+    onmessage: ((event: { data: string }) => void) | null = null;
+    onerror = null;
+    postMessage(message: unknown): void {
+      seen.push(message);
+      queueMicrotask(() => this.onmessage?.({ data: "updated" }));
+    }
+  })();
+  const threads = new Threads(sharedBy(2), (reason) => {
+    throw new Error(reason);
+  });
+  const spawnUdpWorker = () => worker as Partial<Worker> as Worker;
+  const needs = { config: CONFIG, libc: withoutSockets(), threads, spawnUdpWorker };
+  const udp = await listenUdp(needs);
+  const access = openToAll(new Int32Array(40));
+  const rules = shareRules([], 2);
+  await threads.tell({ certificate: { cert: "", key: "secret" } });
+  await threads.tell({ access, rules });
+  await udp.stop();
+  watchLocks();
+  expect<unknown[]>(seen.slice(1)).toEqual([{ access, rules }, "stop"]);
+  expect(udp.receiveBufferBytes).toBe(65_536);
+});

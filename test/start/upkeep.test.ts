@@ -1,12 +1,20 @@
-/** The sweep's timer: it goes round in the time set, and keeps no process alive. */
-import { expect, spyOn, test } from "bun:test";
+/** Upkeep: the sweep goes round in the time set, the load is followed, no process is kept alive. */
+import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { COUNT, type CounterName, counterMemory, Counters } from "../../src/counters/counters.ts";
 import { now } from "../../src/host/clock.ts";
+import { Load, stretchMemory } from "../../src/limits/load.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
-import { POOL_FREE_COUNT, reserveSwarmMemory, SHARD_COUNT } from "../../src/swarm/memory.ts";
+import {
+  POOL_FREE_COUNT,
+  POOL_PEER_LIFETIME,
+  reserveSwarmMemory,
+  SHARD_COUNT,
+} from "../../src/swarm/memory.ts";
+import { Sweep } from "../../src/swarm/sweep.ts";
 import { Ticks } from "../../src/swarm/ticks.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
-import { startSweeping, turnSeconds } from "../../src/start/upkeep.ts";
+import { followLoad, makeSweeping, turnSeconds } from "../../src/start/upkeep.ts";
 import { announce } from "../swarm/fixture.ts";
 import { brokenInvariants } from "../swarm/invariants.ts";
 
@@ -21,19 +29,7 @@ test("every old peer is forgotten within an eighth of the timeout, and no other"
   for (let infoHash = 1; infoHash <= 2000; infoHash++) {
     announce(tracker, { infoHash, peer: 1, wanted: 0 }, now() - (infoHash % 2 === 0 ? 100 : 0));
   }
-  let turn = (): void => {};
-  const timer = { unref: 0 };
-  const spy = spyOn(globalThis, "setInterval").mockImplementation(((handler: () => void) => {
-    turn = handler;
-    return { unref: () => (timer.unref += 1) };
-  }) as never);
-  try {
-    startSweeping(tracker, 4);
-    expect(spy.mock.calls[0][1]).toBeLessThanOrEqual(100);
-  } finally {
-    spy.mockRestore();
-  }
-  expect(timer.unref).toBe(1);
+  const turn = makeSweeping(new Sweep(tracker), tracker, 4);
   turn();
   expect(takeCensus(memory).leechersIpv4).toBeGreaterThan(1500);
   // Half a second is a round; a busy machine may need a few of them.
@@ -96,14 +92,8 @@ function afterTheRush(pageSize: number) {
       return true;
     },
   };
-  let turn = (): void => {};
-  const spy = spyOn(globalThis, "setInterval").mockImplementation(((handler: () => void) => {
-    turn = handler;
-    return { unref: () => {} };
-  }) as never);
-  startSweeping(tracker, 4, { libc });
-  spy.mockRestore();
-  return { tracker, discarded, turn: () => turn() };
+  const turn = makeSweeping(new Sweep(tracker), tracker, 4, { libc });
+  return { tracker, discarded, turn };
 }
 
 test("memory of pages that swarms have left goes back to the system, but for a few", async () => {
@@ -166,4 +156,49 @@ test("a process that has nothing else to do ends", async () => {
   });
   expect(await child.exited).toBe(0);
   expect(child.signalCode).toBeNull();
+});
+
+/** What the load comes to when these announces are counted within a second. */
+function loadAfter(counted: Partial<Record<CounterName, number>>) {
+  const memory = reserveSwarmMemory({
+    memoryMax: 16 * 2 ** 20,
+    peerTimeout: 2700,
+    peerTimeoutMax: 10_800,
+    downloadsTimeout: 3600,
+    threads: false,
+  });
+  const settings = { targetRate: 10, interval: 1800, intervalMax: 7200, jitterPercent: 10 };
+  const load = new Load(settings, stretchMemory());
+  const counters = new Counters(counterMemory(1), 0);
+  let seconds = 0;
+  const measure = followLoad(load, counters, memory, () => seconds++);
+  measure();
+  const lifetime = () => new Int32Array(memory.shards)[POOL_PEER_LIFETIME];
+  const before = lifetime();
+  for (const [name, count] of Object.entries(counted)) {
+    counters.row[COUNT[name as CounterName]] += count;
+  }
+  measure();
+  return { load, before, after: lifetime() };
+}
+
+test("while the load is high, peers are kept longer", () => {
+  const { load, before, after } = loadAfter({
+    udpAnnouncesIpv4: 100_000,
+    httpAnnouncesIpv6: 100_000,
+  });
+  expect(load.rate).toBeGreaterThan(1000);
+  expect(before).toBe(15);
+  expect(after).toBeGreaterThan(15);
+});
+
+test("early announces, and those over a rate limit, lengthen no interval", () => {
+  const { load } = loadAfter({
+    udpAnnouncesIpv4: 100_000,
+    udpEarly: 300_000,
+    udpRefusedEarly: 200_000,
+    httpAnnouncesIpv6: 50_000,
+    httpOverRateAnnounces: 50_000,
+  });
+  expect([load.rate, load.stretch]).toEqual([0, 1]);
 });

@@ -1,7 +1,7 @@
 /** What a worker leaves behind, and where it does. */
 import { expect, test } from "bun:test";
 import { lastWordsMemory, leaveLastWords, readLastWords } from "../../src/udp/last-words.ts";
-import type { WorkerTask } from "../../src/udp/mail.ts";
+import type { WorkerTask } from "../../src/udp/messages.ts";
 
 test("they are one line, with the place, cut where there is no more room", () => {
   const memory = lastWordsMemory();
@@ -15,9 +15,9 @@ test("they are one line, with the place, cut where there is no more room", () =>
   expect(readLastWords(memory)).toBe("x".repeat(1020));
 });
 
-test("a worker that throws leaves them before anybody hears of it", async () => {
+test("a worker that throws writes them before the event loop reads a message", async () => {
   const worker = new Worker(new URL("../../src/udp/worker.ts", import.meta.url).href);
-  const heard = new Promise((resolve) => (worker.onerror = resolve));
+  const reported = new Promise((resolve) => (worker.onerror = resolve));
   const lastWords = lastWordsMemory();
   worker.postMessage({ lastWords, nowSeconds: 1 } as Partial<WorkerTask>);
   for (let tries = 0; readLastWords(lastWords) === ""; tries++) {
@@ -26,6 +26,6 @@ test("a worker that throws leaves them before anybody hears of it", async () => 
     Bun.sleepSync(1);
   }
   expect(readLastWords(lastWords)).toContain("TypeError");
-  await heard;
+  await reported;
   worker.terminate();
 });

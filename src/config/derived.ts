@@ -1,0 +1,48 @@
+/**
+ * Numbers that follow from several settings, or from a setting that was left out.
+ */
+import { INTERVAL_JITTER_PERCENT } from "../limits/intervals.ts";
+import { type LoadSettings, stretchMax } from "../limits/load.ts";
+import type { Config } from "./schema.ts";
+
+/** Addresses it takes at least to hold all HTTP connections, where there are many. */
+const ADDRESSES_MIN = 16;
+const CONNECTIONS_PER_ADDRESS_MIN = 64;
+
+/** A swarm of one peer takes about 41 bytes, so an address may fill a twelfth of the memory. */
+const MEMORY_BYTES_PER_SWARM_OF_ADDRESS = 512;
+
+/** The settings of the load, as far as others depend on them. */
+export function loadSettings(config: Config): LoadSettings {
+  return {
+    targetRate: config.targetRate,
+    interval: config.intervalSeconds,
+    intervalMax: config.intervalMaxSeconds,
+    jitterPercent: INTERVAL_JITTER_PERCENT,
+  };
+}
+
+/** The longest that peers may have to be kept, in seconds. */
+export function peerTimeoutMax(config: Config): number {
+  return Math.ceil(config.peerTimeoutSeconds * stretchMax(loadSettings(config)));
+}
+
+/** The shortest interval that a client may get, in seconds. */
+export function shortestInterval(config: Config): number {
+  const shortest = Math.floor(config.intervalSeconds * (1 - INTERVAL_JITTER_PERCENT / 100));
+  return Math.min(config.minIntervalSeconds, shortest);
+}
+
+/** Swarms that one address may begin. */
+export function swarmsPerAddressMax(config: Config): number {
+  const usual = Math.ceil(config.memoryBytesMax / MEMORY_BYTES_PER_SWARM_OF_ADDRESS);
+  return config.swarmsPerAddressMax ?? usual;
+}
+
+/**
+ * HTTP connections that one address may have: enough for the people behind a carrier's NAT, whose
+ * requests are short, and so few that a handful of addresses cannot keep all others out.
+ */
+export function connectionsPerAddressMax(connectionsMax: number): number {
+  return Math.max(CONNECTIONS_PER_ADDRESS_MIN, Math.floor(connectionsMax / ADDRESSES_MIN));
+}

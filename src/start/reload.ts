@@ -1,0 +1,75 @@
+/**
+ * The files that are read at the start and again on SIGHUP: access lists, rules, certificate.
+ *
+ *   read all ─► one is wrong: nothing changes
+ *      └──────► the certificate ─► lists and rules ─► every thread uses them ─► refused swarms go
+ */
+import type { AccessKeeper } from "../access/keeper.ts";
+import type { Log } from "../host/log.ts";
+import { readCertificate } from "../http/certificate.ts";
+import type { RuleKeeper } from "../limits/rule-keeper.ts";
+import type { Threads } from "./threads.ts";
+
+/** The files of the certificate; undefined if there is none. */
+export interface CertificateFiles {
+  tlsCertFile?: string | undefined;
+  tlsKeyFile?: string | undefined;
+}
+
+/** Learns of a reload: metrics and the supervisor. */
+export interface ReloadObserver {
+  reloading(): void;
+  reloaded(good: boolean): void;
+}
+
+export class Files {
+  readonly lists: AccessKeeper;
+  readonly rules: RuleKeeper;
+  readonly #certificate: CertificateFiles;
+  readonly #threads: Pick<Threads, "tell">;
+
+  constructor(
+    lists: AccessKeeper,
+    rules: RuleKeeper,
+    certificate: CertificateFiles,
+    threads: Pick<Threads, "tell">,
+  ) {
+    this.lists = lists;
+    this.rules = rules;
+    this.#certificate = certificate;
+    this.#threads = threads;
+  }
+
+  /**
+   * Reads all files, and hands what is in them to all threads. Rejects with a StartError if one is
+   * wrong, and then nothing has changed.
+   */
+  read(): Promise<void> {
+    return this.lists.alone(async () => {
+      const lists = await this.lists.read();
+      const rules = this.rules.read();
+      const { tlsCertFile, tlsKeyFile } = this.#certificate;
+      const certificate = readCertificate(tlsCertFile, tlsKeyFile);
+      // First, because it takes new sockets: without them nothing else may change either.
+      if (certificate !== undefined) await this.#threads.tell({ certificate });
+      await this.#threads.tell({ access: this.lists.take(lists), rules: this.rules.take(rules) });
+      await this.lists.evictRefused();
+    });
+  }
+
+  /** SIGHUP: reads all files again. Never rejects; the log and the observer learn the outcome. */
+  async reload(log: Pick<Log, "info" | "error">, observer: ReloadObserver): Promise<void> {
+    observer.reloading();
+    try {
+      await this.read();
+      const { denied, allowed, networks } = this.lists.status;
+      const rules = this.rules.shared.rules.length;
+      log.info("reloaded", { denied, allowed, networks, rules });
+      observer.reloaded(true);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error("reload failed, everything stays as it was", { reason });
+      observer.reloaded(false);
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import { expect, test } from "bun:test";
+import { readConfig } from "../../src/config/config.ts";
+import {
+  connectionsPerAddressMax,
+  loadSettings,
+  peerTimeoutMax,
+  shortestInterval,
+  swarmsPerAddressMax,
+} from "../../src/config/derived.ts";
+import type { Config } from "../../src/config/schema.ts";
+
+function configOf(env: Record<string, string>): Config {
+  const result = readConfig(env);
+  if ("problems" in result) throw new Error(result.problems.join("\n"));
+  return result.config;
+}
+
+test("peers are kept as long as clients may be told to wait, at most", () => {
+  expect(peerTimeoutMax(configOf({}))).toBe(2700);
+  const config = configOf({ TRACKER_TARGET_RATE: "10", TRACKER_INTERVAL_MAX: "2h" });
+  expect(loadSettings(config)).toMatchObject({ targetRate: 10, intervalMax: 7200 });
+  expect(peerTimeoutMax(config)).toBe(10_800);
+});
+
+test("the shortest interval is the minimum, unless jitter makes the interval shorter", () => {
+  expect(shortestInterval(configOf({}))).toBe(900);
+  expect(shortestInterval(configOf({ TRACKER_MIN_INTERVAL: "30m" }))).toBe(1620);
+});
+
+test("one address may begin as many swarms as fill a twelfth of the memory, or as is set", () => {
+  expect(swarmsPerAddressMax(configOf({ TRACKER_MEMORY_MAX: "64MiB" }))).toBe(131_072);
+  expect(swarmsPerAddressMax(configOf({ TRACKER_SWARMS_PER_ADDRESS_MAX: "10" }))).toBe(10);
+});
+
+test("it takes sixteen addresses to hold all HTTP connections, where there are many", () => {
+  expect(connectionsPerAddressMax(65_536)).toBe(4096);
+  expect(connectionsPerAddressMax(100)).toBe(64);
+});

@@ -1,0 +1,137 @@
+/** A reload: everything is read before anything is taken, and all threads learn it in one way. */
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AccessKeeper } from "../../src/access/keeper.ts";
+import { Log } from "../../src/host/log.ts";
+import { RuleKeeper } from "../../src/limits/rule-keeper.ts";
+import { Files } from "../../src/start/reload.ts";
+import type { Update } from "../../src/start/threads.ts";
+import { Tracker } from "../../src/swarm/tracker.ts";
+import { hashOf } from "../access/fixture.ts";
+import { makeCertificate } from "../http/openssl.ts";
+import { makeMemory, MIB } from "../swarm/fixture.ts";
+
+// Without openssl there is no certificate to read.
+const testHere = test.if(makeCertificate.possible);
+
+const made = mkdtempSync(join(tmpdir(), "buntracker-reload-certificate-"));
+if (makeCertificate.possible) makeCertificate(made, "first");
+afterAll(() => rmSync(made, { recursive: true }));
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "buntracker-reload-"));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+/** A tracker's files, and all updates of its threads. `state.refuses`: there are no sockets. */
+function open() {
+  const path = (name: string) => join(folder, name);
+  const write = (name: string, text: string) => writeFileSync(path(name), text);
+  const list = (...numbers: number[]) => numbers.map((n) => `${hashOf(n).toHex()}\n`).join("");
+  write("deny", list(1));
+  write("rules", "drop port=1\n");
+  cpSync(made, folder, { recursive: true });
+  const [cert, key] = [path("first.cert.pem"), path("first.key.pem")];
+  const told: Update[] = [];
+  const state = { refuses: false };
+  const threads = {
+    async tell(update: Update): Promise<void> {
+      if (update.certificate !== undefined && state.refuses) throw new Error("no socket");
+      told.push(update);
+    },
+  };
+  const lines: string[] = [];
+  const take = (line: string) => void lines.push(line.trimEnd());
+  const log = new Log({ level: "info", format: "logfmt", journal: true, write: take });
+  const memory = makeMemory(16 * MIB, false);
+  const tracker = new Tracker(memory, new ArrayBuffer(64));
+  const sources = { denyFile: path("deny"), clients: [] };
+  const lists = new AccessKeeper(sources, memory.keys, tracker, log, (update) =>
+    threads.tell(update),
+  );
+  const rules = new RuleKeeper(path("rules"), 1);
+  const certificate = { tlsCertFile: cert, tlsKeyFile: key };
+  const files = new Files(lists, rules, certificate, threads);
+  const events: unknown[] = [];
+  const observer = {
+    reloading: () => void events.push("reloading"),
+    reloaded: (good: boolean) => void events.push(good),
+  };
+  const reload = () => files.reload(log, observer);
+  return { files, reload, told, lines, events, write, list, cert, state };
+}
+
+describe("the files", () => {
+  testHere("reach all threads: first the certificate, then lists and rules together", async () => {
+    const { files, told } = open();
+    await files.read();
+    expect(told.map((update) => Object.keys(update))).toEqual([
+      ["certificate"],
+      ["access", "rules"],
+    ]);
+    expect(told[1].access!.deny).toBeDefined();
+    expect(told[1].rules!.rules.map(({ text }) => text)).toEqual(["drop port=1"]);
+  });
+
+  testHere("are read again on SIGHUP; the log and the observer learn what came of it", async () => {
+    const { files, reload, told, lines, events, write, list } = open();
+    await files.read();
+    write("deny", list(1, 2));
+    write("rules", "drop port=1\ncount port=2\n");
+    await reload();
+    expect(lines).toEqual(["<6>level=info msg=reloaded denied=2 allowed=0 networks=0 rules=2"]);
+    expect(events).toEqual(["reloading", true]);
+    expect(told).toHaveLength(4);
+  });
+});
+
+describe("one file that is wrong", () => {
+  testHere.each([
+    ["deny", "TRACKER_DENY_FILE"],
+    ["rules", "TRACKER_RULES_FILE"],
+    ["certificate", "cannot be used together"],
+  ])("%s: nothing changes, and the log says what is wrong", async (wrong, reason) => {
+    const { files, reload, told, lines, events, write, list, cert } = open();
+    await files.read();
+    write("deny", list(1, 2));
+    write("rules", "drop port=1\ncount port=2\n");
+    if (wrong === "deny") rmSync(join(folder, "deny"));
+    else if (wrong === "rules") write("rules", "drop");
+    else writeFileSync(cert, "not a certificate");
+    await reload();
+    expect(told).toHaveLength(2);
+    expect([files.lists.status.denied, files.rules.shared.rules.length]).toEqual([1, 1]);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain("reload failed, everything stays as it was");
+    expect(lines[0]).toContain(reason);
+    expect(events).toEqual(["reloading", false]);
+  });
+
+  testHere(
+    "nor does anything change where no socket can be had for a new certificate",
+    async () => {
+      const { files, reload, told, state, write, list, events } = open();
+      await files.read();
+      state.refuses = true;
+      write("deny", list(1, 2));
+      await reload();
+      expect(told).toHaveLength(2);
+      expect(files.lists.status.denied).toBe(1);
+      expect(events).toEqual(["reloading", false]);
+    },
+  );
+});
+
+testHere("a hash that is listed during a reload stays listed", async () => {
+  const { files, reload } = open();
+  await files.read();
+  const first = reload();
+  const change = files.lists.change("deny", hashOf(7), true);
+  await Promise.all([first, change, reload()]);
+  expect(files.lists.status.denied).toBe(2);
+});
