@@ -33,7 +33,7 @@ export const IN_PART: Record<string, [part: string, text: () => string]> = {
 const EXAMPLE_HEAD = `# Settings of buntracker, with their defaults. Remove a "#" to change one.
 # A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB also read.
 # What is left empty is not set, unless the text says what empty means.
-# Whatever reads this file, a change needs a restart.
+# Whatever reads this file, a change needs a restart. docs/settings.md says more.
 `;
 
 const SETTINGS_HEAD = `<!-- Written by \`make docs\`: change src/config/schema.ts instead. -->

@@ -111,6 +111,9 @@ TRACKER_HTTP_ADDRESS= TRACKER_INTERVAL=15m buntracker
 .BR systemd.service (5),
 .BR sysctl (8)
 .PP
+In the archive of the release: docs/operating.md, which has trouble-shooting by symptom, and
+docs/settings.md, which says why one would change a setting.
+.PP
 BitTorrent Enhancement Proposals 3, 7, 15, 23 and 48: https://www.bittorrent.org/beps/
 `;
 

@@ -107,6 +107,8 @@ const HELP_TAIL = `
 Exit codes: 0 done, 1 failed, 2 command line not understood, 78 settings wrong.
 
 Example: TRACKER_INTERVAL=15m TRACKER_HTTP_ADDRESS= buntracker
+
+More: README.md and docs/ of the release, such as docs/operating.md.
 `;
 
 /** Where the words go: `main.ts` gives the process's own streams, tests their own. */
@@ -136,7 +138,7 @@ export async function runCli(
   const request = readRequest(argv);
   if (request === undefined) {
     const wanted = argv.length === 1 ? WANTED[argv[0]] : undefined;
-    const problem = wanted === undefined ? "is not understood" : `wants ${wanted}`;
+    const problem = wanted === undefined ? "is not understood" : `needs ${wanted}`;
     output.stderr(`${errorLines(`${quote(argv.join(" "))} ${problem}`)}${USAGE}\n`);
     return EXIT_USAGE;
   }
@@ -262,7 +264,11 @@ async function health(config: Config, output: Output): Promise<number> {
     ["TRACKER_UDP_ADDRESS", udp],
   ] as const) {
     if (listener?.port !== 0) continue;
-    return fail(output, `${variable} has port 0, and which one that became is not known`, ANY_PORT);
+    return fail(
+      output,
+      `${variable} has port 0, so the port that was chosen is not known`,
+      ANY_PORT,
+    );
   }
   const timeout = HEALTH_TIMEOUT_MILLISECONDS;
   const tls = config.tlsCertFile !== undefined;
@@ -314,7 +320,7 @@ async function administer(
   const wrong = verb === "maintenance" ? undefined : operands.find((text) => !parseInfoHash(text));
   if (wrong !== undefined) {
     const hint = "write 40 or 64 hexadecimal digits";
-    return fail(output, `${JSON.stringify(wrong)} is no info hash`, hint);
+    return fail(output, `${JSON.stringify(wrong)} is not an info hash`, hint);
   }
   if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
   if (adminToken === undefined) {

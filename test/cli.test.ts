@@ -171,10 +171,10 @@ test.each([
   ["allow", "an info hash, or several"],
   ["forget", "an info hash, or several"],
   ["maintenance", "on or off"],
-])("%s alone says what it wants", async (verb, wanted) => {
+])("%s alone says what it needs", async (verb, wanted) => {
   const { code, stderr } = await cli([verb]);
   expect(code).toBe(2);
-  expect(stderr).toStartWith(`buntracker: error: "${verb}" wants ${wanted}\nusage: buntracker [`);
+  expect(stderr).toStartWith(`buntracker: error: "${verb}" needs ${wanted}\nusage: buntracker [`);
 });
 
 describe("health", () => {
@@ -231,7 +231,7 @@ describe("health", () => {
         code: 1,
         stdout: "",
         stderr:
-          `buntracker: error: ${variable} has port 0, and which one that became is not known\n` +
+          `buntracker: error: ${variable} has port 0, so the port that was chosen is not known\n` +
           "buntracker: hint: name a port where the tracker runs, and give this command the same\n",
       });
     },

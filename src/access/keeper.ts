@@ -51,7 +51,7 @@ export interface AccessStatus {
   maintenance: boolean;
   changes: number;
   changesFailed: number;
-  /** Swarms forgotten because a list turned against them. */
+  /** Swarms removed because a list denies them. */
   evicted: number;
 }
 

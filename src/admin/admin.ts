@@ -59,11 +59,11 @@ const ACCESS = /^\/access\/(deny|allow)\/([^/]*)$/;
 const NO_TOKEN =
   "changes are refused: set TRACKER_ADMIN_TOKEN or TRACKER_ADMIN_TOKEN_FILE and restart";
 const WRONG_TOKEN = "the token is wrong or missing: send Authorization: Bearer and the token";
-const NO_NONCE = "that is no challenge: write 64 hexadecimal digits";
-const TOO_MANY = "too many wrong tokens were shown: try again in some seconds, or use the verbs";
+const NO_NONCE = "that is not a challenge: write 64 hexadecimal digits";
+const TOO_MANY = "too many requests had a wrong token: try again in some seconds, or use the verbs";
 const WRONG_HOST =
-  "this host name is not known here: ask by address or localhost, or set TRACKER_PUBLIC_NAME to it";
-const NO_HASH = "that is no info hash: write 40 or 64 hexadecimal digits";
+  "this host name is not known here: use the address, localhost, or set TRACKER_PUBLIC_NAME to it";
+const NO_HASH = "that is not an info hash: write 40 or 64 hexadecimal digits";
 
 /** Methods of which there may be a Request: it throws for some others, such as TRACE. */
 const METHODS = ["GET", "HEAD", "PUT", "DELETE"];

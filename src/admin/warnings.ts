@@ -91,9 +91,13 @@ export class Warnings {
   /** Looks for what a person waits for who tries the tracker out: every second or so. */
   lookOften(): void {
     if (this.counts.own_address > 0 || this.#around.ownAnnounces() === 0) return;
-    this.tell("own_address", "a client on this machine was answered, but is told to nobody", {
-      remedy: "TRACKER_OWN_ADDRESSES=store, if people shall download from this machine",
-    });
+    this.tell(
+      "own_address",
+      "a client on this machine was answered, but no other peer gets its address",
+      {
+        remedy: "TRACKER_OWN_ADDRESSES=store, if peers should download from this machine",
+      },
+    );
   }
 
   /** Tells what another part found, and counts it. */
@@ -108,12 +112,12 @@ export class Warnings {
     const kind = `operator_${reason}` as const;
     if (this.counts[kind] > 0) this.counts[kind] += 1;
     else if (reason === "token") {
-      this.tell(kind, "a wrong token was shown at the operator's address", {
-        remedy: "if that was not you, see who can reach TRACKER_ADMIN_ADDRESS",
+      this.tell(kind, "a request to the operator's address had a wrong token", {
+        remedy: "if you did not send it, check which machines reach TRACKER_ADMIN_ADDRESS",
       });
     } else {
-      this.tell(kind, "the operator's address was asked under a host name that is not known", {
-        remedy: "ask by address or localhost, or set TRACKER_PUBLIC_NAME to that name",
+      this.tell(kind, "a request to the operator's address named an unknown host", {
+        remedy: "use its address or localhost, or set TRACKER_PUBLIC_NAME to that name",
       });
     }
   }
@@ -127,7 +131,7 @@ export class Warnings {
       limit: String(limit),
       remedy: "raise LimitNOFILE or ulimit -n, and TRACKER_HTTP_CONNECTIONS_MAX where it is set",
     };
-    const message = "there are as many HTTP connections as there may be, so some are closed";
+    const message = "the limit of HTTP connections is reached: a new one may close another";
     this.#log.warn(message, fields, null);
   }
 
@@ -149,7 +153,7 @@ export class Warnings {
         swarms: String(census.swarms),
         swarms_without_peers: String(census.swarmsEmpty),
         remedy:
-          "raise TRACKER_MEMORY_MAX; hardly more than one peer a swarm is a sign of a flood: " +
+          "raise TRACKER_MEMORY_MAX; hardly more than one peer for each swarm means a flood: " +
           "set TRACKER_RATE_LIMIT=enforce, or lower TRACKER_SWARMS_PER_ADDRESS_MAX",
       },
       null,
@@ -160,7 +164,7 @@ export class Warnings {
     const { http, machine } = this.#around;
     const files = http ? machine.files() : undefined;
     if (files === undefined || files.limit >= OPEN_FILES_FEW) return;
-    this.tell("open_files", "few files may be open, and each HTTP connection is one", {
+    this.tell("open_files", "the limit of open files is low, and each HTTP connection is one", {
       limit: String(files.limit),
       remedy: "ulimit -n 65536, or LimitNOFILE=65536 in the unit of systemd",
     });
@@ -168,7 +172,7 @@ export class Warnings {
 
   #lookAtUser(): void {
     if (this.#around.user !== 0) return;
-    this.tell("root", "the tracker runs as root and need not", {
+    this.tell("root", "the tracker runs as root without need", {
       remedy: "TRACKER_USER=nobody",
     });
   }

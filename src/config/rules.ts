@@ -106,7 +106,7 @@ export const RULES: Rule[] = [
     if (config.trustedProxies?.length !== 0) return undefined;
     if (config.proxyHeader === undefined || config.proxyHeader === PROXY_HEADER_USUAL)
       return undefined;
-    const why = "but without TRACKER_TRUSTED_PROXIES no header is believed";
+    const why = "but without TRACKER_TRUSTED_PROXIES no header is trusted";
     return `TRACKER_PROXY_HEADER is ${config.proxyHeader}, ${why}: set the proxy's address there`;
   },
   ({ publicName, allowHosts = [] }) => {
@@ -153,7 +153,7 @@ function sameAddress(places: Place[]): string | undefined {
     if (earlier === undefined) continue;
     const [one, other] = [earlier, later].map(showListener);
     if (earlier.of === later.of) {
-      return `${later.of} has ${one} and ${other}, which cannot both be had: keep one`;
+      return `${later.of} has ${one} and ${other}, which cannot both be bound: keep one`;
     }
     const why = `where ${earlier.of} answers at ${one} already`;
     return `${later.of} has ${other}, ${why}: choose another port`;

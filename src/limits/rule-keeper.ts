@@ -47,7 +47,7 @@ export class RuleKeeper {
     if (problems.length === 0) return rules;
     const more = problems.length - PROBLEMS_SHOWN;
     const shown = problems.slice(0, PROBLEMS_SHOWN).concat(more > 0 ? `${more} more` : []);
-    const hint = "correct or remove what is wrong: no rule of the file holds until all can";
+    const hint = "correct or remove the bad lines: a file with one is not used";
     throw new StartError(`TRACKER_RULES_FILE ${this.#path}: ${shown.join("; ")}`, hint);
   }
 

@@ -140,7 +140,11 @@ function writeRequests(out: Exposition, counters: Counters): void {
   answered("httpScrapes", "http", "scrape");
   out.family("tracker_announces_total", "counter", "Announces that were answered, by event.");
   for (const [event, name] of EVENTS) out.sample(counters.total(name), { event });
-  out.family("tracker_rejected_total", "counter", "Requests that came to nothing, by reason.");
+  out.family(
+    "tracker_rejected_total",
+    "counter",
+    "Requests that were refused or dropped, by reason.",
+  );
   const transports = [["udp", UDP_REFUSALS] as const, ["http", HTTP_REFUSALS] as const];
   for (const [transport, refusals] of transports) {
     for (const [reason, ...names] of refusals) {
@@ -156,9 +160,9 @@ function writeTraffic(out: Exposition, counters: Counters): void {
     out.sample(counters.total(udp), { transport: "udp" });
     out.sample(counters.total(http), { transport: "http" });
   };
-  const early = "Announces before the shortest interval that was told, answered or not.";
+  const early = "Announces before the minimum interval was over, answered or not.";
   both("tracker_early_announces_total", early, "udpEarly", "httpEarly");
-  const over = "Announces over a rate limit that were answered: they lengthen nobody's interval.";
+  const over = "Announces over a rate limit that were answered; they do not lengthen intervals.";
   const overNames = ["udpOverRateAnnounces", "httpOverRateAnnounces"] as const;
   both("tracker_over_rate_announces_total", over, ...overNames);
   const own = "Announces of peers with an address of this machine: answered, but not stored.";
@@ -176,7 +180,7 @@ function writeTraffic(out: Exposition, counters: Counters): void {
   both("tracker_received_bytes_total", received, "udpReceivedBytes", "httpReceivedBytes");
   const sent = "Bytes of replies; over HTTP, of their bodies.";
   both("tracker_sent_bytes_total", sent, "udpSentBytes", "httpSentBytes");
-  out.family("tracker_send_failures_total", "counter", "Replies the system did not take.");
+  out.family("tracker_send_failures_total", "counter", "Replies that the system did not send.");
   out.sample(counters.total("udpSendFailures"), { transport: "udp" });
   const turns = "How often UDP workers looked for datagrams, whether there were any or not.";
   out.single("tracker_udp_turns_total", "counter", turns, counters.total("udpTurns"));
@@ -203,7 +207,7 @@ function writeTimes(out: Exposition, memory: SharedArrayBuffer): void {
   histogram("httpRequestSeconds", { transport: "http" });
   out.family("tracker_batch_datagrams", "histogram", "Datagrams that were read together.");
   histogram("batchDatagrams");
-  const lag = "How much later than asked the event loop has its turn.";
+  const lag = "How late the timers of the event loop run.";
   out.family("tracker_event_loop_lag_seconds", "histogram", lag);
   histogram("eventLoopLagSeconds");
   out.family("tracker_sweep_duration_seconds", "histogram", "Time of a slice of the sweep.");
@@ -211,7 +215,7 @@ function writeTimes(out: Exposition, memory: SharedArrayBuffer): void {
 }
 
 function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): void {
-  out.single("tracker_swarms", "gauge", "Swarms that are known.", census.swarms);
+  out.single("tracker_swarms", "gauge", "Swarms, with and without peers.", census.swarms);
   const empty = "Swarms without peers, kept for their download counters; they give way first.";
   out.single("tracker_swarms_without_peers", "gauge", empty, census.swarmsEmpty);
   out.family("tracker_peers", "gauge", "Peers that are stored.");
@@ -229,7 +233,11 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
     out.sample(census.peersNotStored[at], { reason });
   }
   const { sizes, roundEndedSeconds } = sources.sweep;
-  out.family("tracker_swarms_up_to", "gauge", "Swarms with up to so many peers, as last swept.");
+  out.family(
+    "tracker_swarms_up_to",
+    "gauge",
+    "Swarms with at most this many peers, as last swept.",
+  );
   for (const [at, peers] of SWARM_SIZES.entries()) out.sample(sizes[at], { peers: String(peers) });
   out.single(
     "tracker_sweep_completed_timestamp_seconds",
@@ -247,7 +255,7 @@ function writeMemory(out: Exposition, memory: SwarmMemory, census: Census): void
   out.sample(peers, { area: "peers" });
   out.sample(census.memoryUsed - peers, { area: "table" });
   out.sample(buffers, { area: "buffers" });
-  const limit = "What peers and table may take at most.";
+  const limit = "Memory that peers and tables may use at most.";
   out.single("tracker_memory_limit_bytes", "gauge", limit, census.memoryMax);
   const slots = Math.floor(memory.arena.byteLength / PAGE_SIZE);
   out.single("tracker_peer_slots", "gauge", "Pages of memory for peers.", slots);
@@ -261,7 +269,7 @@ function writeRules(out: Exposition, sources: MetricsSources): void {
   out.sample(status.denied, { list: "deny" });
   out.sample(status.allowed, { list: "allow" });
   out.sample(status.networks, { list: "networks" });
-  const evicted = "Swarms forgotten because a list turned against them.";
+  const evicted = "Swarms removed because a list denies them.";
   out.single("tracker_swarms_denied_total", "counter", evicted, status.evicted);
   const maintenance = Number(status.maintenance);
   out.single("tracker_maintenance", "gauge", "1 while announces are refused.", maintenance);
@@ -276,7 +284,7 @@ function writeRules(out: Exposition, sources: MetricsSources): void {
     "When the files were last read, in seconds since 1970.",
     round(sources.startedSeconds + reloads.lastSeconds),
   );
-  out.family("tracker_rule_matches_total", "counter", "Requests a line of the rules held for.");
+  out.family("tracker_rule_matches_total", "counter", "Requests that matched a rule, by its line.");
   for (const { line, count } of sources.rules()) out.sample(count, { line: String(line) });
   const stretch = "By how much intervals are longer than usual, because of the load.";
   out.single("tracker_interval_stretch_ratio", "gauge", stretch, sources.stretch());

@@ -87,7 +87,7 @@ function warnOfSource({ config, log, addresses }: Started): void {
   const isUnclear = (host: string): boolean =>
     host === "::" ? ipv4 > 1 || ipv6 > 1 : host === "0.0.0.0" && ipv4 > 1;
   if (!hosts.some(isUnclear)) return;
-  const unclear = "in the event loop UDP is answered from the address that routing picks";
+  const unclear = "in the event loop, UDP replies have the address that routing picks";
   const remedy = "name each of this machine's addresses in TRACKER_UDP_ADDRESS";
   log.warn(unclear, { addresses: ipv4 + ipv6, remedy }, "udp_source");
 }

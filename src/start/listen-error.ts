@@ -38,7 +38,7 @@ function explain(protocol: Protocol, listener: Listener, cause: unknown) {
       };
     case "EAFNOSUPPORT":
       return {
-        message: `this machine has no IPv6, so ${address} cannot be had`,
+        message: `this machine has no IPv6, so ${address} cannot be bound`,
         hint: `set ${variable} to 0.0.0.0:${listener.port}`,
       };
     case "ENODEV":

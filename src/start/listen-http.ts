@@ -130,7 +130,7 @@ function makeServer(program: Program, { pages, front, ready, full }: HttpParts):
 /** Logs what must not happen: a handler threw. */
 export function reportTo(log: Log): (error: unknown) => void {
   return (error) => {
-    log.error("a request was not answered, which is our mistake", {
+    log.error("a request was not answered, because of a bug", {
       reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
   };

@@ -63,7 +63,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
   const journal = logsToJournal(env);
   const log = new Log({ level: config.logLevel, format: config.logFormat, journal });
   const threads = new Threads(shareMemory(config, memory, limits, 1 + workers), (reason) => {
-    log.error("the tracker ends, because it cannot go on as it should", { reason });
+    log.error("the tracker ends, because a part of it has failed", { reason });
     return main.exit();
   });
   const lists = keepLists(config, memory, log, threads);

@@ -100,13 +100,16 @@ export class AdminClient {
   async #challenge(verbNonce: string): Promise<string> {
     const target = `/challenge/${verbNonce}`;
     const answer = await this.#send({ method: "GET", target, timeout: PROOF_MILLISECONDS_MAX });
-    if (answer.status === FORBIDDEN) throw new UnprovenError("what listens there has no token set");
+    if (answer.status === FORBIDDEN)
+      throw new UnprovenError("the program on that port has no token set");
     const [, nonce, proof] = CHALLENGED.exec(answer.status === OK ? textOf(answer) : "") ?? [];
     if (nonce === undefined || proof === undefined) {
-      throw new UnprovenError("what listens there is no tracker, or one of another version");
+      throw new UnprovenError(
+        "the program on that port is not a tracker, or is one of another version",
+      );
     }
     if (isSameMac(proof, this.#proof.ofTracker(verbNonce, nonce))) return nonce;
-    throw new UnprovenError("what listens there does not know the token that is set here");
+    throw new UnprovenError("the program on that port does not know the token that is set here");
   }
 
   #send(question: Pick<HttpQuestion, "method" | "target" | "fields" | "timeout">) {

@@ -33,11 +33,11 @@ const ADDRESSES_MAX = 16;
 const PORTS: Record<string, number> = { "http:": 80, "https:": 443 };
 
 /** What a tracker says that does not store us: not wrong of the one on this machine. */
-const NOT_TOLD = "announce: a second peer was not told of the first";
+const NOT_TOLD = "announce: a second peer did not get the first";
 const EMPTY = "a swarm of two was counted as empty";
 const NOT_STORED = [NOT_TOLD, `announce: ${EMPTY}`, `scrape: ${EMPTY}`];
 
-const PORT_RANGE = "its port is not one of 1 to 65535";
+const PORT_RANGE = "its port is not from 1 to 65535";
 
 const NOTE_HERE =
   "this machine has that address, and its peers are not stored: test it from elsewhere, " +
@@ -111,14 +111,14 @@ async function testUrl(
 function notesOn(host: string, addresses: readonly string[]): string[] {
   const notes = addresses
     .filter(isInternal)
-    .map((address) => `${address} is no public address: only machines near it reach it`);
+    .map((address) => `${address} is not a public address: only machines near it reach it`);
   if (notes.length > 0 || addresses.length === 0 || isIP(host) > 0) return notes;
   for (const [version, family] of [
     [4, "IPv4"],
     [6, "IPv6"],
   ] as const) {
     if (addresses.some((address) => isIP(address) === version)) continue;
-    notes.push(`no ${family} address, so who has ${family} alone cannot reach it`);
+    notes.push(`no ${family} address, so clients with ${family} only cannot reach it`);
   }
   return notes;
 }
@@ -131,7 +131,7 @@ function isInternal(address: string): boolean {
 
 /** Of what is no URL, a port that is none is the likeliest mistake. */
 function wrongWithText(text: string): string {
-  return /^\w+:\/\/[^/?#]*:\d+([/?#]|$)/.test(text) ? PORT_RANGE : "it is no URL";
+  return /^\w+:\/\/[^/?#]*:\d+([/?#]|$)/.test(text) ? PORT_RANGE : "it is not a URL";
 }
 
 function wrongWith({ protocol, port, hostname }: URL): string | undefined {

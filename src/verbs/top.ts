@@ -64,7 +64,7 @@ export async function askForFigures({ host, port }: Listener): Promise<LiveFigur
   const answer = await askOverHttp({ ...question, timeout: TIMEOUT_MILLISECONDS });
   if (answer.status !== 200) throw new Error(`the answer has status ${answer.status}`);
   const figures = readFigures(new TextDecoder().decode(answer.body));
-  if (figures === undefined) throw new Error("what it answers are not a tracker's figures");
+  if (figures === undefined) throw new Error("the answer is not the figures of a tracker");
   return figures;
 }
 
@@ -162,7 +162,7 @@ export function renderTop(
     barOf("Memory", bars["memory"], `${text["memory"]} of ${text["memoryMax"]}`, width),
     "",
     figures.drops === null
-      ? paint(FAINT, "the system does not tell of dropped datagrams")
+      ? paint(FAINT, "the system does not count dropped datagrams")
       : paint(
           figures.drops > 0 ? RED : FAINT,
           `${showCount(figures.drops)} datagrams dropped by the kernel`,

@@ -93,7 +93,7 @@ export function readScraped(answer: HttpAnswer, infoHash: Uint8Array): Scraped {
   const files = reply.get("files");
   const key = Buffer.from(infoHash).toString("latin1");
   const file = files instanceof Map ? files.get(key) : undefined;
-  if (!(file instanceof Map)) throw new Error("the answer does not tell of the swarm");
+  if (!(file instanceof Map)) throw new Error("the answer does not have the swarm");
   const count = (name: string) => numberOf(file.get(name)) ?? 0;
   return { seeders: count("complete"), leechers: count("incomplete") };
 }

@@ -34,7 +34,7 @@ const ATTEMPTS = 2;
 
 /** Datagrams that answer nothing: a tracker sends at most two, as late answers. */
 const STRAY_DATAGRAMS_MAX = 1000;
-const FLOODED = "it sends datagrams that answer nothing";
+const FLOODED = "it sends datagrams that are not replies";
 
 /** The tracker answered, but with an error. */
 export class RefusedError extends Error {}
@@ -161,7 +161,7 @@ export function judgeReply(reply: Buffer, action: number, sizeMin: number): void
   if (told === ACTION_ERROR) {
     throw new RefusedError(`refused: ${excerpt(reply.subarray(8).toString("utf8"))}`);
   }
-  if (told !== action) throw new Error(`the reply is of action ${told}, not ${action}`);
+  if (told !== action) throw new Error(`the reply has action ${told}, not ${action}`);
   if (reply.length < sizeMin) throw new Error(tooShort(reply.length, action));
 }
 

@@ -79,7 +79,7 @@ test("what is no info hash is told so", async () => {
   for (const wrong of ["", "x", HASH.slice(1), `${HASH}0`, "%7E"]) {
     const { status, text } = await ask("PUT", `/access/deny/${wrong}`);
     expect(status).toBe(400);
-    expect(text).toBe("that is no info hash: write 40 or 64 hexadecimal digits\n");
+    expect(text).toBe("that is not an info hash: write 40 or 64 hexadecimal digits\n");
   }
   expect(calls).toEqual([]);
 });

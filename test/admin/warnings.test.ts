@@ -61,7 +61,7 @@ test("few files are told of where HTTP needs them", () => {
   warnings.lookAtStart();
   expect(told).toEqual([
     {
-      message: "few files may be open, and each HTTP connection is one",
+      message: "the limit of open files is low, and each HTTP connection is one",
       fields: {
         limit: "1024",
         remedy: "ulimit -n 65536, or LimitNOFILE=65536 in the unit of systemd",
@@ -106,7 +106,7 @@ test("all connections taken are told of at once, and again only after an hour", 
   for (const seconds of [5, 5, 6, 5 + AGAIN_SECONDS - 1]) warnings.tellConnections(960, seconds);
   expect(told).toEqual([
     {
-      message: "there are as many HTTP connections as there may be, so some are closed",
+      message: "the limit of HTTP connections is reached: a new one may close another",
       fields: {
         limit: "960",
         remedy: "raise LimitNOFILE or ulimit -n, and TRACKER_HTTP_CONNECTIONS_MAX where it is set",

@@ -63,11 +63,11 @@ test.each([
   ],
   [
     { udpListeners: at(":::6969", "0.0.0.0:6969") },
-    "TRACKER_UDP_ADDRESS has [::]:6969 and 0.0.0.0:6969, which cannot both be had: keep one",
+    "TRACKER_UDP_ADDRESS has [::]:6969 and 0.0.0.0:6969, which cannot both be bound: keep one",
   ],
   [
     { udpListeners: at("127.0.0.1:1", "0.0.0.0:1") },
-    "TRACKER_UDP_ADDRESS has 127.0.0.1:1 and 0.0.0.0:1, which cannot both be had: keep one",
+    "TRACKER_UDP_ADDRESS has 127.0.0.1:1 and 0.0.0.0:1, which cannot both be bound: keep one",
   ],
   [
     { httpListeners: at("127.0.0.1:6970") },

@@ -215,9 +215,9 @@ test.skipIf(process.platform !== "linux")(
 test("connections beyond the limit are said once, with what to do", async () => {
   await using tracker = await startTracker({ env: { TRACKER_HTTP_CONNECTIONS_MAX: "3" } });
   const held = await openMany(tracker.port, 8, "GET /announce?info_hash=");
-  await tracker.says("there are as many HTTP connections as there may be");
+  await tracker.says("the limit of HTTP connections is reached");
   for (const socket of held) socket.destroy();
-  expect(tracker.stderr.split("as many HTTP connections").length).toBe(2);
+  expect(tracker.stderr.split("the limit of HTTP connections").length).toBe(2);
   expect(tracker.stderr).toContain("limit=3");
 });
 

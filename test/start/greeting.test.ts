@@ -61,7 +61,7 @@ test("that replies may leave from another address than was asked, where they may
     );
   expect(warned(one)).toEqual([]);
   expect(warned([...one, "192.0.2.2"])).toEqual([
-    '<4>level=warn msg="in the event loop UDP is answered from the address that routing picks" ' +
+    '<4>level=warn msg="in the event loop, UDP replies have the address that routing picks" ' +
       'addresses=3 remedy="name each of this machine\'s addresses in TRACKER_UDP_ADDRESS"',
   ]);
   expect(warned([...one, "2001:db8::2"])).toHaveLength(1);

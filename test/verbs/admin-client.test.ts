@@ -114,13 +114,15 @@ describe("what is not the tracker is asked for nothing:", () => {
 
   test("one that says yes to everything", async () => {
     const { sent, port } = listen(() => new Response("done\n"));
-    expect(await ask(port)).toContain("no tracker, or one of another version");
+    expect(await ask(port)).toContain("not a tracker, or is one of another version");
     challengeOnly(sent);
   });
 
   test("one that makes up a proof", async () => {
     const { sent, port } = listen(() => new Response(`${"0".repeat(104)} ${"0".repeat(64)}\n`));
-    expect(await ask(port)).toBe("what listens there does not know the token that is set here");
+    expect(await ask(port)).toBe(
+      "the program on that port does not know the token that is set here",
+    );
     challengeOnly(sent);
   });
 
@@ -128,25 +130,27 @@ describe("what is not the tracker is asked for nothing:", () => {
     const { port: real } = tracker();
     const old = await (await fetch(`http://127.0.0.1:${real}/challenge/${"ab".repeat(32)}`)).text();
     const { sent, port } = listen(() => new Response(old));
-    expect(await ask(port)).toBe("what listens there does not know the token that is set here");
+    expect(await ask(port)).toBe(
+      "the program on that port does not know the token that is set here",
+    );
     challengeOnly(sent);
   });
 
   test("a tracker with another token, or without one", async () => {
     const other = tracker({ token: "another-token-0123" });
     expect(await ask(other.port)).toBe(
-      "what listens there does not know the token that is set here",
+      "the program on that port does not know the token that is set here",
     );
     challengeOnly(other.sent);
     const none = tracker({ token: "" });
-    expect(await ask(none.port)).toBe("what listens there has no token set");
+    expect(await ask(none.port)).toBe("the program on that port has no token set");
     challengeOnly(none.sent);
     expect([...other.calls, ...none.calls]).toEqual([]);
   });
 
   test("a tracker of before there were challenges", async () => {
     const { port } = listen(() => new Response("there is nothing here\n", { status: 404 }));
-    expect(await ask(port)).toContain("no tracker, or one of another version");
+    expect(await ask(port)).toContain("not a tracker, or is one of another version");
   });
 });
 

@@ -8,10 +8,7 @@ const failure = (code: string, message = "socket") => Object.assign(new Error(me
 test.each([
   ["ECONNREFUSED", "nothing listens there: the connection is refused"],
   ["CERT_HAS_EXPIRED", "the certificate has expired"],
-  [
-    "DEPTH_ZERO_SELF_SIGNED_CERT",
-    "the certificate is signed by itself, so clients do not trust it",
-  ],
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", "the certificate is self-signed, so clients do not trust it"],
 ])("%s is: %s", (code, words) => {
   expect(explainNetwork(failure(code))).toBe(words);
 });

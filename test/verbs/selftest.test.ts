@@ -46,7 +46,7 @@ test("a good tracker is told to be good", async () => {
     good: true,
     text:
       `${url}\n  IPv4 127.0.0.1: good, interval 30m, N ms\n` +
-      "  note: 127.0.0.1 is no public address: only machines near it reach it\n",
+      "  note: 127.0.0.1 is not a public address: only machines near it reach it\n",
   });
   await server.stop(true);
 });
@@ -63,7 +63,7 @@ test("HTTPS with a certificate that nobody signed is told so", async () => {
   });
   const { good, text } = await run(`https://127.0.0.1:${server.port}/announce`);
   expect(good).toBe(false);
-  expect(text).toContain("wrong: announce: the certificate is signed by itself, so clients do not");
+  expect(text).toContain("wrong: announce: the certificate is self-signed, so clients do not");
   expect((await run(`http://127.0.0.1:${server.port}/announce`)).text).toContain(
     "wrong: announce: the connection was closed without an answer: is the scheme of the URL right",
   );
@@ -98,11 +98,11 @@ test("a web server that is no tracker is told so", async () => {
 
 describe("what is wrong is said", () => {
   test.each([
-    ["nonsense", "it is no URL"],
+    ["nonsense", "it is not a URL"],
     ["ws://127.0.0.1/", "it is not udp, http or https"],
     ["udp://127.0.0.1/announce", "it names no port"],
-    ["udp://127.0.0.1:0/announce", "its port is not one of 1 to 65535"],
-    ["http://127.0.0.1:99999/announce", "its port is not one of 1 to 65535"],
+    ["udp://127.0.0.1:0/announce", "its port is not from 1 to 65535"],
+    ["http://127.0.0.1:99999/announce", "its port is not from 1 to 65535"],
   ])("%s: %s", async (url, problem) => {
     expect(await run(url)).toEqual({ good: false, text: `${url}\n  wrong: ${problem}\n` });
   });
@@ -112,7 +112,7 @@ describe("what is wrong is said", () => {
       "announce: the interval is 60 s: lists of trackers want 5m to 3h",
       (port: number) => announced(port).replace("i1800e", "i60e"),
     ],
-    ["announce: a second peer was not told of the first", () => announced(1)],
+    ["announce: a second peer did not get the first", () => announced(1)],
     ["announce: refused: no ??? here", () => "d14:failure reason11:no \x1b\n\xff heree"],
     ["announce: the answer is not bencoded: is that a tracker, and its path?", () => "<html>"],
     ["announce: the answer names no interval", () => "d5:peers0:e"],
@@ -129,7 +129,7 @@ describe("what is wrong is said", () => {
   test("a scrape that does not know the swarm", async () => {
     const server = http(announced, () => "d5:filesdee");
     const { text } = await run(`http://127.0.0.1:${server.port}/announce`);
-    expect(text).toContain("wrong: scrape: the answer does not tell of the swarm\n");
+    expect(text).toContain("wrong: scrape: the answer does not have the swarm\n");
     await server.stop(true);
   });
 
@@ -137,7 +137,7 @@ describe("what is wrong is said", () => {
     const forgetful = await fakeUdp();
     const { good, text } = await run(`udp://127.0.0.1:${forgetful.port}`);
     expect(good).toBe(false);
-    expect(text).toContain("wrong: announce: a second peer was not told of the first\n");
+    expect(text).toContain("wrong: announce: a second peer did not get the first\n");
     forgetful.close();
     const silent = await fakeUdp((action) => (action === 0 ? undefined : goodAnswer(action)));
     expect((await run(`udp://127.0.0.1:${silent.port}`)).text).toContain(

@@ -120,10 +120,10 @@ test("datagrams that answer nothing, as fast as they go, are given up", async ()
   });
   const client = new UdpClient("127.0.0.1", socket.port, 3000);
   expect(await client.connect().catch((error: Error) => error.message)).toBe(
-    "it sends datagrams that answer nothing",
+    "it sends datagrams that are not replies",
   );
   expect(await client.scrape(INFO_HASH).catch((error: Error) => error.message)).toBe(
-    "it sends datagrams that answer nothing",
+    "it sends datagrams that are not replies",
   );
   flooding = false;
   client.close();
