@@ -12,7 +12,7 @@
  * bad, is skipped and counted. A v4-mapped address is an IPv4 address.
  */
 import type { Family } from "../constants.ts";
-import { readAddress } from "../net/addresses.ts";
+import { readAddress, readNetwork } from "../net/addresses.ts";
 import { type BadLines, type LinesReader, noBadLines, noteBadLine } from "./hash-file.ts";
 import { buildNetworkList, type NetworkList, Ranges } from "./network-list.ts";
 import type { Sliced } from "../host/turns.ts";
@@ -66,30 +66,10 @@ export function readNetworks(): LinesReader<NetworkList> {
 /** Adds the range of a line; false if it is neither a network nor a range. */
 function readLine(text: string, ranges: Ranges): boolean {
   const [, first, rest] = /^(\S+)\s*(.*)$/s.exec(text)!;
-  const family = (rest.startsWith("-") ? 0 : readCidr(first)) || readRange(text);
+  const family = (rest.startsWith("-") ? 0 : readNetwork(first, FIRST, LAST)) || readRange(text);
   if (family === 0) return false;
   ranges.add(family, FIRST, LAST);
   return true;
-}
-
-/** Reads a network or an address to FIRST and LAST. */
-function readCidr(text: string): Family | 0 {
-  const slash = text.indexOf("/");
-  const address = slash < 0 ? text : text.slice(0, slash);
-  const family = readAddress(address, FIRST, 0);
-  if (family === 0) return 0;
-  const bits = family === 4 ? 32 : 128;
-  // A network of v4-mapped addresses counts its bits from the front of the longer form.
-  const mapped = family === 4 && address.includes(":") ? 96 : 0;
-  const digits = slash < 0 ? String(bits + mapped) : text.slice(slash + 1);
-  const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) - mapped : -1;
-  if (prefix < 0 || prefix > bits) return 0;
-  for (let i = 0; i < bits / 8; i++) {
-    const host = 0xff >> Math.min(8, Math.max(0, prefix - 8 * i));
-    LAST[i] = FIRST[i] | host;
-    FIRST[i] &= ~host;
-  }
-  return family;
 }
 
 /** Reads `name:first-last` to FIRST and LAST. */

@@ -10,6 +10,7 @@
  */
 import type { Family } from "../constants.ts";
 import type { Sliced } from "../host/turns.ts";
+import { readU32 } from "../net/words.ts";
 
 const HEADER_WORDS = 2;
 const WORDS_IPV4 = 1;
@@ -43,7 +44,7 @@ export class NetworkList {
 
   #containsIpv4(bytes: Uint8Array, at: number): boolean {
     const words = this.#words;
-    const wanted = readWord(bytes, at);
+    const wanted = readU32(bytes, at);
     let low = 0;
     let high = this.#countIpv4;
     while (low < high) {
@@ -58,7 +59,7 @@ export class NetworkList {
   #containsIpv6(bytes: Uint8Array, at: number): boolean {
     const words = this.#words;
     const wanted = this.#wanted;
-    for (let i = 0; i < WORDS_IPV6; i++) wanted[i] = readWord(bytes, at + 4 * i);
+    for (let i = 0; i < WORDS_IPV6; i++) wanted[i] = readU32(bytes, at + 4 * i);
     const firsts = HEADER_WORDS + 2 * this.#countIpv4;
     const lasts = firsts + WORDS_IPV6 * this.#countIpv6;
     let low = 0;
@@ -126,8 +127,8 @@ class RangeArray {
       this.lasts = doubled(this.lasts);
     }
     for (let i = 0; i < width; i++) {
-      this.firsts[at + i] = readWord(first, 4 * i);
-      this.lasts[at + i] = readWord(last, 4 * i);
+      this.firsts[at + i] = readU32(first, 4 * i);
+      this.lasts[at + i] = readU32(last, 4 * i);
     }
     this.count += 1;
   }
@@ -199,10 +200,6 @@ class RangeArray {
     }
     return order;
   }
-}
-
-function readWord(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0;
 }
 
 /** Below 0, 0 or above 0, as `count` words at `a[at]` are less than, equal to or above `b`'s. */

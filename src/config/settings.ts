@@ -29,7 +29,7 @@ import { z } from "zod";
 
 import { readPeerIdPrefix } from "../net/denied-clients.ts";
 import { PORT_MAX } from "../constants.ts";
-import { Networks } from "../net/addresses.ts";
+import { readNetwork } from "../net/addresses.ts";
 
 /** An address to listen on. `host` is an IP literal without brackets, perhaps with `%eth0`. */
 export interface Listener {
@@ -119,9 +119,9 @@ export function name(): Kind<string> {
   return { schema: z.string().trim().min(1, "which is empty: leave it out instead"), range: "" };
 }
 
-/** Networks or single addresses, as `Networks` takes them; an empty text is none. */
+/** Networks or single addresses, as `readNetwork` takes them; an empty text is none. */
 export function networks(): Kind<string[]> {
-  return { schema: list("network", readNetwork), range: "" };
+  return { schema: list("network", readNetworkText), range: "" };
 }
 
 /** Beginnings of peer ids, as `readPeerIdPrefix` takes them; an empty text is none. */
@@ -313,13 +313,9 @@ function readWebListener(text: string): WebListener | Fault {
 }
 
 /** One network or address, as it was typed. */
-function readNetwork(text: string): string | Fault {
-  try {
-    new Networks([text]);
-    return text;
-  } catch {
-    return new Fault("is not a network: write 10.0.0.0/8, 2001:db8::/32 or a single address");
-  }
+function readNetworkText(text: string): string | Fault {
+  if (readNetwork(text, new Uint8Array(16), new Uint8Array(16)) !== 0) return text;
+  return new Fault("is not a network: write 10.0.0.0/8, 2001:db8::/32 or a single address");
 }
 
 /** The beginning of a peer id, as it was typed. */

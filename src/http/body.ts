@@ -10,7 +10,7 @@
  *
  * https://www.rfc-editor.org/rfc/rfc9112#section-7.1
  */
-import { hexDigit } from "../net/addresses.ts";
+import { HEX_VALUES } from "../net/hex.ts";
 
 /** Bytes of the largest body, framing included, that is read past to keep a connection. */
 export const BODY_BYTES_MAX = 64 * 1024;
@@ -121,7 +121,7 @@ export class BodySkipper {
   }
 
   #readSize(byte: number): number {
-    const digit = hexDigit(byte);
+    const digit = HEX_VALUES[byte];
     if (digit >= 0) {
       this.#left = this.#left * 16 + digit;
       this.#digits += 1;

@@ -23,6 +23,7 @@ import {
   PEER_ID_SIZE,
   PORT_MAX,
 } from "../constants.ts";
+import { HEX_VALUES } from "../net/hex.ts";
 import {
   VERDICT_INFO_HASH_ESCAPE,
   VERDICT_INFO_HASH_HIDDEN,
@@ -48,16 +49,6 @@ const LOWER_L = 108;
 const LOWER_N = 110;
 const LOWER_P = 112;
 const LOWER_S = 115;
-
-/**
- * The digit that each character of a string is in hexadecimal, -1 for none. Info hashes are random,
- * so a branch between figures and letters would be taken wrongly every other time.
- */
-const HEX = new Int8Array(0x10000).fill(-1);
-for (let digit = 0; digit < 16; digit++) {
-  const char = digit.toString(16);
-  HEX[char.charCodeAt(0)] = HEX[char.toUpperCase().charCodeAt(0)] = digit;
-}
 
 /** Where numbers stop growing: larger than any we compare with, and still an exact integer. */
 const DECIMAL_CEILING = 2 ** 40;
@@ -343,7 +334,7 @@ export function byteAt(url: string, at: number, to: number): number {
 /** The byte whose escape begins at `at`; negative if it is broken or ends behind `to`. */
 function escapedAt(url: string, at: number, to: number): number {
   if (at + 2 >= to) return -1;
-  return (HEX[url.charCodeAt(at + 1)] << 4) | HEX[url.charCodeAt(at + 2)];
+  return (HEX_VALUES[url.charCodeAt(at + 1)] << 4) | HEX_VALUES[url.charCodeAt(at + 2)];
 }
 
 /**

@@ -44,26 +44,6 @@ const OWN_FIELDS = [
   "x-content-type-options",
 ];
 
-const REASONS: Record<number, string> = {
-  200: "OK",
-  204: "No Content",
-  301: "Moved Permanently",
-  302: "Found",
-  303: "See Other",
-  304: "Not Modified",
-  307: "Temporary Redirect",
-  308: "Permanent Redirect",
-  400: "Bad Request",
-  401: "Unauthorized",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  409: "Conflict",
-  429: "Too Many Requests",
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-};
-
 const NOTHING = new Uint8Array(0);
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 const CHUNK_END = Buffer.from("\r\n");
@@ -147,7 +127,8 @@ function lengthField(length: number | undefined): string {
 
 function headOf(response: Response, connection: number, lengthFieldText: string): Buffer {
   const { status, headers } = response;
-  let text = `HTTP/1.1 ${status} ${REASONS[status] ?? "Status"}\r\n${NO_SNIFFING}`;
+  // No client reads the reason, which may be empty. [RFC 9112 4]
+  let text = `HTTP/1.1 ${status} ${status === 200 ? "OK" : ""}\r\n${NO_SNIFFING}`;
   for (const [name, value] of headers) {
     if (!OWN_FIELDS.includes(name)) text += `${name}: ${value}\r\n`;
   }

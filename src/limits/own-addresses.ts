@@ -16,6 +16,7 @@
 import { networkInterfaces } from "node:os";
 import type { Family } from "../constants.ts";
 import { readAddress } from "../net/addresses.ts";
+import { readU32 } from "../net/words.ts";
 
 /**
  * Twice as many as may be taken, so that most lookups end at the first word they see. Shifted, not
@@ -53,10 +54,10 @@ export class OwnAddresses {
     const table = words === undefined ? 0 : words[0];
     if (words === undefined || table === 0) return false;
     const isIpv6 = family === 6;
-    const a = word(bytes, at);
-    const b = isIpv6 ? word(bytes, at + 4) : 0;
-    const c = isIpv6 ? word(bytes, at + 8) : 0;
-    const d = isIpv6 ? word(bytes, at + 12) : 0;
+    const a = readU32(bytes, at) | 0;
+    const b = isIpv6 ? readU32(bytes, at + 4) | 0 : 0;
+    const c = isIpv6 ? readU32(bytes, at + 8) | 0 : 0;
+    const d = isIpv6 ? readU32(bytes, at + 12) | 0 : 0;
     const start = 1 + (table - 1) * TABLE_WORDS;
     for (let slot = place(a, b, c, d); ; slot = (slot + 1) & (SLOTS - 1)) {
       const from = start + slot * SLOT_WORDS;
@@ -104,7 +105,7 @@ export function listAddresses(ask: typeof networkInterfaces = networkInterfaces)
 /** Writes an address into the first free slot from its place on. */
 function put(words: Int32Array, table: number, bytes: Uint8Array, family: Family): void {
   const address = [0, 0, 0, 0];
-  for (let i = 0; i < (family === 4 ? 1 : 4); i++) address[i] = word(bytes, 4 * i);
+  for (let i = 0; i < (family === 4 ? 1 : 4); i++) address[i] = readU32(bytes, 4 * i) | 0;
   let slot = place(address[0], address[1], address[2], address[3]);
   while (words[table + slot * SLOT_WORDS] !== 0) slot = (slot + 1) & (SLOTS - 1);
   words.set([family, ...address], table + slot * SLOT_WORDS);
@@ -113,10 +114,6 @@ function put(words: Int32Array, table: number, bytes: Uint8Array, family: Family
 /** The slot at which to begin. */
 function place(a: number, b: number, c: number, d: number): number {
   return Math.imul(a ^ b ^ c ^ d, SPREAD) >>> SLOT_SHIFT;
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
 }
 
 /** 127.0.0.0/8 and ::1, whichever interface has it. */

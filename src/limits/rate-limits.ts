@@ -25,6 +25,7 @@
  * allocates nothing and never fails.
  */
 import type { Family } from "../constants.ts";
+import { readU32 } from "../net/words.ts";
 
 export const RATE_LIMIT_MODES = ["off", "observe", "enforce"] as const;
 export type RateLimitMode = (typeof RATE_LIMIT_MODES)[number];
@@ -113,8 +114,8 @@ export class RateLimits {
   judge(bytes: Uint8Array, at: number, family: Family, nowSeconds: number): number {
     if (this.#off) return RATE_OK;
     this.over = true;
-    const high = word(bytes, at);
-    const low = family === 4 ? 0 : word(bytes, at + 4);
+    const high = readU32(bytes, at) | 0;
+    const low = family === 4 ? 0 : readU32(bytes, at + 4) | 0;
     const isIpv4 = family === 4;
     this.#find(high, low, isIpv4 ? TAG_ADDRESS_IPV4 : TAG_ADDRESS_IPV6);
     const addressFirst = this.#first;
@@ -189,8 +190,4 @@ function scatter(sum: number): number {
   let mixed = Math.imul(sum ^ (sum >>> 16), 0x7feb352d);
   mixed = Math.imul(mixed ^ (mixed >>> 15), 0x846ca68b);
   return mixed ^ (mixed >>> 16);
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
 }

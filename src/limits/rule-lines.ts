@@ -21,7 +21,7 @@
  */
 import { readPeerIdPrefix } from "../net/denied-clients.ts";
 import { PORT_MAX, type Family } from "../constants.ts";
-import { readAddress } from "../net/addresses.ts";
+import { readNetwork } from "../net/addresses.ts";
 
 /** A request is held against every rule, so they are few; lists of networks have their own file. */
 export const RULES_MAX = 256;
@@ -117,7 +117,13 @@ function addCondition(rule: Rule, word: string): string | undefined {
   if (key.startsWith("header:")) return addHeader(rule, key.slice("header:".length), value);
   switch (key) {
     case "network":
-      return addOnce(rule, "network", readNetwork(value), value, "203.0.113.0/24 or 2001:db8::/32");
+      return addOnce(
+        rule,
+        "network",
+        readCondition(value),
+        value,
+        "203.0.113.0/24 or 2001:db8::/32",
+      );
     case "port":
       return addOnce(rule, "ports", readPorts(value), value, "6881 or 1-1023");
     case "peer-id":
@@ -168,24 +174,14 @@ function splitWords(text: string): string[] | undefined {
   return words;
 }
 
-function readNetwork(text: string): NetworkCondition | undefined {
-  const slash = text.indexOf("/");
-  const address = slash < 0 ? text : text.slice(0, slash);
-  const scratch = new Uint8Array(16);
-  const family = readAddress(address, scratch, 0);
+function readCondition(text: string): NetworkCondition | undefined {
+  const first = new Uint8Array(16);
+  const last = new Uint8Array(16);
+  const family = readNetwork(text, first, last);
   if (family === 0) return undefined;
-  const bits = family === 4 ? 32 : 128;
-  // A network of v4-mapped addresses counts its bits from the front of the longer form.
-  const mapped = family === 4 && address.includes(":") ? 96 : 0;
-  const digits = slash < 0 ? String(bits + mapped) : text.slice(slash + 1);
-  const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) - mapped : -1;
-  if (prefix < 0 || prefix > bits) return undefined;
-  const mask = new Uint8Array(bits / 8).map((_, i) => ~(0xff >> clamp(prefix - 8 * i)));
-  const bytes = scratch.slice(0, bits / 8).map((byte, i) => byte & mask[i]);
-  return { family, bytes, mask };
+  const bytes = first.slice(0, family === 4 ? 4 : 16);
+  return { family, bytes, mask: bytes.map((byte, i) => ~(byte ^ last[i])) };
 }
-
-const clamp = (bits: number): number => Math.min(8, Math.max(0, bits));
 
 function readPorts(text: string): { first: number; last: number } | undefined {
   const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);

@@ -9,6 +9,7 @@
  */
 import { BlockList } from "node:net";
 import type { Family } from "../constants.ts";
+import { HEX_VALUES } from "./hex.ts";
 
 const DOT = 46;
 const COLON = 58;
@@ -106,9 +107,9 @@ function readIpv6(
     if (words === WORDS) return 0;
     const start = i;
     let value = 0;
-    for (let digit = hexDigit(text.charCodeAt(i)); digit >= 0 && i < stop;) {
+    for (let digit = HEX_VALUES[text.charCodeAt(i)]; digit >= 0 && i < stop;) {
       value = value * 16 + digit;
-      digit = hexDigit(text.charCodeAt(++i));
+      digit = HEX_VALUES[text.charCodeAt(++i)];
     }
     if (i < stop && text.charCodeAt(i) === DOT) {
       if (words > WORDS - 2 || !readIpv4(text, start, stop, out, at + 2 * words)) return 0;
@@ -150,13 +151,6 @@ function unmapped(out: Uint8Array, at: number): Family {
 function isMapped(bytes: Uint8Array, at: number): boolean {
   for (let i = at; i < at + 10; i++) if (bytes[i] !== 0) return false;
   return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
-}
-
-/** 0 to 15, or -1 if the character is no hexadecimal digit. Never fails. */
-export function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const lower = code | 0x20;
-  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
 }
 
 /** The address as people write it; IPv6 in the one form of RFC 5952. Never fails. */
@@ -263,45 +257,46 @@ function isNotPublicIpv4(first: number, second: number, third: number): boolean 
   return first === 203 && second === 0 && third === 113;
 }
 
+/**
+ * Reads a CIDR network or a single address: its first address to `first`, its last one to `last`,
+ * both of 16 bytes. Returns the family, or 0 if the text is neither (both are then undefined).
+ */
+export function readNetwork(text: string, first: Uint8Array, last: Uint8Array): Family | 0 {
+  const slash = text.indexOf("/");
+  const address = slash < 0 ? text : text.slice(0, slash);
+  const family = readAddress(address, first, 0);
+  if (family === 0) return 0;
+  const bits = family === 4 ? 32 : 128;
+  // A network of v4-mapped addresses counts its bits from the front of the longer form.
+  const mapped = family === 4 && address.includes(":") ? 96 : 0;
+  const digits = slash < 0 ? String(bits + mapped) : text.slice(slash + 1);
+  const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) - mapped : -1;
+  if (prefix < 0 || prefix > bits) return 0;
+  for (let i = 0; i < bits / 8; i++) {
+    const host = 0xff >> Math.min(8, Math.max(0, prefix - 8 * i));
+    last[i] = first[i] | host;
+    first[i] &= ~host;
+  }
+  return family;
+}
+
 /** A set of networks, such as those of trusted proxies. */
 export class Networks {
   /** True if no address is in any of them; then nothing need be looked up. */
   readonly empty: boolean;
   readonly #list = new BlockList();
-  readonly #scratch = new Uint8Array(16);
 
-  /**
-   * Each entry is an address or a CIDR network: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.1`.
-   * Throws an Error that names the entry if it is neither.
-   */
+  /** Each entry is what `readNetwork` reads; throws an Error that names one that is not. */
   constructor(entries: readonly string[]) {
     this.empty = entries.length === 0;
-    for (const entry of entries) this.#add(entry);
-  }
-
-  #add(entry: string): void {
-    const slash = entry.indexOf("/");
-    const address = slash < 0 ? entry : entry.slice(0, slash);
-    const family = readAddress(address, this.#scratch, 0);
-    const bits = family === 4 ? 32 : 128;
-    // A network of v4-mapped addresses counts its bits from the front of the longer form.
-    const mapped = family === 4 && address.includes(":") ? 96 : 0;
-    const digits = slash < 0 ? String(bits + mapped) : entry.slice(slash + 1);
-    const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) - mapped : -1;
-    if (family === 0 || prefix < 0 || prefix > bits) {
-      throw new Error(
-        `"${entry}" is not a network; write an address or a CIDR such as 10.0.0.0/8 or fd00::/8`,
-      );
+    const first = new Uint8Array(16);
+    const last = new Uint8Array(16);
+    for (const entry of entries) {
+      const family = readNetwork(entry, first, last);
+      if (family === 0) throw new Error(`"${entry}" is not a network`);
+      const [from, to] = [first, last].map((address) => writeAddress(address, 0, family));
+      this.#list.addRange(from, to, family === 4 ? "ipv4" : "ipv6");
     }
-    const text = writeAddress(this.#scratch, 0, family);
-    this.#list.addSubnet(text, prefix, family === 4 ? "ipv4" : "ipv6");
-  }
-
-  /** True if the address in `text` lies in one of the networks. False for what is no address. */
-  contains(text: string): boolean {
-    if (this.empty) return false;
-    const family = readAddress(text, this.#scratch, 0);
-    return family !== 0 && this.containsBytes(this.#scratch, 0, family);
   }
 
   /** True if the address in `bytes` at `at` lies in one of the networks. */

@@ -16,6 +16,7 @@
  * is free. Counting costs some ten nanoseconds and allocates nothing.
  */
 import { EVENT_NONE } from "../constants.ts";
+import { readU32 } from "../net/words.ts";
 import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import { Frequent, frequentBytes, type Frequency, byCount } from "./frequent.ts";
 
@@ -80,9 +81,9 @@ export class Tally {
 
   #noteEarly({ peer, family }: AnnounceRequest): void {
     if (--this.#untilHalved === 0) this.#halve();
-    const high = ((peer[0] << 24) | (peer[1] << 16) | (peer[2] << 8) | peer[3]) >>> 0;
+    const high = readU32(peer, 0);
     if (family === 6) {
-      this.#early[2].add(high, ((peer[4] << 24) | (peer[5] << 16)) >>> 0, 1);
+      this.#early[2].add(high, (readU32(peer, 4) & 0xffff0000) >>> 0, 1);
       return;
     }
     this.#early[0].add((high & 0xfffffff0) >>> 0, 0, 1);

@@ -17,6 +17,7 @@
  *   record   eight 32-bit words: five of info hash, big-endian, seeders, leechers, downloads
  */
 import { now } from "../host/clock.ts";
+import { readU32 } from "../net/words.ts";
 import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import { Walk, WALK_SLICE_UNITS } from "../swarm/walk.ts";
@@ -98,8 +99,7 @@ export class SortedSwarms {
     const { bytes } = this.#tracker.arena;
     const hash = this.#hash;
     for (let i = 0; i < HASH_WORDS; i++) {
-      const at = swarm + SWARM_INFO_HASH + 4 * i;
-      hash[i] = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+      hash[i] = readU32(bytes, swarm + SWARM_INFO_HASH + 4 * i);
     }
     if (isAbove(hash, this.#upper)) return 1;
     if (this.#lower !== undefined && !isAbove(hash, this.#lower)) return 1;

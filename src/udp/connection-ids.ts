@@ -18,7 +18,7 @@
  */
 import type { Family } from "../constants.ts";
 import { deriveKey } from "../host/derived-key.ts";
-import { readU32, writeU32 } from "./packet.ts";
+import { readU32, writeU32 } from "../net/words.ts";
 
 const KEY_SIZE = 32;
 const ADDRESS_AT = KEY_SIZE;

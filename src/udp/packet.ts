@@ -37,6 +37,7 @@ import {
   PEER_SIZE_IPV6,
   type Family,
 } from "../constants.ts";
+import { readU32, writeU32 } from "../net/words.ts";
 
 export const ACTION_CONNECT = 0;
 export const ACTION_ANNOUNCE = 1;
@@ -73,17 +74,6 @@ export const REPLY_BYTES_MAX = 1232;
 export function peersFitting(replyBytes: number, family: Family): number {
   const size = family === 4 ? PEER_SIZE_IPV4 : PEER_SIZE_IPV6;
   return Math.floor((replyBytes - ANNOUNCE_REPLY_SIZE_MIN) / size);
-}
-
-export function readU32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0;
-}
-
-export function writeU32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 24;
-  bytes[at + 1] = value >>> 16;
-  bytes[at + 2] = value >>> 8;
-  bytes[at + 3] = value;
 }
 
 export const readAction = (bytes: Uint8Array, at: number): number =>

@@ -185,10 +185,10 @@ export function headerCampaign(): Campaign {
         else header = mutateText(random, header, ", :[].10ax\t");
         address = random.pick(sockets);
         const family = readAddress(address, bytes, 0);
+        const believed = family !== 0 && trusted.containsBytes(bytes, 0, family);
         const head = { get: () => header };
         const verdict = client.read({ head, address: bytes, family } as unknown as Exchange);
         judge([address, header], () => {
-          const believed = trusted.contains(address);
           const last = header.slice(header.lastIndexOf(",") + 1).trim();
           if (verdict !== 0) must(believed, "a client without a proxy has no address");
           else if (believed) {

@@ -69,12 +69,7 @@ test("compact=0 is answered in the list form", async () => {
   const core = new FakeCore();
   core.peersIpv4 = "010203041ae1";
   const reply = await open(core).read(`${ANNOUNCE}&compact=0`);
-  expect(reply.get("peers")).toEqual([
-    new Map<string, string | number>([
-      ["ip", "1.2.3.4"],
-      ["port", 6881],
-    ]),
-  ]);
+  expect(reply.get("peers")).toEqual([{ ip: "1.2.3.4", port: 6881 }]);
   expect(reply.has("peers6")).toBe(false);
 });
 

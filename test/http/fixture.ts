@@ -10,7 +10,7 @@ import type { Core, HttpSettings } from "../../src/http/parts.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { AnnounceReply, AnnounceRequest } from "../../src/swarm/requests.ts";
-import { type BencodedDictionary, bdecodeDictionary } from "./bdecode.ts";
+import { type Bencoded, decodeDictionary } from "../e2e/bencode.ts";
 
 export const HASH = "%7E%99%03Q%7D%D7%92%13%0E%2Az%1A%E9%A6%2C%F2%DE%E3%CB%80";
 export const HASH_HEX = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
@@ -138,8 +138,8 @@ export function open(
   });
   const ask = (target: string, from: string | null = "192.0.2.1", how: Partial<Asked> = {}) =>
     answerOf(http, { target, from, ...how }) as Response;
-  const read = async (...args: Parameters<typeof ask>): Promise<BencodedDictionary> =>
-    bdecodeDictionary(await ask(...args).bytes());
+  const read = async (...args: Parameters<typeof ask>): Promise<Map<string, Bencoded>> =>
+    new Map(Object.entries(decodeDictionary(await ask(...args).bytes())));
   return { http, counters, ask, read };
 }
 

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import {
-  hexDigit,
   isNotPublic,
   isPrivate,
   isUnusableSource,
   Networks,
   readAddress,
+  readNetwork,
   readEndpoint,
   writeAddress,
 } from "../../src/net/addresses.ts";
@@ -186,43 +186,56 @@ test("addresses that nobody has on the public Internet are not public, all other
   }
 });
 
+function contains(networks: Networks, text: string): boolean {
+  const bytes = new Uint8Array(16);
+  const family = readAddress(text, bytes, 0);
+  return family !== 0 && networks.containsBytes(bytes, 0, family);
+}
+
 test("networks contain their addresses, however these are written", () => {
   const networks = new Networks(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7", "::1"]);
   expect(networks.empty).toBe(false);
   for (const text of ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8:1::", "192.0.2.7", "::1"]) {
-    expect([text, networks.contains(text)]).toEqual([text, true]);
+    expect([text, contains(networks, text)]).toEqual([text, true]);
   }
-  for (const text of ["11.0.0.1", "2001:db9::", "192.0.2.8", "::2", "unknown", ""]) {
-    expect([text, networks.contains(text)]).toEqual([text, false]);
+  for (const text of ["11.0.0.1", "2001:db9::", "192.0.2.8", "::2"]) {
+    expect([text, contains(networks, text)]).toEqual([text, false]);
   }
+});
+
+test.each([
+  ["10.1.2.3/8", "10.0.0.0", "10.255.255.255"],
+  ["192.0.2.7", "192.0.2.7", "192.0.2.7"],
+  ["198.51.100.77/27", "198.51.100.64", "198.51.100.95"],
+  ["0.0.0.0/0", "0.0.0.0", "255.255.255.255"],
+  ["2001:db8::1/33", "2001:db8::", "2001:db8:7fff:ffff:ffff:ffff:ffff:ffff"],
+  ["::ffff:10.1.0.0/112", "10.1.0.0", "10.1.255.255"],
+])("the network %p goes from %p to %p", (text, from, to) => {
+  const [first, last] = [new Uint8Array(16), new Uint8Array(16)];
+  const family = readNetwork(text, first, last);
+  if (family === 0) throw new Error("not read");
+  expect([first, last].map((address) => writeAddress(address, 0, family))).toEqual([from, to]);
 });
 
 test("a network of v4-mapped addresses is an IPv4 network", () => {
   const networks = new Networks(["::ffff:10.0.0.0/104"]);
-  expect(networks.contains("10.9.9.9")).toBe(true);
-  expect(networks.contains("11.9.9.9")).toBe(false);
+  expect(contains(networks, "10.9.9.9")).toBe(true);
+  expect(contains(networks, "11.9.9.9")).toBe(false);
 });
 
 test("a network that takes in everything takes in everything of its family", () => {
   const networks = new Networks(["0.0.0.0/0"]);
-  expect(networks.contains("203.0.113.9")).toBe(true);
-  expect(networks.contains("2001:db8::1")).toBe(false);
+  expect(contains(networks, "203.0.113.9")).toBe(true);
+  expect(contains(networks, "2001:db8::1")).toBe(false);
 });
 
 test("no networks contain nothing", () => {
   const networks = new Networks([]);
   expect(networks.empty).toBe(true);
-  expect(networks.contains("10.0.0.1")).toBe(false);
+  expect(contains(networks, "10.0.0.1")).toBe(false);
 });
 
 test.each(["10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0/8", "::/129", "proxy", ""])(
   "%p is refused as a network, by name",
   (entry) => expect(() => new Networks([entry])).toThrow(`"${entry}" is not a network`),
 );
-
-test("hexadecimal digits are read in either case", () => {
-  expect([..."09afAF"].map((digit) => hexDigit(digit.charCodeAt(0)))).toEqual([
-    0, 9, 10, 15, 10, 15,
-  ]);
-  expect([..."/:@G`g "].map((digit) => hexDigit(digit.charCodeAt(0)))).toEqual(Array(7).fill(-1));
-});

@@ -12,7 +12,7 @@ import {
   writeScrapeStart,
 } from "../../src/net/bencode.ts";
 import { AnnounceReply, AnnounceRequest } from "../../src/swarm/requests.ts";
-import { bdecodeDictionary } from "../http/bdecode.ts";
+import { decodeDictionary } from "../e2e/bencode.ts";
 
 type Case = {
   counts?: [seeders: number, leechers: number, downloads: number];
@@ -113,12 +113,10 @@ test("every announce reply decodes strictly to what was put in, and fits its bou
           peersIpv4: peersIpv4.toHex(),
           peersIpv6: peersIpv6.toHex(),
         });
-        const reply = bdecodeDictionary(Buffer.from(text, "latin1"));
-        expect([reply.get("complete"), reply.get("incomplete"), reply.get("downloaded")]).toEqual(
-          counts,
-        );
-        expect(reply.get("warning message") ?? "").toBe(warning);
-        const peersRead = reply.get("peers") as string | unknown[];
+        const reply = decodeDictionary(Buffer.from(text, "latin1"));
+        expect([reply["complete"], reply["incomplete"], reply["downloaded"]]).toEqual(counts);
+        expect(reply["warning message"] ?? "").toBe(warning);
+        const peersRead = reply["peers"] as string | unknown[];
         const expected = compact ? peersIpv4.length : peersIpv4.length / 6 + peersIpv6.length / 18;
         expect(peersRead.length).toBe(expected);
       },
@@ -157,9 +155,9 @@ test("a scrape reply of the largest counts fits its bound", () => {
   const at = writeScraped(out, writeScrapeStart(out), new Uint8Array(20), 0, reply);
   const size = writeScrapeEnd(out, at, Number.MAX_SAFE_INTEGER);
   expect(size).toBeLessThanOrEqual(out.length);
-  expect(bdecodeDictionary(out.subarray(0, size)).get("flags")).toEqual(
-    new Map([["min_request_interval", Number.MAX_SAFE_INTEGER]]),
-  );
+  expect(decodeDictionary(out.subarray(0, size))["flags"]).toEqual({
+    min_request_interval: Number.MAX_SAFE_INTEGER,
+  });
 });
 
 test("a count of any size is written as the decimal it is", () => {

@@ -13,15 +13,14 @@ import {
   readEvent,
   readInfoHash,
   readNumWant,
-  readU32,
   readUrlData,
   scrapeHashes,
   writeAnnounceNumbers,
   writeError,
   writeReplyHead,
   writeScrapeEntry,
-  writeU32,
 } from "../../src/udp/packet.ts";
+import { readU32, writeU32 } from "../../src/net/words.ts";
 import { announceOf, bytesOf, connect, INFO_HASH, scrapeOf } from "./fixture.ts";
 
 const ID = "1122334455667788";
