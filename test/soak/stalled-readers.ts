@@ -6,7 +6,9 @@
  *
  * runs in a network of its own, made by `unshare`, because no test may take addresses of the
  * machine. It opens CONNECTIONS from 16 /64s, opens those again that are closed, and prints what
- * came of it as JSON.
+ * came of it as JSON. Honest clients are processes of their own, whose time is not the attacker's:
+ *
+ *   bun test/soak/stalled-readers.ts ask PORT SOURCE
  */
 import { connect, type Socket } from "node:net";
 import { freePort } from "../e2e/harness.ts";
@@ -84,6 +86,11 @@ export async function complaintsOfStalledReaders(binary: string): Promise<string
   return found;
 }
 
+if (import.meta.main && process.argv[2] === "ask") {
+  console.log(JSON.stringify(await askOften(Number(process.argv[3]), process.argv[4]!)));
+  process.exit(0);
+}
+
 if (import.meta.main) {
   const [binary, ...numbers] = process.argv.slice(2);
   const [files, connections, bytesPerSecond] = numbers.map(Number);
@@ -137,14 +144,26 @@ async function attack(
     setInterval(() => sockets.forEach((socket) => void socket.read(bytesPerSecond)), 1000);
   }
   await Bun.sleep(STALL_MILLISECONDS);
-  const honest = askOften(port, HONEST);
-  const beside = askOften(port, BESIDE);
-  const { served, times } = await honest;
+  const [honest, beside] = await Promise.all([client(port, HONEST), client(port, BESIDE)]);
+  const { served, times } = honest;
   const median = times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Infinity;
-  return { asked: ASKED, served, servedBeside: (await beside).served, reopened, median };
+  return { asked: ASKED, served, servedBeside: beside.served, reopened, median };
 }
 
-async function askOften(port: number, source: string) {
+interface Asked {
+  served: number;
+  /** How long each of these took, in milliseconds. */
+  times: number[];
+}
+
+/** An honest client in a process of its own. */
+async function client(port: number, source: string): Promise<Asked> {
+  const words = [process.execPath, import.meta.path, "ask", `${port}`, source];
+  const child = Bun.spawn(words, { stdout: "pipe", stderr: "inherit" });
+  return JSON.parse(await new Response(child.stdout).text()) as Asked;
+}
+
+async function askOften(port: number, source: string): Promise<Asked> {
   const times: number[] = [];
   for (let i = 0; i < ASKED; i++) {
     const start = performance.now();
