@@ -97,16 +97,17 @@ export class Connection {
     this.debt.leave();
   }
 
-  /** Sends bytes `from` to `to`, or keeps a copy of what the socket does not take. */
-  send(bytes: Uint8Array, from: number, to: number): void {
+  /** Sends bytes `from` to `to`; keeps a copy of what the socket does not take, of that size. */
+  send(bytes: Uint8Array, from: number, to: number): number {
     let sent = 0;
     if (this.unsent === undefined) {
       sent = this.socket.write(bytes, from, to - from);
-      if (sent === to - from) return;
+      if (sent === to - from) return 0;
     }
-    if (sent < 0) return;
+    if (sent < 0) return 0;
     const rest = Buffer.from(bytes.subarray(from + sent, to));
     this.unsent = this.unsent === undefined ? rest : Buffer.concat([this.unsent, rest]);
+    return rest.length;
   }
 
   /** Offers the socket what it has not taken; true once it took all. */

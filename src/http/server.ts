@@ -340,10 +340,10 @@ export class HttpServer {
 
   #send(connection: Connection, bytes: Uint8Array, from: number, to: number): void {
     if (connection.gone) return;
-    const before = connection.held;
-    connection.send(bytes, from, to);
-    if (connection.unsent !== undefined) this.#admission.displacement.owes(connection, this.#tick);
-    this.#held.note(connection, connection.held - before);
+    const kept = connection.send(bytes, from, to);
+    if (kept > 0) this.#admission.displacement.owes(connection, this.#tick);
+    this.#garbage.note(kept);
+    this.#held.note(connection, kept);
   }
 
   async #respond(
