@@ -4,6 +4,7 @@
  */
 import type { udp } from "bun";
 import type { Listener } from "../config/settings.ts";
+import { COUNT, Counters } from "../counters/counters.ts";
 import { now } from "../host/clock.ts";
 import type { Libc } from "../host/libc.ts";
 import { Answering, type UdpShared } from "../udp/answering.ts";
@@ -165,6 +166,7 @@ function startWorker(worker: Worker, work: Work, fail: (reason: string) => never
     else fail(failureOf(data.failed));
   };
   worker.onerror = (event) => fail(failureOf(event.message));
+  const counts = new Counters(work.shared.counters, work.thread).row;
   const lastWords = lastWordsMemory();
   const task = { ...work, sent: messages.sent, lastWords, nowSeconds: now() };
   return {
@@ -174,6 +176,7 @@ function startWorker(worker: Worker, work: Work, fail: (reason: string) => never
       if (access !== undefined || rules !== undefined) await messages.send({ access, rules });
     },
     stop: () => messages.send("stop"),
+    turns: () => counts[COUNT.udpTurns],
     failure() {
       const words = readLastWords(lastWords);
       return words === "" ? undefined : failureOf(words);

@@ -12,7 +12,7 @@ import { EXPOSITION_TYPE } from "../metrics/exposition.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { type MetricsSources, metricsText, type Reloads } from "../metrics/metrics.ts";
 import { now } from "../host/clock.ts";
-import { COUNT, Counters } from "../counters/counters.ts";
+import { Counters } from "../counters/counters.ts";
 import { Front } from "../page/front.ts";
 import { Live } from "../page/live.ts";
 import { showCount, showRate } from "../page/view.ts";
@@ -30,7 +30,7 @@ const STATUS_MILLISECONDS = 5000;
 const LOOK_MILLISECONDS = 60_000;
 
 /** What metrics tell about, beside what the program holds. */
-export interface Started {
+export interface MetricsNeeds {
   sweep: Pick<Sweep, "sizes" | "roundEndedSeconds">;
   http: Pick<HttpServer, "connections" | "counts">;
   /** The smallest UDP receive buffer that was granted; not finite if it is not known. */
@@ -79,7 +79,7 @@ export class Observation {
   }
 
   /** The page of metrics. What it is given has started already. */
-  metricsPage({ sweep, http, receiveBufferBytes }: Started): AdminPage {
+  metricsPage({ sweep, http, receiveBufferBytes }: MetricsNeeds): AdminPage {
     const { log, machine, load, threads, files, connections } = this.#program;
     const { shared } = threads;
     const headers = { "Content-Type": EXPOSITION_TYPE };
@@ -168,11 +168,10 @@ export class Observation {
 
   /** Reports that the process lives, while the event loop and the loop of every worker turn. */
   #keepWatchdogQuiet(seconds: number): void {
-    const { shared, workers } = this.#program.threads;
-    const rows = workers.map((_, at) => new Counters(shared.counters, at + 1).row);
-    const turnsBefore = rows.map(() => -1);
+    const { workers } = this.#program.threads;
+    const turnsBefore = workers.map(() => -1);
     this.#every(seconds * 1000, () => {
-      const turns = rows.map((row) => row[COUNT.udpTurns]);
+      const turns = workers.map((worker) => worker.turns());
       if (turns.every((count, at) => count !== turnsBefore[at])) this.notifier.alive();
       turns.forEach((count, at) => (turnsBefore[at] = count));
     });

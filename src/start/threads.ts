@@ -35,6 +35,8 @@ export interface WorkerThread {
   take(update: Update): Promise<void>;
   /** Answers what is queued; resolves when that is done, and the thread has left its loop. */
   stop(): Promise<void>;
+  /** Grows while its loop turns: the supervisor's watchdog looks at it. */
+  turns(): number;
   /** Why it has failed, even if the event loop cannot read messages; undefined if it has not. */
   failure(): string | undefined;
 }

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { listenUdp, type UdpNeeds } from "../../src/start/listen-udp.ts";
 import { Threads } from "../../src/start/threads.ts";
 import { openToAll } from "../../src/access/access.ts";
+import { COUNT, Counters } from "../../src/counters/counters.ts";
 import { shareRules } from "../../src/limits/request-rules.ts";
 import { LOCK_LOST, watchLocks } from "../../src/swarm/locks.ts";
 import { SHARD_WORDS } from "../../src/swarm/memory.ts";
@@ -121,4 +122,7 @@ test.if(libc !== undefined)("a worker gets new lists and rules, but no certifica
   watchLocks();
   expect<unknown[]>(seen.slice(1)).toEqual([{ access, rules }, "stop"]);
   expect(udp.receiveBufferBytes).toBe(65_536);
+  const row = new Counters(threads.shared.counters, 1).row;
+  row[COUNT.udpTurns] += 3;
+  expect(threads.workers.map((one) => one.turns())).toEqual([3]);
 });

@@ -39,6 +39,7 @@ function makeWorker(failure?: string) {
       held.push(update);
     },
     stop: () => Promise.resolve(),
+    turns: () => 0,
     failure: () => failure,
   };
   return { worker, held, goOn: () => waiting.shift()!() };
