@@ -50,7 +50,7 @@ buntracker \\- open BitTorrent tracker
 
 const MANUAL_HEAD = `.SH DESCRIPTION
 .B buntracker
-answers BitTorrent clients over HTTP and UDP, IPv4 and IPv6, and tells them of each other.
+answers BitTorrent clients over HTTP and UDP, IPv4 and IPv6, and gives them each other's addresses.
 Any info hash may be announced.
 Swarms are kept in memory.
 .PP
@@ -90,7 +90,7 @@ Failed.
 The command line was not understood.
 .TP
 .B 78
-The settings, or what they name, are wrong; each mistake is told on standard error.
+The settings, or what they name, are wrong; each mistake is a line on standard error.
 .SH EXAMPLES
 Look at the settings in a file before the tracker is started with them:
 .PP

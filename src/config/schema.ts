@@ -250,7 +250,7 @@ export const SCHEMA = z.object({
   }),
   portMin: setting("Addresses", "TRACKER_PORT_MIN", count(1, PORT_MAX), {
     text: "peers with a lower port are answered, but never stored or handed out",
-    reason: "Set 1024 so that nobody can point peers at well-known services.",
+    reason: "Set 1024 so that no client can direct peers to well-known services.",
     initial: "1",
   }),
   privateAddresses: setting(
@@ -324,7 +324,7 @@ export const SCHEMA = z.object({
     show: (value: string[]) => value.join(","),
   }),
   fullScrapeNetworks: setting("Statistics", "TRACKER_FULLSCRAPE_NETWORKS", networks(), {
-    text: "networks that may have full scrapes and exports, by comma; empty is none",
+    text: "networks that may have full scrapes and exports, by comma; empty allows none",
     reason:
       "For a site that mirrors all counts. An export of a large tracker is hundreds of megabytes.",
     initial: LOOPBACK,
