@@ -182,6 +182,7 @@ describe("the parts", () => {
     ["net"],
     ["host"],
     ["access", "counters", "limits", "notes"],
+    ["gates"],
     ["config"],
     ["page"],
     ["http", "udp"],

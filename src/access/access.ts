@@ -1,9 +1,7 @@
 /**
- * Who is served: every announce is judged here, before anything of it is stored.
+ * The access lists: whether an info hash, a network or a client is served. Maintenance, in which
+ * nobody may announce for a while, is kept beside them; scrapes and statistics go on then.
  *
- * The first rule that speaks against an announce is its verdict; 0 is none:
- *
- *   maintenance   nobody announces for a while; scrapes and statistics go on
  *   denied        the info hash is on the deny list, which wins over
  *   unlisted      the info hash is not on the allow list, if there is one
  *   network       the address lies in a denied network
@@ -18,28 +16,10 @@ import { HashList } from "./hash-list.ts";
 import { NetworkList } from "./network-list.ts";
 
 export const ACCESS_OK = 0;
-export const ACCESS_MAINTENANCE = 1;
-export const ACCESS_DENIED = 2;
-export const ACCESS_UNLISTED = 3;
-export const ACCESS_NETWORK = 4;
-export const ACCESS_CLIENT = 5;
-
-/** What a client is told. `retryIn` is minutes or `never`. [BEP 31] */
-export interface Refusal {
-  reason: string;
-  retryIn: string;
-}
-
-/** The sentence of each verdict; ASCII, since clients show it as they please. */
-export const REFUSALS: readonly Refusal[] = [
-  { reason: "", retryIn: "" },
-  { reason: "this tracker is under maintenance: it will be back soon", retryIn: "15" },
-  { reason: "this info hash is denied here", retryIn: "never" },
-  // The list may grow: what is not on it today may be tomorrow.
-  { reason: "this info hash is not on the list of those served here", retryIn: "60" },
-  { reason: "your network is denied here", retryIn: "never" },
-  { reason: "your client is denied here: use another program", retryIn: "never" },
-];
+export const ACCESS_DENIED = 1;
+export const ACCESS_UNLISTED = 2;
+export const ACCESS_NETWORK = 3;
+export const ACCESS_CLIENT = 4;
 
 /** What all threads must know to judge; can be posted to a worker as it is. */
 export interface AccessShared {
@@ -81,9 +61,9 @@ export class Access {
     this.#maintenance = maintenance;
   }
 
-  /** Whether the info hash, ten halves at `halves[at]`, may be announced at this time. */
-  judgeHash(halves: Uint16Array, at: number): number {
-    return this.#maintenance ? ACCESS_MAINTENANCE : this.judgeSwarm(halves, at);
+  /** True while nobody may announce. */
+  get maintenance(): boolean {
+    return this.#maintenance;
   }
 
   /** Whether the lists let a swarm with this info hash be, whatever the time. */

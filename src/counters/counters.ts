@@ -12,77 +12,78 @@
  * What the swarms hold is not counted here: the core keeps its own census, shard by shard.
  */
 
-/** Names in the order of their columns; the name is also the key under which they are reported. */
-export const COUNTERS = [
-  // UDP requests answered, and why others were not.
+/** How requests come. */
+export const TRANSPORTS = ["udp", "http"] as const;
+export type Transport = (typeof TRANSPORTS)[number];
+
+/** Why requests come to nothing: the label `reason`, by transport. See gates/verdicts.ts. */
+export const REASONS = {
+  udp: [
+    "short",
+    "magic",
+    "action",
+    "connection_id",
+    "address",
+    "query",
+    "rate",
+    "rule",
+    "maintenance",
+    "denied",
+    "unlisted",
+    "network",
+    "client",
+    "early",
+  ],
+  http: [
+    "not_found",
+    "method",
+    "forbidden",
+    "too_many",
+    "address",
+    "query",
+    "rate",
+    "rule",
+    "maintenance",
+    "denied",
+    "unlisted",
+    "network",
+    "client",
+    "early",
+  ],
+} as const;
+export type Reason = (typeof REASONS)[Transport][number];
+
+/** What each transport counts of the requests that it answers, and of those that limits are about. */
+const OF_TRANSPORT = [
+  "AnnouncesIpv4",
+  "AnnouncesIpv6",
+  "ScrapesIpv4",
+  "ScrapesIpv6",
+  /** Requests over a rate limit, dropped or not. */
+  "OverRateAddress",
+  "OverRateNetwork",
+  /** Announces over a rate limit that were answered, less those that were early. */
+  "OverRateAnnounces",
+  /** Announces that came too early, refused or not. */
+  "Early",
+  /** Announces of peers with an address of this machine: answered, not stored. */
+  "OwnAddresses",
+  "ReceivedBytes",
+  "SentBytes",
+] as const;
+
+const OTHERS = [
   "udpConnectsIpv4",
   "udpConnectsIpv6",
-  "udpAnnouncesIpv4",
-  "udpAnnouncesIpv6",
-  "udpScrapesIpv4",
-  "udpScrapesIpv6",
-  "udpErrors",
-  "udpDroppedShort",
-  "udpDroppedMagic",
-  "udpDroppedAction",
-  "udpDroppedConnectionId",
-  "udpDroppedAddress",
-  "udpDroppedRate",
-  "udpDroppedRule",
-  "udpReceivedBytes",
-  "udpSentBytes",
   "udpSendFailures",
   /** How often a worker looked for datagrams, whether there were any or not: a sign of life. */
   "udpTurns",
-  // Announces refused, by the rule that speaks against them: see access/access.ts.
-  "udpRefusedMaintenance",
-  "udpRefusedDenied",
-  "udpRefusedUnlisted",
-  "udpRefusedNetworks",
-  "udpRefusedClients",
-  // Requests over a rate limit, dropped or not; announces that came too early, refused or not.
-  "udpOverRateAddress",
-  "udpOverRateNetwork",
-  "udpEarly",
-  /** Announces over a rate limit that were answered, less those that were early. */
-  "udpOverRateAnnounces",
-  "udpRefusedEarly",
-  "udpRefusedRule",
-  /** Announces of peers with an address of this machine: answered, not stored. */
-  "udpOwnAddresses",
-  // HTTP requests answered, and why others were not.
-  "httpAnnouncesIpv4",
-  "httpAnnouncesIpv6",
-  "httpScrapesIpv4",
-  "httpScrapesIpv6",
-  "httpFailures",
-  "httpRefusedAddresses",
-  "httpNotFound",
-  "httpMethodNotAllowed",
   "httpRedirects",
-  "httpForbidden",
-  "httpTooMany",
   "httpStats",
   "httpFront",
   "httpFullScrapes",
   "httpFullScrapeBytes",
-  "httpRefusedMaintenance",
-  "httpRefusedDenied",
-  "httpRefusedUnlisted",
-  "httpRefusedNetworks",
-  "httpRefusedClients",
-  "httpOverRateAddress",
-  "httpOverRateNetwork",
-  "httpRefusedRate",
-  "httpEarly",
-  "httpOverRateAnnounces",
-  "httpRefusedEarly",
-  "httpRefusedRule",
-  "httpDroppedRule",
-  "httpOwnAddresses",
-  "httpReceivedBytes",
-  "httpSentBytes",
-  // Announces by event, whatever the transport.
+  // Announces by event, whatever the transport: in the order of the EVENT_ numbers.
   "eventNone",
   "eventCompleted",
   "eventStarted",
@@ -90,13 +91,30 @@ export const COUNTERS = [
   "eventPaused",
 ] as const;
 
-export type CounterName = (typeof COUNTERS)[number];
+export type CounterName =
+  | `${Transport}${(typeof OF_TRANSPORT)[number]}`
+  | `${Transport}:${Reason}`
+  | (typeof OTHERS)[number];
 
-/** Column of each counter: `counters.row[COUNT.swarms] += 1`. */
+/** Names in the order of their columns. Those of rejected requests are `udp:short` and the like. */
+export const COUNTERS: readonly CounterName[] = [
+  ...TRANSPORTS.flatMap((transport): CounterName[] => [
+    ...OF_TRANSPORT.map((name) => `${transport}${name}` as const),
+    ...REASONS[transport].map((reason) => `${transport}:${reason}` as const),
+  ]),
+  ...OTHERS,
+];
+
+/** Column of each counter: `counters.row[COUNT.udpTurns] += 1`. */
 export const COUNT = Object.fromEntries(COUNTERS.map((name, column) => [name, column])) as Record<
   CounterName,
   number
 >;
+
+/** Column of the requests that a transport rejects for a reason. */
+export function rejectedColumn(transport: Transport, reason: Reason): number {
+  return COUNT[`${transport}:${reason}`];
+}
 
 /** Columns a row is padded to, so that two threads never write to the same cache line. */
 const ROW_COLUMNS = Math.ceil(COUNTERS.length / 8) * 8;

@@ -10,22 +10,19 @@
  *
  * https://www.bittorrent.org/beps/bep_0003.html, 7, 23 and 24
  */
-import { Access, ACCESS_OK, REFUSALS } from "../access/access.ts";
+import type { Gates } from "../gates/gates.ts";
+import { VERDICT_OK } from "../gates/verdicts.ts";
 import { EVENT_STOPPED, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
-import { Limits } from "../limits/limits.ts";
 import { readEndpoint } from "../net/addresses.ts";
 import { COUNT } from "../counters/counters.ts";
 import type { Intervals } from "../limits/intervals.ts";
-import type { AllowedHosts } from "../notes/hosts.ts";
 import type { Notes } from "../notes/notes.ts";
-import { answerBytes, answerFailure } from "./answer.ts";
-import { AnnounceExtras, failureBody, writeAnnounce } from "../net/bencode.ts";
-import { type Client, judgeAddress } from "./client.ts";
+import { answerVerdict } from "./answer.ts";
+import { AnnounceExtras, writeAnnounce } from "../net/bencode.ts";
+import type { Client } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
-import { answerLimited, HttpLimits } from "./limiting.ts";
 import { AnnounceQuery, valueText } from "./query.ts";
 import type { Core, HttpDeps, HttpSettings } from "./parts.ts";
-import { VERDICT_ADDRESS_UNKNOWN, VERDICT_HOST, VERDICT_OK } from "./verdict.ts";
 
 /** Where an address that a client claims to have is read into. */
 const CLAIM = new Uint8Array(16);
@@ -39,26 +36,6 @@ const WARNINGS_NOT_STORED = [
   "the tracker is nearly full, and your network holds much of it: other peers will not see you",
 ];
 
-/** Column of each event's counter, by EVENT_ number. */
-const EVENT_COLUMNS = [
-  COUNT.eventNone,
-  COUNT.eventCompleted,
-  COUNT.eventStarted,
-  COUNT.eventStopped,
-  COUNT.eventPaused,
-];
-
-/** Column of the announces refused, by verdict of the access lists, and what their clients read. */
-const REFUSED_COLUMNS = [
-  -1,
-  COUNT.httpRefusedMaintenance,
-  COUNT.httpRefusedDenied,
-  COUNT.httpRefusedUnlisted,
-  COUNT.httpRefusedNetworks,
-  COUNT.httpRefusedClients,
-];
-const REFUSED_BODIES = REFUSALS.map(({ reason, retryIn }) => failureBody(reason, retryIn));
-
 /** Answers announces; one per thread, because it reuses the core's records and its own buffer. */
 export class HttpAnnounces {
   readonly #tracker: Core;
@@ -66,11 +43,8 @@ export class HttpAnnounces {
   readonly #intervals: Intervals;
   readonly #now: () => number;
   readonly #settings: HttpSettings;
-  readonly #access: Access;
+  readonly #gates: Gates;
   readonly #notes: Notes | undefined;
-  readonly #hosts: AllowedHosts | undefined;
-  readonly #limits: Limits;
-  readonly #limiting: HttpLimits;
   readonly #client: Client;
   readonly #query: AnnounceQuery;
   /** The core's reply buffer, as what copies fast. */
@@ -78,7 +52,7 @@ export class HttpAnnounces {
   readonly #extras: AnnounceExtras;
 
   /** Throws an Error if the core's reply buffer is smaller than `repliesSize` of the settings. */
-  constructor(deps: HttpDeps, client: Client) {
+  constructor(deps: HttpDeps, gates: Gates, client: Client) {
     const { numwantMax } = deps.settings;
     if (deps.tracker.replies.length < repliesSize(numwantMax)) {
       throw new Error(`the reply buffer needs ${repliesSize(numwantMax)} bytes`);
@@ -88,13 +62,12 @@ export class HttpAnnounces {
     this.#intervals = deps.intervals;
     this.#now = deps.now;
     this.#settings = deps.settings;
-    this.#access = deps.access ?? new Access();
+    this.#gates = gates;
     this.#notes = deps.notes;
-    this.#hosts = deps.allowedHosts?.all === false ? deps.allowedHosts : undefined;
-    this.#limits = deps.limits ?? new Limits();
-    this.#limiting = new HttpLimits(this.#limits, deps.counters.row);
     this.#client = client;
     this.#query = new AnnounceQuery(deps.tracker.request.infoHash);
+    gates.asked.peerId = this.#query.peerId;
+    gates.asked.mayClaim = deps.settings.allowIpParameter;
     const { buffer, byteOffset, length } = deps.tracker.replies;
     this.#replies = Buffer.from(buffer, byteOffset, length);
     this.#extras = new AnnounceExtras(client.address);
@@ -109,54 +82,45 @@ export class HttpAnnounces {
 
   #answer(exchange: Exchange, queryAt: number): number {
     const { head } = exchange;
-    let verdict = this.#query.read(head.text, queryAt, head.targetTo);
-    if (verdict === VERDICT_OK) this.#notes?.noteHead(head);
-    if (verdict === VERDICT_OK && this.#hosts?.allowHead(head) === false) verdict = VERDICT_HOST;
-    if (verdict !== VERDICT_OK) return this.#refuseUnread(exchange, verdict);
-    verdict = this.#client.read(exchange);
-    if (verdict !== VERDICT_OK) return this.#refuse(exchange, verdict);
+    const read = this.#query.read(head.text, queryAt, head.targetTo);
+    if (read === VERDICT_OK) this.#notes?.noteHead(head);
+    const verdict = this.#climb(exchange, read);
+    return verdict === VERDICT_OK
+      ? this.#write(exchange)
+      : answerVerdict(exchange, this.#gates, verdict);
+  }
+
+  /** The gates, for a query whose reading gave the verdict `read`. */
+  #climb(exchange: Exchange, read: number): number {
+    const gates = this.#gates;
+    const { asked } = gates;
+    const query = this.#query;
+    const located = this.#client.read(exchange);
+    if (located !== VERDICT_OK) return gates.refuse(read === VERDICT_OK ? located : read);
     const nowSeconds = this.#now();
-    let limited = this.#limit(exchange, nowSeconds);
-    if (limited !== undefined) return answerLimited(exchange, limited);
-    verdict = this.#placePeer(head.text);
-    if (verdict !== VERDICT_OK) return this.#refuse(exchange, verdict);
-    const refused = this.#judge();
-    if (refused !== ACCESS_OK) return this.#deny(exchange, refused);
-    this.#ask(nowSeconds);
-    limited = this.#limiting.judgeEarly(this.#tracker.reply.ticksSinceLast, this.#query.event);
-    if (limited !== undefined) return answerLimited(exchange, limited);
-    this.#notes?.noteAnnounce(this.#tracker.request, this.#tracker.reply);
-    this.#count();
-    return this.#write(exchange);
+    asked.family = this.#client.family;
+    asked.head = exchange.head;
+    let verdict = gates.judgeRate(nowSeconds);
+    if (verdict !== VERDICT_OK) return verdict;
+    if (read !== VERDICT_OK) return gates.refuse(read);
+    asked.port = query.port;
+    asked.peerIdAt = query.hasPeerId ? 0 : -1;
+    verdict = gates.judgeRules();
+    if (verdict !== VERDICT_OK) return verdict;
+    this.#readPeer(exchange.head.text);
+    this.#readWishes();
+    return gates.announce(nowSeconds);
   }
 
-  /** What limits requests, whoever sends them. */
-  #limit(exchange: Exchange, nowSeconds: number): Uint8Array | undefined {
-    const { port, hasPeerId, peerId } = this.#query;
-    const known = hasPeerId ? peerId : undefined;
-    return this.#limiting.judge(this.#client, nowSeconds, port, known, exchange.head);
-  }
-
-  /** Puts address and port of the peer into the core's request, if they may be a peer's. */
-  #placePeer(url: string): number {
+  /** Puts address and port of the peer into the core's request. */
+  #readPeer(url: string): void {
     const { request } = this.#tracker;
     request.family = this.#client.family;
     for (let i = 0; i < 16; i++) request.peer[i] = this.#client.address[i];
     if (this.#settings.allowIpParameter) this.#believe(url);
     const portAt = request.family === 4 ? 4 : 16;
-    // Who announces a port that nobody should be sent to is answered as one without a port.
-    const port = this.#query.port < this.#limits.portMin || this.#isOwn() ? 0 : this.#query.port;
-    request.peer[portAt] = port >> 8;
-    request.peer[portAt + 1] = port & 0xff;
-    return judgeAddress(request.peer, request.family, this.#settings.refusePrivate);
-  }
-
-  /** True if nobody should be sent to the address either, because it is one of this machine. */
-  #isOwn(): boolean {
-    const { request } = this.#tracker;
-    if (!this.#limits.own.has(request.peer, 0, request.family)) return false;
-    this.#row[COUNT.httpOwnAddresses] += 1;
-    return true;
+    request.peer[portAt] = this.#query.port >> 8;
+    request.peer[portAt + 1] = this.#query.port & 0xff;
   }
 
   /** `ip` may change the family; `ipv4` and `ipv6` only say more of the one the client came by. */
@@ -174,22 +138,8 @@ export class HttpAnnounces {
     request.peer.set(CLAIM);
   }
 
-  /** What the access lists say. An address that is only claimed must pass as the real one does. */
-  #judge(): number {
-    const { request } = this.#tracker;
-    const { address, family } = this.#client;
-    const query = this.#query;
-    const access = this.#access;
-    let verdict = access.judgeHash(request.infoHashHalves, 0);
-    if (verdict === ACCESS_OK) verdict = access.judgeAddress(address, 0, family);
-    if (verdict === ACCESS_OK && this.#settings.allowIpParameter) {
-      verdict = access.judgeAddress(request.peer, 0, request.family);
-    }
-    if (verdict === ACCESS_OK && query.hasPeerId) verdict = access.judgeClient(query.peerId, 0);
-    return verdict;
-  }
-
-  #ask(nowSeconds: number): void {
+  /** Puts what the client wants to be told into the core's request. */
+  #readWishes(): void {
     const { request } = this.#tracker;
     const query = this.#query;
     const { numwantDefault, numwantMax } = this.#settings;
@@ -199,8 +149,6 @@ export class HttpAnnounces {
     request.bothFamilies = true;
     request.offsetIpv4 = 0;
     request.offsetIpv6 = numwantMax * PEER_SIZE_IPV4;
-    request.earlyTicks = this.#limits.earlyTicksFor(query.event);
-    this.#tracker.announce(nowSeconds);
   }
 
   /** Writes the reply; returns its length. */
@@ -218,30 +166,6 @@ export class HttpAnnounces {
     extras.warning = notStored || (this.#settings.warningMessage ?? "");
     const { out, at } = exchange;
     return writeAnnounce(out, request, reply, this.#replies, extras, at) - at;
-  }
-
-  #count(): void {
-    const row = this.#row;
-    row[this.#client.family === 4 ? COUNT.httpAnnouncesIpv4 : COUNT.httpAnnouncesIpv6] += 1;
-    row[EVENT_COLUMNS[this.#query.event]] += 1;
-  }
-
-  #deny(exchange: Exchange, verdict: number): number {
-    this.#row[REFUSED_COLUMNS[verdict]] += 1;
-    return answerBytes(exchange, REFUSED_BODIES[verdict]);
-  }
-
-  /** An announce that is wrong counts for the rate as well, or a flood of them would not. */
-  #refuseUnread(exchange: Exchange, verdict: number): number {
-    const limited = this.#limiting.judgeUnread(exchange, this.#client, this.#now());
-    if (limited !== undefined) return answerLimited(exchange, limited);
-    return this.#refuse(exchange, verdict);
-  }
-
-  #refuse(exchange: Exchange, verdict: number): number {
-    const aboutAddress = verdict >= VERDICT_ADDRESS_UNKNOWN;
-    this.#row[aboutAddress ? COUNT.httpRefusedAddresses : COUNT.httpFailures] += 1;
-    return answerFailure(exchange, verdict);
   }
 }
 

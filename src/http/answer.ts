@@ -4,12 +4,15 @@
  * Whatever is said in bencode travels with status 200, since clients look into no other. A function
  * here returns the bytes of the body, as a handler does; all of it is made once and copied.
  */
+import type { Gates } from "../gates/gates.ts";
+import { isSilent, VERDICT_EARLY, VERDICT_RULE, VERDICTS } from "../gates/verdicts.ts";
 import { failureBody } from "../net/bencode.ts";
 import { type AnswerForm, answerForm, type Exchange } from "./exchange.ts";
-import { FAILURES } from "./verdict.ts";
 
-/** The bencoded sentence of each verdict, made once. */
-const FAILURE_BODIES: readonly Uint8Array[] = FAILURES.map((reason) => failureBody(reason, ""));
+/** What clients are told of each verdict, made once. */
+const FAILURE_BODIES: readonly Uint8Array[] = VERDICTS.map(({ sentence, retryIn }) =>
+  failureBody(sentence, retryIn),
+);
 
 const NOT_FOUND = Buffer.from("not found\n");
 const METHOD_NOT_ALLOWED = Buffer.from("only GET and HEAD are understood here\n");
@@ -30,9 +33,16 @@ export function answerBytes(exchange: Exchange, body: Uint8Array): number {
   return body.length;
 }
 
-/** 200 and the failure reason of a verdict. */
-export function answerFailure(exchange: Exchange, verdict: number): number {
-  return answerBytes(exchange, FAILURE_BODIES[verdict]);
+/** What tells a client of verdicts that depend on its request. */
+type Teller = Pick<Gates, "sentence" | "retryIn">;
+
+/** 200 and the failure reason of a verdict of these gates; 403 if the client is told nothing. */
+export function answerVerdict(exchange: Exchange, gates: Teller, verdict: number): number {
+  if (isSilent(verdict)) return answerDropped(exchange);
+  if (verdict !== VERDICT_RULE && verdict !== VERDICT_EARLY) {
+    return answerBytes(exchange, FAILURE_BODIES[verdict]);
+  }
+  return answerBytes(exchange, failureBody(gates.sentence(verdict), gates.retryIn(verdict)));
 }
 
 /** 403 without a word: a reverse proxy would take silence for a tracker that is down. */

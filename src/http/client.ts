@@ -14,15 +14,9 @@
  * https://www.rfc-editor.org/rfc/rfc7239 (Forwarded)
  */
 import type { Family } from "../constants.ts";
-import { isNotPublic, isUnusableSource, type Networks, readEndpoint } from "../net/addresses.ts";
+import { type Networks, readEndpoint } from "../net/addresses.ts";
 import type { Exchange } from "./exchange.ts";
-import {
-  VERDICT_ADDRESS_PRIVATE,
-  VERDICT_ADDRESS_PROXY,
-  VERDICT_ADDRESS_UNKNOWN,
-  VERDICT_ADDRESS_UNUSABLE,
-  VERDICT_OK,
-} from "./verdict.ts";
+import { VERDICT_ADDRESS_PROXY, VERDICT_ADDRESS_UNKNOWN, VERDICT_OK } from "../gates/verdicts.ts";
 
 /** The one header whose hops are more than addresses. */
 const FORWARDED = "forwarded";
@@ -112,11 +106,4 @@ function nodeOf(hop: string): string {
     if (pair[1].toLowerCase() === "for") node = pair[2] ?? pair[3];
   }
   return node;
-}
-
-/** Whether a peer may have this address: VERDICT_OK or the reason why not. */
-export function judgeAddress(address: Uint8Array, family: Family, refusePrivate: boolean): number {
-  if (isUnusableSource(address, 0, family)) return VERDICT_ADDRESS_UNUSABLE;
-  if (refusePrivate && isNotPublic(address, 0, family)) return VERDICT_ADDRESS_PRIVATE;
-  return VERDICT_OK;
 }

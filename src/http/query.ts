@@ -34,7 +34,7 @@ import {
   VERDICT_PEER_ID,
   VERDICT_PORT,
   VERDICT_PORT_MISSING,
-} from "./verdict.ts";
+} from "../gates/verdicts.ts";
 
 const SPACE = 32;
 const PERCENT = 37;

@@ -25,6 +25,8 @@
  */
 import { COUNT } from "../counters/counters.ts";
 import { Networks } from "../net/addresses.ts";
+import { Access } from "../access/access.ts";
+import { Gates } from "../gates/gates.ts";
 import type { OwnNames } from "../net/own-names.ts";
 import { Limits } from "../limits/limits.ts";
 import type { Histogram } from "../counters/histograms.ts";
@@ -46,11 +48,10 @@ import { type AnswerForm, answerForm, type Exchange, type HttpHandler } from "./
 import { Foresight } from "./foresight.ts";
 import type { Foresee } from "./gathered.ts";
 import type { RequestHead } from "../net/head.ts";
-import { HttpLimits } from "./limiting.ts";
 import { byteAt, isText } from "./query.ts";
 import type { HttpDeps, StatisticsPages } from "./parts.ts";
 import { HttpScrapes } from "./scrape.ts";
-import { VERDICT_OK } from "./verdict.ts";
+import { VERDICT_OK } from "../gates/verdicts.ts";
 
 const PAGE = answerForm(`200 OK\r\n${PAGE_FIELDS}`);
 const FEED = answerForm(`200 OK\r\n${FEED_FIELDS}`);
@@ -83,7 +84,7 @@ class Routes implements HttpHandler {
   /** What is answered at `/`, if that is elsewhere. */
   readonly #redirect: AnswerForm | undefined;
   readonly #front: Front | undefined;
-  readonly #limiting: HttpLimits;
+  readonly #gates: Gates;
   readonly #now: () => number;
   readonly #requestSeconds: Histogram | undefined;
   #untilTimed = TIMED_EVERY;
@@ -102,14 +103,25 @@ class Routes implements HttpHandler {
     this.foresee = foresight && ((texts, count) => foresight.foresee(texts, count));
     const proxies = new Networks(deps.settings.trustedProxies);
     const client = new Client(proxies, deps.settings.proxyHeader);
-    this.#announces = new HttpAnnounces(deps, client);
-    this.#scrapes = new HttpScrapes(deps, client);
+    const gates = new Gates({
+      transport: "http",
+      core: deps.tracker,
+      counters: deps.counters,
+      access: deps.access ?? new Access(),
+      limits: deps.limits ?? new Limits(),
+      notes: deps.notes,
+      hosts: deps.allowedHosts,
+      refusePrivate: deps.settings.refusePrivate,
+    });
+    gates.asked.address = client.address;
+    this.#gates = gates;
+    this.#announces = new HttpAnnounces(deps, gates, client);
+    this.#scrapes = new HttpScrapes(deps, gates, client);
     this.#row = deps.counters.row;
     this.#ready = deps.ready;
     this.#client = client;
     this.#ownNames = deps.ownNames;
     this.#pages = deps.pages;
-    this.#limiting = new HttpLimits(deps.limits ?? new Limits(), deps.counters.row);
     this.#now = deps.now;
     this.#requestSeconds = deps.requestSeconds;
   }
@@ -181,12 +193,14 @@ class Routes implements HttpHandler {
 
   /** True if the client asks too much, and is to be told so. */
   #isOverRate(exchange: Exchange): boolean {
-    return this.#limiting.judgeUnread(exchange, this.#client, this.#now()) !== undefined;
+    if (this.#client.read(exchange) !== VERDICT_OK) return false;
+    this.#gates.asked.family = this.#client.family;
+    return this.#gates.judgeRate(this.#now()) !== VERDICT_OK;
   }
 
   #answerStats(exchange: Exchange, queryAt: number): number | Response | Promise<Response> {
     if (this.#client.read(exchange) !== VERDICT_OK) {
-      this.#row[COUNT.httpForbidden] += 1;
+      this.#row[COUNT["http:forbidden"]] += 1;
       return answerUnknownAddress(exchange);
     }
     const { head } = exchange;
@@ -225,12 +239,12 @@ class Routes implements HttpHandler {
       this.#row[COUNT.httpFront] += 1;
       return answerWithoutIcon(exchange);
     }
-    this.#row[COUNT.httpNotFound] += 1;
+    this.#row[COUNT["http:not_found"]] += 1;
     return answerNotFound(exchange);
   }
 
   #refuseMethod(exchange: Exchange): number {
-    this.#row[COUNT.httpMethodNotAllowed] += 1;
+    this.#row[COUNT["http:method"]] += 1;
     return answerMethodNotAllowed(exchange);
   }
 }

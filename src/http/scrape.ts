@@ -7,17 +7,16 @@
  * https://www.bittorrent.org/beps/bep_0048.html
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
-import { Limits } from "../limits/limits.ts";
+import type { Gates } from "../gates/gates.ts";
 import { PORT_NONE } from "../limits/request-rules.ts";
 import { COUNT } from "../counters/counters.ts";
-import { answerFailure } from "./answer.ts";
+import { answerVerdict } from "./answer.ts";
 import { writeScraped, writeScrapeEnd, writeScrapeStart } from "../net/bencode.ts";
 import type { Client } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
-import { answerLimited, HttpLimits } from "./limiting.ts";
 import { ScrapeQuery } from "./query.ts";
 import type { Core, HttpDeps } from "./parts.ts";
-import { VERDICT_OK } from "./verdict.ts";
+import { VERDICT_OK } from "../gates/verdicts.ts";
 
 /** Answers scrapes; one per thread, because it reuses the core's records and its own buffer. */
 export class HttpScrapes {
@@ -25,17 +24,17 @@ export class HttpScrapes {
   readonly #row: Float64Array;
   readonly #minRequestIntervalSeconds: number;
   readonly #now: () => number;
-  readonly #limiting: HttpLimits;
+  readonly #gates: Gates;
   readonly #client: Client;
   readonly #query: ScrapeQuery;
 
-  constructor(deps: HttpDeps, client: Client) {
+  constructor(deps: HttpDeps, gates: Gates, client: Client) {
     this.#tracker = deps.tracker;
     this.#row = deps.counters.row;
     // The configured minimum itself: a drawn interval could only lower it.
     this.#minRequestIntervalSeconds = deps.intervals.minimum(Infinity);
     this.#now = deps.now;
-    this.#limiting = new HttpLimits(deps.limits ?? new Limits(), deps.counters.row);
+    this.#gates = gates;
     this.#client = client;
     this.#query = new ScrapeQuery(deps.settings.scrapeMax);
   }
@@ -49,27 +48,28 @@ export class HttpScrapes {
 
   #answer(exchange: Exchange, queryAt: number): number {
     const { head } = exchange;
-    const verdict = this.#query.read(head.text, queryAt, head.targetTo);
-    if (verdict !== VERDICT_OK) return this.#refuse(exchange, verdict);
-    const limited = this.#limit(exchange);
-    if (limited !== undefined) return answerLimited(exchange, limited);
+    const verdict = this.#climb(exchange, this.#query.read(head.text, queryAt, head.targetTo));
+    if (verdict !== VERDICT_OK) return answerVerdict(exchange, this.#gates, verdict);
     this.#count();
     return this.#write(exchange);
   }
 
-  /** A scrape that is wrong counts for the rate as well, or a flood of them would not. */
-  #refuse(exchange: Exchange, verdict: number): number {
-    const limited = this.#limiting.judgeUnread(exchange, this.#client, this.#now());
-    if (limited !== undefined) return answerLimited(exchange, limited);
-    this.#row[COUNT.httpFailures] += 1;
-    return answerFailure(exchange, verdict);
-  }
-
-  /** A scrape needs no address: where it is unknown nothing is limited. */
-  #limit(exchange: Exchange): Uint8Array | undefined {
-    const client = this.#client;
-    if (client.read(exchange) !== VERDICT_OK) return undefined;
-    return this.#limiting.judge(client, this.#now(), PORT_NONE, undefined, exchange.head);
+  /** The gates; a scrape needs no address, and where it is unknown nothing is limited. */
+  #climb(exchange: Exchange, read: number): number {
+    const gates = this.#gates;
+    const { asked } = gates;
+    const located = this.#client.read(exchange) === VERDICT_OK;
+    if (located) {
+      asked.family = this.#client.family;
+      const verdict = gates.judgeRate(this.#now());
+      if (verdict !== VERDICT_OK) return verdict;
+    }
+    if (read !== VERDICT_OK) return gates.refuse(read);
+    if (!located) return VERDICT_OK;
+    asked.head = exchange.head;
+    asked.port = PORT_NONE;
+    asked.peerIdAt = -1;
+    return gates.judgeRules();
   }
 
   #write({ out, at: from }: Exchange): number {

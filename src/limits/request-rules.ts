@@ -22,13 +22,26 @@ export interface HeaderSource {
   get(name: string): string | null;
 }
 
+/** What rules may be about. */
+export interface JudgedRequest {
+  /** The client's address, at `address[addressAt]`. */
+  address: Uint8Array;
+  addressAt: number;
+  family: Family;
+  /** PORT_NONE if it names none. */
+  port: number;
+  /** The peer id, at `peerId[peerIdAt]`; there is none if that is below 0. */
+  peerId: Uint8Array;
+  peerIdAt: number;
+  /** The headers of an HTTP request; undefined for what has none. */
+  head: HeaderSource | undefined;
+}
+
 /** No rule refuses or drops. */
 export const RULE_NONE = -1;
 
 /** Ports are 0 to 65535; this is what a request has that names none. */
 export const PORT_NONE = -1;
-
-const NO_PEER_ID = new Uint8Array(0);
 
 /** Rules of `threads` threads, with their counts at zero. */
 export function shareRules(rules: readonly Rule[], threads: number): RulesShared {
@@ -53,8 +66,9 @@ export class RequestRules {
   #rules: readonly Rule[] = [];
   #messages: readonly Uint8Array[] = [];
   #counts: Float64Array = new Float64Array(0);
-  /** Rules that can hold for a datagram. */
-  #udp: readonly number[] = [];
+  #all: readonly number[] = [];
+  /** Rules that can hold for a request without headers. */
+  #withoutHeaders: readonly number[] = [];
   /** For each header some rule asks for: its name, and its value in the request at hand. */
   #names: readonly string[] = [];
   readonly #values: (string | undefined)[] = [];
@@ -72,7 +86,8 @@ export class RequestRules {
     this.empty = rules.length === 0;
     const row = this.#thread * RULES_MAX;
     this.#counts = new Float64Array(counts).subarray(row, row + RULES_MAX);
-    this.#udp = [...rules.keys()].filter((at) => rules[at].headers.length === 0);
+    this.#all = [...rules.keys()];
+    this.#withoutHeaders = this.#all.filter((at) => rules[at].headers.length === 0);
     this.#names = [...new Set(rules.flatMap(({ headers }) => headers.map(({ name }) => name)))];
   }
 
@@ -86,44 +101,16 @@ export class RequestRules {
     return this.#messages[verdict];
   }
 
-  /**
-   * The rule against a datagram, RULE_NONE if there is none. `port` is PORT_NONE and `peerIdAt`
-   * below 0 if it has none; the peer id lies in `packet`.
-   */
-  judgeDatagram(
-    address: Uint8Array,
-    at: number,
-    family: Family,
-    port: number,
-    packet: Uint8Array,
-    peerIdAt: number,
-  ): number {
-    const candidates = this.#udp;
+  /** The rule against a request, RULE_NONE if there is none. */
+  judge(request: JudgedRequest): number {
+    const { address, addressAt, family, port, peerId, peerIdAt, head } = request;
+    const candidates = head === undefined ? this.#withoutHeaders : this.#all;
+    for (let i = 0; i < this.#names.length; i++) this.#values[i] = undefined;
     for (let i = 0; i < candidates.length; i++) {
       const index = candidates[i];
       const rule = this.#rules[index];
-      if (!holds(rule, address, at, family, port, packet, peerIdAt)) continue;
-      this.#counts[index] += 1;
-      if (rule.action !== "count") return index;
-    }
-    return RULE_NONE;
-  }
-
-  /** The rule against an HTTP request; `peerId` is 20 bytes, or undefined if it has none. */
-  judgeHttp(
-    address: Uint8Array,
-    family: Family,
-    port: number,
-    peerId: Uint8Array | undefined,
-    headers: HeaderSource,
-  ): number {
-    if (this.empty) return RULE_NONE;
-    for (let i = 0; i < this.#names.length; i++) this.#values[i] = undefined;
-    const idAt = peerId === undefined ? -1 : 0;
-    for (let index = 0; index < this.#rules.length; index++) {
-      const rule = this.#rules[index];
-      if (!holds(rule, address, 0, family, port, peerId ?? NO_PEER_ID, idAt)) continue;
-      if (!this.#hasHeaders(rule.headers, headers)) continue;
+      if (!holds(rule, address, addressAt, family, port, peerId, peerIdAt)) continue;
+      if (head !== undefined && !this.#hasHeaders(rule.headers, head)) continue;
       this.#counts[index] += 1;
       if (rule.action !== "count") return index;
     }

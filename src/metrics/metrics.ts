@@ -9,7 +9,7 @@ import type { AccessStatus } from "../access/keeper.ts";
 import { type Machine } from "../host/machine.ts";
 import { type Warnings, WARNINGS } from "../admin/warnings.ts";
 import type { RuleCount } from "../limits/rule-keeper.ts";
-import { type CounterName, type Counters } from "../counters/counters.ts";
+import { type CounterName, type Counters, REASONS, TRANSPORTS } from "../counters/counters.ts";
 import { LOG_LEVELS, LOG_WARNINGS, type Log } from "../host/log.ts";
 import { bytesBeside, type Census, takeCensus } from "../swarm/census.ts";
 import { PAGE_SIZE, type SwarmMemory } from "../swarm/memory.ts";
@@ -51,43 +51,6 @@ export interface MetricsSources {
 
 /** What is told where there is no limit on files. */
 const FILES_UNLIMITED = 2 ** 31;
-
-type Refusal = readonly [reason: string, ...names: CounterName[]];
-
-/** Why requests over UDP came to nothing. */
-const UDP_REFUSALS: readonly Refusal[] = [
-  ["short", "udpDroppedShort"],
-  ["magic", "udpDroppedMagic"],
-  ["action", "udpDroppedAction"],
-  ["connection_id", "udpDroppedConnectionId"],
-  ["address", "udpDroppedAddress"],
-  ["query", "udpErrors"],
-  ["maintenance", "udpRefusedMaintenance"],
-  ["denied", "udpRefusedDenied"],
-  ["unlisted", "udpRefusedUnlisted"],
-  ["network", "udpRefusedNetworks"],
-  ["client", "udpRefusedClients"],
-  ["rate", "udpDroppedRate"],
-  ["early", "udpRefusedEarly"],
-  ["rule", "udpDroppedRule", "udpRefusedRule"],
-];
-
-const HTTP_REFUSALS: readonly Refusal[] = [
-  ["query", "httpFailures"],
-  ["address", "httpRefusedAddresses"],
-  ["not_found", "httpNotFound"],
-  ["method", "httpMethodNotAllowed"],
-  ["forbidden", "httpForbidden"],
-  ["too_many", "httpTooMany"],
-  ["maintenance", "httpRefusedMaintenance"],
-  ["denied", "httpRefusedDenied"],
-  ["unlisted", "httpRefusedUnlisted"],
-  ["network", "httpRefusedNetworks"],
-  ["client", "httpRefusedClients"],
-  ["rate", "httpRefusedRate"],
-  ["early", "httpRefusedEarly"],
-  ["rule", "httpDroppedRule", "httpRefusedRule"],
-];
 
 const EVENTS: readonly (readonly [string, CounterName])[] = [
   ["none", "eventNone"],
@@ -145,11 +108,9 @@ function writeRequests(out: Exposition, counters: Counters): void {
     "counter",
     "Requests that were refused or dropped, by reason.",
   );
-  const transports = [["udp", UDP_REFUSALS] as const, ["http", HTTP_REFUSALS] as const];
-  for (const [transport, refusals] of transports) {
-    for (const [reason, ...names] of refusals) {
-      const total = names.reduce((sum, name) => sum + counters.total(name), 0);
-      out.sample(total, { transport, reason });
+  for (const transport of TRANSPORTS) {
+    for (const reason of REASONS[transport]) {
+      out.sample(counters.total(`${transport}:${reason}`), { transport, reason });
     }
   }
 }

@@ -2,7 +2,7 @@
  * The figures of the statistics page: what counters, census and notes say, added up under one name
  * each. Gathering them takes some microseconds and walks nothing.
  */
-import { COUNTERS, type Counters } from "../counters/counters.ts";
+import { type CounterName, COUNTERS, type Counters } from "../counters/counters.ts";
 import { takeCensus } from "../swarm/census.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 
@@ -54,34 +54,32 @@ export function gatherFigures(
     udpConnects: count("udpConnectsIpv4", "udpConnectsIpv6"),
     udpAnnounces: count("udpAnnouncesIpv4", "udpAnnouncesIpv6"),
     udpScrapes: count("udpScrapesIpv4", "udpScrapesIpv6"),
-    udpBadConnectionIds: count("udpDroppedConnectionId"),
+    udpBadConnectionIds: count("udp:connection_id"),
     fullScrapes: count("httpFullScrapes"),
     fullScrapeBytes: count("httpFullScrapeBytes"),
     redirects: count("httpRedirects"),
-    methodErrors: count("httpMethodNotAllowed"),
-    requestErrors: count("httpFailures", "httpRefusedAddresses"),
-    tooMany: count("httpTooMany"),
-    forbidden: count("httpForbidden"),
-    notFound: count("httpNotFound"),
+    methodErrors: count("http:method"),
+    requestErrors: count("http:query", "http:address"),
+    tooMany: count("http:too_many"),
+    forbidden: count("http:forbidden"),
+    notFound: count("http:not_found"),
   };
   return { ...figures, ...sums(figures, counters) };
 }
 
-/** Requests that were understood and yet not served, by their columns. */
-const REFUSED_HTTP = COUNTERS.filter((name) => /^http(Refused|Dropped)/.test(name));
-const REFUSED_UDP = COUNTERS.filter((name) => /^udp(Refused|Dropped)/.test(name));
+/** Requests that came to nothing, by their columns. */
+const REJECTED_HTTP = COUNTERS.filter((name) => name.startsWith("http:"));
+const REJECTED_UDP = COUNTERS.filter((name) => name.startsWith("udp:"));
 
 /** What is made of others: all requests, whatever became of them. */
 function sums(figures: Omit<Figures, "httpRequests" | "udpDatagrams">, counters: Counters) {
   const { httpAnnounces, httpScrapes, udpConnects, udpAnnounces, udpScrapes } = figures;
-  const { redirects, methodErrors, tooMany, forbidden, notFound, fullScrapes } = figures;
-  const total = (names: readonly (typeof COUNTERS)[number][]): number =>
+  const { redirects, fullScrapes } = figures;
+  const total = (names: readonly CounterName[]): number =>
     names.reduce((sum, name) => sum + counters.total(name), 0);
-  const others = redirects + methodErrors + tooMany + forbidden + notFound + fullScrapes;
-  const pages = total(["httpStats", "httpFront", "httpFailures"]);
+  const pages = redirects + fullScrapes + total(["httpStats", "httpFront"]);
   return {
-    httpRequests: httpAnnounces + httpScrapes + others + pages + total(REFUSED_HTTP),
-    udpDatagrams:
-      udpConnects + udpAnnounces + udpScrapes + total(["udpErrors"]) + total(REFUSED_UDP),
+    httpRequests: httpAnnounces + httpScrapes + pages + total(REJECTED_HTTP),
+    udpDatagrams: udpConnects + udpAnnounces + udpScrapes + total(REJECTED_UDP),
   };
 }

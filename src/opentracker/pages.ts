@@ -280,19 +280,19 @@ export class Pages {
   }
 
   #refuse(exchange: Exchange, why: string): number {
-    this.#deps.counters.row[COUNT.httpFailures] += 1;
+    this.#deps.counters.row[COUNT["http:query"]] += 1;
     exchange.form = BAD_REQUEST;
     return answerBytes(exchange, Buffer.from(`${why}\n`));
   }
 
   #forbid(exchange: Exchange, setting: string): number {
-    this.#deps.counters.row[COUNT.httpForbidden] += 1;
+    this.#deps.counters.row[COUNT["http:forbidden"]] += 1;
     exchange.status = 403;
     return answerBytes(exchange, FORBIDDEN[setting]);
   }
 
   #postpone(exchange: Exchange, seconds: number): number {
-    this.#deps.counters.row[COUNT.httpTooMany] += 1;
+    this.#deps.counters.row[COUNT["http:too_many"]] += 1;
     const lines = `429 Too Many Requests\r\nContent-Type: text/plain\r\nRetry-After: ${seconds}`;
     exchange.form = answerForm(lines);
     return answerBytes(exchange, Buffer.from(`not so often: try again in ${seconds} seconds\n`));

@@ -59,7 +59,7 @@ const ANNOUNCES: CounterName[] = [
 
 /** Announces that came early, and those among them that were refused, which are not above. */
 const EARLY: CounterName[] = ["udpEarly", "httpEarly"];
-const REFUSED_EARLY: CounterName[] = ["udpRefusedEarly", "httpRefusedEarly"];
+const REFUSED_EARLY: CounterName[] = ["udp:early", "http:early"];
 
 /** Announces that were only counted as too many of their address or network, and not early. */
 const OVER_RATE: CounterName[] = ["udpOverRateAnnounces", "httpOverRateAnnounces"];

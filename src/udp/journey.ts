@@ -1,32 +1,24 @@
 /**
  * The journey of one datagram: from the bytes received to the bytes sent back. [BEP 15]
  *
- * It is a staircase of gates. A datagram that does not pass one is dropped without a word, and
- * counted; only a client that has proven its address gets an answer longer than what it sent:
+ * The first gates are those of UDP itself. A datagram that does not pass one is dropped and counted;
+ * only a client that has proven its address gets an answer longer than its request:
  *
  *   an address that can be answered → 16 bytes → connect: answer with an id
- *       → a good connection id → not too many requests → announce
- *                                                      → scrape
- *                                                      → anything else: an error
+ *       → a good connection id → the gates of all transports (gates/gates.ts) → announce
+ *                                                                             → scrape
+ *                                                                             → else: an error
  *
  * Allocates nothing, never throws, never waits. Where datagrams come from and go to is the business
  * of the sources, which fill `Datagrams` and send what `replyLengths` says.
  */
-import {
-  EVENT_COMPLETED,
-  EVENT_NONE,
-  EVENT_PAUSED,
-  EVENT_STARTED,
-  EVENT_STOPPED,
-  PEER_SIZE_IPV4,
-  PEER_SIZE_IPV6,
-  type Family,
-} from "../constants.ts";
-import { Access, ACCESS_OK, REFUSALS } from "../access/access.ts";
+import { Access } from "../access/access.ts";
+import { type Family, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
+import { Gates } from "../gates/gates.ts";
+import { isSilent, VERDICT_ACTION, VERDICT_OK, VERDICT_RATE } from "../gates/verdicts.ts";
 import { Limits } from "../limits/limits.ts";
-import { RATE_ADDRESS, RATE_OK } from "../limits/rate-limits.ts";
-import { PORT_NONE, RULE_NONE } from "../limits/request-rules.ts";
-import { isNotPublic, isUnusableSource } from "../net/addresses.ts";
+import { PORT_NONE } from "../limits/request-rules.ts";
+import { isUnusableSource } from "../net/addresses.ts";
 import { COUNT, type Counters } from "../counters/counters.ts";
 import type { Intervals } from "../limits/intervals.ts";
 import type { Notes } from "../notes/notes.ts";
@@ -93,33 +85,8 @@ export interface JourneyParts {
   limits?: Limits;
 }
 
-const text = (words: string): Uint8Array => new TextEncoder().encode(words);
-const ERROR_ACTION = text("unknown action");
-const ERROR_ADDRESS = text("your address cannot be a peer's");
-const ERROR_PRIVATE = text("announces from private networks are refused here");
-const ERROR_EARLY = text("this announce is too early: wait for the interval");
-
-/** Column of the announces refused, by verdict of the access lists, and what their clients read. */
-const REFUSED_COLUMNS = [
-  -1,
-  COUNT.udpRefusedMaintenance,
-  COUNT.udpRefusedDenied,
-  COUNT.udpRefusedUnlisted,
-  COUNT.udpRefusedNetworks,
-  COUNT.udpRefusedClients,
-];
-const REFUSED_TEXTS = REFUSALS.map(({ reason }) => text(reason));
-
 /** As much of a URL's path as is noted. */
 const URL_DATA_BYTES = 64;
-
-/** Column of the event counters, by event. */
-const EVENT_COLUMNS: number[] = [];
-EVENT_COLUMNS[EVENT_NONE] = COUNT.eventNone;
-EVENT_COLUMNS[EVENT_COMPLETED] = COUNT.eventCompleted;
-EVENT_COLUMNS[EVENT_STARTED] = COUNT.eventStarted;
-EVENT_COLUMNS[EVENT_STOPPED] = COUNT.eventStopped;
-EVENT_COLUMNS[EVENT_PAUSED] = COUNT.eventPaused;
 
 export class Journey {
   readonly #datagrams: Datagrams;
@@ -128,9 +95,8 @@ export class Journey {
   readonly #intervals: Intervals;
   readonly #counts: Float64Array;
   readonly #settings: UdpSettings;
-  readonly #access: Access;
+  readonly #gates: Gates;
   readonly #notes: Notes | undefined;
-  readonly #limits: Limits;
   readonly #urlData = new Uint8Array(URL_DATA_BYTES);
   readonly #wantedMaxIpv4: number;
   readonly #wantedMaxIpv6: number;
@@ -144,9 +110,20 @@ export class Journey {
     this.#intervals = parts.intervals;
     this.#counts = parts.counters.row;
     this.#settings = settings;
-    this.#access = parts.access ?? new Access();
     this.#notes = parts.notes;
-    this.#limits = parts.limits ?? new Limits();
+    this.#gates = new Gates({
+      transport: "udp",
+      core: parts.tracker,
+      counters: parts.counters,
+      access: parts.access ?? new Access(),
+      limits: parts.limits ?? new Limits(),
+      notes: parts.notes,
+      refusePrivate: settings.refusePrivate,
+    });
+    const { asked } = this.#gates;
+    asked.address = parts.datagrams.addresses;
+    asked.peerId = parts.datagrams.requests;
+    asked.mayClaim = settings.allowIpField;
     this.#wantedMaxIpv4 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 4));
     this.#wantedMaxIpv6 = Math.min(settings.numwantMax, peersFitting(settings.replyBytes, 6));
     const fitting = Math.floor((settings.replyBytes - SCRAPE_REPLY_SIZE_MIN) / SCRAPE_ENTRY_SIZE);
@@ -161,12 +138,12 @@ export class Journey {
     const datagrams = this.#datagrams;
     const length = datagrams.requestLengths[slot];
     this.#counts[COUNT.udpReceivedBytes] += length;
-    const reply = this.#gates(slot, length, nowSeconds, idSeconds);
+    const reply = this.#climb(slot, length, nowSeconds, idSeconds);
     datagrams.replyLengths[slot] = reply;
     this.#counts[COUNT.udpSentBytes] += reply;
   }
 
-  #gates(slot: number, length: number, nowSeconds: number, idSeconds: number): number {
+  #climb(slot: number, length: number, nowSeconds: number, idSeconds: number): number {
     const { requests, addresses, families, replies } = this.#datagrams;
     const counts = this.#counts;
     const at = slot * REQUEST_SLOT;
@@ -175,14 +152,14 @@ export class Journey {
 
     // An address that can be answered.
     if (family === 0 || isUnusableSource(addresses, from, family)) {
-      return this.#drop(COUNT.udpDroppedAddress);
+      return this.#drop(COUNT["udp:address"]);
     }
     // Long enough for any request.
-    if (length < REQUEST_SIZE_MIN) return this.#drop(COUNT.udpDroppedShort);
+    if (length < REQUEST_SIZE_MIN) return this.#drop(COUNT["udp:short"]);
 
     const action = readAction(requests, at);
     if (action === ACTION_CONNECT) {
-      if (!hasConnectMagic(requests, at)) return this.#drop(COUNT.udpDroppedMagic);
+      if (!hasConnectMagic(requests, at)) return this.#drop(COUNT["udp:magic"]);
       const out = slot * REPLY_SLOT;
       writeReplyHead(replies, out, ACTION_CONNECT, requests, at);
       this.#ids.write(addresses, from, family, idSeconds, replies, out + 8);
@@ -192,65 +169,48 @@ export class Journey {
 
     // A connection id that was given to this address, not too long ago.
     if (!this.#ids.accepts(addresses, from, family, idSeconds, requests, at)) {
-      return this.#drop(COUNT.udpDroppedConnectionId);
+      return this.#drop(COUNT["udp:connection_id"]);
     }
     // No more requests than may come from there. Without an id that would lock out a victim.
-    if (this.#isTooMuch(from, family, nowSeconds)) return this.#drop(COUNT.udpDroppedRate);
+    const { asked } = this.#gates;
+    asked.addressAt = from;
+    asked.family = family;
+    const verdict = this.#gates.judgeRate(nowSeconds);
+    if (verdict !== VERDICT_OK) return this.#tell(slot, verdict);
     if (action === ACTION_ANNOUNCE) {
-      if (length < ANNOUNCE_REQUEST_SIZE_MIN) return this.#drop(COUNT.udpDroppedShort);
+      if (length < ANNOUNCE_REQUEST_SIZE_MIN) return this.#drop(COUNT["udp:short"]);
       return this.#announce(slot, family, nowSeconds);
     }
     if (action === ACTION_SCRAPE) return this.#scrape(slot, length, family);
     // Two programs that answer errors with errors would never stop.
-    if (action === ACTION_ERROR) return this.#drop(COUNT.udpDroppedAction);
-    return this.#refuse(slot, ERROR_ACTION);
+    if (action === ACTION_ERROR) return this.#drop(COUNT["udp:action"]);
+    return this.#tell(slot, this.#gates.refuse(VERDICT_ACTION));
   }
 
   #announce(slot: number, family: Family, nowSeconds: number): number {
     const { requests, replies } = this.#datagrams;
-    const settings = this.#settings;
-    const counts = this.#counts;
-    const tracker = this.#tracker;
-    const limits = this.#limits;
-    const { request, reply } = tracker;
+    const { asked } = this.#gates;
+    const { request, reply } = this.#tracker;
     const at = slot * REQUEST_SLOT;
     const out = slot * REPLY_SLOT;
-    const port = readPort(requests, at);
-    const rule = this.#judgeByRules(slot, family, port, at + OFFSET_PEER_ID);
-    if (rule !== RULE_NONE) return this.#obey(slot, rule);
+    asked.port = readPort(requests, at);
+    asked.peerIdAt = at + OFFSET_PEER_ID;
+    let verdict = this.#gates.judgeRules();
+    if (verdict !== VERDICT_OK) return this.#tell(slot, verdict);
 
     readInfoHash(requests, at, 0, request.infoHash);
     this.#readPeer(slot, family);
-    // The address may be a claim, which has passed no gate yet.
-    if (settings.allowIpField && isUnusableSource(request.peer, 0, family)) {
-      return this.#refuse(slot, ERROR_ADDRESS);
-    }
-    if (settings.refusePrivate && isNotPublic(request.peer, 0, family)) {
-      return this.#refuse(slot, ERROR_PRIVATE);
-    }
     request.family = family;
-    const refused = this.#judge(slot, family);
-    if (refused !== ACCESS_OK) return this.#deny(slot, refused);
-    if (port < limits.portMin) this.#clearPort(family);
-    else if (limits.own.has(request.peer, 0, family)) this.#clearOwn(family);
     request.seeder = isNothingLeft(requests, at);
     request.event = readEvent(requests, at);
     request.wanted = this.#wanted(readNumWant(requests, at), family);
     request.bothFamilies = false;
     request.offsetIpv4 = out + ANNOUNCE_REPLY_SIZE_MIN;
     request.offsetIpv6 = out + ANNOUNCE_REPLY_SIZE_MIN;
-    request.earlyTicks = limits.earlyTicksFor(request.event);
-    tracker.announce(nowSeconds);
-    if (limits.isEarly(reply.ticksSinceLast, request.event)) {
-      counts[COUNT.udpEarly] += 1;
-      if (limits.refusesEarly) return this.#refuseEarly(slot);
-    } else if (limits.rates.over) {
-      counts[COUNT.udpOverRateAnnounces] += 1;
-    }
-    this.#note(slot);
+    verdict = this.#gates.announce(nowSeconds);
+    if (verdict !== VERDICT_OK) return this.#tell(slot, verdict);
+    this.#notePath(slot);
 
-    counts[family === 4 ? COUNT.udpAnnouncesIpv4 : COUNT.udpAnnouncesIpv6] += 1;
-    counts[EVENT_COLUMNS[request.event]] += 1;
     writeReplyHead(replies, out, ACTION_ANNOUNCE, requests, at);
     const interval = this.#intervals.draw(reply.seeders + reply.leechers);
     writeAnnounceNumbers(replies, out, interval, reply.leechers, reply.seeders);
@@ -260,74 +220,12 @@ export class Journey {
   }
 
   /** The path of the URL is only looked for where there may be one. */
-  #note(slot: number): void {
-    const notes = this.#notes;
-    if (notes === undefined) return;
+  #notePath(slot: number): void {
     const { requests, requestLengths } = this.#datagrams;
-    notes.noteAnnounce(this.#tracker.request, this.#tracker.reply);
     const length = requestLengths[slot];
-    if (length === ANNOUNCE_REQUEST_SIZE_MIN) return;
+    if (this.#notes === undefined || length === ANNOUNCE_REQUEST_SIZE_MIN) return;
     const size = readUrlData(requests, slot * REQUEST_SLOT, length, this.#urlData);
-    if (size > 0) notes.notePath(this.#urlData, size);
-  }
-
-  /** What the access lists say. An address that is only claimed must pass as the real one does. */
-  #judge(slot: number, family: Family): number {
-    const { requests, addresses } = this.#datagrams;
-    const { infoHashHalves, peer } = this.#tracker.request;
-    const access = this.#access;
-    let verdict = access.judgeHash(infoHashHalves, 0);
-    if (verdict === ACCESS_OK)
-      verdict = access.judgeAddress(addresses, slot * ADDRESS_SLOT, family);
-    if (verdict === ACCESS_OK && this.#settings.allowIpField) {
-      verdict = access.judgeAddress(peer, 0, family);
-    }
-    if (verdict !== ACCESS_OK) return verdict;
-    return access.judgeClient(requests, slot * REQUEST_SLOT + OFFSET_PEER_ID);
-  }
-
-  /** True if the request is one too many and such are dropped; if they are not it is counted. */
-  #isTooMuch(from: number, family: Family, nowSeconds: number): boolean {
-    const { rates } = this.#limits;
-    const over = rates.judge(this.#datagrams.addresses, from, family, nowSeconds);
-    if (over === RATE_OK) return false;
-    const column = over === RATE_ADDRESS ? COUNT.udpOverRateAddress : COUNT.udpOverRateNetwork;
-    this.#counts[column] += 1;
-    return rates.enforced;
-  }
-
-  /** The rule against the request in a slot; a scrape names no port and has no peer id. */
-  #judgeByRules(slot: number, family: Family, port: number, peerIdAt: number): number {
-    const { rules } = this.#limits;
-    if (rules.empty) return RULE_NONE;
-    const { requests, addresses } = this.#datagrams;
-    return rules.judgeDatagram(addresses, slot * ADDRESS_SLOT, family, port, requests, peerIdAt);
-  }
-
-  #obey(slot: number, verdict: number): number {
-    const { rules } = this.#limits;
-    if (rules.rule(verdict).action === "drop") return this.#drop(COUNT.udpDroppedRule);
-    this.#counts[COUNT.udpRefusedRule] += 1;
-    return this.#error(slot, rules.message(verdict));
-  }
-
-  #refuseEarly(slot: number): number {
-    this.#counts[COUNT.udpRefusedEarly] += 1;
-    return this.#error(slot, ERROR_EARLY);
-  }
-
-  /** Who announces a port that nobody should be sent to is answered as one without a port. */
-  #clearPort(family: Family): void {
-    const { peer } = this.#tracker.request;
-    const size = family === 4 ? 4 : 16;
-    peer[size] = 0;
-    peer[size + 1] = 0;
-  }
-
-  /** So is who has an address of this machine, to which nobody should be sent either. */
-  #clearOwn(family: Family): void {
-    this.#counts[COUNT.udpOwnAddresses] += 1;
-    this.#clearPort(family);
+    if (size > 0) this.#notes.notePath(this.#urlData, size);
   }
 
   /** The peer is the address the packet came from and the port it names. */
@@ -355,8 +253,11 @@ export class Journey {
     const { reply } = tracker;
     const at = slot * REQUEST_SLOT;
     const out = slot * REPLY_SLOT;
-    const rule = this.#judgeByRules(slot, family, PORT_NONE, -1);
-    if (rule !== RULE_NONE) return this.#obey(slot, rule);
+    const { asked } = this.#gates;
+    asked.port = PORT_NONE;
+    asked.peerIdAt = -1;
+    const verdict = this.#gates.judgeRules();
+    if (verdict !== VERDICT_OK) return this.#tell(slot, verdict);
     const hashes = Math.min(scrapeHashes(length), this.#scrapeMax);
     writeReplyHead(replies, out, ACTION_SCRAPE, requests, at);
     for (let i = 0; i < hashes; i++) {
@@ -368,19 +269,15 @@ export class Journey {
     return SCRAPE_REPLY_SIZE_MIN + hashes * SCRAPE_ENTRY_SIZE;
   }
 
-  #deny(slot: number, verdict: number): number {
-    this.#counts[REFUSED_COLUMNS[verdict]] += 1;
-    return this.#error(slot, REFUSED_TEXTS[verdict]);
-  }
-
-  #refuse(slot: number, reason: Uint8Array): number {
-    this.#counts[COUNT.udpErrors] += 1;
-    return this.#error(slot, reason);
-  }
-
-  #error(slot: number, reason: Uint8Array): number {
+  /**
+   * Tells the client a verdict, as an error packet. One that asks too much is told nothing: an
+   * answer would cost us as much as what it asked for.
+   */
+  #tell(slot: number, verdict: number): number {
+    if (verdict === VERDICT_RATE || isSilent(verdict)) return 0;
     const { requests, replies } = this.#datagrams;
-    return writeError(replies, slot * REPLY_SLOT, requests, slot * REQUEST_SLOT, reason);
+    const sentence = this.#gates.sentenceBytes(verdict);
+    return writeError(replies, slot * REPLY_SLOT, requests, slot * REQUEST_SLOT, sentence);
   }
 
   #drop(column: number): 0 {

@@ -1,17 +1,15 @@
 /** Who is refused, and which rule comes first. */
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 
 import {
   Access,
   ACCESS_CLIENT,
   ACCESS_DENIED,
-  ACCESS_MAINTENANCE,
   ACCESS_NETWORK,
   ACCESS_OK,
   ACCESS_UNLISTED,
   type AccessShared,
   openToAll,
-  REFUSALS,
 } from "../../src/access/access.ts";
 import { readHashFile } from "../../src/access/hash-file.ts";
 import { readNetworkFile } from "../../src/access/network-file.ts";
@@ -20,7 +18,7 @@ import { atOnce, halvesOf, hashOf, KEYS, text } from "./fixture.ts";
 const listOf = (...numbers: number[]) =>
   atOnce(readHashFile(text(numbers.map((n) => hashOf(n).toHex()).join("\n")), KEYS)).list.memory;
 const accessOf = (changes: Partial<AccessShared>) => new Access({ ...openToAll(KEYS), ...changes });
-const judge = (access: Access, n: number) => access.judgeHash(halvesOf(hashOf(n)), 0);
+const judge = (access: Access, n: number) => access.judgeSwarm(halvesOf(hashOf(n)), 0);
 const peerId = text("-XL0012-abcdefghijkl");
 const address = Uint8Array.of(192, 0, 2, 7);
 
@@ -52,10 +50,10 @@ test("deny wins over allow", () => {
   ]);
 });
 
-test("maintenance refuses every announce, but no swarm goes for it", () => {
+test("maintenance is beside the lists: no swarm goes for it", () => {
   const access = accessOf({ maintenance: true, allow: listOf(1) });
-  expect([judge(access, 1), judge(access, 2)]).toEqual([ACCESS_MAINTENANCE, ACCESS_MAINTENANCE]);
-  expect(access.judgeSwarm(halvesOf(hashOf(1)), 0)).toBe(ACCESS_OK);
+  expect([access.maintenance, accessOf({}).maintenance]).toEqual([true, false]);
+  expect([judge(access, 1), judge(access, 2)]).toEqual([ACCESS_OK, ACCESS_UNLISTED]);
 });
 
 test("an address in a denied network is refused", () => {
@@ -69,23 +67,4 @@ test("a client is refused by the beginning of its peer id", () => {
   const access = accessOf({ clients: [text("-XL")] });
   expect(access.judgeClient(peerId, 0)).toBe(ACCESS_CLIENT);
   expect(access.judgeClient(text("-TR4000-abcdefghijkl"), 0)).toBe(ACCESS_OK);
-});
-
-test("an update replaces everything", () => {
-  const access = accessOf({ deny: listOf(1), maintenance: true, clients: [text("-XL")] });
-  access.update(openToAll(KEYS));
-  expect(judge(access, 1)).toBe(ACCESS_OK);
-  expect(access.judgeClient(peerId, 0)).toBe(ACCESS_OK);
-});
-
-describe("what a client is told", () => {
-  test("fits a column, in ASCII", () => {
-    for (const { reason } of REFUSALS.slice(1)) expect(reason).toMatch(/^[ -~]{10,80}$/);
-  });
-
-  test("never to come back if the hash is denied, in minutes if that may change", () => {
-    expect(REFUSALS[ACCESS_DENIED].retryIn).toBe("never");
-    expect(REFUSALS[ACCESS_MAINTENANCE].retryIn).toMatch(/^[0-9]+$/);
-    expect(REFUSALS[ACCESS_UNLISTED].retryIn).toMatch(/^[0-9]+$/);
-  });
 });

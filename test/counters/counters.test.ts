@@ -8,10 +8,10 @@ test("every counter has a column of its own", () => {
 
 test("a counter starts at zero and counts one thread's additions", () => {
   const counters = new Counters(counterMemory(1), 0);
-  expect(counters.total("udpErrors")).toBe(0);
-  counters.row[COUNT.udpErrors] += 3;
-  expect(counters.total("udpErrors")).toBe(3);
-  expect(counters.total("udpDroppedShort")).toBe(0);
+  expect(counters.total("udp:query")).toBe(0);
+  counters.row[COUNT["udp:query"]] += 3;
+  expect(counters.total("udp:query")).toBe(3);
+  expect(counters.total("udp:short")).toBe(0);
 });
 
 test("a total is the sum over all threads, whichever of them reads it", () => {

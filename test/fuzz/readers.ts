@@ -9,7 +9,7 @@ import { Client } from "../../src/http/client.ts";
 import { AnnounceQuery, ScrapeQuery } from "../../src/http/query.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { createHttp } from "../../src/http/routes.ts";
-import { FAILURES } from "../../src/http/verdict.ts";
+import { VERDICTS } from "../../src/gates/verdicts.ts";
 import { Networks, readAddress, readEndpoint, writeAddress } from "../../src/net/addresses.ts";
 import { Counters, counterMemory } from "../../src/counters/counters.ts";
 import { Intervals } from "../../src/limits/intervals.ts";
@@ -69,7 +69,7 @@ export function queryCampaign(): Campaign {
 }
 
 function judgeAnnounceQuery(query: AnnounceQuery, verdict: number): void {
-  must(FAILURES[verdict] !== undefined, `verdict ${verdict} has no sentence`);
+  must(VERDICTS[verdict] !== undefined, `verdict ${verdict} has no sentence`);
   if (verdict !== 0) return;
   must(query.port >= 0 && query.port <= 65535, `port ${query.port}`);
   must(query.wanted >= -1 && Number.isSafeInteger(query.wanted), `wanted ${query.wanted}`);
@@ -77,7 +77,7 @@ function judgeAnnounceQuery(query: AnnounceQuery, verdict: number): void {
 }
 
 function judgeScrapeQuery(query: ScrapeQuery, verdict: number): void {
-  must(FAILURES[verdict] !== undefined, `verdict ${verdict} has no sentence`);
+  must(VERDICTS[verdict] !== undefined, `verdict ${verdict} has no sentence`);
   must(query.count >= 0 && query.count <= 74, `${query.count} hashes`);
   for (let at = 20; at < query.count * 20; at += 20) {
     const order = Buffer.compare(

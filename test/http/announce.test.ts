@@ -106,7 +106,7 @@ test.each([
     const { read, counters } = open(core);
     expect(await read(target)).toEqual(new Map([["failure reason", reason]]));
     expect(core.calls).toEqual([]);
-    expect(counters.total("httpFailures")).toBe(1);
+    expect(counters.total("http:query")).toBe(1);
     expect(counters.total("httpAnnouncesIpv4")).toBe(0);
   },
 );
@@ -132,8 +132,8 @@ test.each([
   const { read, counters } = open(core, settings);
   expect(await read(ANNOUNCE, from)).toEqual(new Map([["failure reason", reason]]));
   expect(core.calls).toEqual([]);
-  expect(counters.total("httpRefusedAddresses")).toBe(1);
-  expect(counters.total("httpFailures")).toBe(0);
+  expect(counters.total("http:address")).toBe(1);
+  expect(counters.total("http:query")).toBe(0);
 });
 
 test("private addresses are accepted unless a setting refuses them", async () => {
@@ -281,7 +281,7 @@ test("a host that is not allowed is refused, and noted all the same", async () =
     return answer.text();
   };
   expect(await announce("tracker.example:6969")).toEndWith("15:warning message7:use UDPe");
-  expect(await announce("free.rider")).toStartWith("d14:failure reason84:this tracker does not");
+  expect(await announce("free.rider")).toStartWith("d14:failure reason78:this tracker does not");
   expect(new HostReport(notes.hosts).hosts(9)).toEqual([
     { name: "free.rider", count: 1 },
     { name: "tracker.example:6969", count: 1 },

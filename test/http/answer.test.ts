@@ -3,17 +3,23 @@ import {
   ANSWER_BYTES_MAX,
   answerBytes,
   answerDropped,
-  answerFailure,
   answerHealth,
   answerMethodNotAllowed,
   answerNotFound,
   answerTooMany,
   answerUnknownAddress,
+  answerVerdict,
   answerWithoutIcon,
   redirectForm,
 } from "../../src/http/answer.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
-import { FAILURES, VERDICT_PORT } from "../../src/http/verdict.ts";
+import {
+  VERDICT_EARLY,
+  VERDICT_PORT,
+  VERDICT_RULE,
+  VERDICT_RULE_DROP,
+  VERDICTS,
+} from "../../src/gates/verdicts.ts";
 import { exchangeOf, responseOf } from "./fixture.ts";
 
 /** The status and the body that an answer leaves behind. */
@@ -31,10 +37,16 @@ test("bytes are answered with 200", () => {
 
 test("a failure is a good answer with a bad word in it, and can be given again", () => {
   const text = "d14:failure reason37:port must be a number from 0 to 65535e";
-  const answer = (exchange: Exchange) => answerFailure(exchange, VERDICT_PORT);
+  const gates = { sentence: () => "go away", retryIn: () => "3" };
+  const tell = (verdict: number) => (exchange: Exchange) => answerVerdict(exchange, gates, verdict);
+  const answer = tell(VERDICT_PORT);
   expect(leave(answer)).toEqual([200, text]);
   expect(leave(answer)).toEqual([200, text]);
-  for (const verdict of FAILURES.keys()) leave((exchange) => answerFailure(exchange, verdict));
+  for (const verdict of VERDICTS.keys()) leave(tell(verdict));
+  expect(leave(tell(VERDICT_RULE_DROP))).toEqual([403, ""]);
+  for (const verdict of [VERDICT_RULE, VERDICT_EARLY]) {
+    expect(leave(tell(verdict))[1]).toBe("d14:failure reason7:go away8:retry in1:3e");
+  }
 });
 
 test("the others have the status of their name", () => {

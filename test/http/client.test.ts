@@ -1,14 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { Client, judgeAddress } from "../../src/http/client.ts";
+import { Client } from "../../src/http/client.ts";
 import {
-  VERDICT_ADDRESS_PRIVATE,
   VERDICT_ADDRESS_PROXY,
   VERDICT_ADDRESS_UNKNOWN,
-  VERDICT_ADDRESS_UNUSABLE,
   VERDICT_OK,
-} from "../../src/http/verdict.ts";
-import { Networks, readAddress, writeAddress } from "../../src/net/addresses.ts";
-import type { Family } from "../../src/constants.ts";
+} from "../../src/gates/verdicts.ts";
+import { Networks, writeAddress } from "../../src/net/addresses.ts";
 import { exchangeOf } from "./fixture.ts";
 
 const PROXIES = new Networks(["10.0.0.0/8", "2001:db8::/32"]);
@@ -116,21 +113,6 @@ test.each([
 test("a client that has hung up has no address", () => {
   expect(found(null, {})).toBe(VERDICT_ADDRESS_UNKNOWN);
   expect(found("", {})).toBe(VERDICT_ADDRESS_UNKNOWN);
-});
-
-test.each([
-  ["0.0.0.0", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
-  ["224.0.0.1", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
-  ["ff02::1", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
-  ["192.168.1.1", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
-  ["::1", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
-  ["1.2.3.4", VERDICT_OK, VERDICT_OK],
-  ["203.0.113.9", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
-])("%s is judged %d, and %d where private addresses are refused", (text, lenient, strict) => {
-  const bytes = new Uint8Array(16);
-  const family = readAddress(text, bytes, 0) as Family;
-  expect(judgeAddress(bytes, family, false)).toBe(lenient);
-  expect(judgeAddress(bytes, family, true)).toBe(strict);
 });
 
 describe("the scheme at a proxy", () => {

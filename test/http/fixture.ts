@@ -6,7 +6,7 @@ import { type Exchange, type HttpHandler, SMALL_STATUSES } from "../../src/http/
 import { HEAD_OK, RequestHead } from "../../src/net/head.ts";
 import { readAddress } from "../../src/net/addresses.ts";
 import { createHttp } from "../../src/http/routes.ts";
-import type { Core, HttpSettings } from "../../src/http/parts.ts";
+import type { Core, HttpDeps, HttpSettings } from "../../src/http/parts.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { AnnounceReply, AnnounceRequest } from "../../src/swarm/requests.ts";
@@ -123,6 +123,7 @@ export function open(
   changes: Partial<HttpSettings> = {},
   ready = () => true,
   limits = new Limits(),
+  others: Partial<HttpDeps> = {},
 ) {
   const counters = new Counters(counterMemory(1), 0);
   const intervals = new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 });
@@ -135,6 +136,7 @@ export function open(
     ready,
     limits,
     settings,
+    ...others,
   });
   const ask = (target: string, from: string | null = "192.0.2.1", how: Partial<Asked> = {}) =>
     answerOf(http, { target, from, ...how }) as Response;

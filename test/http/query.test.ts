@@ -18,7 +18,7 @@ import {
   VERDICT_PEER_ID,
   VERDICT_PORT,
   VERDICT_PORT_MISSING,
-} from "../../src/http/verdict.ts";
+} from "../../src/gates/verdicts.ts";
 import { HASH, HASH_HEX, PEER_ID, QUERY } from "./fixture.ts";
 
 const query = new AnnounceQuery(new Uint8Array(20));

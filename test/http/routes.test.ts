@@ -61,7 +61,7 @@ test.each([
   expect(statusOf(`http://h${path}`)).toBe(404);
   const { ask, counters } = open(new FakeCore());
   ask("/robots.txt");
-  expect(counters.total("httpNotFound")).toBe(1);
+  expect(counters.total("http:not_found")).toBe(1);
 });
 
 test("an announce without a query is one, and wrong", async () => {
@@ -88,7 +88,7 @@ test("a refused method is told which are not, is counted, and asks nothing of th
   const { ask, counters } = open(core);
   const answer = ask(`/announce?${QUERY}`, "192.0.2.1", { method: "POST" });
   expect(answer.headers.get("allow")).toBe("GET, HEAD");
-  expect(counters.total("httpMethodNotAllowed")).toBe(1);
+  expect(counters.total("http:method")).toBe(1);
   expect(core.calls).toEqual([]);
 });
 
@@ -97,7 +97,7 @@ test("an icon is not there, which is no mistake of the browser that asks", () =>
   const answer = ask("/favicon.ico");
   expect(answer.status).toBe(204);
   expect(answer.headers.get("cache-control")).toBe("max-age=604800");
-  expect([counters.total("httpNotFound"), counters.total("httpFront")]).toEqual([0, 1]);
+  expect([counters.total("http:not_found"), counters.total("httpFront")]).toEqual([0, 1]);
 });
 
 test("health is good while the process runs, readiness is what it is", async () => {
@@ -129,7 +129,7 @@ describe("where rate limits are enforced", () => {
     const refused = ask(target, "192.0.2.1", { method });
     expect(refused.status).toBe(429);
     expect(await refused.text()).toBe("too many requests from your address or network\n");
-    expect(counters.total("httpRefusedRate")).toBe(1);
+    expect(counters.total("http:rate")).toBe(1);
     expect(ask(target, "198.51.100.1", { method }).status).not.toBe(429);
   });
 
@@ -224,7 +224,7 @@ describe("with statistics", () => {
     expect((await ask("/stats", "203.0.113.1")).status).toBe(403);
     expect((await ask("/stats", "192.0.2.1", { method: "POST" })).status).toBe(405);
     expect((await ask("/other")).status).toBe(404);
-    expect([counters.total("httpStats"), counters.total("httpForbidden")]).toEqual([4, 1]);
+    expect([counters.total("httpStats"), counters.total("http:forbidden")]).toEqual([4, 1]);
   });
 
   test("a proxy's word decides who the client is", async () => {

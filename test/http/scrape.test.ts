@@ -35,7 +35,7 @@ test.each([
 ])("%s is refused with a sentence", async (target, reason) => {
   const { read, counters } = open(new FakeCore());
   expect(await read(target)).toEqual(new Map([["failure reason", reason]]));
-  expect(counters.total("httpFailures")).toBe(1);
+  expect(counters.total("http:query")).toBe(1);
   expect(counters.total("httpScrapesIpv4")).toBe(0);
 });
 

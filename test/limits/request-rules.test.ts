@@ -27,7 +27,15 @@ function overHttp(rules: RequestRules, asked: Partial<Asked> = {}): number {
   const peerId = "peerId" in asked ? asked.peerId : PEER_ID;
   const bytes = new Uint8Array(16);
   const family = readAddress(from, bytes, 0) as Family;
-  const verdict = rules.judgeHttp(bytes, family, port, peerId, new Headers(headers));
+  const verdict = rules.judge({
+    address: bytes,
+    addressAt: 0,
+    family,
+    port,
+    peerId: peerId ?? PEER_ID,
+    peerIdAt: peerId === undefined ? -1 : 0,
+    head: new Headers(headers),
+  });
   return verdict === RULE_NONE ? 0 : rules.rule(verdict).line;
 }
 
@@ -39,7 +47,15 @@ function overUdp(rules: RequestRules, asked: Partial<Asked> = {}): number {
   const packet = new Uint8Array(98);
   packet.set(PEER_ID, 36);
   const at = "peerId" in asked && asked.peerId === undefined ? -1 : 36;
-  const verdict = rules.judgeDatagram(bytes, 4, family, port, packet, at);
+  const verdict = rules.judge({
+    address: bytes,
+    addressAt: 4,
+    family,
+    port,
+    peerId: packet,
+    peerIdAt: at,
+    head: undefined,
+  });
   return verdict === RULE_NONE ? 0 : rules.rule(verdict).line;
 }
 
@@ -121,7 +137,16 @@ describe("a condition on a header", () => {
     );
     const asked: string[] = [];
     const source = { get: (name: string) => (asked.push(name), "bcd") };
-    expect(rules.judgeHttp(new Uint8Array(16), 4, 6881, undefined, source)).toBe(RULE_NONE);
+    const request = {
+      address: new Uint8Array(16),
+      addressAt: 0,
+      family: 4,
+      port: 6881,
+      peerId: PEER_ID,
+      peerIdAt: -1,
+      head: source,
+    } as const;
+    expect(rules.judge(request)).toBe(RULE_NONE);
     expect(asked).toEqual(["user-agent"]);
   });
 

@@ -18,7 +18,9 @@ function keeperOf(text: string, threads = 1): RuleKeeper {
 /** Lets a request from port 6881 come by. */
 function ask(keeper: RuleKeeper, thread = 0): void {
   const rules = new RequestRules(thread, keeper.shared);
-  rules.judgeDatagram(new Uint8Array(16), 0, 4, 6881, new Uint8Array(98), 36);
+  const bytes = new Uint8Array(98);
+  const about = { address: bytes, addressAt: 0, family: 4, port: 6881 } as const;
+  rules.judge({ ...about, peerId: bytes, peerIdAt: 36, head: undefined });
 }
 
 describe("the keeper of the rules", () => {

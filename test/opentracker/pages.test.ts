@@ -87,7 +87,7 @@ test("each page has its own networks", async () => {
   expect(await statusOf("mode=statedump", "198.51.100.1")).toBe(200);
   expect(await statusOf("mode=tpbs&format=txt", "203.0.113.1")).toBe(403);
   expect(await statusOf("scrape", "2001:db8::1")).toBe(403);
-  expect(counters.total("httpForbidden")).toBe(3);
+  expect(counters.total("http:forbidden")).toBe(3);
 });
 
 test("a network that may see nothing is refused before its query is read", async () => {
@@ -145,7 +145,7 @@ test("a network may have each export once in an interval", async () => {
   expect((await ask("mode=statedump")).status).toBe(200);
   clock.now += 300;
   expect((await ask("scrape")).status).toBe(200);
-  expect([counters.total("httpFullScrapes"), counters.total("httpTooMany")]).toEqual([3, 1]);
+  expect([counters.total("httpFullScrapes"), counters.total("http:too_many")]).toEqual([3, 1]);
 });
 
 test("only so many exports run at a time, and one that ends makes room", async () => {

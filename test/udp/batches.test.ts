@@ -90,7 +90,7 @@ describe.if(libc !== undefined)("a batch", () => {
     garbage.send(Buffer.alloc(60_000));
     expect(batches.turn()).toBe(3);
     expect((await honest.received()).length).toBe(16);
-    expect(answering.counters.row[COUNT.udpDroppedShort]).toBe(1);
+    expect(answering.counters.row[COUNT["udp:short"]]).toBe(1);
   });
 
   test("that waits in vain comes back empty", () => {

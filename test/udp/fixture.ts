@@ -1,4 +1,5 @@
 /** Packets as clients send them, and a journey of its own to put them through. */
+import { Access } from "../../src/access/access.ts";
 import { Limits } from "../../src/limits/limits.ts";
 import {
   Counters,
@@ -90,7 +91,7 @@ export class Desk {
   readonly tracker: Tracker;
   readonly journey: Journey;
 
-  constructor(settings: Partial<UdpSettings> = {}, limits = new Limits()) {
+  constructor(settings: Partial<UdpSettings> = {}, limits = new Limits(), access = new Access()) {
     const memory = reserveSwarmMemory({
       memoryMax: 16 * 2 ** 20,
       peerTimeout: 2700,
@@ -105,6 +106,7 @@ export class Desk {
       intervals: new Intervals({ interval: 1800, jitterPercent: 0, minimum: 900 }),
       counters: this.counters,
       settings: { ...SETTINGS, ...settings },
+      access,
       limits,
     });
   }

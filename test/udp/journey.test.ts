@@ -20,13 +20,13 @@ describe("the gate of addresses", () => {
     for (const from of ["0.0.0.0", "0.1.2.3", "224.0.0.1", "239.1.1.1", "255.255.255.255", "::"]) {
       const desk = new Desk();
       expect(desk.ask(connect(), from)).toBe("");
-      expect(desk.counted()).toEqual({ udpDroppedAddress: 1 });
+      expect(desk.counted()).toEqual({ "udp:address": 1 });
     }
     const desk = new Desk();
     expect(desk.ask(connect(), "ff02::1")).toBe("");
     expect(desk.ask(connect(), "not an address")).toBe("");
     expect(desk.ask(announceOf(NO_ID), "::ffff:0.0.0.0")).toBe("");
-    expect(desk.counted()).toEqual({ udpDroppedAddress: 3 });
+    expect(desk.counted()).toEqual({ "udp:address": 3 });
   });
 });
 
@@ -36,7 +36,7 @@ describe("the gate of lengths", () => {
     for (let length = 0; length < 16; length++) {
       expect(desk.ask(connect().subarray(0, length))).toBe("");
     }
-    expect(desk.counted()).toEqual({ udpDroppedShort: 16 });
+    expect(desk.counted()).toEqual({ "udp:short": 16 });
   });
 
   test("stops an announce of 97 bytes, though its id is good", () => {
@@ -45,7 +45,7 @@ describe("the gate of lengths", () => {
     desk.zero();
     expect(desk.ask(announceOf(id).subarray(0, 97))).toBe("");
     expect(desk.ask(announceOf(id).subarray(0, 16))).toBe("");
-    expect(desk.counted()).toEqual({ udpDroppedShort: 2 });
+    expect(desk.counted()).toEqual({ "udp:short": 2 });
     expect(desk.ask(announceOf(id)).length).toBe(40);
   });
 });
@@ -73,7 +73,7 @@ describe("connecting", () => {
     const wrong = connect();
     wrong[7] ^= 1;
     expect(desk.ask(wrong)).toBe("");
-    expect(desk.counted()).toEqual({ udpDroppedMagic: 1 });
+    expect(desk.counted()).toEqual({ "udp:magic": 1 });
   });
 });
 
@@ -85,7 +85,7 @@ describe("the gate of connection ids", () => {
     expect(desk.ask(bytesOf(`${NO_ID} 00000003 ${TRANSACTION}`))).toBe("");
     expect(desk.ask(bytesOf(`${NO_ID} 00000009 ${TRANSACTION}`))).toBe("");
     expect(desk.ask(announceOf(NO_ID).subarray(0, 50))).toBe("");
-    expect(desk.counted()).toEqual({ udpDroppedConnectionId: 5 });
+    expect(desk.counted()).toEqual({ "udp:connection_id": 5 });
     desk.tracker.request.infoHash.set(bytesOf(INFO_HASH));
     desk.tracker.scrape();
     expect(desk.tracker.reply.leechers).toBe(0);
@@ -97,7 +97,7 @@ describe("the gate of connection ids", () => {
     desk.zero();
     expect(desk.ask(announceOf(id), "192.0.2.2")).toBe("");
     expect(desk.ask(announceOf(id), FROM_IPV6)).toBe("");
-    expect(desk.counted()).toEqual({ udpDroppedConnectionId: 2 });
+    expect(desk.counted()).toEqual({ "udp:connection_id": 2 });
     expect(desk.ask(announceOf(id), "::ffff:192.0.2.1").length).toBe(40);
     expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 1 });
   });
@@ -125,10 +125,10 @@ describe("the gate of actions", () => {
     for (const action of [4, 5, 255, 0x01000000, 0x80000001, 0xffffffff]) {
       expect(desk.ask(bytesOf(`${id} ${word(action)} ${TRANSACTION}`))).toBe(UNKNOWN_ACTION);
     }
-    expect(desk.counted()).toEqual({ udpErrors: 6 });
+    expect(desk.counted()).toEqual({ "udp:query": 6 });
     desk.zero();
     expect(desk.ask(bytesOf(`${id} 00000003 ${TRANSACTION}`))).toBe("");
-    expect(desk.counted()).toEqual({ udpDroppedAction: 1 });
+    expect(desk.counted()).toEqual({ "udp:action": 1 });
   });
 });
 
@@ -228,7 +228,9 @@ describe("announcing", () => {
     for (const ip of ["ffffffff", "e0000001", "f0000001", "00000001"]) {
       expect(ask("198.41.0.4", ip).slice(16)).toBe(unusable);
     }
-    expect(errorText(ask("198.41.0.4", "0a000001"))).toStartWith("announces from private networks");
+    expect(errorText(ask("198.41.0.4", "0a000001"))).toStartWith(
+      "private addresses are not accepted",
+    );
     expect(ask("10.0.0.7", "c6290005").slice(16)).toBe(word(1800) + word(1) + word(0));
     expect(desk.ask(announceOf(desk.id("198.41.0.4")), "198.41.0.4").slice(40)).toBe(
       "c6290005" + "1ae1",
@@ -236,12 +238,14 @@ describe("announcing", () => {
   });
 
   test("from a private network is refused, if the operator wants that, with a reason", () => {
-    const text = Buffer.from("announces from private networks are refused here").toString("hex");
+    const text = Buffer.from(
+      "private addresses are not accepted here: announce from a public one",
+    ).toString("hex");
     for (const from of ["10.1.2.3", "127.0.0.1", "192.168.1.1", "fe80::1", "::1"]) {
       const desk = new Desk({ refusePrivate: true });
       const reply = desk.ask(announceOf(desk.id(from)), from);
       expect(reply).toBe("00000003" + TRANSACTION + text);
-      expect(desk.counted()).toMatchObject({ udpErrors: 1 });
+      expect(desk.counted()).toMatchObject({ "udp:address": 1 });
       expect(desk.counted()).not.toHaveProperty("eventNone");
     }
     const open = new Desk();
@@ -271,7 +275,7 @@ describe("the gate of rates", () => {
     expect(desk.counted()).toEqual({
       udpScrapesIpv4: 60,
       udpOverRateAddress: 10,
-      udpDroppedRate: 10,
+      "udp:rate": 10,
     });
     expect(desk.ask(announceOf(id))).toBe("");
     expect(desk.ask(announceOf(desk.id("192.0.2.9")), "192.0.2.9")).not.toBe("");
@@ -293,7 +297,7 @@ describe("the gate of rates", () => {
       udpOverRateAnnounces: 10,
       udpEarly: 5,
     });
-    expect(desk.counted()).not.toHaveProperty("udpDroppedRate");
+    expect(desk.counted()).not.toHaveProperty("udp:rate");
   });
 });
 
@@ -313,8 +317,7 @@ describe("the rules of the operator", () => {
       udpConnectsIpv4: 1,
       udpAnnouncesIpv4: 1,
       eventNone: 1,
-      udpRefusedRule: 1,
-      udpDroppedRule: 1,
+      "udp:rule": 2,
     });
   });
 
@@ -355,7 +358,7 @@ describe("an announce that is too early", () => {
       "00000003",
       "00000001",
     ]);
-    expect(desk.counted()).toMatchObject({ udpEarly: 4, udpRefusedEarly: 4, udpAnnouncesIpv4: 5 });
+    expect(desk.counted()).toMatchObject({ udpEarly: 4, "udp:early": 4, udpAnnouncesIpv4: 5 });
   });
 });
 
@@ -505,8 +508,12 @@ describe("whatever arrives", () => {
       if (length >= 12 && length % 2 === 0) datagram.set([0, 0, 0, length % 5], 8);
       expect(desk.ask(datagram, length % 3 === 0 ? FROM_IPV6 : FROM)).toBe("");
     }
-    const { udpDroppedShort, udpDroppedMagic, udpDroppedConnectionId } = desk.counted();
-    expect(udpDroppedShort! + udpDroppedMagic! + udpDroppedConnectionId!).toBe(2049);
+    const {
+      "udp:short": udpShort,
+      "udp:magic": udpMagic,
+      "udp:connection_id": udpId,
+    } = desk.counted();
+    expect(udpShort! + udpMagic! + udpId!).toBe(2049);
     expect(desk.counters.total("udpSentBytes")).toBe(0);
   });
 
@@ -530,7 +537,7 @@ describe("whatever arrives", () => {
       datagram.set(connect().subarray(0, length));
       expect(desk.ask(datagram).length / 2).toBeLessThanOrEqual(length);
     }
-    expect(desk.counted()).toEqual({ udpDroppedShort: 16, udpConnectsIpv4: 185 });
+    expect(desk.counted()).toEqual({ "udp:short": 16, udpConnectsIpv4: 185 });
   });
 
   test("is counted in bytes, received and sent", () => {

@@ -1,0 +1,226 @@
+/**
+ * The gates: the one staircase that the requests of every transport climb.
+ *
+ *   gate          judges                                          UDP   HTTP
+ *   rate          how much the address and its network ask         x     x
+ *   (the request itself: its transport reads it, and may refuse)   x     x
+ *   rules         what the operator has written against it         x     x    headers: HTTP only
+ *   host          the host name that the client calls us by        -     x    UDP names none
+ *   maintenance   whether anybody may announce now                 x     x
+ *   address       whether it can be a peer's, or is private        x     x
+ *   lists         info hash, network, client                       x     x
+ *   port, own     answered, but not stored                         x     x
+ *   core          the announce takes effect                        x     x
+ *   early         too soon after the last one                      x     x
+ *   notes         what statistics note of it                       x     x
+ *
+ * The first gate that is shut gives the verdict, which is counted here and told by the transport.
+ * A scrape climbs to the rules, since it stores nothing; pages only pass the rate. A transport
+ * turns bytes into `asked` and the core's request, and a verdict into bytes: nothing else.
+ *
+ * Allocates nothing, never throws, never waits.
+ */
+import { type Access, ACCESS_CLIENT } from "../access/access.ts";
+import type { Family } from "../constants.ts";
+import { COUNT, type Counters, rejectedColumn, type Transport } from "../counters/counters.ts";
+import type { Limits } from "../limits/limits.ts";
+import { RATE_ADDRESS, RATE_OK } from "../limits/rate-limits.ts";
+import { RULE_NONE } from "../limits/request-rules.ts";
+import type { RequestHead } from "../net/head.ts";
+import type { AllowedHosts } from "../notes/hosts.ts";
+import type { Notes } from "../notes/notes.ts";
+import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
+import { PeerGate, PLACE_FIT, PLACE_OWN } from "./peer-gate.ts";
+import {
+  VERDICT_CLIENT,
+  VERDICT_EARLY,
+  VERDICT_HOST,
+  VERDICT_MAINTENANCE,
+  VERDICT_OK,
+  VERDICT_RATE,
+  VERDICT_RULE,
+  VERDICT_RULE_DROP,
+  VERDICTS,
+} from "./verdicts.ts";
+
+/** What the gates use of the core. */
+export interface Core {
+  readonly request: AnnounceRequest;
+  readonly reply: AnnounceReply;
+  announce(nowSeconds: number): void;
+}
+
+/** What is known of a request before the core sees it; filled by the transport for each. */
+export class Asked {
+  /** The address that the request really came from, at `address[addressAt]`. */
+  address: Uint8Array = NO_BYTES;
+  addressAt = 0;
+  family: Family = 4;
+  /** The port of the peer; PORT_NONE for a scrape. */
+  port = 0;
+  /** The peer id, at `peerId[peerIdAt]`; there is none if that is below 0. */
+  peerId: Uint8Array = NO_BYTES;
+  peerIdAt = -1;
+  /** The head of an HTTP request. */
+  head: RequestHead | undefined;
+  /** True if the peer's address may be another one than the client's, because it is claimed. */
+  mayClaim = false;
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+export interface GateParts {
+  transport: Transport;
+  core: Core;
+  counters: Counters;
+  access: Access;
+  limits: Limits;
+  /** What is noted of announces; nothing if it is left out. */
+  notes?: Notes | undefined;
+  /** Host names under which HTTP requests are served; all if it is left out. */
+  hosts?: AllowedHosts | undefined;
+  /** True to refuse announces from private networks. */
+  refusePrivate: boolean;
+}
+
+/** The gates of one thread and transport. */
+export class Gates {
+  readonly asked = new Asked();
+  readonly peer: PeerGate;
+  /** The rule that VERDICT_RULE and VERDICT_RULE_DROP are about. */
+  #rule = RULE_NONE;
+  readonly #core: Core;
+  readonly #row: Float64Array;
+  readonly #access: Access;
+  readonly #limits: Limits;
+  readonly #notes: Notes | undefined;
+  readonly #hosts: AllowedHosts | undefined;
+  // Columns of this transport.
+  readonly #announcesIpv4: number;
+  readonly #announcesIpv6: number;
+  readonly #overRateAddress: number;
+  readonly #overRateNetwork: number;
+  readonly #overRateAnnounces: number;
+  readonly #early: number;
+  readonly #ownAddresses: number;
+  /** Column of each verdict. */
+  readonly #rejected: Int32Array;
+
+  constructor(parts: GateParts) {
+    const { transport, access, limits } = parts;
+    this.#core = parts.core;
+    this.#row = parts.counters.row;
+    this.#access = access;
+    this.#limits = limits;
+    this.#notes = parts.notes;
+    this.#hosts = parts.hosts?.all === false ? parts.hosts : undefined;
+    this.peer = new PeerGate(access, limits, parts.refusePrivate);
+    this.#announcesIpv4 = COUNT[`${transport}AnnouncesIpv4`];
+    this.#announcesIpv6 = COUNT[`${transport}AnnouncesIpv6`];
+    this.#overRateAddress = COUNT[`${transport}OverRateAddress`];
+    this.#overRateNetwork = COUNT[`${transport}OverRateNetwork`];
+    this.#overRateAnnounces = COUNT[`${transport}OverRateAnnounces`];
+    this.#early = COUNT[`${transport}Early`];
+    this.#ownAddresses = COUNT[`${transport}OwnAddresses`];
+    this.#rejected = Int32Array.from(VERDICTS, ({ reason }) => rejectedColumn(transport, reason));
+  }
+
+  /** Counts a request that comes to nothing. Returns the verdict. */
+  refuse(verdict: number): number {
+    this.#row[this.#rejected[verdict]] += 1;
+    return verdict;
+  }
+
+  /** The gate of rates, to be passed before anything is read that a flood would have us read. */
+  judgeRate(nowSeconds: number): number {
+    const { address, addressAt, family } = this.asked;
+    const { rates } = this.#limits;
+    const over = rates.judge(address, addressAt, family, nowSeconds);
+    if (over === RATE_OK) return VERDICT_OK;
+    this.#row[over === RATE_ADDRESS ? this.#overRateAddress : this.#overRateNetwork] += 1;
+    return rates.enforced ? this.refuse(VERDICT_RATE) : VERDICT_OK;
+  }
+
+  /** The gate of rules. */
+  judgeRules(): number {
+    const { rules } = this.#limits;
+    if (rules.empty) return VERDICT_OK;
+    this.#rule = rules.judge(this.asked);
+    if (this.#rule === RULE_NONE) return VERDICT_OK;
+    const dropped = rules.rule(this.#rule).action === "drop";
+    return this.refuse(dropped ? VERDICT_RULE_DROP : VERDICT_RULE);
+  }
+
+  /**
+   * All other gates, the core among them, for an announce whose info hash and peer are in the core's
+   * request, as is all that it wants. Returns VERDICT_OK if the core's reply is to be told.
+   */
+  announce(nowSeconds: number): number {
+    const refused = this.#judgeAnnounce();
+    if (refused !== VERDICT_OK) return this.refuse(refused);
+    const { request, reply } = this.#core;
+    const limits = this.#limits;
+    const row = this.#row;
+    this.#placePeer();
+    request.earlyTicks = limits.earlyTicksFor(request.event);
+    this.#core.announce(nowSeconds);
+    if (limits.isEarly(reply.ticksSinceLast, request.event)) {
+      row[this.#early] += 1;
+      if (limits.refusesEarly) return this.refuse(VERDICT_EARLY);
+    } else if (limits.rates.over) {
+      row[this.#overRateAnnounces] += 1;
+    }
+    this.#notes?.noteAnnounce(request, reply);
+    row[this.asked.family === 4 ? this.#announcesIpv4 : this.#announcesIpv6] += 1;
+    row[COUNT.eventNone + request.event] += 1;
+    return VERDICT_OK;
+  }
+
+  #judgeAnnounce(): number {
+    const { asked, peer } = this;
+    const { request } = this.#core;
+    if (this.#hosts?.allowHead(asked.head!) === false) return VERDICT_HOST;
+    if (this.#access.maintenance) return VERDICT_MAINTENANCE;
+    let verdict = peer.judgeAddress(request.peer, 0, request.family);
+    if (verdict !== VERDICT_OK) return verdict;
+    verdict = peer.judgeSwarm(request.infoHashHalves);
+    if (verdict !== VERDICT_OK) return verdict;
+    verdict = peer.judgeNetwork(asked.address, asked.addressAt, asked.family);
+    if (verdict !== VERDICT_OK) return verdict;
+    if (asked.mayClaim) verdict = peer.judgeNetwork(request.peer, 0, request.family);
+    if (verdict !== VERDICT_OK || asked.peerIdAt < 0) return verdict;
+    const client = this.#access.judgeClient(asked.peerId, asked.peerIdAt);
+    return client === ACCESS_CLIENT ? VERDICT_CLIENT : VERDICT_OK;
+  }
+
+  /** A peer that must not be handed out is answered as one without a port. */
+  #placePeer(): void {
+    const { request } = this.#core;
+    const { peer, family } = request;
+    const place = this.peer.judgePlace(peer, 0, family, this.asked.port);
+    if (place === PLACE_FIT) return;
+    if (place === PLACE_OWN) this.#row[this.#ownAddresses] += 1;
+    const portAt = family === 4 ? 4 : 16;
+    peer[portAt] = 0;
+    peer[portAt + 1] = 0;
+  }
+
+  /** What the client is told of a verdict of these gates. */
+  sentence(verdict: number): string {
+    if (verdict !== VERDICT_RULE) return VERDICTS[verdict].sentence;
+    return this.#limits.rules.rule(this.#rule).message;
+  }
+
+  /** The same as bytes. */
+  sentenceBytes(verdict: number): Uint8Array {
+    return verdict === VERDICT_RULE ? this.#limits.rules.message(this.#rule) : SENTENCES[verdict];
+  }
+
+  /** Minutes until the client may try again, "never", or "" if nothing is said of that. */
+  retryIn(verdict: number): string {
+    if (verdict !== VERDICT_EARLY) return VERDICTS[verdict].retryIn;
+    return String(this.#limits.minutesLeft(this.#core.reply.ticksSinceLast));
+  }
+}
+
+const SENTENCES = VERDICTS.map(({ sentence }) => new TextEncoder().encode(sentence));

@@ -1,0 +1,244 @@
+/**
+ * The same request over any transport meets the same gates in the same order: it gets the same
+ * verdict, is counted under the same reason, and reads the same sentence. A new transport is one
+ * more column in `COLUMNS`.
+ */
+import { describe, expect, test } from "bun:test";
+import { Access, type AccessShared, openToAll } from "../../src/access/access.ts";
+import { readHashFile } from "../../src/access/hash-file.ts";
+import { readNetworkFile } from "../../src/access/network-file.ts";
+import { type Counters, REASONS, type Transport } from "../../src/counters/counters.ts";
+import * as verdicts from "../../src/gates/verdicts.ts";
+import { AllowedHosts } from "../../src/notes/hosts.ts";
+import { atOnce, text } from "../access/fixture.ts";
+import { open, openTracker } from "../http/fixture.ts";
+import { limitsOf, type Wanted } from "../limits/fixture.ts";
+import { announceOf, Desk, scrapeOf } from "../udp/fixture.ts";
+
+const { VERDICTS } = verdicts;
+const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
+const OTHER_HASH = "00".repeat(19) + "01";
+
+/** What an operator has set, and what a client asks. */
+interface Scene {
+  access: Partial<AccessShared>;
+  limits: Partial<Wanted>;
+  refusePrivate: boolean;
+  from: string;
+  port: number;
+  /** Announces of the same peer before the one that counts. */
+  before: number;
+  scrape: boolean;
+}
+
+const PLAIN: Scene = {
+  access: {},
+  limits: {},
+  refusePrivate: false,
+  from: "192.0.2.1",
+  port: 6881,
+  before: 0,
+  scrape: false,
+};
+
+/** What becomes of a request: the reason it is counted under, and what its client reads. */
+interface Outcome {
+  reason: string;
+  sentence: string;
+}
+
+const KEYS = openTracker().memory.keys;
+const hashes =
+  (...lines: string[]) =>
+  (keys: Int32Array) =>
+    atOnce(readHashFile(text(lines.join("\n")), keys)).list.memory;
+const networks = (...lines: string[]) =>
+  atOnce(readNetworkFile(text(lines.join("\n")))).list.memory;
+
+const accessOf = ({ access }: Scene): Access => new Access({ ...openToAll(KEYS), ...access });
+const escaped = (hex: string): string => hex.replace(/../g, "%$&");
+
+/** The one reason under which something was counted; "" if it was answered. */
+function reasonOf(counters: Counters, transport: Transport): string {
+  const counted = REASONS[transport].filter((reason) => counters.total(`${transport}:${reason}`));
+  return counted.join(" ");
+}
+
+const COLUMNS: Record<Transport, (scene: Scene) => Promise<Outcome>> = {
+  async udp(scene) {
+    const { refusePrivate, from, port } = scene;
+    const desk = new Desk({ refusePrivate }, limitsOf(scene.limits).limits, accessOf(scene));
+    const id = desk.id(from);
+    const request = scene.scrape ? scrapeOf(id, HASH) : announceOf(id, { port });
+    for (let i = 0; i < scene.before; i++) desk.ask(request, from);
+    desk.zero();
+    const reply = desk.ask(request, from);
+    const failed = reply.startsWith("00000003");
+    const sentence = failed ? Buffer.from(reply.slice(16), "hex").toString() : "";
+    return { reason: reasonOf(desk.counters, "udp"), sentence };
+  },
+  async http(scene) {
+    const { refusePrivate, from, port } = scene;
+    const { limits } = limitsOf(scene.limits);
+    const access = accessOf(scene);
+    const http = open(openTracker(), { refusePrivate }, () => true, limits, { access });
+    const target = scene.scrape
+      ? `/scrape?info_hash=${escaped(HASH)}`
+      : `/announce?info_hash=${escaped(HASH)}&peer_id=-LT2B0-1234567890123&port=${port}&left=1`;
+    for (let i = 0; i < scene.before; i++) http.ask(target, from);
+    http.counters.row.fill(0);
+    const answer = http.ask(target, from);
+    const body = Buffer.from(await answer.bytes()).toString("latin1");
+    const sentence = /14:failure reason\d+:(.*?)(?:8:retry in.*)?e$/.exec(body)?.[1] ?? "";
+    return { reason: reasonOf(http.counters, "http"), sentence };
+  },
+};
+
+const sentenceOf = (verdict: number): string => VERDICTS[verdict].sentence;
+
+/** A scene for each verdict that the gates give. */
+const SCENES: Record<string, [verdict: number, scene: Partial<Scene>, sentence?: string]> = {
+  "an announce that nothing speaks against": [verdicts.VERDICT_OK, {}],
+  "a client that asks too much": [
+    verdicts.VERDICT_RATE,
+    { limits: { rates: { mode: "enforce" } }, before: 60 },
+  ],
+  "what a rule drops": [verdicts.VERDICT_RULE_DROP, { limits: { rules: "drop port=6881" } }],
+  "what a rule refuses": [
+    verdicts.VERDICT_RULE,
+    { limits: { rules: 'refuse "update it" peer-id=-LT' } },
+    "update it",
+  ],
+  "an announce during maintenance": [
+    verdicts.VERDICT_MAINTENANCE,
+    { access: { maintenance: true } },
+  ],
+  "a private address where they are refused": [
+    verdicts.VERDICT_ADDRESS_PRIVATE,
+    { refusePrivate: true, from: "10.0.0.1" },
+  ],
+  "an info hash that is denied": [
+    verdicts.VERDICT_DENIED,
+    { access: { deny: hashes(HASH)(KEYS), keys: KEYS } },
+  ],
+  "an info hash that is not on the list": [
+    verdicts.VERDICT_UNLISTED,
+    { access: { allow: hashes(OTHER_HASH)(KEYS), keys: KEYS } },
+  ],
+  "a network that is denied": [
+    verdicts.VERDICT_NETWORK,
+    { access: { networks: networks("192.0.2.0/24") } },
+  ],
+  "a client that is denied": [verdicts.VERDICT_CLIENT, { access: { clients: [text("-LT")] } }],
+  "an announce that is too early": [
+    verdicts.VERDICT_EARLY,
+    { limits: { settings: { refuseEarly: true } }, before: 1 },
+  ],
+  "a scrape of a client that asks too much": [
+    verdicts.VERDICT_RATE,
+    { limits: { rates: { mode: "enforce" } }, before: 60, scrape: true },
+  ],
+  "a scrape that a rule refuses": [
+    verdicts.VERDICT_RULE,
+    { limits: { rules: 'refuse "go away" network=192.0.2.0/24' }, scrape: true },
+    "go away",
+  ],
+  "a scrape during maintenance, of a denied hash": [
+    verdicts.VERDICT_OK,
+    { access: { maintenance: true, deny: hashes(HASH)(KEYS), keys: KEYS }, scrape: true },
+  ],
+};
+
+/** Verdicts that not every transport can give, with the reason. */
+const OF_SOME = new Map<number, string>([
+  [verdicts.VERDICT_HOST, "a datagram names no host"],
+  [verdicts.VERDICT_ADDRESS_UNUSABLE, "UDP drops it before it has an id"],
+  [verdicts.VERDICT_ACTION, "HTTP has paths"],
+  [verdicts.VERDICT_ADDRESS_UNKNOWN, "a datagram always has an address"],
+  [verdicts.VERDICT_ADDRESS_PROXY, "UDP has no proxies"],
+  [verdicts.VERDICT_INFO_HASH_MISSING, "a datagram has fixed fields, as for the rest"],
+  [verdicts.VERDICT_INFO_HASH_SIZE, ""],
+  [verdicts.VERDICT_INFO_HASH_ESCAPE, ""],
+  [verdicts.VERDICT_INFO_HASH_REPEATED, ""],
+  [verdicts.VERDICT_INFO_HASH_HIDDEN, ""],
+  [verdicts.VERDICT_PEER_ID, ""],
+  [verdicts.VERDICT_PORT_MISSING, ""],
+  [verdicts.VERDICT_PORT, ""],
+]);
+
+test("every verdict has a scene, or a reason why some transports cannot give it", () => {
+  const shown = new Set(Object.values(SCENES).map(([verdict]) => verdict));
+  const all = [...VERDICTS.keys()];
+  expect(all.filter((verdict) => shown.has(verdict) === OF_SOME.has(verdict))).toEqual([]);
+});
+
+for (const [transport, ask] of Object.entries(COLUMNS)) {
+  describe(`over ${transport}`, () => {
+    for (const [name, [verdict, scene, sentence = sentenceOf(verdict)]] of Object.entries(SCENES)) {
+      const { reason } = VERDICTS[verdict];
+      test(`${name} is ${verdict === verdicts.VERDICT_OK ? "answered" : reason}`, async () => {
+        const outcome = await ask({ ...PLAIN, ...scene });
+        // A flood over UDP is told nothing: an answer would cost as much as what it asks for.
+        const silent = transport === "udp" && verdict === verdicts.VERDICT_RATE;
+        expect(outcome).toEqual({
+          reason: verdict === verdicts.VERDICT_OK ? "" : reason,
+          sentence: silent ? "" : sentence,
+        });
+      });
+    }
+
+    test("the gates are climbed in their order: the first that is shut decides", async () => {
+      const shut: Partial<Scene> & { access: Partial<AccessShared>; limits: Partial<Wanted> } = {
+        refusePrivate: true,
+        from: "10.0.0.1",
+        limits: { rates: { mode: "enforce" }, rules: 'refuse "a rule" port=6881' },
+        access: {
+          maintenance: true,
+          deny: hashes(HASH)(KEYS),
+          networks: networks("10.0.0.0/8"),
+          clients: [text("-LT")],
+          keys: KEYS,
+        },
+        before: 60,
+      };
+      const reasons: string[] = [];
+      const open: (() => void)[] = [
+        () => (shut.limits = { ...shut.limits, rates: {} }),
+        () => (shut.limits = {}),
+        () => (shut.access = { ...shut.access, maintenance: false }),
+        () => (shut.refusePrivate = false),
+        () => (shut.access = { ...shut.access, deny: undefined }),
+        () => (shut.access = { ...shut.access, networks: undefined }),
+        () => (shut.access = { ...shut.access, clients: [] }),
+      ];
+      for (const next of open) {
+        reasons.push((await ask({ ...PLAIN, ...shut })).reason);
+        next();
+      }
+      reasons.push((await ask({ ...PLAIN, ...shut })).reason);
+      expect(reasons).toEqual([
+        "rate",
+        "rule",
+        "maintenance",
+        "address",
+        "denied",
+        "network",
+        "client",
+        "",
+      ]);
+    });
+  });
+}
+
+test("a host name that is not served is refused over HTTP, after rules and before maintenance", () => {
+  const allowedHosts = new AllowedHosts(["tracker.example.org"]);
+  const access = new Access({ ...openToAll(KEYS), maintenance: true });
+  const { limits } = limitsOf({ rules: "drop port=1" });
+  const http = open(openTracker(), {}, () => true, limits, { access, allowedHosts });
+  const target = (port: number) =>
+    `/announce?info_hash=${escaped(HASH)}&peer_id=-LT2B0-1234567890123&port=${port}&left=1`;
+  http.ask(target(6881), "192.0.2.1", { headers: { Host: "other.example" } });
+  expect(reasonOf(http.counters, "http")).toBe("query");
+  http.ask(target(1), "192.0.2.1", { headers: { Host: "other.example" } });
+  expect(reasonOf(http.counters, "http")).toBe("query rule");
+});

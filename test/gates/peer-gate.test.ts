@@ -1,0 +1,80 @@
+/** What a peer must be to be stored, whichever way it comes. */
+import { describe, expect, test } from "bun:test";
+import { Access, type AccessShared, openToAll } from "../../src/access/access.ts";
+import { readHashFile } from "../../src/access/hash-file.ts";
+import { readNetworkFile } from "../../src/access/network-file.ts";
+import type { Family } from "../../src/constants.ts";
+import { PeerGate, PLACE_FIT, PLACE_LOW_PORT, PLACE_OWN } from "../../src/gates/peer-gate.ts";
+import {
+  VERDICT_ADDRESS_PRIVATE,
+  VERDICT_ADDRESS_UNUSABLE,
+  VERDICT_DENIED,
+  VERDICT_NETWORK,
+  VERDICT_OK,
+  VERDICT_UNLISTED,
+} from "../../src/gates/verdicts.ts";
+import { readAddress } from "../../src/net/addresses.ts";
+import { atOnce, halvesOf, hashOf, KEYS, text } from "../access/fixture.ts";
+import { limitsOf } from "../limits/fixture.ts";
+
+const listOf = (n: number) => atOnce(readHashFile(text(hashOf(n).toHex()), KEYS)).list.memory;
+
+function gateOf(shared: Partial<AccessShared> = {}, refusePrivate = false): PeerGate {
+  const { limits } = limitsOf({ own: ["192.0.2.7"], settings: { portMin: 1024 } });
+  return new PeerGate(new Access({ ...openToAll(KEYS), ...shared }), limits, refusePrivate);
+}
+
+function placed(address: string): [Uint8Array, Family] {
+  const bytes = new Uint8Array(18);
+  return [bytes, readAddress(address, bytes, 0) as Family];
+}
+
+describe("an address", () => {
+  test.each([
+    ["0.0.0.0", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
+    ["224.0.0.1", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
+    ["ff02::1", VERDICT_ADDRESS_UNUSABLE, VERDICT_ADDRESS_UNUSABLE],
+    ["192.168.1.1", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
+    ["::1", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
+    ["1.2.3.4", VERDICT_OK, VERDICT_OK],
+    ["203.0.113.9", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
+  ])("%s gives %d, and %d where private ones are refused", (address, lenient, strict) => {
+    const [bytes, family] = placed(address);
+    expect(gateOf().judgeAddress(bytes, 0, family)).toBe(lenient);
+    expect(gateOf({}, true).judgeAddress(bytes, 0, family)).toBe(strict);
+  });
+});
+
+test("info hashes and networks are held against the lists", () => {
+  const networks = atOnce(readNetworkFile(text("198.51.100.0/24"))).list.memory;
+  const gate = gateOf({ deny: listOf(1), networks });
+  expect(gate.judgeSwarm(halvesOf(hashOf(1)))).toBe(VERDICT_DENIED);
+  expect(gate.judgeSwarm(halvesOf(hashOf(2)))).toBe(VERDICT_OK);
+  expect(gateOf({ allow: listOf(1) }).judgeSwarm(halvesOf(hashOf(2)))).toBe(VERDICT_UNLISTED);
+  expect(gate.judgeNetwork(...withFamily("198.51.100.9"))).toBe(VERDICT_NETWORK);
+  expect(gate.judgeNetwork(...withFamily("198.51.101.9"))).toBe(VERDICT_OK);
+});
+
+function withFamily(address: string): [Uint8Array, number, Family] {
+  const [bytes, family] = placed(address);
+  return [bytes, 0, family];
+}
+
+test("a low port and an address of this machine are no place for a peer", () => {
+  const gate = gateOf();
+  expect(gate.judgePlace(...withFamily("1.2.3.4"), 1024)).toBe(PLACE_FIT);
+  expect(gate.judgePlace(...withFamily("1.2.3.4"), 1023)).toBe(PLACE_LOW_PORT);
+  expect(gate.judgePlace(...withFamily("1.2.3.4"), 0)).toBe(PLACE_LOW_PORT);
+  expect(gate.judgePlace(...withFamily("192.0.2.7"), 6881)).toBe(PLACE_OWN);
+});
+
+test("a peer passes if nothing of that speaks against it", () => {
+  const gate = gateOf({ deny: listOf(1) });
+  const passes = (n: number, address: string, port: number) =>
+    gate.passes(halvesOf(hashOf(n)), ...withFamily(address), port);
+  expect(passes(2, "1.2.3.4", 6881)).toBe(true);
+  expect(passes(1, "1.2.3.4", 6881)).toBe(false);
+  expect(passes(2, "0.0.0.0", 6881)).toBe(false);
+  expect(passes(2, "192.0.2.7", 6881)).toBe(false);
+  expect(passes(2, "1.2.3.4", 1)).toBe(false);
+});
