@@ -53,7 +53,7 @@ export const REASONS = {
 } as const;
 export type Reason = (typeof REASONS)[Transport][number];
 
-/** What each transport counts of the requests that it answers, and of those that limits are about. */
+/** What each transport counts beside what it rejects. */
 const OF_TRANSPORT = [
   "AnnouncesIpv4",
   "AnnouncesIpv6",

@@ -152,8 +152,8 @@ export class Gates {
   }
 
   /**
-   * All other gates, the core among them, for an announce whose info hash and peer are in the core's
-   * request, as is all that it wants. Returns VERDICT_OK if the core's reply is to be told.
+   * All other gates, the core among them, for an announce that the core's request holds: info hash,
+   * peer and wishes. Returns VERDICT_OK if the core's reply is to be told.
    */
   announce(nowSeconds: number): number {
     const refused = this.#judgeAnnounce();

@@ -1,7 +1,7 @@
 /**
  * The journey of one datagram: from the bytes received to the bytes sent back. [BEP 15]
  *
- * The first gates are those of UDP itself. A datagram that does not pass one is dropped and counted;
+ * The first gates are those of UDP itself. A datagram that fails at one is dropped and counted;
  * only a client that has proven its address gets an answer longer than its request:
  *
  *   an address that can be answered → 16 bytes → connect: answer with an id

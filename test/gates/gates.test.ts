@@ -230,7 +230,7 @@ for (const [transport, ask] of Object.entries(COLUMNS)) {
   });
 }
 
-test("a host name that is not served is refused over HTTP, after rules and before maintenance", () => {
+test("over HTTP a host name is judged after the rules and before maintenance", () => {
   const allowedHosts = new AllowedHosts(["tracker.example.org"]);
   const access = new Access({ ...openToAll(KEYS), maintenance: true });
   const { limits } = limitsOf({ rules: "drop port=1" });
