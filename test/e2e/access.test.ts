@@ -439,7 +439,7 @@ describe("the verbs of the binary", () => {
       code: 1,
       stdout: "",
       stderr:
-        'buntracker: error: "xyz" is no info hash\n' +
+        'buntracker: error: "xyz" is not an info hash\n' +
         "buntracker: hint: write 40 or 64 hexadecimal digits\n",
     });
     const tokenless = startProcess({ args: ["deny", hash], env: {} });
