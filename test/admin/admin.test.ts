@@ -74,7 +74,7 @@ test.each([
   expect([answer.status, answer.text]).toEqual([status, sentence]);
 });
 
-test("what is no info hash is told so", async () => {
+test("a text that is not an info hash is refused with a sentence", async () => {
   const { calls, ask } = open();
   for (const wrong of ["", "x", HASH.slice(1), `${HASH}0`, "%7E"]) {
     const { status, text } = await ask("PUT", `/access/deny/${wrong}`);
