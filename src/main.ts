@@ -14,6 +14,7 @@ import { runCli } from "./cli.ts";
 import type { Config, Origins } from "./config/schema.ts";
 import { EXIT_FAILED, EXIT_OK } from "./constants.ts";
 import { now } from "./host/clock.ts";
+import { garbage } from "./host/garbage.ts";
 import { listAddresses } from "./limits/own-addresses.ts";
 import { restoreAtStart } from "./opentracker/state-import.ts";
 import { listenEarly } from "./start/early-signals.ts";
@@ -93,6 +94,7 @@ async function run(config: Config, origins: Origins): Promise<number> {
   });
   for (const { message, ...fields } of missingRights(config)) log.warn(message, fields, null);
   observation.begin();
+  garbage.settle();
 
   // The end: clients get their answers first. The operator's address comes last, because it says
   // until then that the tracker is draining.

@@ -12,6 +12,7 @@
  */
 import type { Family } from "../constants.ts";
 import { hasPrefix } from "../net/denied-clients.ts";
+import { garbage } from "../host/garbage.ts";
 import { HashList } from "./hash-list.ts";
 import { NetworkList } from "./network-list.ts";
 
@@ -54,6 +55,9 @@ export class Access {
 
   /** From now on these lists hold. */
   update({ deny, allow, networks, clients, maintenance, keys }: AccessShared): void {
+    noteReplaced(this.#deny, deny);
+    noteReplaced(this.#allow, allow);
+    noteReplaced(this.#networks, networks);
     this.#deny = deny === undefined ? undefined : new HashList(deny, keys);
     this.#allow = allow === undefined ? undefined : new HashList(allow, keys);
     this.#networks = networks === undefined ? undefined : new NetworkList(networks);
@@ -83,4 +87,12 @@ export class Access {
   judgeClient(peerId: Uint8Array, at: number): number {
     return hasPrefix(this.#clients, peerId, at) ? ACCESS_CLIENT : ACCESS_OK;
   }
+}
+
+/** The memory of a list that gives way to another; each thread that knew it has to let it go. */
+function noteReplaced(
+  list: HashList | NetworkList | undefined,
+  memory: SharedArrayBuffer | undefined,
+): void {
+  if (list !== undefined && list.memory !== memory) garbage.note(list.memory.byteLength);
 }

@@ -11,6 +11,7 @@
  * line is bad: it is skipped and counted, and the numbers of the first ones are kept.
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
+import { garbage } from "../host/garbage.ts";
 import { HashList, hashListMemory } from "./hash-list.ts";
 import type { Sliced } from "../host/turns.ts";
 
@@ -125,6 +126,8 @@ export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8A
   const kept: Uint8Array[] = [];
   let from = 0;
   for (let more = true; more;) {
+    // The hashes are not wanted: those of each step go to the same place.
+    reader.count = 0;
     more = reader.readLines(LINES_PER_STEP, hash);
     while (reader.matches.length > 0) {
       kept.push(bytes.subarray(from, reader.matches.shift()!));
@@ -205,7 +208,10 @@ class HashFileReader {
 
   #groupOf(hash: number): Uint8Array {
     const number = Math.floor(hash / GROUP_HASHES);
-    return (this.groups[number] ??= new Uint8Array(new ArrayBuffer(GROUP_HASHES * INFO_HASH_SIZE)));
+    const group = this.groups[number];
+    if (group !== undefined) return group;
+    garbage.note(GROUP_HASHES * INFO_HASH_SIZE);
+    return (this.groups[number] = new Uint8Array(new ArrayBuffer(GROUP_HASHES * INFO_HASH_SIZE)));
   }
 
   #isLast(hash: Uint8Array): boolean {

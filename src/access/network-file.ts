@@ -12,6 +12,7 @@
  * bad, is skipped and counted. A v4-mapped address is an IPv4 address.
  */
 import type { Family } from "../constants.ts";
+import { garbage } from "../host/garbage.ts";
 import { readAddress, readNetwork } from "../net/addresses.ts";
 import { type BadLines, type LinesReader, noBadLines, noteBadLine } from "./hash-file.ts";
 import { buildNetworkList, type NetworkList, Ranges } from "./network-list.ts";
@@ -19,6 +20,8 @@ import type { Sliced } from "../host/turns.ts";
 
 const LINE_END = 10;
 const LINES_PER_STEP = 256;
+/** What the texts of a line leave behind. */
+const LINE_GARBAGE_BYTES = 512;
 /** Nobody's line is longer; the text of one that is need not be made. */
 const LINE_SIZE_MAX = 1024;
 
@@ -49,6 +52,7 @@ export function readNetworks(): LinesReader<NetworkList> {
         const end = found < 0 ? bytes.length : found;
         const text = decoder.decode(bytes.subarray(at, Math.min(end, at + LINE_SIZE_MAX))).trim();
         line += 1;
+        garbage.note(LINE_GARBAGE_BYTES);
         // A byte order mark, read as Latin-1.
         const shown = line === 1 && text.startsWith("\xef\xbb\xbf") ? text.slice(3) : text;
         const said = shown !== "" && !shown.startsWith("#");

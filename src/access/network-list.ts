@@ -9,6 +9,7 @@
  * makes another one. It is made in slices: the sort is a radix sort, which can be interrupted.
  */
 import type { Family } from "../constants.ts";
+import { garbage } from "../host/garbage.ts";
 import type { Sliced } from "../host/turns.ts";
 import { readU32 } from "../net/words.ts";
 
@@ -90,6 +91,7 @@ export function* buildNetworkList(ranges: Ranges): Sliced<NetworkList> {
   yield* ranges.ipv4.sortAndJoin();
   yield* ranges.ipv6.sortAndJoin();
   const { ipv4, ipv6 } = ranges;
+  garbage.note(ipv4.garbageBytes + ipv6.garbageBytes);
   const size = HEADER_WORDS + 2 * (ipv4.count * WORDS_IPV4 + ipv6.count * WORDS_IPV6);
   const memory = new SharedArrayBuffer(size * Uint32Array.BYTES_PER_ELEMENT);
   const words = new Uint32Array(memory);
@@ -112,6 +114,8 @@ class RangeArray {
   lasts: Uint32Array;
   count = 0;
   readonly width: number;
+  /** Words of all arrays so far. */
+  #taken = 0;
 
   constructor(width: number) {
     this.width = width;
@@ -119,10 +123,16 @@ class RangeArray {
     this.lasts = new Uint32Array(64 * width);
   }
 
+  /** What was and is taken to sort and join them. */
+  get garbageBytes(): number {
+    return this.#taken * Uint32Array.BYTES_PER_ELEMENT;
+  }
+
   push(first: Uint8Array, last: Uint8Array): void {
     const { width } = this;
     const at = this.count * width;
     if (at === this.firsts.length) {
+      this.#taken += 2 * at;
       this.firsts = doubled(this.firsts);
       this.lasts = doubled(this.lasts);
     }
@@ -136,6 +146,8 @@ class RangeArray {
   *sortAndJoin(): Sliced<void> {
     const order = yield* this.#sorted();
     const { width } = this;
+    // These arrays, those that take their place, and two of their order.
+    this.#taken += 2 * this.firsts.length + 2 * this.count * width + 2 * this.count;
     const firsts = new Uint32Array(this.count * width);
     const lasts = new Uint32Array(this.count * width);
     let joined = 0;

@@ -9,6 +9,7 @@ import { type FileHandle, open, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { mustBeSteady, notThis, READ_FLAGS } from "../host/plain-file.ts";
+import { garbage } from "../host/garbage.ts";
 
 const PIECE_BYTES = 128 * 1024;
 /** A file with a longer line is no list of anything: an image of a disk, say. */
@@ -74,6 +75,7 @@ export async function eachPieceUnpacked(path: string, gibMax: number, take: Take
 /** What the file holds, in one buffer that is used again and again. */
 async function* bytesOf(file: FileHandle): AsyncGenerator<Uint8Array, undefined> {
   const bytes = new Uint8Array(PIECE_BYTES);
+  garbage.note(2 * PIECE_BYTES);
   for (let at = 0; ;) {
     const { bytesRead } = await file.read(bytes, 0, bytes.length, at);
     if (bytesRead === 0) return undefined;
@@ -86,6 +88,7 @@ async function* bytesOf(file: FileHandle): AsyncGenerator<Uint8Array, undefined>
 async function* streamOf(file: FileHandle): AsyncGenerator<Uint8Array, undefined> {
   for (;;) {
     const bytes = new Uint8Array(PIECE_BYTES);
+    garbage.note(PIECE_BYTES);
     const { bytesRead } = await file.read(bytes, 0, bytes.length, null);
     if (bytesRead === 0) return undefined;
     yield bytes.subarray(0, bytesRead);
@@ -99,6 +102,7 @@ async function* atMost(
   let size = 0;
   for await (const bytes of source) {
     size += bytes.length;
+    garbage.note(bytes.length);
     if (size > gibMax * 2 ** 30) throw notThis(`over ${gibMax} GiB`);
     yield bytes;
   }
@@ -148,6 +152,7 @@ class Pieces {
     if (end >= LINE_MIB_MAX * 2 ** 20) throw notThis(`a line of over ${LINE_MIB_MAX} MiB`);
     const larger = new Uint8Array(2 * buffer.length);
     larger.set(buffer);
+    garbage.note(buffer.length);
     this.#buffer = larger;
   }
 

@@ -18,6 +18,7 @@
  */
 import type { AccessKeeper, ListName } from "../access/keeper.ts";
 import { parseInfoHash } from "../access/hash-file.ts";
+import { garbage, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
 import type { HttpHandler } from "../http/exchange.ts";
 import type { OwnNames } from "../net/own-names.ts";
 import { PROOF_FIELD } from "./proof.ts";
@@ -84,6 +85,7 @@ export function createAdmin(deps: AdminDeps): AdminHandler {
 }
 
 async function answer(req: Request, deps: AdminDeps, token: Token): Promise<Response> {
+  garbage.note(RESPONSE_GARBAGE_BYTES);
   if (!deps.names.has(req.headers.get("host") ?? "")) {
     deps.refused("host");
     return sentence(421, WRONG_HOST);

@@ -12,9 +12,13 @@
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { garbage } from "./garbage.ts";
 
 /** How much of the table of connections is looked through for our port. */
 const CONNTRACK_BYTES_MAX = 256 * 1024;
+
+/** The bytes of a file, its text, and that taken apart into lines and columns. */
+const GARBAGE_PER_CHARACTER = 8;
 
 /** A table that is as full as that is filling up. */
 const CONNTRACK_FILLING = 1 / 8;
@@ -137,7 +141,11 @@ export class Machine {
   #read(path: string, bytesMax = Infinity): string | undefined {
     try {
       const full = join(this.#proc, path);
-      return Number.isFinite(bytesMax) ? readBegin(full, bytesMax) : readFileSync(full, "utf8");
+      const text = Number.isFinite(bytesMax)
+        ? readBegin(full, bytesMax)
+        : readFileSync(full, "utf8");
+      garbage.note(GARBAGE_PER_CHARACTER * text.length);
+      return text;
     } catch {
       return undefined;
     }

@@ -13,6 +13,7 @@ import type { Family } from "../constants.ts";
 import { readAddress } from "../net/addresses.ts";
 import type { BodySkipper } from "./body.ts";
 import { Link } from "./chain.ts";
+import { Leftover } from "./leftover.ts";
 import { type Neighbourhood, Neighbours } from "./neighbours.ts";
 
 export class Connection {
@@ -38,7 +39,7 @@ export class Connection {
   /** The tick since which it waits for the client, if it is `free`. */
   waitsSince = 0;
   /** Bytes of requests that are not answered. */
-  leftover: Buffer | undefined;
+  readonly leftover = new Leftover();
   /** Bytes of answers that the socket has not taken. */
   unsent: Buffer | undefined;
   /** The body that is being read past. */
@@ -75,17 +76,18 @@ export class Connection {
 
   /** True if nothing is under way. */
   get idle(): boolean {
-    return this.free && this.leftover === undefined && this.body === undefined;
+    return this.free && this.leftover.size === 0 && this.body === undefined;
   }
 
-  /** Bytes that wait in it; of those that are left over, it may hold twice as many. */
+  /** Bytes that what waits in it takes. */
   get held(): number {
-    return (this.leftover?.length ?? 0) + (this.unsent?.length ?? 0);
+    return this.leftover.capacity + (this.unsent?.length ?? 0);
   }
 
   /** Throws away what it holds: the connection is about to be cut. */
   drop(): void {
-    this.leftover = this.unsent = undefined;
+    this.leftover.clear();
+    this.unsent = undefined;
     this.closing = true;
   }
 
@@ -138,12 +140,6 @@ export class Connection {
     this.#waiting?.();
     this.#waiting = undefined;
   }
-}
-
-/** Bytes from `at` on; copied only once half are done with: a copy each request is too many. */
-export function restOf(bytes: Buffer, at: number): Buffer {
-  const rest = bytes.subarray(at);
-  return rest.length < rest.buffer.byteLength / 2 ? Buffer.from(rest) : rest;
 }
 
 /** What became of connections; grows only. */

@@ -61,8 +61,7 @@ export class Gathered {
   #answerAll(): void {
     const count = this.#count;
     for (let i = 0; i < count; i++) {
-      const { leftover } = this.#connections[i];
-      this.#texts[i] = leftover?.toString("latin1", 0, HTTP_HEAD_BYTES_MAX) ?? "";
+      this.#texts[i] = this.#connections[i].leftover.text(HTTP_HEAD_BYTES_MAX);
     }
     this.#foresee(this.#texts, count);
     this.#count = 0;

@@ -20,9 +20,10 @@
  */
 import type { Socket, SocketHandler } from "bun";
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
+import { garbage, PIECE_GARBAGE_BYTES, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { BODY_BYTES_MAX, BODY_DONE, BODY_GOES_ON, BODY_TOO_LARGE, BodySkipper } from "./body.ts";
-import { Connection, ConnectionCounts, Connections, restOf } from "./connection.ts";
+import { Connection, ConnectionCounts, Connections } from "./connection.ts";
 import {
   CONNECTION_CLOSE,
   CONNECTION_KEPT,
@@ -33,7 +34,6 @@ import {
   smallHeadRoom,
   writeSmallHead,
 } from "./exchange.ts";
-import { Garbage, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
 import { Gathered, GATHERED_BYTES_MAX } from "./gathered.ts";
 import { HEAD_INCOMPLETE, HEAD_OK, mayComplete, RequestHead } from "../net/head.ts";
 import { Held } from "./held.ts";
@@ -61,6 +61,9 @@ const WAITING_BYTES_MAX = 64 * 1024;
 /** Requests of one connection that are answered before others get their turn: about 1 ms. */
 const REQUESTS_A_TURN = 64;
 
+/** Of what waits for its turn, text is made of no more at first: one request may be all of it. */
+const TURN_TEXT_BYTES = 1024;
+
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 
 export interface HttpServerOptions extends AdmissionOptions {
@@ -83,7 +86,6 @@ export class HttpServer {
     this.counts.starved += 1;
     connection.socket.terminate();
   });
-  readonly #garbage = new Garbage();
   readonly #gathered: Gathered;
   readonly #head = new RequestHead();
   readonly #out: Uint8Array;
@@ -180,34 +182,37 @@ export class HttpServer {
   #end(connection: Connection | undefined): void {
     if (connection === undefined || connection.gone) return;
     connection.ended = true;
-    if (connection.shut || connection.free) connection.socket.end();
+    // What was not worth a look before (see `mayComplete`) is judged now.
+    if (connection.free && connection.leftover.size > 0) this.#serve(connection);
+    else if (connection.shut || connection.free) connection.socket.end();
   }
 
   #receive(connection: Connection | undefined, bytes: Buffer): void {
     if (connection === undefined || connection.closing || connection.gone) return;
-    this.#garbage.note(bytes.length);
-    const { leftover } = connection;
-    if (leftover === undefined && connection.free) {
-      if (bytes.length > GATHERED_BYTES_MAX) return this.#serve(connection, bytes);
-      this.#keep(connection, bytes);
-      return this.#gathered.add(connection);
-    }
-    const joined = leftover === undefined ? bytes : Buffer.concat([leftover, bytes]);
-    if (!connection.free) {
-      this.#keep(connection, joined);
-      if (joined.length > WAITING_BYTES_MAX) this.#pause(connection);
-    } else if (mayComplete(leftover!, bytes, joined)) {
-      this.#keep(connection, undefined);
-      this.#serve(connection, joined);
-    } else {
-      this.#keep(connection, joined);
+    garbage.note(Math.max(bytes.length, PIECE_GARBAGE_BYTES));
+    const { leftover, free } = connection;
+    const isFirst = leftover.size === 0;
+    this.#keep(connection, bytes);
+    if (!free) {
+      if (leftover.size > WAITING_BYTES_MAX) this.#pause(connection);
+    } else if (isFirst && bytes.length <= GATHERED_BYTES_MAX) {
+      this.#gathered.add(connection);
+    } else if (isFirst || mayComplete(leftover, bytes.length)) {
+      this.#serve(connection);
     }
   }
 
-  /** Keeps bytes for later, if there is memory for it. */
-  #keep(connection: Connection, bytes: Buffer | undefined): void {
+  /** Keeps bytes until they are answered, if there is memory for it. */
+  #keep(connection: Connection, bytes: Buffer): void {
     const before = connection.held;
-    connection.leftover = bytes;
+    connection.leftover.add(bytes);
+    this.#held.note(connection, connection.held - before);
+  }
+
+  /** The first `count` bytes that were kept are done with. */
+  #release(connection: Connection, count: number): void {
+    const before = connection.held;
+    connection.leftover.drop(count);
     this.#held.note(connection, connection.held - before);
   }
 
@@ -217,8 +222,9 @@ export class HttpServer {
     connection.socket.pause();
   }
 
-  /** Answers all requests that are whole in `bytes`; `text` is as much of it as a head may have. */
-  #serve(connection: Connection, bytes: Buffer, text = ""): void {
+  /** Answers all requests that are whole; `text` is how they begin. */
+  #serve(connection: Connection, text = ""): void {
+    const bytes = connection.leftover.view();
     let at = 0;
     let heads = 0;
     const turn = this.#held.isLittle ? REQUESTS_A_TURN : Infinity;
@@ -234,6 +240,7 @@ export class HttpServer {
         textFrom = at;
         text = bytes.toString("latin1", at, Math.min(at + HTTP_HEAD_BYTES_MAX, bytes.length));
       }
+      const end = textFrom + text.length;
       const verdict = this.#head.read(text, at - textFrom);
       if (verdict === HEAD_OK) {
         heads += 1;
@@ -242,7 +249,7 @@ export class HttpServer {
         if (this.#to >= WRITE_BYTES) this.#flush(connection);
       } else if (verdict !== HEAD_INCOMPLETE) {
         this.#refuse(connection, REFUSALS_HEAD[verdict]);
-      } else if (textFrom < at && textFrom + text.length < bytes.length) {
+      } else if (end < bytes.length && end - at < HTTP_HEAD_BYTES_MAX) {
         text = "";
         textFrom = at;
       } else break;
@@ -252,18 +259,11 @@ export class HttpServer {
       connection.answering = true;
       setImmediate(() => this.#endTurn(connection));
     }
-    if (at < bytes.length) this.#keepRest(connection, bytes, at);
-    this.#settle(connection, heads > 0);
-  }
-
-  #keepRest(connection: Connection, bytes: Buffer, at: number): void {
     if (connection.gone) return;
-    if (connection.closing) {
-      connection.lingers = true;
-      return;
-    }
-    this.#keep(connection, restOf(bytes, at));
+    if (connection.closing && at < bytes.length) connection.lingers = true;
+    this.#release(connection, connection.closing ? bytes.length : at);
     if (!connection.free && bytes.length - at > WAITING_BYTES_MAX) this.#pause(connection);
+    this.#settle(connection, heads > 0);
   }
 
   /** Returns where the body, or what there is of it, ends. */
@@ -342,7 +342,7 @@ export class HttpServer {
     if (connection.gone) return;
     const kept = connection.send(bytes, from, to);
     if (kept > 0) this.#admission.displacement.owes(connection, this.#tick);
-    this.#garbage.note(kept);
+    garbage.note(kept);
     this.#held.note(connection, kept);
   }
 
@@ -354,7 +354,7 @@ export class HttpServer {
     let outcome: number = RESPONSE_BROKEN;
     try {
       const send = (bytes: Uint8Array): Promise<boolean> => {
-        this.#garbage.note(bytes.length + RESPONSE_GARBAGE_BYTES);
+        garbage.note(bytes.length + RESPONSE_GARBAGE_BYTES);
         this.#send(connection, bytes, 0, bytes.length);
         connection.deadline = this.#tick + TICKS_SEND;
         return connection.sent();
@@ -368,7 +368,7 @@ export class HttpServer {
     if (outcome === RESPONSE_ENDS_CONNECTION) connection.closing = true;
     if (outcome === RESPONSE_BROKEN && !connection.gone) connection.socket.terminate();
     // All promises are kept before the next event: without it one connection would be served alone.
-    if (connection.leftover !== undefined) setImmediate(() => this.#endTurn(connection));
+    if (connection.leftover.size > 0) setImmediate(() => this.#endTurn(connection));
     else this.#endTurn(connection);
   }
 
@@ -376,7 +376,7 @@ export class HttpServer {
   #endTurn(connection: Connection): void {
     connection.answering = false;
     connection.partial = false;
-    this.#goOn(connection);
+    this.#goOn(connection, connection.leftover.text(TURN_TEXT_BYTES));
   }
 
   #drain(connection: Connection | undefined): void {
@@ -393,11 +393,8 @@ export class HttpServer {
   /** What waited for the answer before it gets its turn. */
   #goOn(connection: Connection, text = ""): void {
     if (connection.gone) return;
-    const { leftover } = connection;
-    if (connection.free && leftover !== undefined) {
-      this.#keep(connection, undefined);
-      this.#serve(connection, leftover, text);
-    } else this.#settle(connection, true);
+    if (connection.free && connection.leftover.size > 0) this.#serve(connection, text);
+    else this.#settle(connection, true);
     if (!connection.gone && connection.paused && connection.free) {
       connection.paused = false;
       connection.socket.resume();

@@ -12,6 +12,7 @@ import type { RuleCount } from "../limits/rule-keeper.ts";
 import { type CounterName, type Counters, REASONS, TRANSPORTS } from "../counters/counters.ts";
 import { LOG_LEVELS, LOG_WARNINGS, type Log } from "../host/log.ts";
 import { bytesBeside, type Census, takeCensus } from "../swarm/census.ts";
+import { garbage } from "../host/garbage.ts";
 import { PAGE_SIZE, type SwarmMemory } from "../swarm/memory.ts";
 import { NOT_STORED_REASONS } from "../swarm/requests.ts";
 import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
@@ -52,6 +53,9 @@ export interface MetricsSources {
 /** What is told where there is no limit on files. */
 const FILES_UNLIMITED = 2 ** 31;
 
+/** The pieces of the page, the page, and its bytes on their way. */
+const GARBAGE_PER_CHARACTER = 8;
+
 const EVENTS: readonly (readonly [string, CounterName])[] = [
   ["none", "eventNone"],
   ["started", "eventStarted"],
@@ -73,6 +77,7 @@ export function metricsText(sources: MetricsSources): string {
   writeRules(out, sources);
   writeMachine(out, sources);
   writeProcess(out, sources);
+  garbage.note(GARBAGE_PER_CHARACTER * out.text.length);
   return out.text;
 }
 

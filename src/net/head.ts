@@ -337,13 +337,27 @@ export class RequestHead {
   }
 }
 
+/** Bytes `from` to `to` - 1 of a buffer. */
+export interface Stretch {
+  readonly buffer: Buffer;
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
- * False if more bytes cannot have completed a head: none ends a line, and what was there has been
- * looked at. Keeps those who send byte by byte from having it read again for every byte.
+ * False if the last `added` bytes that are left over cannot have completed a head: what was there
+ * before them has been looked at, and they end it neither with an empty line, nor with half a line
+ * end, nor by its length. Else whoever sends byte by byte, or field by field, would have all of it
+ * read again each time; that a field is malformed may be found out when the head is complete.
  */
-export function mayComplete(leftover: Buffer, bytes: Buffer, joined: Buffer): boolean {
-  if (leftover.length <= 2 * METHOD_SIZE_MAX || joined.length >= HTTP_HEAD_BYTES_MAX) return true;
-  return bytes.includes(10);
+export function mayComplete({ buffer, from, to }: Stretch, added: number): boolean {
+  const size = to - from;
+  if (size - added <= 2 * METHOD_SIZE_MAX || size >= HTTP_HEAD_BYTES_MAX) return true;
+  for (let at = to - added; ; at += 1) {
+    at = buffer.indexOf(LF, at);
+    if (at < from || at >= to) return false;
+    if (buffer[at - 1] !== CR || buffer[at - 2] === LF) return true;
+  }
 }
 
 function isDigit(digit: number): boolean {

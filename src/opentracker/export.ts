@@ -17,6 +17,7 @@ import { INFO_HASH_SIZE } from "../constants.ts";
 import { writeScraped } from "../net/bencode.ts";
 import { now } from "../host/clock.ts";
 import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
+import { garbage } from "../host/garbage.ts";
 import {
   FLAG_EMPTY,
   LEECHERS,
@@ -43,6 +44,9 @@ export type Format = (typeof FORMATS)[number];
 const CHUNK_BYTES = 32 * 1024;
 /** The longest record, bencoded with three counts of ten digits, takes 88 bytes. */
 const RECORD_BYTES_MAX = 128;
+
+/** Garbage for each byte of an export: records, chunks, and those of a compression. */
+const GARBAGE_PER_BYTE = 4;
 
 const HEX = new TextEncoder().encode("0123456789ABCDEF");
 const LOWER_HEX = new TextEncoder().encode("0123456789abcdef");
@@ -283,8 +287,10 @@ export function openExport(
   let over = false;
   const end = (): void => {
     clearTimeout(timer);
-    if (!over) events.over();
+    if (over) return;
     over = true;
+    events.over();
+    garbage.settle();
   };
   return new ReadableStream(
     {
@@ -297,6 +303,7 @@ export function openExport(
         }
         if (over) return;
         events.made(sink.size);
+        garbage.note(GARBAGE_PER_BYTE * sink.size);
         if (sink.size > 0) controller.enqueue(sink.take());
         if (ended) {
           end();

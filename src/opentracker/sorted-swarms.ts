@@ -17,6 +17,7 @@
  *   record   eight 32-bit words: five of info hash, big-endian, seeders, leechers, downloads
  */
 import { now } from "../host/clock.ts";
+import { garbage } from "../host/garbage.ts";
 import { readU32 } from "../net/words.ts";
 import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
 import type { Tracker } from "../swarm/tracker.ts";
@@ -61,6 +62,7 @@ export class SortedSwarms {
     this.#span = Math.ceil(Math.min(1, RECORDS_AIM / Math.max(1, swarms)) * WORD_RANGE);
     this.#walk = new Walk(tracker);
     this.#upper = boundBehind(0, this.#span);
+    garbage.note(this.records.byteLength);
   }
 
   /** True once the last pass has been collected. */
@@ -127,6 +129,7 @@ export class SortedSwarms {
   #grow(): void {
     const larger = new Uint32Array(2 * this.records.length);
     larger.set(this.records);
+    garbage.note(larger.byteLength);
     this.records = larger;
   }
 
@@ -147,6 +150,7 @@ export class SortedSwarms {
   /** Forgets all records but those of these parts, which are the first ones. */
   #keep(parts: number[][]): void {
     const records = new Uint32Array(this.records.length);
+    garbage.note(records.byteLength);
     let count = 0;
     for (const part of parts) {
       for (const [place, record] of part.entries()) {

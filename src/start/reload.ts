@@ -5,6 +5,7 @@
  *      └──────► the certificate ─► lists and rules ─► every thread uses them ─► refused swarms go
  */
 import type { AccessKeeper } from "../access/keeper.ts";
+import { garbage } from "../host/garbage.ts";
 import type { Log } from "../host/log.ts";
 import { readCertificate } from "../http/certificate.ts";
 import type { RuleKeeper } from "../limits/rule-keeper.ts";
@@ -70,6 +71,8 @@ export class Files {
       const reason = error instanceof Error ? error.message : String(error);
       log.error("reload failed, everything stays as it was", { reason });
       observer.reloaded(false);
+    } finally {
+      garbage.settle();
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * What the event loop does beside answering: it sweeps the swarms, releases memory that is not in
- * use (code, and pages that swarms have left), and follows the load and this machine's addresses.
- * No timer keeps the process alive.
+ * use (code, garbage, and pages that swarms have left), and follows the load and this machine's
+ * addresses. No timer keeps the process alive.
  *
  * A round over all shards takes ROUND_SECONDS, or less if peers live shorter. Some 20 times a
  * second the shards that have come due are swept in slices, for one turn at most; what is left over
@@ -11,6 +11,7 @@
 import { type CounterName, Counters } from "../counters/counters.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { now } from "../host/clock.ts";
+import { garbage } from "../host/garbage.ts";
 import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
 import type { Arena } from "../swarm/arena.ts";
 import {
@@ -34,7 +35,7 @@ const ROUNDS_PER_TIMEOUT = 8;
 const TURN_MILLISECONDS = 50;
 /** Work of one slice, some 100 ns each: the longest an announce can wait for the sweep. */
 const SLICE_UNITS = 2000;
-/** How soon, and then how often, code that is not in use is let go, in milliseconds. */
+/** How soon, and then how often, memory that is not in use is let go, in milliseconds. */
 const FORGET_FIRST_MILLISECONDS = 5000;
 const FORGET_MILLISECONDS = 30_000;
 
@@ -43,6 +44,9 @@ const FORGET_MILLISECONDS = 30_000;
  * a second. With 6 million swarms and TRACKER_PEER_TIMEOUT=60s a millisecond was not enough.
  */
 const TURN_SECONDS_MAX = 10 * TURN_SECONDS;
+
+/** How often garbage is collected where there is too little of it for that. */
+const SETTLE_MILLISECONDS = 30_000;
 
 /** How often the load is measured. */
 const LOAD_MILLISECONDS = 1000;
@@ -74,6 +78,7 @@ const FREE_KEPT_SHARE = 1 / 128;
 export function startUpkeep({ config, libc, load, threads }: Program): Sweep {
   const { memory, counters, histograms, limits } = threads.shared;
   if (libc !== undefined) startForgetting(libc);
+  every(SETTLE_MILLISECONDS, () => garbage.settle());
   every(LOAD_MILLISECONDS, followLoad(load, new Counters(counters, 0), memory));
   every(ADDRESSES_MILLISECONDS, followAddresses(new OwnAddresses(limits?.own)));
   const slices = new Histogram(histograms!, 0, "sweepSeconds");

@@ -9,10 +9,14 @@
 import type { udp } from "bun";
 import { readAddress } from "../net/addresses.ts";
 import { COUNT } from "../counters/counters.ts";
+import { garbage } from "../host/garbage.ts";
 import type { Answering } from "./answering.ts";
 import { ADDRESS_SLOT, BATCH_SIZE, REPLY_SLOT, REQUEST_SLOT } from "./datagrams.ts";
 
 type Socket = Pick<udp.Socket<"uint8array">, "send" | "sendMany">;
+
+/** What a datagram leaves behind: its bytes, the text of its address, a view of its reply. */
+const DATAGRAM_GARBAGE_BYTES = 512;
 
 /** One for each socket, with an `Answering` of its own: its batch memory holds what waits. */
 export class EventLoopSource {
@@ -27,6 +31,7 @@ export class EventLoopSource {
 
   /** Answers one datagram; the reply leaves with the batch. */
   receive(socket: Socket, bytes: Uint8Array, port: number, address: string): void {
+    garbage.note(Math.max(bytes.length, DATAGRAM_GARBAGE_BYTES));
     const { datagrams } = this.#answering;
     const slot = this.#slot;
     const length = Math.min(bytes.length, REQUEST_SLOT);

@@ -7,6 +7,7 @@
  * than none, which a supervisor would start again.
  */
 import { alignClock } from "../host/clock.ts";
+import { garbage } from "../host/garbage.ts";
 import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
 import { leaveLastWords } from "./last-words.ts";
@@ -54,6 +55,7 @@ function take(data: WorkerTask | WorkerMessage): void {
     answering.take(data);
     self.postMessage("updated");
   }
+  garbage.settle();
   while (Atomics.load(sent, 0) === read) batches.turn();
 }
 

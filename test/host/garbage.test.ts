@@ -1,25 +1,69 @@
 import { expect, test } from "bun:test";
-import { Garbage, GARBAGE_BYTES_MAX } from "../../src/host/garbage.ts";
+import { Garbage, GARBAGE_BYTES_MAX, garbage } from "../../src/host/garbage.ts";
 
-test("garbage is collected each time so many bytes have come, and not before", () => {
-  let collections = 0;
-  const garbage = new Garbage(() => (collections += 1));
+/** An account whose clock is set by hand, and the collections it began. */
+function open() {
+  const clock = { milliseconds: 0 };
+  const begun: string[] = [];
+  const account = new Garbage(
+    (waits) => begun.push(waits ? "waited for" : "asked for"),
+    () => clock.milliseconds,
+  );
+  return { account, clock, begun };
+}
+
+test("a collection is asked for each time so much has been noted, and not before", () => {
+  const { account, clock, begun } = open();
   const seen: number[] = [];
   for (const bytes of [GARBAGE_BYTES_MAX, 1, GARBAGE_BYTES_MAX, 1, 1]) {
-    garbage.note(bytes);
-    seen.push(collections);
+    account.note(bytes);
+    clock.milliseconds += 1000;
+    seen.push(begun.length);
   }
   expect(seen).toEqual([0, 1, 1, 2, 2]);
+  expect(begun).toEqual(["asked for", "asked for"]);
+  expect(account.noted).toBe(2 * GARBAGE_BYTES_MAX + 3);
 });
 
-test("nobody waits for a collection, however much is alive", () => {
+test("one that follows within a second is waited for", () => {
+  const { account, clock, begun } = open();
+  for (const milliseconds of [0, 999, 999, 1000]) {
+    clock.milliseconds += milliseconds;
+    account.note(GARBAGE_BYTES_MAX + 1);
+  }
+  expect(begun).toEqual(["asked for", "waited for", "waited for", "asked for"]);
+});
+
+test("what is left of something rare is collected at once, unless it is little", () => {
+  const { account, begun } = open();
+  account.note(1000);
+  account.settle();
+  expect(begun).toEqual([]);
+  account.note(2 ** 20);
+  for (let i = 0; i < 2; i++) account.settle();
+  expect(begun).toEqual(["waited for"]);
+});
+
+test("to ask takes no time, however much is alive", () => {
   const alive = Array.from({ length: 400_000 }, (_, at) => ({ at: { at } }));
-  const garbage = new Garbage();
   const times = Array.from({ length: 5 }, () => {
     const begun = performance.now();
-    garbage.note(GARBAGE_BYTES_MAX + 1);
+    new Garbage().note(GARBAGE_BYTES_MAX + 1);
     return performance.now() - begun;
   });
   expect(Math.min(...times)).toBeLessThan(2);
   expect(alive.length).toBe(400_000);
+});
+
+test("what was waited for is gone, with a large reserve that is alive", () => {
+  const reserve = new SharedArrayBuffer(2 ** 30);
+  const gone: boolean[] = [];
+  const registry = new FinalizationRegistry(() => gone.push(true));
+  for (let i = 0; i < 100; i++) registry.register(new Uint8Array(new ArrayBuffer(2 ** 20)), i);
+  garbage.note(2 ** 20);
+  garbage.settle();
+  return Bun.sleep(10).then(() => {
+    expect(gone.length).toBeGreaterThan(90);
+    expect(reserve.byteLength).toBe(2 ** 30);
+  });
 });

@@ -8,7 +8,7 @@ import { answerText, get, targetOf } from "./connected.ts";
 /** A connection on which `text` has come, without a socket. */
 function received(text: string): Connection {
   const connection = new Connection({ remoteAddress: "192.0.2.1" } as Connection["socket"]);
-  connection.leftover = Buffer.from(text, "latin1");
+  connection.leftover.add(Buffer.from(text, "latin1"));
   return connection;
 }
 
@@ -67,7 +67,7 @@ test("the text is what the connection has by then, nothing if that was thrown aw
   const { gathered, calls } = open();
   const connections = ["a", "b"].map(received);
   for (const connection of connections) gathered.add(connection);
-  connections[0].leftover = Buffer.from("a and more");
+  connections[0].leftover.add(Buffer.from(" and more"));
   connections[1].drop();
   await turn();
   expect(calls).toEqual(["foresee a and more ", "answer a and more", "answer "]);
@@ -85,7 +85,8 @@ test("whoever is answered may be added again, for the next time", async () => {
   const gathered = new Gathered(undefined, (connection, text) => {
     calls.push(text);
     if (text === "again") return;
-    connection.leftover = Buffer.from("again");
+    connection.leftover.clear();
+    connection.leftover.add(Buffer.from("again"));
     gathered.add(connection);
   });
   const connections = ["a", "b", "c"].map(received);

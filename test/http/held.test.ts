@@ -17,7 +17,7 @@ function holders() {
     neighbourhood.join(connection.neighbours);
     connections.add(connection);
     names.set(connection, name);
-    connection.leftover = { length: bytes } as Buffer;
+    connection.leftover.buffer = { length: bytes } as Buffer;
     held.note(connection, bytes);
     return connection;
   };
