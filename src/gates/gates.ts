@@ -1,22 +1,22 @@
 /**
- * The gates: the one staircase that the requests of every transport climb.
+ * The gates: the checks that the requests of every transport pass, in this order.
  *
  *   gate          judges                                          UDP   HTTP
- *   rate          how much the address and its network ask         x     x
- *   (the request itself: its transport reads it, and may refuse)   x     x
- *   rules         what the operator has written against it         x     x    headers: HTTP only
- *   host          the host name that the client calls us by        -     x    UDP names none
- *   maintenance   whether anybody may announce now                 x     x
- *   address       whether it can be a peer's, or is private        x     x
+ *   rate          requests of the address and of its network       x     x
+ *   (parsing: the transport reads the request, and may refuse it)  x     x
+ *   rules         the operator's rules                             x     x    headers: HTTP only
+ *   host          the host name in the request                     -     x    UDP has none
+ *   maintenance   whether announces are accepted at all            x     x
+ *   address       whether a peer may have it; private ones         x     x
  *   lists         info hash, network, client                       x     x
  *   port, own     answered, but not stored                         x     x
  *   core          the announce takes effect                        x     x
- *   early         too soon after the last one                      x     x
- *   notes         what statistics note of it                       x     x
+ *   early         too soon after the previous announce             x     x
+ *   notes         records the announce for the statistics          x     x
  *
- * The first gate that is shut gives the verdict, which is counted here and told by the transport.
- * A scrape climbs to the rules, since it stores nothing; pages only pass the rate. A transport
- * turns bytes into `asked` and the core's request, and a verdict into bytes: nothing else.
+ * The first gate that refuses gives the verdict. It is counted here; the transport sends it. A
+ * scrape stores nothing, so it passes the gates up to the rules; pages pass the rate only. A
+ * transport only turns bytes into `asked` and the core's request, and a verdict into bytes.
  *
  * Allocates nothing, never throws, never waits.
  */
@@ -43,27 +43,27 @@ import {
   VERDICTS,
 } from "./verdicts.ts";
 
-/** What the gates use of the core. */
+/** The part of the core that the gates use. */
 export interface Core {
   readonly request: AnnounceRequest;
   readonly reply: AnnounceReply;
   announce(nowSeconds: number): void;
 }
 
-/** What is known of a request before the core sees it; filled by the transport for each. */
+/** What the transport reads from a request for the gates; filled anew for each request. */
 export class Asked {
-  /** The address that the request really came from, at `address[addressAt]`. */
+  /** The address of the client, not a claimed one, at `address[addressAt]`. */
   address: Uint8Array = NO_BYTES;
   addressAt = 0;
   family: Family = 4;
   /** The port of the peer; PORT_NONE for a scrape. */
   port = 0;
-  /** The peer id, at `peerId[peerIdAt]`; there is none if that is below 0. */
+  /** The peer id, at `peerId[peerIdAt]`; no peer id if `peerIdAt` is negative. */
   peerId: Uint8Array = NO_BYTES;
   peerIdAt = -1;
   /** The head of an HTTP request. */
   head: RequestHead | undefined;
-  /** True if the peer's address may be another one than the client's, because it is claimed. */
+  /** True if clients may claim another address for their peer. */
   mayClaim = false;
 }
 
@@ -75,9 +75,9 @@ export interface GateParts {
   counters: Counters;
   access: Access;
   limits: Limits;
-  /** What is noted of announces; nothing if it is left out. */
+  /** Notes announces for the statistics; without it nothing is noted. */
   notes?: Notes | undefined;
-  /** Host names under which HTTP requests are served; all if it is left out. */
+  /** Host names that are served over HTTP; without it all are. */
   hosts?: AllowedHosts | undefined;
   /** True to refuse announces from private networks. */
   refusePrivate: boolean;
@@ -87,7 +87,7 @@ export interface GateParts {
 export class Gates {
   readonly asked = new Asked();
   readonly peer: PeerGate;
-  /** The rule that VERDICT_RULE and VERDICT_RULE_DROP are about. */
+  /** The rule that gave VERDICT_RULE or VERDICT_RULE_DROP. */
   #rule = RULE_NONE;
   readonly #core: Core;
   readonly #row: Float64Array;
@@ -95,7 +95,7 @@ export class Gates {
   readonly #limits: Limits;
   readonly #notes: Notes | undefined;
   readonly #hosts: AllowedHosts | undefined;
-  // Columns of this transport.
+  // Columns of this transport's counters.
   readonly #announcesIpv4: number;
   readonly #announcesIpv6: number;
   readonly #overRateAddress: number;
@@ -103,7 +103,7 @@ export class Gates {
   readonly #overRateAnnounces: number;
   readonly #early: number;
   readonly #ownAddresses: number;
-  /** Column of each verdict. */
+  /** Column by verdict. */
   readonly #rejected: Int32Array;
 
   constructor(parts: GateParts) {
@@ -125,13 +125,13 @@ export class Gates {
     this.#rejected = Int32Array.from(VERDICTS, ({ reason }) => rejectedColumn(transport, reason));
   }
 
-  /** Counts a request that comes to nothing. Returns the verdict. */
+  /** Counts a refused request. Returns the verdict. */
   refuse(verdict: number): number {
     this.#row[this.#rejected[verdict]] += 1;
     return verdict;
   }
 
-  /** The gate of rates, to be passed before anything is read that a flood would have us read. */
+  /** The gate of rate limits. It comes before parsing, so a flood costs as little as possible. */
   judgeRate(nowSeconds: number): number {
     const { address, addressAt, family } = this.asked;
     const { rates } = this.#limits;
@@ -152,8 +152,8 @@ export class Gates {
   }
 
   /**
-   * All other gates, the core among them, for an announce that the core's request holds: info hash,
-   * peer and wishes. Returns VERDICT_OK if the core's reply is to be told.
+   * All other gates and the core, for the announce in the core's request. Returns VERDICT_OK if the
+   * core's reply is to be sent.
    */
   announce(nowSeconds: number): number {
     const refused = this.#judgeAnnounce();
@@ -193,7 +193,7 @@ export class Gates {
     return client === ACCESS_CLIENT ? VERDICT_CLIENT : VERDICT_OK;
   }
 
-  /** A peer that must not be handed out is answered as one without a port. */
+  /** Sets the port of a peer that must not be handed out to 0: the core stores no such peer. */
   #placePeer(): void {
     const { request } = this.#core;
     const { peer, family } = request;
@@ -205,7 +205,7 @@ export class Gates {
     peer[portAt + 1] = 0;
   }
 
-  /** What the client is told of a verdict of these gates. */
+  /** The sentence for the client of the request that got this verdict. */
   sentence(verdict: number): string {
     if (verdict !== VERDICT_RULE) return VERDICTS[verdict].sentence;
     return this.#limits.rules.rule(this.#rule).message;
@@ -216,7 +216,7 @@ export class Gates {
     return verdict === VERDICT_RULE ? this.#limits.rules.message(this.#rule) : SENTENCES[verdict];
   }
 
-  /** Minutes until the client may try again, "never", or "" if nothing is said of that. */
+  /** Minutes until the client may try again, "never", or "" to leave it out. */
   retryIn(verdict: number): string {
     if (verdict !== VERDICT_EARLY) return VERDICTS[verdict].retryIn;
     return String(this.#limits.minutesLeft(this.#core.reply.ticksSinceLast));

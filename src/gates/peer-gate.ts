@@ -1,13 +1,13 @@
 /**
- * The gate of one peer: whether it may be stored, by its address, its info hash and its port.
+ * The gate of one peer: decides by address, info hash and port whether the peer may be stored.
  *
- *   address    it can be a peer's; it is not private, where private ones are refused
- *   lists      the info hash is not denied, and on the allow list; the network is not denied
- *   place      its port is high enough, and its address is not one of this machine
+ *   address    is a unicast address; is not private, if private addresses are refused
+ *   lists      the info hash is not denied, and is on the allow list; the network is not denied
+ *   place      the port is high enough, and the address is not one of this machine
  *
- * It knows no request and no transport, so that peers that come another way (from a snapshot, from
- * other nodes) pass it as announces do. What fails at its place is no fault of the client: it is
- * answered, but not stored, counted or handed out.
+ * It depends on no request and no transport, so peers from another source (a snapshot, other nodes)
+ * pass the same checks as announces. A peer that fails only the last check is no mistake of the
+ * client: the announce is answered, but the peer is not stored, counted or handed out.
  */
 import type { Access } from "../access/access.ts";
 import { ACCESS_DENIED, ACCESS_NETWORK, ACCESS_OK, ACCESS_UNLISTED } from "../access/access.ts";
@@ -23,14 +23,14 @@ import {
   VERDICT_UNLISTED,
 } from "./verdicts.ts";
 
-/** What `judgePlace` says: whether a peer may be stored and handed out. */
+/** Results of `judgePlace`. The peer may be stored and handed out. */
 export const PLACE_FIT = 0;
-/** Its port is lower than ports of peers may be. */
+/** Its port is below the lowest port that is accepted. */
 export const PLACE_LOW_PORT = 1;
-/** Its address is one of this machine. */
+/** Its address belongs to this machine. */
 export const PLACE_OWN = 2;
 
-/** Verdicts by what the lists say. */
+/** The verdict for each result of the lists. */
 const LIST_VERDICTS: number[] = [];
 LIST_VERDICTS[ACCESS_OK] = VERDICT_OK;
 LIST_VERDICTS[ACCESS_DENIED] = VERDICT_DENIED;
@@ -48,30 +48,30 @@ export class PeerGate {
     this.#refusePrivate = refusePrivate;
   }
 
-  /** Whether the address at `bytes[at]` may be a peer's. */
+  /** The verdict on the address at `bytes[at]`. */
   judgeAddress(bytes: Uint8Array, at: number, family: Family): number {
     if (isUnusableSource(bytes, at, family)) return VERDICT_ADDRESS_UNUSABLE;
     if (this.#refusePrivate && isNotPublic(bytes, at, family)) return VERDICT_ADDRESS_PRIVATE;
     return VERDICT_OK;
   }
 
-  /** Whether the lists let the swarm with this info hash be, ten halves at `halves[0]`. */
+  /** The verdict of the lists on an info hash, given as ten 16-bit halves. */
   judgeSwarm(halves: Uint16Array): number {
     return LIST_VERDICTS[this.#access.judgeSwarm(halves, 0)];
   }
 
-  /** Whether the lists let a peer at this address be. */
+  /** The verdict of the lists on the network of an address. */
   judgeNetwork(bytes: Uint8Array, at: number, family: Family): number {
     return LIST_VERDICTS[this.#access.judgeAddress(bytes, at, family)];
   }
 
-  /** Whether a peer may be stored and handed out: PLACE_FIT, or why not. */
+  /** PLACE_FIT if a peer may be stored and handed out, or the reason against it. */
   judgePlace(bytes: Uint8Array, at: number, family: Family, port: number): number {
     if (port < this.#limits.portMin) return PLACE_LOW_PORT;
     return this.#limits.own.has(bytes, at, family) ? PLACE_OWN : PLACE_FIT;
   }
 
-  /** True if a peer passes all of it; for peers that no client announces. */
+  /** True if a peer passes all checks; for peers that do not come from an announce. */
   passes(
     halves: Uint16Array,
     bytes: Uint8Array,

@@ -24,9 +24,9 @@ import { exchangeTcp, readResponses } from "./raw-http.ts";
 
 const TOKEN = "correct-horse-battery-staple";
 const DENIED = "this info hash is denied here";
-const UNLISTED = "this info hash is not on the list of those served here";
+const UNLISTED = "this info hash is not on the allow list of this tracker";
 const NETWORK = "your network is denied here";
-const CLIENT = "your client is denied here: use another program";
+const CLIENT = "your client is denied here: use another client";
 const MAINTENANCE = "this tracker is under maintenance: it will be back soon";
 
 /** A worker sees its mail when its receive times out. */

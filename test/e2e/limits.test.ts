@@ -315,13 +315,16 @@ test("a peer cannot have an address that nobody has", async () => {
   expect(await said("8.8.8.8")).toBe("served");
   expect(await said("2a00:1450::1")).toBe("served");
   for (const address of ["240.0.0.1", "255.255.255.255", "224.0.0.1", "0.0.0.0", "ff02::1"]) {
-    expect([address, await said(address)]).toEqual([address, "your address cannot be a peer's"]);
+    expect([address, await said(address)]).toEqual([
+      address,
+      "your address cannot be the address of a peer",
+    ]);
   }
   const reserved = "10.0.0.1 192.0.2.1 198.51.100.1 203.0.113.1 198.18.0.1 2001:db8::1 2002:a00::";
   for (const address of reserved.split(" ")) {
     expect([address, await said(address)]).toEqual([
       address,
-      "private addresses are not accepted here: announce from a public one",
+      "private addresses are not accepted: announce from a public address",
     ]);
   }
 });

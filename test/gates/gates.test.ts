@@ -1,7 +1,6 @@
 /**
- * The same request over any transport meets the same gates in the same order: it gets the same
- * verdict, is counted under the same reason, and reads the same sentence. A new transport is one
- * more column in `COLUMNS`.
+ * The same request over any transport passes the same gates in the same order: it gets the same
+ * verdict, the same counter and the same sentence. A new transport is one more column in `COLUMNS`.
  */
 import { describe, expect, test } from "bun:test";
 import { Access, type AccessShared, openToAll } from "../../src/access/access.ts";
@@ -19,14 +18,14 @@ const { VERDICTS } = verdicts;
 const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
 const OTHER_HASH = "00".repeat(19) + "01";
 
-/** What an operator has set, and what a client asks. */
+/** The operator's settings and the client's request. */
 interface Scene {
   access: Partial<AccessShared>;
   limits: Partial<Wanted>;
   refusePrivate: boolean;
   from: string;
   port: number;
-  /** Announces of the same peer before the one that counts. */
+  /** Announces of the same peer before the one that is checked. */
   before: number;
   scrape: boolean;
 }
@@ -41,7 +40,7 @@ const PLAIN: Scene = {
   scrape: false,
 };
 
-/** What becomes of a request: the reason it is counted under, and what its client reads. */
+/** The reason a request is counted under, and the sentence that its client gets. */
 interface Outcome {
   reason: string;
   sentence: string;
@@ -58,7 +57,7 @@ const networks = (...lines: string[]) =>
 const accessOf = ({ access }: Scene): Access => new Access({ ...openToAll(KEYS), ...access });
 const escaped = (hex: string): string => hex.replace(/../g, "%$&");
 
-/** The one reason under which something was counted; "" if it was answered. */
+/** The reasons that were counted; "" if the request was answered. */
 function reasonOf(counters: Counters, transport: Transport): string {
   const counted = REASONS[transport].filter((reason) => counters.total(`${transport}:${reason}`));
   return counted.join(" ");
@@ -98,13 +97,16 @@ const sentenceOf = (verdict: number): string => VERDICTS[verdict].sentence;
 
 /** A scene for each verdict that the gates give. */
 const SCENES: Record<string, [verdict: number, scene: Partial<Scene>, sentence?: string]> = {
-  "an announce that nothing speaks against": [verdicts.VERDICT_OK, {}],
-  "a client that asks too much": [
+  "an announce that no gate refuses": [verdicts.VERDICT_OK, {}],
+  "a client over its rate limit": [
     verdicts.VERDICT_RATE,
     { limits: { rates: { mode: "enforce" } }, before: 60 },
   ],
-  "what a rule drops": [verdicts.VERDICT_RULE_DROP, { limits: { rules: "drop port=6881" } }],
-  "what a rule refuses": [
+  "an announce that a rule drops": [
+    verdicts.VERDICT_RULE_DROP,
+    { limits: { rules: "drop port=6881" } },
+  ],
+  "an announce that a rule refuses": [
     verdicts.VERDICT_RULE,
     { limits: { rules: 'refuse "update it" peer-id=-LT' } },
     "update it",
@@ -113,28 +115,28 @@ const SCENES: Record<string, [verdict: number, scene: Partial<Scene>, sentence?:
     verdicts.VERDICT_MAINTENANCE,
     { access: { maintenance: true } },
   ],
-  "a private address where they are refused": [
+  "a private address, if these are refused": [
     verdicts.VERDICT_ADDRESS_PRIVATE,
     { refusePrivate: true, from: "10.0.0.1" },
   ],
-  "an info hash that is denied": [
+  "a denied info hash": [
     verdicts.VERDICT_DENIED,
     { access: { deny: hashes(HASH)(KEYS), keys: KEYS } },
   ],
-  "an info hash that is not on the list": [
+  "an info hash that is not on the allow list": [
     verdicts.VERDICT_UNLISTED,
     { access: { allow: hashes(OTHER_HASH)(KEYS), keys: KEYS } },
   ],
-  "a network that is denied": [
+  "a denied network": [
     verdicts.VERDICT_NETWORK,
     { access: { networks: networks("192.0.2.0/24") } },
   ],
-  "a client that is denied": [verdicts.VERDICT_CLIENT, { access: { clients: [text("-LT")] } }],
+  "a denied client": [verdicts.VERDICT_CLIENT, { access: { clients: [text("-LT")] } }],
   "an announce that is too early": [
     verdicts.VERDICT_EARLY,
     { limits: { settings: { refuseEarly: true } }, before: 1 },
   ],
-  "a scrape of a client that asks too much": [
+  "a scrape of a client over its rate limit": [
     verdicts.VERDICT_RATE,
     { limits: { rates: { mode: "enforce" } }, before: 60, scrape: true },
   ],
@@ -143,13 +145,13 @@ const SCENES: Record<string, [verdict: number, scene: Partial<Scene>, sentence?:
     { limits: { rules: 'refuse "go away" network=192.0.2.0/24' }, scrape: true },
     "go away",
   ],
-  "a scrape during maintenance, of a denied hash": [
+  "a scrape of a denied info hash during maintenance": [
     verdicts.VERDICT_OK,
     { access: { maintenance: true, deny: hashes(HASH)(KEYS), keys: KEYS }, scrape: true },
   ],
 };
 
-/** Verdicts that not every transport can give, with the reason. */
+/** Verdicts that some transport cannot give, with the reason. */
 const OF_SOME = new Map<number, string>([
   [verdicts.VERDICT_HOST, "a datagram names no host"],
   [verdicts.VERDICT_ADDRESS_UNUSABLE, "UDP drops it before it has an id"],
@@ -166,7 +168,7 @@ const OF_SOME = new Map<number, string>([
   [verdicts.VERDICT_PORT, ""],
 ]);
 
-test("every verdict has a scene, or a reason why some transports cannot give it", () => {
+test("every verdict has a scene, or a reason why some transport cannot give it", () => {
   const shown = new Set(Object.values(SCENES).map(([verdict]) => verdict));
   const all = [...VERDICTS.keys()];
   expect(all.filter((verdict) => shown.has(verdict) === OF_SOME.has(verdict))).toEqual([]);
@@ -178,7 +180,7 @@ for (const [transport, ask] of Object.entries(COLUMNS)) {
       const { reason } = VERDICTS[verdict];
       test(`${name} is ${verdict === verdicts.VERDICT_OK ? "answered" : reason}`, async () => {
         const outcome = await ask({ ...PLAIN, ...scene });
-        // A flood over UDP is told nothing: an answer would cost as much as what it asks for.
+        // Over UDP a flood gets no answer, which would cost as much as answering the request.
         const silent = transport === "udp" && verdict === verdicts.VERDICT_RATE;
         expect(outcome).toEqual({
           reason: verdict === verdicts.VERDICT_OK ? "" : reason,
@@ -187,7 +189,7 @@ for (const [transport, ask] of Object.entries(COLUMNS)) {
       });
     }
 
-    test("the gates are climbed in their order: the first that is shut decides", async () => {
+    test("the first gate that refuses decides, in the order of the gates", async () => {
       const shut: Partial<Scene> & { access: Partial<AccessShared>; limits: Partial<Wanted> } = {
         refusePrivate: true,
         from: "10.0.0.1",
@@ -230,7 +232,7 @@ for (const [transport, ask] of Object.entries(COLUMNS)) {
   });
 }
 
-test("over HTTP a host name is judged after the rules and before maintenance", () => {
+test("over HTTP the host name is judged after the rules and before maintenance", () => {
   const allowedHosts = new AllowedHosts(["tracker.example.org"]);
   const access = new Access({ ...openToAll(KEYS), maintenance: true });
   const { limits } = limitsOf({ rules: "drop port=1" });

@@ -1,4 +1,4 @@
-/** What a peer must be to be stored, whichever way it comes. */
+/** The conditions for storing a peer, whatever its source. */
 import { describe, expect, test } from "bun:test";
 import { Access, type AccessShared, openToAll } from "../../src/access/access.ts";
 import { readHashFile } from "../../src/access/hash-file.ts";
@@ -38,14 +38,14 @@ describe("an address", () => {
     ["::1", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
     ["1.2.3.4", VERDICT_OK, VERDICT_OK],
     ["203.0.113.9", VERDICT_OK, VERDICT_ADDRESS_PRIVATE],
-  ])("%s gives %d, and %d where private ones are refused", (address, lenient, strict) => {
+  ])("%s gives %d, and %d if private addresses are refused", (address, lenient, strict) => {
     const [bytes, family] = placed(address);
     expect(gateOf().judgeAddress(bytes, 0, family)).toBe(lenient);
     expect(gateOf({}, true).judgeAddress(bytes, 0, family)).toBe(strict);
   });
 });
 
-test("info hashes and networks are held against the lists", () => {
+test("info hashes and networks are looked up in the lists", () => {
   const networks = atOnce(readNetworkFile(text("198.51.100.0/24"))).list.memory;
   const gate = gateOf({ deny: listOf(1), networks });
   expect(gate.judgeSwarm(halvesOf(hashOf(1)))).toBe(VERDICT_DENIED);
@@ -60,7 +60,7 @@ function withFamily(address: string): [Uint8Array, number, Family] {
   return [bytes, 0, family];
 }
 
-test("a low port and an address of this machine are no place for a peer", () => {
+test("a low port and an address of this machine are refused", () => {
   const gate = gateOf();
   expect(gate.judgePlace(...withFamily("1.2.3.4"), 1024)).toBe(PLACE_FIT);
   expect(gate.judgePlace(...withFamily("1.2.3.4"), 1023)).toBe(PLACE_LOW_PORT);
@@ -68,7 +68,7 @@ test("a low port and an address of this machine are no place for a peer", () => 
   expect(gate.judgePlace(...withFamily("192.0.2.7"), 6881)).toBe(PLACE_OWN);
 });
 
-test("a peer passes if nothing of that speaks against it", () => {
+test("a peer passes if it passes every check", () => {
   const gate = gateOf({ deny: listOf(1) });
   const passes = (n: number, address: string, port: number) =>
     gate.passes(halvesOf(hashOf(n)), ...withFamily(address), port);

@@ -1,4 +1,4 @@
-/** The table of verdicts: every one has what its client is told, and how it is counted. */
+/** The table of verdicts: each has a sentence for the client and a metric label. */
 import { expect, test } from "bun:test";
 import { REASONS, TRANSPORTS } from "../../src/counters/counters.ts";
 import * as verdicts from "../../src/gates/verdicts.ts";
@@ -6,36 +6,36 @@ import * as verdicts from "../../src/gates/verdicts.ts";
 const { VERDICTS, isSilent, ...numbers } = verdicts;
 const all: number[] = Object.values(numbers);
 
-/** What the operator's rule says, or nothing. */
+/** Verdicts without a sentence, or with that of the operator's rule. */
 const WITHOUT_SENTENCE = [
   verdicts.VERDICT_OK,
   verdicts.VERDICT_RULE,
   verdicts.VERDICT_RULE_DROP,
 ] as number[];
 
-test("each verdict has a row of its own", () => {
+test("each verdict has its own row", () => {
   expect(all.toSorted((a, b) => a - b)).toEqual([...VERDICTS.keys()]);
 });
 
-test("sentences are short, printable ASCII and unlike each other", () => {
+test("sentences are short, printable ASCII and all different", () => {
   const told = VERDICTS.filter((_, verdict) => !WITHOUT_SENTENCE.includes(verdict));
   for (const { sentence } of told) expect(sentence).toMatch(/^[ -~]{10,120}$/);
   expect(new Set(told.map(({ sentence }) => sentence)).size).toBe(told.length);
   for (const verdict of WITHOUT_SENTENCE) expect(VERDICTS[verdict].sentence).toBe("");
 });
 
-test("a client may never come back, or in minutes, or is told nothing of that", () => {
+test('the retry time is a number of minutes, "never" or empty', () => {
   for (const { retryIn } of VERDICTS) expect(retryIn).toMatch(/^(never|[1-9][0-9]*|)$/);
   expect(VERDICTS[verdicts.VERDICT_DENIED].retryIn).toBe("never");
   expect(VERDICTS[verdicts.VERDICT_MAINTENANCE].retryIn).toBe("15");
 });
 
-test("only a rule can drop a request without a word", () => {
+test("only a rule can drop a request without a sentence", () => {
   const silent = [...VERDICTS.keys()].filter(isSilent);
   expect(silent).toEqual([verdicts.VERDICT_RULE_DROP]);
 });
 
-test("every transport has a counter for every reason that the gates may give", () => {
+test("every transport has a counter for every reason of the gates", () => {
   const given = new Set(VERDICTS.map(({ reason }) => reason));
   for (const transport of TRANSPORTS) {
     for (const reason of given) expect(REASONS[transport]).toContain(reason as never);

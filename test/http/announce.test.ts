@@ -113,19 +113,19 @@ test.each([
 
 test.each([
   ["a client that has hung up", null, {}, "your address is unknown: try again"],
-  ["a multicast address", "224.0.0.1", {}, "your address cannot be a peer's"],
-  ["an unspecified address", "::", {}, "your address cannot be a peer's"],
+  ["a multicast address", "224.0.0.1", {}, "your address cannot be the address of a peer"],
+  ["an unspecified address", "::", {}, "your address cannot be the address of a peer"],
   [
     "a private address where these are refused",
     "192.168.1.2",
     { refusePrivate: true },
-    "private addresses are not accepted here: announce from a public one",
+    "private addresses are not accepted: announce from a public address",
   ],
   [
     "a trusted proxy that names nobody",
     "192.0.2.1",
     { trustedProxies: ["192.0.2.0/24"] },
-    "the proxy before this tracker did not say who you are: tell the operator",
+    "the proxy in front of this tracker did not send your address: tell the operator",
   ],
 ])("%s is refused with a sentence", async (_, from, settings, reason) => {
   const core = new FakeCore();
@@ -179,7 +179,7 @@ test("a claimed address must be fit for a peer as well", async () => {
   const reply = await open(new FakeCore(), { allowIpParameter: true }).read(
     `${ANNOUNCE}&ip=0.0.0.0`,
   );
-  expect(reply.get("failure reason")).toBe("your address cannot be a peer's");
+  expect(reply.get("failure reason")).toBe("your address cannot be the address of a peer");
 });
 
 test("a peer with an address of this machine is answered, but not stored", async () => {
@@ -281,7 +281,7 @@ test("a host that is not allowed is refused, and noted all the same", async () =
     return answer.text();
   };
   expect(await announce("tracker.example:6969")).toEndWith("15:warning message7:use UDPe");
-  expect(await announce("free.rider")).toStartWith("d14:failure reason78:this tracker does not");
+  expect(await announce("free.rider")).toStartWith("d14:failure reason66:this tracker does not");
   expect(new HostReport(notes.hosts).hosts(9)).toEqual([
     { name: "free.rider", count: 1 },
     { name: "tracker.example:6969", count: 1 },

@@ -224,7 +224,7 @@ describe("announcing", () => {
   test("is refused if the ip field that is believed names what cannot be a peer's", () => {
     const desk = new Desk({ allowIpField: true, refusePrivate: true });
     const ask = (from: string, ip: string) => desk.ask(announceOf(desk.id(from), { ip }), from);
-    const unusable = Buffer.from("your address cannot be a peer's").toString("hex");
+    const unusable = Buffer.from("your address cannot be the address of a peer").toString("hex");
     for (const ip of ["ffffffff", "e0000001", "f0000001", "00000001"]) {
       expect(ask("198.41.0.4", ip).slice(16)).toBe(unusable);
     }
@@ -239,7 +239,7 @@ describe("announcing", () => {
 
   test("from a private network is refused, if the operator wants that, with a reason", () => {
     const text = Buffer.from(
-      "private addresses are not accepted here: announce from a public one",
+      "private addresses are not accepted: announce from a public address",
     ).toString("hex");
     for (const from of ["10.1.2.3", "127.0.0.1", "192.168.1.1", "fe80::1", "::1"]) {
       const desk = new Desk({ refusePrivate: true });
