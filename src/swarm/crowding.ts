@@ -5,6 +5,9 @@
  *   the swarm, or the newcomer's bucket, is full  a peer of the network that holds most makes room,
  *                                                 if that holds more than the newcomer's own
  *
+ * Claims (see claims.ts) give way before any of these, and push nobody out: so no peer loses its
+ * place because of what others claim.
+ *
  * Which network holds most is judged by some peers of the block or bucket, not by all: an attacker
  * who holds a tenth of a list has three of the 32 that are looked at. An ordinary newcomer costs
  * two comparisons of counts: nothing is looked at until there are as many as an address may have.
@@ -12,11 +15,13 @@
  * Addresses and networks are those of places.ts. The caller holds the lock of the shard.
  */
 import type { Family } from "../constants.ts";
-import { META_TICK, peerHalves, ROLES, type Role } from "./blocks.ts";
+import { META_TICK, peerHalves, ROLES, SWARM_INFO_HASH, type Role } from "./blocks.ts";
+import type { Claims } from "./claims.ts";
 import { BUCKET_PEERS_MAX } from "./directories.ts";
-import type { SwarmSettings } from "./memory.ts";
+import { hashInfoHash } from "./keyed-hash.ts";
+import type { Members } from "./members.ts";
+import type { SwarmMemory } from "./memory.ts";
 import { sameAddress, sameNetwork } from "./places.ts";
-import type { Population } from "./population.ts";
 import type { Random } from "./random.ts";
 import type { AnnounceRequest } from "./requests.ts";
 import type { Swarms } from "./swarms.ts";
@@ -26,9 +31,16 @@ const COMPARED = 32;
 /** Buckets of a full swarm among which the fullest is searched for a network that holds much. */
 const BUCKETS_COMPARED = 32;
 
+/** Claims of a swarm that may give way: any, or those like the newcomer in this. */
+const ANY = 0;
+const OF_ITS_ADDRESS = 1;
+const OF_ITS_BUCKET = 2;
+
 export class Crowding {
   readonly #swarms: Swarms;
-  readonly #population: Population;
+  readonly #members: Members;
+  readonly #claims: Claims | undefined;
+  readonly #keys: Int32Array;
   readonly #random: Random;
   readonly #request: AnnounceRequest;
   readonly #peersPerSwarmMax: number;
@@ -38,13 +50,16 @@ export class Crowding {
 
   constructor(
     swarms: Swarms,
-    population: Population,
+    members: Members,
+    claims: Claims | undefined,
     random: Random,
     request: AnnounceRequest,
-    settings: SwarmSettings,
+    { keys, settings }: SwarmMemory,
   ) {
     this.#swarms = swarms;
-    this.#population = population;
+    this.#members = members;
+    this.#claims = claims;
+    this.#keys = keys;
     this.#random = random;
     this.#request = request;
     this.#peersPerSwarmMax = settings.peersPerSwarmMax ?? Infinity;
@@ -53,17 +68,58 @@ export class Crowding {
 
   /** True if the announcer, which is not stored, may join; a peer may have gone to make room. */
   makesRoom(line: number, swarm: number, tick: number): boolean {
-    const { family } = this.#request;
+    const { family, claimed } = this.#request;
+    const full = this.#swarms.peers(swarm) >= this.#peersPerSwarmMax;
     const large = this.#swarms.isLarge(swarm, family);
+    // How many claims an address may have here has been asked before.
+    if (claimed) return !full && !(large && this.#isHomeFull(swarm));
     if (large ? this.#thinLarge(line, swarm, tick) : this.#thinSmall(line, swarm, tick))
       return true;
-    if (this.#swarms.peers(swarm) >= this.#peersPerSwarmMax) {
+    if (full) {
       const other = family === 4 ? 6 : 4;
       return (
-        this.#replaceAny(line, swarm, family, tick) || this.#replaceAny(line, swarm, other, tick)
+        this.#replaceClaim(line, swarm, ANY) ||
+        this.#replaceAny(line, swarm, family, tick) ||
+        this.#replaceAny(line, swarm, other, tick)
       );
     }
-    return !large || this.#replaceInFullBucket(line, swarm, tick);
+    return !large || !this.#isHomeFull(swarm) || this.#replaceAtHome(line, swarm, tick);
+  }
+
+  /** True if a claim has gone; `which` says of which kind it must be. */
+  #replaceClaim(line: number, swarm: number, which: number): boolean {
+    const claims = this.#claims;
+    if (claims === undefined || claims.count(line) === 0) return false;
+    const { halves } = this.#swarms.arena;
+    const hash = hashInfoHash(this.#keys, halves, (swarm + SWARM_INFO_HASH) >>> 1);
+    for (let entry = claims.next(line, hash, 0); entry >= 0;) {
+      const family = claims.peerFamily(entry);
+      const members = this.#members;
+      if (
+        this.#isLikeNewcomer(claims, entry, which) &&
+        members.find(swarm, family, claims.halves, claims.peerAt(entry)) &&
+        (which !== OF_ITS_BUCKET || members.role === this.#role)
+      ) {
+        members.removeFound(line, swarm, family);
+        return true;
+      }
+      entry = claims.next(line, hash, entry + 1);
+    }
+    return false;
+  }
+
+  #isLikeNewcomer(claims: Claims, entry: number, which: number): boolean {
+    if (which === ANY) return true;
+    const { family, peerHalves: peer } = this.#request;
+    if (claims.peerFamily(entry) !== family) return false;
+    const { halves } = claims;
+    const at = claims.peerAt(entry);
+    if (which === OF_ITS_ADDRESS) return sameAddress(halves, at, peer, 0, family);
+    return sameNetwork(halves, at, peer, 0, family);
+  }
+
+  get #role(): Role {
+    return this.#request.seeder ? ROLES[0] : ROLES[1];
   }
 
   // An address that has as many peers as it may.
@@ -76,8 +132,9 @@ export class Crowding {
     if (count < this.#peersPerAddressMax) return false;
     const first = swarms.peersAt(swarm, family);
     if (this.#countNeighbours(first, count) < this.#peersPerAddressMax) return false;
+    if (this.#replaceClaim(line, swarm, OF_ITS_ADDRESS)) return true;
     const oldest = this.#oldestNeighbour(first, swarms.metaAt(swarm, family), count, tick);
-    this.#removeSmall(line, swarm, family, oldest);
+    this.#members.removeSmall(line, swarm, family, oldest);
     return true;
   }
 
@@ -107,7 +164,8 @@ export class Crowding {
       oldestAge = age;
     }
     if (neighbours < this.#peersPerAddressMax) return false;
-    this.#removeLarge(line, swarm, family, from, this.#home(swarm, from), oldest);
+    if (this.#replaceClaim(line, swarm, OF_ITS_ADDRESS)) return true;
+    this.#members.removeLarge(line, swarm, family, from, this.#home(swarm, from), oldest);
     return true;
   }
 
@@ -156,12 +214,17 @@ export class Crowding {
 
   // A swarm, or a bucket, that is full.
 
-  /** False if the bucket that the announcer would join is full, and nothing in it gives way. */
-  #replaceInFullBucket(line: number, swarm: number, tick: number): boolean {
-    const { family, seeder } = this.#request;
-    const role = seeder ? ROLES[0] : ROLES[1];
-    if (this.#peersAtHome(swarm, role) < BUCKET_PEERS_MAX[family]) return true;
-    return this.#replaceInBucket(line, swarm, family, role, this.#home(swarm, role), tick);
+  /** True if the bucket that the announcer would join is full. */
+  #isHomeFull(swarm: number): boolean {
+    return this.#peersAtHome(swarm, this.#role) >= BUCKET_PEERS_MAX[this.#request.family];
+  }
+
+  /** True if a peer of this bucket has gone. */
+  #replaceAtHome(line: number, swarm: number, tick: number): boolean {
+    if (this.#replaceClaim(line, swarm, OF_ITS_BUCKET)) return true;
+    const role = this.#role;
+    const home = this.#home(swarm, role);
+    return this.#replaceInBucket(line, swarm, this.#request.family, role, home, tick);
   }
 
   /** True if a peer of this family has gone. */
@@ -171,7 +234,7 @@ export class Crowding {
       const count = swarms.smallCount(swarm, family);
       const meta = swarms.metaAt(swarm, family);
       const index = this.#mostHeld(family, swarms.peersAt(swarm, family), meta, count, tick);
-      if (index >= 0) this.#removeSmall(line, swarm, family, index);
+      if (index >= 0) this.#members.removeSmall(line, swarm, family, index);
       return index >= 0;
     }
     for (const role of ROLES) {
@@ -213,7 +276,7 @@ export class Crowding {
     const first = directories.peerAt(family, bucket, 0);
     const meta = directories.metaAt(family, bucket, 0);
     const index = this.#mostHeld(family, first, meta, directories.peersIn(bucket), tick);
-    if (index >= 0) this.#removeLarge(line, swarm, family, role, bucket, index);
+    if (index >= 0) this.#members.removeLarge(line, swarm, family, role, bucket, index);
     return index >= 0;
   }
 
@@ -254,28 +317,5 @@ export class Crowding {
     const ofOwn =
       family === ownFamily && sameNetwork(halves, first + found * size, peer, 0, family);
     return ofOwn || most > own ? found : -1;
-  }
-
-  #removeSmall(line: number, swarm: number, family: Family, index: number): void {
-    const swarms = this.#swarms;
-    const role = swarms.roleOfSmall(swarm, family, index);
-    const at = swarms.peersAt(swarm, family) + index * peerHalves(family);
-    this.#population.gone(line, family, role, swarms.arena.halves, at);
-    swarms.removeSmall(swarm, family, index);
-  }
-
-  #removeLarge(
-    line: number,
-    swarm: number,
-    family: Family,
-    role: Role,
-    bucket: number,
-    index: number,
-  ): void {
-    const { directories, arena } = this.#swarms;
-    const at = directories.peerAt(family, bucket, index);
-    this.#population.gone(line, family, role, arena.halves, at);
-    const cell = this.#swarms.cell(swarm, family, role);
-    directories.remove(line, cell, family, bucket, index);
   }
 }

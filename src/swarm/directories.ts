@@ -137,6 +137,7 @@ export class Directories {
    */
   expire(
     line: number,
+    swarm: number,
     cell: number,
     family: Family,
     role: Role,
@@ -151,7 +152,7 @@ export class Directories {
     const bucket = words[owner >>> 2];
     if (bucket === 0) return 0;
     const peers = this.peersIn(bucket);
-    const left = this.#expireBucket(line, cell, family, role, bucket, tick, ticks);
+    const left = this.#expireBucket(line, swarm, cell, family, role, bucket, tick, ticks);
     if (left > 0) this.#tighten(line, owner, family);
     return peers;
   }
@@ -182,6 +183,7 @@ export class Directories {
   /** Takes the old peers out of a bucket, which goes if none stay; returns how many do. */
   #expireBucket(
     line: number,
+    swarm: number,
     cell: number,
     family: Family,
     role: Role,
@@ -194,22 +196,21 @@ export class Directories {
     for (let index = left - 1; index >= 0; index--) {
       if (!isExpired(bytes[this.metaAt(family, bucket, index)], tick, ticks)) continue;
       left -= 1;
-      this.#population.expired(line, family, role, this.peerAt(family, bucket, index));
+      this.#population.expired(line, swarm, family, role, this.peerAt(family, bucket, index));
       this.remove(line, cell, family, bucket, index);
     }
     return left;
   }
 
   /** Notes that all its peers go: it is about to be released. */
-  forgetAll(line: number, cell: number, family: Family, role: Role): void {
+  forgetAll(line: number, swarm: number, cell: number, family: Family, role: Role): void {
     const directory = this.#arena.words[cell >>> 2];
     if (directory === 0) return;
     for (let i = 0; i < this.bucketCount(cell); i++) {
       const bucket = this.bucketAt(cell, i);
       const count = bucket === 0 ? 0 : this.peersIn(bucket);
       for (let index = 0; index < count; index++) {
-        const at = this.peerAt(family, bucket, index);
-        this.#population.gone(line, family, role, this.#arena.halves, at);
+        this.#population.gone(line, swarm, family, role, this.peerAt(family, bucket, index));
       }
     }
   }

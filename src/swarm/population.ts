@@ -2,13 +2,23 @@
  * The population: whenever a peer comes, goes or changes its role, the counts of its shard and what
  * its address and network hold change here, so that they cannot drift from what is stored.
  *
- * Moving a peer, from block to bucket or page to page, is neither coming nor going. The caller
+ * A peer is charged to the address it came from: its own, or the owner of its claim, which comes
+ * and goes with it. Moving a peer, from block to bucket or page to page, is neither. The caller
  * holds the lock of the shard.
  */
 import type { Family } from "../constants.ts";
 import type { Arena } from "./arena.ts";
-import { FLAG_EMPTY, LEECHERS, SEEDERS, SWARM_FLAGS, type Role } from "./blocks.ts";
+import {
+  FLAG_EMPTY,
+  LEECHERS,
+  SEEDERS,
+  SWARM_FLAGS,
+  SWARM_INFO_HASH,
+  type Role,
+} from "./blocks.ts";
+import { Claims } from "./claims.ts";
 import { Holdings } from "./holdings.ts";
+import { hashInfoHash } from "./keyed-hash.ts";
 import {
   SHARD_EMPTY_SWARMS,
   SHARD_SEEDERS_IPV4,
@@ -17,32 +27,57 @@ import {
   totalsOf,
   type SwarmMemory,
 } from "./memory.ts";
+import type { AnnounceRequest } from "./requests.ts";
 
 export class Population {
   readonly holdings: Holdings;
+  /** Undefined where no peer may be stored under another address than it comes from. */
+  readonly claims: Claims | undefined;
   readonly #arena: Arena;
+  readonly #keys: Int32Array;
 
   constructor(memory: SwarmMemory, arena: Arena) {
     this.holdings = new Holdings(memory);
+    this.claims = memory.settings.claims === true ? new Claims(memory) : undefined;
     this.#arena = arena;
+    this.#keys = memory.keys;
   }
 
-  /** The peer whose halves begin at `source[at]` has been stored. */
-  came(line: number, family: Family, role: Role, source: Uint16Array, at: number): void {
-    this.#arena.shards[columnOf(line, family) + role] += 1;
-    this.holdings.charge(source, at, family);
+  /** The peer of a request has been stored. */
+  came(line: number, role: Role, request: AnnounceRequest): void {
+    this.#arena.shards[columnOf(line, request.family) + role] += 1;
+    if (!request.claimed) {
+      this.holdings.charge(request.peerHalves, 0, request.family);
+      return;
+    }
+    this.holdings.charge(request.sourceHalves, 0, request.sourceFamily);
+    this.claims!.add(line, request);
   }
 
-  /** The peer goes: it stopped, or had to make room. */
-  gone(line: number, family: Family, role: Role, source: Uint16Array, at: number): void {
+  /** The peer at `at` in the arena goes from its swarm: it stopped, or had to make room. */
+  gone(line: number, swarm: number, family: Family, role: Role, at: number): void {
     this.#arena.shards[columnOf(line, family) + role] -= 1;
-    this.holdings.discharge(source, at, family);
+    if (this.claims !== undefined && this.#endClaim(line, swarm, family, at)) return;
+    this.holdings.discharge(this.#arena.halves, at, family);
   }
 
-  /** The peer goes because its last announce was too long ago; it lies at `at` in the arena. */
-  expired(line: number, family: Family, role: Role, at: number): void {
-    this.gone(line, family, role, this.#arena.halves, at);
+  /** The peer at `at` in the arena goes because its last announce was too long ago. */
+  expired(line: number, swarm: number, family: Family, role: Role, at: number): void {
+    this.gone(line, swarm, family, role, at);
     this.#arena.totals[totalsOf(line) + TOTAL_EXPIRED] += 1;
+  }
+
+  /** Discharges the owner of the peer's claim, which ends; false if there is none. */
+  #endClaim(line: number, swarm: number, family: Family, at: number): boolean {
+    const claims = this.claims!;
+    if (claims.count(line) === 0) return false;
+    const { halves } = this.#arena;
+    const hash = hashInfoHash(this.#keys, halves, (swarm + SWARM_INFO_HASH) >>> 1);
+    const entry = claims.find(line, hash, family, halves, at);
+    if (entry < 0) return false;
+    this.holdings.discharge(claims.halves, claims.ownerAt(entry), claims.ownerFamily(entry));
+    claims.remove(line, entry);
+    return true;
   }
 
   /** A peer now has this role, and had the other. */

@@ -12,7 +12,8 @@ export const NOT_STORED_MEMORY = 1;
 export const NOT_STORED_SWARM = 2;
 export const NOT_STORED_ADDRESS = 3;
 export const NOT_STORED_NETWORK = 4;
-export const NOT_STORED_REASONS = ["memory", "swarm", "address", "network"] as const;
+export const NOT_STORED_CLAIM = 5;
+export const NOT_STORED_REASONS = ["memory", "swarm", "address", "network", "claim"] as const;
 
 /** Filled by the transport, every field, before each announce. */
 export class AnnounceRequest {
@@ -25,6 +26,15 @@ export class AnnounceRequest {
   readonly peerHalves: Uint16Array;
   /** Which of the two forms `peer` holds. A v4-mapped address must be given as IPv4. */
   family: Family = 4;
+  /**
+   * True if the peer has another address than the request came from, which then is `source`; it is
+   * what may be charged. Stays false where no such peers are believed: see `comesFrom`.
+   */
+  claimed = false;
+  /** That address with the peer's port, in wire format. */
+  readonly source: Uint8Array;
+  readonly sourceHalves: Uint16Array;
+  sourceFamily: Family = 4;
   /** True if nothing is left to download. */
   seeder = false;
   /** EVENT_NONE, EVENT_COMPLETED, EVENT_STARTED, EVENT_STOPPED or EVENT_PAUSED. */
@@ -43,11 +53,39 @@ export class AnnounceRequest {
   offsetIpv6 = 0;
 
   constructor() {
-    const bytes = new ArrayBuffer(INFO_HASH_SIZE + PEER_SIZE_IPV6);
+    const bytes = new ArrayBuffer(INFO_HASH_SIZE + 2 * PEER_SIZE_IPV6);
     this.infoHash = new Uint8Array(bytes, 0, INFO_HASH_SIZE);
     this.peer = new Uint8Array(bytes, INFO_HASH_SIZE, PEER_SIZE_IPV6);
     this.infoHashHalves = new Uint16Array(bytes, 0, INFO_HASH_SIZE / 2);
     this.peerHalves = new Uint16Array(bytes, INFO_HASH_SIZE, PEER_SIZE_IPV6 / 2);
+    const sourceAt = INFO_HASH_SIZE + PEER_SIZE_IPV6;
+    this.source = new Uint8Array(bytes, sourceAt, PEER_SIZE_IPV6);
+    this.sourceHalves = new Uint16Array(bytes, sourceAt, PEER_SIZE_IPV6 / 2);
+  }
+
+  /** Tells the address that the request came from, once the peer is there. */
+  comesFrom(address: Uint8Array, at: number, family: Family): void {
+    const { peer, source } = this;
+    const size = family === 4 ? 4 : 16;
+    let same = family === this.family;
+    for (let i = 0; i < size; i++) {
+      source[i] = address[at + i];
+      if (source[i] !== peer[i]) same = false;
+    }
+    const portAt = this.family === 4 ? 4 : 16;
+    source[size] = peer[portAt];
+    source[size + 1] = peer[portAt + 1];
+    this.sourceFamily = family;
+    this.claimed = !same;
+  }
+
+  /** The address that is charged for the peer, as halves of `chargedFamily`. */
+  get chargedHalves(): Uint16Array {
+    return this.claimed ? this.sourceHalves : this.peerHalves;
+  }
+
+  get chargedFamily(): Family {
+    return this.claimed ? this.sourceFamily : this.family;
   }
 }
 

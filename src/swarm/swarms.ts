@@ -88,17 +88,16 @@ export class Swarms {
   remove(line: number, hash: number, swarm: number): void {
     for (const family of FAMILIES) {
       if (!this.isLarge(swarm, family)) {
-        const { halves } = this.arena;
         for (let index = this.smallCount(swarm, family) - 1; index >= 0; index--) {
           const at = this.peersAt(swarm, family) + index * peerHalves(family);
           const role = this.roleOfSmall(swarm, family, index);
-          this.#population.gone(line, family, role, halves, at);
+          this.#population.gone(line, swarm, family, role, at);
         }
         continue;
       }
       for (const role of ROLES) {
         const cell = this.cell(swarm, family, role);
-        this.directories.forgetAll(line, cell, family, role);
+        this.directories.forgetAll(line, swarm, cell, family, role);
         this.directories.release(line, cell);
       }
     }
@@ -268,7 +267,7 @@ export class Swarms {
     for (let index = this.smallCount(swarm, family) - 1; index >= 0; index--) {
       if (!isExpired(bytes[meta + index], tick, ticks)) continue;
       const role = this.roleOfSmall(swarm, family, index);
-      this.#population.expired(line, family, role, peers + index * peerHalves(family));
+      this.#population.expired(line, swarm, family, role, peers + index * peerHalves(family));
       this.removeSmall(swarm, family, index);
     }
   }

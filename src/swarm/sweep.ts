@@ -203,7 +203,16 @@ export class Sweep {
         if (used > 0 && used >= units) return used;
         const role = this.#role as Role;
         const bucket = this.#bucket;
-        const peers = directories.expire(line, cell, family, role, tick, peerLifetime, bucket);
+        const peers = directories.expire(
+          line,
+          swarm,
+          cell,
+          family,
+          role,
+          tick,
+          peerLifetime,
+          bucket,
+        );
         if (peers < 0) break;
         this.#bucket += 1;
         used += UNITS_PER_BUCKET + peers / PEERS_PER_UNIT;

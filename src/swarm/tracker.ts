@@ -31,6 +31,7 @@ import { Directories } from "./directories.ts";
 import { EmptySwarms } from "./empty-swarms.ts";
 import { hashInfoHash, hashPeer } from "./keyed-hash.ts";
 import { lock, unlock } from "./locks.ts";
+import { Members } from "./members.ts";
 import {
   FEW_PEERS,
   PAGE_SIZE,
@@ -45,6 +46,7 @@ import {
   totalsOf,
   type SwarmMemory,
 } from "./memory.ts";
+import { Ownership } from "./ownership.ts";
 import { findPeer } from "./peers.ts";
 import { Population } from "./population.ts";
 import { Random } from "./random.ts";
@@ -52,6 +54,7 @@ import {
   AnnounceReply,
   AnnounceRequest,
   NOT_STORED_ADDRESS,
+  NOT_STORED_CLAIM,
   NOT_STORED_MEMORY,
   NOT_STORED_NETWORK,
   NOT_STORED_SWARM,
@@ -84,6 +87,9 @@ export class Tracker {
   readonly #keys: Int32Array;
   readonly #threads: boolean;
   readonly #sample: Sample;
+  readonly #members: Members;
+  /** Undefined where every peer is at the address it comes from. */
+  readonly #ownership: Ownership | undefined;
   readonly #crowding: Crowding;
   readonly #completions: Completions;
   /** Pages that swarms with many peers leave to those with few. */
@@ -119,7 +125,11 @@ export class Tracker {
     this.#threads = settings.threads;
     const random = new Random(seed);
     const { swarms, population, request } = this;
-    this.#crowding = new Crowding(swarms, population, random, request, settings);
+    const { claims } = population;
+    const members = new Members(swarms, population);
+    this.#members = members;
+    if (claims !== undefined) this.#ownership = new Ownership(claims, members, request);
+    this.#crowding = new Crowding(swarms, members, claims, random, request, memory);
     this.#completions = new Completions(memory);
     const pages = this.arena.bytes.length / PAGE_SIZE;
     this.#keptForFew = PAGES_RESERVED + pagesForFew(pages);
@@ -220,7 +230,9 @@ export class Tracker {
   #remember(line: number, hash: number, swarm: number, tick: number): number {
     const { request, reply, arena } = this;
     if (request.peerHalves[peerHalves(request.family) - 1] === 0) return swarm; // Port 0.
-    let stored = this.#store(line, hash, swarm, tick);
+    let stored = 0;
+    if (!this.#isAdmitted(line, hash, swarm)) reply.notStored = NOT_STORED_CLAIM;
+    else stored = this.#store(line, hash, swarm, tick);
     if (stored === 0 && reply.notStored === NOT_STORED_MEMORY && this.#reclaim(line)) {
       swarm = this.table.find(line, hash, request.infoHashHalves);
       stored = this.#store(line, hash, swarm, tick);
@@ -254,8 +266,8 @@ export class Tracker {
   /** One download more, unless it is counted or there is no room. The swarm may move. */
   #countDownload(line: number, hash: number, swarm: number): number {
     const { swarms, arena } = this;
-    const { family, peerHalves: peer } = this.request;
-    const peerHash = hashPeer(this.#keys, peer, 0, peerHalves(family));
+    const { family, chargedHalves, chargedFamily } = this.request;
+    const peerHash = hashPeer(this.#keys, chargedHalves, 0, peerHalves(chargedFamily));
     if (!this.#completions.note(hash, peerHash)) return swarm;
     arena.totals[totalsOf(line) + TOTAL_DOWNLOADS] += 1;
     const downloads = swarms.downloads(swarm);
@@ -277,11 +289,11 @@ export class Tracker {
     reply.notStored = NOT_STORED_MEMORY;
     if (swarm === 0) {
       const { holdings } = population;
-      if (!holdings.mayBegin(request.peerHalves, 0, family)) {
+      if (!holdings.mayBegin(request.chargedHalves, 0, request.chargedFamily)) {
         reply.notStored = NOT_STORED_ADDRESS;
         return 0;
       }
-      if (!this.#mayStore()) return 0;
+      if (!this.#mayStore(line)) return 0;
       if (holdings.tight) this.emptySwarms.drop(line, RECLAIMED_TIGHT);
       swarm = swarms.create(line, hash, request.infoHashHalves, family);
       if (swarm === 0) return 0;
@@ -292,18 +304,30 @@ export class Tracker {
     return this.#storeSmall(line, swarm, tick);
   }
 
-  /** False if the announcer's network holds too much of memory that is tight. */
-  #mayStore(): boolean {
+  /** False if the peer was stored by another address, to which it belongs. */
+  #isAdmitted(line: number, hash: number, swarm: number): boolean {
+    return (
+      this.#ownership === undefined || swarm === 0 || this.#ownership.admits(line, hash, swarm)
+    );
+  }
+
+  /** False if the announcer's network holds too much of memory that is tight, or of the claims. */
+  #mayStore(line: number): boolean {
     const { request, reply } = this;
-    const { holdings } = this.population;
-    if (!holdings.tight || holdings.mayStore(request.peerHalves, 0, request.family)) return true;
-    reply.notStored = NOT_STORED_NETWORK;
+    const { holdings, claims } = this.population;
+    const { chargedHalves, chargedFamily } = request;
+    if (holdings.tight && !holdings.mayStore(chargedHalves, 0, chargedFamily)) {
+      reply.notStored = NOT_STORED_NETWORK;
+      return false;
+    }
+    if (!request.claimed || claims!.mayAdd(line, request)) return true;
+    reply.notStored = NOT_STORED_CLAIM;
     return false;
   }
 
   /** False if the announcer, which is not stored, may not join the swarm. */
   #mayJoin(line: number, swarm: number, tick: number): boolean {
-    if (!this.#mayStore()) return false;
+    if (!this.#mayStore(line)) return false;
     if (this.#crowding.makesRoom(line, swarm, tick)) return true;
     this.reply.notStored = NOT_STORED_SWARM;
     return false;
@@ -334,7 +358,7 @@ export class Tracker {
       swarm = swarms.withRoom(line, swarm, family);
       if (swarm === 0) return 0;
       index = swarms.insertSmall(swarm, family, role, peer, 0, metaOf(false, tick));
-      population.came(line, family, role, peer, 0);
+      population.came(line, role, request);
     }
     this.#index = index;
     this.#metaAt = swarms.metaAt(swarm, family) + index;
@@ -380,7 +404,7 @@ export class Tracker {
       return was;
     }
     if (was === 0) {
-      population.came(line, family, role, peer, 0);
+      population.came(line, role, request);
       return bucket;
     }
     directories.remove(line, otherCell, family, was, wasAt);
@@ -393,34 +417,12 @@ export class Tracker {
   /** Removes the announcer. Returns the swarm, 0 if it is gone with it. */
   #forget(line: number, hash: number, swarm: number, nowSeconds: number): number {
     if (swarm === 0) return 0;
-    const { swarms } = this;
-    const { family } = this.request;
-    if (swarms.isLarge(swarm, family)) this.#forgetLarge(line, swarm);
-    else this.#forgetSmall(line, swarm);
-    return this.settle(line, hash, swarm, nowSeconds);
-  }
-
-  #forgetSmall(line: number, swarm: number): void {
-    const { request, swarms, arena } = this;
-    const { family, peerHalves: peer } = request;
-    const count = swarms.smallCount(swarm, family);
-    const first = swarms.peersAt(swarm, family);
-    const index = findPeer(arena.halves, first, 0, count, peerHalves(family), peer, 0);
-    if (index < 0) return;
-    this.population.gone(line, family, swarms.roleOfSmall(swarm, family, index), peer, 0);
-    swarms.removeSmall(swarm, family, index);
-  }
-
-  #forgetLarge(line: number, swarm: number): void {
-    const { request, swarms, directories } = this;
-    const { family, peerHalves: peer } = request;
-    for (let role: Role = SEEDERS; role <= LEECHERS; role++) {
-      const cell = swarms.cell(swarm, family, role as Role);
-      const bucket = directories.find(cell, family, peer, 0);
-      if (bucket === 0) continue;
-      this.population.gone(line, family, role as Role, peer, 0);
-      directories.remove(line, cell, family, bucket, directories.index);
+    const { family, peerHalves: peer } = this.request;
+    const members = this.#members;
+    if (this.#isAdmitted(line, hash, swarm) && members.find(swarm, family, peer, 0)) {
+      members.removeFound(line, swarm, family);
     }
+    return this.settle(line, hash, swarm, nowSeconds);
   }
 
   /**

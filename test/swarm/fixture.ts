@@ -13,7 +13,12 @@ import {
   EVENT_STOPPED,
 } from "../../src/constants.ts";
 import { HASH_KEY_WORDS, hashInfoHash } from "../../src/swarm/keyed-hash.ts";
-import { reserveSwarmMemory, SHARD_COUNT, type SwarmMemory } from "../../src/swarm/memory.ts";
+import {
+  reserveSwarmMemory,
+  SHARD_COUNT,
+  type SwarmMemory,
+  type SwarmSettings,
+} from "../../src/swarm/memory.ts";
 import type { Sweep } from "../../src/swarm/sweep.ts";
 import { lineOf } from "../../src/swarm/table.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
@@ -40,11 +45,13 @@ export function fixedKeys(seed = 1): Int32Array {
   });
 }
 
-export function makeMemory(memoryMax = 64 * MIB, threads = false): SwarmMemory {
-  return reserveSwarmMemory(
-    { memoryMax, peerTimeout: PEER_TIMEOUT, downloadsTimeout: DOWNLOADS_TIMEOUT, threads },
-    fixedKeys(),
-  );
+export function makeMemory(
+  memoryMax = 64 * MIB,
+  threads = false,
+  limits: Partial<SwarmSettings> = {},
+): SwarmMemory {
+  const settings = { peerTimeout: PEER_TIMEOUT, downloadsTimeout: DOWNLOADS_TIMEOUT };
+  return reserveSwarmMemory({ memoryMax, threads, ...settings, ...limits }, fixedKeys());
 }
 
 export function makeTracker(
@@ -79,9 +86,8 @@ export function peerNumberAt(bytes: Uint8Array, at: number): number {
   return unspread((bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]);
 }
 
-/** Peer number `peer`: its number is its address, its port is 1000 and more. */
-export function setPeer(tracker: Tracker, family: 4 | 6, peer: number, port0 = false): void {
-  const bytes = tracker.request.peer;
+/** The address of peer number `peer`. */
+function writeAddress(bytes: Uint8Array, family: 4 | 6, peer: number): DataView {
   bytes.fill(0);
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   if (family === 4) view.setUint32(0, 0x0a000000 + spread(peer));
@@ -89,8 +95,22 @@ export function setPeer(tracker: Tracker, family: 4 | 6, peer: number, port0 = f
     bytes[0] = 0x20;
     view.setUint32(1, peer);
   }
+  return view;
+}
+
+/** Peer number `peer`: its number is its address, its port is 1000 and more. */
+export function setPeer(tracker: Tracker, family: 4 | 6, peer: number, port0 = false): void {
+  const view = writeAddress(tracker.request.peer, family, peer);
   view.setUint16(family === 4 ? 4 : 16, port0 ? 0 : 1000 + (peer % 7));
   tracker.request.family = family;
+  tracker.request.claimed = false;
+}
+
+/** Tells that the request, whose peer is set, comes from the address of another peer. */
+export function setSource(tracker: Tracker, family: 4 | 6, peer: number): void {
+  const bytes = new Uint8Array(16);
+  writeAddress(bytes, family, peer);
+  tracker.request.comesFrom(bytes, 0, family);
 }
 
 export const plain: TwinAnnounce = {
@@ -110,6 +130,7 @@ export function announce(tracker: Tracker, changes: Partial<TwinAnnounce>, now =
   const { request } = tracker;
   setInfoHash(tracker, a.infoHash);
   setPeer(tracker, a.family, a.peer, a.port0);
+  if (a.from !== undefined) setSource(tracker, a.from.family, a.from.peer);
   request.seeder = a.seeder;
   request.event = EVENTS[a.event];
   request.wanted = a.wanted;
@@ -126,6 +147,8 @@ export interface PlacedAnnounce {
   /** 4 or 16 bytes of address; those that are missing at the end are 0. */
   address: number[];
   family?: 4 | 6;
+  /** The address it comes from, if that is another one. */
+  from?: number[];
   port?: number;
   seeder?: boolean;
   event?: TwinAnnounce["event"];
@@ -145,6 +168,10 @@ export function announceFrom(tracker: Tracker, announced: PlacedAnnounce): strin
   request.peer[portAt] = port >>> 8;
   request.peer[portAt + 1] = port & 0xff;
   request.family = family;
+  const { from = address } = announced;
+  const source = new Uint8Array(16);
+  source.set(from);
+  request.comesFrom(source, 0, from === address ? family : from.length === 4 ? 4 : 6);
   request.seeder = announced.seeder ?? false;
   request.event = EVENTS[event];
   request.wanted = announced.wanted ?? 0;

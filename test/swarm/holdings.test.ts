@@ -53,7 +53,7 @@ describe("an address that holds as much as it may", () => {
     for (let infoHash = 1; infoHash <= 4; infoHash++) announce(tracker, { infoHash, peer: 1 });
     expect(takeCensus(memory).swarms).toBe(2);
     expect(tracker.reply.notStored).toBe(NOT_STORED_ADDRESS);
-    expect(takeCensus(memory).peersNotStored).toEqual([0, 0, 2, 0]);
+    expect(takeCensus(memory).peersNotStored).toEqual([0, 0, 2, 0, 0]);
     announce(tracker, { infoHash: 4, peer: 2 });
     announce(tracker, { infoHash: 4, peer: 1 });
     expect(tracker.reply.stored).toBe(true);

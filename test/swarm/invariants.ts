@@ -25,6 +25,7 @@ import {
 } from "../../src/swarm/blocks.ts";
 import { holdingCells, Holdings } from "../../src/swarm/holdings.ts";
 import {
+  CLAIM_BYTES,
   EMPTY_SWARM_WORDS,
   PAGE_LIVE,
   PAGE_NEXT,
@@ -64,6 +65,7 @@ export function brokenInvariants(tracker: Tracker): string[] {
   };
   const { shards, pages } = tracker.arena;
   checkHoldings(tracker, expect);
+  checkClaims(tracker, expect);
   let pagesOwned = 0;
   for (let line = 0; line < POOL; line += SHARD_WORDS) {
     expect(`lock of ${line}`, shards[line + SHARD_LOCK], 0);
@@ -123,12 +125,16 @@ function checkSwarms(tracker: Tracker, line: number, expect: Expect): Set<number
   return reached;
 }
 
-/** Every peer, and every swarm on a list of those without peers, is charged, and nothing else. */
+/**
+ * Every peer, and every swarm on a list of those without peers, is charged, and nothing else: a
+ * claim to the address that owns it.
+ */
 function checkHoldings(tracker: Tracker, expect: Expect): void {
   const { memory, arena, table } = tracker;
   const { index, emptySwarmsAt, holdingsAt } = memory;
   const other = { ...memory, index: new SharedArrayBuffer(index.byteLength) };
   const should = new Holdings(other);
+  const { claims } = tracker.population;
   const ring = new Int32Array(index, emptySwarmsAt, (holdingsAt - emptySwarmsAt) / 4);
   const size = ring.length / EMPTY_SWARM_WORDS / SHARD_COUNT;
   for (let line = 0; line < POOL; line += SHARD_WORDS) {
@@ -136,7 +142,12 @@ function checkHoldings(tracker: Tracker, expect: Expect): void {
       const swarm = table.at(line, slot);
       if (swarm === 0) continue;
       for (const family of FAMILIES) {
-        for (const at of peersOf(tracker, swarm, family)) should.charge(arena.halves, at, family);
+        for (const at of peersOf(tracker, swarm, family)) {
+          const hash = table.hashAt(swarm);
+          const entry = claims?.find(line, hash, family, arena.halves, at) ?? -1;
+          if (entry < 0) should.charge(arena.halves, at, family);
+          else should.charge(claims!.halves, claims!.ownerAt(entry), claims!.ownerFamily(entry));
+        }
       }
     }
     const first = arena.shards[line + SHARD_EMPTY_FIRST];
@@ -149,6 +160,35 @@ function checkHoldings(tracker: Tracker, expect: Expect): void {
   const cells = holdingCells(memory);
   const different = holdingCells(other).findIndex((cell, i) => cell !== cells[i]);
   expect("first cell of holdings that differs", different, -1);
+}
+
+/** Each claim is of a peer that is stored, and is found; there are as many as are counted. */
+function checkClaims(tracker: Tracker, expect: Expect): void {
+  const { table, memory } = tracker;
+  const { claims } = tracker.population;
+  const bytes = memory.index.byteLength - memory.claimsAt;
+  if (claims === undefined) return expect("bytes of claims", bytes, 0);
+  const entries = bytes / CLAIM_BYTES;
+  const words = new Int32Array(memory.index, memory.claimsAt);
+  const counts = new Map<number, number>();
+  for (let entry = 0; entry < entries; entry++) {
+    const family = claims.peerFamily(entry);
+    if ((family as number) === 0) continue;
+    const hash = words[(entry * CLAIM_BYTES) / 4]!;
+    const line = lineOf(hash);
+    counts.set(line, (counts.get(line) ?? 0) + 1);
+    const at = claims.peerAt(entry);
+    expect("entry of a claim", claims.find(line, hash, family, claims.halves, at), entry);
+    const peer = claims.halves.slice(at, at + peerHalves(family)).join();
+    const swarm = table.findHash(line, hash);
+    const stored = swarm === 0 ? [] : [...peersOf(tracker, swarm, family)];
+    const { halves } = tracker.arena;
+    const same = stored.filter((at) => halves.slice(at, at + peerHalves(family)).join() === peer);
+    expect("peers of a claim", same.length, 1);
+  }
+  for (let line = 0; line < POOL; line += SHARD_WORDS) {
+    expect(`claims of ${line}`, claims.count(line), counts.get(line) ?? 0);
+  }
 }
 
 /** Where the peers of a family in a swarm begin, in halves of the arena. */

@@ -14,12 +14,15 @@ import {
   countsOf,
   fixedKeys,
   infoHashesOfOneShard,
+  makeMemory,
   makeTracker,
   plain,
   scrape,
   setInfoHash,
   setPeer,
+  setSource,
   sweepRound,
+  trackerOver,
 } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
 import { keyOf, Twin, type TwinAnnounce } from "./twin.ts";
@@ -27,14 +30,15 @@ import { keyOf, Twin, type TwinAnnounce } from "./twin.ts";
 const asked = makeTracker(16 * MIB).tracker;
 
 /** The cell in which the core remembers a download, under the fixed keys. */
-function cellOfDownload(infoHash: number, family: 4 | 6, peer: number): number {
+function cellOfDownload({ infoHash, family, peer, from }: TwinAnnounce): number {
   setInfoHash(asked, infoHash);
   setPeer(asked, family, peer);
-  const { infoHashHalves, peerHalves: halves } = asked.request;
+  if (from !== undefined) setSource(asked, from.family, from.peer);
+  const { infoHashHalves, chargedHalves, chargedFamily } = asked.request;
   const keys = fixedKeys();
   return cellOf(
     hashInfoHash(keys, infoHashHalves, 0),
-    hashPeer(keys, halves, 0, peerHalves(family)),
+    hashPeer(keys, chargedHalves, 0, peerHalves(chargedFamily)),
   );
 }
 
@@ -46,11 +50,10 @@ class Pair {
   readonly sweep: Sweep;
   now = 0;
 
-  constructor(memoryMax: number) {
-    const { tracker, memory } = makeTracker(memoryMax);
-    this.tracker = tracker;
-    this.memory = memory;
-    this.sweep = new Sweep(tracker);
+  constructor(memoryMax: number, claims = false) {
+    this.memory = makeMemory(memoryMax, false, { claims });
+    this.tracker = trackerOver(this.memory);
+    this.sweep = new Sweep(this.tracker);
     this.twin = new Twin(PEER_TIMEOUT, DOWNLOADS_TIMEOUT, cellOfDownload);
   }
 
@@ -61,10 +64,10 @@ class Pair {
 
   check(a: TwinAnnounce): void {
     const drawn = announce(this.tracker, a, this.now);
-    this.twin.announce(a, this.now);
+    const stored = this.twin.announce(a, this.now);
     expect(countsOf(this.tracker)).toEqual(this.twin.counts(a.infoHash));
-    expect(this.tracker.reply.stored).toBe(!a.port0 && a.event !== "stopped");
-    const { first, then } = this.twin.mayOffer(a);
+    expect(this.tracker.reply.stored).toBe(stored);
+    const { first, then } = this.twin.mayOffer(a, stored);
     expect(new Set(drawn).size).toBe(drawn.length);
     const wantedFirst = Math.min(a.wanted, first.size);
     expect(drawn.filter((key) => first.has(key)).length).toBe(wantedFirst);
@@ -160,6 +163,50 @@ describe("a tracker and its slow twin agree", () => {
     // The sequences did go where it is difficult.
     expect(enlarged).toBeGreaterThan(50);
     expect(diminished).toBeGreaterThan(10);
+  }, 60_000);
+
+  test("where addresses claim those of others, own some, and are claimed in turn", () => {
+    // Sources are few, and some of the peers as well: so both meet again.
+    const from = fc.option(fc.record({ family: fc.constantFrom<4 | 6>(4, 6), peer: fc.nat(12) }), {
+      nil: undefined,
+    });
+    const one = fc
+      .tuple(announceOf(fc.nat(2), 90), from, fc.noBias(fc.nat(140)), fc.boolean())
+      .map(([a, from, count, leave]) => ({ kind: "burst" as const, a, from, count, leave }));
+    const step = fc.oneof(
+      { weight: 6, arbitrary: one },
+      { weight: 2, arbitrary: fc.nat(400).map((seconds) => ({ kind: "wait" as const, seconds })) },
+      {
+        weight: 2,
+        arbitrary: fc
+          .integer({ min: 1, max: 500 })
+          .map((units) => ({ kind: "sweep" as const, units })),
+      },
+    );
+    let takenBack = 0;
+    let enlarged = 0;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 60, size: "max" }), (steps) => {
+        const pair = new Pair(256 * MIB, true);
+        for (const step of steps) {
+          if (step.kind === "wait") pair.now += step.seconds;
+          else if (step.kind === "sweep") pair.sweepRound(step.units);
+          else {
+            for (let i = 0; i < step.count; i++) {
+              const event = step.leave ? "stopped" : step.a.event;
+              const { from } = step;
+              pair.check({ ...step.a, peer: step.a.peer + i, event, from });
+            }
+          }
+        }
+        pair.compare([0, 1, 2]);
+        takenBack += pair.twin.takenBack;
+        enlarged += pair.twin.enlarged;
+      }),
+      { numRuns: 60, seed: 20261122 },
+    );
+    expect(takenBack).toBeGreaterThan(500);
+    expect(enlarged).toBeGreaterThan(50);
   }, 60_000);
 
   test("when hundreds of swarms share a shard, its table grows, and its pages are moved", () => {
@@ -322,7 +369,7 @@ describe("an announce", () => {
     expect(announce(tracker, { peer: 9, port0: true })).toEqual(["4/1"]);
     expect(countsOf(tracker)).toEqual([0, 1, 0]);
     expect(announce(tracker, { peer: 1 })).toEqual([]);
-    expect(takeCensus(memory).peersNotStored).toEqual([0, 0, 0, 0]);
+    expect(takeCensus(memory).peersNotStored).toEqual([0, 0, 0, 0, 0]);
   });
 
   test("forgets old peers of its own family in a small swarm without a sweep", () => {

@@ -14,10 +14,19 @@ export interface TwinAnnounce {
   event: "none" | "completed" | "started" | "stopped" | "paused";
   wanted: number;
   bothFamilies: boolean;
+  /** The address of another peer, from which the announce really comes. */
+  from?: TwinSource | undefined;
+}
+
+export interface TwinSource {
+  family: 4 | 6;
+  peer: number;
 }
 
 interface TwinPeer {
   family: 4 | 6;
+  /** The address that stored it. */
+  owner: string;
   seeder: boolean;
   completed: boolean;
   tick: number;
@@ -36,39 +45,43 @@ const SMALL_PEERS_AGAIN = 64;
 
 export const keyOf = (family: number, peer: number): string => `${family}/${peer}`;
 
+/** The address an announce comes from. */
+const sourceOf = ({ family, peer, from }: TwinAnnounce): string =>
+  from === undefined ? keyOf(family, peer) : keyOf(from.family, from.peer);
+
 export class Twin {
   readonly swarms = new Map<number, TwinSwarm>();
   expired = 0;
   /** How often a family grew large, and how often one became small again. */
   enlarged = 0;
   diminished = 0;
+  /** How often an address has begun a peer anew that another had claimed. */
+  takenBack = 0;
   /** The download that each cell of the core's memory of downloads remembers. */
   readonly #remembered = new Map<number, string>();
-  readonly #cellOf: (infoHash: number, family: 4 | 6, peer: number) => number;
+  readonly #cellOf: (a: TwinAnnounce) => number;
   readonly #peerTicks: Ticks;
   readonly #emptyTicks: Ticks;
 
   /** `cellOf` tells which downloads push each other out of what the core remembers. */
-  constructor(
-    peerTimeout: number,
-    downloadsTimeout: number,
-    cellOf: (infoHash: number, family: 4 | 6, peer: number) => number,
-  ) {
+  constructor(peerTimeout: number, downloadsTimeout: number, cellOf: (a: TwinAnnounce) => number) {
     this.#cellOf = cellOf;
     this.#peerTicks = new Ticks(peerTimeout);
     this.#emptyTicks = new Ticks(downloadsTimeout, 0xff);
   }
 
-  announce(a: TwinAnnounce, now: number): void {
+  /** Returns whether the announcer is stored now. */
+  announce(a: TwinAnnounce, now: number): boolean {
     const key = keyOf(a.family, a.peer);
     let swarm = this.swarms.get(a.infoHash);
+    // Port 0 is a port like any other here, and nobody is stored with it.
+    const admitted = !a.port0 && this.#admits(swarm, key, sourceOf(a));
     if (a.event === "stopped") {
-      // Port 0 is a port like any other here, and nobody is stored with it.
-      if (!a.port0) swarm?.peers.delete(key);
+      if (admitted) swarm?.peers.delete(key);
       this.#settle(a.infoHash, now);
-      return;
+      return false;
     }
-    if (a.port0) return;
+    if (!admitted) return false;
     swarm ??= { peers: new Map(), downloads: 0, emptySince: undefined, large: new Set() };
     this.swarms.set(a.infoHash, swarm);
     if (!swarm.large.has(a.family)) this.#expire(swarm, now, a.family);
@@ -78,32 +91,45 @@ export class Twin {
     if (completes && this.#isNewDownload(a)) swarm.downloads += 1;
     swarm.peers.set(key, {
       family: a.family,
+      owner: sourceOf(a),
       seeder: a.seeder,
       completed: completes || (before?.completed ?? false),
       tick: this.#peerTicks.at(now),
     });
     swarm.emptySince = undefined;
-    if (swarm.large.has(a.family) || this.#countOf(swarm, a.family) <= SMALL_PEERS_MAX) return;
+    if (swarm.large.has(a.family)) return true;
+    if (this.#countOf(swarm, a.family) <= SMALL_PEERS_MAX) return true;
     swarm.large.add(a.family);
     this.enlarged += 1;
+    return true;
   }
 
-  #isNewDownload({ infoHash, family, peer }: TwinAnnounce): boolean {
-    const cell = this.#cellOf(infoHash, family, peer);
-    const download = `${infoHash}/${keyOf(family, peer)}`;
+  /** Only its owner touches a peer; its own address begins it anew. */
+  #admits(swarm: TwinSwarm | undefined, key: string, source: string): boolean {
+    const owner = swarm?.peers.get(key)?.owner ?? source;
+    if (owner === source) return true;
+    if (source !== key) return false;
+    swarm!.peers.delete(key);
+    this.takenBack += 1;
+    return true;
+  }
+
+  #isNewDownload(a: TwinAnnounce): boolean {
+    const cell = this.#cellOf(a);
+    const download = `${a.infoHash}/${sourceOf(a)}/${a.peer % 7}`;
     if (this.#remembered.get(cell) === download) return false;
     this.#remembered.set(cell, download);
     return true;
   }
 
   /** The peers this announce, which has taken effect, may be told: first these, then those. */
-  mayOffer(a: TwinAnnounce): { first: Set<string>; then: Set<string> } {
+  mayOffer(a: TwinAnnounce, stored: boolean): { first: Set<string>; then: Set<string> } {
     const first = new Set<string>();
     const then = new Set<string>();
     if (a.event === "stopped") return { first, then };
     const seedersToo = !a.seeder && a.event !== "paused";
     for (const [key, peer] of this.swarms.get(a.infoHash)?.peers ?? []) {
-      if (!a.port0 && key === keyOf(a.family, a.peer)) continue;
+      if (stored && key === keyOf(a.family, a.peer)) continue;
       if (!a.bothFamilies && peer.family !== a.family) continue;
       if (!peer.seeder || seedersToo) first.add(key);
       else if (a.event === "started") then.add(key);
