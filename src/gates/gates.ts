@@ -162,6 +162,8 @@ export class Gates {
     const limits = this.#limits;
     const row = this.#row;
     this.#placePeer();
+    const { asked } = this;
+    if (asked.mayClaim) request.comesFrom(asked.address, asked.addressAt, asked.family);
     request.earlyTicks = limits.earlyTicksFor(request.event);
     this.#core.announce(nowSeconds);
     if (limits.isEarly(reply.ticksSinceLast, request.event)) {
@@ -171,7 +173,7 @@ export class Gates {
       row[this.#overRateAnnounces] += 1;
     }
     this.#notes?.noteAnnounce(request, reply);
-    row[this.asked.family === 4 ? this.#announcesIpv4 : this.#announcesIpv6] += 1;
+    row[asked.family === 4 ? this.#announcesIpv4 : this.#announcesIpv6] += 1;
     row[COUNT.eventNone + request.event] += 1;
     return VERDICT_OK;
   }

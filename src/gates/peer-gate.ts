@@ -55,6 +55,14 @@ export class PeerGate {
     return VERDICT_OK;
   }
 
+  /**
+   * True if a client may claim to be at this address, which is another than the one it comes from.
+   * One that is not public means nothing to others, and clients behind a NAT name theirs always.
+   */
+  believesClaim(bytes: Uint8Array, at: number, family: Family): boolean {
+    return !isNotPublic(bytes, at, family);
+  }
+
   /** The verdict of the lists on an info hash, given as ten 16-bit halves. */
   judgeSwarm(halves: Uint16Array): number {
     return LIST_VERDICTS[this.#access.judgeSwarm(halves, 0)];

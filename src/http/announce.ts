@@ -12,7 +12,7 @@
  */
 import type { Gates } from "../gates/gates.ts";
 import { VERDICT_OK } from "../gates/verdicts.ts";
-import { EVENT_STOPPED, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
+import { EVENT_STOPPED, type Family, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
 import { readEndpoint } from "../net/addresses.ts";
 import { COUNT } from "../counters/counters.ts";
 import type { Intervals } from "../limits/intervals.ts";
@@ -34,6 +34,7 @@ const WARNINGS_NOT_STORED = [
   "this swarm is full: other peers will not see you",
   "your address is in too many swarms: other peers will not see you in this one",
   "the tracker is nearly full, and your network holds much of it: other peers will not see you",
+  "the address you name is another client's, or there are too many: other peers will not see you",
 ];
 
 /** Answers announces; one per thread, because it reuses the core's records and its own buffer. */
@@ -127,15 +128,26 @@ export class HttpAnnounces {
   #believe(url: string): void {
     const { request } = this.#tracker;
     const query = this.#query;
-    const claimed = readEndpoint(valueText(url, query.ipFrom, query.ipTo), CLAIM, 0);
+    if (this.#claim(valueText(url, query.ipFrom, query.ipTo), 0)) return;
     const own =
       request.family === 4
         ? valueText(url, query.ipv4From, query.ipv4To)
         : valueText(url, query.ipv6From, query.ipv6To);
-    const family = claimed !== 0 ? claimed : readEndpoint(own, CLAIM, 0);
-    if (family === 0 || (claimed === 0 && family !== request.family)) return;
+    this.#claim(own, request.family);
+  }
+
+  /**
+   * Makes the address in `text` the peer's; false if it is none of this family (0 for either), or
+   * one that is not believed.
+   */
+  #claim(text: string, only: Family | 0): boolean {
+    const { request } = this.#tracker;
+    const family = readEndpoint(text, CLAIM, 0);
+    if (family === 0 || (only !== 0 && family !== only)) return false;
+    if (!this.#gates.peer.believesClaim(CLAIM, 0, family)) return false;
     request.family = family;
     request.peer.set(CLAIM);
+    return true;
   }
 
   /** Puts what the client wants to be told into the core's request. */

@@ -90,6 +90,7 @@ function reserveSwarms(config: Config, threads: boolean): SwarmMemory {
     threads,
     peersPerSwarmMax: config.peersPerSwarmMax,
     peersPerAddressMax: config.peersPerAddressMax,
+    claims: config.allowIpParameter,
     swarmsPerAddressMax: swarmsPerAddressMax(config),
   });
 }

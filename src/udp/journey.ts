@@ -228,13 +228,14 @@ export class Journey {
     if (size > 0) this.#notes.notePath(this.#urlData, size);
   }
 
-  /** The peer is the address the packet came from and the port it names. */
+  /** The peer is the address the packet came from, or one that it claims, and the port it names. */
   #readPeer(slot: number, family: Family): void {
     const { requests, addresses } = this.#datagrams;
     const { peer } = this.#tracker.request;
     const at = slot * REQUEST_SLOT;
     const size = family === 4 ? 4 : 16;
-    const believed = this.#settings.allowIpField && family === 4 && hasIp(requests, at);
+    const mayClaim = this.#settings.allowIpField && family === 4 && hasIp(requests, at);
+    const believed = mayClaim && this.#gates.peer.believesClaim(requests, ipAt(at), 4);
     const source = believed ? requests : addresses;
     const from = believed ? ipAt(at) : slot * ADDRESS_SLOT;
     for (let i = 0; i < size; i++) peer[i] = source[from + i];

@@ -47,7 +47,8 @@ class Range {
     this.settings = { ...SETTINGS, ...settings };
     const { limits } = limitsOf({ own: [...own] });
     this.own = limits.own;
-    this.tracker = new Tracker(makeMemory(16 * MIB), this.datagrams.replyMemory);
+    const memory = makeMemory(16 * MIB, false, { claims: this.settings.allowIpField });
+    this.tracker = new Tracker(memory, this.datagrams.replyMemory);
     this.sweep = new Sweep(this.tracker);
     this.journey = new Journey({
       datagrams: this.datagrams,
@@ -108,11 +109,10 @@ class Range {
     );
     const reply = replies.subarray(slot * REPLY_SLOT, slot * REPLY_SLOT + replyLengths[slot]!);
     const family = families[slot] as 4 | 6;
-    const { replyBytes, scrapeMax, refusePrivate, allowIpField } = this.settings;
-    const mayRefuse = refusePrivate || allowIpField;
+    const { replyBytes, scrapeMax, refusePrivate } = this.settings;
     const address = addresses.subarray(slot * ADDRESS_SLOT, slot * ADDRESS_SLOT + ADDRESS_SLOT);
     try {
-      const limits = { replyBytesMax: replyBytes, scrapeMax, mayRefuse };
+      const limits = { replyBytesMax: replyBytes, scrapeMax, mayRefuse: refusePrivate };
       judgeDatagram({ bytes, proven, family, ...limits }, reply);
       if (!this.settings.allowIpField) judgeSelf(bytes, family, address, reply);
       judgePeers(family, this.own, reply);

@@ -205,7 +205,7 @@ export function headerCampaign(): Campaign {
 /** The whole HTTP side without its sockets, over a real core. */
 export function handlerCampaign(): Campaign {
   const seeds = httpTargets();
-  const memory = makeMemory(16 * MIB);
+  const memory = makeMemory(16 * MIB, false, { claims: true });
   const tracker = new Tracker(memory, new ArrayBuffer(200 * 24));
   const sweep = new Sweep(tracker);
   const counters = new Counters(counterMemory(1), 0);

@@ -6,7 +6,7 @@ import { Intervals } from "../../src/limits/intervals.ts";
 import { AllowedHosts, HostReport } from "../../src/notes/hosts.ts";
 import { Notes, notesMemory } from "../../src/notes/notes.ts";
 import { Tallies } from "../../src/notes/tally.ts";
-import { NOT_STORED_MEMORY } from "../../src/swarm/requests.ts";
+import { NOT_STORED_CLAIM, NOT_STORED_MEMORY } from "../../src/swarm/requests.ts";
 import { limitsOf } from "../limits/fixture.ts";
 import { answerOf, FakeCore, HASH, HASH_HEX, latin1, open, openTracker } from "./fixture.ts";
 import { PEER_ID, QUERY, SETTINGS } from "./fixture.ts";
@@ -159,31 +159,64 @@ async function believed(extra: string, from: string, allowIpParameter: boolean):
 }
 
 test("claimed addresses are ignored unless a setting allows them", async () => {
-  const claims = "&ip=203.0.113.1&ipv4=203.0.113.2&ipv6=2001:db8::2";
+  const claims = "&ip=198.41.0.1&ipv4=198.41.0.2&ipv6=2a00::2";
   expect(await believed(claims, "192.0.2.1", false)).toBe("c000020159dc");
 });
 
 test.each([
-  ["&ip=203.0.113.1", "192.0.2.1", "cb00710159dc"],
-  ["&ip=%5B2001:db8::2%5D:80", "192.0.2.1", "20010db800000000000000000000000259dc"],
-  ["&ipv4=203.0.113.2&ipv6=2001:db8::2", "192.0.2.1", "cb00710259dc"],
-  ["&ipv4=203.0.113.2&ipv6=2001:db8::2", "2001:db8::1", "20010db800000000000000000000000259dc"],
-  ["&ipv4=2001:db8::2", "192.0.2.1", "c000020159dc"],
+  ["&ip=198.41.0.1", "192.0.2.1", "c629000159dc"],
+  ["&ip=%5B2a00::2%5D:80", "192.0.2.1", "2a00000000000000000000000000000259dc"],
+  ["&ipv4=198.41.0.2&ipv6=2a00::2", "192.0.2.1", "c629000259dc"],
+  ["&ipv4=198.41.0.2&ipv6=2a00::2", "2001:db8::1", "2a00000000000000000000000000000259dc"],
+  ["&ipv4=2a00::2", "192.0.2.1", "c000020159dc"],
   ["&ip=garbage", "192.0.2.1", "c000020159dc"],
   ["&ip=", "192.0.2.1", "c000020159dc"],
 ])("where allowed, %p from %s is believed as far as it makes sense", async (extra, from, peer) => {
   expect(await believed(extra, from, true)).toBe(peer);
 });
 
-test("a claimed address must be fit for a peer as well", async () => {
-  const reply = await open(new FakeCore(), { allowIpParameter: true }).read(
-    `${ANNOUNCE}&ip=0.0.0.0`,
-  );
-  expect(reply.get("failure reason")).toBe("your address cannot be the address of a peer");
+test.each([
+  ...["0.0.0.0", "127.0.0.1", "10.0.0.5", "192.168.1.5", "172.16.0.1", "100.64.0.1", "169.254.1.1"],
+  ...["224.0.0.1", "255.255.255.255", "203.0.113.1", "::ffff:10.0.0.5"],
+  ...["::", "::1", "fe80::1", "fd00::1", "ff02::1", "2001:db8::2", "2002:a00:5::1"],
+])("%s cannot be seen from outside: a claim of it is passed over", async (claim) => {
+  expect(await believed(`&ip=${claim}`, "198.41.0.9", true)).toBe("c629000959dc");
+  expect(await believed(`&ipv4=${claim}`, "198.41.0.9", true)).toBe("c629000959dc");
+  expect(await believed(`&ipv6=${claim}`, "2a00::9", true)).toBe(`2a${"00".repeat(14)}0959dc`);
+  // What else the client says of itself counts.
+  expect(await believed(`&ip=${claim}&ipv4=198.41.0.2`, "192.0.2.1", true)).toBe("c629000259dc");
+});
+
+test("the core is told where a claim comes from, and that another is none", async () => {
+  const core = new FakeCore();
+  const { request } = core;
+  const { read } = open(core, { allowIpParameter: true, trustedProxies: ["192.0.2.1"] });
+  const ask = async (extra: string, from: string, forwarded?: string) => {
+    const headers = forwarded === undefined ? {} : { "x-forwarded-for": forwarded };
+    await read(ANNOUNCE + extra, from, { headers });
+    const size = request.sourceFamily === 4 ? 6 : 18;
+    return request.claimed ? request.source.slice(0, size).toHex() : "";
+  };
+  expect(await ask("&ip=198.41.0.1", "198.41.0.9")).toBe("c629000959dc");
+  expect(await ask("&ip=2a00::1", "198.41.0.9")).toBe("c629000959dc");
+  expect(await ask("&ip=198.41.0.1", "2a00::9")).toBe(`2a${"00".repeat(14)}0959dc`);
+  expect(await ask("&ip=198.41.0.1", "192.0.2.1", "198.41.0.8")).toBe("c629000859dc");
+  expect(await ask("&ip=198.41.0.8", "192.0.2.1", "198.41.0.8")).toBe("");
+  expect(await ask("&ip=198.41.0.9", "198.41.0.9")).toBe("");
+  expect(await ask("", "198.41.0.9")).toBe("");
+});
+
+test("a claim that the core refuses is answered, with a warning", async () => {
+  const core = new FakeCore();
+  core.reply.stored = false;
+  core.reply.notStored = NOT_STORED_CLAIM;
+  const { read } = open(core, { allowIpParameter: true });
+  const reply = await read(`${ANNOUNCE}&ip=198.41.0.1`);
+  expect(reply.get("warning message")).toMatch(/^the address you name is another client's/);
 });
 
 test("a peer with an address of this machine is answered, but not stored", async () => {
-  const { limits } = limitsOf({ own: ["192.0.2.7", "2001:db8::7"] });
+  const { limits } = limitsOf({ own: ["192.0.2.7", "2001:db8::7", "198.41.0.7"] });
   const core = new FakeCore();
   const { read, counters } = open(core, { allowIpParameter: true }, () => true, limits);
   const stored = async (extra: string, from: string) => {
@@ -193,8 +226,8 @@ test("a peer with an address of this machine is answered, but not stored", async
   };
   expect(await stored("", "192.0.2.7")).toBe(false);
   expect(await stored("", "2001:db8::7")).toBe(false);
-  expect(await stored("&ip=192.0.2.7", "203.0.113.1")).toBe(false);
-  expect(await stored("&ip=203.0.113.2", "192.0.2.7")).toBe(true);
+  expect(await stored("&ip=198.41.0.7", "203.0.113.1")).toBe(false);
+  expect(await stored("&ip=198.41.0.2", "192.0.2.7")).toBe(true);
   expect(await stored("", "192.0.2.8")).toBe(true);
   expect(counters.total("httpOwnAddresses")).toBe(3);
 });
@@ -210,7 +243,7 @@ test("such a peer is not told that there is no room", async () => {
 
 test("a claimed address is not shown as the external one", async () => {
   const { read } = open(new FakeCore(), { allowIpParameter: true });
-  expect((await read(`${ANNOUNCE}&ip=203.0.113.1`)).get("external ip")).toBe(latin1("c0000201"));
+  expect((await read(`${ANNOUNCE}&ip=198.41.0.1`)).get("external ip")).toBe(latin1("c0000201"));
 });
 
 test("announces are counted by family and by event", async () => {

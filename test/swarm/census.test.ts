@@ -14,7 +14,7 @@ test("an empty core holds nothing, and page 0", () => {
     leechersIpv6: 0,
     downloads: 0,
     peersExpired: 0,
-    peersNotStored: [0, 0, 0, 0],
+    peersNotStored: [0, 0, 0, 0, 0],
     memoryUsed: PAGE_SIZE,
   });
   expect(takeCensus(memory).memoryMax).toBeLessThanOrEqual(16 * MIB);

@@ -22,3 +22,32 @@ test("a reply says nothing before it is filled", () => {
     stored: false,
   });
 });
+
+test("a request is a claim if its peer has another address than it comes from", () => {
+  const request = new AnnounceRequest();
+  const ask = (peer: number[], family: 4 | 6, from: number[], fromFamily: 4 | 6): void => {
+    request.peer.fill(0);
+    request.peer.set(peer);
+    request.family = family;
+    request.comesFrom(new Uint8Array([99, ...from, ...new Array(16).fill(0)]), 1, fromFamily);
+  };
+  ask([1, 2, 3, 4, 5, 6], 4, [1, 2, 3, 4], 4);
+  expect(request.claimed).toBe(false);
+  expect(request.chargedHalves).toBe(request.peerHalves);
+  for (const from of [
+    [1, 2, 3, 5],
+    [0, 2, 3, 4],
+  ]) {
+    ask([1, 2, 3, 4, 5, 6], 4, from, 4);
+    expect(request.claimed).toBe(true);
+    expect([...request.source.subarray(0, 6)]).toEqual([...from, 5, 6]);
+    expect([request.chargedHalves, request.chargedFamily]).toEqual([request.sourceHalves, 4]);
+  }
+  ask([1, 2, 3, 4, 5, 6], 4, [1, 2, 3, 4], 6);
+  expect(request.claimed).toBe(true);
+  expect([...request.source]).toEqual([1, 2, 3, 4, ...new Array(12).fill(0), 5, 6]);
+  expect(request.chargedFamily).toBe(6);
+  ask([1, 2, 3, 4, ...new Array(12).fill(0), 5, 6], 6, [1, 2, 3, 4], 6);
+  expect(request.claimed).toBe(false);
+  expect(request.chargedFamily).toBe(6);
+});

@@ -93,6 +93,7 @@ export class Desk {
 
   constructor(settings: Partial<UdpSettings> = {}, limits = new Limits(), access = new Access()) {
     const memory = reserveSwarmMemory({
+      claims: settings.allowIpField === true,
       memoryMax: 16 * 2 ** 20,
       peerTimeout: 2700,
       downloadsTimeout: 86_400,

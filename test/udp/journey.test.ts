@@ -3,7 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { countRules } from "../../src/limits/request-rules.ts";
 import { REPLY_SLOT } from "../../src/udp/datagrams.ts";
 import { limitsOf } from "../limits/fixture.ts";
-import { announceOf, bytesOf, connect, Desk, INFO_HASH, scrapeOf, TRANSACTION } from "./fixture.ts";
+import { brokenInvariants } from "../swarm/invariants.ts";
+import { type AnnounceFields, announceOf, bytesOf, connect, Desk } from "./fixture.ts";
+import { INFO_HASH, scrapeOf, TRANSACTION } from "./fixture.ts";
 import { ID_SECONDS, TTL } from "./fixture.ts";
 
 const FROM = "192.0.2.1";
@@ -205,9 +207,9 @@ describe("announcing", () => {
   test("does not believe the ip field unless the operator does", () => {
     for (const allowIpField of [false, true]) {
       const desk = new Desk({ allowIpField });
-      desk.ask(announceOf(desk.id("198.51.100.9"), { ip: "cb007105" }), "198.51.100.9");
+      desk.ask(announceOf(desk.id("198.51.100.9"), { ip: "c6290005" }), "198.51.100.9");
       const reply = desk.ask(announceOf(desk.id()));
-      expect(reply.slice(40)).toBe((allowIpField ? "cb007105" : "c6336409") + "1ae1");
+      expect(reply.slice(40)).toBe((allowIpField ? "c6290005" : "c6336409") + "1ae1");
     }
   });
 
@@ -215,26 +217,46 @@ describe("announcing", () => {
     const desk = new Desk({ allowIpField: true });
     desk.ask(announceOf(desk.id("198.51.100.9")), "198.51.100.9");
     expect(desk.ask(announceOf(desk.id())).slice(40)).toBe("c6336409" + "1ae1");
-    desk.ask(announceOf(desk.id("2001:db8::9"), { ip: "cb007105" }), "2001:db8::9");
+    desk.ask(announceOf(desk.id("2001:db8::9"), { ip: "c6290005" }), "2001:db8::9");
     expect(desk.ask(announceOf(desk.id(FROM_IPV6)), FROM_IPV6).slice(40)).toBe(
       "20010db8000000000000000000000009" + "1ae1",
     );
   });
 
-  test("is refused if the ip field that is believed names what cannot be a peer's", () => {
+  test("passes over an ip field that cannot be seen from outside", () => {
     const desk = new Desk({ allowIpField: true, refusePrivate: true });
     const ask = (from: string, ip: string) => desk.ask(announceOf(desk.id(from), { ip }), from);
-    const unusable = Buffer.from("your address cannot be the address of a peer").toString("hex");
-    for (const ip of ["ffffffff", "e0000001", "f0000001", "00000001"]) {
-      expect(ask("198.41.0.4", ip).slice(16)).toBe(unusable);
+    for (const ip of ["ffffffff", "e0000001", "00000001", "0a000001", "7f000001", "cb007105"]) {
+      expect(ask("198.41.0.3", ip).slice(16)).toBe(word(1800) + word(1) + word(0));
     }
-    expect(errorText(ask("198.41.0.4", "0a000001"))).toStartWith(
+    expect(errorText(ask("10.0.0.7", "0a000001"))).toStartWith(
       "private addresses are not accepted",
     );
+    expect(desk.ask(announceOf(desk.id("198.41.0.3"), { event: 3 }), "198.41.0.3").length).toBe(40);
     expect(ask("10.0.0.7", "c6290005").slice(16)).toBe(word(1800) + word(1) + word(0));
     expect(desk.ask(announceOf(desk.id("198.41.0.4")), "198.41.0.4").slice(40)).toBe(
       "c6290005" + "1ae1",
     );
+  });
+
+  test("does not let others stop, change or outvote a peer by the ip field", () => {
+    const desk = new Desk({ allowIpField: true });
+    const ask = (from: string, fields: Partial<AnnounceFields> = {}) =>
+      desk.ask(announceOf(desk.id(from), fields), from).slice(16, 40);
+    const seeds = { left: "0000000000000000" };
+    ask("198.41.0.5", seeds);
+    for (const from of ["198.41.0.6", "10.0.0.6"]) {
+      expect(ask(from, { ip: "c6290005", event: 3 })).toBe(word(1800) + word(0) + word(1));
+      expect(ask(from, { ip: "c6290005" })).toBe(word(1800) + word(0) + word(1));
+    }
+    // An address that claims another is stopped by the one or the other, and by no third.
+    ask("10.0.0.6", { ip: "c6290007" });
+    expect(ask("10.0.0.8", { ip: "c6290007", event: 3 })).toBe(word(1800) + word(1) + word(1));
+    expect(ask("10.0.0.6", { ip: "c6290007", event: 3 })).toBe(word(1800) + word(0) + word(1));
+    ask("10.0.0.6", { ip: "c6290007", ...seeds });
+    expect(ask("198.41.0.7")).toBe(word(1800) + word(1) + word(1));
+    expect(ask("10.0.0.6", { ip: "c6290007", ...seeds })).toBe(word(1800) + word(1) + word(1));
+    expect(brokenInvariants(desk.tracker)).toEqual([]);
   });
 
   test("from a private network is refused, if the operator wants that, with a reason", () => {
@@ -388,11 +410,11 @@ describe("an address of this machine", () => {
   });
 
   test("is none that a client can claim, nor one that keeps it from claiming another", () => {
-    const { limits } = limitsOf({ own: [OWN] });
+    const { limits } = limitsOf({ own: [OWN, "198.41.0.7"] });
     const desk = new Desk({ allowIpField: true }, limits);
     const ask = (from: string, ip: string) => desk.ask(announceOf(desk.id(from), { ip }), from);
-    expect(ask("192.0.2.1", "c0000207")).toBe(ANNOUNCED + word(0) + word(0));
-    expect(ask(OWN, "c0000209")).toBe(ANNOUNCED + word(1) + word(0));
+    expect(ask("192.0.2.1", "c6290007")).toBe(ANNOUNCED + word(0) + word(0));
+    expect(ask(OWN, "c6290009")).toBe(ANNOUNCED + word(1) + word(0));
     expect(desk.counted()).toMatchObject({ udpOwnAddresses: 1 });
   });
 });
