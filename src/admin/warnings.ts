@@ -20,6 +20,7 @@ export const WARNINGS = [
   "operator_host",
   "operator_token",
   "memory_full",
+  "ip_parameter",
 ] as const;
 
 export type Warning = (typeof WARNINGS)[number];
@@ -28,6 +29,14 @@ export type Warning = (typeof WARNINGS)[number];
 export const OPEN_FILES_FEW = 16_384;
 /** Part of all announces one private address may make: more is a NAT before us. */
 export const PRIVATE_SHARE_MAX = 1 / 4;
+
+/** What TRACKER_ALLOW_IP_PARAMETER opens; `check` says it too. */
+export const IP_PARAMETER = {
+  message:
+    "clients may announce addresses that are not theirs: a stranger can list peers that do not " +
+    "exist, and have clients connect to machines that never asked",
+  remedy: "TRACKER_ALLOW_IP_PARAMETER=no, unless the tracker cannot see the addresses of clients",
+};
 
 /** What may come true again is told again after so long. */
 export const AGAIN_SECONDS = 3600;
@@ -64,6 +73,7 @@ export class Warnings {
     operator_host: 0,
     operator_token: 0,
     memory_full: 0,
+    ip_parameter: 0,
   };
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;

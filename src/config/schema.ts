@@ -244,7 +244,7 @@ export const SCHEMA = z.object({
   }),
   allowIpParameter: setting("Addresses", "TRACKER_ALLOW_IP_PARAMETER", yesOrNo(), {
     text: "accept announces for another address than that of the client",
-    reason: "For closed networks; on the Internet it lets clients name addresses of others.",
+    reason: "For closed networks: on the Internet strangers list peers that do not exist.",
     initial: "no",
     show: (value: boolean) => (value ? "yes" : "no"),
   }),

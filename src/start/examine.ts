@@ -7,6 +7,7 @@
  */
 import { type BadLines, showBadLines } from "../access/hash-file.ts";
 import { type ListFile, readHashList, readNetworkList } from "../access/list-files.ts";
+import { IP_PARAMETER } from "../admin/warnings.ts";
 import type { Config } from "../config/schema.ts";
 import { Machine } from "../host/machine.ts";
 import { connectionsFor, type FilesConfig } from "./open-files.ts";
@@ -63,6 +64,9 @@ export async function examine(config: Partial<Config>): Promise<Examination> {
       const count = await countBadStateLines(stateImport);
       if (count > 0) warnings.push(`${stateImport} has lines that make no sense: ${count} of them`);
     });
+  }
+  if (config.allowIpParameter === true) {
+    warnings.push(`${IP_PARAMETER.message}: ${IP_PARAMETER.remedy}`);
   }
   if (isComplete(config)) {
     await attempt(() => connectionsFor(new Machine(), config, findLibc() !== undefined));

@@ -5,7 +5,7 @@
 import { isIPv6 } from "node:net";
 import { versionLine } from "../version.ts";
 import type { Config } from "../config/schema.ts";
-import type { Warnings } from "../admin/warnings.ts";
+import { IP_PARAMETER, type Warnings } from "../admin/warnings.ts";
 import type { Log } from "../host/log.ts";
 import { type Listener, showBytes, showListener, showSeconds } from "../config/settings.ts";
 import { showWebListener } from "../config/settings.ts";
@@ -67,6 +67,10 @@ export function tellStarted(started: Started): void {
   if (libc === undefined && udp !== "" && config.udpWorkers > 0 && process.platform === "linux") {
     const slow = "UDP is answered in the event loop: the C library could not be opened";
     log.warn(slow, {}, "c_library");
+  }
+  if (config.allowIpParameter) {
+    const { message, remedy } = IP_PARAMETER;
+    started.warnings.tell("ip_parameter", message, { remedy });
   }
   if (threads === 0) warnOfSource(started);
   if (receiveBufferBytes < Math.min(config.udpReceiveBufferBytes, RECEIVE_BUFFER_BYTES_MAX)) {

@@ -35,8 +35,8 @@ const FAMILY_MASK = 0xff;
 /** Searches are short while a table is at most so full. */
 const LOAD_MAX = 3 / 4;
 /**
- * Once half of a table is taken, a network gets no more of it when it has this part of what is left:
- * so no place keeps the claims of others out.
+ * Once half of a table is taken, a network gets no more of it when it has this part of what is
+ * left: so no place keeps the claims of others out.
  */
 const NETWORK_SHARE = 1 / 8;
 

@@ -50,7 +50,7 @@ export const COMPLETION_CELLS = 2 ** 16;
 
 /**
  * The part of the ceiling for claims, where there may be any, the bytes of each and the most in a
- * shard: some are looked through for each claim that is new, 4096 in about 10 microseconds.
+ * shard: some are looked through for each claim that is new, 4096 in 6 microseconds.
  */
 const CLAIMS_SHARE = 1 / 16;
 export const CLAIM_BYTES = 40;

@@ -15,8 +15,8 @@ import { announceRequest, openDatagrams, randomBytes, readAnnounceAnswer } from 
 import { type Environment, SETTINGS, startProcess, startTracker, type Tracker } from "./harness.ts";
 
 const INSIDE = "BUNTRACKER_TEST_NAMESPACE";
-const OWN_IPV4 = "198.51.100.7";
-const OWN_IPV6 = "2001:db8::7";
+const OWN_IPV4 = "198.41.100.7";
+const OWN_IPV6 = "2a00::7";
 const SETUP =
   "ip link set lo up && " +
   `ip address add ${OWN_IPV4}/32 dev lo && ip address add ${OWN_IPV6}/128 dev lo nodad`;
@@ -98,7 +98,7 @@ function describeSockets(): void {
       overHttp(tracker, "127.0.0.1", infoHash, { extra, headers: { "X-Forwarded-For": address } });
     expect((await proxied(OWN_IPV4))["incomplete"]).toBe(0);
     expect((await proxied("192.0.2.1", `&ip=${OWN_IPV6}`))["incomplete"]).toBe(0);
-    expect((await proxied(OWN_IPV4, "&ip=192.0.2.9"))["incomplete"]).toBe(1);
+    expect((await proxied(OWN_IPV4, "&ip=198.41.100.9"))["incomplete"]).toBe(1);
   });
 
   test("the first is told of once, with remedy and without address, and counted", async () => {

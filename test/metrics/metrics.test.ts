@@ -50,6 +50,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         operator_host: 0,
         operator_token: 0,
         memory_full: 0,
+        ip_parameter: 0,
       },
     },
     machine: {

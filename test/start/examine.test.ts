@@ -67,6 +67,14 @@ test("every mistake is told, each with a remedy, and none hides another", async 
   }
 });
 
+test("a setting that lets strangers claim addresses is a warning", async () => {
+  const { problems, warnings } = await examine({ allowIpParameter: true });
+  expect(problems).toEqual([]);
+  expect(warnings).toEqual([expect.stringMatching(/^clients may announce addresses that are not/)]);
+  expect(warnings[0]).toContain("TRACKER_ALLOW_IP_PARAMETER=no");
+  expect((await examine({ allowIpParameter: false })).warnings).toEqual([]);
+});
+
 test("lines that would be skipped are warnings", async () => {
   const denyFile = fileOf("bad-deny", `x\n${HASH}\ny\n`);
   const denyNetworksFile = fileOf("bad-networks", "x\n".repeat(9));

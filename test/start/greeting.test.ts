@@ -48,6 +48,18 @@ test("that the system grants a smaller buffer, with the remedy", () => {
   );
 });
 
+test("what opens a tracker that believes the addresses clients claim", () => {
+  const warned = (value: string): string[] =>
+    told({ TRACKER_ALLOW_IP_PARAMETER: value }, 4_194_304).filter((line) => line.includes("=warn"));
+  expect(warned("no")).toEqual([]);
+  expect(warned("yes")).toEqual([
+    '<4>level=warn msg="clients may announce addresses that are not theirs: a stranger can list ' +
+      'peers that do not exist, and have clients connect to machines that never asked" ' +
+      'remedy="TRACKER_ALLOW_IP_PARAMETER=no, unless the tracker cannot see the addresses of ' +
+      'clients"',
+  ]);
+});
+
 test("nothing of a buffer that no system could grant a byte more of", () => {
   const lines = told({ TRACKER_UDP_RECEIVE_BUFFER: "1GiB" }, 2 ** 30 - 1);
   expect(lines.filter((line) => line.includes("rmem_max"))).toEqual([]);
