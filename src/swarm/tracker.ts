@@ -126,10 +126,9 @@ export class Tracker {
     const random = new Random(seed);
     const { swarms, population, request } = this;
     const { claims } = population;
-    const members = new Members(swarms, population);
-    this.#members = members;
-    if (claims !== undefined) this.#ownership = new Ownership(claims, members, request);
-    this.#crowding = new Crowding(swarms, members, claims, random, request, memory);
+    this.#members = new Members(swarms, population);
+    if (claims !== undefined) this.#ownership = new Ownership(claims, this.#members, request);
+    this.#crowding = new Crowding(swarms, this.#members, claims, random, request, memory);
     this.#completions = new Completions(memory);
     const pages = this.arena.bytes.length / PAGE_SIZE;
     this.#keptForFew = PAGES_RESERVED + pagesForFew(pages);
@@ -418,9 +417,8 @@ export class Tracker {
   #forget(line: number, hash: number, swarm: number, nowSeconds: number): number {
     if (swarm === 0) return 0;
     const { family, peerHalves: peer } = this.request;
-    const members = this.#members;
-    if (this.#isAdmitted(line, hash, swarm) && members.find(swarm, family, peer, 0)) {
-      members.removeFound(line, swarm, family);
+    if (this.#isAdmitted(line, hash, swarm) && this.#members.find(swarm, family, peer, 0)) {
+      this.#members.removeFound(line, swarm, family);
     }
     return this.settle(line, hash, swarm, nowSeconds);
   }
