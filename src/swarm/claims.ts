@@ -12,7 +12,7 @@
  *               24    16  address of the owner; zeros behind an IPv4 one
  *
  * The tables never grow. A claim for which there is no room is not stored; nothing else changes.
- * Without the setting they have no entries and nobody makes a `Claims`. Nothing here throws or
+ * Without the setting they have no bytes, and no `Claims` is made. Nothing here throws or
  * allocates. The caller holds the lock of the shard.
  */
 import type { Family } from "../constants.ts";

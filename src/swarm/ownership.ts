@@ -8,7 +8,7 @@
  *   is its own address's  goes on with it     changes nothing
  *   is a claim            begins it anew      goes on with it if it owns the claim, else nothing
  *
- * So whoever is at an address has its ports for itself, whatever others claimed before. The caller
+ * So an address has its ports for itself, whatever others claimed before. The caller
  * holds the lock of the shard.
  */
 import type { Claims } from "./claims.ts";
