@@ -78,3 +78,16 @@ test("a peer passes if it passes every check", () => {
   expect(passes(2, "192.0.2.7", 6881)).toBe(false);
   expect(passes(2, "1.2.3.4", 1)).toBe(false);
 });
+
+test("a claim is believed of public addresses alone, whether private ones are refused or not", () => {
+  const believes = (gate: PeerGate, address: string): boolean => {
+    const [bytes, family] = placed(address);
+    return gate.believesClaim(bytes, 0, family);
+  };
+  for (const gate of [gateOf(), gateOf({}, true)]) {
+    for (const address of ["10.0.0.1", "0.0.0.0", "203.0.113.9", "fe80::1", "::", "2001:db8::1"]) {
+      expect(believes(gate, address)).toBe(false);
+    }
+    expect(believes(gate, "1.2.3.4") && believes(gate, "2a00::1")).toBe(true);
+  }
+});
