@@ -79,7 +79,7 @@ test("a peer passes if it passes every check", () => {
   expect(passes(2, "1.2.3.4", 1)).toBe(false);
 });
 
-test("a claim is believed of public addresses alone, whether private ones are refused or not", () => {
+test("a claim is believed of public addresses alone, also where private ones are served", () => {
   const believes = (gate: PeerGate, address: string): boolean => {
     const [bytes, family] = placed(address);
     return gate.believesClaim(bytes, 0, family);
