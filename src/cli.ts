@@ -54,7 +54,7 @@ const UNPROVEN =
   "if it is the same, another program has that port: see ss -lnp";
 /** What helps where the tracker refuses a change, by its status (see admin.ts). */
 const REFUSAL_HINTS: Record<number, string | undefined> = {
-  409: "set it where the tracker runs, and restart it; an empty file will do",
+  409: "set it where the tracker runs, and restart it; the file may be empty",
   500: "the tracker's user must own the file, and be allowed to write to its folder",
 };
 

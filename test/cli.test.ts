@@ -71,7 +71,7 @@ describe("what the settings name", () => {
     'buntracker: error: TRACKER_USER is "no-such-user", and there is no such user\n',
     "buntracker: hint: create it with useradd --system no-such-user, or choose another user\n",
     "buntracker: error: TRACKER_DENY_FILE is /nowhere/denied, which cannot be read (ENOENT)\n",
-    "buntracker: hint: check the path and its permissions; an empty file will do\n",
+    "buntracker: hint: check the path and its permissions; the file may be empty\n",
   ];
 
   test("is looked into by check, which tells all mistakes with their remedies", async () => {

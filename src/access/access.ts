@@ -1,14 +1,14 @@
 /**
- * The access lists: whether an info hash, a network or a client is served. Maintenance, in which
- * nobody may announce for a while, is kept beside them; scrapes and statistics go on then.
+ * The access lists: whether an info hash, a network or a client is served. Maintenance mode is kept
+ * here too: announces are refused while it lasts, scrapes and statistics are answered.
  *
- *   denied        the info hash is on the deny list, which wins over
+ *   denied        the info hash is on the deny list; this comes before the allow list
  *   unlisted      the info hash is not on the allow list, if there is one
  *   network       the address lies in a denied network
- *   client        the peer id begins like that of a denied client
+ *   client        the peer id begins with a denied prefix
  *
- * One `Access` for each thread; the lists themselves lie in memory that all threads share. What
- * changes comes as a whole new `AccessShared`, which `update` takes between two announces.
+ * Each thread has its own `Access`; the lists lie in memory that all threads share. A change
+ * arrives as a new `AccessShared`, which `update` takes between two announces.
  */
 import type { Family } from "../constants.ts";
 import { hasPrefix } from "../net/denied-clients.ts";
@@ -22,9 +22,9 @@ export const ACCESS_UNLISTED = 2;
 export const ACCESS_NETWORK = 3;
 export const ACCESS_CLIENT = 4;
 
-/** What all threads must know to judge; can be posted to a worker as it is. */
+/** What all threads need to judge; can be posted to a worker as it is. */
 export interface AccessShared {
-  /** Undefined where there is no such list. */
+  /** Undefined if there is no such list. */
   deny: SharedArrayBuffer | undefined;
   allow: SharedArrayBuffer | undefined;
   networks: SharedArrayBuffer | undefined;
@@ -35,7 +35,7 @@ export interface AccessShared {
   keys: Int32Array;
 }
 
-/** Nobody is refused. */
+/** No lists: nothing is refused. */
 export function openToAll(keys: Int32Array): AccessShared {
   const lists = { deny: undefined, allow: undefined, networks: undefined };
   return { ...lists, clients: [], maintenance: false, keys };
@@ -48,12 +48,12 @@ export class Access {
   #networks: NetworkList | undefined;
   #clients: readonly Uint8Array[] = [];
 
-  /** Without `shared` nobody is refused. */
+  /** Without `shared` nothing is refused. */
   constructor(shared?: AccessShared) {
     if (shared !== undefined) this.update(shared);
   }
 
-  /** From now on these lists hold. */
+  /** Replaces the lists. */
   update({ deny, allow, networks, clients, maintenance, keys }: AccessShared): void {
     noteReplaced(this.#deny, deny);
     noteReplaced(this.#allow, allow);
@@ -65,19 +65,19 @@ export class Access {
     this.#maintenance = maintenance;
   }
 
-  /** True while nobody may announce. */
+  /** True while all announces are refused. */
   get maintenance(): boolean {
     return this.#maintenance;
   }
 
-  /** Whether the lists let a swarm with this info hash be, whatever the time. */
+  /** Whether the lists allow this info hash, maintenance or not. */
   judgeSwarm(halves: Uint16Array, at: number): number {
     if (this.#deny !== undefined && this.#deny.contains(halves, at)) return ACCESS_DENIED;
     if (this.#allow !== undefined && !this.#allow.contains(halves, at)) return ACCESS_UNLISTED;
     return ACCESS_OK;
   }
 
-  /** Whether somebody at this address may announce. */
+  /** Whether a client at this address may announce. */
   judgeAddress(bytes: Uint8Array, at: number, family: Family): number {
     if (this.#networks === undefined) return ACCESS_OK;
     return this.#networks.contains(bytes, at, family) ? ACCESS_NETWORK : ACCESS_OK;

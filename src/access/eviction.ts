@@ -1,9 +1,9 @@
 /**
- * Eviction: what the lists refuse does not stay among the swarms.
+ * Eviction: removes the swarms that the lists refuse.
  *
- * Walks all swarms a slice at a time, holding the lock of one shard as short as statistics do, and
- * forgets those that are refused. The caller first waits until all threads use the new lists:
- * otherwise an announce in progress could bring a swarm back.
+ * Walks all swarms in slices, holding the lock of one shard as briefly as the statistics do. The
+ * caller first waits until all threads use the new lists: otherwise an announce in progress could
+ * bring a swarm back.
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { SWARM_INFO_HASH } from "../swarm/blocks.ts";
@@ -12,10 +12,10 @@ import { Walk, WALK_SLICE_UNITS } from "../swarm/walk.ts";
 import { type Access, ACCESS_OK } from "./access.ts";
 import type { Sliced } from "../host/turns.ts";
 
-/** Swarms forgotten between two chances to interrupt. */
+/** Swarms removed between two yields. */
 const EVICTIONS_PER_STEP = 256;
 
-/** Forgets all swarms that `access` refuses. Gives the number of them. */
+/** Removes all swarms that `access` refuses; returns their number. */
 export function* evictRefused(tracker: Tracker, access: Access): Sliced<number> {
   const walk = new Walk(tracker);
   const { arena } = tracker;

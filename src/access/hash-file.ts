@@ -1,14 +1,14 @@
 /**
- * The file of a list of info hashes: read from its bytes, no text is made of a line.
+ * The file of a list of info hashes, parsed from its bytes without making strings of its lines.
  *
  *   7e9903517dd792130e2a7a1ae9a62cf2dee3cb80                            one hash per line, any case
  *   7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80 ; asked for by mail        the rest is a comment
  *   <64 digits>                                                         of version 2: 20 bytes,
  *                                                                       as BEP 52 announces it
- *   # a comment                                                         so are lines like this
+ *   # a comment                                                         a line may be a comment
  *
- * Blank lines, blanks before a hash, CR LF, and a last line without an end are all fine. Any other
- * line is bad: it is skipped and counted, and the numbers of the first ones are kept.
+ * Blank lines, blanks before a hash, CR LF, and a last line without a line end are allowed. Any
+ * other line is bad: it is skipped and counted, and the numbers of the first ones are kept.
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { garbage } from "../host/garbage.ts";
@@ -26,12 +26,14 @@ const DIGITS = 2 * INFO_HASH_SIZE;
 const DIGITS_LONG = 64;
 
 const LINES_PER_STEP = 1024;
-/** Hashes kept together while a file is read: 20 MB at once would take milliseconds to clear. */
+/**
+ * Hashes in one buffer while a file is read: a buffer of 20 MB would take milliseconds to clear.
+ */
 const GROUP_HASHES = 1024;
 const SLOTS_PER_STEP = 1024;
 
-/** Bad lines whose number is told; there may be a million of them. */
-const BAD_LINES_TOLD = 5;
+/** Bad lines whose number is reported; there may be a million of them. */
+const BAD_LINES_REPORTED = 5;
 
 /** The value of a hexadecimal digit by its character; NO_DIGIT for any other. */
 export const NO_DIGIT = 255;
@@ -41,7 +43,7 @@ for (const [value, digit] of [..."0123456789abcdef"].entries()) {
   DIGIT_VALUES[digit.toUpperCase().charCodeAt(0)] = value;
 }
 
-/** Lines nothing could be made of: how many, and the numbers of the first, beginning with 1. */
+/** Lines that could not be parsed: their count, and the numbers of the first ones, from 1. */
 export interface BadLines {
   count: number;
   first: number[];
@@ -49,21 +51,21 @@ export interface BadLines {
 
 export const noBadLines = (): BadLines => ({ count: 0, first: [] });
 
-/** Makes a list from the pieces of a file, each of which ends where a line does. */
+/** Makes a list from the pieces of a file; each piece ends with the end of a line. */
 export interface LinesReader<List> {
-  /** Reads a piece; its bytes may be used for another one afterwards. */
+  /** Reads a piece; the caller may reuse its bytes afterwards. */
   take(bytes: Uint8Array): Sliced<void>;
-  /** The list, once all pieces are read, and the bad lines. */
+  /** Returns the list and the bad lines, after the last piece. */
   finish(): Sliced<{ list: List; bad: BadLines }>;
 }
 
 /** Notes line number `line` as bad. */
 export function noteBadLine(bad: BadLines, line: number): void {
   bad.count += 1;
-  if (bad.first.length < BAD_LINES_TOLD) bad.first.push(line);
+  if (bad.first.length < BAD_LINES_REPORTED) bad.first.push(line);
 }
 
-/** The numbers of the first bad lines, as people are told them: `3 17 18 …`. */
+/** The numbers of the first bad lines, for a message: `3 17 18 …`. */
 export function showBadLines({ count, first }: BadLines): string {
   return first.join(" ") + (count > first.length ? " …" : "");
 }
@@ -78,12 +80,12 @@ export function* readHashFile(
   return yield* reader.finish();
 }
 
-/** As `readHashFile`, from the pieces of a file. */
+/** Like `readHashFile`, but from the pieces of a file. */
 export function readHashes(keys: Int32Array): LinesReader<HashList> {
   const reader = new HashFileReader();
   return {
     *take(bytes) {
-      reader.give(bytes);
+      reader.setPiece(bytes);
       while (reader.readLines(LINES_PER_STEP)) yield;
     },
     finish: () => listOf(reader, keys),
@@ -104,7 +106,7 @@ function* listOf(
   return { list, bad: reader.bad };
 }
 
-/** The same list with more room. Nothing may change it meanwhile. */
+/** A copy of the list with more room. The list must not change during the copy. */
 export function* enlargeHashList(list: HashList, keys: Int32Array): Sliced<HashList> {
   const larger = new HashList(hashListMemory(Math.ceil(list.size * 1.25) + 64), keys);
   for (let from = 0; from < list.slots; from += SLOTS_PER_STEP) {
@@ -114,15 +116,15 @@ export function* enlargeHashList(list: HashList, keys: Int32Array): Sliced<HashL
   return larger;
 }
 
-/** What puts a hash at the end of a file whose last line may lack its end: 40 digits, a line. */
+/** The bytes that append a hash to a file whose last line may lack its line end. */
 export function hashLine(hash: Uint8Array, lastLineEnds: boolean): Uint8Array {
   return new TextEncoder().encode(`${lastLineEnds ? "" : "\n"}${hash.toHex()}\n`);
 }
 
-/** A piece of a file without the lines of this hash, or undefined if it has none. */
+/** A piece of a file without the lines of this hash; undefined if no line has it. */
 export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8Array | undefined> {
   const reader = new HashFileReader();
-  reader.give(bytes);
+  reader.setPiece(bytes);
   const kept: Uint8Array[] = [];
   let from = 0;
   for (let more = true; more;) {
@@ -140,27 +142,27 @@ export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8A
   return concatenated(kept);
 }
 
-/** Reads a file from its first line to its last, some lines at a time. */
+/** Reads a file from its first line to its last, in steps of some lines. */
 class HashFileReader {
-  /** The hashes read, one after another, GROUP_HASHES in each group; `count` in all. */
+  /** The hashes read, GROUP_HASHES in each group, `count` in total. */
   readonly groups: Uint8Array<ArrayBuffer>[] = [];
   count = 0;
   readonly bad = noBadLines();
-  /** Where the lines that hold the wanted hash begin and end, two numbers for each. */
+  /** Begin and end of each line that holds the wanted hash, two numbers a line. */
   readonly matches: number[] = [];
   #bytes = new Uint8Array(0);
   #at = 0;
   #line = 0;
 
-  /** The next piece; the one before has been read. */
-  give(bytes: Uint8Array): void {
+  /** Sets the next piece, after the one before has been read. */
+  setPiece(bytes: Uint8Array): void {
     this.#bytes = bytes as Uint8Array<ArrayBuffer>;
     // Some editors begin a file with a byte order mark.
     const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
     this.#at = this.#line === 0 && marked ? 3 : 0;
   }
 
-  /** Reads up to `lines` lines, noting in `matches` those of `wanted`. False at the end. */
+  /** Reads up to `lines` lines, adds those of `wanted` to `matches`. Returns false at the end. */
   readLines(lines: number, wanted?: Uint8Array): boolean {
     const bytes = this.#bytes;
     for (let i = 0; i < lines && this.#at < bytes.length; i++) {
@@ -175,7 +177,7 @@ class HashFileReader {
     return this.#at < bytes.length;
   }
 
-  /** True if the line held a hash, which then is the last of `hashes`. */
+  /** True if the line held a hash, which is then the last one in `groups`. */
   #readLine(from: number, end: number): boolean {
     const bytes = this.#bytes;
     let at = from;
@@ -189,7 +191,7 @@ class HashFileReader {
     return true;
   }
 
-  /** Writes the bytes of the hash at `at` behind the others; false if it is none. */
+  /** Appends the bytes of the hash at `at` to the others; false if the text is not a hash. */
   #readDigits(at: number, end: number): boolean {
     const bytes = this.#bytes;
     if (at + DIGITS > end) return false;
@@ -223,7 +225,7 @@ class HashFileReader {
   }
 }
 
-/** An info hash as people write it, 40 or 64 digits, as its 20 bytes; undefined for other texts. */
+/** The 20 bytes of an info hash written as 40 or 64 digits; undefined for any other text. */
 export function parseInfoHash(text: string): Uint8Array | undefined {
   if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(text)) return undefined;
   return Uint8Array.fromHex(text.slice(0, DIGITS));

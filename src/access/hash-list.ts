@@ -1,17 +1,18 @@
 /**
- * A list of info hashes in one shared buffer, asked by all threads without a lock.
+ * A list of info hashes in one shared buffer, which all threads read without a lock.
  *
- * Open addressing with linear probing; where a hash begins to look is decided by a keyed hash,
- * because strangers choose what they announce. One slot is 21 bytes, and a list is made with room
- * for 10 slots per 7 hashes: 30 bytes a hash.
+ * Open addressing with linear probing. A keyed hash chooses the first slot, because strangers
+ * choose what they announce. One slot is 21 bytes, and a new list has 10 slots per 7 hashes: 30
+ * bytes a hash.
  *
  *   words    [ slots | listed | used ]  32 bits each, and one unused
  *   hashes   [ 20 bytes ] for each slot
  *   states   [ 1 byte ]   for each slot: 0 never used, 1 removed, else 8 bits of the keyed hash
  *
  * Only one thread changes a list. It writes the hash first and its state last, so another thread
- * sees a whole hash or none. A removed slot is used again only for the hash it held: nobody can
- * read a hash while it is written over. When used slots are too many, a larger list is made.
+ * sees a whole hash or no hash. A removed slot is used again only for the hash it held, so a hash
+ * is never overwritten while another thread reads it. When too many slots are used, a larger list
+ * is made.
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { hashInfoHash } from "../swarm/keyed-hash.ts";
@@ -27,17 +28,17 @@ const NEVER_USED = 0;
 const REMOVED = 1;
 const STATES_RESERVED = 2;
 
-/** Slots of a new list for each hash it is to hold, and the fewest it has. */
+/** Slots of a new list for each hash it will hold, and the fewest slots of a list. */
 const SLOTS_PER_HASH = 10 / 7;
 const SLOTS_MIN = 64;
-/** Beyond this part of used slots a search takes too long: 22 slots for a hash not listed. */
+/** At this share of used slots, a search for a hash that is not listed reads 22 slots. */
 const USED_MAX = 0.85;
 
-/** What became of an `add`. */
+/** The outcome of `add`. */
 export type Added = "added" | "present" | "full";
 
 export class HashList {
-  /** What another thread needs to look into the same list. */
+  /** What another thread needs to use the same list. */
   readonly memory: SharedArrayBuffer;
   readonly #keys: Int32Array;
   readonly #words: Int32Array;
@@ -60,14 +61,14 @@ export class HashList {
     return Atomics.load(this.#words, LISTED);
   }
 
-  /** True if the ten halves of info hash at `halves[at]` are on the list. Some 50 ns. */
+  /** True if the info hash, ten 16-bit halves at `halves[at]`, is on the list. Some 50 ns. */
   contains(halves: Uint16Array, at: number): boolean {
     const hash = hashInfoHash(this.#keys, halves, at);
     const slot = this.#find(hash, halves, at);
     return slot >= 0 && Atomics.load(this.#states, slot) !== REMOVED;
   }
 
-  /** Lists a hash. If the list is full nothing changes, and a larger one must be made. */
+  /** Adds a hash. If the list is full, nothing changes, and the caller makes a larger one. */
   add(halves: Uint16Array, at: number): Added {
     const hash = hashInfoHash(this.#keys, halves, at);
     let slot = this.#find(hash, halves, at);
@@ -84,8 +85,8 @@ export class HashList {
   }
 
   /**
-   * As `add`, while no other thread knows of the list, and there is room. Without the barriers that
-   * others would need, writes that miss the cache wait side by side: 100 ns a hash and not 350.
+   * Like `add`, for a list with room that no other thread uses yet. It needs no memory barriers, so
+   * cache misses overlap: 100 ns a hash instead of 350.
    */
   place(halves: Uint16Array, at: number): void {
     const hash = hashInfoHash(this.#keys, halves, at);
@@ -103,7 +104,7 @@ export class HashList {
     this.#words[LISTED] += 1;
   }
 
-  /** Takes a hash off the list; false if it was not on it. */
+  /** Removes a hash; false if it was not on the list. */
   remove(halves: Uint16Array, at: number): boolean {
     const slot = this.#find(hashInfoHash(this.#keys, halves, at), halves, at);
     if (slot < 0 || this.#states[slot] === REMOVED) return false;
@@ -112,7 +113,7 @@ export class HashList {
     return true;
   }
 
-  /** Places in `other` what is listed in slots `from` to `to` - 1; `slots` tells where they end. */
+  /** Copies the hashes in slots `from` to `to` - 1 to `other`; `slots` is the number of slots. */
   copyInto(other: HashList, from: number, to: number): void {
     for (let slot = from; slot < Math.min(to, this.#slots); slot++) {
       if (this.#states[slot] >= STATES_RESERVED) other.place(this.#halves, slot * HASH_HALVES);
@@ -123,7 +124,7 @@ export class HashList {
     return this.#slots;
   }
 
-  /** The slot that holds the hash, listed or removed; else `~slot` of the one it would take. */
+  /** The slot that holds the hash, listed or removed; else `~slot` of the free slot for it. */
   #find(hash: number, halves: Uint16Array, at: number): number {
     const slots = this.#slots;
     const state = stateOf(hash);
@@ -142,7 +143,7 @@ export class HashList {
   }
 }
 
-/** Memory for a list of `hashes` info hashes, with none on it yet. */
+/** Memory of an empty list with room for `hashes` info hashes. */
 export function hashListMemory(hashes: number): SharedArrayBuffer {
   const slots = Math.max(SLOTS_MIN, Math.ceil(hashes * SLOTS_PER_HASH));
   const memory = new SharedArrayBuffer(HEADER_SIZE + slots * (INFO_HASH_SIZE + 1));
@@ -150,12 +151,12 @@ export function hashListMemory(hashes: number): SharedArrayBuffer {
   return memory;
 }
 
-/** The upper bits choose where the search begins … */
+/** The upper bits of the hash choose the first slot of a search … */
 function homeOf(hash: number, slots: number): number {
   return Math.floor(((hash >>> 0) / 2 ** 32) * slots);
 }
 
-/** … and the lower ones tell most other hashes apart without a look at them. */
+/** … and the lower bits rule out most other hashes without reading them. */
 function stateOf(hash: number): number {
   return STATES_RESERVED + ((hash & 0xff) % (256 - STATES_RESERVED));
 }

@@ -1,12 +1,12 @@
 /**
- * The keeper of the access lists: reads their files, changes them, and keeps count.
+ * The keeper of the access lists: reads their files, changes them, and counts the changes.
  *
- *   file → bytes → list in shared memory → every thread uses it → swarms refused now go
+ *   file → bytes → list in shared memory → every thread uses it → refused swarms are removed
  *
- * Reading and taking are two steps, so that a reload of several files can be all or nothing: `read`
- * everything first, `take` it when nothing was wrong (start/reload.ts). Everything that changes a
- * list waits in one queue, so two changes never meet in a file. A single hash is changed in the
- * file first, and only then in memory: a change that was confirmed survives a restart.
+ * Reading and taking are two steps, so that a reload of several files takes all of them or none:
+ * `read` every file first, then `take` them if all were right (start/reload.ts). Every change of a
+ * list waits in one queue, so two changes never write a file at the same time. A single hash is
+ * changed in the file first and then in memory: a confirmed change survives a restart.
  */
 import type { FileHandle } from "node:fs/promises";
 import type { Log } from "../host/log.ts";
@@ -36,10 +36,10 @@ export interface AccessSources {
   clients: readonly Uint8Array[];
 }
 
-/** Hands the new lists to all threads; resolves when all of them use these. */
+/** Hands the new lists to all threads; resolves when all threads use them. */
 export type TellAccess = (update: { access: AccessShared }) => Promise<void>;
 
-/** What became of a change to one list. */
+/** The outcome of a change to one list. */
 export type Change =
   { outcome: "changed" | "unchanged" | "no list" } | { outcome: "failed"; reason: string };
 
@@ -55,10 +55,10 @@ export interface AccessStatus {
   evicted: number;
 }
 
-/** When a hash that was just refused is looked for again: an announce may have been under way. */
+/** A swarm just removed is removed again after this time: an announce may have restored it. */
 const SECOND_LOOK_MILLISECONDS = 1000;
 
-/** The lists of one reading of all files. */
+/** The lists of all files, read together. */
 export interface Lists {
   deny: HashList | undefined;
   allow: HashList | undefined;
@@ -74,10 +74,10 @@ export class AccessKeeper {
   readonly #log: Log;
   readonly #tell: TellAccess;
   readonly #counts = { changes: 0, changesFailed: 0, evicted: 0 };
-  /** Settles when everything that was asked for is done. */
+  /** Settles when all requested changes are done. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  /** `tracker` is one of the calling thread, for eviction alone; `keys` are those of the swarms. */
+  /** `tracker` belongs to the calling thread, for eviction only; `keys` are those of the swarms. */
   constructor(
     sources: AccessSources,
     keys: Int32Array,
@@ -103,14 +103,14 @@ export class AccessKeeper {
     };
   }
 
-  /** Runs the task while no list can change: after the changes that wait, before later ones. */
+  /** Runs the task after all queued changes and before any later one, so no list changes in it. */
   alone<Result>(task: () => Promise<Result>): Promise<Result> {
     const done = this.#queue.then(task);
     this.#queue = done.catch(() => {});
     return done;
   }
 
-  /** The lists in all files. Rejects with a StartError if one cannot be read. */
+  /** Reads the lists from all files. Rejects with a StartError if a file cannot be read. */
   async read(): Promise<Lists> {
     const { denyFile, allowFile, denyNetworksFile } = this.#sources;
     const { keys } = this.#shared;
@@ -121,7 +121,7 @@ export class AccessKeeper {
     };
   }
 
-  /** Makes these the lists; returns what all threads must then hold. */
+  /** Replaces the lists; returns what all threads must then use. */
   take(lists: Lists): AccessShared {
     this.#lists = lists;
     this.#share({
@@ -133,12 +133,12 @@ export class AccessKeeper {
     return this.#shared;
   }
 
-  /** Removes the swarms that the lists refuse. Call it when all threads use these lists. */
+  /** Removes the swarms that the lists refuse. Call it when all threads use the lists. */
   async evictRefused(): Promise<void> {
     this.#counts.evicted += await runInTurns(evictRefused(this.#tracker, this.#access));
   }
 
-  /** Puts an info hash of 20 bytes on a list or takes it off, in the file and in memory. */
+  /** Adds an info hash of 20 bytes to a list or removes it, in the file and in memory. */
   change(name: ListName, hash: Uint8Array, listed: boolean): Promise<Change> {
     return this.alone(async (): Promise<Change> => {
       const path = this.#pathOf(name);
@@ -158,21 +158,21 @@ export class AccessKeeper {
     });
   }
 
-  /** Whether announces are refused for a while. */
+  /** Whether all announces are refused. */
   get maintenance(): boolean {
     return this.#shared.maintenance;
   }
 
-  /** Begins or ends maintenance; resolves when all threads act on it. */
+  /** Begins or ends maintenance; resolves when all threads obey it. */
   setMaintenance(maintenance: boolean): Promise<void> {
-    // It shows at once: two signals, one right after the other, must undo each other.
+    // `maintenance` changes at once: two signals in quick succession must undo each other.
     this.#share({ ...this.#shared, maintenance });
     const told = maintenance ? "maintenance begins: announces are refused" : "maintenance ends";
     this.#log.warn(told, {}, "maintenance");
     return this.#tell({ access: this.#shared });
   }
 
-  /** Logs what came of a file; returns the list that was in it. */
+  /** Logs the result of reading a file; returns its list. */
   #note<List extends { size: number }>(read: ListFile<List> | undefined): List | undefined {
     if (read === undefined) return undefined;
     const { path, list, bad } = read;
@@ -193,7 +193,7 @@ export class AccessKeeper {
     return name === "deny" ? this.#sources.denyFile : this.#sources.allowFile;
   }
 
-  /** Returns false if the list was so already. */
+  /** Returns false if the list needed no change. */
   async #changeList(name: ListName, hash: Uint8Array, listed: boolean): Promise<boolean> {
     const halves = new Uint16Array(hash.slice().buffer);
     let list = this.#lists[name]!;
@@ -227,7 +227,7 @@ export class AccessKeeper {
   }
 }
 
-/** Returns false if the file was so already. Reads it twice, but never holds the whole of it. */
+/** Returns false if the file needed no change. Reads it twice, but never holds all of it. */
 function changeFile(path: string, hash: Uint8Array, listed: boolean): Promise<boolean> {
   const without = (bytes: Uint8Array) => runInTurns(withoutHash(bytes, hash));
   let lastLineEnds = true;

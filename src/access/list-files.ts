@@ -1,9 +1,9 @@
 /**
- * The files of the access lists, read to their ends: the list that is in one and the lines that
- * make no sense, or a StartError that names the variable, the path and the remedy.
+ * Reads the files of the access lists. The result is the list and its bad lines, or a StartError
+ * that names the variable, the path and the remedy.
  *
- * Reading takes turns with everything else this thread has to do, since a list may have millions of
- * lines.
+ * The work is done in turns, between which the event loop answers requests: a list may have
+ * millions of lines.
  */
 import { EXIT_FAILED } from "../constants.ts";
 import { CHANGED } from "../host/plain-file.ts";
@@ -15,9 +15,9 @@ import type { NetworkList } from "./network-list.ts";
 import { runInTurns } from "../host/turns.ts";
 import { eachPiece } from "./pieces.ts";
 
-const WRITE_BESIDE = "write a new list beside it and rename that: mv is all or nothing";
+const WRITE_BESIDE = "write the new list to another file, then rename it with mv";
 
-/** What came of reading a file. */
+/** The result of reading a file. */
 export interface ListFile<List> {
   path: string;
   list: List;
@@ -51,9 +51,9 @@ async function read<List>(
   await reading.catch((error: unknown) => {
     const code = codeOf(error);
     const problem = `${variable} is ${path}, which cannot be read (${code})`;
-    // The next start may find it whole.
+    // The next start may find the complete file.
     if (code === CHANGED) throw new StartError(problem, WRITE_BESIDE, EXIT_FAILED);
-    throw new StartError(problem, "check the path and its permissions; an empty file will do");
+    throw new StartError(problem, "check the path and its permissions; the file may be empty");
   });
   return { path, ...(await runInTurns(reader.finish())) };
 }

@@ -4,12 +4,12 @@
  *   192.0.2.0/24                                   a network; the rest of the line is a comment
  *   2001:db8::1                                    one address
  *   Some name, Inc:198.51.100.0-198.51.100.255     name:first-last; numbers may have leading zeros
- *   Some name:2001:db8::-2001:db8::ffff            likewise; the name may be missing
+ *   Some name:2001:db8::-2001:db8::ffff            the same for IPv6; the name is optional
  *   # a comment
  *
- * Where the name of an IPv6 range ends is not always plain, since colons divide addresses too: of
- * several readings the narrowest range is meant. Blank lines and CR LF are fine; any other line is
- * bad, is skipped and counted. A v4-mapped address is an IPv4 address.
+ * A name before an IPv6 range is ambiguous, because addresses contain colons too: of all possible
+ * readings, the narrowest range is used. Blank lines and CR LF are allowed; any other line is bad:
+ * it is skipped and counted. A v4-mapped address is an IPv4 address.
  */
 import type { Family } from "../constants.ts";
 import { garbage } from "../host/garbage.ts";
@@ -20,12 +20,14 @@ import type { Sliced } from "../host/turns.ts";
 
 const LINE_END = 10;
 const LINES_PER_STEP = 256;
-/** What the texts of a line leave behind. */
+/** Garbage that the texts of a line leave. */
 const LINE_GARBAGE_BYTES = 512;
-/** Nobody's line is longer; the text of one that is need not be made. */
+/** No valid line is longer; the rest of a longer line is not decoded. */
 const LINE_SIZE_MAX = 1024;
 
-/** Leading zeros of a decimal number, which PeerGuardian's lists have and addresses must not. */
+/**
+ * Leading zeros of a decimal number: PeerGuardian's lists have them, `readAddress` refuses them.
+ */
 const LEADING_ZEROS = /(^|\.)0+(?=\d)/g;
 
 const FIRST = new Uint8Array(16);
@@ -39,7 +41,7 @@ export function* readNetworkFile(bytes: Uint8Array): Sliced<{ list: NetworkList;
   return yield* reader.finish();
 }
 
-/** As `readNetworkFile`, from the pieces of a file. */
+/** Like `readNetworkFile`, but from the pieces of a file. */
 export function readNetworks(): LinesReader<NetworkList> {
   const ranges = new Ranges();
   const bad = noBadLines();

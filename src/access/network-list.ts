@@ -1,11 +1,11 @@
 /**
- * A list of address ranges in one shared buffer: sorted, none touching another, for all threads.
+ * A list of address ranges in one shared buffer for all threads: sorted, with a gap between ranges.
  *
  *   words   [ IPv4 ranges: n | IPv6 ranges: m ]
  *           [ first address ] * n   [ last address ] * n           one word each
  *           [ first address ] * m   [ last address ] * m           four words each, highest first
  *
- * An address is looked up by halving: 300,000 ranges take 19 looks. A list never changes; a reload
+ * An address is found by binary search: 19 steps for 300,000 ranges. A list never changes; a reload
  * makes another one. It is made in slices: the sort is a radix sort, which can be interrupted.
  */
 import type { Family } from "../constants.ts";
@@ -33,7 +33,7 @@ export class NetworkList {
     this.#countIpv6 = this.#words[1];
   }
 
-  /** Ranges after those that overlap or touch were joined. */
+  /** The number of ranges, after ranges that overlap or touch were joined. */
   get size(): number {
     return this.#countIpv4 + this.#countIpv6;
   }
@@ -53,7 +53,7 @@ export class NetworkList {
       if (words[HEADER_WORDS + middle] <= wanted) low = middle + 1;
       else high = middle;
     }
-    // The range before `low` is the last that does not begin behind the address.
+    // The range before `low` is the last one that begins at or before the address.
     return low > 0 && wanted <= words[HEADER_WORDS + this.#countIpv4 + low - 1];
   }
 
@@ -75,7 +75,7 @@ export class NetworkList {
   }
 }
 
-/** Ranges as they are read, in any order. */
+/** Ranges in the order of the file. */
 export class Ranges {
   readonly ipv4 = new RangeArray(WORDS_IPV4);
   readonly ipv6 = new RangeArray(WORDS_IPV6);
@@ -86,7 +86,7 @@ export class Ranges {
   }
 }
 
-/** Sorts and joins ranges, and puts them into shared memory. */
+/** Sorts and joins ranges, and writes them to shared memory. */
 export function* buildNetworkList(ranges: Ranges): Sliced<NetworkList> {
   yield* ranges.ipv4.sortAndJoin();
   yield* ranges.ipv6.sortAndJoin();
@@ -108,7 +108,7 @@ export function* buildNetworkList(ranges: Ranges): Sliced<NetworkList> {
   return new NetworkList(memory);
 }
 
-/** Ranges of one family, `width` words an address. */
+/** Ranges of one family, with `width` words for each address. */
 class RangeArray {
   firsts: Uint32Array;
   lasts: Uint32Array;
@@ -171,11 +171,11 @@ class RangeArray {
     this.count = joined;
   }
 
-  /** True if the range at `from` overlaps the one that ends at `lasts[at]`, or is its neighbour. */
+  /** True if the range at `from` overlaps or directly follows the one that ends at `lasts[at]`. */
   #follows(lasts: Uint32Array, at: number, from: number): boolean {
     const { width, firsts } = this;
     if (compare(firsts, from, lasts, at, width) <= 0) return true;
-    // Is it the next address? Carry one through the words, from the lowest.
+    // Is it the next address? Add one to the lowest word and carry it upwards.
     for (let k = width - 1; k >= 0; k--) {
       const next = (lasts[at + k] + 1) >>> 0;
       if (firsts[from + k] !== next) return false;
@@ -184,7 +184,7 @@ class RangeArray {
     return false;
   }
 
-  /** Numbers of the ranges in the order of their first addresses; 16 bits at a time, lowest up. */
+  /** Indexes of the ranges sorted by first address: a radix sort by 16 bits, lowest first. */
   *#sorted(): Sliced<Uint32Array> {
     const { count, width, firsts } = this;
     let order = new Uint32Array(count);
@@ -214,7 +214,9 @@ class RangeArray {
   }
 }
 
-/** Below 0, 0 or above 0, as `count` words at `a[at]` are less than, equal to or above `b`'s. */
+/**
+ * Compares `count` words of `a` and `b`: below 0 if `a` is less, 0 if equal, above 0 if greater.
+ */
 function compare(a: Uint32Array, at: number, b: Uint32Array, bAt: number, count: number): number {
   for (let i = 0; i < count; i++) {
     if (a[at + i] !== b[bAt + i]) return a[at + i] < b[bAt + i] ? -1 : 1;

@@ -1,9 +1,9 @@
 /**
- * Reading a large file without holding it: in pieces that end where a line does.
+ * Reads a large file in pieces, each of which ends with the end of a line.
  *
- * A list of a million hashes is 41 MB. To have it in memory at once keeps the event loop for some
- * 20 ms, while that memory is taken and given back; a piece costs nothing. Only a line that is
- * longer than a piece makes that grow, up to a limit.
+ * A list of a million hashes is 41 MB. Allocating and freeing that much at once blocks the event
+ * loop for some 20 ms; a piece costs nothing. A line that is longer than a piece enlarges the
+ * buffer, up to a limit.
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
@@ -12,20 +12,20 @@ import { mustBeSteady, notThis, READ_FLAGS } from "../host/plain-file.ts";
 import { garbage } from "../host/garbage.ts";
 
 const PIECE_BYTES = 128 * 1024;
-/** A file with a longer line is no list of anything: an image of a disk, say. */
+/** A file with a longer line is not a list, but perhaps a disk image. */
 const LINE_MIB_MAX = 16;
 const LINE_END = 10;
-/** The first two bytes of a file that gzip has packed. [RFC 1952 2.3.1] */
+/** The first two bytes of a gzip file. [RFC 1952 2.3.1] */
 const GZIP = [0x1f, 0x8b];
 const NOTHING = new Uint8Array(0);
 
-/** Is given a piece, which ends where a line does. */
+/** Receives a piece, which ends with the end of a line. */
 type Take = (bytes: Uint8Array) => Promise<void>;
 
 /**
- * Hands over the bytes of a file, piece by piece; they are good until `take` has resolved. Rejects
- * with the system's error, or one with a `code`, if it cannot be read, is no file, changes while it
- * is read, or has an endless line.
+ * Passes the bytes of a file to `take`, piece by piece; they are valid until `take` has resolved.
+ * Rejects with the system's error, or one with a `code`, if the path cannot be read, is not a file,
+ * changes while it is read, or has a line that is too long.
  */
 export async function eachPiece(path: string, take: Take): Promise<void> {
   const file = await open(path, READ_FLAGS);
@@ -36,7 +36,7 @@ export async function eachPiece(path: string, take: Take): Promise<void> {
   }
 }
 
-/** As `eachPiece`, of a file that is open; from its beginning, wherever it stands. */
+/** Like `eachPiece`, for an open file; reads from its beginning, whatever its current position. */
 export async function eachPieceOf(file: FileHandle, take: Take): Promise<void> {
   const before = await file.stat({ bigint: true });
   if (!before.isFile()) throw notThis("not a file");
@@ -47,8 +47,8 @@ export async function eachPieceOf(file: FileHandle, take: Take): Promise<void> {
 }
 
 /**
- * As `eachPiece`, of a file or a pipe, as it is or packed by gzip. Rejects as well if zlib cannot
- * unpack it, or if it goes on beyond `gibMax`. A pipe without an end is waited for.
+ * Like `eachPiece`, for a file or a pipe, plain or compressed by gzip. Also rejects if zlib cannot
+ * decompress it, or if it is longer than `gibMax`. A pipe is read until its writer closes it.
  */
 export async function eachPieceUnpacked(path: string, gibMax: number, take: Take): Promise<void> {
   const found = await stat(path);
@@ -72,7 +72,7 @@ export async function eachPieceUnpacked(path: string, gibMax: number, take: Take
   }
 }
 
-/** What the file holds, in one buffer that is used again and again. */
+/** The bytes of the file, in one buffer that is reused. */
 async function* bytesOf(file: FileHandle): AsyncGenerator<Uint8Array, undefined> {
   const bytes = new Uint8Array(PIECE_BYTES);
   garbage.note(2 * PIECE_BYTES);
@@ -84,7 +84,9 @@ async function* bytesOf(file: FileHandle): AsyncGenerator<Uint8Array, undefined>
   }
 }
 
-/** The same from where it stands, for a pipe stands nowhere else; zlib may still read the last. */
+/**
+ * Reads from the current position: pipes cannot seek. New buffers: zlib may still read the last.
+ */
 async function* streamOf(file: FileHandle): AsyncGenerator<Uint8Array, undefined> {
   for (;;) {
     const bytes = new Uint8Array(PIECE_BYTES);
@@ -116,7 +118,7 @@ async function* startingWith(
   yield* rest;
 }
 
-/** Bytes as they come, handed on up to the last end of a line among them. */
+/** Collects bytes, and passes on those up to the last line end. */
 class Pieces {
   readonly #take: Take;
   #buffer = new Uint8Array(PIECE_BYTES);
@@ -129,7 +131,7 @@ class Pieces {
   async addAll(source: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const bytes of source) {
       for (let from = 0; from < bytes.length;) {
-        // There is always some room.
+        // The buffer is never full here.
         const part = bytes.subarray(from, from + this.#buffer.length - this.#kept);
         this.#buffer.set(part, this.#kept);
         from += part.length;
@@ -138,11 +140,11 @@ class Pieces {
     }
   }
 
-  /** So many bytes have been put behind those that were kept. */
+  /** `count` bytes have been added to those that were kept. */
   async #added(count: number): Promise<void> {
     const buffer = this.#buffer;
     const end = this.#kept + count;
-    // What was kept has no end of a line: only what is new is looked at, however long a line is.
+    // The kept bytes have no line end, so only the new bytes are searched.
     const last = buffer.subarray(this.#kept, end).lastIndexOf(LINE_END);
     const whole = last < 0 ? 0 : this.#kept + last + 1;
     if (whole > 0) await this.#take(buffer.subarray(0, whole));
@@ -156,7 +158,7 @@ class Pieces {
     this.#buffer = larger;
   }
 
-  /** The last line may have no end. */
+  /** Passes on the rest: the last line may have no line end. */
   async end(): Promise<void> {
     if (this.#kept > 0) await this.#take(this.#buffer.subarray(0, this.#kept));
   }

@@ -1,33 +1,34 @@
 /**
- * Replacing a file so that nobody, whatever happens, finds half of one.
+ * Replaces a file atomically: a reader finds the old file or the new one, never a part.
  *
- * The new bytes go to a file beside it, to the disk, and only then to the name; a disk that is full
- * leaves the old file as it was. The new file has the mode and the owner of the old one. A symbolic
- * link stays one: what it leads to is replaced, if the link is root's or our own.
+ * The new bytes are written to a file in the same folder and synced to the disk; then that file is
+ * renamed. If the disk is full, the old file stays as it was. The new file has the mode and the
+ * owner of the old one. A symbolic link stays a link: its target is replaced, if the link belongs
+ * to root or to the tracker's user.
  *
- * Another user's link is refused. Where others may write to the folder, they could lead us, who may
- * be root, to a file that they may not change: it would get a line, and they could read the rest of
- * it in its successor. For the same reason the old file is opened once, never through a link, and
- * owner, mode and bytes are all of what was opened. A folder above, which others could exchange
- * while we write, is not guarded against.
+ * A link of another user is refused. In a folder where others may write, they could link to a file
+ * that only the tracker, perhaps as root, may change: the tracker would add a line to it, and they
+ * could read its content in the new file. For the same reason the old file is opened once, never
+ * through a link, and owner, mode and bytes are taken from the open file. There is no protection
+ * against others who replace a parent folder during the write.
  */
 import { constants } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { followLinks, READ_FLAGS } from "../host/plain-file.ts";
 
-/** What the new file is called until it is complete. One left behind by a crash is overwritten. */
+/** Suffix of the new file until it is complete. A file left by a crash is overwritten. */
 const SUFFIX = ".new";
 
-/** Writes a piece behind the others. */
+/** Appends a piece. */
 export type Write = (bytes: Uint8Array) => Promise<void>;
 
-/** Reads the old file, and writes the new one from its beginning to its end, a piece at a time. */
+/** Reads the old file and writes the new one, from beginning to end, in pieces. */
 export type Fill = (old: FileHandle, write: Write) => Promise<void>;
 
 /**
- * Puts what `fill` writes in the place of the file, unless `wanted` says of the old one that it may
- * stay; returns what that said. Rejects with the system's error, or that of `fill`, if it fails.
+ * Replaces the file by what `fill` writes, if `wanted` returns true for the old file; returns the
+ * result of `wanted`. Rejects with the system's error or that of `fill`.
  */
 export async function replaceFile(
   path: string,
@@ -68,7 +69,7 @@ async function write(draft: string, fill: Fill, old: FileHandle): Promise<void> 
   }
 }
 
-/** The name itself must reach the disk; not every file system knows how, and then that is that. */
+/** The new name must reach the disk too. Not every file system can do that; errors are ignored. */
 async function syncFolder(path: string): Promise<void> {
   try {
     const folder = await open(path, "r");

@@ -1,37 +1,36 @@
 /**
- * How long a client is told to wait before it announces again.
+ * The interval that a reply gives: how long a client waits before it announces again.
  *
- *   (usual interval + so much for each doubling of the swarm) × stretch, at most the longest,
- *   give or take the jitter
+ *   interval = min((usual interval + seconds per doubling × doublings) × stretch, maximum) ± jitter
  *
- * Every reply draws its own, so that the clients which a restart or a popular release brought
- * together drift apart again. The stretch follows the load (see limits/load.ts); all threads read
+ * Each reply draws its own jitter, so that clients that a restart or a popular release brought
+ * together spread out again. The stretch follows the load (see limits/load.ts); all threads read
  * it from one float in shared memory. Drawing allocates nothing.
  */
 
 export interface IntervalSettings {
   /** Seconds between two announces. */
   interval: number;
-  /** How far a reply may differ from that, in percent of it. */
+  /** The largest difference from `interval`, in percent of it. */
   jitterPercent: number;
-  /** Seconds a client must wait even if it is in a hurry. */
+  /** The `min interval` of a reply, in seconds. */
   minimum: number;
-  /** Seconds beyond which load and size lengthen nothing; no limit if absent. */
+  /** The longest interval that load and size can give, in seconds; no limit if absent. */
   maximum?: number;
-  /** Seconds more for each doubling of a swarm above SWARM_SIZE_USUAL peers; 0 if absent. */
+  /** Seconds added for each doubling of a swarm above SWARM_SIZE_USUAL peers; 0 if absent. */
   perDoubling?: number;
-  /** The factor that follows the load, one float; 1 for ever if absent. */
+  /** The factor that follows the load, one float; always 1 if absent. */
   stretch?: SharedArrayBuffer;
 }
 
-/** Spreads out clients that a restart brought together: within 10 percent either way. */
+/** Spreads out clients that a restart brought together: up to 10 percent more or less. */
 export const INTERVAL_JITTER_PERCENT = 10;
 
-/** Peers up to which a swarm is not large: about as many as one reply tells of. */
+/** A swarm with more peers is large. One reply lists about this many peers. */
 export const SWARM_SIZE_USUAL = 64;
 const SWARM_SIZE_USUAL_BITS = Math.log2(SWARM_SIZE_USUAL);
 
-/** How often a swarm of `peers` has doubled beyond the usual size: 0 up to 127, 1 up to 255. */
+/** How often the usual size doubles up to `peers`: 0 up to 127, 1 up to 255. */
 export function doublings(peers: number): number {
   return 31 - Math.clz32((peers >>> SWARM_SIZE_USUAL_BITS) | 1);
 }
@@ -47,7 +46,7 @@ export class Intervals {
 
   constructor(settings: IntervalSettings) {
     this.#interval = settings.interval;
-    // A longest interval that is shorter than the usual one lengthens nothing, but shortens none.
+    // A maximum below the usual interval has no effect.
     this.#maximum = Math.max(settings.interval, settings.maximum ?? Infinity);
     this.#perDoubling = settings.perDoubling ?? 0;
     this.#jitter = settings.jitterPercent / 100;
@@ -64,7 +63,7 @@ export class Intervals {
     return Math.max(1, middle - spread + Math.floor(Math.random() * (2 * spread + 1)));
   }
 
-  /** Seconds that must pass even if the client is in a hurry; never more than was drawn. */
+  /** The `min interval` in seconds; never more than the interval drawn. */
   minimum(drawn: number): number {
     return Math.min(Math.round(this.#minimum * this.#stretch[0]), drawn);
   }

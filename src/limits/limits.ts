@@ -1,15 +1,15 @@
 /**
- * What limits requests beside the access lists, one `Limits` for each thread.
+ * The limits on requests other than the access lists; each thread has its own `Limits`.
  *
  *   rates      how many requests an address and its network may make       rate-limits.ts
- *   rules      what the operator has written against some of them          request-rules.ts
+ *   rules      the operator's rules against some requests                  request-rules.ts
  *   port       a peer whose port is too low is answered but not stored
- *   own        nor is one that has an address of this machine             own-addresses.ts
+ *   own        a peer with an address of this machine likewise             own-addresses.ts
  *   early      an announce too soon after the last one can be refused
  *
- * An announce is too early if it is sure to be: the core knows the time of a peer's last announce
- * in ticks, so one is let pass that came up to two ticks too soon. What starts, stops or completes
- * a download is news, and never too early.
+ * The core knows the time of a peer's last announce in ticks only. An announce counts as early when
+ * that is certain, so one that comes up to two ticks early passes. An announce that starts, stops
+ * or completes a download is never early.
  */
 import { EVENT_NONE, EVENT_PAUSED } from "../constants.ts";
 import { OwnAddresses } from "./own-addresses.ts";
@@ -19,9 +19,9 @@ import { RequestRules, type RulesShared } from "./request-rules.ts";
 export interface LimitSettings {
   /** Peers with a lower port are not stored. */
   portMin: number;
-  /** True to refuse announces that are too early, false to count them only. */
+  /** True to refuse early announces, false to count them only. */
   refuseEarly: boolean;
-  /** Seconds that must pass between two announces of a peer, as clients were told at least. */
+  /** The `min interval` of replies, in seconds. */
   minimumSeconds: number;
   /** Seconds a tick of the core lasts. */
   tickSeconds: number;
@@ -32,7 +32,7 @@ export interface LimitsShared {
   rates: RateLimitsShared;
   rules: RulesShared;
   settings: LimitSettings;
-  /** The machine's own addresses, whose peers are not stored; all are if it is left out. */
+  /** The machine's own addresses; their peers are not stored. If left out, all peers are stored. */
   own?: SharedArrayBuffer;
 }
 
@@ -52,7 +52,7 @@ export class Limits {
   readonly own: OwnAddresses;
   /** Ticks below which an announce is too early; 0 if none can be. */
   readonly earlyTicks: number;
-  /** True if an announce that is too early is refused, false if it is only counted. */
+  /** True if early announces are refused, false if they are only counted. */
   readonly refusesEarly: boolean;
   readonly #tickSeconds: number;
 
@@ -63,23 +63,23 @@ export class Limits {
     this.rules = new RequestRules(thread, shared?.rules);
     this.portMin = portMin;
     this.own = new OwnAddresses(shared?.own);
-    // Moments that are some ticks apart are up to one tick more than that apart in seconds.
+    // Two moments n ticks apart may be up to n + 1 ticks apart in seconds.
     this.earlyTicks = Math.max(0, Math.floor(minimumSeconds / tickSeconds));
     this.refusesEarly = refuseEarly;
     this.#tickSeconds = tickSeconds;
   }
 
-  /** What the core's request must say for this event: `earlyTicks`, if early is to be refused. */
+  /** The `earlyTicks` of a request to the core with this event; 0 if early ones are not refused. */
   earlyTicksFor(event: number): number {
     return this.refusesEarly && isPlain(event) ? this.earlyTicks : 0;
   }
 
-  /** True if an announce so many ticks after the last one (-1: there was none) is too early. */
+  /** True if the announce is early. `ticksSinceLast` is -1 for the first announce of a peer. */
   isEarly(ticksSinceLast: number, event: number): boolean {
     return ticksSinceLast >= 0 && ticksSinceLast < this.earlyTicks && isPlain(event);
   }
 
-  /** Minutes after which it will not be too early any more, 1 or more. */
+  /** Minutes until the announce is no longer early, 1 or more. */
   minutesLeft(ticksSinceLast: number): number {
     return Math.ceil(((this.earlyTicks - ticksSinceLast) * this.#tickSeconds) / 60);
   }

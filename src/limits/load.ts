@@ -1,5 +1,5 @@
 /**
- * Intervals that follow the load: more announces than wanted, and clients are told to wait longer.
+ * Intervals that follow the load: above the target rate, clients are told to wait longer.
  *
  * What a client is told decides when it comes back, so the intervals told are a schedule of the
  * returns. Each announce is given the next free place in it, 1/target after the one before:
@@ -9,28 +9,28 @@
  *
  * A wave of twice the rate that is wanted lengthens intervals by a second each second, so what it
  * brought comes back over twice the time: at the target, after one interval and without swinging.
- * Whoever reacts to the rate itself reacts too late, since it shows what was told an interval ago.
- * Below the target the backlog goes down as it went up, no faster than a second each second.
+ * A controller of the rate itself would react too late: the rate shows the intervals told one
+ * interval ago. Below the target the backlog falls at most one second each second.
  *
  * The event loop calls `update` about once a second. The interval is published as a factor of the
  * usual one, in shared memory that `Intervals` of all threads read:
  *
  *   stretch    [ f64 ]     1 or more
  *
- * Clients come back long after they were told to, so peers are kept for as long as the longest
- * interval lately told asks for: `kept` is the factor by which that is longer than usual.
+ * Clients that were told a long interval come back late, so peers are kept as long as the longest
+ * recent interval requires: `kept` is the factor by which that is longer than usual.
  */
 
 export interface LoadSettings {
-  /** Announces a second that are wanted at most; 0 leaves intervals as they are. */
+  /** The highest rate of announces a second that is wanted; 0: intervals do not change. */
   targetRate: number;
-  /** Seconds between announces when nothing is stretched, and at most. */
+  /** Seconds between announces, without stretch and at most. */
   interval: number;
   intervalMax: number;
   jitterPercent: number;
 }
 
-/** Smooths single seconds; against an interval this is nothing. */
+/** Smooths the rate over some seconds, which is short compared with an interval. */
 const SMOOTHING_SECONDS = 3;
 
 /** The factor of intervals, 1 at first. */
@@ -40,7 +40,7 @@ export function stretchMemory(): SharedArrayBuffer {
   return memory;
 }
 
-/** By how much intervals may grow. */
+/** The largest factor by which intervals may grow. */
 export function stretchMax({ targetRate, interval, intervalMax }: LoadSettings): number {
   return targetRate === 0 ? 1 : Math.max(1, intervalMax / interval);
 }
@@ -55,12 +55,12 @@ export class Load {
   readonly #settings: LoadSettings;
   readonly #published: Float64Array;
   readonly #backlogMax: number;
-  /** Longer than anybody is told to wait. */
+  /** The longest interval that a reply can give. */
   readonly #windowSeconds: number;
   #backlog = 0;
   #announces = -1;
   #seconds = 0;
-  /** The highest stretch of this window of time and of the one before. */
+  /** The highest stretch in this time window and in the one before. */
   #peak = 1;
   #peakBefore = 1;
   #windowFrom = 0;
@@ -74,7 +74,7 @@ export class Load {
     this.#windowSeconds = Math.ceil(longest * (1 + settings.jitterPercent / 100));
   }
 
-  /** Takes how many announces were answered since the start; `nowSeconds` never goes back. */
+  /** `announces` is the number answered since the start; `nowSeconds` never decreases. */
   update(announces: number, nowSeconds: number): void {
     const seconds = nowSeconds - this.#seconds;
     const first = this.#announces < 0;

@@ -1,17 +1,17 @@
 /**
- * The addresses this machine itself has, which must not become peers: everybody can write to the
- * tracker as if from there, and what is handed out would send strangers to the tracker.
+ * The addresses of this machine, which must not become peers: anybody can forge them as the source
+ * of a datagram, and clients would then connect to the tracker's machine.
  *
  *   words   [ which table: 0 none, 1 or 2 ][ table 1 ][ table 2 ]
  *   table   [ family, 4 words of address ] × SLOTS, found by a hash of the address, 0 = free
  *
- * One thread writes, all look up without a lock: a new list is built in the table nobody reads and
- * then named in the first word. Lists change once a minute at most, lookups take nanoseconds, so
- * that nobody still reads a table when it is built again. A place in the table is at most as far
- * from its hash as there are addresses, which the machine's owner chooses and not a stranger.
+ * One thread writes, and all threads look up without a lock: a new list is built in the unused
+ * table and then named in the first word. Lists change once a minute at most and a lookup takes
+ * nanoseconds, so no thread still reads a table when it is rebuilt. A search is at most as long as
+ * the list, which the machine's owner chooses and not a stranger.
  *
- * Loopback addresses are left out: nobody else can come from there, and tests and people who try
- * things out do. Looking up allocates nothing and never fails.
+ * Loopback addresses are left out: only this machine can use them, for tests and trials. A lookup
+ * allocates nothing and never fails.
  */
 import { networkInterfaces } from "node:os";
 import type { Family } from "../constants.ts";
@@ -19,23 +19,23 @@ import { readAddress } from "../net/addresses.ts";
 import { readU32 } from "../net/words.ts";
 
 /**
- * Twice as many as may be taken, so that most lookups end at the first word they see. Shifted, not
- * raised: a power is a double to the engine, and with it all that is reckoned from it, so that a
- * lookup took 32 ns and not 2.
+ * Twice as many slots as addresses, so that most lookups end at the first word. A shift, not a
+ * power: the engine makes a power a double, and every number computed from it, and a lookup took 32
+ * ns instead of 2.
  */
 const SLOT_BITS = 11;
 const SLOTS = 1 << SLOT_BITS;
 const SLOT_SHIFT = 32 - SLOT_BITS;
-/** Addresses that are kept at most; a machine with more has those of this list that come first. */
+/** The most addresses that are kept; of a machine with more, the first ones. */
 export const OWN_ADDRESSES_MAX = SLOTS / 2;
 
 const SLOT_WORDS = 5;
 const TABLE_WORDS = SLOTS * SLOT_WORDS;
 
-/** Knuth's multiplier: neighbours in a network come to lie apart. */
+/** Knuth's multiplier: spreads neighbouring addresses over the table. */
 const SPREAD = 0x9e3779b1;
 
-/** Shared memory for them, with none in it; can be posted to a worker as it is. */
+/** Shared memory for an empty list; can be posted to a worker as it is. */
 export function ownAddressMemory(): SharedArrayBuffer {
   return new SharedArrayBuffer((1 + 2 * TABLE_WORDS) * Int32Array.BYTES_PER_ELEMENT);
 }
@@ -43,7 +43,7 @@ export function ownAddressMemory(): SharedArrayBuffer {
 export class OwnAddresses {
   readonly #words: Int32Array | undefined;
 
-  /** Without memory there are none. */
+  /** Without memory the list is empty. */
   constructor(memory?: SharedArrayBuffer) {
     this.#words = memory === undefined ? undefined : new Int32Array(memory);
   }
@@ -68,8 +68,8 @@ export class OwnAddresses {
   }
 
   /**
-   * From now on these are all. What is no address is passed over. To be called by one thread only,
-   * with some time between two calls.
+   * Replaces the list; texts that are not addresses are ignored. Only one thread may call it, with
+   * some time between two calls.
    */
   take(addresses: readonly string[]): void {
     const words = this.#words;
@@ -90,8 +90,8 @@ export class OwnAddresses {
 }
 
 /**
- * What the machine's interfaces carry, less loopback, as text; undefined where a sandbox forbids to
- * ask. `ask` is for tests.
+ * The addresses of the machine's interfaces without loopback, as text; undefined where a sandbox
+ * forbids the question. `ask` is for tests.
  */
 export function listAddresses(ask: typeof networkInterfaces = networkInterfaces) {
   try {
@@ -102,7 +102,7 @@ export function listAddresses(ask: typeof networkInterfaces = networkInterfaces)
   }
 }
 
-/** Writes an address into the first free slot from its place on. */
+/** Writes an address to the first free slot from its home slot on. */
 function put(words: Int32Array, table: number, bytes: Uint8Array, family: Family): void {
   const address = [0, 0, 0, 0];
   for (let i = 0; i < (family === 4 ? 1 : 4); i++) address[i] = readU32(bytes, 4 * i) | 0;
@@ -111,12 +111,12 @@ function put(words: Int32Array, table: number, bytes: Uint8Array, family: Family
   words.set([family, ...address], table + slot * SLOT_WORDS);
 }
 
-/** The slot at which to begin. */
+/** The home slot, at which a search begins. */
 function place(a: number, b: number, c: number, d: number): number {
   return Math.imul(a ^ b ^ c ^ d, SPREAD) >>> SLOT_SHIFT;
 }
 
-/** 127.0.0.0/8 and ::1, whichever interface has it. */
+/** 127.0.0.0/8 and ::1, on any interface. */
 function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1";
 }

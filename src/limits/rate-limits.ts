@@ -1,28 +1,28 @@
 /**
- * How many requests an address and its network may make: leaky buckets in fixed memory.
+ * Rate limits of addresses and their networks: leaky buckets in fixed memory.
  *
- * A bucket is one number: the moment at which it will have leaked empty. A request that fits makes
- * that 1/rate later, one that would make it more than BURST_SECONDS away is over the limit and
- * changes nothing, so who keeps asking too much is still served at its rate.
+ * A bucket is one number: the moment at which it will be empty. A request that fits moves it 1/rate
+ * later. A request that would move it more than BURST_SECONDS ahead is over the limit and changes
+ * nothing, so a client that always asks too much is still served at its rate.
  *
  *              address                  network             part of it
  *   IPv4       the address              its /24             the address
  *   IPv6       its /64, one subnet      its /48, one site   its /56, one customer
  *
- * A network over its limit still serves each of its PARTS at that part of the network's rate, so a
- * flood from one of them does not lock its neighbours out. What is served so counts against the
- * network as well, which is then over its limit for longer: all together get the network's rate,
- * however many they are, and at most twice its burst at once.
+ * If a network is over its limit, each of its PARTS is still served at 1/PARTS of the network's
+ * rate, so that a flood from one part does not lock out the others. Those requests count against
+ * the network too, which is then over its limit for longer: all parts together get the network's
+ * rate, and at most twice its burst at once.
  *
  *   cells      [ f64 ][ f64 ] ...          seconds on the clock of the process
  *
- * Each bucket lies in two cells chosen by a keyed hash and counts as the emptier of them; a request
- * raises them only as far as that one needs. So it may seem fuller than it is (if others share both
- * cells), never emptier. A cell matters for as long as it leaks, a few milliseconds for most.
- * Threads write without a lock: of two requests at one instant one may go uncounted.
+ * A keyed hash chooses two cells for each bucket. The emptier cell is its level, and a request
+ * raises both cells to the new level. A bucket may seem fuller than it is, if other buckets share
+ * both cells, but never emptier. Most cells are empty again after a few milliseconds. Threads write
+ * without a lock: of two requests at the same instant one may stay uncounted.
  *
- * Only requests from a proven address belong here, or a forger could lock somebody out. Judging
- * allocates nothing and never fails.
+ * Only requests from a proven address may be judged here: otherwise a forger could lock out the
+ * owner of an address. Judging allocates nothing and never fails.
  */
 import type { Family } from "../constants.ts";
 import { readU32 } from "../net/words.ts";
@@ -34,20 +34,22 @@ export const RATE_OK = 0;
 export const RATE_ADDRESS = 1;
 export const RATE_NETWORK = 2;
 
-/** How much of its rate a bucket holds: who was quiet may ask this many seconds' worth at once. */
+/** The size of a bucket: after a quiet time, this many seconds' worth of requests pass at once. */
 export const BURST_SECONDS = 60;
 
-/** Addresses of a /24, and /56s of a /48. At the default rates each has eight requests a second. */
+/**
+ * Addresses in a /24, and /56s in a /48. At the default rates each gets eight requests a second.
+ */
 export const PARTS = 256;
 
 /**
- * 4 MiB, touched only where it is used. With the buckets of 10,000 addresses and their networks
- * full, one bystander in 170 shares both cells with one of those.
+ * 4 MiB; unused pages cost nothing. If the buckets of 10,000 addresses and their networks are full,
+ * one other client in 170 shares both cells with them.
  */
 const CELL_BITS = 19;
 const CELL_SHIFT = 32 - CELL_BITS;
 
-/** Two sums of four halves and a tag each. */
+/** Two sums, each of four 16-bit halves and a tag. */
 const KEY_WORDS = 10;
 
 const TAG_ADDRESS_IPV4 = 1;
@@ -86,7 +88,7 @@ export function reserveRateLimits(
 export class RateLimits {
   /** Set by `judge`: whether the request was over a limit. */
   over = false;
-  /** True if what is over a limit is to be dropped, false if it is only to be counted. */
+  /** True if requests over a limit are dropped, false if they are only counted. */
   readonly enforced: boolean;
   readonly #off: boolean;
   readonly #cells: Float64Array;
@@ -98,7 +100,7 @@ export class RateLimits {
   #first = 0;
   #second = 0;
 
-  /** Without `shared` they are off. */
+  /** Without `shared` the limits are off. */
   constructor(shared = reserveRateLimits(OFF, new Int32Array(KEY_WORDS))) {
     const { settings, cells, keys } = shared;
     this.enforced = settings.mode === "enforce";
@@ -110,7 +112,7 @@ export class RateLimits {
     this.#partSeconds = PARTS / settings.networkRate;
   }
 
-  /** RATE_OK, and the request is counted; or the limit it is over, and nothing is. */
+  /** Returns RATE_OK and counts the request, or returns the limit it exceeds and counts nothing. */
   judge(bytes: Uint8Array, at: number, family: Family, nowSeconds: number): number {
     if (this.#off) return RATE_OK;
     this.over = true;
@@ -128,7 +130,7 @@ export class RateLimits {
     const networkSecond = this.#second;
     const network = this.#filled(nowSeconds) + this.#networkSeconds;
     if (network > nowSeconds + BURST_SECONDS) {
-      if (!this.#partMayAsk(high, low, isIpv4, nowSeconds)) return RATE_NETWORK;
+      if (!this.#admitPart(high, low, isIpv4, nowSeconds)) return RATE_NETWORK;
     }
     this.#fill(networkFirst, networkSecond, Math.min(network, nowSeconds + 2 * BURST_SECONDS));
     this.#fill(addressFirst, addressSecond, address);
@@ -136,8 +138,8 @@ export class RateLimits {
     return RATE_OK;
   }
 
-  /** Whether the part of a network that is over its limit has some of its share left; counts it. */
-  #partMayAsk(high: number, low: number, isIpv4: boolean, nowSeconds: number): boolean {
+  /** Counts the request against its part of the network; false if that part is over its share. */
+  #admitPart(high: number, low: number, isIpv4: boolean, nowSeconds: number): boolean {
     if (isIpv4) this.#find(high, 0, TAG_PART_IPV4);
     else this.#find(high, low & 0xffffff00, TAG_PART_IPV6);
     const part = this.#filled(nowSeconds) + this.#partSeconds;
@@ -169,7 +171,7 @@ export class RateLimits {
     this.#second = scatter(second) >>> CELL_SHIFT;
   }
 
-  /** When the bucket will be empty: now, if it is. */
+  /** The moment at which the bucket will be empty; now if it is empty. */
   #filled(nowSeconds: number): number {
     const cells = this.#cells;
     return Math.max(nowSeconds, Math.min(cells[this.#first], cells[this.#second]));
@@ -183,8 +185,8 @@ export class RateLimits {
 }
 
 /**
- * Sums of neighbours are as far apart as a key says, and one key in hundreds puts the next address
- * beside a flooder's. Folded and multiplied twice they lie anywhere. (Mixing by C. Wellons, 2018.)
+ * Sums of neighbouring addresses differ by a key, and with one key in hundreds they share a cell.
+ * Folding and multiplying twice scatters them. (Mixing by C. Wellons, 2018.)
  */
 function scatter(sum: number): number {
   let mixed = Math.imul(sum ^ (sum >>> 16), 0x7feb352d);

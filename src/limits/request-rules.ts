@@ -1,55 +1,55 @@
 /**
- * The rules that requests are held against, one `RequestRules` for each thread.
+ * Applies the operator's rules to requests; each thread has its own `RequestRules`.
  *
- * A rule holds if all its conditions do; one that asks for what a request has not (a header over
- * UDP, a port in a scrape) does not hold. The first that refuses or drops is the verdict. Without
- * rules a judgement is one comparison. With them it allocates nothing over UDP; over HTTP a header
- * is looked up once, and only if a rule that got so far asks for it.
+ * A rule matches if all its conditions match. A condition on something that the request lacks (a
+ * header over UDP, a port in a scrape) does not match. The first matching rule that refuses or
+ * drops is the verdict. Without rules a judgement is one comparison. With rules it allocates
+ * nothing over UDP; over HTTP each header is looked up at most once, when a condition needs it.
  *
- *   counts     row for each thread, one f64 for each rule: how many requests it held for
+ *   counts     a row for each thread, one f64 for each rule: how many requests it matched
  */
 import type { Family } from "../constants.ts";
 import { type HeaderCondition, type Rule, RULES_MAX } from "./rule-lines.ts";
 
-/** What all threads must know; can be posted to a worker as it is. */
+/** What all threads need; can be posted to a worker as it is. */
 export interface RulesShared {
   rules: readonly Rule[];
   counts: SharedArrayBuffer;
 }
 
-/** Where headers come from: `Headers` will do. Names are in lower case. */
+/** Source of headers, such as `Headers`. Names are in lower case. */
 export interface HeaderSource {
   get(name: string): string | null;
 }
 
-/** What rules may be about. */
+/** The parts of a request that rules can match. */
 export interface JudgedRequest {
   /** The client's address, at `address[addressAt]`. */
   address: Uint8Array;
   addressAt: number;
   family: Family;
-  /** PORT_NONE if it names none. */
+  /** PORT_NONE if the request has no port. */
   port: number;
-  /** The peer id, at `peerId[peerIdAt]`; there is none if that is below 0. */
+  /** The peer id, at `peerId[peerIdAt]`; the request has no peer id if `peerIdAt` is below 0. */
   peerId: Uint8Array;
   peerIdAt: number;
-  /** The headers of an HTTP request; undefined for what has none. */
+  /** The headers of an HTTP request; undefined over UDP. */
   head: HeaderSource | undefined;
 }
 
 /** No rule refuses or drops. */
 export const RULE_NONE = -1;
 
-/** Ports are 0 to 65535; this is what a request has that names none. */
+/** The port of a request without one; ports are 0 to 65535. */
 export const PORT_NONE = -1;
 
-/** Rules of `threads` threads, with their counts at zero. */
+/** The rules for `threads` threads, with all counts at zero. */
 export function shareRules(rules: readonly Rule[], threads: number): RulesShared {
   const bytes = threads * RULES_MAX * Float64Array.BYTES_PER_ELEMENT;
   return { rules, counts: new SharedArrayBuffer(rules.length === 0 ? 0 : bytes) };
 }
 
-/** How many requests each rule held for, over all threads, in the order of the rules. */
+/** How many requests each rule matched, over all threads, in the order of the rules. */
 export function countRules({ rules, counts }: RulesShared): number[] {
   const all = new Float64Array(counts);
   return rules.map((_, at) => {
@@ -60,16 +60,16 @@ export function countRules({ rules, counts }: RulesShared): number[] {
 }
 
 export class RequestRules {
-  /** True if there is nothing to be held against. */
+  /** True if there are no rules. */
   empty = true;
   readonly #thread: number;
   #rules: readonly Rule[] = [];
   #messages: readonly Uint8Array[] = [];
   #counts: Float64Array = new Float64Array(0);
   #all: readonly number[] = [];
-  /** Rules that can hold for a request without headers. */
+  /** Indexes of the rules that can match a request without headers. */
   #withoutHeaders: readonly number[] = [];
-  /** For each header some rule asks for: its name, and its value in the request at hand. */
+  /** For each header that a rule needs: its name, and its value in the current request. */
   #names: readonly string[] = [];
   readonly #values: (string | undefined)[] = [];
 
@@ -79,7 +79,7 @@ export class RequestRules {
     if (shared !== undefined) this.update(shared);
   }
 
-  /** From now on these rules hold. */
+  /** Replaces the rules. */
   update({ rules, counts }: RulesShared): void {
     this.#rules = rules;
     this.#messages = rules.map(({ message }) => new TextEncoder().encode(message));
@@ -91,17 +91,17 @@ export class RequestRules {
     this.#names = [...new Set(rules.flatMap(({ headers }) => headers.map(({ name }) => name)))];
   }
 
-  /** What a verdict says. */
+  /** The rule that a verdict names. */
   rule(verdict: number): Rule {
     return this.#rules[verdict];
   }
 
-  /** What the rule says to who is refused, as bytes. */
+  /** The sentence for a client that the rule refuses, as bytes. */
   message(verdict: number): Uint8Array {
     return this.#messages[verdict];
   }
 
-  /** The rule against a request, RULE_NONE if there is none. */
+  /** The index of the rule that refuses or drops the request, or RULE_NONE. */
   judge(request: JudgedRequest): number {
     const { address, addressAt, family, port, peerId, peerIdAt, head } = request;
     const candidates = head === undefined ? this.#withoutHeaders : this.#all;
@@ -128,7 +128,7 @@ export class RequestRules {
   }
 }
 
-/** Whether the conditions hold that are not about headers. */
+/** Whether all conditions match that are not about headers. */
 function holds(
   rule: Rule,
   address: Uint8Array,
@@ -154,7 +154,7 @@ function holds(
   return true;
 }
 
-/** `*` alone asks for a header that says something, whatever it is. */
+/** Whether a header value matches. `*` alone matches every value that is not empty. */
 function fits(value: string, text: string, openStart: boolean, openEnd: boolean): boolean {
   if (openStart && text === "") return value !== "";
   if (openStart) return openEnd ? value.includes(text) : value.endsWith(text);

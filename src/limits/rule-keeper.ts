@@ -1,20 +1,20 @@
 /**
- * The keeper of the rules: reads their file, and remembers how often each line has held.
+ * The keeper of the rules: reads their file, and keeps how often each line has matched.
  *
- * Reading and taking are two steps, so that a reload of several files can be all or nothing:
- * `read` everything first, `take` it when nothing was wrong. A file with a bad line is refused as
- * a whole; a rule that is misspelt would let through what it was written against. The counts of a
- * line that stays as it was go on; those of lines that are gone are forgotten.
+ * Reading and taking are two steps, so that a reload of several files takes all of them or none:
+ * `read` every file first, then `take` them if all were right. A file with a bad line is refused as
+ * a whole, since a misspelt rule would admit the requests that it should refuse. A line that does
+ * not change keeps its count; the counts of removed lines are lost.
  */
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 import { countRules, type RulesShared, shareRules } from "./request-rules.ts";
 import { readRules, type Rule } from "./rule-lines.ts";
 
-/** Bad lines that are told in full. */
+/** Bad lines that a message quotes in full. */
 const PROBLEMS_SHOWN = 5;
 
-/** How often a line has held since it is there. */
+/** How often a line has matched since it was added. */
 export interface RuleCount {
   line: number;
   text: string;
@@ -25,22 +25,22 @@ export class RuleKeeper {
   readonly #path: string | undefined;
   readonly #threads: number;
   #shared: RulesShared;
-  /** What lines had counted, by their text, before the rules were last taken. */
+  /** Counts by the text of a line, from before the last `take`. */
   #before = new Map<string, number>();
 
-  /** There are no rules before `take`, nor ever if `path` is undefined. */
+  /** There are no rules before `take`. If `path` is undefined, there are never any. */
   constructor(path: string | undefined, threads: number) {
     this.#path = path;
     this.#threads = threads;
     this.#shared = shareRules([], threads);
   }
 
-  /** What all threads must hold at this time. */
+  /** The rules that all threads must use now. */
   get shared(): RulesShared {
     return this.#shared;
   }
 
-  /** The rules in the file. Throws a StartError if it cannot be read or has a bad line. */
+  /** Reads the rules. Throws a StartError if the file cannot be read or has a bad line. */
   read(): Rule[] {
     if (this.#path === undefined) return [];
     const { rules, problems } = readRules(readText(this.#path));
@@ -51,14 +51,14 @@ export class RuleKeeper {
     throw new StartError(`TRACKER_RULES_FILE ${this.#path}: ${shown.join("; ")}`, hint);
   }
 
-  /** Makes these the rules; returns what all threads must then hold. */
+  /** Replaces the rules; returns what all threads must then use. */
   take(rules: Rule[]): RulesShared {
     this.#before = new Map(this.counts().map(({ text, count }) => [text, count]));
     this.#shared = shareRules(rules, this.#threads);
     return this.#shared;
   }
 
-  /** For metrics: every line with its count, in their order. */
+  /** For metrics: every line with its count, in the order of the file. */
   counts(): RuleCount[] {
     const counts = countRules(this.#shared);
     return this.#shared.rules.map(({ line, text }, at) => {
@@ -73,6 +73,6 @@ function readText(path: string): string {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     const problem = `TRACKER_RULES_FILE is ${path}, which cannot be read (${code})`;
-    throw new StartError(problem, "check the path and its permissions; an empty file will do");
+    throw new StartError(problem, "check the path and its permissions; the file may be empty");
   }
 }

@@ -1,29 +1,31 @@
 /**
- * The rules file: one rule a line, an action and the conditions under which it is taken.
+ * The rules file: one rule a line, an action and its conditions.
  *
  *   # all conditions of a line must hold; values with spaces go in quotes
  *   refuse "your client asks too often: update it" user-agent="BadClient/1.*" port=1-1023
  *   drop   network=203.0.113.0/24 peer-id=-XX
  *   count  header:x-requested-with=*
  *
- *   refuse "text"       answer with a failure that says so
- *   drop                do not answer; over HTTP, where a proxy would mind, with a bare 403
- *   count               count, and go on to the next line
+ *   refuse "text"       answer with this text as the failure reason
+ *   drop                do not answer; over HTTP, where proxies need one, answer 403 without a text
+ *   count               count the request and go on to the next line
  *
- *   network=CIDR        the address lies in it
+ *   network=CIDR        the client's address lies in the network
  *   port=N, port=N-M    the announced port
- *   peer-id=TEXT        the peer id begins so; other bytes as %00
- *   user-agent=TEXT     the header, in any case of letters: exactly TEXT, or with a star at either
- *   header:NAME=TEXT      end of it anything there; "" is a header that is empty or missing
+ *   peer-id=TEXT        the peer id begins with TEXT; %00 stands for a byte
+ *   user-agent=TEXT     the header is TEXT, in upper or lower case; a star at either end of TEXT
+ *   header:NAME=TEXT      stands for any characters; "" matches a header that is empty or missing
  *
- * The first line that refuses or drops decides. Reading never throws: what is wrong with a line is
- * a sentence about it.
+ * The first matching line that refuses or drops decides. Reading never throws: a problem with a
+ * line is returned as a sentence.
  */
 import { readPeerIdPrefix } from "../net/denied-clients.ts";
 import { PORT_MAX, type Family } from "../constants.ts";
 import { readNetwork } from "../net/addresses.ts";
 
-/** A request is held against every rule, so they are few; lists of networks have their own file. */
+/**
+ * Every request is compared with every rule, so the rules are few; networks have their own list.
+ */
 export const RULES_MAX = 256;
 
 const MESSAGE_SIZE_MAX = 200;
@@ -36,20 +38,20 @@ export interface NetworkCondition {
 }
 
 export interface HeaderCondition {
-  /** In lower case, like the text. */
+  /** In lower case, as is the text. */
   name: string;
   text: string;
   openStart: boolean;
   openEnd: boolean;
 }
 
-/** One line; conditions it does not name are undefined. Can be posted to a worker as it is. */
+/** One line; missing conditions are undefined. Can be posted to a worker as it is. */
 export interface Rule {
   /** The line as it was written, without the white space around it. */
   text: string;
   line: number;
   action: "refuse" | "drop" | "count";
-  /** What is said to who is refused: printable ASCII. */
+  /** The sentence for a client that is refused: printable ASCII. */
   message: string;
   network?: NetworkCondition;
   ports?: { first: number; last: number };
@@ -57,7 +59,7 @@ export interface Rule {
   headers: HeaderCondition[];
 }
 
-/** The rules in a text, or a sentence for every line that is none. */
+/** Reads the rules in a text, with a sentence for each line that is not a rule. */
 export function readRules(text: string): { rules: Rule[]; problems: string[] } {
   const rules: Rule[] = [];
   const problems: string[] = [];
@@ -79,7 +81,7 @@ export function readRules(text: string): { rules: Rule[]; problems: string[] } {
   return { rules, problems };
 }
 
-/** A rule, or what is wrong with it as the rest of a sentence. */
+/** A rule, or its problem as the end of a sentence that begins with `line 1`. */
 function readRule(text: string, line: number): Rule | string {
   const words = splitWords(text);
   if (words === undefined) return "has a quote that does not end";
@@ -92,7 +94,7 @@ function readRule(text: string, line: number): Rule | string {
     const problem = judgeMessage(message, text);
     if (problem !== undefined) return problem;
   }
-  if (rest.length === 0) return "has no condition, so it would hold for everybody";
+  if (rest.length === 0) return "has no condition, so it would match every request";
   const rule: Rule = { text, line, action, message, headers: [] };
   for (const word of rest) {
     const problem = addCondition(rule, word);
@@ -107,10 +109,10 @@ function judgeMessage(message: string, text: string): string | undefined {
   return `has a message that clients cannot show: write 1 to ${MESSAGE_SIZE_MAX} ASCII characters`;
 }
 
-/** Adds `key=value` to the rule; returns what is wrong with it, if anything. */
+/** Adds the condition `key=value` to the rule; returns the problem with it, if there is one. */
 function addCondition(rule: Rule, word: string): string | undefined {
   const equals = word.indexOf("=");
-  if (equals < 0) return `has ${shorten(word)}, which is no condition: write name=value`;
+  if (equals < 0) return `has ${shorten(word)}, which is not a condition: write name=value`;
   const key = word.slice(0, equals).toLowerCase();
   const value = word.slice(equals + 1);
   if (key === "user-agent") return addHeader(rule, key, value);
@@ -129,7 +131,7 @@ function addCondition(rule: Rule, word: string): string | undefined {
     case "peer-id":
       return addOnce(rule, "peerId", readPeerIdPrefix(value), value, "-XX or M%00");
     default:
-      return `has ${shorten(key)}, which is no condition: write ${CONDITIONS}`;
+      return `has ${shorten(key)}, which is not a condition: write ${CONDITIONS}`;
   }
 }
 
@@ -156,12 +158,12 @@ function addHeader(rule: Rule, name: string, value: string): string | undefined 
   const openStart = value.startsWith("*");
   const openEnd = value.length > 1 && value.endsWith("*");
   const text = value.slice(openStart ? 1 : 0, openEnd ? -1 : undefined).toLowerCase();
-  if (text.includes("*")) return `has a star inside ${shorten(value)}: it may stand at the ends`;
+  if (text.includes("*")) return `has a star inside ${shorten(value)}: use stars at the ends only`;
   rule.headers.push({ name, text, openStart, openEnd });
   return undefined;
 }
 
-/** Words by white space, where quotes hold together; undefined if one of them does not end. */
+/** Splits at white space outside quotes; undefined if a quote does not end. */
 function splitWords(text: string): string[] | undefined {
   const words: string[] = [];
   for (const [word] of text.matchAll(/(?:[^\s"]|"(?:[^"\\]|\\.)*("|$))+/g)) {

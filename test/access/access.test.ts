@@ -1,4 +1,4 @@
-/** Who is refused, and which rule comes first. */
+/** Which requests the lists refuse, and which list is checked first. */
 import { expect, test } from "bun:test";
 
 import {
@@ -22,7 +22,7 @@ const judge = (access: Access, n: number) => access.judgeSwarm(halvesOf(hashOf(n
 const peerId = text("-XL0012-abcdefghijkl");
 const address = Uint8Array.of(192, 0, 2, 7);
 
-test("without lists nobody is refused", () => {
+test("without lists nothing is refused", () => {
   for (const access of [new Access(), accessOf({})]) {
     expect(judge(access, 1)).toBe(ACCESS_OK);
     expect(access.judgeAddress(address, 0, 4)).toBe(ACCESS_OK);
@@ -35,13 +35,13 @@ test("a hash on the deny list is refused, others are not", () => {
   expect([judge(access, 1), judge(access, 2)]).toEqual([ACCESS_DENIED, ACCESS_OK]);
 });
 
-test("with an allow list only its hashes are served, with an empty one none", () => {
+test("an allow list serves its hashes only; an empty one serves no hash", () => {
   const access = accessOf({ allow: listOf(1) });
   expect([judge(access, 1), judge(access, 2)]).toEqual([ACCESS_OK, ACCESS_UNLISTED]);
   expect(judge(accessOf({ allow: listOf() }), 1)).toBe(ACCESS_UNLISTED);
 });
 
-test("deny wins over allow", () => {
+test("the deny list comes before the allow list", () => {
   const access = accessOf({ deny: listOf(1), allow: listOf(1, 2) });
   expect([1, 2, 3].map((n) => judge(access, n))).toEqual([
     ACCESS_DENIED,
@@ -50,7 +50,7 @@ test("deny wins over allow", () => {
   ]);
 });
 
-test("maintenance is beside the lists: no swarm goes for it", () => {
+test("maintenance is not a list: it removes no swarm", () => {
   const access = accessOf({ maintenance: true, allow: listOf(1) });
   expect([access.maintenance, accessOf({}).maintenance]).toEqual([true, false]);
   expect([judge(access, 1), judge(access, 2)]).toEqual([ACCESS_OK, ACCESS_UNLISTED]);

@@ -1,4 +1,4 @@
-/** Swarms the lists refuse are forgotten, all of them and no others. */
+/** Eviction removes all swarms that the lists refuse, and no others. */
 import { expect, test } from "bun:test";
 
 import { Access, openToAll } from "../../src/access/access.ts";
@@ -47,7 +47,7 @@ function remaining(tracker: Tracker): number[] {
 
 const numbers = Array.from({ length: SWARMS }, (_, n) => n);
 
-test("denied swarms go with their peers", () => {
+test("denied swarms are removed with their peers", () => {
   const { memory, tracker } = openSwarms();
   const access = new Access({ ...openToAll(KEYS), deny: listOf((n) => n % 2 === 0) });
   expect(atOnce(evictRefused(tracker, access))).toBe(SWARMS / 2);
@@ -56,14 +56,14 @@ test("denied swarms go with their peers", () => {
   expect([census.swarms, census.seedersIpv4 + census.leechersIpv4]).toEqual([1500, 1500]);
 });
 
-test("with an allow list all others go", () => {
+test("an allow list removes all other swarms", () => {
   const { tracker } = openSwarms();
   const access = new Access({ ...openToAll(KEYS), allow: listOf((n) => n < 10) });
   expect(atOnce(evictRefused(tracker, access))).toBe(SWARMS - 10);
   expect(remaining(tracker)).toEqual(numbers.slice(0, 10));
 });
 
-test("without lists, and under maintenance, none goes", () => {
+test("without lists, and in maintenance, no swarm is removed", () => {
   const { tracker } = openSwarms();
   expect(atOnce(evictRefused(tracker, new Access()))).toBe(0);
   const access = new Access({ ...openToAll(KEYS), maintenance: true });

@@ -1,4 +1,4 @@
-/** What the tests of access lists share: keys, hashes by number, and work done at once. */
+/** Shared by the tests of access lists: keys, hashes by number, and work done without turns. */
 import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
 import type { Sliced } from "../../src/host/turns.ts";
 

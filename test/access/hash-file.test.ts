@@ -1,4 +1,4 @@
-/** The file of a list: which lines hold a hash, which are bad, how one is put in or taken out. */
+/** The file of a list: which lines hold a hash, which are bad, how a hash is added and removed. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 
@@ -39,7 +39,7 @@ describe("a line", () => {
     expect(lists(words, A)).toBe(true);
   });
 
-  test("with 64 digits is a hash of version 2, of which 20 bytes count", () => {
+  test("with 64 digits is a hash of version 2, shortened to 20 bytes", () => {
     expect(lists(LONG, B)).toBe(true);
     expect(read(LONG).bad.count).toBe(0);
   });
@@ -58,7 +58,7 @@ describe("a line", () => {
   });
 });
 
-test("all bad lines are counted, the first five told", () => {
+test("all bad lines are counted, the first five reported", () => {
   expect(read("x\n".repeat(100)).bad).toEqual({ count: 100, first: [1, 2, 3, 4, 5] });
 });
 
@@ -71,7 +71,7 @@ test("a hash that is listed twice is on the list once", () => {
   expect(read(`${A}\n${A.toUpperCase()}\n`).list.size).toBe(1);
 });
 
-test("lists of any length are read whole", () => {
+test("lists of any length are read completely", () => {
   for (const count of [63, 64, 65, 2047, 2048, 2049, 5000]) {
     const lines = Array.from({ length: count }, (_, n) => hashOf(n).toHex());
     const { list } = read(lines.join("\n"));
@@ -81,7 +81,7 @@ test("lists of any length are read whole", () => {
   }
 });
 
-test("nothing in a file makes the reader fail", () => {
+test("no file content makes the reader fail", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       const { list, bad } = atOnce(readHashFile(bytes, KEYS));
@@ -125,7 +125,7 @@ test("a larger list holds the same hashes and has room again", () => {
 describe("changing a file", () => {
   const hash = Uint8Array.fromHex(A);
 
-  test("adds a line at the end, also where the last line has no end", () => {
+  test("appends a line, also after a last line without a line end", () => {
     expect(shown(hashLine(hash, true))).toBe(`${A}\n`);
     expect(shown(hashLine(hash, false))).toBe(`\n${A}\n`);
   });
@@ -143,7 +143,7 @@ describe("changing a file", () => {
     expect(without("")).toBeUndefined();
   });
 
-  test("what is added and removed leaves the file as it was", () => {
+  test("adding and removing a hash restores the file", () => {
     const many = Array.from({ length: 5000 }, (_, n) => `${hashOf(n).toHex()} ${n}\n`).join("");
     const longer = text(many + shown(hashLine(hash, true)));
     expect(shown(atOnce(withoutHash(longer, hash)))).toBe(many);

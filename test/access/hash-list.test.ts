@@ -1,4 +1,4 @@
-/** The list of hashes: what is on it, for all threads, in little memory. */
+/** The list of hashes: adding, removing and finding, for all threads, in little memory. */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 
@@ -55,7 +55,7 @@ test("a list agrees with a set over random additions and removals", () => {
   );
 });
 
-test("adding and removing the same hash for ever does not fill a list", () => {
+test("adding and removing the same hash many times does not fill a list", () => {
   const list = listOf(1);
   const hash = halvesOf(hashOf(7));
   for (let i = 0; i < 1000; i++) {
@@ -64,7 +64,7 @@ test("adding and removing the same hash for ever does not fill a list", () => {
   }
 });
 
-test("hashes that are placed are on the list as if they were added, each once", () => {
+test("hashes that are placed are on the list as if added, each once", () => {
   const list = listOf(500);
   for (let n = 0; n < 500; n++) {
     list.place(halvesOf(hashOf(n)), 0);
@@ -99,7 +99,7 @@ test("another view of the same memory sees every change", () => {
   expect([other.size, other.contains(halvesOf(hashOf(1)), 0)]).toEqual([0, false]);
 });
 
-describe("no search is long, whichever info hashes strangers ask about", () => {
+describe("no search is long, whichever info hashes strangers choose", () => {
   const HASHES = 60_000;
   const FAMILIES: Record<string, (view: DataView, i: number) => void> = {
     "their last bytes differ": (view, i) => view.setUint32(16, i),

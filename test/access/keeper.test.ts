@@ -1,4 +1,4 @@
-/** The keeper: files and lists agree, a reading is all or nothing, and changes survive. */
+/** The keeper: files and lists agree, a reload takes all files or none, and changes survive. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -64,7 +64,7 @@ function open(sources: Partial<AccessSources>) {
 }
 
 describe("at the start", () => {
-  test("all files are read, and bad lines are told", async () => {
+  test("all files are read, and bad lines are logged", async () => {
     write("deny", 1, 2);
     writeFileSync(pathOf("allow"), `${hashOf(3).toHex()}\nbad\n`);
     writeFileSync(pathOf("networks"), "10.0.0.0/8\n");
@@ -93,7 +93,7 @@ describe("at the start", () => {
     },
   );
 
-  test("a folder is no file, and a pipe is not waited for", async () => {
+  test("a folder is refused, and a pipe is refused without waiting", async () => {
     mkdirSync(pathOf("folder"));
     await expect(open({ denyFile: pathOf("folder") }).start()).rejects.toThrow("(not a file)");
     Bun.spawnSync(["mkfifo", pathOf("pipe")]);
@@ -102,7 +102,7 @@ describe("at the start", () => {
 });
 
 describe("a reload", () => {
-  test("brings new lists to all threads and evicts what is refused now", async () => {
+  test("gives new lists to all threads and evicts the swarms they refuse", async () => {
     write("deny");
     const { keeper, start, reload, judge, announce, peers } = open({ denyFile: pathOf("deny") });
     await start();
@@ -136,7 +136,7 @@ describe("a reload", () => {
 });
 
 describe("a single change", () => {
-  test("is in the file and in memory, and undone the same way", async () => {
+  test("is made in the file and in memory, and can be undone", async () => {
     writeFileSync(pathOf("deny"), `# mine\r\n${hashOf(1).toHex()} why`);
     const { keeper, start, judge, announce, peers } = open({ denyFile: pathOf("deny") });
     await start();
@@ -149,7 +149,7 @@ describe("a single change", () => {
     expect(keeper.status).toMatchObject({ denied: 1, changes: 2, changesFailed: 0, evicted: 1 });
   });
 
-  test("goes to a line of its own, though the last one has no end", async () => {
+  test("gets its own line after a last line without a line end", async () => {
     writeFileSync(pathOf("deny"), `# mine\r\n${hashOf(1).toHex()}`);
     const { keeper, start } = open({ denyFile: pathOf("deny") });
     await start();
@@ -159,7 +159,7 @@ describe("a single change", () => {
     expect(read("deny")).toBe(`# mine\r\n${lines(2)}`);
   });
 
-  test("to what is so changes nothing; a hash may be taken off before it was added", async () => {
+  test("without effect changes nothing; a hash that was never added may be removed", async () => {
     write("deny");
     const { keeper, start } = open({ denyFile: pathOf("deny") });
     await start();
@@ -169,13 +169,13 @@ describe("a single change", () => {
     expect(read("deny")).toBe(lines(1));
   });
 
-  test("of a list that is not there is told so", async () => {
+  test("of a list that is not configured is refused", async () => {
     const { keeper, start } = open({});
     await start();
     expect(await keeper.change("allow", hashOf(1), true)).toEqual({ outcome: "no list" });
   });
 
-  test("taken off the allow list, a swarm is evicted", async () => {
+  test("that removes a hash from the allow list evicts its swarm", async () => {
     write("allow", 1, 2);
     const { keeper, start, announce, peers } = open({ allowFile: pathOf("allow") });
     await start();
@@ -220,7 +220,7 @@ describe("a single change", () => {
   });
 });
 
-test("maintenance shows at once and outlives a reload", async () => {
+test("maintenance takes effect at once and outlives a reload", async () => {
   write("deny", 1);
   const clients = [text("-XL")];
   const { keeper, start, reload, thread } = open({ denyFile: pathOf("deny"), clients });
@@ -234,7 +234,7 @@ test("maintenance shows at once and outlives a reload", async () => {
   expect(thread.judgeClient(text("-XL0012-abcdefghijkl"), 0)).not.toBe(ACCESS_OK);
 });
 
-test("a reload of many hashes never holds the event loop for long", async () => {
+test("a reload of many hashes never blocks the event loop for long", async () => {
   write("deny", ...Array.from({ length: 200_000 }, (_, n) => n));
   const { start, reload } = open({ denyFile: pathOf("deny") });
   await start();
@@ -244,7 +244,7 @@ test("a reload of many hashes never holds the event loop for long", async () => 
   expect(gaps[Math.floor(gaps.length * 0.9)]).toBeLessThan(6);
 });
 
-test("nor does a change of one hash in a long file", async () => {
+test("a change of one hash in a long file does not block the event loop for long", async () => {
   const comments = `# ${"x".repeat(38)}\n`.repeat(1_000_000);
   writeFileSync(pathOf("deny"), `${lines(1)}${comments}`);
   const { keeper, start } = open({ denyFile: pathOf("deny") });
@@ -259,7 +259,7 @@ test("nor does a change of one hash in a long file", async () => {
   expect(read("deny")).toBe(`${lines(1)}${comments}`);
 }, 30_000);
 
-/** How long the event loop was held while something was done, in milliseconds, shortest first. */
+/** How long the event loop was blocked during the work, in milliseconds, shortest first. */
 async function gapsDuring(work: Promise<unknown>): Promise<number[]> {
   const gaps: number[] = [];
   let last = performance.now();

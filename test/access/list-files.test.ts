@@ -12,7 +12,7 @@ import { hashOf, KEYS } from "./fixture.ts";
 const folder = mkdtempSync(join(tmpdir(), "buntracker-list-files-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test("no path is no list", async () => {
+test("without a path there is no list", async () => {
   expect(await readHashList("TRACKER_DENY_FILE", undefined, KEYS)).toBeUndefined();
   expect(await readNetworkList("TRACKER_DENY_NETWORKS_FILE", undefined)).toBeUndefined();
 });
@@ -42,7 +42,7 @@ test("a list longer than a piece has each hash, and the right numbers of bad lin
   expect([read.list.size, read.bad]).toEqual([19_999, { count: 1, first: [20_000] }]);
 });
 
-test("what is no file that can be read is an error with the variable and the reason", async () => {
+test("a file that cannot be read is an error with the variable and the reason", async () => {
   const missing = join(folder, "missing");
   const reading = readHashList("TRACKER_ALLOW_FILE", missing, KEYS);
   expect(reading).rejects.toBeInstanceOf(StartError);

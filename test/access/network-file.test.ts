@@ -54,18 +54,18 @@ describe("a line", () => {
     expect([list.size, bad.count, bad.first]).toEqual([1, 2, [1, 3]]);
   });
 
-  test.each([[""], ["\r"], ["  "], ["# 10.0.0.0/8"]])("is nothing: %j", (line) => {
+  test.each([[""], ["\r"], ["  "], ["# 10.0.0.0/8"]])("is ignored: %j", (line) => {
     const { list, bad } = read(`${line}\n${line}`);
     expect([list.size, bad.count]).toEqual([0, 0]);
   });
 });
 
-test("names in any encoding do no harm", () => {
+test("names in any encoding are accepted", () => {
   const bytes = Uint8Array.from([0xef, 0xbb, 0xbf, 0xe9, 0xff, ...text(":1.2.3.4-1.2.3.4\n")]);
   const { list, bad } = atOnce(readNetworkFile(bytes));
   expect([list.size, bad.count]).toEqual([1, 0]);
 });
 
-test("a line without end does not take long", () => {
+test("a very long line does not take long", () => {
   expect(read("x".repeat(10_000_000)).bad).toEqual({ count: 1, first: [1] });
 });

@@ -36,7 +36,7 @@ test.each([4, 6] as const)(
           expect(list.contains(addressOf(n, family), 0, family)).toBe(inside(n));
           if (inside(n) && (n === 0 || !inside(n - 1))) runs += 1;
         }
-        // Those that overlap or touch have become one.
+        // Ranges that overlap or touch were joined.
         expect(list.size).toBe(runs);
       }),
       { numRuns: 200 },
@@ -44,7 +44,7 @@ test.each([4, 6] as const)(
   },
 );
 
-test("the ends of the address space are addresses like others", () => {
+test("the first and last addresses of the address space can be listed", () => {
   const ranges = new Ranges();
   const zeros = new Uint8Array(16);
   const ones = new Uint8Array(16).fill(255);
@@ -61,7 +61,7 @@ test("the ends of the address space are addresses like others", () => {
   }
 });
 
-test("one family's ranges say nothing of the other", () => {
+test("ranges of one family do not match the other", () => {
   const ranges = new Ranges();
   ranges.add(4, new Uint8Array(4), new Uint8Array(4).fill(255));
   const list = atOnce(buildNetworkList(ranges));
@@ -69,7 +69,7 @@ test("one family's ranges say nothing of the other", () => {
   expect(list.contains(new Uint8Array(16).fill(1), 0, 6)).toBe(false);
 });
 
-test("an empty list holds nobody", () => {
+test("an empty list contains no address", () => {
   const list = atOnce(buildNetworkList(new Ranges()));
   expect([list.size, list.contains(new Uint8Array(16), 0, 4)]).toEqual([0, false]);
 });

@@ -21,7 +21,7 @@ async function piecesOf(text: string): Promise<string[]> {
   return pieces;
 }
 
-test("pieces end where lines do, and are the whole file", async () => {
+test("pieces end with the end of a line, and together are the file", async () => {
   const line = (n: number): string => `${n} ${"x".repeat(n % 90)}\n`;
   const text = `${Array.from({ length: 20_000 }, (_, n) => line(n)).join("")}the last`;
   const pieces = await piecesOf(text);
@@ -30,14 +30,14 @@ test("pieces end where lines do, and are the whole file", async () => {
   for (const piece of pieces.slice(0, -1)) expect(piece.endsWith("\n")).toBe(true);
 });
 
-test("a line may be longer than any piece, and a file empty", async () => {
+test("a line may be longer than a piece, and a file may be empty", async () => {
   const long = `${"x".repeat(700_000)}\nshort\n`;
   expect((await piecesOf(long)).join("") === long).toBe(true);
   expect(await piecesOf("")).toEqual([]);
   expect(await piecesOf("\n\n")).toEqual(["\n\n"]);
 });
 
-test("a file whose line has no end is given up, not taken into the memory as a whole", async () => {
+test("a file with an endless line is refused before it fills the memory", async () => {
   const path = join(folder, "image");
   writeFileSync(path, "");
   truncateSync(path, 2 ** 36);
@@ -47,14 +47,14 @@ test("a file whose line has no end is given up, not taken into the memory as a w
   await expect(eachPieceUnpacked(path, 1, async () => {})).rejects.toMatchObject({ code });
 });
 
-test("what cannot be read, and what is no file, is told", async () => {
+test("a path that cannot be read or is not a file is an error", async () => {
   const nothing = async (): Promise<void> => {};
   const none = join(folder, "none");
   await expect(eachPiece(none, nothing)).rejects.toMatchObject({ code: "ENOENT" });
   await expect(eachPiece(folder, nothing)).rejects.toMatchObject({ code: "not a file" });
 });
 
-test("what gzip has packed is unpacked where that is asked for, and only there", async () => {
+test("only eachPieceUnpacked decompresses gzip", async () => {
   const path = join(folder, "packed");
   const line = (n: number): string => `${n} ${"x".repeat(n % 90)}\n`;
   const text = `${Array.from({ length: 9000 }, (_, n) => line(n)).join("")}${"y".repeat(300_000)}`;
@@ -73,7 +73,7 @@ test("what gzip has packed is unpacked where that is asked for, and only there",
   await expect(read(packed.subarray(0, 500), true)).rejects.toMatchObject({ code: "Z_BUF_ERROR" });
 });
 
-test("a pipe is read to its end where a file may be packed, and is no file elsewhere", async () => {
+test("only eachPieceUnpacked reads a pipe, to its end", async () => {
   const path = join(folder, "pipe");
   Bun.spawnSync(["mkfifo", path]);
   const text = "a line\n".repeat(40_000);
@@ -87,7 +87,7 @@ test("a pipe is read to its end where a file may be packed, and is no file elsew
   await expect(eachPiece(path, async () => {})).rejects.toMatchObject({ code: "not a file" });
 });
 
-test("a file that is written in place while it is read is not taken", async () => {
+test("a file that is written while it is read is refused", async () => {
   const path = join(folder, "written");
   const text = "a line\n".repeat(100_000);
   for (const change of [
@@ -109,7 +109,7 @@ test("a file that is written in place while it is read is not taken", async () =
   }
 });
 
-test("a file that another one replaces by name meanwhile is read as it was", async () => {
+test("a file that is replaced by rename while it is read is read as it was", async () => {
   const path = join(folder, "replaced");
   writeFileSync(path, "a line\n".repeat(100_000));
   writeFileSync(`${path}.next`, "next\n");
@@ -121,7 +121,7 @@ test("a file that another one replaces by name meanwhile is read as it was", asy
   expect(size).toBe(700_000);
 });
 
-test("what unpacks to more than it may is given up", async () => {
+test("a file that decompresses to more than the limit is refused", async () => {
   const path = join(folder, "bomb");
   writeFileSync(path, Bun.gzipSync(Buffer.from("a line\n".repeat(200_000))));
   const gibMax = 2 ** -10;

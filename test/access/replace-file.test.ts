@@ -1,4 +1,4 @@
-/** A file is replaced whole or not at all. */
+/** A file is replaced completely or not at all. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -36,20 +36,20 @@ const filling =
     for (const piece of pieces) await put(text(piece));
   };
 
-test("the new bytes are there, and nothing else is left", async () => {
+test("the new bytes replace the old ones, and no other file is left", async () => {
   const path = fileOf("plain");
   await replaceFile(path, filling("new"));
   expect(read(path)).toBe("new");
   expect(existsSync(`${path}.new`)).toBe(false);
 });
 
-test("pieces stand one behind another", async () => {
+test("pieces are written in order", async () => {
   const path = fileOf("pieces");
   await replaceFile(path, filling("one ", "two ", "three"));
   expect(read(path)).toBe("one two three");
 });
 
-test("mode and owner stay", async () => {
+test("mode and owner are kept", async () => {
   const path = fileOf("owned");
   chmodSync(path, 0o640);
   // Only root can give a file away; for others it is the same owner as before.
@@ -61,7 +61,7 @@ test("mode and owner stay", async () => {
   expect([after.mode & 0o7777, after.uid, after.gid]).toEqual([0o640, uid, gid]);
 });
 
-test("a symbolic link stays one", async () => {
+test("a symbolic link stays a link", async () => {
   const path = fileOf("target");
   const link = join(folder, "link");
   symlinkSync(path, link);
@@ -70,17 +70,17 @@ test("a symbolic link stays one", async () => {
   expect(read(path)).toBe("new");
 });
 
-test("a circle of links ends", async () => {
+test("a circle of links is an error", async () => {
   const link = join(folder, "circle");
   symlinkSync(link, link);
   await expect(replaceFile(link, filling("new"))).rejects.toThrow("ELOOP");
 });
 
-/** Only root can make links that are another user's. */
+/** Only root can make links that belong to another user. */
 describe.if(process.getuid!() === 0)("a symbolic link of another user", () => {
   const refusal = "there is a symbolic link of another user";
 
-  test("in the place of the file is not followed, and what it leads to stays", async () => {
+  test("in place of the file is not followed, and its target stays", async () => {
     const path = fileOf("precious");
     const link = join(folder, "foreign");
     symlinkSync(path, link);
@@ -89,7 +89,7 @@ describe.if(process.getuid!() === 0)("a symbolic link of another user", () => {
     expect(read(path)).toBe("old");
   });
 
-  test("above the file, or behind a link of ours, is not followed either", async () => {
+  test("in a parent folder, or behind our own link, is not followed", async () => {
     const place = join(folder, "place");
     mkdirSync(place);
     writeFileSync(join(place, "list"), "old");
@@ -105,7 +105,7 @@ describe.if(process.getuid!() === 0)("a symbolic link of another user", () => {
   });
 });
 
-test("a file that becomes a link meanwhile gives neither its bytes nor its mode", async () => {
+test("a file that becomes a link during the change gives neither bytes nor mode", async () => {
   const path = fileOf("swapped");
   const secret = fileOf("secret", "secret");
   chmodSync(path, 0o644);
@@ -125,26 +125,26 @@ test("a file that becomes a link meanwhile gives neither its bytes nor its mode"
   expect(lstatSync(path).isSymbolicLink()).toBe(false);
 });
 
-test("a file that may stay as it is stays", async () => {
+test("a file that needs no change stays", async () => {
   const path = fileOf("same");
   const before = statSync(path).ino;
   expect(await replaceFile(path, filling("new"), async () => false)).toBe(false);
   expect([read(path), statSync(path).ino]).toEqual(["old", before]);
 });
 
-test("what a crash left behind is no obstacle", async () => {
+test("a file left by a crash is no obstacle", async () => {
   const path = fileOf("crashed");
   fileOf("crashed.new", "half of");
   await replaceFile(path, filling("new"));
   expect(read(path)).toBe("new");
 });
 
-test("a file that is not there is not made", async () => {
+test("a missing file is not created", async () => {
   await expect(replaceFile(join(folder, "missing"), filling("new"))).rejects.toThrow("ENOENT");
 });
 
 describe("when it cannot be written", () => {
-  test("the old file is as it was", async () => {
+  test("the old file does not change", async () => {
     const path = fileOf("blocked");
     mkdirSync(`${path}.new`);
     writeFileSync(join(`${path}.new`, "x"), "");
@@ -152,7 +152,7 @@ describe("when it cannot be written", () => {
     expect(read(path)).toBe("old");
   });
 
-  test("because the new bytes cannot be had, the old file is as it was", async () => {
+  test("because the new bytes fail, the old file does not change", async () => {
     const path = fileOf("unread");
     const fill: Fill = async (_old, put) => {
       await put(text("half"));
@@ -162,7 +162,7 @@ describe("when it cannot be written", () => {
     expect([read(path), existsSync(`${path}.new`)]).toEqual(["old", false]);
   });
 
-  test("because the disk is full, the old file is as it was and the rest is gone", async () => {
+  test("because the disk is full, the old file stays and the new one is removed", async () => {
     const disk = join(folder, "disk");
     mkdirSync(disk);
     const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);

@@ -433,7 +433,7 @@ describe("the verbs of the binary", () => {
       stderr:
         "buntracker: error: there is no deny list: set TRACKER_DENY_FILE\n" +
         "buntracker: hint: set it where the tracker runs, and restart it; " +
-        "an empty file will do\n",
+        "the file may be empty\n",
     });
     expect(await running.verb("deny", "xyz")).toEqual({
       code: 1,
@@ -465,7 +465,7 @@ describe("when a file cannot be had", () => {
       expect(await child.exited(3000)).toBe(78);
       expect(child.stderr).toBe(
         `buntracker: error: ${variable} is ${path}, which cannot be read (ENOENT)\n` +
-          "buntracker: hint: check the path and its permissions; an empty file will do\n",
+          "buntracker: hint: check the path and its permissions; the file may be empty\n",
       );
     },
   );

@@ -335,6 +335,6 @@ test("a rules file that cannot be used is a sentence at start, with the line", a
   const tracker = startProcess({ env: { TRACKER_RULES_FILE: path, TRACKER_ADMIN_ADDRESS: "" } });
   expect(await tracker.exited()).toBe(78);
   expect(tracker.stderr).toContain(
-    `TRACKER_RULES_FILE ${path}: line 2 has no condition, so it would hold for everybody`,
+    `TRACKER_RULES_FILE ${path}: line 2 has no condition, so it would match every request`,
   );
 });

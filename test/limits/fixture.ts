@@ -1,4 +1,4 @@
-/** Limits as a test wants them, over one thread. */
+/** Limits for tests, of one thread. */
 import { type LimitSettings, Limits } from "../../src/limits/limits.ts";
 import { OwnAddresses, ownAddressMemory } from "../../src/limits/own-addresses.ts";
 import { type RateLimitSettings, reserveRateLimits } from "../../src/limits/rate-limits.ts";
@@ -14,7 +14,7 @@ export interface Wanted {
   own: string[];
 }
 
-/** Limits of the event loop; what is not named limits nothing. */
+/** Limits of the event loop; settings that are not given limit nothing. */
 export function limitsOf({ rates, rules = "", settings, own = [] }: Partial<Wanted>): {
   limits: Limits;
   rules: RulesShared;

@@ -7,7 +7,7 @@ const draws = (settings: { interval: number; jitterPercent: number }, times: num
 };
 
 describe("a drawn interval", () => {
-  test("is the configured one give or take the jitter, each equally often", () => {
+  test("is the configured one plus or minus the jitter, each value equally often", () => {
     const counts = new Map<number, number>();
     for (const drawn of draws({ interval: 100, jitterPercent: 10 }, 42_000)) {
       counts.set(drawn, (counts.get(drawn) ?? 0) + 1);
@@ -19,7 +19,7 @@ describe("a drawn interval", () => {
     for (const count of counts.values()) expect(Math.abs(count - 2000)).toBeLessThan(270);
   });
 
-  test("of 1800 seconds and 10 percent lies within 1620 and 1980 and uses that room", () => {
+  test("of 1800 seconds and 10 percent lies between 1620 and 1980 and reaches both", () => {
     const all = draws({ interval: 1800, jitterPercent: 10 }, 20_000);
     expect(Math.min(...all)).toBeGreaterThanOrEqual(1620);
     expect(Math.max(...all)).toBeLessThanOrEqual(1980);
@@ -52,7 +52,7 @@ describe("a stretched interval", () => {
   const factor = new Float64Array(stretch);
   const settings = { interval: 1800, jitterPercent: 0, minimum: 900, stretch };
 
-  test("is the factor longer, in every thread that shares it, and so is the minimum", () => {
+  test("is longer by the factor in every thread that shares it, and so is the minimum", () => {
     const intervals = new Intervals({ ...settings, maximum: 7200 });
     factor[0] = 1.5;
     expect(intervals.draw()).toBe(2700);
@@ -62,7 +62,7 @@ describe("a stretched interval", () => {
     expect(intervals.minimum(1800)).toBe(900);
   });
 
-  test("ends at the maximum, which does not shorten the usual one", () => {
+  test("is at most the maximum, which does not shorten the usual interval", () => {
     factor[0] = 9;
     expect(new Intervals({ ...settings, maximum: 7200 }).draw()).toBe(7200);
     expect(new Intervals({ ...settings, maximum: 600 }).draw()).toBe(1800);

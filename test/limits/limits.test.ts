@@ -25,7 +25,7 @@ function limitsWith(changes: Partial<LimitSettings>): Limits {
   });
 }
 
-test("without anything shared there is no limit", () => {
+test("without shared memory there is no limit", () => {
   const limits = new Limits();
   expect(limits.portMin).toBe(1);
   expect(limits.rules.empty).toBe(true);
@@ -34,7 +34,7 @@ test("without anything shared there is no limit", () => {
   expect(limits.refusesEarly).toBe(false);
 });
 
-test("the parts are made of what is shared", () => {
+test("the parts use the shared memory", () => {
   const limits = limitsWith({});
   expect(limits.portMin).toBe(1024);
   expect(limits.rules.empty).toBe(false);
@@ -43,7 +43,7 @@ test("the parts are made of what is shared", () => {
 });
 
 describe("an announce", () => {
-  test("is too early if that is sure: 19 ticks of 45 seconds are under 900, 20 may not be", () => {
+  test("is early if that is certain: 19 ticks of 45 seconds are under 900, 20 may not be", () => {
     const limits = limitsWith({});
     expect([0, 19, 20, 60].map((ticks) => limits.isEarly(ticks, EVENT_NONE))).toEqual([
       true,
@@ -53,27 +53,27 @@ describe("an announce", () => {
     ]);
   });
 
-  test("is never too early in a tick longer than the minimum", () => {
+  test("is never early if a tick is longer than the minimum", () => {
     expect(limitsWith({ tickSeconds: 901 }).isEarly(0, EVENT_NONE)).toBe(false);
   });
 
-  test("of a peer that was not known is not too early", () => {
+  test("of an unknown peer is not early", () => {
     expect(limitsWith({}).isEarly(-1, EVENT_NONE)).toBe(false);
   });
 
-  test("that starts, stops or completes is not too early, a paused one may be", () => {
+  test("that starts, stops or completes is not early, a paused one may be", () => {
     const limits = limitsWith({});
     const events = [EVENT_STARTED, EVENT_STOPPED, EVENT_COMPLETED, EVENT_PAUSED];
     expect(events.map((event) => limits.isEarly(1, event))).toEqual([false, false, false, true]);
     expect(events.map((event) => limits.earlyTicksFor(event))).toEqual([0, 0, 0, 20]);
   });
 
-  test("that is only counted is one like any other for the core", () => {
+  test("that is only counted as early is stored by the core", () => {
     expect(limitsWith({ refuseEarly: false }).earlyTicksFor(EVENT_NONE)).toBe(0);
     expect(limitsWith({ refuseEarly: false }).isEarly(1, EVENT_NONE)).toBe(true);
   });
 
-  test("may come again after the minutes that are left", () => {
+  test("is no longer early after the minutes that are left", () => {
     const limits = limitsWith({});
     expect([0, 4, 18, 19].map((ticks) => limits.minutesLeft(ticks))).toEqual([15, 12, 2, 1]);
   });

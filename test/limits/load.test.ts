@@ -66,7 +66,7 @@ class Population {
   }
 }
 
-/** Of 36,000 clients twice as many come as are wanted, so they should come every hour. */
+/** 36,000 clients are twice the target rate, so they should come every hour. */
 function settled(population: Population): void {
   const later = population.stretches.slice(2 * HOUR);
   expect(Math.min(...later)).toBeGreaterThan(1.9);
@@ -77,32 +77,32 @@ function settled(population: Population): void {
   }
 }
 
-describe("twice as many clients as are wanted", () => {
-  test("who come evenly are at the target after an interval, and stay there", () => {
+describe("twice as many clients as the target", () => {
+  test("that come evenly are at the target after an interval, and stay there", () => {
     const population = new Population(SETTINGS);
     population.join(36_000, 1800);
     population.run(8 * HOUR);
     settled(population);
   });
 
-  test("who come in one wave of ten minutes are spread over the longer interval", () => {
+  test("that come in one wave of ten minutes are spread over the longer interval", () => {
     const population = new Population(SETTINGS);
     population.join(36_000, 600);
     population.run(8 * HOUR);
     settled(population);
   });
 
-  test("lengthen intervals smoothly: by seconds each second, never at once", () => {
+  test("lengthen intervals smoothly, by some seconds each second", () => {
     const population = new Population(SETTINGS);
     population.join(36_000, 1800);
     population.run(3 * HOUR);
     const { stretches } = population;
     const steps = stretches.map((stretch, at) => Math.abs(stretch - (stretches[at - 1] ?? 1)));
-    // The clients draw by chance: about 2 seconds of interval a second, and never ten.
+    // The clients draw at random: about 2 seconds of interval a second, and never ten.
     expect(Math.max(...steps) * 1800).toBeLessThan(5);
   });
 
-  test("who leave are forgotten: intervals go back to what they were", () => {
+  test("that leave let intervals return to the usual ones", () => {
     const population = new Population(SETTINGS);
     population.join(36_000, 1800);
     population.run(4 * HOUR);
@@ -111,14 +111,14 @@ describe("twice as many clients as are wanted", () => {
   });
 });
 
-test("as many clients as are wanted are left alone", () => {
+test("clients below the target rate keep the usual interval", () => {
   const population = new Population(SETTINGS);
   population.join(16_000, 1800);
   population.run(4 * HOUR);
   expect(Math.max(...population.stretches)).toBeLessThan(1.03);
 });
 
-test("far too many clients are told the longest interval and no more", () => {
+test("far too many clients get the longest interval and no more", () => {
   const population = new Population(SETTINGS);
   population.join(144_000, 1800);
   population.run(6 * HOUR);
@@ -127,7 +127,7 @@ test("far too many clients are told the longest interval and no more", () => {
 });
 
 describe("peers", () => {
-  test("are kept for as long as the longest interval lately told", () => {
+  test("are kept as long as the longest recent interval", () => {
     const load = new Load(SETTINGS, stretchMemory());
     let now = 0;
     let announces = 0;

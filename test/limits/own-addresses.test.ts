@@ -44,19 +44,19 @@ describe("an address of this machine", () => {
     expect(has(ownOf("c633:6407::"), "198.51.100.7")).toBe(false);
   });
 
-  test("is no text that is none", () => {
+  test("is not made from a text that is not an address", () => {
     const odd = ownOf("eth0", "", "192.0.2.1/24", "192.0.2.2");
     expect(["192.0.2.1", "192.0.2.2"].map((text) => has(odd, text))).toEqual([false, true]);
   });
 });
 
-test("without memory, or before the first list, there is none", () => {
+test("without memory, or before the first list, the list is empty", () => {
   expect(has(new OwnAddresses(), "192.0.2.1")).toBe(false);
   expect(has(new OwnAddresses(ownAddressMemory()), "192.0.2.1")).toBe(false);
   expect(() => new OwnAddresses().take(["192.0.2.1"])).not.toThrow();
 });
 
-test("a new list takes the place of the one before, for all who share it", () => {
+test("a new list replaces the one before, in all threads", () => {
   const memory = ownAddressMemory();
   const [writer, reader] = [new OwnAddresses(memory), new OwnAddresses(memory)];
   for (const turn of [1, 2, 3, 4]) {
@@ -105,7 +105,7 @@ describe("the list of addresses", () => {
       any: addresses.map((address) => ({ address }) as NetworkInterfaceInfo),
     }));
 
-  test("has what all interfaces carry, but no loopback, whichever carries it", () => {
+  test("has the addresses of all interfaces except loopback addresses", () => {
     expect(told("127.0.0.1", "::1", "198.51.100.7", "127.9.9.9", "::1:1", "fe80::1")).toEqual([
       "198.51.100.7",
       "::1:1",
@@ -113,14 +113,14 @@ describe("the list of addresses", () => {
     ]);
   });
 
-  test("is not known where the system does not tell", () => {
+  test("is unknown where the system does not tell", () => {
     const refuse = () => {
       throw new Error("EAFNOSUPPORT");
     };
     expect(listAddresses(refuse)).toBeUndefined();
   });
 
-  test("holds what can be read, on this machine", () => {
+  test("holds addresses that can be parsed, on this machine", () => {
     const bytes = new Uint8Array(16);
     for (const address of listAddresses()!) expect(readAddress(address, bytes, 0)).not.toBe(0);
   });

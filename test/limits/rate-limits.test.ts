@@ -35,14 +35,14 @@ describe("an address", () => {
     expect(tally(limits(2, 1000), "192.0.2.1", 150)).toEqual([2 * BURST_SECONDS, 30, 0]);
   });
 
-  test("then may make as many as its rate allows, however many more it tries", () => {
+  test("then gets its rate, however many more requests it makes", () => {
     const rates = limits(2, 1000);
     tally(rates, "192.0.2.1", 1000, 100);
     expect(tally(rates, "192.0.2.1", 1000, 110)).toEqual([20, 980, 0]);
     expect(tally(rates, "192.0.2.1", 1000, 111)).toEqual([2, 998, 0]);
   });
 
-  test("that was quiet for a minute may make them all again, but has not saved up more", () => {
+  test("that was quiet for a minute has its full burst again, and no more", () => {
     const rates = limits(2, 1000);
     tally(rates, "192.0.2.1", 120, 0);
     expect(tally(rates, "192.0.2.1", 150, 60)).toEqual([120, 30, 0]);
@@ -56,7 +56,7 @@ describe("an address", () => {
     expect(judge(rates, "2001:db8:1:3::1")).toBe(RATE_OK);
   });
 
-  test("does not suffer for its neighbours", () => {
+  test("is not limited by the requests of its neighbours", () => {
     const rates = limits(1, 1000);
     tally(rates, "192.0.2.1", 100);
     expect(judge(rates, "192.0.2.1")).toBe(RATE_ADDRESS);
@@ -83,7 +83,7 @@ describe("a network", () => {
     expect(judge(rates, "2001:db8:2::1")).toBe(RATE_OK);
   });
 
-  test("over its limit costs an address nothing of its own", () => {
+  test("over its limit does not use up the limit of an address", () => {
     const rates = limits(1, 1);
     tally(rates, "192.0.2.1", 60, 0);
     expect(tally(rates, "192.0.2.2", 50, 0)).toEqual([0, 0, 50]);
@@ -95,14 +95,14 @@ test("a machine that starts 5,000 announces at once is under the default limits"
   expect(tally(limits(200, 2000), "192.0.2.1", 10_000)).toEqual([10_000, 0, 0]);
 });
 
-test("what is only observed is judged the same", () => {
+test("mode observe judges like mode enforce", () => {
   const rates = limits(2, 1000, "observe");
   expect(rates.enforced).toBe(false);
   expect(tally(rates, "192.0.2.1", 150)).toEqual([120, 30, 0]);
   expect(limits(2, 1000).enforced).toBe(true);
 });
 
-test("says of the request judged last whether it was over a limit", () => {
+test("over is true if the last request was over a limit", () => {
   const rates = limits(1, 1000, "observe");
   expect(rates.over).toBe(false);
   tally(rates, "192.0.2.1", 61);
@@ -111,19 +111,19 @@ test("says of the request judged last whether it was over a limit", () => {
   expect(rates.over).toBe(false);
 });
 
-test("limits that are off judge nothing and take no memory", () => {
+test("limits that are off allow everything and take no memory", () => {
   const shared = reserveRateLimits({ mode: "off", addressRate: 1, networkRate: 1 }, KEYS);
   expect(shared.cells.byteLength).toBe(0);
   expect(tally(new RateLimits(shared), "192.0.2.1", 1000)).toEqual([1000, 0, 0]);
 });
 
-test("threads share what an address has used", () => {
+test("threads share the buckets of an address", () => {
   const shared = reserveRateLimits({ mode: "enforce", addressRate: 1, networkRate: 1000 }, KEYS);
   expect(tally(new RateLimits(shared), "192.0.2.1", 60)).toEqual([60, 0, 0]);
   expect(judge(new RateLimits(shared), "192.0.2.1")).toBe(RATE_ADDRESS);
 });
 
-test("10,000 addresses far over the limit lock out hardly anybody else", () => {
+test("10,000 addresses far over the limit lock out hardly any other", () => {
   const rates = limits(1, 1);
   const bytes = new Uint8Array(4);
   const view = new DataView(bytes.buffer);
@@ -176,7 +176,7 @@ describe("bystanders are locked out by chance only, whichever addresses flooders
   });
 });
 
-test("no key that is drawn puts neighbours into the same places", () => {
+test("no random key puts neighbours into the same cells", () => {
   for (const key of [1, 2, 3, 0x8001, 0x10001, 0x4000_0001, 0x7fff_ffff]) {
     const keys = new Int32Array(10).map((_, i) => Math.imul(key, i < 5 ? 1 : 3));
     const settings = { mode: "enforce", addressRate: 1, networkRate: 1_000_000 } as const;
@@ -196,7 +196,7 @@ test("no key that is drawn puts neighbours into the same places", () => {
   }
 });
 
-test("who has a /48 cannot go around the limit of its network by using all of its /64s", () => {
+test("using all /64s of a /48 does not evade the limit of the network", () => {
   const rates = limits(200, 2000);
   const bytes = new Uint8Array(16);
   bytes.set([0x20, 0x01, 0x0d, 0xb8, 0, 1]);
@@ -207,7 +207,7 @@ test("who has a /48 cannot go around the limit of its network by using all of it
     view.setUint32(12, i);
     if (rates.judge(bytes, 0, 6, i / 300_000) === RATE_OK) passed += 1;
   }
-  // A burst of the network's, and one of its parts' shares.
+  // The burst of the network, and the burst of its parts.
   expect(passed).toBeGreaterThanOrEqual(BURST_SECONDS * 2000);
   expect(passed).toBeLessThan((2 * BURST_SECONDS + 1.01) * 2000);
 });
@@ -249,7 +249,7 @@ describe("while one part of a network floods", () => {
     expect(served.flood).toBeLessThan((2 * BURST_SECONDS + SECONDS) * 2000);
   });
 
-  test("a neighbour has a 256th of the network's rate, and a minute's worth of it at once", () => {
+  test("a neighbour has 1/256 of the network's rate, and a minute's worth of it at once", () => {
     const rates = limits(2048, 2048);
     for (let i = 0; i < 100; i++) tally(rates, `192.0.2.${i}`, 5000);
     expect(tally(rates, "192.0.2.200", 2000)).toEqual([8 * BURST_SECONDS, 0, 1520]);
@@ -257,7 +257,7 @@ describe("while one part of a network floods", () => {
   });
 });
 
-test("all parts of a network together get its rate, however many ask and for how long", () => {
+test("all parts of a network together get its rate, however many and for how long", () => {
   const rates = limits(200, 2000);
   const bytes = new Uint8Array(16);
   bytes.set([0x20, 0x01, 0x0d, 0xb8, 0, 1]);

@@ -67,7 +67,7 @@ const both = (text: string, asked: Partial<Asked>): [number, number] => {
   ];
 };
 
-describe("over HTTP and UDP alike, a rule holds", () => {
+describe("over HTTP and UDP, a rule matches", () => {
   test("for an address in its network, of the same family only", () => {
     expect(both("drop network=192.0.2.0/25", { from: "192.0.2.127" })).toEqual([1, 1]);
     expect(both("drop network=192.0.2.0/25", { from: "192.0.2.128" })).toEqual([0, 0]);
@@ -84,19 +84,19 @@ describe("over HTTP and UDP alike, a rule holds", () => {
     expect(both("drop port=0", { port: 0 })).toEqual([1, 1]);
   });
 
-  test("for a peer id that begins like its own", () => {
+  test("for a peer id that begins with its prefix", () => {
     expect(both("drop peer-id=-XX1", {})).toEqual([1, 1]);
     expect(both("drop peer-id=-XX2", {})).toEqual([0, 0]);
     expect(both("drop peer-id=-xx1", {})).toEqual([0, 0]);
   });
 
-  test("not for a request that names no port or peer id, such as a scrape", () => {
+  test("not for a request without a port or peer id, such as a scrape", () => {
     expect(both("drop port=0-65535", { port: PORT_NONE })).toEqual([0, 0]);
     expect(both("drop peer-id=-XX", { peerId: undefined })).toEqual([0, 0]);
     expect(both("drop network=192.0.2.1", { port: PORT_NONE, peerId: undefined })).toEqual([1, 1]);
   });
 
-  test("only if all its conditions do", () => {
+  test("only if all its conditions match", () => {
     const rule = "drop network=192.0.2.1 port=6881 peer-id=-XX";
     expect(both(rule, {})).toEqual([1, 1]);
     expect(both(rule, { from: "192.0.2.2" })).toEqual([0, 0]);
@@ -126,11 +126,11 @@ describe("a condition on a header", () => {
     expect(overHttp(rules, { headers })).toBe(holds ? 1 : 0);
   });
 
-  test("never holds for a datagram", () => {
+  test("never matches a datagram", () => {
     expect(overUdp(new RequestRules(0, share('drop user-agent=""')))).toBe(0);
   });
 
-  test("looks at each header once, and only if nothing else speaks against the rule", () => {
+  test("reads each header once, and only if all other conditions match", () => {
     const rules = new RequestRules(
       0,
       share("count port=1 header:a=x\ncount user-agent=a*\ncount user-agent=b*"),
@@ -150,14 +150,14 @@ describe("a condition on a header", () => {
     expect(asked).toEqual(["user-agent"]);
   });
 
-  test("looks again in the next request", () => {
+  test("reads it again in the next request", () => {
     const rules = new RequestRules(0, share("drop user-agent=a"));
     expect(overHttp(rules, { headers: { "user-agent": "a" } })).toBe(1);
     expect(overHttp(rules, { headers: { "user-agent": "b" } })).toBe(0);
   });
 });
 
-test("the first rule that refuses or drops decides; those that count are passed", () => {
+test("the first rule that refuses or drops decides; rules that count do not", () => {
   const text = 'count port=6881\nrefuse "a" port=6881\ndrop port=6881\ncount port=6881 peer-id=-';
   const shared = share(text);
   expect(overHttp(new RequestRules(0, shared))).toBe(2);
@@ -165,13 +165,13 @@ test("the first rule that refuses or drops decides; those that count are passed"
   expect(countRules(shared)).toEqual([2, 2, 0, 0]);
 });
 
-test("rules of several threads count together", () => {
+test("the counts of all threads are added", () => {
   const shared = share("drop port=6881\ncount port=1", 3);
   for (const thread of [0, 2]) overUdp(new RequestRules(thread, shared));
   expect(countRules(shared)).toEqual([2, 0]);
 });
 
-test("without rules nothing is looked at", () => {
+test("without rules no header is read", () => {
   const rules = new RequestRules(0);
   expect(rules.empty).toBe(true);
   expect([overHttp(rules), overUdp(rules)]).toEqual([0, 0]);

@@ -15,7 +15,7 @@ function keeperOf(text: string, threads = 1): RuleKeeper {
   return new RuleKeeper(path, threads);
 }
 
-/** Lets a request from port 6881 come by. */
+/** Judges a request from port 6881. */
 function ask(keeper: RuleKeeper, thread = 0): void {
   const rules = new RequestRules(thread, keeper.shared);
   const bytes = new Uint8Array(98);
@@ -24,7 +24,7 @@ function ask(keeper: RuleKeeper, thread = 0): void {
 }
 
 describe("the keeper of the rules", () => {
-  test("shares what it has taken, nothing before", () => {
+  test("shares the rules it has taken, and no rules before", () => {
     const keeper = keeperOf("drop port=1");
     expect(keeper.shared.rules).toEqual([]);
     keeper.take(keeper.read());
@@ -35,7 +35,7 @@ describe("the keeper of the rules", () => {
     expect(new RuleKeeper(undefined, 1).read()).toEqual([]);
   });
 
-  test("counts lines over all threads and over reloads, as long as they stay", () => {
+  test("keeps the counts of lines over all threads and reloads, until a line is removed", () => {
     const keeper = keeperOf("count port=6881\ndrop port=1-9999", 2);
     keeper.take(keeper.read());
     ask(keeper, 0);
@@ -53,7 +53,7 @@ describe("the keeper of the rules", () => {
   test("refuses a file with bad lines as a whole, and names them", () => {
     const keeper = keeperOf("drop port=1\ndrop\n\nallow port=2");
     expect(() => keeper.read()).toThrow(
-      `TRACKER_RULES_FILE ${path}: line 2 has no condition, so it would hold for everybody; ` +
+      `TRACKER_RULES_FILE ${path}: line 2 has no condition, so it would match every request; ` +
         'line 4 begins with "allow": write refuse, drop or count',
     );
     expect(keeper.shared.rules).toEqual([]);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { readRules, type Rule } from "../../src/limits/rule-lines.ts";
 
-/** The only rule of a text that has nothing wrong. */
+/** The only rule of a valid text. */
 function readOne(text: string): Rule {
   const { rules, problems } = readRules(text);
   expect(problems).toEqual([]);
@@ -11,7 +11,7 @@ function readOne(text: string): Rule {
 }
 
 describe("a rule", () => {
-  test("has an action and conditions, all of which are kept", () => {
+  test("has an action and conditions", () => {
     expect(
       readOne('refuse "go away" network=203.0.113.77/24 port=1-1023 peer-id=-X%00 user-agent=Bad*'),
     ).toEqual({
@@ -45,7 +45,7 @@ describe("a rule", () => {
     expect(condition).toEqual({ name: "x-thing", ...expected });
   });
 
-  test("may ask for several headers", () => {
+  test("may have conditions on several headers", () => {
     const { headers } = readOne("count header:a=1 header:b=2 user-agent=3");
     expect(headers.map(({ name }) => name)).toEqual(["a", "b", "user-agent"]);
   });
@@ -62,7 +62,7 @@ describe("a rule", () => {
   });
 });
 
-test("comments and empty lines are no rules, but count as lines", () => {
+test("comments and empty lines are not rules, but count in line numbers", () => {
   const { rules, problems } = readRules("\ufeff# a comment\r\n\r\n  drop port=1\r\n\tcount port=2");
   expect(problems).toEqual([]);
   expect(rules.map(({ line, text }) => [line, text])).toEqual([
@@ -73,8 +73,8 @@ test("comments and empty lines are no rules, but count as lines", () => {
 
 test.each([
   ["deny port=1", 'begins with "deny": write refuse, drop or count'],
-  ["drop", "has no condition, so it would hold for everybody"],
-  ['refuse "no"', "has no condition, so it would hold for everybody"],
+  ["drop", "has no condition, so it would match every request"],
+  ['refuse "no"', "has no condition, so it would match every request"],
   ["refuse port=1", 'has no message: write refuse "text" and the conditions'],
   ["refuse", 'has no message: write refuse "text" and the conditions'],
   ['refuse "" port=1', "has a message that clients cannot show: write 1 to 200 ASCII characters"],
@@ -84,10 +84,11 @@ test.each([
     "has a message that clients cannot show: write 1 to 200 ASCII characters",
   ],
   ['drop user-agent="x', "has a quote that does not end"],
-  ["drop everything", 'has "everything", which is no condition: write name=value'],
+  ["drop everything", 'has "everything", which is not a condition: write name=value'],
   [
     "drop agent=x",
-    'has "agent", which is no condition: write network, port, peer-id, user-agent or header:NAME',
+    'has "agent", which is not a condition: ' +
+      "write network, port, peer-id, user-agent or header:NAME",
   ],
   ["drop network=10.0.0.0/33", 'has network="10.0.0.0/33": write 203.0.113.0/24 or 2001:db8::/32'],
   ["drop network=", 'has network="": write 203.0.113.0/24 or 2001:db8::/32'],
@@ -96,12 +97,12 @@ test.each([
   ["drop peer-id=", 'has peer-id="": write -XX or M%00'],
   ["drop port=1 port=2", "names port twice: write two lines"],
   ["drop header:=x", 'has "", which is not the name of a header'],
-  ["drop user-agent=a*b", 'has a star inside "a*b": it may stand at the ends'],
+  ["drop user-agent=a*b", 'has a star inside "a*b": use stars at the ends only'],
 ])("%s is no rule, and why is said with its line", (line, problem) => {
   expect(readRules(`# first\n${line}\n`)).toEqual({ rules: [], problems: [`line 2 ${problem}`] });
 });
 
-test("a rule that is there twice is said to be", () => {
+test("a repeated rule is a problem", () => {
   expect(readRules("drop port=1\ndrop port=1").problems).toEqual(["line 2 repeats line 1"]);
 });
 
@@ -110,7 +111,7 @@ test("more than 256 rules are too many", () => {
   expect(readRules(text).problems).toEqual(["257 rules are too many: keep 256"]);
 });
 
-test("any text is rules and problems, never an exception", () => {
+test("no text throws an exception", () => {
   const part = fc.constantFrom("drop", " ", '"', "\\", "=", "*", "port", "\n", "network", "1", "/");
   fc.assert(
     fc.property(fc.string({ unit: part, maxLength: 40 }), (text) => {
