@@ -1,5 +1,5 @@
 /**
- * IP addresses: text to bytes and back, and which of them may be a peer.
+ * IP addresses: text to bytes and back, and which of them a peer may have.
  *
  * Bytes are in network order, 4 of them for IPv4 and 16 for IPv6. A v4-mapped IPv6 address is an
  * IPv4 address everywhere: reading `::ffff:192.0.2.1` gives family 4. Reading allocates nothing,
@@ -15,20 +15,20 @@ const DOT = 46;
 const COLON = 58;
 const ZERO = 48;
 
-/** Most 16-bit words of an IPv6 address. */
+/** 16-bit words of an IPv6 address. */
 const WORDS = 8;
 
 /**
  * Reads the address in `text` into `out` at `at`, where 16 bytes must be free.
  *
- * Returns the family written, or 0 if the text is no address (what lies in `out` is then
- * undefined). A zone (`fe80::1%eth0`) is cut off. No brackets, no port, no octal.
+ * Returns the family, or 0 if the text is not an address (the content of `out` is then undefined).
+ * A zone (`fe80::1%eth0`) is cut off. No brackets, no port, no octal.
  */
 export function readAddress(text: string, out: Uint8Array, at: number): Family | 0 {
   return readSlice(text, 0, text.length, out, at);
 }
 
-/** Like `readAddress`, but of `192.0.2.1:80`, `[2001:db8::1]` and `[2001:db8::1]:80` too. */
+/** Like `readAddress`; also reads `192.0.2.1:80`, `[2001:db8::1]` and `[2001:db8::1]:80`. */
 export function readEndpoint(text: string, out: Uint8Array, at: number): Family | 0 {
   if (text.startsWith("[")) {
     const end = text.indexOf("]");
@@ -56,7 +56,7 @@ function readSlice(
   out: Uint8Array,
   at: number,
 ): Family | 0 {
-  // The first separator tells the family; it comes within four digits.
+  // The first separator, after at most four digits, gives the family.
   for (let i = from; i < end && i < from + 5; i++) {
     const code = text.charCodeAt(i);
     if (code === DOT) return readIpv4(text, from, end, out, at) ? 4 : 0;
@@ -65,7 +65,7 @@ function readSlice(
   return 0;
 }
 
-/** Four decimal numbers without leading zeros, which some read as octal. */
+/** Four decimal numbers. Leading zeros are refused, because some programs read them as octal. */
 function readIpv4(text: string, from: number, end: number, out: Uint8Array, at: number): boolean {
   let part = 0;
   let value = -1;
@@ -141,7 +141,7 @@ function spread(words: number, gap: number, out: Uint8Array, at: number): boolea
   return true;
 }
 
-/** 4 if the 16 bytes were a v4-mapped address, which then is its last four bytes; else 6. */
+/** 4 for a v4-mapped address, whose last four bytes move to the front; else 6. */
 function unmapped(out: Uint8Array, at: number): Family {
   if (!isMapped(out, at)) return 6;
   out.copyWithin(at, at + 12, at + 16);
@@ -153,7 +153,7 @@ function isMapped(bytes: Uint8Array, at: number): boolean {
   return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;
 }
 
-/** The address as people write it; IPv6 in the one form of RFC 5952. Never fails. */
+/** The address as text; IPv6 in the canonical form of RFC 5952. Never fails. */
 export function writeAddress(bytes: Uint8Array, at: number, family: Family): string {
   if (family === 4) return dotted(bytes, at);
   if (isMapped(bytes, at)) return "::ffff:" + dotted(bytes, at + 12);
@@ -175,7 +175,7 @@ function dotted(bytes: Uint8Array, at: number): string {
   return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
 }
 
-/** The first of the longest runs of zero words: RFC 5952 shortens that one and no other. */
+/** The first of the longest runs of zero words, the only run that RFC 5952 shortens. */
 function longestZeros(bytes: Uint8Array, at: number): { start: number; length: number } {
   let start = 0;
   let length = 0;
@@ -190,7 +190,7 @@ function longestZeros(bytes: Uint8Array, at: number): { start: number; length: n
 }
 
 /**
- * True for an address no packet can honestly come from, so that no peer may have it: "this network"
+ * True for an address that is never a valid source, so no peer may have it: "this network"
  * (0.0.0.0/8), `::`, multicast, the reserved 240.0.0.0/4 and broadcast.
  * [RFC 1122 3.2.1.3, RFC 1112 4, RFC 4291 2.7]
  */
@@ -206,8 +206,8 @@ function isAll(bytes: Uint8Array, from: number, to: number, value: number): bool
 }
 
 /**
- * True for an address that means something else to everybody: loopback, private networks, carrier
- * NAT, link-local and unique local ones. [RFC 1918, RFC 6598, RFC 3927, RFC 4193]
+ * True for an address that is not unique in the Internet: loopback, private networks, carrier NAT,
+ * link-local and unique local addresses. [RFC 1918, RFC 6598, RFC 3927, RFC 4193]
  */
 export function isPrivate(bytes: Uint8Array, at: number, family: Family): boolean {
   const first = bytes[at];
@@ -226,31 +226,31 @@ function isPrivateIpv4(first: number, second: number): boolean {
 }
 
 /**
- * True for an address that nobody on the public Internet has: private ones, those for documentation
- * and benchmarks, tunnels (6to4, Teredo) to IPv4 addresses of that kind, and all of IPv6 that is
- * not global unicast: NAT64, discard, site-local, what is not assigned.
+ * True for an address outside the public Internet: private addresses, those for documentation and
+ * benchmarks, tunnels (6to4, Teredo) to such IPv4 addresses, and all of IPv6 that is not global
+ * unicast: NAT64, discard, site-local, unassigned.
  * [RFC 6890, RFC 5737, RFC 2544, RFC 3849, RFC 9637, RFC 3056, RFC 4380, RFC 7343]
  */
 export function isNotPublic(bytes: Uint8Array, at: number, family: Family): boolean {
   if (family === 4) return isNotPublicIpv4(bytes[at], bytes[at + 1], bytes[at + 2]);
-  // Only 2000::/3 is handed out.
+  // Only 2000::/3 is assigned as global unicast.
   if ((bytes[at] & 0xe0) !== 0x20) return true;
   const prefix = (bytes[at] << 8) | bytes[at + 1];
   const next = (bytes[at + 2] << 8) | bytes[at + 3];
   if (prefix === 0x2002) return isNotPublicIpv4(bytes[at + 2], bytes[at + 3], bytes[at + 4]);
   if (prefix === 0x3fff) return next < 0x1000;
   if (prefix !== 0x2001) return false;
-  // Teredo writes the client's address with all bits turned.
+  // Teredo inverts all bits of the client's address.
   const tunnel = isNotPublicIpv4(bytes[at + 12] ^ 255, bytes[at + 13] ^ 255, bytes[at + 14] ^ 255);
-  // The first /23 is kept for protocols; of it Teredo alone has clients.
+  // The first /23 is reserved for protocols, of which only Teredo has clients.
   return next === 0x0db8 || (next === 0 ? tunnel : next < 0x0200);
 }
 
-/** The same of the first three bytes of an IPv4 address; unusable ones are not public either. */
+/** The same for the first three bytes of an IPv4 address; true for unusable sources, too. */
 function isNotPublicIpv4(first: number, second: number, third: number): boolean {
   if (first === 0 || first >= 224 || isPrivateIpv4(first, second)) return true;
   if (first === 192) {
-    // Protocols, documentation, and what were the relays of 6to4.
+    // Protocol assignments, documentation, and the former 6to4 relays.
     return second === 0 ? third === 0 || third === 2 : second === 88 && third === 99;
   }
   if (first === 198) return (second & 0xfe) === 18 || (second === 51 && third === 100);
@@ -258,8 +258,8 @@ function isNotPublicIpv4(first: number, second: number, third: number): boolean 
 }
 
 /**
- * Reads a CIDR network or a single address: its first address to `first`, its last one to `last`,
- * both of 16 bytes. Returns the family, or 0 if the text is neither (both are then undefined).
+ * Reads a CIDR network or a single address: writes its first address to `first` and its last one to
+ * `last`, both of 16 bytes. Returns the family, or 0 for any other text (both are then undefined).
  */
 export function readNetwork(text: string, first: Uint8Array, last: Uint8Array): Family | 0 {
   const slash = text.indexOf("/");
@@ -267,7 +267,7 @@ export function readNetwork(text: string, first: Uint8Array, last: Uint8Array): 
   const family = readAddress(address, first, 0);
   if (family === 0) return 0;
   const bits = family === 4 ? 32 : 128;
-  // A network of v4-mapped addresses counts its bits from the front of the longer form.
+  // The prefix of a v4-mapped network counts from the start of the 16-byte form.
   const mapped = family === 4 && address.includes(":") ? 96 : 0;
   const digits = slash < 0 ? String(bits + mapped) : text.slice(slash + 1);
   const prefix = /^\d{1,3}$/.test(digits) ? Number(digits) - mapped : -1;
@@ -282,11 +282,11 @@ export function readNetwork(text: string, first: Uint8Array, last: Uint8Array): 
 
 /** A set of networks, such as those of trusted proxies. */
 export class Networks {
-  /** True if no address is in any of them; then nothing need be looked up. */
+  /** True if the set is empty, so that callers can skip the lookup. */
   readonly empty: boolean;
   readonly #list = new BlockList();
 
-  /** Each entry is what `readNetwork` reads; throws an Error that names one that is not. */
+  /** `readNetwork` must accept each entry; throws an Error that names one it refuses. */
   constructor(entries: readonly string[]) {
     this.empty = entries.length === 0;
     const first = new Uint8Array(16);

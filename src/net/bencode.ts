@@ -1,5 +1,5 @@
 /**
- * Bencode: the bodies of HTTP replies, written into a caller's buffer. Nothing is ever decoded.
+ * Bencode: writes the bodies of HTTP replies into the caller's buffer. There is no decoder.
  *
  *   announce   d8:complete i?e 10:downloaded i?e 11:external ip 4:.... 10:incomplete i?e
  *              8:interval i?e 12:min interval i?e 5:peers ?:... [6:peers6 ?:...]
@@ -9,9 +9,9 @@
  *   scrape     d 5:files d 20:<info hash> d8:complete i?e 10:downloaded i?e 10:incomplete i?e e
  *              ... e 5:flags d 20:min_request_interval i?e ee
  *
- * Keys are in ascending order of their bytes, as clients with strict decoders demand. A writer
- * returns where what it wrote ends; the caller sees to it that the buffer is long enough, which
- * `announceBytesMax` and `scrapeBytesMax` tell. Only the list form allocates.
+ * Keys are in ascending order of their bytes, because strict decoders of clients require it. Each
+ * writer returns the end of what it wrote. The caller provides a buffer that is long enough: see
+ * `announceBytesMax` and `scrapeBytesMax`. Only the list form allocates.
  *
  * https://www.bittorrent.org/beps/bep_0003.html, 7 (peers6), 23 (compact), 24 (external ip),
  * 31 (retry in), 48 (scrape)
@@ -44,10 +44,10 @@ const PORT = ascii("4:port");
 const RETRY_IN = ascii("8:retry in");
 const WARNING_MESSAGE = ascii("15:warning message");
 
-/** Most digits of a count; all are exact integers. */
+/** Digits of the largest count; all counts are exact integers. */
 const DIGITS_MAX = String(Number.MAX_SAFE_INTEGER).length;
 const INTEGER_BYTES_MAX = DIGITS_MAX + 2;
-/** Everything of an announce reply but its peers and warning: 9 keys and their values. */
+/** An announce reply without its peers and warning: 9 keys and their values. */
 const ANNOUNCE_BASE_BYTES_MAX = 512;
 /** A listed peer: `d2:ip39:<39 characters>4:porti65535ee`. */
 const LISTED_PEER_BYTES_MAX = 1 + 4 + 3 + 39 + 6 + 7 + 1;
@@ -58,7 +58,7 @@ const SCRAPE_BASE_BYTES_MAX = 128;
 /** Longest warning, in characters. */
 export const WARNING_SIZE_MAX = 200;
 
-/** What an announce reply says beside the core's answer. Reused for every reply. */
+/** The fields of an announce reply that the core does not give. Reused for every reply. */
 export class AnnounceExtras {
   /** Address of the client in the first 4 or 16 bytes. */
   readonly externalIp: Uint8Array;
@@ -75,21 +75,21 @@ export class AnnounceExtras {
   }
 }
 
-/** Bytes an announce reply takes at most, with that many peers, in either form. */
+/** Size limit of an announce reply with `peers` peers, in either form. */
 export function announceBytesMax(peers: number): number {
   return ANNOUNCE_BASE_BYTES_MAX + WARNING_SIZE_MAX + peers * LISTED_PEER_BYTES_MAX;
 }
 
-/** Bytes a scrape reply takes at most, with that many swarms. */
+/** Size limit of a scrape reply with `swarms` swarms. */
 export function scrapeBytesMax(swarms: number): number {
   return SCRAPE_BASE_BYTES_MAX + swarms * SCRAPED_BYTES_MAX;
 }
 
 /**
- * Writes the reply to an announce from `from` on; returns where it ends.
+ * Writes the reply to an announce at `from`; returns its end.
  *
- * The peers lie in `replies` where `request` said. `peers` is always there, since clients fail
- * without it; `peers6` where the client or one of the peers is IPv6.
+ * `request` has the offsets of the peers in `replies`. The key `peers` is always written, because
+ * clients fail without it; `peers6` if the client or one of the peers has IPv6.
  */
 export function writeAnnounce(
   out: Uint8Array,
@@ -135,7 +135,7 @@ function writeCompactPeers(
   return writePeers(out, at, replies, request.offsetIpv6, size6);
 }
 
-/** Fifty peers are copied in an eighth of the time that a loop over their bytes takes. */
+/** `copy` takes an eighth of the time of a loop over the bytes of 50 peers. */
 function writePeers(
   out: Uint8Array,
   at: number,
@@ -149,7 +149,7 @@ function writePeers(
   return at + size;
 }
 
-/** Peers of both families in one list, where the text of an address tells which it is. */
+/** Writes peers of both families in one list; the text of an address shows its family. */
 function writeListedPeers(
   out: Uint8Array,
   at: number,
@@ -185,8 +185,8 @@ function writeListedPeer(
 }
 
 /**
- * A whole failure body. `retryIn` is minutes or `never`, as the string of BEP 31; empty for none.
- * Allocates: bodies of failures are made once, not per request.
+ * A whole failure body. `retryIn` is minutes or `never`, as the string of BEP 31; "" to leave it
+ * out. Allocates, so most failure bodies are made once and not per request.
  */
 export function failureBody(reason: string, retryIn: string): Uint8Array {
   const out = new Uint8Array(64 + reason.length + retryIn.length);
@@ -197,7 +197,7 @@ export function failureBody(reason: string, retryIn: string): Uint8Array {
   return out.slice(0, at + 1);
 }
 
-/** Opens a scrape reply at `from`; swarms follow by `writeScraped`, then `writeScrapeEnd`. */
+/** Begins a scrape reply at `from`; `writeScraped` adds swarms, `writeScrapeEnd` ends it. */
 export function writeScrapeStart(out: Uint8Array, from = 0): number {
   out[from] = DICTIONARY;
   const at = writeBytes(out, from + 1, FILES);
@@ -205,7 +205,7 @@ export function writeScrapeStart(out: Uint8Array, from = 0): number {
   return at + 1;
 }
 
-/** One swarm of a scrape reply. Hashes must come in ascending order, none twice. */
+/** Writes one swarm of a scrape reply. Hashes must be in ascending order without repeats. */
 export function writeScraped(
   out: Uint8Array,
   at: number,
@@ -222,7 +222,7 @@ export function writeScraped(
   return at + 1;
 }
 
-/** Closes a scrape reply; returns where it ends. */
+/** Ends a scrape reply; returns its end. */
 export function writeScrapeEnd(
   out: Uint8Array,
   at: number,
@@ -242,7 +242,7 @@ function ascii(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-/** Short runs: a loop beats a call into the engine below some 30 bytes. */
+/** For short strings: below about 30 bytes a loop is faster than a call into the engine. */
 function writeBytes(out: Uint8Array, at: number, bytes: Uint8Array): number {
   for (let i = 0; i < bytes.length; i++) out[at + i] = bytes[i];
   return at + bytes.length;
@@ -282,7 +282,7 @@ function writeDecimal(out: Uint8Array, at: number, value: number): number {
   let end = at + 1;
   for (let limit = 10; value >= limit; limit *= 10) end++;
   for (let i = end - 1; i >= at; i--) {
-    // Most numbers have 31 bits: dividing those takes half the time that rounding takes.
+    // Most numbers fit 31 bits: integer division of those takes half the time of `Math.floor`.
     const rest = value <= 0x7fffffff ? (value / 10) | 0 : Math.floor(value / 10);
     out[i] = ZERO + (value - 10 * rest);
     value = rest;

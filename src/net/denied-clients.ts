@@ -1,12 +1,12 @@
 /**
- * Clients that are refused, by how their peer ids begin: `-XL` is every version of one program.
+ * Denied clients, given as prefixes of peer ids: `-XL` denies every version of one program.
  *
- * A prefix is written as the characters of the peer id; a byte that cannot be printed, a comma or a
- * percent sign as `%` and two hexadecimal digits. [BEP 20 for what peer ids look like]
+ * A prefix is written in the characters of the peer id. A byte that is not printable, a comma and a
+ * percent sign are written as `%` and two hexadecimal digits. [BEP 20 shows peer ids]
  */
 import { PEER_ID_SIZE } from "../constants.ts";
 
-/** The bytes of a prefix, 1 to 20; undefined if the text is none. */
+/** The bytes of a prefix, 1 to 20; undefined if the text is not a prefix. */
 export function readPeerIdPrefix(text: string): Uint8Array | undefined {
   if (!/^(?:[\x21-\x24\x26-\x7e]|%[0-9a-f]{2})+$/i.test(text)) return undefined;
   const parts = text.match(/%..|./g) ?? [];

@@ -1,42 +1,42 @@
 /**
- * Request heads: the request line and the fields of HTTP/1.1, judged and taken apart in place.
+ * Request heads: checks and parses the request line and the fields of HTTP/1.1 in place.
  *
  *   GET /announce?info_hash=... HTTP/1.1␍␊      method SP target SP version
  *   Host: tracker.example:6969␍␊                name ":" value, at most 100 of them
  *   Connection: close␍␊
  *   ␍␊                                          the end, at most 16 KiB from the start
  *
- * Whatever two readers could understand differently is refused: a bare CR, a bare LF or another
- * control byte, a folded line, a space before the colon, two lengths or one beside a transfer
- * coding, no host or two, or one that is none. Empty lines may stand before the request, and any
- * byte from 0x80 on is welcome in a target. [RFC 9112 2.2, 3.2, 5, 6, 11.2]
+ * Everything that two parsers could understand differently is refused: a bare CR, a bare LF and
+ * other control bytes, a folded line, a space before the colon, two lengths, a length beside a
+ * transfer coding, no host, two hosts, a malformed host. Empty lines before the request and bytes
+ * from 0x80 on in a target are accepted. [RFC 9112 2.2, 3.2, 5, 6, 11.2]
  *
- * Nothing here throws or keeps anything but offsets into the text it was given. Verdicts depend on
- * what has been read only, so that a head which comes in pieces meets the same one as in one piece.
+ * Nothing here throws. The record keeps only offsets into the given text. A verdict depends only on
+ * the bytes read so far, so a head in pieces gets the same verdict as a head in one piece.
  *
  * https://www.rfc-editor.org/rfc/rfc9112
  */
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 
 export const HEAD_OK = 0;
-/** So far nothing speaks against it, but its end is missing. */
+/** Valid so far, but the end is missing. */
 export const HEAD_INCOMPLETE = 1;
 export const HEAD_MALFORMED = 2;
 export const HEAD_VERSION = 3;
 export const HEAD_TOO_LARGE = 4;
-/** All is there but the host, without which HTTP/1.1 is none. [RFC 9112 3.2] */
+/** The Host field, which HTTP/1.1 requires, is missing. [RFC 9112 3.2] */
 export const HEAD_WITHOUT_HOST = 5;
 
-/** Fields a request may have; clients send about six, browsers twenty. */
+/** Limit of fields; clients send about 6, browsers 20. */
 const FIELDS_MAX = 100;
 
-/** Empty lines tolerated before a request: old clients end a body with one too many. [9112 2.2] */
+/** Limit of empty lines before a request: old clients send one after a body. [RFC 9112 2.2] */
 const EMPTY_LINES_MAX = 4;
 
-/** Characters of the longest method; the longest registered one has 17. */
+/** Limit of characters in a method; the longest registered method has 17. */
 export const METHOD_SIZE_MAX = 32;
 
-/** Digits of the largest length that a number holds exactly. */
+/** Digits of a length that a number always holds exactly. */
 const LENGTH_DIGITS_MAX = 15;
 
 const TAB = 9;
@@ -56,39 +56,39 @@ for (const char of "!#$%&'*+-.^_`|~0123456789") TOKEN[char.charCodeAt(0)] = 1;
 for (let code = 65; code <= 90; code++) TOKEN[code] = TOKEN[code | 0x20] = 1;
 
 /**
- * 1 for what may stand in a host and its port, and for bytes from 0x80 on: names are written so by
- * those who know no better. [RFC 3986 3.2.2]
+ * 1 for the characters of a host with its port, and for bytes from 0x80 on, because some clients
+ * send names without encoding them. [RFC 3986 3.2.2]
  */
 const HOST = new Uint8Array(256).fill(1, 128);
 for (const char of "!$%&'()*+,-.0123456789:;=[]_~") HOST[char.charCodeAt(0)] = 1;
 for (let code = 65; code <= 90; code++) HOST[code] = HOST[code | 0x20] = 1;
 
 /**
- * What no target may hold: control bytes, and the blank behind it. The engine looks for one of them
- * eight times as fast as a loop over the characters of a long query does.
+ * Ends a target: the space behind it, or a control byte, which is malformed. For a long query this
+ * search takes an eighth of the time of a loop over the characters.
  */
 const TARGET_END = /[\0-\x20\x7f]/g;
 
-/** One head at a time; the record is reused, so nothing may be kept from one to the next. */
+/** The head that was read last. Callers keep no offset of it beyond the next `read`. */
 export class RequestHead {
-  /** What the offsets point into: latin1, one character a byte. */
+  /** The text that the offsets point into: latin1, one character for each byte. */
   text = "";
   methodFrom = 0;
   methodTo = 0;
   targetFrom = 0;
   targetTo = 0;
-  /** Where the path begins in the target: behind scheme and host, if it names them. */
+  /** Start of the path in the target: behind scheme and host, if the target has them. */
   pathFrom = 0;
   hostFrom = 0;
   hostTo = 0;
-  /** The first field, and the end of the whole head. */
+  /** Start of the first field, and end of the whole head. */
   fieldsFrom = 0;
   end = 0;
   /** False for HTTP/1.0. */
   version11 = true;
-  /** Whether the connection is to stay open, by version and `Connection`. */
+  /** True if version and `Connection` field ask to keep the connection open. */
   keepAlive = true;
-  /** Bytes of the body; -1 if it comes in chunks. */
+  /** Bytes of the body; -1 for a chunked body. */
   bodySize = 0;
   expectsContinue = false;
 
@@ -102,7 +102,7 @@ export class RequestHead {
 
   /**
    * Reads the head that begins at `from`, or behind a few empty lines there. Returns HEAD_OK with
-   * all fields set, HEAD_INCOMPLETE, or why it is refused; then `end` means nothing.
+   * all fields set, HEAD_INCOMPLETE, or the reason to refuse it; `end` is then undefined.
    */
   read(text: string, from: number): number {
     this.text = text;
@@ -114,7 +114,7 @@ export class RequestHead {
     if (verdict === HEAD_OK) verdict = this.#readRequestLine(this.#next);
     if (verdict === HEAD_OK) verdict = this.#readFields(this.#next);
     if (verdict === HEAD_OK) verdict = this.#conclude();
-    // An unfinished head that has all the bytes it may have will not be finished.
+    // An incomplete head that has reached the size limit can only become too large.
     const full = verdict === HEAD_INCOMPLETE && text.length - from >= HTTP_HEAD_BYTES_MAX;
     return full ? HEAD_TOO_LARGE : verdict;
   }
@@ -125,14 +125,17 @@ export class RequestHead {
     return this.text.startsWith(method, this.methodFrom);
   }
 
-  /** The value of a field, "" without one; several lines are one list. `name` is lower case. */
+  /**
+   * The value of a field, "" if it is missing; repeated fields become one list. `name` is lower
+   * case.
+   */
   get(name: string): string {
     let value = "";
     for (let at = this.fieldsFrom; at < this.end;) {
       const lineEnd = this.text.indexOf("\n", at);
       const nameTo = at + name.length;
       if (this.text.charCodeAt(nameTo) === COLON && isSame(this.text, at, nameTo, name)) {
-        // What `trim` takes away is a superset of the blanks that may stand here, CR included.
+        // `trim` removes all blanks that are allowed here, and the CR.
         const more = this.text.slice(nameTo + 1, lineEnd).trim();
         value = value === "" ? more : `${value}, ${more}`;
       }
@@ -141,7 +144,7 @@ export class RequestHead {
     return value;
   }
 
-  /** An object for those who answer with one. Allocates a lot; never throws. */
+  /** The head as a Request. Allocates a lot; never throws. */
   toRequest(): Request {
     const headers = new Headers();
     for (let at = this.fieldsFrom; ;) {
@@ -173,7 +176,7 @@ export class RequestHead {
     return HEAD_MALFORMED;
   }
 
-  /** 1 if CR LF stands at `at`, 0 if not, -1 if that cannot be told yet. */
+  /** 1 if CR LF is at `at`, 0 if not, -1 if more bytes are needed to decide. */
   #endsLine(at: number): number {
     if (at >= this.#limit) return -1;
     if (this.text.charCodeAt(at) !== CR) return 0;
@@ -183,7 +186,7 @@ export class RequestHead {
 
   #readRequestLine(from: number): number {
     const { text } = this;
-    // The method is judged before its line has come, so that what is no HTTP is refused at once.
+    // The method is checked before its line is complete, so other protocols are refused at once.
     const limit = Math.min(this.#limit, from + METHOD_SIZE_MAX + 1);
     let at = from;
     while (at < limit && TOKEN[text.charCodeAt(at)] === 1) at++;
@@ -197,7 +200,7 @@ export class RequestHead {
     const to = lineEnd - 1;
     if (text.charCodeAt(to) !== CR) return HEAD_MALFORMED;
     this.targetFrom = at + 1;
-    // There is one: the line has an end.
+    // It always matches, because the line ends with CR.
     TARGET_END.lastIndex = this.targetFrom;
     TARGET_END.test(text);
     at = TARGET_END.lastIndex - 1;
@@ -207,7 +210,7 @@ export class RequestHead {
     return verdict === HEAD_OK ? this.#readVersion(at + 1, to) : verdict;
   }
 
-  /** A path, or a URL before whose path there are scheme and host, or `*` for OPTIONS. [3.2] */
+  /** A path, a URL with scheme and host, or `*` for OPTIONS. [RFC 9112 3.2] */
   #readTarget(): number {
     const { text, targetFrom, targetTo } = this;
     this.pathFrom = targetFrom;
@@ -224,7 +227,7 @@ export class RequestHead {
     return asterisk && this.hasMethod("OPTIONS") ? HEAD_OK : HEAD_MALFORMED;
   }
 
-  /** A later HTTP/1 is read as the latest we know. [RFC 9110 2.5] */
+  /** A minor version above 1 is read as HTTP/1.1. [RFC 9110 2.5] */
   #readVersion(from: number, to: number): number {
     const { text } = this;
     if (to - from !== 8 || !text.startsWith("HTTP/", from)) return HEAD_MALFORMED;
@@ -253,7 +256,7 @@ export class RequestHead {
     return HEAD_TOO_LARGE;
   }
 
-  /** The field from `from` to `to`; false if it is none or contradicts another. */
+  /** Reads the field from `from` to `to`; false if it is malformed or contradicts another. */
   #readField(from: number, to: number): boolean {
     const { text } = this;
     let at = from;
@@ -268,7 +271,7 @@ export class RequestHead {
     return this.#note(from, nameTo, valueFrom, trimBlanks(text, valueFrom, to));
   }
 
-  /** Notes the fields that decide where a message ends and what follows; names by their length. */
+  /** Keeps the fields that decide where the message ends and what follows. Compares by length. */
   #note(from: number, nameTo: number, valueFrom: number, to: number): boolean {
     const { text } = this;
     switch (nameTo - from) {
@@ -304,7 +307,7 @@ export class RequestHead {
     return this.#hosts === 1;
   }
 
-  /** Said twice, a length must be the same. [RFC 9112 6.3] */
+  /** A repeated length must be the same number. [RFC 9112 6.3] */
   #noteLength(from: number, to: number): boolean {
     if (from === to || to - from > LENGTH_DIGITS_MAX) return false;
     let length = 0;
@@ -324,7 +327,7 @@ export class RequestHead {
     return true;
   }
 
-  /** What only the whole head tells. */
+  /** Checks that need all fields. */
   #conclude(): number {
     if (this.#chunked && (this.#length >= 0 || !this.version11)) return HEAD_MALFORMED;
     if (this.#hosts === 0) {
@@ -345,10 +348,10 @@ export interface Stretch {
 }
 
 /**
- * False if the last `added` bytes that are left over cannot have completed a head: what was there
- * before them has been looked at, and they end it neither with an empty line, nor with half a line
- * end, nor by its length. Else whoever sends byte by byte, or field by field, would have all of it
- * read again each time; that a field is malformed may be found out when the head is complete.
+ * False if the last `added` bytes cannot complete the head that the bytes before them begin: they
+ * end no empty line and no malformed line, and the size limit is not reached. Without this check a
+ * client that sends byte by byte, or field by field, makes the server parse all of it again each
+ * time. A malformed field may be found only when the head is complete.
  */
 export function mayComplete({ buffer, from, to }: Stretch, added: number): boolean {
   const size = to - from;
@@ -364,7 +367,7 @@ function isDigit(digit: number): boolean {
   return digit >= 0 && digit <= 9;
 }
 
-/** Where a host that begins at `from` ends: before the path or, without one, the query. */
+/** End of the host that begins at `from`: before the path or, without a path, the query. */
 function hostEnd(text: string, from: number, to: number): number {
   let at = from;
   for (; at < to; at++) {
@@ -390,7 +393,7 @@ function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
 }
 
-/** True if the characters are `word`, which is lower case, in any case of their letters. */
+/** True if the characters are `word`, ignoring case; `word` is lower case. */
 function isSame(text: string, from: number, to: number, word: string): boolean {
   if (to - from !== word.length) return false;
   for (let i = 0; i < word.length; i++) {
@@ -401,7 +404,7 @@ function isSame(text: string, from: number, to: number, word: string): boolean {
   return true;
 }
 
-/** True if `word` is one of the items between the commas. */
+/** True if `word` is an item of the comma-separated list. */
 function listHas(text: string, from: number, to: number, word: string): boolean {
   for (let at = from; at < to;) {
     let itemEnd = at;

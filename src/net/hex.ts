@@ -1,6 +1,6 @@
 /**
- * Hexadecimal digits. Info hashes are random, so a branch between figures and letters would be
- * predicted wrongly every other time: a table has none.
+ * Hexadecimal digits, read by a table. Info hashes are random, so the CPU would mispredict a branch
+ * between 0-9 and a-f for every second digit.
  */
 
 /** The value of each character code of a string as a hexadecimal digit, -1 for any other. */

@@ -1,18 +1,18 @@
 /**
- * Under which host names this machine may be asked for what it shows to itself or its operator.
+ * Host names accepted in requests for pages that only this machine or its operator may see.
  *
- * A page in a browser may have its own name resolve to 127.0.0.1 and then read, from the operator's
- * machine, whatever is shown to that address (DNS rebinding). The Host field still has the page's
- * name, so these alone pass, with any port:
+ * A web page can make its own name resolve to 127.0.0.1, and then read from the operator's browser
+ * everything that is shown to that address (DNS rebinding). The Host field still has the name of
+ * the web page, so only these names pass, with any port:
  *
- *   127.0.0.1, [::1]     addresses: a browser never takes them from a name
- *   localhost            and what ends in it: resolved by the machine itself [RFC 6761 6.3]
+ *   127.0.0.1, [::1]     addresses: a browser sends one only if the URL has it
+ *   localhost            and names that end in it: the machine resolves them [RFC 6761 6.3]
  *   tracker              names without a dot, as in a compose file: no public DNS has them
- *   tracker.example      the machine's own name and those that are set
- *   (none)               HTTP/1.0, which no browser speaks
+ *   tracker.example      the machine's own name and those in the settings
+ *   (none)               HTTP/1.0, which no browser sends
  *
- * Who answers the DNS of a machine's own network can have any name resolve to anything, those that
- * are set too: that is not kept out.
+ * This does not protect against an attacker that controls the DNS of the machine's own network, and
+ * so can make every name resolve to any address.
  */
 import { isIPv4, isIPv6 } from "node:net";
 
@@ -22,12 +22,12 @@ const LOCALHOST = /(^|\.)localhost$/;
 export class OwnNames {
   readonly #names: ReadonlySet<string>;
 
-  /** `names` are further ones that pass, in any case of letters. */
+  /** `names` also pass, in upper or lower case. */
   constructor(names: readonly string[]) {
     this.#names = new Set(names.map((name) => name.toLowerCase()));
   }
 
-  /** Whether a request with this value of the Host field passes, "" for none. */
+  /** True if a request with this value of the Host field passes; "" is a missing field. */
   has(field: string): boolean {
     if (field === "") return true;
     const [, address, name] = HOST.exec(field.toLowerCase()) ?? [];

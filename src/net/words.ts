@@ -1,5 +1,5 @@
 /**
- * Numbers of four bytes in network order, at any place of an array. Allocates nothing, never fails.
+ * Numbers of four bytes in network order, at any offset. Allocates nothing, never fails.
  */
 
 /** The number at `at`, 0 to 2^32 - 1. */

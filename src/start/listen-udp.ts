@@ -9,7 +9,7 @@ import { now } from "../host/clock.ts";
 import type { Libc } from "../host/libc.ts";
 import { Answering, type UdpShared } from "../udp/answering.ts";
 import { EventLoopSource } from "../udp/event-loop.ts";
-import { lastWordsMemory, readLastWords } from "../udp/last-words.ts";
+import { failureMemory, readFailure } from "../udp/worker-failure.ts";
 import { type WorkerAnswer, WorkerMessages } from "../udp/messages.ts";
 import { listenError } from "./listen-error.ts";
 import type { Threads, WorkerThread } from "./threads.ts";
@@ -167,8 +167,8 @@ function startWorker(worker: Worker, work: Work, fail: (reason: string) => never
   };
   worker.onerror = (event) => fail(failureOf(event.message));
   const counts = new Counters(work.shared.counters, work.thread).row;
-  const lastWords = lastWordsMemory();
-  const task = { ...work, sent: messages.sent, lastWords, nowSeconds: now() };
+  const failure = failureMemory();
+  const task = { ...work, sent: messages.sent, failure, nowSeconds: now() };
   return {
     ready: messages.send(task),
     async take({ access, rules }) {
@@ -178,8 +178,8 @@ function startWorker(worker: Worker, work: Work, fail: (reason: string) => never
     stop: () => messages.send("stop"),
     turns: () => counts[COUNT.udpTurns],
     failure() {
-      const words = readLastWords(lastWords);
-      return words === "" ? undefined : failureOf(words);
+      const reason = readFailure(failure);
+      return reason === "" ? undefined : failureOf(reason);
     },
   };
 }

@@ -1,8 +1,8 @@
 /**
- * What a thread needs to answer datagrams, and how it is made from what all threads share.
+ * Builds the parts with which one thread answers datagrams, from what all threads share.
  *
- * `UdpShared` can be posted to a worker as it is. Each thread has its own batch memory and its own
- * `Tracker`; swarms, counters, and the key of connection ids are common to all.
+ * `UdpShared` can be posted to a worker. Each thread has its own batch memory and its own
+ * `Tracker`; all threads share swarms, counters and the key of connection ids.
  */
 import { Access, type AccessShared } from "../access/access.ts";
 import { now } from "../host/clock.ts";
@@ -30,26 +30,26 @@ export interface UdpShared {
   startedSeconds: number;
   intervals: IntervalSettings;
   settings: UdpSettings;
-  /** Who is served when the thread starts; everybody if it is left out. */
+  /** Access lists at the start of the thread; without them every client is served. */
   access?: AccessShared;
-  /** Where all threads note announces for the statistics; they do not if it is left out. */
+  /** Memory for the statistics' notes; without it nothing is noted. */
   notes?: NotesShared;
-  /** What limits requests when the thread starts; nothing if it is left out. */
+  /** Limits at the start of the thread; without them nothing is limited. */
   limits?: LimitsShared;
-  /** Where threads note how long they took; they do not if it is left out. */
+  /** Memory for the histograms of durations; without it none are measured. */
   histograms?: SharedArrayBuffer;
 }
 
-/** What may change between two batches; what is left out stays. */
+/** New lists or rules between two batches; an omitted field stays as it is. */
 export interface AnsweringUpdate {
   access?: AccessShared | undefined;
   rules?: RulesShared | undefined;
 }
 
-/** Datagrams that are answered one by one: for so many the time is taken once. */
+/** For datagrams answered one by one, one in this number is timed. */
 const TIMED_EVERY = 16;
 
-/** One thread's means to answer. */
+/** The parts with which one thread answers datagrams. */
 export class Answering {
   readonly datagrams = new Datagrams();
   readonly counters: Counters;
@@ -58,7 +58,7 @@ export class Answering {
   readonly journey: Journey;
   readonly #startedSeconds: number;
   readonly #anticipation: Anticipation;
-  /** The requests by halves, and where among those the info hashes of announces begin. */
+  /** The requests as 16-bit halves, and the index of the info hash of each announce in them. */
   readonly #halves: Uint16Array;
   readonly #infoHashAts = new Int32Array(BATCH_SIZE);
   readonly #requestSeconds: Histogram | undefined;
@@ -92,16 +92,16 @@ export class Answering {
     });
   }
 
-  /** Uses these lists and rules from the next request on. */
+  /** Uses these lists and rules, beginning with the next request. */
   take({ access, rules }: AnsweringUpdate): void {
     if (access !== undefined) this.#access.update(access);
     if (rules !== undefined) this.#limits.rules.update(rules);
   }
 
-  /** Answers slots 0 to `count` - 1, with one reading of the clock. */
+  /** Answers slots 0 to `count` - 1; reads the clock once. */
   answer(count: number): void {
-    // Ids follow the wall clock as it was at the start, so that they outlive a restart with the
-    // same key, but not its later steps.
+    // Ids use the wall clock of the start, so they stay valid after a restart with the same key;
+    // later changes of the wall clock do not matter.
     const seconds = now();
     const idSeconds = this.#startedSeconds + seconds;
     this.#begunSeconds = seconds;
@@ -121,7 +121,7 @@ export class Answering {
     this.#anticipation.fetch(this.#halves, ats, announces);
   }
 
-  /** The replies of a batch of `count` are sent: each request took its share of the time. */
+  /** Call after the replies of a batch are sent. Each of `count` requests took the same share. */
   finish(count: number): void {
     if (this.#requestSeconds === undefined) return;
     this.#requestSeconds.observe((now() - this.#begunSeconds) / count, count);

@@ -1,8 +1,8 @@
 /**
  * The fast source of datagrams on Linux: up to 64 received and 64 sent by one system call each.
  *
- * The kernel reads and writes the memory of `Datagrams` itself; what it needs to find it, headers
- * and vectors, is laid out once and then only patched. The struct layouts, in bytes:
+ * The kernel reads and writes the memory of `Datagrams` directly. The headers and vectors that
+ * point to this memory are built once; later only lengths change. The struct layouts, in bytes:
  *
  *   mmsghdr, 64   name pointer 0 · name length 8 · iov pointer 16 · iov count 24
  *                 control pointer 32 · control length 40 · flags 48 · bytes received 56
@@ -12,9 +12,9 @@
  *                   in_pktinfo: interface 16 · local address 20 · destination 24
  *                   in6_pktinfo: destination 16 · interface 32
  *
- * The control data tells which of our addresses a datagram came to. It goes back with the reply,
- * less the interface, which routing knows better; so a machine with many addresses answers from the
- * one that was asked.
+ * The control data has the local address that a datagram was sent to. The reply carries it back, so
+ * a machine with many addresses replies from the right one. The interface is removed from it,
+ * because routing chooses a better one.
  *
  * Nothing here allocates after construction. One object belongs to one thread and one socket.
  */
@@ -59,9 +59,9 @@ const CONTROL_DATA = 16;
 const CONTROL_INTERFACE_IPV6 = CONTROL_DATA + 16;
 const SOL_IPV6 = 41;
 
-/** Errors that no second try mends: of the socket, or of what we ask. */
+/** Errors that a retry cannot solve: the socket or the arguments are wrong. */
 const FINAL = [EBADF, EFAULT, EINVAL, ENOSYS, ENOTSOCK];
-/** A machine may be without memory for so long, and is not asked more often meanwhile. */
+/** Out of memory is tolerated for this long, with this pause before each retry. */
 const FAILING_SECONDS_MAX = 10;
 const FAILURE_PAUSE_MILLISECONDS = 1;
 
@@ -71,10 +71,10 @@ export class Batches {
   readonly #answering: Answering;
   readonly #counts: Float64Array;
   readonly #controlSize: number;
-  /** When it failed to receive, and nothing has come since; 0 if it works. */
+  /** Time of the first failure to receive since the last success; 0 if there is none. */
   #failingSince = 0;
 
-  // All larger than 1,000 bytes: smaller typed arrays move, and pointers to them go stale.
+  // All are larger than 1,000 bytes: the engine moves smaller typed arrays, and breaks pointers.
   readonly #received = new Uint32Array(new ArrayBuffer(BATCH_SIZE * HEADER));
   readonly #sent = new Uint32Array(new ArrayBuffer(BATCH_SIZE * HEADER));
   readonly #requestVectors = new Uint32Array(new ArrayBuffer(BATCH_SIZE * IOVEC));
@@ -86,7 +86,7 @@ export class Batches {
   readonly #sentPointer: number;
   readonly #replyVectorsPointer: number;
 
-  /** `wildcard`: the socket is bound to no address in particular, and replies must name theirs. */
+  /** `wildcard`: the socket is bound to all addresses, so each reply must set its source. */
   constructor(libc: Libc, fd: number, wildcard: boolean, answering: Answering) {
     this.#libc = libc;
     this.#fd = fd;
@@ -119,25 +119,25 @@ export class Batches {
       this.#requestVectors[(vector + IOVEC_LENGTH) >>> 2] = REQUEST_SLOT;
       putPointer(this.#replyVectors, vector, pointers.replies + slot * REPLY_SLOT);
       this.#sent[(header + IOV_COUNT) >>> 2] = 1;
-      this.#ready(slot);
+      this.#resetLengths(slot);
     }
   }
 
-  /** The kernel overwrites these two lengths with what it used. */
-  #ready(slot: number): void {
+  /** Resets two lengths that the kernel overwrites with the size it used. */
+  #resetLengths(slot: number): void {
     this.#received[(slot * HEADER + NAME_LENGTH) >>> 2] = NAME_SIZE;
     this.#received[(slot * HEADER + CONTROL_LENGTH) >>> 2] = this.#controlSize;
   }
 
   /**
-   * Waits for datagrams (as long as the socket's receive timeout), then answers all that are there,
-   * up to a batch. Returns how many. Throws a SystemError if the socket is of no use any more.
+   * Waits for datagrams until the socket's receive timeout, then answers the queued ones, at most a
+   * batch. Returns their number. Throws a SystemError if the socket cannot be used any more.
    */
   turn(): number {
     return this.#turn(MSG_WAITFORONE);
   }
 
-  /** Answers what is queued, without waiting. Returns how many datagrams that were. */
+  /** Answers queued datagrams without waiting. Returns their number. */
   drain(): number {
     return this.#turn(MSG_DONTWAIT);
   }
@@ -146,18 +146,18 @@ export class Batches {
     this.#counts[COUNT.udpTurns] += 1;
     const count = this.#libc.receive(this.#fd, this.#receivedPointer, BATCH_SIZE, flags);
     if (count <= 0) {
-      if (count < 0) this.#judge(this.#libc.errno());
+      if (count < 0) this.#handleError(this.#libc.errno());
       return 0;
     }
     this.#failingSince = 0;
-    for (let slot = 0; slot < count; slot++) this.#admit(slot);
+    for (let slot = 0; slot < count; slot++) this.#readHeader(slot);
     this.#answering.answer(count);
     this.#reply(count);
     this.#answering.finish(count);
     return count;
   }
 
-  #judge(errno: number): void {
+  #handleError(errno: number): void {
     if (errno === EINTR) return;
     if (errno === EAGAIN) {
       this.#failingSince = 0;
@@ -172,8 +172,8 @@ export class Batches {
     Bun.sleepSync(FAILURE_PAUSE_MILLISECONDS);
   }
 
-  /** Reads what the kernel told of a datagram to where the journey looks for it. */
-  #admit(slot: number): void {
+  /** Copies length, family and address of a datagram from the kernel's header to `Datagrams`. */
+  #readHeader(slot: number): void {
     const { datagrams } = this.#answering;
     const names = this.#names;
     const name = slot * NAME_SLOT;
@@ -181,7 +181,7 @@ export class Batches {
     datagrams.requestLengths[slot] = this.#received[(slot * HEADER + RECEIVED) >>> 2];
     const family = names[name] | (names[name + 1] << 8);
     if (names[name + 2] === 0 && names[name + 3] === 0) {
-      datagrams.families[slot] = 0; // Nobody can be answered on port 0.
+      datagrams.families[slot] = 0; // A reply to port 0 cannot be sent.
     } else if (family === AF_INET) {
       copy(names, name + 4, datagrams.addresses, address, 4);
       datagrams.families[slot] = 4;
@@ -196,13 +196,13 @@ export class Batches {
     }
   }
 
-  /** Sends the replies of a batch, together. */
+  /** Sends the replies of a batch together. */
   #reply(count: number): void {
     const { replyLengths } = this.#answering.datagrams;
     let replies = 0;
     for (let slot = 0; slot < count; slot++) {
       if (replyLengths[slot] > 0) this.#prepare(slot, replies++, replyLengths[slot]);
-      this.#ready(slot);
+      this.#resetLengths(slot);
     }
     for (let done = 0; done < replies;) {
       const at = (this.#sentPointer + done * HEADER) as Pointer;
@@ -212,17 +212,19 @@ export class Batches {
         continue;
       }
       const errno = this.#libc.errno();
-      // Nobody will ever be answered: a filter of system calls may be the reason.
+      // No reply can ever be sent, for example because of a seccomp filter.
       if (errno === ENOSYS) throw new SystemError("sendmmsg", errno);
       if (errno !== EINTR) {
-        // The first of them cannot be sent: nobody else's reply is lost by that.
+        // Only the first reply could not be sent: skip it and send the others.
         this.#counts[COUNT.udpSendFailures] += 1;
         done += 1;
       }
     }
   }
 
-  /** Makes header number `index` the reply of a slot: to its sender, from the address it asked. */
+  /**
+   * Fills header `index` for the reply of a slot: to its sender, from the address it was sent to.
+   */
   #prepare(slot: number, index: number, length: number): void {
     const received = this.#received;
     const sent = this.#sent;
@@ -241,7 +243,7 @@ export class Batches {
     this.#forgetInterface(slot * CONTROL_SLOT);
   }
 
-  /** Only a link-local address needs its interface. */
+  /** Removes the interface, which only a link-local address needs. */
   #forgetInterface(control: number): void {
     const words = this.#controlWords;
     if (words[(control + CONTROL_LEVEL) >>> 2] !== SOL_IPV6) {
@@ -255,7 +257,7 @@ export class Batches {
   }
 }
 
-/** Writes a pointer, little-endian, at a byte offset. Pointers have 53 bits at most. */
+/** Writes a pointer, little-endian, at a byte offset. A pointer has at most 53 bits. */
 function putPointer(words: Uint32Array, at: number, pointer: number): void {
   words[at >>> 2] = pointer % 0x1_0000_0000;
   words[(at >>> 2) + 1] = Math.floor(pointer / 0x1_0000_0000);
@@ -265,7 +267,7 @@ function copy(from: Uint8Array, at: number, to: Uint8Array, toAt: number, count:
   for (let i = 0; i < count; i++) to[toAt + i] = from[at + i];
 }
 
-/** True for ::ffff:0:0/96, the form of IPv4 addresses on a socket for both. [RFC 4291 2.5.5.2] */
+/** True for ::ffff:0:0/96: IPv4 addresses on a dual-stack socket. [RFC 4291 2.5.5.2] */
 function isMapped(bytes: Uint8Array, at: number): boolean {
   for (let i = 0; i < 10; i++) if (bytes[at + i] !== 0) return false;
   return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff;

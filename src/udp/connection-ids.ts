@@ -1,19 +1,19 @@
 /**
- * Connection ids: proof that a client receives what is sent to the address it sends from. [BEP 15]
+ * Connection ids: proof that a client receives packets at its source address. [BEP 15]
  *
- * An id is a keyed MAC over the address and a slot of time, so none need be remembered, and one key
- * for all sockets and threads makes an id good wherever the client asks next.
+ * An id is a keyed MAC over the address and a time slot, so the tracker stores no ids. All sockets
+ * and threads have the same key, so each of them accepts the ids of the others.
  *
  *   SHA-256( key: 32 | address: 16, IPv4 as v4-mapped | slot: 4 )
  *
- *   id   [ the first 61 bits of that | slot mod 8 ]
+ *   id   [ the first 61 bits of the hash | slot mod 8 ]
  *
- * The three open bits only say which slot to compute the MAC for; they are part of what it covers.
- * Six slots are a lifetime: an id is good for that long and up to one slot more. An off-path
- * attacker has to guess 61 bits. It is bound to the whole address, not to the port: clients change
- * ports, and share ids among them.
+ * The last three bits tell the verifier which slot to use; the MAC covers the slot. A lifetime is
+ * six slots: an id is valid for one lifetime and up to one slot more. An off-path attacker has to
+ * guess 61 bits. The id is bound to the whole address but not to the port, because clients change
+ * ports and use one id on several.
  *
- * Time is an argument, in seconds; it may be the wall clock, so that ids outlive a restart with the
+ * Time is an argument, in seconds. With the wall clock, ids stay valid after a restart with the
  * same key. Allocates nothing after construction.
  */
 import type { Family } from "../constants.ts";
@@ -23,10 +23,10 @@ import { readU32, writeU32 } from "../net/words.ts";
 const KEY_SIZE = 32;
 const ADDRESS_AT = KEY_SIZE;
 const SLOT_AT = ADDRESS_AT + 16;
-/** One block of SHA-256 holds 55 bytes of input; this is 52. */
+/** 52 bytes. One block of SHA-256 holds up to 55 bytes of input. */
 const INPUT_SIZE = SLOT_AT + 4;
 
-/** How long a client may use an id: BEP 15 asks for 2 minutes, µTorrent uses one for over 5. */
+/** Lifetime of an id. BEP 15 requires 2 minutes; µTorrent uses an id for more than 5. */
 export const CONNECTION_TTL_SECONDS = 600;
 
 const SLOTS_PER_LIFETIME = 6;
@@ -36,12 +36,12 @@ export class ConnectionIds {
   /** Set by `compute`: the id as two unsigned 32-bit numbers. */
   #high = 0;
   #low = 0;
-  /** What is hashed, by family: the key and the zeros of an IPv4 address stay where they are. */
+  /** Input of the hash, by family: the key and the prefix of IPv4 addresses are written once. */
   readonly #inputIpv4 = new Uint8Array(new ArrayBuffer(INPUT_SIZE));
   readonly #inputIpv6 = new Uint8Array(new ArrayBuffer(INPUT_SIZE));
   readonly #digest = new Uint8Array(new ArrayBuffer(32));
   readonly #slotSeconds: number;
-  /** What was asked last: all requests of a batch ask for the same moment. */
+  /** The last result of `#slotAt`: all requests of a batch have the same time. */
   #lastSeconds = -1;
   #lastSlot = 0;
 
@@ -67,7 +67,7 @@ export class ConnectionIds {
     writeU32(out, outAt + 4, this.#low);
   }
 
-  /** True if the 8 bytes at `bytes[idAt]` are an id of this address that is still good. */
+  /** True if the 8 bytes at `bytes[idAt]` are a valid id of this address. */
   accepts(
     address: Uint8Array,
     at: number,
@@ -101,12 +101,12 @@ export class ConnectionIds {
     Bun.SHA256.hash(input, this.#digest);
     this.#high = readU32(this.#digest, 0);
     this.#low = ((readU32(this.#digest, 4) & ~SLOT_BITS) | (slot & SLOT_BITS)) >>> 0;
-    // Some clients take an id of 0 for none.
+    // Some clients take the id 0 for a missing id.
     if (this.#high === 0 && this.#low === 0) this.#high = 1;
   }
 }
 
-/** The key of ids, 32 bytes: from the secret if there is one, else drawn. */
+/** The key of ids, 32 bytes: derived from the secret, or random without a secret. */
 export function connectionKey(secret: string | undefined): Uint8Array {
   if (secret === undefined) return crypto.getRandomValues(new Uint8Array(KEY_SIZE));
   return deriveKey(secret, "buntracker connection ids");

@@ -1,23 +1,22 @@
 /**
- * A batch of datagrams: the memory that requests are received into and replies written to.
+ * A batch of datagrams: memory for received requests and for replies.
  *
- * Every source of datagrams fills the same places, so one journey serves all of them. Slot i owns
+ * Every source of datagrams uses this layout, so one journey serves all sources. Slot i owns
  *
- *   requests   [ i * REQUEST_SLOT … ]   the datagram as received; longer ones are cut
+ *   requests   [ i * REQUEST_SLOT … ]   the datagram as received; longer datagrams are cut
  *   replies    [ i * REPLY_SLOT … ]     the reply, if `replyLengths[i]` is not 0
  *   addresses  [ i * ADDRESS_SLOT … ]   the sender: 4 or 16 bytes, as `families[i]` says
  *
- * Reserved once for each thread. The buffers are larger than 1,000 bytes each, so that pointers to
- * them stay good (smaller typed arrays move when the JIT compiler pleases).
+ * Reserved once for each thread. The buffers are larger than 1,000 bytes each, because the engine
+ * may move smaller typed arrays, which breaks pointers to them.
  */
 
 export const BATCH_SIZE = 64;
 
 /**
- * The longest request with a meaning is a scrape of 74 hashes, 1,496 bytes, or an announce with a
- * long URL. Slots are an odd number of cache lines, 33 and 25: so the first bytes of all of them
- * lie in the first level of cache side by side. Those of slots that are a power of two apart push
- * each other out.
+ * The longest valid request is a scrape of 74 hashes, 1,496 bytes, or an announce with a long URL.
+ * A slot is an odd number of cache lines, 33 and 25, so the first bytes of all slots fit into the
+ * first-level cache together. Slots at a distance of a power of two would evict each other.
  */
 export const REQUEST_SLOT = 2112;
 export const REPLY_SLOT = 1600;
@@ -29,9 +28,9 @@ export class Datagrams {
   readonly replies: Uint8Array;
   readonly replyLengths = new Int32Array(new ArrayBuffer(BATCH_SIZE * 4));
   readonly addresses = new Uint8Array(new ArrayBuffer(BATCH_SIZE * ADDRESS_SLOT));
-  /** 4 or 6; 0 if the sender's address cannot be read. */
+  /** 4 or 6; 0 if the sender's address is unreadable. */
   readonly families = new Uint8Array(new ArrayBuffer(BATCH_SIZE));
-  /** The memory of `replies`, which the core writes peers into. */
+  /** The memory of `replies`; the core writes peers into it. */
   readonly replyMemory = new ArrayBuffer(BATCH_SIZE * REPLY_SLOT);
 
   constructor() {

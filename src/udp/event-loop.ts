@@ -1,10 +1,10 @@
 /**
  * The portable source of datagrams: Bun's own UDP socket in the event loop. Works on every system.
  *
- * Each datagram is answered as it arrives; replies are collected and sent together when the batch
- * is full or the event loop has nothing more to deliver. A send that fails costs the replies the
- * system refused and nobody else's: an error the kernel reports here is often about an earlier
- * datagram (somebody's port was closed), so what was not taken is offered once more, one by one.
+ * Each datagram is answered when it arrives. Replies are collected, and sent together when the
+ * batch is full or the event loop delivers no more datagrams. A failed send loses only the replies
+ * that the system refused: the error is often about an earlier datagram (a client closed its port),
+ * so the replies that were not sent are sent once more, one by one.
  */
 import type { udp } from "bun";
 import { readAddress } from "../net/addresses.ts";
@@ -15,13 +15,13 @@ import { ADDRESS_SLOT, BATCH_SIZE, REPLY_SLOT, REQUEST_SLOT } from "./datagrams.
 
 type Socket = Pick<udp.Socket<"uint8array">, "send" | "sendMany">;
 
-/** What a datagram leaves behind: its bytes, the text of its address, a view of its reply. */
+/** Garbage of one datagram: its bytes, the text of its address, a view of its reply. */
 const DATAGRAM_GARBAGE_BYTES = 512;
 
-/** One for each socket, with an `Answering` of its own: its batch memory holds what waits. */
+/** One for each socket, with its own `Answering`, whose batch memory holds the waiting replies. */
 export class EventLoopSource {
   readonly #answering: Answering;
-  /** Replies that wait: for each its bytes, port and address, as `sendMany` takes them. */
+  /** Waiting replies: bytes, port and address of each, in the form of `sendMany`. */
   readonly #waiting: (Uint8Array | number | string)[] = [];
   #slot = 0;
 
@@ -29,7 +29,7 @@ export class EventLoopSource {
     this.#answering = answering;
   }
 
-  /** Answers one datagram; the reply leaves with the batch. */
+  /** Answers one datagram; its reply is sent with the batch. */
   receive(socket: Socket, bytes: Uint8Array, port: number, address: string): void {
     garbage.note(Math.max(bytes.length, DATAGRAM_GARBAGE_BYTES));
     const { datagrams } = this.#answering;
@@ -51,7 +51,7 @@ export class EventLoopSource {
     else if (this.#slot === 1) setImmediate(() => this.flush(socket));
   }
 
-  /** Sends what waits. */
+  /** Sends the waiting replies. */
   flush(socket: Socket): void {
     const waiting = this.#waiting;
     if (waiting.length === 0) return;
@@ -60,7 +60,7 @@ export class EventLoopSource {
     try {
       sent = socket.sendMany(waiting);
     } catch {
-      // What the kernel took before it failed is not told; the rest below counts what fails again.
+      // The error does not tell how many replies were sent, so all are sent again below.
     }
     for (; sent < count; sent++) this.#sendAgain(socket, sent);
     waiting.length = 0;
@@ -72,7 +72,7 @@ export class EventLoopSource {
     try {
       if (socket.send(bytes as Uint8Array, port as number, address as string)) return;
     } catch {
-      // Counted below; the client will ask again.
+      // Counted below. The client retries.
     }
     this.#answering.counters.row[COUNT.udpSendFailures] += 1;
   }

@@ -1,16 +1,16 @@
 /**
  * The journey of one datagram: from the bytes received to the bytes sent back. [BEP 15]
  *
- * The first gates are those of UDP itself. A datagram that fails at one is dropped and counted;
- * only a client that has proven its address gets an answer longer than its request:
+ * The first checks belong to UDP. A datagram that fails one is counted and dropped. Only a client
+ * that has proven its address gets a reply longer than its request:
  *
- *   an address that can be answered → 16 bytes → connect: answer with an id
- *       → a good connection id → the gates of all transports (gates/gates.ts) → announce
+ *   source address is valid → 16 bytes → connect: reply with an id
+ *       → connection id is valid → the gates of all transports (gates/gates.ts) → announce
  *                                                                             → scrape
  *                                                                             → else: an error
  *
- * Allocates nothing, never throws, never waits. Where datagrams come from and go to is the business
- * of the sources, which fill `Datagrams` and send what `replyLengths` says.
+ * Allocates nothing, never throws, never waits. The sources of datagrams receive and send: they
+ * fill `Datagrams`, and send the replies whose `replyLengths` are not 0.
  */
 import { Access } from "../access/access.ts";
 import { type Family, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
@@ -68,7 +68,7 @@ export interface UdpSettings {
   refusePrivate: boolean;
 }
 
-/** What a journey needs; the optional parts are left out where nothing is limited or noted. */
+/** The parts of a journey. Without the optional parts nothing is limited or noted. */
 export interface JourneyParts {
   datagrams: Datagrams;
   /** Must write its replies to `datagrams.replyMemory`. */
@@ -77,15 +77,15 @@ export interface JourneyParts {
   intervals: Intervals;
   counters: Counters;
   settings: UdpSettings;
-  /** Who is served; everybody if it is left out. */
+  /** Access lists; without them every client is served. */
   access?: Access;
-  /** What is noted of announces; nothing if it is left out. */
+  /** Notes announces for the statistics; without it nothing is noted. */
   notes?: Notes | undefined;
-  /** What limits requests; nothing if it is left out. */
+  /** Limits of requests; without them nothing is limited. */
   limits?: Limits;
 }
 
-/** As much of a URL's path as is noted. */
+/** Bytes of a URL's path that are noted. */
 const URL_DATA_BYTES = 64;
 
 export class Journey {
@@ -131,8 +131,8 @@ export class Journey {
   }
 
   /**
-   * Answers the datagram in a slot: leaves the length of the reply in `replyLengths`, 0 for none.
-   * `nowSeconds` never goes back; `idSeconds` is the clock of connection ids.
+   * Answers the datagram in a slot: writes the length of the reply to `replyLengths`, 0 for no
+   * reply. `nowSeconds` is monotonic; `idSeconds` is the clock of connection ids.
    */
   answer(slot: number, nowSeconds: number, idSeconds: number): void {
     const datagrams = this.#datagrams;
@@ -150,11 +150,11 @@ export class Journey {
     const from = slot * ADDRESS_SLOT;
     const family = families[slot] as Family | 0;
 
-    // An address that can be answered.
+    // The source address is valid.
     if (family === 0 || isUnusableSource(addresses, from, family)) {
       return this.#drop(COUNT["udp:address"]);
     }
-    // Long enough for any request.
+    // The datagram is long enough for any request.
     if (length < REQUEST_SIZE_MIN) return this.#drop(COUNT["udp:short"]);
 
     const action = readAction(requests, at);
@@ -167,11 +167,11 @@ export class Journey {
       return CONNECT_REPLY_SIZE;
     }
 
-    // A connection id that was given to this address, not too long ago.
+    // The connection id was issued to this address and has not expired.
     if (!this.#ids.accepts(addresses, from, family, idSeconds, requests, at)) {
       return this.#drop(COUNT["udp:connection_id"]);
     }
-    // No more requests than may come from there. Without an id that would lock out a victim.
+    // The rate limit comes after the id: otherwise a spoofed flood could lock out a victim.
     const { asked } = this.#gates;
     asked.addressAt = from;
     asked.family = family;
@@ -182,7 +182,7 @@ export class Journey {
       return this.#announce(slot, family, nowSeconds);
     }
     if (action === ACTION_SCRAPE) return this.#scrape(slot, length, family);
-    // Two programs that answer errors with errors would never stop.
+    // Two programs that reply to errors with errors would never stop.
     if (action === ACTION_ERROR) return this.#drop(COUNT["udp:action"]);
     return this.#tell(slot, this.#gates.refuse(VERDICT_ACTION));
   }
@@ -219,7 +219,7 @@ export class Journey {
     );
   }
 
-  /** The path of the URL is only looked for where there may be one. */
+  /** Notes the path of the URL, if the announce has options and notes are taken. */
   #notePath(slot: number): void {
     const { requests, requestLengths } = this.#datagrams;
     const length = requestLengths[slot];
@@ -228,7 +228,7 @@ export class Journey {
     if (size > 0) this.#notes.notePath(this.#urlData, size);
   }
 
-  /** The peer is the address the packet came from, or one that it claims, and the port it names. */
+  /** Address of the peer: source of the packet, or claimed in it. The port is in the packet. */
   #readPeer(slot: number, family: Family): void {
     const { requests, addresses } = this.#datagrams;
     const { peer } = this.#tracker.request;
@@ -271,8 +271,8 @@ export class Journey {
   }
 
   /**
-   * Tells the client a verdict, as an error packet. One that asks too much is told nothing: an
-   * answer would cost us as much as what it asked for.
+   * Writes the error packet of a verdict. A client over its rate limit gets no packet, because that
+   * would cost as much as answering its request.
    */
   #tell(slot: number, verdict: number): number {
     if (verdict === VERDICT_RATE || isSilent(verdict)) return 0;

@@ -1,8 +1,8 @@
 /**
- * BEP 15 packets: the bytes of the UDP tracker protocol, read and written in place.
+ * BEP 15 packets: reads and writes the bytes of the UDP tracker protocol in place.
  *
- * Nothing here allocates, throws or keeps state. `at` is where the packet begins in its buffer; the
- * caller has checked that enough of it is there. All integers are big-endian.
+ * Nothing here allocates, throws or keeps state. `at` is the start of the packet in its buffer. The
+ * caller has checked its length. All integers are big-endian.
  *
  *   connect request, 16 bytes     announce request, 98 bytes or more    scrape request, 16 + 20n
  *
@@ -44,7 +44,7 @@ export const ACTION_ANNOUNCE = 1;
 export const ACTION_SCRAPE = 2;
 export const ACTION_ERROR = 3;
 
-/** The two halves of the number a connect request begins with. */
+/** The two halves of the number at the start of a connect request. */
 const CONNECT_MAGIC_HIGH = 0x00000417;
 const CONNECT_MAGIC_LOW = 0x27101980;
 
@@ -67,10 +67,12 @@ const OFFSET_IP = 84;
 const OFFSET_NUM_WANT = 92;
 export const OFFSET_PORT = 96;
 
-/** The longest reply: IPv6 delivers packets of 1280 bytes whole, headers are 48. [RFC 8200 5] */
+/**
+ * Limit of a reply: every IPv6 link carries packets of 1280 bytes; headers take 48. [RFC 8200 5]
+ */
 export const REPLY_BYTES_MAX = 1232;
 
-/** Peers that fit a reply of `replyBytes`; the form of the reply is the family's. [BEP 15] */
+/** Peers that fit into a reply of `replyBytes`; the family decides the size of a peer. [BEP 15] */
 export function peersFitting(replyBytes: number, family: Family): number {
   const size = family === 4 ? PEER_SIZE_IPV4 : PEER_SIZE_IPV6;
   return Math.floor((replyBytes - ANNOUNCE_REPLY_SIZE_MIN) / size);
@@ -79,14 +81,14 @@ export function peersFitting(replyBytes: number, family: Family): number {
 export const readAction = (bytes: Uint8Array, at: number): number =>
   readU32(bytes, at + OFFSET_ACTION);
 
-/** True for a packet that is long enough to be an announce and says that it is one. */
+/** True for a packet with the length and the action of an announce. */
 export const isAnnounce = (bytes: Uint8Array, at: number, length: number): boolean =>
   length >= ANNOUNCE_REQUEST_SIZE_MIN && readAction(bytes, at) === ACTION_ANNOUNCE;
 
 /** Offset of the info hash of an announce. */
 export const infoHashAt = (at: number): number => at + OFFSET_INFO_HASH;
 
-/** True if the first eight bytes are those of a connect request. */
+/** True if the first eight bytes are the magic number of a connect request. */
 export function hasConnectMagic(bytes: Uint8Array, at: number): boolean {
   return readU32(bytes, at) === CONNECT_MAGIC_HIGH && readU32(bytes, at + 4) === CONNECT_MAGIC_LOW;
 }
@@ -102,33 +104,33 @@ export function scrapeHashes(length: number): number {
   return Math.floor((length - SCRAPE_REQUEST_SIZE_MIN) / INFO_HASH_SIZE);
 }
 
-/** True if all 64 bits of `left` are zero: the announcer is a seeder. */
+/** True if all 64 bits of `left` are zero: the client is a seeder. */
 export function isNothingLeft(bytes: Uint8Array, at: number): boolean {
   return readU32(bytes, at + OFFSET_LEFT) === 0 && readU32(bytes, at + OFFSET_LEFT + 4) === 0;
 }
 
-/** The event, EVENT_NONE to EVENT_PAUSED; one that is not known counts as none. */
+/** The event, EVENT_NONE to EVENT_PAUSED; an unknown event is EVENT_NONE. */
 export function readEvent(bytes: Uint8Array, at: number): number {
   const event = readU32(bytes, at + OFFSET_EVENT);
   return event <= EVENT_PAUSED ? event : EVENT_NONE;
 }
 
-/** The IPv4 address the announcer says it has; 0 if it says none. */
+/** True if the client claims an IPv4 address. */
 export const hasIp = (bytes: Uint8Array, at: number): boolean =>
   readU32(bytes, at + OFFSET_IP) !== 0;
 
-/** Offset of the four bytes of that address. */
+/** Offset of the four bytes of the claimed address. */
 export const ipAt = (at: number): number => at + OFFSET_IP;
 
-/** Peers wanted; below 0 if the tracker is to choose. */
+/** Peers wanted; negative if the client leaves the number to the tracker. */
 export const readNumWant = (bytes: Uint8Array, at: number): number =>
   readU32(bytes, at + OFFSET_NUM_WANT) | 0;
 
-/** The port the announcer listens on. */
+/** The port on which the client listens. */
 export const readPort = (bytes: Uint8Array, at: number): number =>
   (bytes[at + OFFSET_PORT] << 8) | bytes[at + OFFSET_PORT + 1];
 
-/** Writes the action and the transaction id that every reply begins with. */
+/** Writes the action and the transaction id, with which every reply begins. */
 export function writeReplyHead(
   out: Uint8Array,
   outAt: number,
@@ -168,7 +170,7 @@ export function writeScrapeEntry(
   writeU32(out, at + 8, leechers);
 }
 
-/** Writes a whole error reply with an ASCII text given as bytes. Returns its length. */
+/** Writes a whole error reply with an ASCII text. Returns its length. */
 export function writeError(
   out: Uint8Array,
   outAt: number,
@@ -186,9 +188,9 @@ const OPTION_NOP = 1;
 const OPTION_URL_DATA = 2;
 
 /**
- * Reads the options of an announce of `length` bytes and copies the URL data among them (the path
- * and query of the announce URL, possibly in pieces) to `out`, as much as it holds. Returns how
- * many bytes were copied. One pass; an option that overruns the packet ends it, others are skipped.
+ * Reads the options of an announce of `length` bytes. Copies the URL data (path and query of the
+ * announce URL, possibly in several options) to `out`, as far as it fits. Returns the number of
+ * bytes copied. Reading stops at an option that overruns the packet; other options are skipped.
  * [BEP 41]
  */
 export function readUrlData(

@@ -1,20 +1,20 @@
 /**
- * A UDP worker: a thread that answers the datagrams of one socket, and does nothing else.
+ * A UDP worker: a thread that only answers the datagrams of one socket.
  *
- * It gets its task once, reports that it is ready, and then stays in its loop: wait for datagrams,
- * answer the batch, wait again. It leaves the loop only for a message (messages.ts), and returns
- * unless the message is to stop. Whatever it throws ends the whole process: half a tracker is worse
- * than none, which a supervisor would start again.
+ * It gets its task, reports that it is ready, and stays in its loop: wait for datagrams, answer the
+ * batch, wait again. It leaves the loop only for a message (messages.ts), and returns to it unless
+ * the message is "stop". An exception ends the whole process, because a supervisor restarts a
+ * tracker that has ended, but not one that has lost a thread.
  */
 import { alignClock } from "../host/clock.ts";
 import { garbage } from "../host/garbage.ts";
 import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
-import { leaveLastWords } from "./last-words.ts";
+import { writeFailure } from "./worker-failure.ts";
 import { openLibc, SystemError } from "../host/libc.ts";
 import type { WorkerAnswer, WorkerMessage, WorkerTask } from "./messages.ts";
 
-/** Batches answered after the message to stop: what was queued, but not what keeps coming. */
+/** Limit of batches answered after "stop": enough for queued datagrams, but it ends in a flood. */
 const DRAIN_BATCHES_MAX = 256;
 
 declare const self: {
@@ -25,16 +25,16 @@ declare const self: {
 let answering: Answering;
 let batches: Batches;
 let sent: Int32Array;
-let lastWords: SharedArrayBuffer | undefined;
+let failure: SharedArrayBuffer | undefined;
 let read = 0;
 
 self.onmessage = ({ data }) => {
   try {
     take(data);
   } catch (error) {
-    // An error of the system is a sentence. A bug of ours needs its place, which Bun reports.
+    // An error of the system is sent as its sentence. A bug is rethrown, so Bun reports its stack.
     if (!(error instanceof SystemError)) {
-      if (lastWords !== undefined) leaveLastWords(lastWords, error);
+      if (failure !== undefined) writeFailure(failure, error);
       throw error;
     }
     self.postMessage({ failed: error.message });
@@ -48,7 +48,7 @@ function take(data: WorkerTask | WorkerMessage): void {
     self.postMessage("stopped");
     return;
   }
-  if ("lastWords" in data) {
+  if ("failure" in data) {
     begin(data);
     self.postMessage("ready");
   } else {
@@ -60,7 +60,7 @@ function take(data: WorkerTask | WorkerMessage): void {
 }
 
 function begin(task: WorkerTask): void {
-  lastWords = task.lastWords;
+  failure = task.failure;
   const libc = openLibc();
   if (libc === undefined) throw new Error("the C library that was there is gone");
   alignClock(task.nowSeconds);

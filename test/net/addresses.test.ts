@@ -12,7 +12,7 @@ import {
 } from "../../src/net/addresses.ts";
 import type { Family } from "../../src/constants.ts";
 
-/** Family and bytes an address is read as, such as "4 c0000201", or "none". */
+/** Family and bytes of an address, such as "4 c0000201", or "none". */
 function shown(read: typeof readAddress, text: string): string {
   const out = new Uint8Array(20);
   const family = read(text, out, 3);
@@ -72,7 +72,7 @@ test.each([
   "::1.2.3.4:5",
   "[::1]",
   "%eth0",
-])("%p is no address", (text) => {
+])("%p is not an address", (text) => {
   expect(shown(readAddress, text)).toBe("none");
 });
 
@@ -109,7 +109,7 @@ test("an IPv4 address is written with dots", () => {
   expect(writeAddress(new Uint8Array([9, 192, 0, 2, 1]), 1, 4)).toBe("192.0.2.1");
 });
 
-test("any address that is written reads back as the same bytes", () => {
+test("any written address is read back as the same bytes", () => {
   const part = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 255 }));
   fc.assert(
     fc.property(fc.array(part, { minLength: 16, maxLength: 16 }), (bytes) => {
@@ -122,7 +122,7 @@ test("any address that is written reads back as the same bytes", () => {
   );
 });
 
-test("any text is an address or none, never an exception", () => {
+test("no text causes an exception", () => {
   const text = fc.oneof(
     fc.string({ unit: "grapheme" }),
     fc.string({ unit: fc.constantFrom(..."0123456789abcf:.%[]") }),
@@ -135,13 +135,13 @@ test("any text is an address or none, never an exception", () => {
   );
 });
 
-/** Whether `judge` holds for an address given as text. */
+/** The result of `judge` for an address given as text. */
 function holds(judge: typeof isPrivate, text: string): boolean {
   const bytes = new Uint8Array(16);
   return judge(bytes, 0, readAddress(text, bytes, 0) as Family);
 }
 
-test("unspecified, multicast, reserved and broadcast addresses are no sources", () => {
+test("unspecified, multicast, reserved and broadcast addresses are unusable as a source", () => {
   const unusable = `0.0.0.0 0.1.2.3 224.0.0.1 239.255.255.255 240.0.0.0 254.1.2.3 255.255.255.255`;
   for (const text of unusable.split(" ")) {
     expect([text, holds(isUnusableSource, text)]).toEqual([text, true]);
@@ -154,7 +154,7 @@ test("unspecified, multicast, reserved and broadcast addresses are no sources", 
   }
 });
 
-test("private addresses are private to their last one and no further", () => {
+test("private networks end at their last address", () => {
   const inside = `10.0.0.0 10.255.255.255 127.0.0.1 172.16.0.0 172.31.255.255 192.168.0.1
     169.254.1.1 100.64.0.0 100.127.255.255 ::1 fe80:: febf::1 fc00:: fdff::1`;
   const outside = `9.255.255.255 11.0.0.0 128.0.0.0 172.15.255.255 172.32.0.0 192.167.0.0
@@ -167,8 +167,8 @@ test("private addresses are private to their last one and no further", () => {
   }
 });
 
-test("addresses that nobody has on the public Internet are not public, all others are", () => {
-  // 6to4 of 10.0.0.0, 192.0.2.1 and 0.0.0.0; Teredo of 192.168.0.1, whose bits are turned.
+test("addresses outside the public Internet are not public, all others are", () => {
+  // 6to4 of 10.0.0.0, 192.0.2.1 and 0.0.0.0; Teredo of 192.168.0.1, whose bits are inverted.
   const inside = `0.0.0.0 10.1.2.3 127.0.0.1 192.0.2.0 192.0.2.255 198.51.100.0 198.51.100.255
     203.0.113.0 203.0.113.255 198.18.0.0 198.19.255.255 224.0.0.1 240.0.0.0 ::1 fe80::1 fc00::
     2001:db8:: 2001:db8:ffff::1 3fff:: 3fff:fff:ffff::1 2002:a00:: 2002:c000:201::1 2002::
@@ -192,7 +192,7 @@ function contains(networks: Networks, text: string): boolean {
   return family !== 0 && networks.containsBytes(bytes, 0, family);
 }
 
-test("networks contain their addresses, however these are written", () => {
+test("networks contain their addresses in every notation", () => {
   const networks = new Networks(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7", "::1"]);
   expect(networks.empty).toBe(false);
   for (const text of ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8:1::", "192.0.2.7", "::1"]) {
@@ -223,19 +223,19 @@ test("a network of v4-mapped addresses is an IPv4 network", () => {
   expect(contains(networks, "11.9.9.9")).toBe(false);
 });
 
-test("a network that takes in everything takes in everything of its family", () => {
+test("a network of all addresses contains every address of its family", () => {
   const networks = new Networks(["0.0.0.0/0"]);
   expect(contains(networks, "203.0.113.9")).toBe(true);
   expect(contains(networks, "2001:db8::1")).toBe(false);
 });
 
-test("no networks contain nothing", () => {
+test("an empty set of networks contains nothing", () => {
   const networks = new Networks([]);
   expect(networks.empty).toBe(true);
   expect(contains(networks, "10.0.0.1")).toBe(false);
 });
 
 test.each(["10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0/8", "::/129", "proxy", ""])(
-  "%p is refused as a network, by name",
+  "%p is refused as a network, and the error names it",
   (entry) => expect(() => new Networks([entry])).toThrow(`"${entry}" is not a network`),
 );

@@ -72,14 +72,14 @@ test("an announce reply with peers of both families and a warning has its keys i
   );
 });
 
-test("a client that came by IPv6 is told its 16 bytes, and peers6 though it is empty", () => {
+test("a client over IPv6 gets its 16 bytes, and peers6 even if it is empty", () => {
   expect(written({ client: "20010db8000000000000000000000001" })).toBe(
     "d8:completei0e10:downloadedi0e11:external ip16:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01" +
       "10:incompletei0e8:intervali1800e12:min intervali900e5:peers0:6:peers60:e",
   );
 });
 
-test("the list form names peers of both families in text, without peer ids", () => {
+test("the list form has peers of both families as text, without peer ids", () => {
   const reply = written({
     compact: false,
     peersIpv4: "010203041ae1",
@@ -94,7 +94,7 @@ test("the list form of no peers is an empty list", () => {
   expect(written({ compact: false })).toEndWith("5:peerslee");
 });
 
-test("every announce reply decodes strictly to what was put in, and fits its bound", () => {
+test("every announce reply decodes strictly to its input, and fits its size limit", () => {
   const count = fc.oneof(fc.nat(12), fc.maxSafeNat());
   const peers = (size: number) =>
     fc.nat(4).chain((n) => fc.uint8Array({ minLength: n * size, maxLength: n * size }));
@@ -124,14 +124,14 @@ test("every announce reply decodes strictly to what was put in, and fits its bou
   );
 });
 
-test("a failure is a sentence, with the time to retry as a string behind it", () => {
+test("a failure is a sentence, followed by the retry time as a string", () => {
   const text = (body: Uint8Array) => Buffer.from(body).toString("latin1");
   expect(text(failureBody("no", ""))).toBe("d14:failure reason2:noe");
   expect(text(failureBody("no", "5"))).toBe("d14:failure reason2:no8:retry in1:5e");
   expect(text(failureBody("no", "never"))).toBe("d14:failure reason2:no8:retry in5:nevere");
 });
 
-test("a scrape reply lists its swarms and says how long to wait", () => {
+test("a scrape reply has its swarms and the minimum interval", () => {
   const out = new Uint8Array(scrapeBytesMax(2));
   const hashes = Buffer.from("a".repeat(20) + "b".repeat(20));
   const reply = new AnnounceReply();
@@ -148,7 +148,7 @@ test("a scrape reply lists its swarms and says how long to wait", () => {
   );
 });
 
-test("a scrape reply of the largest counts fits its bound", () => {
+test("a scrape reply of the largest counts fits its size limit", () => {
   const out = new Uint8Array(scrapeBytesMax(1));
   const reply = new AnnounceReply();
   reply.seeders = reply.leechers = reply.downloads = Number.MAX_SAFE_INTEGER;
@@ -160,7 +160,7 @@ test("a scrape reply of the largest counts fits its bound", () => {
   });
 });
 
-test("a count of any size is written as the decimal it is", () => {
+test("a count of any size is written as a decimal number", () => {
   const counts = [0, Number.MAX_SAFE_INTEGER];
   for (let power = 1; power <= Number.MAX_SAFE_INTEGER; power *= 10) counts.push(power - 1, power);
   for (let power = 2; power < 2 ** 53; power *= 2) counts.push(power - 1, power, power + 1);
@@ -171,7 +171,7 @@ test("a count of any size is written as the decimal it is", () => {
   }
 });
 
-test("however many peers there are, all of them are in the reply, byte for byte", () => {
+test("a reply contains all peers byte for byte, for every number of peers", () => {
   for (const count of [0, 1, 2, 9, 16, 17, 50, 200]) {
     const bytes = (size: number) => Buffer.from(Array.from({ length: size }, (_, i) => i * 7));
     const [ipv4, ipv6] = [bytes(count * 6), bytes(count * 18)];

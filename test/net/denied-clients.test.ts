@@ -17,13 +17,13 @@ test.each([
 });
 
 test.each([[""], ["%"], ["%0"], ["%0g"], ["x".repeat(21)], ["a b"], ["é"]])(
-  "%j is none",
+  "%j is not a prefix",
   (written) => {
     expect(readPeerIdPrefix(written)).toBeUndefined();
   },
 );
 
-test("a peer id has a prefix if it begins with all of it", () => {
+test("a peer id has a prefix if it begins with the whole prefix", () => {
   const prefixes = [text("-XL"), text("M5-0-9--04ced8af43f0")];
   const has = (id: string) => hasPrefix(prefixes, text(`..${id}`), 2);
   expect(has("-XL0012-abcdefghijkl")).toBe(true);
@@ -33,7 +33,7 @@ test("a peer id has a prefix if it begins with all of it", () => {
   expect(hasPrefix([], text("-XL0012-abcdefghijkl"), 0)).toBe(false);
 });
 
-test("the setting takes them by comma, and says what is wrong with one", () => {
+test("the setting takes a comma-separated list, and the error names the wrong entry", () => {
   const read = (text: string) => readConfig({ TRACKER_DENY_CLIENTS: text });
   expect(read("-XL, M%2c")).toMatchObject({ config: { denyClients: ["-XL", "M%2c"] } });
   expect(read("")).toMatchObject({ config: { denyClients: [] } });

@@ -18,7 +18,7 @@ function verdictOf(text: string): number {
   return new RequestHead().read(text, 0);
 }
 
-/** The record of a head that must be fine. */
+/** The record of a valid head. */
 function readHead(text: string, from = 0): RequestHead {
   const head = new RequestHead();
   expect(head.read(text, from)).toBe(HEAD_OK);
@@ -33,7 +33,7 @@ function pathOf(head: RequestHead): string {
   return head.text.slice(head.pathFrom, head.targetTo);
 }
 
-test("a head is taken apart where it stands, and ends before what follows it", () => {
+test("a head is parsed in place, and ends before the bytes that follow it", () => {
   const head = readHead(`junk${REQUEST}\r\nGET /next`, 4);
   expect(head.hasMethod("GET")).toBe(true);
   expect(head.hasMethod("HEAD")).toBe(false);
@@ -71,7 +71,7 @@ test.each([
   ["a host with an underscore", "GET / HTTP/1.1\r\nHost: my_tracker:80\r\n\r\n"],
   ["a host that is none", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"],
   ["OPTIONS for the server itself", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"],
-])("%s is fine", (_name, text) => {
+])("%s is accepted", (_name, text) => {
   expect(verdictOf(text)).toBe(HEAD_OK);
 });
 
@@ -105,7 +105,7 @@ test.each([
   expect(verdictOf(text)).toBe(HEAD_MALFORMED);
 });
 
-test("a target may hold any byte but control bytes and blanks, wherever it stands", () => {
+test("a target may have any byte except control bytes and spaces, at any offset", () => {
   for (let code = 0; code < 256; code++) {
     const isControl = code <= 0x20 || code === 0x7f;
     const char = String.fromCharCode(code);
@@ -145,16 +145,16 @@ test.each([
   ["a coding that is nearly chunked", `${REQUEST}Transfer-Encoding: xchunked\r\n\r\n`],
   ["two codings", `${REQUEST}${"Transfer-Encoding: chunked\r\n".repeat(2)}\r\n`],
   ["a coding in HTTP/1.0", "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"],
-])("%s is refused: two readers could understand it differently", (_name, text) => {
+])("%s is refused: two parsers could understand it differently", (_name, text) => {
   expect(verdictOf(text)).toBe(HEAD_MALFORMED);
 });
 
-test("HTTP/1.1 without a host is refused for just that", () => {
+test("HTTP/1.1 without a Host field has its own verdict", () => {
   expect(verdictOf("GET / HTTP/1.1\r\n\r\n")).toBe(HEAD_WITHOUT_HOST);
   expect(verdictOf("GET / HTTP/1.1\r\nHos")).toBe(HEAD_INCOMPLETE);
 });
 
-test("another major version is not spoken here", () => {
+test("another major version is refused", () => {
   for (const version of ["0.9", "2.0", "3.1"]) {
     expect(verdictOf(`GET / HTTP/${version}\r\n`)).toBe(HEAD_VERSION);
   }
@@ -201,14 +201,14 @@ describe("a connection stays open", () => {
   });
 });
 
-test("a body has a length, the same one if it is said twice, or comes in chunks", () => {
+test("a body has a length, the same if repeated, or is chunked", () => {
   const sizeOf = (fields: string) => readHead(`${REQUEST}${fields}\r\n`).bodySize;
   expect(sizeOf("content-length: 65536\r\n")).toBe(65536);
   expect(sizeOf("Content-Length: 007\r\nCONTENT-LENGTH: 7\r\n")).toBe(7);
   expect(sizeOf("Transfer-Encoding: Chunked\r\n")).toBe(-1);
 });
 
-test("nothing is left over from the head read before", () => {
+test("nothing remains of the head that was read before", () => {
   const head = new RequestHead();
   const fields = "Expect: 100-continue\r\nContent-Length: 5\r\nConnection: close\r\n";
   expect(head.read(`${REQUEST}${fields}\r\n`, 0)).toBe(HEAD_OK);
@@ -218,7 +218,7 @@ test("nothing is left over from the head read before", () => {
   expect(head.hostTo - head.hostFrom).toBe(0);
 });
 
-test("a field is found by its name in any case; several lines of it are one list", () => {
+test("a field is found by its name in any case; repeated fields become one list", () => {
   const head = readHead(
     `${REQUEST}X-Forwarded-For: a, b\r\nx-FORWARDED-for:c\t\r\nX:\r\n\r\nX: no`,
   );
@@ -228,7 +228,7 @@ test("a field is found by its name in any case; several lines of it are one list
   expect(head.get("x-forwarded")).toBe("");
 });
 
-test("a head makes a Request, also from a host that no URL can have", () => {
+test("a head becomes a Request, even with a host that no URL can have", () => {
   const request = readHead(`POST /a?%ff HTTP/1.1\r\nHost: h:1\r\nA: b\r\na: c\r\n\r\n`).toRequest();
   expect([request.method, request.url]).toEqual(["POST", "http://h:1/a?%ff"]);
   expect(request.headers.get("a")).toBe("b, c");
@@ -237,14 +237,14 @@ test("a head makes a Request, also from a host that no URL can have", () => {
   expect(readHead("GET /a HTTP/1.0\r\n\r\n").toRequest().url).toBe("http://localhost/a");
 });
 
-/** Pieces from which requests, and what is nearly one, are put together. */
+/** Pieces for random requests, valid and malformed. */
 const PIECES = fc.oneof(
   fc.constantFrom("GET ", "/", " HTTP/1.1", "\r\n", "\n", "\r", "Host: a", ": ", REQUEST, "\0"),
   fc.constantFrom("Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "A: b\r\n", " "),
   fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)) }),
 );
 
-test("no text is an exception, and one that grows never changes its verdict", () => {
+test("no text causes an exception, and appending bytes never changes a verdict", () => {
   fc.assert(
     fc.property(fc.array(PIECES, { maxLength: 12 }), (pieces) => {
       const text = pieces.join("");

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { HEX_VALUES } from "../../src/net/hex.ts";
 
-test("every character has the value of its digit, or none", () => {
+test("every character has the value of its digit, or -1", () => {
   for (let code = 0; code <= 0xffff; code++) {
     const character = String.fromCharCode(code);
     const value = /^[0-9a-fA-F]$/.test(character) ? Number.parseInt(character, 16) : -1;

@@ -1,4 +1,4 @@
-/** Host names under which a request from this machine is believed to be its operator's. */
+/** Host names accepted in requests for pages that only this machine may see. */
 import { expect, test } from "bun:test";
 
 import { OwnNames } from "../../src/net/own-names.ts";
@@ -42,6 +42,6 @@ test.each([
   ".",
   "..",
   "a..b",
-])("%j does not", (host) => {
+])("%j does not pass", (host) => {
   expect(names.has(host)).toBe(false);
 });

@@ -7,7 +7,7 @@ test("a number is read in network order, and is never negative", () => {
   expect(readU32(bytes, 5)).toBe(0xfffffffe);
 });
 
-test("a number is written where it is meant to be, and nowhere else", () => {
+test("a number is written at its offset only", () => {
   const bytes = new Uint8Array(6).fill(7);
   writeU32(bytes, 1, 0xfedcba98);
   expect([...bytes]).toEqual([7, 0xfe, 0xdc, 0xba, 0x98, 7]);

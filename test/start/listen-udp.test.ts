@@ -30,17 +30,17 @@ const CONFIG: UdpNeeds["config"] = {
   udpReceiveBufferBytes: 65_536,
 };
 
-/** A worker that has a lock of the swarms and fails, with these last words, before its socket. */
+/** A worker that takes the locks of all shards and then fails, with this reason if it has one. */
 function workerThatFails(words: string): string {
   const path = (name: string) => JSON.stringify(import.meta.resolve(`../../src/${name}`));
   const program = `
     import { lock } from ${path("swarm/locks.ts")};
-    import { leaveLastWords } from ${path("udp/last-words.ts")};
-    self.onmessage = ({ data: { shared, lastWords } }) => {
+    import { writeFailure } from ${path("udp/worker-failure.ts")};
+    self.onmessage = ({ data: { shared, failure } }) => {
       const shards = new Int32Array(shared.memory.shards);
       postMessage("ready");
       for (let shard = 0; shard < 256; shard++) lock(shards, shard * 16);
-      if (${words !== ""}) leaveLastWords(lastWords, ${JSON.stringify(words)});
+      if (${words !== ""}) writeFailure(failure, ${JSON.stringify(words)});
       throw new Error("nobody hears it");
     };`;
   return URL.createObjectURL(new Blob([program], { type: "application/typescript" }));

@@ -1,4 +1,4 @@
-/** Two threads' means to answer, over what they share. */
+/** Two threads that answer datagrams from shared memory. */
 import { expect, test } from "bun:test";
 import { alignClock, now } from "../../src/host/clock.ts";
 import { Answering } from "../../src/udp/answering.ts";
@@ -19,7 +19,7 @@ function reply(answering: Answering, slot: number): string {
   return replies.subarray(slot * REPLY_SLOT, slot * REPLY_SLOT + replyLengths[slot]).toHex();
 }
 
-test("a batch is answered slot by slot, and only as far as it goes", () => {
+test("exactly the slots of a batch are answered", () => {
   const answering = new Answering(sharedBy(2), 0);
   answering.datagrams.replyLengths.fill(-1);
   for (let slot = 0; slot < 4; slot++) put(answering, slot, connect(`0000000${slot}`), slot + 1);
@@ -28,7 +28,7 @@ test("a batch is answered slot by slot, and only as far as it goes", () => {
   expect(reply(answering, 2).slice(0, 16)).toBe("0000000000000002");
 });
 
-test("an id from one thread is good on another, and so are the swarms and the counters", () => {
+test("threads accept each other's ids, and share swarms and counters", () => {
   const shared = sharedBy(2);
   const one = new Answering(shared, 0);
   const two = new Answering(shared, 1);
@@ -45,7 +45,7 @@ test("an id from one thread is good on another, and so are the swarms and the co
   expect(one.counters.total("udpConnectsIpv4")).toBe(1);
 });
 
-test("ids follow the wall clock as it was at the start, so that they outlive a restart", () => {
+test("ids use the wall clock of the start, so they stay valid after a restart", () => {
   const before = now();
   try {
     alignClock(1000);
@@ -53,7 +53,7 @@ test("ids follow the wall clock as it was at the start, so that they outlive a r
     put(one, 0, connect());
     one.answerOne(0);
     const id = reply(one, 0).slice(16);
-    // The next process starts its own clock at 0, some seconds of the day later.
+    // The next process starts its own clock at 0, at a later wall clock.
     alignClock(0);
     const next = new Answering({ ...sharedBy(2), startedSeconds: ID_SECONDS + 1030 }, 0);
     put(next, 0, announceOf(id));

@@ -1,4 +1,4 @@
-/** Batches over real sockets on loopback: what the kernel is told must be right to the byte. */
+/** Batches over real sockets on loopback: the structs for the kernel must be right to the byte. */
 import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { COUNT } from "../../src/counters/counters.ts";
 import { Batches } from "../../src/udp/batches.ts";
@@ -13,7 +13,7 @@ afterEach(() => {
   for (const fd of open.splice(0)) libc!.close(fd);
 });
 
-/** A socket on a port of its own, and what answers it. */
+/** A socket on a free port, and the batches that answer it. */
 function listen(host: string, port: number, calls = libc!) {
   const answering = new Answering(sharedBy(1), 0);
   const fd = libc!.bindUdp(host, port, false);
@@ -25,7 +25,7 @@ function listen(host: string, port: number, calls = libc!) {
   return { batches: new Batches(calls, fd, wildcard, answering), answering };
 }
 
-/** A client whose socket is connected: what comes from another address does not reach it. */
+/** A client with a connected socket, which receives from the server's address only. */
 async function client(host: string, port: number) {
   const { promise, resolve } = Promise.withResolvers<Buffer>();
   const socket = await Bun.udpSocket({
@@ -40,7 +40,7 @@ async function client(host: string, port: number) {
   };
 }
 
-/** The C library on a system that does not let anybody send. */
+/** The C library on a system that refuses sendmmsg. */
 const withoutSending = {
   receive: (...given: Parameters<Libc["receive"]>) => libc!.receive(...given),
   send: () => -1,
@@ -69,7 +69,7 @@ describe.if(libc !== undefined)("a batch", () => {
     expect(reply.subarray(0, 8).toString("hex")).toBe("0000000001020304");
   });
 
-  test("takes at most as many as it has places for, and leaves the rest queued", async () => {
+  test("takes at most 64 datagrams, and leaves the others queued", async () => {
     const port = nextPort++;
     const { batches, answering } = listen("127.0.0.1", port);
     using asking = await client("127.0.0.1", port);
@@ -80,7 +80,7 @@ describe.if(libc !== undefined)("a batch", () => {
     expect(answering.counters.row[COUNT.udpConnectsIpv4]).toBe(BATCH_SIZE + 6);
   });
 
-  test("answers those it should and is silent to others, in one batch", async () => {
+  test("answers valid datagrams and ignores the others in one batch", async () => {
     const port = nextPort++;
     const { batches, answering } = listen("127.0.0.1", port);
     using honest = await client("127.0.0.1", port);
@@ -93,12 +93,12 @@ describe.if(libc !== undefined)("a batch", () => {
     expect(answering.counters.row[COUNT["udp:short"]]).toBe(1);
   });
 
-  test("that waits in vain comes back empty", () => {
+  test("returns 0 when the receive timeout ends", () => {
     const { batches } = listen("127.0.0.1", nextPort++);
     expect(batches.turn()).toBe(0);
   });
 
-  test("on a socket that is gone says so instead of spinning for ever", () => {
+  test("throws on a closed socket instead of retrying", () => {
     const { batches } = listen("127.0.0.1", nextPort++);
     libc!.close(open.pop()!);
     expect(() => {
@@ -106,7 +106,7 @@ describe.if(libc !== undefined)("a batch", () => {
     }).toThrow("recvmmsg");
   });
 
-  test("outlasts a machine without memory for seconds, and is given up after ten", async () => {
+  test("survives ten seconds without memory, and throws after that", async () => {
     const port = nextPort++;
     let failing = true;
     const short = {
@@ -134,7 +134,7 @@ describe.if(libc !== undefined)("a batch", () => {
     }
   });
 
-  test("where the system refuses the call to send is given up", async () => {
+  test("throws if the system refuses to send", async () => {
     const port = nextPort++;
     const { batches } = listen("127.0.0.1", port, withoutSending);
     using peer = await client("127.0.0.1", port);

@@ -1,4 +1,4 @@
-/** What a connection id proves, and to whom. Addresses are documentation ones. */
+/** What a connection id proves. The addresses are for documentation. */
 import { describe, expect, test } from "bun:test";
 import type { Family } from "../../src/constants.ts";
 import { connectionKey, ConnectionIds } from "../../src/udp/connection-ids.ts";
@@ -26,7 +26,7 @@ for (const [name, address] of [
   ["IPv6", IPV6],
 ] as const) {
   describe(`a connection id of an ${name} address`, () => {
-    test("is accepted at once and for the whole of its lifetime, whenever it was given", () => {
+    test("is accepted from its issue to the end of its lifetime, at any time of a slot", () => {
       for (let given = NOW; given < NOW + 2 * SLOT; given += 7) {
         const id = write(ids, address, given);
         for (let age = 0; age <= TTL; age += 20) {
@@ -35,7 +35,7 @@ for (const [name, address] of [
       }
     });
 
-    test("is dead one slot after its lifetime, and stays so", () => {
+    test("is refused from one slot after its lifetime on", () => {
       for (let given = NOW; given < NOW + 2 * SLOT; given += 7) {
         const id = write(ids, address, given);
         for (let age = TTL + SLOT; age < TTL + 40 * SLOT; age += 17) {
@@ -44,7 +44,7 @@ for (const [name, address] of [
       }
     });
 
-    test("is good for nothing before the slot in which it was given", () => {
+    test("is refused before the slot in which it was issued", () => {
       const id = write(ids, address, NOW);
       expect(accepts(ids, address, NOW - SLOT, id)).toBe(false);
       expect(accepts(ids, address, NOW - 4 * SLOT, id)).toBe(false);
@@ -78,20 +78,20 @@ for (const [name, address] of [
       }
     });
 
-    test("outlives a restart with the same key, and is good on every thread", () => {
+    test("is accepted after a restart with the same key, and on every thread", () => {
       const id = write(ids, address, NOW);
       expect(accepts(new ConnectionIds(KEY.slice(), TTL), address, NOW + 60, id)).toBe(true);
     });
 
-    test("is the same all through a slot, and another in the next", () => {
+    test("is the same during a slot, and differs in the next", () => {
       const id = write(ids, address, NOW).toHex();
       expect(write(ids, address, NOW + SLOT - 1).toHex()).toBe(id);
       expect(write(ids, address, NOW + SLOT).toHex()).not.toBe(id);
-      // The eighth slot has the same open bits again, but not the same MAC.
+      // The eighth slot has the same slot bits again, but another MAC.
       expect(write(ids, address, NOW + 8 * SLOT).toHex()).not.toBe(id);
     });
 
-    test("does not depend on what lies around the address and the id", () => {
+    test("does not depend on the bytes around the address and the id", () => {
       const id = write(ids, address, NOW);
       const around = new Uint8Array(40).fill(0x99);
       around.set(address, 3);
@@ -122,12 +122,12 @@ describe("connection ids", () => {
     const id = write(ids, IPV4, NOW);
     expect(write(ids, mapped, NOW).toHex()).toBe(id.toHex());
     expect(accepts(ids, mapped, NOW, id)).toBe(true);
-    // An IPv6 address asked in between leaves nothing behind.
+    // An IPv6 address between the two changes nothing.
     expect(accepts(ids, IPV6, NOW, id)).toBe(false);
     expect(accepts(ids, IPV4, NOW, id)).toBe(true);
   });
 
-  test("are never 0, and differ from one address to the next", () => {
+  test("are never 0, and differ between addresses", () => {
     const seen = new Set<string>();
     const address = IPV4.slice();
     for (let i = 0; i < 20_000; i++) {
@@ -151,14 +151,14 @@ describe("connection ids", () => {
     expect(found).toBe(0);
   });
 
-  test("are not given by 0 or by the magic number of a connect request", () => {
+  test("are never 0 or the magic number of a connect request", () => {
     for (let seconds = NOW; seconds < NOW + 2000; seconds += SLOT) {
       expect(accepts(ids, IPV4, seconds, new Uint8Array(8))).toBe(false);
       expect(accepts(ids, IPV4, seconds, bytesOf("0000041727101980"))).toBe(false);
     }
   });
 
-  test("follow other lifetimes too", () => {
+  test("follow the configured lifetime", () => {
     for (const lifetime of [120, 125, 3600]) {
       const others = new ConnectionIds(KEY, lifetime);
       const id = write(others, IPV4, NOW + 11);
@@ -171,7 +171,7 @@ describe("connection ids", () => {
 describe("the key", () => {
   const SECRET = "0123456789abcdef0123456789abcdef";
 
-  test("is drawn anew without a secret, and the same with the same one", () => {
+  test("is random without a secret, and the same for the same secret", () => {
     expect(connectionKey(undefined)).toHaveLength(32);
     expect(connectionKey(undefined)).not.toEqual(connectionKey(undefined));
     expect(connectionKey(SECRET)).toEqual(connectionKey(SECRET));

@@ -13,9 +13,9 @@ test("a batch has a place for every request, reply and address", () => {
   expect(datagrams.families.length).toBe(64);
 });
 
-test("a slot holds the longest request and the longest reply with a meaning", () => {
+test("a slot holds the longest valid request and the longest reply", () => {
   expect(REQUEST_SLOT).toBeGreaterThanOrEqual(16 + 74 * 20);
-  // An Ethernet frame's 1,500 bytes less 28 of headers is the most a reply may be set to.
+  // The limit of a reply: 1,500 bytes of an Ethernet frame without 28 bytes of headers.
   expect(REPLY_SLOT).toBeGreaterThanOrEqual(1472);
   expect(ADDRESS_SLOT).toBe(16);
   // The core writes peers in 16-bit halves.

@@ -1,4 +1,4 @@
-/** The event loop's source, with a socket that does what the test says. */
+/** The source in the event loop, with a socket that the test controls. */
 import { expect, test } from "bun:test";
 import { Answering } from "../../src/udp/answering.ts";
 import { EventLoopSource } from "../../src/udp/event-loop.ts";
@@ -12,9 +12,9 @@ type Packet = Uint8Array | number | string;
 class FakeSocket {
   readonly batches: string[][] = [];
   readonly singles: string[] = [];
-  /** How many of a batch are taken; -1 to fail. */
+  /** Number of replies of a batch that are taken; -1 to fail. */
   takes = Infinity;
-  /** Addresses to which a single send fails, and how. */
+  /** Addresses to which a single send fails, and the kind of failure. */
   refuses = new Map<string, "throw" | "full">();
 
   sendMany(packets: readonly Packet[]): number {
@@ -57,7 +57,7 @@ function open(): {
   };
 }
 
-/** What `count` clients are told, client i at port 1000 + i. */
+/** The replies to `count` clients, client i at port 1000 + i. */
 const replies = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `${number(from + i)}>127.0.0.1:${1000 + from + i}`);
 
@@ -67,7 +67,7 @@ function connectMany(at: ReturnType<typeof open>, from: number, to: number): voi
   }
 }
 
-test("replies wait until the event loop has no more to deliver, then leave together", async () => {
+test("replies are sent together when the event loop delivers no more datagrams", async () => {
   const at = open();
   connectMany(at, 0, 3);
   expect(at.socket.batches).toEqual([]);
@@ -79,7 +79,7 @@ test("replies wait until the event loop has no more to deliver, then leave toget
   expect(at.socket.singles).toEqual([]);
 });
 
-test("a full batch of 64 leaves at once, and the next begins afresh", async () => {
+test("a full batch of 64 is sent at once, and the next begins empty", async () => {
   const at = open();
   connectMany(at, 0, 63);
   expect(at.socket.batches).toEqual([]);
@@ -91,7 +91,7 @@ test("a full batch of 64 leaves at once, and the next begins afresh", async () =
   expect(at.socket.batches).toEqual([replies(0, 64), replies(64, 128), replies(128, 130)]);
 });
 
-test("a datagram without an answer takes no place in the batch", async () => {
+test("a datagram without a reply takes no slot of the batch", async () => {
   const at = open();
   for (let i = 0; i < 200; i++) at.source.receive(at.asSocket, new Uint8Array(3), 9, "127.0.0.1");
   connectMany(at, 0, 2);
@@ -100,13 +100,13 @@ test("a datagram without an answer takes no place in the batch", async () => {
   expect(at.socket.batches).toEqual([replies(0, 2)]);
 });
 
-test("nothing is sent when nothing waits", () => {
+test("nothing is sent without waiting replies", () => {
   const at = open();
   at.source.flush(at.asSocket);
   expect(at.socket.batches).toEqual([]);
 });
 
-test("what a short count left over is offered once more, each on its own", () => {
+test("replies that were not sent are sent once more, one by one", () => {
   const at = open();
   at.socket.takes = 5;
   connectMany(at, 0, 8);
@@ -115,7 +115,7 @@ test("what a short count left over is offered once more, each on its own", () =>
   expect(at.failures()).toBe(0);
 });
 
-test("a batch that fails costs nobody a reply", () => {
+test("a batch that fails loses no reply", () => {
   const at = open();
   at.socket.takes = -1;
   connectMany(at, 0, 8);
@@ -124,7 +124,7 @@ test("a batch that fails costs nobody a reply", () => {
   expect(at.failures()).toBe(0);
 });
 
-test("a reply that is refused twice is counted, and costs only itself", async () => {
+test("a reply that is refused twice is counted, and no other is lost", async () => {
   for (const how of ["throw", "full"] as const) {
     const at = open();
     at.socket.takes = -1;
@@ -142,7 +142,7 @@ test("a reply that is refused twice is counted, and costs only itself", async ()
   }
 });
 
-test("an address with a zone is understood, one that is none is dropped", async () => {
+test("an address with a zone is read, a malformed address is dropped", async () => {
   const at = open();
   at.source.receive(at.asSocket, connect(), 7, "fe80::1%eth0");
   at.source.receive(at.asSocket, connect(), 7, "nonsense");
@@ -150,7 +150,7 @@ test("an address with a zone is understood, one that is none is dropped", async 
   expect(at.socket.batches).toEqual([["c0ffee01>fe80::1%eth0:7"]]);
 });
 
-test("a datagram longer than any request is cut, and does no harm", () => {
+test("a datagram longer than any request is cut", () => {
   const at = open();
   const long = new Uint8Array(60_000);
   long.set(connect(number(0)));

@@ -1,4 +1,4 @@
-/** Packets as clients send them, and a journey of its own to put them through. */
+/** Packets as clients send them, and a journey that answers them. */
 import { Access } from "../../src/access/access.ts";
 import { Limits } from "../../src/limits/limits.ts";
 import {
@@ -34,7 +34,7 @@ export const SETTINGS: UdpSettings = {
   refusePrivate: false,
 };
 
-/** What so many threads share, as it is by default. */
+/** What `threads` threads share, with default settings. */
 export const sharedBy = (threads: number): UdpShared => ({
   memory: makeMemory(16 * MIB, threads > 1),
   counters: counterMemory(threads),
@@ -83,7 +83,7 @@ export function announceOf(id: string, fields: Partial<AnnounceFields> = {}): Ui
 export const scrapeOf = (id: string, hashes: string): Uint8Array =>
   bytesOf(`${id} 00000002 ${TRANSACTION} ${hashes}`);
 
-/** One thread's means to answer, with everything in the open. */
+/** The parts with which one thread answers, accessible to tests. */
 export class Desk {
   readonly datagrams = new Datagrams();
   readonly counters = new Counters(counterMemory(1), 0);
@@ -112,7 +112,7 @@ export class Desk {
     });
   }
 
-  /** The reply to a datagram from an address, in hex; "" for none. */
+  /** The reply to a datagram from an address, in hex; "" without a reply. */
   ask(datagram: Uint8Array, from = "192.0.2.1", slot = 3, nowSeconds = 0): string {
     const { requests, requestLengths, addresses, families, replies, replyLengths } = this.datagrams;
     const length = Math.min(datagram.length, REQUEST_SLOT);
@@ -124,19 +124,19 @@ export class Desk {
     return replies.subarray(at, at + replyLengths[slot]).toHex();
   }
 
-  /** A good connection id of an address, in hex. */
+  /** A valid connection id of an address, in hex. */
   id(from = "192.0.2.1"): string {
     return this.ask(connect(), from).slice(16);
   }
 
-  /** Counters that are not zero, bytes apart. */
+  /** Counters that are not zero, except those of bytes. */
   counted(): Partial<Record<CounterName, number>> {
     const bytes = ["udpReceivedBytes", "udpSentBytes"];
     const moved = COUNTERS.filter((name) => this.counters.total(name) > 0 && !bytes.includes(name));
     return Object.fromEntries(moved.map((name) => [name, this.counters.total(name)]));
   }
 
-  /** Forgets what was counted so far. */
+  /** Sets all counters to 0. */
   zero(): void {
     this.counters.row.fill(0);
   }

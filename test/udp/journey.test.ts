@@ -1,4 +1,4 @@
-/** A datagram's journey: every gate has a datagram that fails only there. */
+/** A datagram's journey: for every check there is a datagram that fails only this check. */
 import { describe, expect, test } from "bun:test";
 import { countRules } from "../../src/limits/request-rules.ts";
 import { REPLY_SLOT } from "../../src/udp/datagrams.ts";
@@ -17,8 +17,8 @@ const UNKNOWN_ACTION = "00000003" + TRANSACTION + "756e6b6e6f776e20616374696f6e"
 
 const word = (value: number): string => value.toString(16).padStart(8, "0");
 
-describe("the gate of addresses", () => {
-  test("stops whoever cannot be answered, whatever is asked", () => {
+describe("the check of addresses", () => {
+  test("drops datagrams from addresses that cannot be answered", () => {
     for (const from of ["0.0.0.0", "0.1.2.3", "224.0.0.1", "239.1.1.1", "255.255.255.255", "::"]) {
       const desk = new Desk();
       expect(desk.ask(connect(), from)).toBe("");
@@ -32,8 +32,8 @@ describe("the gate of addresses", () => {
   });
 });
 
-describe("the gate of lengths", () => {
-  test("stops everything shorter than sixteen bytes", () => {
+describe("the check of lengths", () => {
+  test("drops datagrams of less than 16 bytes", () => {
     const desk = new Desk();
     for (let length = 0; length < 16; length++) {
       expect(desk.ask(connect().subarray(0, length))).toBe("");
@@ -41,7 +41,7 @@ describe("the gate of lengths", () => {
     expect(desk.counted()).toEqual({ "udp:short": 16 });
   });
 
-  test("stops an announce of 97 bytes, though its id is good", () => {
+  test("drops an announce of 97 bytes with a valid id", () => {
     const desk = new Desk();
     const id = desk.id();
     desk.zero();
@@ -53,7 +53,7 @@ describe("the gate of lengths", () => {
 });
 
 describe("connecting", () => {
-  test("is answered by action 0, the transaction id and an id that is good", () => {
+  test("is answered with action 0, the transaction id and a valid connection id", () => {
     const desk = new Desk();
     const reply = desk.ask(connect("01020304"));
     expect(reply.slice(0, 16)).toBe("00000000" + "01020304");
@@ -62,7 +62,7 @@ describe("connecting", () => {
     expect(desk.ask(announceOf(reply.slice(16))).length).toBe(40);
   });
 
-  test("works over IPv6, and with bytes after the sixteen", () => {
+  test("works over IPv6, and with bytes after the first 16", () => {
     const desk = new Desk();
     const long = new Uint8Array(200);
     long.set(connect());
@@ -70,7 +70,7 @@ describe("connecting", () => {
     expect(desk.counted()).toEqual({ udpConnectsIpv6: 1 });
   });
 
-  test("without the magic number is met by silence", () => {
+  test("without the magic number gets no reply", () => {
     const desk = new Desk();
     const wrong = connect();
     wrong[7] ^= 1;
@@ -79,8 +79,8 @@ describe("connecting", () => {
   });
 });
 
-describe("the gate of connection ids", () => {
-  test("stops announces, scrapes and unknown actions alike", () => {
+describe("the check of connection ids", () => {
+  test("drops announces, scrapes and unknown actions alike", () => {
     const desk = new Desk();
     expect(desk.ask(announceOf(NO_ID))).toBe("");
     expect(desk.ask(scrapeOf(NO_ID, INFO_HASH))).toBe("");
@@ -93,7 +93,7 @@ describe("the gate of connection ids", () => {
     expect(desk.tracker.reply.leechers).toBe(0);
   });
 
-  test("stops an id of another address and lets the same address pass by another form", () => {
+  test("refuses the id of another address, and accepts the same address in its other form", () => {
     const desk = new Desk();
     const id = desk.id(FROM);
     desk.zero();
@@ -104,7 +104,7 @@ describe("the gate of connection ids", () => {
     expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 1 });
   });
 
-  test("stops an id that is too old, by the clock of ids and not by that of the swarms", () => {
+  test("refuses an expired id, by the clock of ids and not by that of the swarms", () => {
     const desk = new Desk();
     const id = desk.id();
     const { datagrams, journey } = desk;
@@ -119,8 +119,8 @@ describe("the gate of connection ids", () => {
   });
 });
 
-describe("the gate of actions", () => {
-  test("tells an unknown one with a good id so, and says nothing to an error", () => {
+describe("the check of actions", () => {
+  test("answers an unknown action with an error, and drops an error packet", () => {
     const desk = new Desk();
     const id = desk.id();
     desk.zero();
@@ -135,7 +135,7 @@ describe("the gate of actions", () => {
 });
 
 describe("announcing", () => {
-  test("is answered by interval, leechers, seeders, and the others' addresses and ports", () => {
+  test("is answered with interval, leechers, seeders, and the other peers", () => {
     const desk = new Desk();
     const seed = announceOf(desk.id("198.51.100.9"), { left: "0".repeat(16), port: 0x1ae1 });
     expect(desk.ask(seed, "198.51.100.9")).toBe(ANNOUNCED + word(0) + word(1));
@@ -144,7 +144,7 @@ describe("announcing", () => {
     expect(desk.ask(seed, "198.51.100.9")).toBe(ANNOUNCED + word(1) + word(1) + "c0000201ffff");
   });
 
-  test("over IPv6 is answered with peers of eighteen bytes, and with none of IPv4", () => {
+  test("over IPv6 is answered with IPv6 peers of 18 bytes only", () => {
     const desk = new Desk();
     desk.ask(announceOf(desk.id()));
     const first = announceOf(desk.id("2001:db8::9"), { port: 0x1234 });
@@ -156,7 +156,7 @@ describe("announcing", () => {
     expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 1, udpAnnouncesIpv6: 2 });
   });
 
-  test("tells its own family only, whatever the request record held before", () => {
+  test("returns peers of its own family only, whatever the request record held before", () => {
     const desk = new Desk();
     desk.ask(announceOf(desk.id(FROM_IPV6)), FROM_IPV6);
     const announce = announceOf(desk.id());
@@ -164,7 +164,7 @@ describe("announcing", () => {
     expect(desk.ask(announce)).toBe(ANNOUNCED + word(2) + word(0));
   });
 
-  test("counts each event, and takes an unknown one for none", () => {
+  test("counts each event, and an unknown event as no event", () => {
     const desk = new Desk();
     const id = desk.id();
     desk.zero();
@@ -179,7 +179,7 @@ describe("announcing", () => {
     });
   });
 
-  test("as stopped removes the peer, and is told counts and no peers", () => {
+  test("with event stopped removes the peer, and returns counts without peers", () => {
     const desk = new Desk();
     desk.ask(announceOf(desk.id("198.51.100.9")), "198.51.100.9");
     const id = desk.id();
@@ -187,7 +187,7 @@ describe("announcing", () => {
     expect(desk.ask(announceOf(id, { event: 3 }))).toBe(ANNOUNCED + word(1) + word(0));
   });
 
-  test("tells ports apart, but not connection ids: any port may use the address's id", () => {
+  test("distinguishes peers by port; every port may use the id of its address", () => {
     const desk = new Desk();
     const id = desk.id();
     desk.ask(announceOf(id, { port: 1000 }));
@@ -196,7 +196,7 @@ describe("announcing", () => {
     );
   });
 
-  test("with options after the 98 bytes is the same", () => {
+  test("with options after the first 98 bytes is the same", () => {
     const desk = new Desk();
     const id = desk.id();
     expect(desk.ask(announceOf(id, { options: "02092f616e6e6f756e6365" + "00" }))).toBe(
@@ -204,7 +204,7 @@ describe("announcing", () => {
     );
   });
 
-  test("does not believe the ip field unless the operator does", () => {
+  test("ignores the ip field unless a setting allows it", () => {
     for (const allowIpField of [false, true]) {
       const desk = new Desk({ allowIpField });
       desk.ask(announceOf(desk.id("198.51.100.9"), { ip: "c6290005" }), "198.51.100.9");
@@ -213,7 +213,7 @@ describe("announcing", () => {
     }
   });
 
-  test("takes the sender's address where the ip field is zero or the sender is IPv6", () => {
+  test("takes the source address if the ip field is zero or the sender has IPv6", () => {
     const desk = new Desk({ allowIpField: true });
     desk.ask(announceOf(desk.id("198.51.100.9")), "198.51.100.9");
     expect(desk.ask(announceOf(desk.id())).slice(40)).toBe("c6336409" + "1ae1");
@@ -223,7 +223,7 @@ describe("announcing", () => {
     );
   });
 
-  test("passes over an ip field that cannot be seen from outside", () => {
+  test("ignores an ip field whose address is not public", () => {
     const desk = new Desk({ allowIpField: true, refusePrivate: true });
     const ask = (from: string, ip: string) => desk.ask(announceOf(desk.id(from), { ip }), from);
     for (const ip of ["ffffffff", "e0000001", "00000001", "0a000001", "7f000001", "cb007105"]) {
@@ -239,7 +239,7 @@ describe("announcing", () => {
     );
   });
 
-  test("does not let others stop, change or outvote a peer by the ip field", () => {
+  test("does not let other clients stop or change a peer by the ip field", () => {
     const desk = new Desk({ allowIpField: true });
     const ask = (from: string, fields: Partial<AnnounceFields> = {}) =>
       desk.ask(announceOf(desk.id(from), fields), from).slice(16, 40);
@@ -249,7 +249,7 @@ describe("announcing", () => {
       expect(ask(from, { ip: "c6290005", event: 3 })).toBe(word(1800) + word(0) + word(1));
       expect(ask(from, { ip: "c6290005" })).toBe(word(1800) + word(0) + word(1));
     }
-    // An address that claims another is stopped by the one or the other, and by no third.
+    // Only the claiming and the claimed address can stop the peer.
     ask("10.0.0.6", { ip: "c6290007" });
     expect(ask("10.0.0.8", { ip: "c6290007", event: 3 })).toBe(word(1800) + word(1) + word(1));
     expect(ask("10.0.0.6", { ip: "c6290007", event: 3 })).toBe(word(1800) + word(0) + word(1));
@@ -259,7 +259,7 @@ describe("announcing", () => {
     expect(brokenInvariants(desk.tracker)).toEqual([]);
   });
 
-  test("from a private network is refused, if the operator wants that, with a reason", () => {
+  test("from a private network is refused with a reason, if a setting says so", () => {
     const text = Buffer.from(
       "private addresses are not accepted: announce from a public address",
     ).toString("hex");
@@ -284,12 +284,12 @@ const errorText = (reply: string): string => {
   return new TextDecoder().decode(bytesOf(reply.slice(16)));
 };
 
-describe("the gate of rates", () => {
-  test("drops what is over an enforced limit, from proven addresses only", () => {
+describe("the rate limit", () => {
+  test("drops requests over an enforced limit, from proven addresses only", () => {
     const { limits } = limitsOf({ rates: { mode: "enforce" } });
     const desk = new Desk({}, limits);
     const id = desk.id();
-    // Whoever forges the address cannot use up what its owner may ask.
+    // Requests from a spoofed address do not count against its owner.
     for (let i = 0; i < 500; i++) desk.ask(announceOf(NO_ID));
     desk.zero();
     const replies = Array.from({ length: 70 }, () => desk.ask(scrapeOf(id, INFO_HASH)) !== "");
@@ -304,14 +304,14 @@ describe("the gate of rates", () => {
     expect(desk.ask(announceOf(id), FROM, 3, 5)).not.toBe("");
   });
 
-  test("only counts what is over one that is observed", () => {
+  test("only counts requests over an observed limit", () => {
     const { limits } = limitsOf({ rates: { mode: "observe", addressRate: 9, networkRate: 1 } });
     const desk = new Desk({}, limits);
     const id = desk.id();
     for (let i = 0; i < 70; i++) {
       expect(desk.ask(announceOf(id, { port: 1000 + i }))).not.toBe("");
     }
-    // Nor do these lengthen intervals; an announce that is early as well counts once.
+    // These requests do not lengthen intervals; an announce that is also early is counted once.
     for (let i = 0; i < 5; i++) desk.ask(announceOf(id, { port: 1000 }));
     expect(desk.counted()).toMatchObject({
       udpAnnouncesIpv4: 75,
@@ -323,8 +323,8 @@ describe("the gate of rates", () => {
   });
 });
 
-describe("the rules of the operator", () => {
-  test("refuse with their message, or drop, and nothing is stored", () => {
+describe("the operator's rules", () => {
+  test("refuse with their message, or drop; nothing is stored", () => {
     const { limits, rules } = limitsOf({
       rules: 'count peer-id=-\nrefuse "another port" port=1-1023\ndrop network=198.51.100.0/24',
     });
@@ -343,7 +343,7 @@ describe("the rules of the operator", () => {
     });
   });
 
-  test("hold for scrapes as far as these have what a rule asks for", () => {
+  test("apply to scrapes, if a scrape has the fields of the rule", () => {
     const { limits } = limitsOf({
       rules: "drop port=0-65535\ndrop peer-id=-\ndrop network=1.0.0.0/8",
     });
@@ -354,7 +354,7 @@ describe("the rules of the operator", () => {
 });
 
 describe("an announce that is too early", () => {
-  test("is answered and counted, if such are not refused", () => {
+  test("is answered and counted, if early announces are not refused", () => {
     const desk = new Desk({}, limitsOf({}).limits);
     const id = desk.id();
     for (const seconds of [0, 60, 120])
@@ -362,7 +362,7 @@ describe("an announce that is too early", () => {
     expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 3, udpEarly: 2 });
   });
 
-  test("is refused else, but the wait does not begin again, and events are let pass", () => {
+  test("is refused otherwise; the wait does not start again, and events pass", () => {
     const desk = new Desk({}, limitsOf({ settings: { refuseEarly: true } }).limits);
     const id = desk.id();
     const ask = (seconds: number, event = 0): string =>
@@ -384,7 +384,7 @@ describe("an announce that is too early", () => {
   });
 });
 
-test("a peer with a port below the least is answered, but neither counted nor handed out", () => {
+test("a peer with a port below the minimum is answered, but neither counted nor handed out", () => {
   const desk = new Desk({}, limitsOf({ settings: { portMin: 1024 } }).limits);
   const id = desk.id();
   for (const port of [0, 80, 1023]) {
@@ -399,7 +399,7 @@ test("a peer with a port below the least is answered, but neither counted nor ha
 describe("an address of this machine", () => {
   const OWN = "192.0.2.7";
 
-  test("is answered and told of others, but neither counted nor handed out", () => {
+  test("is answered with other peers, but neither counted nor handed out", () => {
     const desk = new Desk({}, limitsOf({ own: [OWN, "2001:db8::7"] }).limits);
     const ask = (from: string) => desk.ask(announceOf(desk.id(from)), from);
     expect(ask(OWN)).toBe(ANNOUNCED + word(0) + word(0));
@@ -409,7 +409,7 @@ describe("an address of this machine", () => {
     expect(desk.counted()).toMatchObject({ udpOwnAddresses: 3, udpAnnouncesIpv4: 3 });
   });
 
-  test("is none that a client can claim, nor one that keeps it from claiming another", () => {
+  test("cannot be claimed, and a client at it can claim another address", () => {
     const { limits } = limitsOf({ own: [OWN, "198.41.0.7"] });
     const desk = new Desk({ allowIpField: true }, limits);
     const ask = (from: string, ip: string) => desk.ask(announceOf(desk.id(from), { ip }), from);
@@ -420,7 +420,7 @@ describe("an address of this machine", () => {
 });
 
 describe("num_want", () => {
-  /** Peers told for a num_want, in a swarm of 300 of each family. */
+  /** Number of peers returned for a num_want, in a swarm of 300 peers of each family. */
   function desk(settings = {}): Desk {
     const desk = new Desk(settings);
     for (let i = 0; i < 300; i++) {
@@ -437,13 +437,13 @@ describe("num_want", () => {
   const peersIpv6 = (of: Desk, numWant: number): number =>
     (of.ask(announceOf(of.id(FROM_IPV6), { numWant }), FROM_IPV6).length / 2 - 20) / 18;
 
-  test("of -1 or below means the default, 0 none, more than the limit the limit", () => {
+  test("below 0 means the default, 0 no peers, above the limit the limit", () => {
     const full = desk();
     const wanted = [-1, -0x80000000, 0, 1, 49, 200, 201, 0x7fffffff];
     expect(wanted.map((n) => peers(full, n))).toEqual([50, 50, 0, 1, 49, 200, 200, 200]);
   });
 
-  test("is limited by what fits the reply, for each family", () => {
+  test("is limited by the size of the reply, for each family", () => {
     const full = desk({ numwantMax: 1000, numwantDefault: 1000 });
     expect([peers(full, 1000), peersIpv6(full, 1000)]).toEqual([202, 67]);
     expect([peers(full, -1), peersIpv6(full, -1)]).toEqual([202, 67]);
@@ -469,14 +469,14 @@ describe("scraping", () => {
     return desk;
   }
 
-  test("answers seeders, downloads, leechers in the order asked, zeros and repeats kept", () => {
+  test("returns seeders, downloads, leechers of each hash, also unknown and repeated ones", () => {
     const known = desk();
     const reply = known.ask(scrapeOf(known.id(), INFO_HASH + UNKNOWN + INFO_HASH + UNKNOWN));
     expect(reply).toBe(SCRAPED + ENTRY + NOTHING + ENTRY + NOTHING);
     expect(known.counted()).toMatchObject({ udpScrapesIpv4: 1 });
   });
 
-  test("ignores a trailing part of a hash, and answers no hash by an empty list", () => {
+  test("ignores an incomplete last hash, and returns an empty list without hashes", () => {
     const known = desk();
     const id = known.id();
     expect(known.ask(scrapeOf(id, INFO_HASH + INFO_HASH.slice(0, 38)))).toBe(SCRAPED + ENTRY);
@@ -491,7 +491,7 @@ describe("scraping", () => {
     expect(known.ask(scrapeOf(id, INFO_HASH))).toBe(SCRAPED + ENTRY);
   });
 
-  test("answers at most 74 hashes, or what is set, or what fits the reply", () => {
+  test("answers at most 74 hashes, or the configured number, or what fits the reply", () => {
     for (const [settings, hashes] of [
       [{}, 74],
       [{ scrapeMax: 5 }, 5],
@@ -504,7 +504,7 @@ describe("scraping", () => {
     }
   });
 
-  test("over IPv6 is the same, counts of both families together", () => {
+  test("over IPv6 returns the same counts, of both families together", () => {
     const known = desk();
     known.ask(announceOf(known.id(FROM_IPV6)), FROM_IPV6);
     const reply = known.ask(scrapeOf(known.id(FROM_IPV6), INFO_HASH), FROM_IPV6);
@@ -513,7 +513,7 @@ describe("scraping", () => {
   });
 });
 
-describe("whatever arrives", () => {
+describe("a datagram of random bytes", () => {
   /** A repeatable stream of bytes. */
   let state = 99;
   const below = (n: number): number => {
@@ -522,11 +522,11 @@ describe("whatever arrives", () => {
   };
   const noise = (length: number): Uint8Array => new Uint8Array(length).map(() => below(256));
 
-  test("never throws, and is not answered without an id, at any length from 0 to 2,048", () => {
+  test("causes no exception and without an id no reply, at any length from 0 to 2,048", () => {
     const desk = new Desk();
     for (let length = 0; length <= 2048; length++) {
       const datagram = noise(length);
-      // Half of them say a known action.
+      // Half of them have a known action.
       if (length >= 12 && length % 2 === 0) datagram.set([0, 0, 0, length % 5], 8);
       expect(desk.ask(datagram, length % 3 === 0 ? FROM_IPV6 : FROM)).toBe("");
     }
@@ -539,7 +539,7 @@ describe("whatever arrives", () => {
     expect(desk.counters.total("udpSentBytes")).toBe(0);
   });
 
-  test("never throws with a good id either, and no reply is longer than set", () => {
+  test("with a valid id causes no exception either, and no reply exceeds the limit", () => {
     const desk = new Desk();
     const id = desk.id();
     for (let length = 16; length <= 2048; length++) {
@@ -552,7 +552,7 @@ describe("whatever arrives", () => {
     expect(desk.counted().udpScrapesIpv4).toBeGreaterThan(300);
   });
 
-  test("gets no reply longer than itself before the address is proven", () => {
+  test("gets no reply longer than itself before its address is proven", () => {
     const desk = new Desk();
     for (let length = 0; length <= 200; length++) {
       const datagram = new Uint8Array(length);
@@ -562,7 +562,7 @@ describe("whatever arrives", () => {
     expect(desk.counted()).toEqual({ "udp:short": 16, udpConnectsIpv4: 185 });
   });
 
-  test("is counted in bytes, received and sent", () => {
+  test("is counted in received and sent bytes", () => {
     const desk = new Desk();
     desk.ask(connect());
     desk.ask(new Uint8Array(7));
@@ -570,7 +570,7 @@ describe("whatever arrives", () => {
     expect(desk.counters.total("udpSentBytes")).toBe(16);
   });
 
-  test("is answered in its own slot, and touches no other", () => {
+  test("is answered in its own slot, and changes no other", () => {
     const desk = new Desk();
     desk.datagrams.replies.fill(0xee);
     const id = desk.id();

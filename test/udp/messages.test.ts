@@ -1,4 +1,4 @@
-/** Messages to a worker that compares a word between two batches. */
+/** Messages to a worker that compares a counter between two batches. */
 import { expect, test } from "bun:test";
 
 import { openToAll } from "../../src/access/access.ts";
@@ -6,7 +6,7 @@ import { type WorkerMessage, WorkerMessages } from "../../src/udp/messages.ts";
 
 const update: WorkerMessage = { access: openToAll(new Int32Array(40)) };
 
-test("the word is raised once for each message, and after it was posted", () => {
+test("the counter is incremented once for each message, after the message was posted", () => {
   const seen: [message: unknown, word: number][] = [];
   const messages: WorkerMessages = new WorkerMessages({
     postMessage: (message: unknown) => void seen.push([message, messages.sent[0]]),
@@ -20,7 +20,7 @@ test("the word is raised once for each message, and after it was posted", () => 
   expect(messages.sent[0]).toBe(2);
 });
 
-test("answers are for the messages in their order", async () => {
+test("answers belong to the messages in their order", async () => {
   const messages = new WorkerMessages({ postMessage: () => {} });
   const done: string[] = [];
   const sent = [messages.send(update).then(() => done.push("update"))];

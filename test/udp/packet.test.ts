@@ -24,7 +24,7 @@ import { readU32, writeU32 } from "../../src/net/words.ts";
 import { announceOf, bytesOf, connect, INFO_HASH, scrapeOf } from "./fixture.ts";
 
 const ID = "1122334455667788";
-/** A packet that does not begin at the front of its buffer. */
+/** A packet that does not begin at the start of its buffer. */
 function placed(packet: Uint8Array, at: number): Uint8Array {
   const buffer = new Uint8Array(at + packet.length + 8).fill(0xaa);
   buffer.set(packet, at);
@@ -38,7 +38,7 @@ describe("a connect request", () => {
     expect(hasConnectMagic(placed(connect(), 5), 5)).toBe(true);
   });
 
-  test("is none if any bit of these eight bytes is another", () => {
+  test("is refused if any bit of these eight bytes differs", () => {
     for (let bit = 0; bit < 64; bit++) {
       const packet = connect();
       packet[bit >> 3] ^= 1 << (bit & 7);
@@ -68,7 +68,7 @@ describe("an announce request", () => {
     expect(packet.slice(OFFSET_PORT, OFFSET_PORT + 2).toHex()).toBe("1ae1");
   });
 
-  test("is read the same wherever in its buffer it begins", () => {
+  test("is read the same at any offset of its buffer", () => {
     const there = placed(packet, 2048);
     const infoHash = new Uint8Array(20);
     readInfoHash(there, 2048, 0, infoHash);
@@ -81,7 +81,7 @@ describe("an announce request", () => {
     expect(readNumWant(there, 2048)).toBe(30);
   });
 
-  test("is a seeder's if all 64 bits of left are zero, and only then", () => {
+  test("is from a seeder only if all 64 bits of left are zero", () => {
     expect(isNothingLeft(announceOf(ID, { left: "0000000000000000" }), 0)).toBe(true);
     for (let bit = 0; bit < 64; bit++) {
       const left = (1n << BigInt(bit)).toString(16).padStart(16, "0");
@@ -89,7 +89,7 @@ describe("an announce request", () => {
     }
   });
 
-  test("has event 0 to 4, and any other number means none", () => {
+  test("has event 0 to 4; any other number means no event", () => {
     for (const event of [0, 1, 2, 3, 4]) {
       expect(readEvent(announceOf(ID, { event }), 0)).toBe(event);
     }
@@ -104,7 +104,7 @@ describe("an announce request", () => {
     }
   });
 
-  test("names no address if its ip field is zero, and one if any bit is set", () => {
+  test("claims an address if any bit of its ip field is set", () => {
     expect(hasIp(announceOf(ID), 0)).toBe(false);
     for (const ip of ["00000001", "80000000", "00010000"]) {
       expect(hasIp(announceOf(ID, { ip }), 0)).toBe(true);
@@ -113,7 +113,7 @@ describe("an announce request", () => {
 });
 
 describe("a scrape request", () => {
-  test("names one info hash for every whole twenty bytes after its head", () => {
+  test("has one info hash for every 20 whole bytes after its head", () => {
     const counts = [16, 35, 36, 55, 56, 1495, 1496, 2048].map((length) => scrapeHashes(length));
     expect(counts).toEqual([0, 0, 1, 1, 2, 73, 74, 101]);
   });
@@ -156,7 +156,7 @@ describe("a reply", () => {
     expect(out.toHex()).toBe("66" + "00000003" + "89abcdef" + "6e6f" + "66".repeat(9));
   });
 
-  test("of 1,232 bytes holds 202 IPv4 or 67 IPv6 peers, one of 20 holds none", () => {
+  test("of 1,232 bytes holds 202 IPv4 or 67 IPv6 peers, one of 20 bytes no peer", () => {
     expect(peersFitting(1232, 4)).toBe(202);
     expect(peersFitting(1232, 6)).toBe(67);
     expect(peersFitting(20, 4)).toBe(0);
@@ -191,17 +191,17 @@ describe("the options of an announce", () => {
   }
   const text = (words: string): string => new TextEncoder().encode(words).toHex();
 
-  test("may be none", () => {
+  test("may be absent", () => {
     expect(urlData("")).toBe("");
     expect(urlData("00")).toBe("");
   });
 
-  test("carry the path and query of the announce URL", () => {
+  test("can hold the path and query of the announce URL", () => {
     expect(urlData("020a" + text("/a?pass=11"))).toBe("/a?pass=11");
     expect(urlData("020a" + text("/a?pass=11") + "00")).toBe("/a?pass=11");
   });
 
-  test("may carry it in pieces, with fillers and unknown options between", () => {
+  test("can hold it in pieces, with fillers and unknown options between", () => {
     const first = `01 02 03 ${text("/an")} 01 01 07 02 ffff 02 00`;
     const pieces = `${first} 02 04 ${text("noun")} 00 02 01 41`;
     expect(urlData(pieces)).toBe("/announ");
@@ -214,7 +214,7 @@ describe("the options of an announce", () => {
     expect(urlData("07ff" + "02")).toBe("");
   });
 
-  test("never fill more than there is room for", () => {
+  test("never write beyond the output buffer", () => {
     expect(urlData("020a" + text("/a?pass=11"), 4)).toBe("/a?p");
     expect(urlData("0202" + text("ab") + "0202" + text("cd"), 3)).toBe("abc");
     expect(urlData("0202" + text("ab"), 0)).toBe("");
@@ -227,7 +227,7 @@ describe("the options of an announce", () => {
         const out = new Uint8Array(500);
         const alone = readUrlData(packet, 0, packet.length, out);
         expect(alone).toBeLessThanOrEqual(Math.max(0, options.length - 2));
-        // What lies behind the packet in its slot is another datagram's and decides nothing.
+        // The bytes behind the packet in its slot belong to another datagram and change nothing.
         for (const filler of [0, 1, 2, 255]) {
           const buffer = new Uint8Array(packet.length + 300).fill(filler);
           buffer.set(packet);
