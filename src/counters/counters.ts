@@ -1,22 +1,21 @@
 /**
- * The hot counters: what happened, how often, since the start.
+ * The hot counters: how often each event happened since the start.
  *
- * A counter is one 64-bit float (exact to 2^53) in shared memory. Every thread owns a row of its
- * own and is its only writer, so counting is an addition without a lock; whoever reads adds the
- * rows up.
+ * A counter is one 64-bit float (exact to 2^53) in shared memory. Each thread owns a row and is its
+ * only writer, so counting is an addition without a lock; a reader adds up the rows.
  *
  *           announces  scrapes  ...
  *   row 0   [   f64 ][   f64 ]  ...     event loop
  *   row 1   [   f64 ][   f64 ]  ...     first UDP worker
  *
- * What the swarms hold is not counted here: the core keeps its own census, shard by shard.
+ * Swarms and peers are not counted here: the core keeps its own census for each shard.
  */
 
-/** How requests come. */
+/** The transports that requests use. */
 export const TRANSPORTS = ["udp", "http"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
-/** Why requests come to nothing: the label `reason`, by transport. See gates/verdicts.ts. */
+/** Why requests are rejected: the label `reason`, by transport. See gates/verdicts.ts. */
 export const REASONS = {
   udp: [
     "short",
@@ -53,7 +52,7 @@ export const REASONS = {
 } as const;
 export type Reason = (typeof REASONS)[Transport][number];
 
-/** What each transport counts beside what it rejects. */
+/** What each transport counts besides rejected requests. */
 const OF_TRANSPORT = [
   "AnnouncesIpv4",
   "AnnouncesIpv6",
@@ -64,7 +63,7 @@ const OF_TRANSPORT = [
   "OverRateNetwork",
   /** Announces over a rate limit that were answered, less those that were early. */
   "OverRateAnnounces",
-  /** Announces that came too early, refused or not. */
+  /** Early announces, refused or not. */
   "Early",
   /** Announces of peers with an address of this machine: answered, not stored. */
   "OwnAddresses",
@@ -76,14 +75,14 @@ const OTHERS = [
   "udpConnectsIpv4",
   "udpConnectsIpv6",
   "udpSendFailures",
-  /** How often a worker looked for datagrams, whether there were any or not: a sign of life. */
+  /** How often a worker asked for datagrams, received or not: a sign of life. */
   "udpTurns",
   "httpRedirects",
   "httpStats",
   "httpFront",
   "httpFullScrapes",
   "httpFullScrapeBytes",
-  // Announces by event, whatever the transport: in the order of the EVENT_ numbers.
+  // Announces by event, over all transports, in the order of the EVENT_ numbers.
   "eventNone",
   "eventCompleted",
   "eventStarted",
@@ -96,7 +95,7 @@ export type CounterName =
   | `${Transport}:${Reason}`
   | (typeof OTHERS)[number];
 
-/** Names in the order of their columns. Those of rejected requests are `udp:short` and the like. */
+/** Names in the order of their columns. Names of rejected requests are like `udp:short`. */
 export const COUNTERS: readonly CounterName[] = [
   ...TRANSPORTS.flatMap((transport): CounterName[] => [
     ...OF_TRANSPORT.map((name) => `${transport}${name}` as const),
@@ -111,7 +110,7 @@ export const COUNT = Object.fromEntries(COUNTERS.map((name, column) => [name, co
   number
 >;
 
-/** Column of the requests that a transport rejects for a reason. */
+/** The column that counts requests which a transport rejects for a reason. */
 export function rejectedColumn(transport: Transport, reason: Reason): number {
   return COUNT[`${transport}:${reason}`];
 }
@@ -121,9 +120,9 @@ const ROW_COLUMNS = Math.ceil(COUNTERS.length / 8) * 8;
 
 /** The rows of all threads, and the one this thread writes to. */
 export class Counters {
-  /** This thread's row; write to nothing else. */
+  /** This thread's row; it must not write to any other. */
   readonly row: Float64Array;
-  /** What another thread needs to count beside this one. */
+  /** What another thread needs to count. */
   readonly memory: SharedArrayBuffer;
   readonly #all: Float64Array;
 
@@ -134,7 +133,7 @@ export class Counters {
     this.row = this.#all.subarray(thread * ROW_COLUMNS, (thread + 1) * ROW_COLUMNS);
   }
 
-  /** The sum over all threads. Each row is read whole, but not all at one instant. */
+  /** The sum over all threads. The rows are not read at the same instant. */
   total(name: CounterName): number {
     let sum = 0;
     for (let at = COUNT[name]; at < this.#all.length; at += ROW_COLUMNS) sum += this.#all[at];

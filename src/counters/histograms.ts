@@ -1,22 +1,22 @@
 /**
- * The histograms: how long things take and how many come together, counted by every thread.
+ * The histograms: durations and batch sizes, counted by each thread.
  *
- * As with the counters, a thread owns one row of shared memory and is its only writer; whoever
- * reads adds the rows up. A histogram lies in a row as its buckets, one more for what exceeds them
- * all, and the sum of what was observed:
+ * As with the counters, a thread owns one row of shared memory and is its only writer; a reader
+ * adds up the rows. A histogram in a row is its buckets, one bucket for larger values, and the sum
+ * of all values:
  *
  *   row   [ ≤ bound 0 | ≤ bound 1 | … | beyond | sum ][ next histogram … ]
  *
  * Observing is a short search and two additions, some ten nanoseconds, and allocates nothing.
  */
 
-/** From a microsecond to a tenth of a second: requests. */
+/** For requests: from a microsecond to a tenth of a second. */
 const REQUEST_BOUNDS = [
   1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2, 1e-1,
 ] as const;
-/** From half a millisecond to a second: what keeps the event loop. */
+/** For work that blocks the event loop: from half a millisecond to a second. */
 const TURN_BOUNDS = [5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 0.25, 1] as const;
-/** Powers of two: datagrams that come together. */
+/** For datagrams in a batch: powers of two. */
 const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128] as const;
 
 /** Upper bounds of the buckets, by histogram, in its unit. */
@@ -46,10 +46,10 @@ export function histogramMemory(threads: number): SharedArrayBuffer {
   return new SharedArrayBuffer(threads * ROW_COLUMNS * Float64Array.BYTES_PER_ELEMENT);
 }
 
-/** One thread's end of one histogram. */
+/** One histogram of one thread. */
 export class Histogram {
   readonly #bounds: Float64Array;
-  /** Its buckets, the one beyond, and the sum. */
+  /** Its buckets, the bucket for larger values, and the sum. */
   readonly #cells: Float64Array;
 
   /** `thread` is 0 for the event loop, 1 and up for workers. */
@@ -68,9 +68,9 @@ export class Histogram {
   }
 }
 
-/** What all threads observed. */
+/** A histogram, summed over all threads. */
 export interface HistogramTotals {
-  /** Events by bucket, each counted once; the last number is of those beyond all bounds. */
+  /** Events by bucket, not cumulative; the last number counts values above all bounds. */
   buckets: number[];
   /** All events. */
   count: number;

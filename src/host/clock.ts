@@ -1,12 +1,12 @@
 /**
  * The one clock: seconds since the process started, which never run backwards.
  *
- * The core is given the time as an argument; whoever calls it reads this clock once per batch or
- * request. A thread's own clock starts with the thread (measured, Bun 1.4.5), so a worker aligns
- * its clock with that of the event loop before it touches anything shared.
+ * The core takes the time as an argument; its callers read this clock once per batch or request. A
+ * thread's own clock starts with the thread (measured, Bun 1.4.5), so a worker aligns its clock
+ * with that of the event loop before it uses shared memory.
  */
 
-/** What to add to this thread's clock to get that of the process, in seconds. */
+/** Seconds to add to this thread's clock to get the clock of the process. */
 let offset = 0;
 
 /** Seconds since the start of the process, with fractions; never fails. Takes about 40 ns. */
@@ -15,8 +15,8 @@ export function now(): number {
 }
 
 /**
- * Makes this thread's clock agree with the event loop's, which showed `seconds` when it started the
- * thread. The few milliseconds a thread takes to start are lost: nothing here is that exact.
+ * Sets this thread's clock to that of the event loop, which showed `seconds` when it started the
+ * thread. The error is the few milliseconds a thread takes to start; no use needs more precision.
  */
 export function alignClock(seconds: number): void {
   offset = seconds - performance.now() / 1000;

@@ -1,14 +1,14 @@
 /**
- * Keys out of secrets that people choose. What is answered under a key can be tried against guessed
- * secrets elsewhere: 1.7 million a second on one core if the key were but a hash, 40 so.
+ * Derives keys from secrets that people choose. An attacker who has an answer made with the key can
+ * test guessed secrets offline: 1.7 million a second on one core for a plain hash, 40 for scrypt.
  */
 import { scryptSync } from "node:crypto";
 
 const KEY_BYTES = 32;
-/** 16 MiB for 25 ms: a start has two keys at most, and a core may be slow. [RFC 7914 2] */
+/** 16 MiB for 25 ms; a start derives two keys at most. [RFC 7914 2] */
 const COSTS = { N: 2 ** 14, r: 8, p: 1 };
 
-/** 32 bytes, the same for all who have the secret; `purpose` keeps keys of one secret apart. */
+/** 32 bytes, the same for the same secret and `purpose`; each purpose gives another key. */
 export function deriveKey(secret: string, purpose: string): Uint8Array {
   return new Uint8Array(scryptSync(secret, purpose, KEY_BYTES, COSTS));
 }

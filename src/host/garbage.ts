@@ -1,44 +1,44 @@
 /**
- * Garbage: what this thread has left behind, collected before there is much of it.
+ * Garbage of this thread: starts collections early, so that garbage stays small.
  *
- * The engine collects once garbage is a share of all memory it knows of, and it knows of the whole
- * reserve of the swarms, used or not. With 1 GiB of that, 150 clients that pipelined requests made
- * the process 570 MiB bigger within 4 seconds, of which 40 MiB were in use; with 2560 MiB, 200
- * readings of a list of 200,000 hashes did the same, and it stayed so.
+ * The engine collects when garbage reaches a share of the memory it knows, which includes the whole
+ * reserve of the swarms, used or not. With a reserve of 1 GiB, 150 clients that pipelined requests
+ * made the process 570 MiB bigger within 4 seconds, of which 40 MiB were in use; with 2560 MiB, 200
+ * readings of a list of 200,000 hashes did the same, permanently.
  *
- * So all that leaves much behind notes it here, and a collection follows:
+ * Code that makes much garbage notes its size here, and a collection follows:
  *
- *   each 64 MiB                   asked for: 0.1 ms, the rest beside the work. Honest requests are
- *                                 short: 10,000 a second make one in 20 seconds
- *   again within a second         waited for: 5 to 9 ms, 40 with 400,000 objects alive. Asked for,
- *                                 it comes too late: a flood left 700 MiB where 300 are left so
- *   something rare is over        waited for: what was asked for is not done while the thread waits
- *                                 for the system, and each reading of a list left 6 MiB
+ *   each 64 MiB                   started, not awaited: takes 0.1 ms, the rest runs in parallel.
+ *                                 10,000 honest requests a second cause one in 20 seconds
+ *   again within a second         awaited: takes 5 to 9 ms, 40 with 400,000 live objects. One that
+ *                                 is not awaited ends too late: a flood left 700 MiB instead of 300
+ *   large, rare work is over      awaited: the engine does not collect while the thread waits for
+ *                                 the system, and each reading of a list left 6 MiB
  *
- * (Bun 1.4.5, 2 cores, 2026-11. `Bun.gc(true)` would throw away compiled code, and take 80 ms.)
+ * (Bun 1.4.5, 2 cores, 2026-11. `Bun.gc(true)` would discard compiled code, and take 80 ms.)
  */
 import { fullGC } from "bun:jsc";
 
-/** What a piece of a Response leaves beside itself, the text of what waits behind it included. */
+/** Garbage of a piece of a Response in addition to its own bytes, with the request behind it. */
 export const RESPONSE_GARBAGE_BYTES = 12 * 1024;
 
-/** What the smallest piece that a socket hands over leaves; an announce is larger than that. */
+/** Garbage of the smallest piece that a socket receives; an announce is larger. */
 export const PIECE_GARBAGE_BYTES = 256;
 
 /** Bytes between two collections. */
 export const GARBAGE_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Where the last one is less long ago, asking for one is not enough. */
-const ASKED_MILLISECONDS_MIN = 1000;
+/** After a shorter time than this since the last collection, the next one is awaited. */
+const PARALLEL_MILLISECONDS_MIN = 1000;
 
-/** Less than this is not worth a collection. */
+/** Less garbage than this is not worth a collection. */
 const GARBAGE_BYTES_MIN = 1024 * 1024;
 
-/** Collects; `waits` says whether that is over on return. */
+/** Collects; returns after the collection if `waits`, else at once. */
 export type Collect = (waits: boolean) => void;
 
 export class Garbage {
-  /** Everything that was noted since the start. */
+  /** Garbage noted since the start, in bytes. */
   noted = 0;
   readonly #collect: Collect;
   readonly #now: () => number;
@@ -51,17 +51,17 @@ export class Garbage {
     this.#now = now;
   }
 
-  /** Notes that so many bytes are, or soon will be, garbage; has it collected when it is time. */
+  /** Notes bytes that are or will soon be garbage; starts a collection when there are enough. */
   note(bytes: number): void {
     this.noted += bytes;
     if (this.noted - this.#collected <= GARBAGE_BYTES_MAX) return;
     const now = this.#now();
-    const waits = now - this.#collectedAt < ASKED_MILLISECONDS_MIN;
+    const waits = now - this.#collectedAt < PARALLEL_MILLISECONDS_MIN;
     this.#collectedAt = now;
     this.#begin(waits);
   }
 
-  /** Collects what there is, if it is worth it: something large and rare is over. */
+  /** Collects now if there is enough garbage; call it after large, rare work. */
   settle(): void {
     if (this.noted - this.#collected >= GARBAGE_BYTES_MIN) this.#begin(true);
   }
@@ -77,5 +77,5 @@ function collectAll(waits: boolean): void {
   else Bun.gc(false);
 }
 
-/** That of this thread: each has a heap of its own. */
+/** The garbage of this thread: each thread has its own heap. */
 export const garbage = new Garbage();

@@ -1,11 +1,11 @@
 /**
- * The few calls to the C library that Bun's own sockets do not offer, for Linux on x64 and arm64.
+ * The calls to the C library that Bun's own sockets do not offer, for Linux on x64 and arm64.
  *
  * `openLibc` finds the library that is already mapped into the process, glibc or musl, and opens
- * that very file: a name that is not found would be looked for in the working directory. Where it
- * returns undefined the program runs on Bun's sockets alone.
+ * exactly that file: a name that is not found would be searched in the working directory. If it
+ * returns undefined, the program uses Bun's sockets only.
  *
- * Struct layouts are those both libraries share on 64-bit Linux; see netinet/in.h and sys/socket.h.
+ * Both libraries share the struct layouts on 64-bit Linux; see netinet/in.h and sys/socket.h.
  */
 import { dlopen, FFIType, ptr, read, type Pointer } from "bun:ffi";
 import { readFileSync } from "node:fs";
@@ -36,7 +36,7 @@ export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITFORONE = 0x10000;
 export const MSG_NOSIGNAL = 0x4000;
 
-/** The longest name of an interface, in bytes. [net/if.h, IFNAMSIZ less its end] */
+/** The longest name of an interface, in bytes. [net/if.h, IFNAMSIZ minus the zero byte] */
 const INTERFACE_SIZE_MAX = 15;
 
 const ENODEV = 19;
@@ -51,7 +51,7 @@ export const ENOTSOCK = 88;
 /** [sys/resource.h] */
 const RLIMIT_CORE = 4;
 
-/** Names of the errors an operator can do something about; others are shown by number. */
+/** Names of the errors that an operator can fix; others are shown by number. */
 const ERROR_CODES: Record<number, string> = {
   12: "ENOMEM",
   13: "EACCES",
@@ -97,13 +97,13 @@ const SYMBOLS = {
 const MAPPED_LIBC = /\s(\/\S*\/(?:libc\.so\.6|libc-2\.\d+\.so|(?:ld|libc)[.-]musl-\w+\.so\.1))$/m;
 
 /**
- * Code of our own executable, and the constants that lie before it, as lines of /proc/self/maps
- * name them: from, to, path. What lies behind the code was written to when the program was linked.
+ * The code of our own executable, and the constants before it, as lines of /proc/self/maps: from,
+ * to, path. The pages behind the code were written when the program was linked.
  */
 const MAPPED_CODE = /^([0-9a-f]+)-([0-9a-f]+) r-(?:xp \S+|-p 00000000) \S+ \S+\s+(\/.*)$/gm;
 const MADV_DONTNEED = 4;
 
-/** A failed call. `code` is the name of the error where we have one, such as EADDRINUSE. */
+/** A failed call. `code` is the name of the error, such as EADDRINUSE, or its number. */
 export class SystemError extends Error {
   readonly code: string;
 
@@ -114,7 +114,7 @@ export class SystemError extends Error {
   }
 }
 
-/** The file of the C library we run on; undefined where we know of none. Never throws. */
+/** The file of the C library in use; undefined if it is not found. Never throws. */
 export function findLibc(): string | undefined {
   if (process.platform !== "linux") return undefined;
   if (process.arch !== "x64" && process.arch !== "arm64") return undefined;
@@ -125,7 +125,7 @@ export function findLibc(): string | undefined {
   }
 }
 
-/** Opens the C library; undefined where there is none that we know. Never throws. */
+/** Opens the C library; undefined if no known library is found. Never throws. */
 export function openLibc(): Libc | undefined {
   try {
     const path = findLibc();
@@ -137,7 +137,7 @@ export function openLibc(): Libc | undefined {
 
 export class Libc {
   readonly #calls: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"];
-  /** Arguments passed by address. Larger than 1,000 bytes, so that it stays where it is. */
+  /** Arguments passed by address. Larger than 1,000 bytes, so that the engine does not move it. */
   readonly #argument = new Uint8Array(new ArrayBuffer(2048));
   readonly #view = new DataView(this.#argument.buffer);
   readonly #pointer: Pointer = ptr(this.#argument);
@@ -147,17 +147,17 @@ export class Libc {
     this.#calls = dlopen(path, SYMBOLS).symbols;
   }
 
-  /** The error of the call made last on this thread. */
+  /** The error of the last call on this thread. */
   errno(): number {
     return read.i32(this.#calls.__errno_location()!, 0);
   }
 
-  /** As recvmmsg(2) without a timeout; -1 if it failed. */
+  /** recvmmsg(2) without a timeout; -1 if it failed. */
   receive(fd: number, headers: Pointer, count: number, flags: number): number {
     return this.#calls.recvmmsg(fd, headers, count, flags, null);
   }
 
-  /** As sendmmsg(2); -1 if it failed. */
+  /** sendmmsg(2); -1 if it failed. */
   send(fd: number, headers: Pointer, count: number, flags: number): number {
     return this.#calls.sendmmsg(fd, headers, count, flags);
   }
@@ -166,27 +166,27 @@ export class Libc {
     this.#calls.close(fd);
   }
 
-  /** Another number for the same socket, which is closed once both are. Throws a SystemError. */
+  /** A second descriptor of the socket, which stays open until both close. Throws a SystemError. */
   duplicate(fd: number): number {
     const other = this.#calls.fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (other < 0) throw new SystemError("fcntl", this.errno());
     return other;
   }
 
-  /** Lets `backlog` connections wait to be accepted, as far as net.core.somaxconn allows. */
+  /** Sets the backlog of connections, up to net.core.somaxconn. */
   listen(fd: number, backlog: number): void {
     this.#calls.listen(fd, backlog);
   }
 
-  /** How much what connections that a listener accepts send may wait in the system, in bytes. */
+  /** Sets the send buffer of connections that a listener accepts, in bytes. */
   setSendBuffer(fd: number, bytes: number): void {
     this.#setInt(fd, SOL_SOCKET, SO_SNDBUF, bytes);
   }
 
   /**
-   * A UDP socket bound to an address; `::` takes IPv4 as well, and `fe80::1%eth0` says on which
-   * interface. With `shared` others may bind the same address, and the kernel spreads datagrams
-   * over them. Throws a SystemError, ENODEV if there is no such interface.
+   * A UDP socket bound to an address; `::` takes IPv4 as well, and `fe80::1%eth0` names the
+   * interface. With `shared` several sockets may bind the same address, and the kernel spreads
+   * datagrams over them. Throws a SystemError, ENODEV if there is no such interface.
    */
   bindUdp(host: string, port: number, shared: boolean): number {
     const address = new Uint8Array(16);
@@ -203,7 +203,7 @@ export class Libc {
     throw error;
   }
 
-  /** The number of the interface that an address names behind `%`; 0 if it names none. */
+  /** The number of the interface behind `%` in an address; 0 without `%`. */
   #scopeOf(host: string): number {
     const zone = host.split("%")[1];
     if (zone === undefined) return 0;
@@ -225,9 +225,8 @@ export class Libc {
   }
 
   /**
-   * Makes one client's closed port no error of another client's reply: by default the kernel
-   * reports an ICMP "port unreachable" on the next send, whomever that is for. Bun asks for such
-   * reports.
+   * Turns off ICMP errors. With them, which Bun turns on, the kernel reports the "port unreachable"
+   * of one client on the next send, even if that goes to another client.
    */
   ignoreUnreachable(fd: number): void {
     this.#setInt(fd, SOL_IP, IP_RECVERR, 0);
@@ -235,15 +234,15 @@ export class Libc {
   }
 
   /**
-   * Asks to be told which of our addresses a datagram came to, so that the reply leaves from it.
-   * One kind of answer only: a socket for both families would give two for an IPv4 datagram.
+   * Asks the kernel for the destination address of each datagram, so that the reply leaves from it.
+   * One option only: with both, a socket for both families reports an IPv4 datagram twice.
    */
   askForDestination(fd: number, family: Family): void {
     if (family === 4) this.#setInt(fd, SOL_IP, IP_PKTINFO, 1);
     else this.#setInt(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
   }
 
-  /** A blocking receive gives up after this long, so that its thread can look around. */
+  /** Limits how long a receive blocks, so that its thread can read messages. */
   setReceiveTimeout(fd: number, milliseconds: number): void {
     this.#view.setBigInt64(0, BigInt(Math.floor(milliseconds / 1000)), true);
     this.#view.setBigInt64(8, BigInt((milliseconds % 1000) * 1000), true);
@@ -251,7 +250,7 @@ export class Libc {
   }
 
   /**
-   * Asks for a receive buffer of `bytes` and returns what the kernel granted. Beyond the system's
+   * Asks for a receive buffer of `bytes` and returns the size granted. Beyond the system's
    * limit it grants more only to a privileged process.
    */
   setReceiveBuffer(fd: number, bytes: number): number {
@@ -262,21 +261,21 @@ export class Libc {
     this.#view.setInt32(8, 4, true);
     const length = ptr(this.#argument, 8);
     if (this.#calls.getsockopt(fd, SOL_SOCKET, SO_RCVBUF, this.#pointer, length) !== 0) return 0;
-    // The kernel doubles what it is asked for, to have room for its own book-keeping.
+    // The kernel doubles the requested size, for its own book-keeping.
     return this.#view.getInt32(0, true) / 2;
   }
 
   /**
-   * Lets go of the pages of our own code and constants: most of them were needed only to start or
-   * to compile, and those that are needed again come back from the file at once. Saves about 30 MiB
-   * of resident memory (measured, Bun 1.4.5, 2026-11). Only what nobody can have written to goes.
+   * Releases the pages of our own code and constants: most are needed only to start or to compile,
+   * and the kernel reads those that are needed again from the file. Saves about 30 MiB of resident
+   * memory (measured, Bun 1.4.5, 2026-11). Releases read-only pages only.
    */
   forgetStartupCode(): void {
     let maps = "";
     try {
       maps = readFileSync("/proc/self/maps", "utf8");
     } catch {
-      // Too many files are open, for one. There will be another time.
+      // For instance, too many files are open. The next call may succeed.
     }
     for (const [, from, to, path] of maps.matchAll(MAPPED_CODE)) {
       if (path !== process.execPath) continue;
@@ -285,20 +284,20 @@ export class Libc {
     }
   }
 
-  /** No core dump of this process is written: tokens and keys would lie in it, readable. */
+  /** Turns off core dumps of this process: they would hold tokens and keys. */
   refuseCoreDumps(): void {
     this.#argument.fill(0, 0, 16);
     this.#calls.setrlimit(RLIMIT_CORE, this.#pointer);
   }
 
-  /** Bytes of a page of the system's. */
+  /** Size of a page of the system, in bytes. */
   get pageSize(): number {
     return this.#calls.getpagesize();
   }
 
   /**
-   * Gives the memory of `size` bytes from `from` on back to the system; they are zeros from then
-   * on. Both are multiples of the system's pages. False if it cannot be.
+   * Gives `size` bytes of memory from `from` on back to the system; they then read as zeros. Both
+   * are multiples of the page size. Returns false if the call failed.
    */
   discard(bytes: Uint8Array, from: number, size: number): boolean {
     return this.#calls.madvise(ptr(bytes, from), size, MADV_DONTNEED) === 0;

@@ -3,18 +3,18 @@
  *
  *   time=2026-11-22T16:18:06.123Z level=info msg="listening" udp=[::]:6969
  *   {"time":"2026-11-22T16:18:06.123Z","level":"info","msg":"listening","udp":"[::]:6969"}
- *   <6>level=info msg="listening" udp=[::]:6969           under systemd, whose journal has the time
+ *   <6>level=info msg="listening" udp=[::]:6969          under systemd, whose journal adds the time
  *
- * A line is always one line and always printable: what a stranger sent cannot start a second one or
- * drive a terminal. Addresses of peers and info hashes are never logged above debug.
+ * An event is always one printable line: text from a stranger cannot begin a second line or control
+ * a terminal. Addresses of peers and info hashes are never logged above debug.
  */
 import { fstatSync, writeSync } from "node:fs";
 
-/** From the most talkative to the gravest. */
+/** From the most detailed to the most severe. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export const LOG_FORMATS = ["logfmt", "json"] as const;
 
-/** Warnings that do not come from a look at the machine; each has a counter of its own. */
+/** Warnings that are not about the machine; each has its own counter. */
 export const LOG_WARNINGS = [
   "c_library",
   "udp_source",
@@ -31,7 +31,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFormat = (typeof LOG_FORMATS)[number];
 export type LogFields = Record<string, string | number | boolean | undefined>;
 
-/** The journal's priorities, which a prefix such as `<6>` gives a line. [sd-daemon(3)] */
+/** The journal's priorities, written as a prefix such as `<6>`. [sd-daemon(3)] */
 const PRIORITIES: Record<LogLevel, number> = { debug: 7, info: 6, warn: 4, error: 3 };
 
 const STDERR = 2;
@@ -40,7 +40,7 @@ const STDERR = 2;
 const UNPRINTABLE = /[\p{C}\u2028\u2029]/gu;
 const NEEDS_QUOTES = /[\s"=\\\p{C}]/u;
 
-/** Where a log line comes from and goes to; everything but `level` and `format` is for tests. */
+/** How lines are written; `write` and `date` are for tests. */
 export interface LogOptions {
   level: LogLevel;
   format: LogFormat;
@@ -50,11 +50,11 @@ export interface LogOptions {
   date?: () => Date;
 }
 
-/** Writes events of one level and above, and counts those it wrote. */
+/** Writes events of one level and above, and counts them. */
 export class Log {
   /** Lines written since the start, by level. */
   readonly counts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
-  /** How often each of these was warned of, whether it was written or not. */
+  /** How often each warning came, written or not. */
   readonly warned = Object.fromEntries(LOG_WARNINGS.map((kind) => [kind, 0])) as Record<
     LogWarning,
     number
@@ -81,7 +81,7 @@ export class Log {
     this.#line("info", message, fields);
   }
 
-  /** `kind` is what it is counted as; null if the caller has a counter for it. */
+  /** `kind` selects the counter; null if the caller counts it. */
   warn(message: string, fields: LogFields, kind: LogWarning | null): void {
     if (kind !== null) this.warned[kind] += 1;
     this.#line("warn", message, fields);
@@ -91,7 +91,7 @@ export class Log {
     this.#line("error", message, fields);
   }
 
-  /** Whether a line of this level would be written; ask before working out expensive fields. */
+  /** Whether a line of this level is written; ask before computing expensive fields. */
   writes(level: LogLevel): boolean {
     return LOG_LEVELS.indexOf(level) >= this.#threshold;
   }
@@ -107,8 +107,8 @@ export class Log {
 }
 
 /**
- * True if `fd` goes to systemd's journal. The variable has device and inode of that, and whatever a
- * service starts inherits it, such as the shell in a terminal. [systemd.exec(5)]
+ * True if `fd` goes to systemd's journal. The variable alone proves nothing, since child processes
+ * such as a shell inherit it: it holds the journal's device and inode. [systemd.exec(5)]
  */
 export function logsToJournal(env: Record<string, string | undefined>, fd = STDERR): boolean {
   if (env["JOURNAL_STREAM"] === undefined || env["JOURNAL_STREAM"] === "") return false;
@@ -121,8 +121,8 @@ export function logsToJournal(env: Record<string, string | undefined>, fd = STDE
 }
 
 /**
- * The value as logfmt writes it: bare if it can be, else in quotes with `"` and `\` escaped. What
- * cannot be seen is written by its number, a control byte as `\x1b`, the rest as `\u{202e}`.
+ * The value in logfmt: bare if possible, else in quotes with `"` and `\` escaped. An unprintable
+ * character is written as its number, such as `\x1b` or `\u{202e}`.
  */
 export function quoteValue(value: string): string {
   if (value !== "" && !NEEDS_QUOTES.test(value)) return value;
@@ -142,7 +142,7 @@ function toLogfmt(record: LogFields): string {
   return line;
 }
 
-/** JSON escapes C0 itself; the rest of what cannot be seen is escaped here, by UTF-16 unit. */
+/** JSON escapes C0 itself; other unprintable characters are escaped here, by UTF-16 unit. */
 function toJson(record: LogFields): string {
   return JSON.stringify(record).replace(UNPRINTABLE, (character) => {
     let escaped = "";
@@ -153,11 +153,11 @@ function toJson(record: LogFields): string {
   });
 }
 
-/** Writes at once, even if the process ends next. A closed pipe is no reason to die. */
+/** Writes synchronously, since the process may end next. A closed pipe is ignored. */
 function writeToStderr(line: string): void {
   try {
     writeSync(STDERR, line);
   } catch {
-    // Nobody is listening; the counts still tell.
+    // No process reads the pipe; the counters still count.
   }
 }

@@ -1,26 +1,26 @@
 /**
- * What the machine does to us, as Linux tells it under /proc:
+ * Limits and losses of the machine, read from /proc on Linux:
  *
  *   net/udp, net/udp6               datagrams dropped because our receive buffer was full
  *   sys/net/netfilter/nf_conntrack… how full the kernel's table of connections is
  *   net/nf_conntrack                whether our port is in it (to root only)
  *   self/limits, self/fd            files we may have open, and have
  *
- * Where a file is not there, or not for us, the answer is undefined: other systems, containers and
- * hardened ones say less. Nothing here throws.
+ * If a file is missing or not readable, the answer is undefined: other systems, containers and
+ * hardened systems show less. No method throws.
  */
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { garbage } from "./garbage.ts";
 
-/** How much of the table of connections is looked through for our port. */
+/** How much of the table of connections is searched for our port. */
 const CONNTRACK_BYTES_MAX = 256 * 1024;
 
 /** The bytes of a file, its text, and that taken apart into lines and columns. */
 const GARBAGE_PER_CHARACTER = 8;
 
-/** A table that is as full as that is filling up. */
+/** A table with at least this share of its entries used is filling up. */
 const CONNTRACK_FILLING = 1 / 8;
 
 /** Columns of a line of /proc/net/udp. [proc(5)] */
@@ -43,8 +43,8 @@ export class Machine {
   readonly #proc: string;
   /** Of the UDP sockets we had when `ownSockets` was called. */
   #inodes: ReadonlySet<string> = new Set();
-  /** What the kernel said last of each of them, and how much that has grown in all. */
-  readonly #dropsTold = new Map<string, number>();
+  /** The kernel's last count for each socket, and the sum of all increases. */
+  readonly #dropsBySocket = new Map<string, number>();
   #drops = 0;
 
   /** `proc` is for tests. */
@@ -52,7 +52,7 @@ export class Machine {
     this.#proc = proc;
   }
 
-  /** Remembers which sockets are ours: to be called when all addresses are bound. */
+  /** Remembers which sockets are ours. Call it after all addresses are bound. */
   ownSockets(): void {
     const inodes = new Set<string>();
     for (const fd of this.#list("self/fd")) {
@@ -63,8 +63,8 @@ export class Machine {
   }
 
   /**
-   * Datagrams the kernel dropped at our sockets since they were bound. Goes on where the kernel's
-   * own counter begins again, if it is asked at least once in between.
+   * Datagrams the kernel dropped at our sockets since they were bound. Continues when the kernel's
+   * 32-bit counter wraps, if it is called at least once between two wraps.
    */
   drops(): number | undefined {
     let known = false;
@@ -79,10 +79,10 @@ export class Machine {
     return known ? this.#drops : undefined;
   }
 
-  #countDrops(inode: string, told: number): void {
-    const more = told - (this.#dropsTold.get(inode) ?? 0);
+  #countDrops(inode: string, count: number): void {
+    const more = count - (this.#dropsBySocket.get(inode) ?? 0);
     this.#drops += more < 0 ? more + UDP_DROPS_RANGE : more;
-    this.#dropsTold.set(inode, told);
+    this.#dropsBySocket.set(inode, count);
   }
 
   /** The table of connections; undefined where the kernel has none. */
@@ -93,8 +93,8 @@ export class Machine {
   }
 
   /**
-   * Whether datagrams to this port take entries of the table of connections. Where we may not look
-   * into it, a table that fills up is taken for one that has ours; a few entries may be anybody's.
+   * Whether datagrams to this port take entries of the table of connections. Without permission to
+   * read the table, the answer is whether it is filling up; a few entries prove nothing.
    */
   tracksPort(port: number): boolean {
     const table = this.#read("net/nf_conntrack", CONNTRACK_BYTES_MAX);
@@ -106,13 +106,13 @@ export class Machine {
     return table.split("\n").some((line) => / udp /.test(line) && ours.test(line));
   }
 
-  /** Open files and how many there may be; undefined where that is not told. */
+  /** Open files and their limit; undefined where the system does not tell. */
   files(): OpenFiles | undefined {
     const limit = this.#limitOfProc();
     return limit === undefined ? undefined : { open: this.#openFiles(), limit };
   }
 
-  /** How many files may be open; undefined on Windows, which has no such limit to tell. */
+  /** The limit of open files; undefined on Windows, which has no such limit. */
   filesLimit(): number | undefined {
     return this.#limitOfProc() ?? limitOfReport();
   }
@@ -123,7 +123,7 @@ export class Machine {
     return limit === "unlimited" ? Infinity : limit === undefined ? undefined : Number(limit);
   }
 
-  /** Since Linux 6.2 the size of the folder is their number, which saves listing thousands. */
+  /** Since Linux 6.2 the size of the folder is the number of files, so it need not be listed. */
   #openFiles(): number {
     try {
       const { size } = statSync(join(this.#proc, "self/fd"));
@@ -168,7 +168,7 @@ export class Machine {
   }
 }
 
-/** What Bun tells on FreeBSD and macOS too: 0.4 ms, so once at the start. */
+/** The limit from Bun's report, on FreeBSD and macOS too. Takes 0.4 ms, so only at the start. */
 function limitOfReport(): number | undefined {
   const report = process.report?.getReport() as Report | undefined;
   const limit = report?.userLimits?.open_files?.soft;
@@ -186,7 +186,7 @@ function readBegin(path: string, bytesMax: number): string {
   try {
     const bytes = Buffer.alloc(bytesMax);
     let size = 0;
-    // The kernel gives such files piece by piece.
+    // The kernel returns such files in pieces.
     while (size < bytesMax) {
       const read = readSync(fd, bytes, size, bytesMax - size, null);
       if (read === 0) break;

@@ -1,9 +1,9 @@
 /**
- * Telling systemd how we are: ready, reloading, stopping, alive, and one line for people to read.
+ * Reports the state to systemd: ready, reloading, stopping, alive, and one line for people.
  *
  * Messages are lines of NAME=value, sent as one datagram to the Unix socket that NOTIFY_SOCKET
- * names. Bun has no such sockets, so the C library is called; where it cannot be, or nobody asked,
- * nothing is sent. Sending never waits and never fails: a supervisor that is gone is no concern.
+ * names. Bun has no such sockets, so the C library is called. Without the library or without
+ * NOTIFY_SOCKET nothing is sent. Sending never waits and ignores errors.
  *
  *   sockaddr_un   family 0 · path 2, up to 108 bytes; an abstract name begins with a zero byte
  *
@@ -31,15 +31,15 @@ const SYMBOLS = {
   clock_gettime: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
 } as const;
 
-/** The part of the environment that is looked at. */
+/** The environment variables. */
 export type NotifyEnvironment = Record<string, string | undefined>;
 
 export class Notifier {
-  /** How often `alive` must be called, in seconds; 0 if nobody watches. */
+  /** How often `alive` must be called, in seconds; 0 without a watchdog. */
   readonly watchdogSeconds: number;
   readonly #calls: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"] | undefined;
   readonly #fd: number = -1;
-  // Larger than 1,000 bytes, so that they stay where they are.
+  // Larger than 1,000 bytes, so that the engine does not move them.
   readonly #address = new Uint8Array(new ArrayBuffer(1024));
   readonly #addressSize: number;
   readonly #message = new Uint8Array(new ArrayBuffer(MESSAGE_BYTES_MAX));
@@ -58,7 +58,7 @@ export class Notifier {
     }
   }
 
-  /** Whether there is somebody to tell. */
+  /** Whether messages are sent. */
   get listening(): boolean {
     return this.#fd >= 0;
   }
@@ -78,12 +78,12 @@ export class Notifier {
     this.#send("WATCHDOG=1");
   }
 
-  /** Files are being read again; `ready` says when that is done. */
+  /** Files are read again; `ready` is sent afterwards. */
   reloading(): void {
     this.#send(`RELOADING=1\nMONOTONIC_USEC=${this.#monotonicMicroseconds()}`);
   }
 
-  /** No new requests are taken. */
+  /** No new requests are accepted. */
   stopping(): void {
     this.#send("STOPPING=1");
   }
@@ -105,7 +105,7 @@ export class Notifier {
   }
 }
 
-/** Half of what systemd waits before it gives us up; 0 if it watches somebody else or nobody. */
+/** Half of systemd's watchdog timeout; 0 if it does not watch this process. */
 function watchdogSeconds(env: NotifyEnvironment, pid: number): number {
   const watched = env["WATCHDOG_PID"];
   if (watched !== undefined && watched !== "" && watched !== String(pid)) return 0;
@@ -113,7 +113,7 @@ function watchdogSeconds(env: NotifyEnvironment, pid: number): number {
   return Number.isFinite(microseconds) && microseconds > 0 ? microseconds / 2e6 : 0;
 }
 
-/** Returns the bytes of the address, 0 if the name is none of ours: a path, or `@` and a name. */
+/** Returns the size of the address; 0 if the name is neither a path nor `@` and a name. */
 function writeUnixAddress(name: string, out: Uint8Array): number {
   const abstract = name.startsWith("@");
   if (!abstract && !name.startsWith("/")) return 0;
@@ -121,7 +121,7 @@ function writeUnixAddress(name: string, out: Uint8Array): number {
   if (bytes.length >= PATH_BYTES_MAX) return 0;
   new DataView(out.buffer).setUint16(0, AF_UNIX, true);
   out.set(bytes, 2);
-  // An abstract name begins with a zero where it is written with an @, and is as long as it is.
+  // In an abstract name a zero byte stands for the @, and no zero byte ends it.
   if (abstract) out[2] = 0;
   return 2 + bytes.length + (abstract ? 0 : 1);
 }

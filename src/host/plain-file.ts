@@ -1,12 +1,12 @@
 /**
- * What may be read as a file: certificates, keys, tokens, secrets, rules and lists alike.
+ * Which files may be read, as certificates, keys, tokens, secrets, rules or lists.
  *
- *   a folder, a device, a socket, a pipe    refused: some never end, and some block the thread
- *   one that changes while it is read       refused: half of it is not what anybody wrote
- *   one that is replaced by another name    fine: what was opened stays as it was
+ *   a folder, device, socket or pipe    refused: some never end, and some block the thread
+ *   a file that changes during reading  refused: the bytes read may be a mix of old and new
+ *   a file that is replaced by rename   allowed: the file that was opened does not change
  *
- * Small files are read here, at once and up to a limit; large ones in pieces (access/pieces.ts).
- * Errors have a `code` for people: that of the system, or one of the above.
+ * Small files are read here, in one call and up to a limit; large ones in pieces
+ * (access/pieces.ts). Errors have a `code` for people: that of the system, or a text from here.
  */
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from "node:fs";
 import { readlinkSync, readSync } from "node:fs";
@@ -15,25 +15,27 @@ import { join, parse, resolve, sep } from "node:path";
 /** Far more than a chain of certificates or a thousand rules take. */
 const SMALL_MIB_MAX = 1;
 
-/** Links in one path; more are a circle. */
+/** The most links in one path; more are a circle. */
 const LINKS_MAX = 40;
 
-/** Without waiting for the other end of a pipe, which is told from a file once it is open. */
+/** Opening does not wait for the writer of a pipe; an open pipe is recognised and refused. */
 export const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** What is thrown where the system sees no error. */
+/** An error with a code for people, where the system reports no error. */
 export const notThis = (code: string): Error => Object.assign(new Error(code), { code });
 
 /** The code of a file that changed while it was read. */
 export const CHANGED = "it changed while it was read";
 
-/** Throws unless this is what was read, from its beginning to its end. */
+/** Throws if the file changed between these two looks at it. */
 export function mustBeSteady(before: BigIntStats, after: BigIntStats): void {
   const same = before.size === after.size && before.mtimeNs === after.mtimeNs;
   if (!same) throw notThis(CHANGED);
 }
 
-/** The text of a small file. Throws an error with a `code` if it cannot be read, or is none. */
+/**
+ * The text of a small file. Throws an error with a `code` if it cannot be read or is not a file.
+ */
 export function readSmallFile(path: string): string {
   const fd = openSync(path, READ_FLAGS);
   try {
@@ -49,7 +51,7 @@ export function readSmallFile(path: string): string {
   }
 }
 
-/** Fills the buffer as far as there is something to read. Returns how far. */
+/** Reads to the end of the file or of the buffer. Returns the number of bytes. */
 function readToEnd(fd: number, bytes: Buffer): number {
   let size = 0;
   while (size < bytes.length) {
@@ -61,8 +63,8 @@ function readToEnd(fd: number, bytes: Buffer): number {
 }
 
 /**
- * What the path leads to, free of links: where to write. Throws an error with a `code` if nothing
- * is there, or if a link on the way is neither root's nor our own.
+ * The path with all links resolved: where to write. Throws an error with a `code` if nothing is
+ * there, or if a link in the path belongs to neither root nor our own user.
  */
 export function followLinks(path: string): string {
   const full = resolve(path);

@@ -1,13 +1,13 @@
 /**
- * Why the tracker could not be started, as a sentence for the operator and what to do about it.
+ * Why the tracker could not start: a sentence for the operator, and the remedy.
  */
 import { EXIT_CONFIG } from "../constants.ts";
 
 /**
- * An operator's mistake, or the machine's: `message` says what happened, `hint` what helps.
+ * A problem of the settings or of the machine: `message` says what happened, `hint` what helps.
  *
- * `exitCode` tells whoever would start us again whether that may help: it may not with EXIT_CONFIG,
- * for what the settings say or name; it may with EXIT_FAILED, such as for a port that is taken.
+ * `exitCode` tells a supervisor whether another start may help. EXIT_CONFIG: it does not, because a
+ * setting is wrong. EXIT_FAILED: it may, for instance if a port is taken.
  */
 export class StartError extends Error {
   readonly hint: string;

@@ -2,25 +2,25 @@
  * Turns for long work in the event loop: a millisecond of work in each turn, then requests.
  *
  * The event loop gives one turn in each round, however much work waits, and answers requests
- * between two rounds. So ten pages of statistics at once take longer, but delay an announce no
- * longer than one does. Waiting work gets its turns in the order of arrival.
+ * between two rounds. So ten pages of statistics at once take longer, but delay an announce no more
+ * than one page does. Waiting work gets its turns in the order of arrival.
  *
  *   loop   requests │ turn of A │ requests │ turn of B │ requests │ turn of A …
  *
- * Long work is best written as a generator that yields wherever it may be interrupted, every few
- * hundred microseconds at most; `runInTurns` does the rest.
+ * Long work is a generator that yields every few hundred microseconds at most, wherever it may be
+ * interrupted; `runInTurns` runs it.
  */
 import { now } from "./clock.ts";
 
-/** How long work may take in a turn, in seconds. */
+/** Length of a turn, in seconds. */
 export const TURN_SECONDS = 0.001;
 
-/** Work that may be interrupted where it yields, and ends with a result. */
+/** Work that may be interrupted where it yields, and returns a result. */
 export type Sliced<Result> = Generator<undefined, Result>;
 
 const waiting: (() => void)[] = [];
 
-/** Resolves after the event loop has answered the requests that waited, alone in this turn. */
+/** Resolves when the event loop has answered the waiting requests; one caller in each turn. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve);
@@ -34,7 +34,7 @@ function giveTurn(): void {
   resolve();
 }
 
-/** Does the work, slice by slice, as many as fit in a turn. Rejects with what the work throws. */
+/** Runs the work, as many slices as fit in each turn. Rejects with what the work throws. */
 export async function runInTurns<Result>(work: Sliced<Result>): Promise<Result> {
   for (let end = 0; ;) {
     if (now() >= end) {

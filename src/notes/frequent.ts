@@ -1,18 +1,18 @@
 /**
  * The most frequent keys of a stream, counted in fixed memory.
  *
- * A key is two 32-bit numbers. It has eight places, a set, chosen by a keyed hash. A key that is
- * new in a full set takes the place of the rarest one there and goes on from its count, so a count
- * is never too low, and too high by at most what the rarest of its set had: whoever is frequent
- * stays, whoever is rare comes and goes. ("Space saving", Metwally, Agrawal and El Abbadi 2005, by
- * sets.)
+ * A key is two 32-bit numbers. A keyed hash chooses its set, which has eight entries. A new key in
+ * a full set replaces the key with the lowest count and continues from that count. So a count is
+ * never too low, and too high by at most the lowest count of its set: frequent keys stay, rare keys
+ * come and go. ("Space saving", Metwally, Agrawal and El Abbadi 2005, by sets.)
  *
- * Where strangers invent keys, millions that come once each would lift the rarest count until no
- * honest key is above it. There a new key gets a place only now and then, the less often the more
- * the rarest one there has: to push out a key takes about half the square of its count. Counts may
- * then be too low by what came before. ("RAP", Ben Basat, Chen, Einziger, Friedman, Kassner 2017.)
+ * Where strangers invent keys, millions of keys that come once each would raise the lowest count
+ * above every honest key. There a new key replaces another only by chance, and the more rarely, the
+ * higher the lowest count is: to push out a key takes about half the square of its count. A count
+ * may then be too low by what came before. ("RAP", Ben Basat, Chen, Einziger, Friedman, Kassner
+ * 2017.)
  *
- *   set  [ high low count | high low count | … ]   8 entries of three words; count 0: free
+ *   set  [ high low count | high low count | … ]   8 entries of three words; count 0 means free
  *
  * Counting touches one set, allocates nothing and never fails. One thread writes; others may read a
  * shared buffer at any time and see each number whole.
@@ -22,23 +22,23 @@ const SET_ENTRIES = 8;
 const ENTRY_WORDS = 3;
 const SET_WORDS = SET_ENTRIES * ENTRY_WORDS;
 
-/** Where a count stays. */
+/** The highest count. */
 const COUNT_MAX = 2 ** 32 - 1;
 
-/** A key and how often it came. */
+/** A key and its count. */
 export interface Frequency {
   high: number;
   low: number;
   count: number;
 }
 
-/** Bytes a `Frequent` of 2^setBits sets needs. */
+/** The size in bytes of a `Frequent` with 2^setBits sets. */
 export function frequentBytes(setBits: number): number {
   return (SET_WORDS << setBits) * Uint32Array.BYTES_PER_ELEMENT;
 }
 
 export class Frequent {
-  /** Where the entry counted last lies; its number is that of its words divided by three. */
+  /** The number of the entry that was counted last. */
   entry = 0;
   readonly #words: Uint32Array;
   readonly #setBits: number;
@@ -46,8 +46,8 @@ export class Frequent {
   readonly #draw: () => number;
 
   /**
-   * `words` is as long as `frequentBytes` says. `key` is any secret odd number. `draw`, a number
-   * from 0 to below 1, is given where a new key is to get its place by chance.
+   * `words` has the length that `frequentBytes` gives. `key` is any secret odd number. `draw`, a
+   * random number from 0 to below 1, is given where new keys get an entry by chance.
    */
   constructor(words: Uint32Array, setBits: number, key: number, draw: () => number = () => 0) {
     this.#words = words;
@@ -56,7 +56,7 @@ export class Frequent {
     this.#draw = draw;
   }
 
-  /** Counts a key `weight` times. Returns true if it is there only now; see `entry`. */
+  /** Counts a key `weight` times. Returns true if the key is new; `entry` is then its entry. */
   add(high: number, low: number, weight: number): boolean {
     const words = this.#words;
     const first = this.#set(high, low) * SET_WORDS;
@@ -77,7 +77,7 @@ export class Frequent {
     return true;
   }
 
-  /** Halves all counts, so that what was long ago matters less and less. */
+  /** Halves all counts, so that old events matter less and less. */
   halve(): void {
     const words = this.#words;
     for (let at = 2; at < words.length; at += ENTRY_WORDS) words[at] >>>= 1;

@@ -1,9 +1,9 @@
 /**
- * Under which names announces arrive: the host and the path of their URL.
+ * The hosts and paths in the URLs of announces.
  *
- * Whoever hands out an open tracker's address under a host name of his own, or behind a path, lives
- * off it unasked; this report shows who. The hosts that come most often and the beginnings of paths
- * are counted in fixed memory (see frequent.ts). UDP knows no host; its clients may tell the path,
+ * Others may publish an open tracker under their own host name or path, and use this tracker
+ * without asking; this report shows them. The most frequent hosts and beginnings of paths are
+ * counted in fixed memory (see frequent.ts). Over UDP there is no host; clients may send the path,
  * by BEP 41.
  *
  *   http://tracker.example:6969/free/ride/announce?info_hash=…      host tracker.example:6969
@@ -11,11 +11,11 @@
  *
  * Each thread owns one part of a shared buffer and is its only writer:
  *
- *   hosts   counts, then one text of 63 bytes for each entry, its length first
+ *   hosts   counts, then for each entry a length byte and a text of up to 63 bytes
  *   paths   likewise
  *
- * A name is known by a keyed 64-bit hash. Counting allocates nothing and never fails; a name that
- * is too long is cut.
+ * A keyed 64-bit hash identifies a name. Counting allocates nothing and never fails; a name that is
+ * too long is cut.
  */
 import type { RequestHead } from "../net/head.ts";
 import { byCount, Frequent, frequentBytes } from "./frequent.ts";
@@ -31,18 +31,18 @@ const SLASH = 47;
 const UPPER_A = 65;
 const UPPER_Z = 90;
 
-/** Shared memory for what `threads` threads see. */
+/** Shared memory for the names of `threads` threads. */
 export function hostsMemory(threads: number): SharedArrayBuffer {
   return new SharedArrayBuffer(threads * THREAD_BYTES);
 }
 
-/** A name and how many announces came under it. */
+/** A name and its number of announces. */
 export interface NameCount {
   name: string;
   count: number;
 }
 
-/** What one thread sees. */
+/** The names that one thread counts. */
 export class Hosts {
   readonly #hosts: Names;
   readonly #paths: Names;
@@ -65,7 +65,7 @@ export class Hosts {
     paths.count();
   }
 
-  /** Notes the first `length` bytes of a path and query that came by UDP. */
+  /** Notes the first `length` bytes of a path and query from a UDP packet. */
   notePath(bytes: Uint8Array, length: number): void {
     const paths = this.#paths;
     paths.begin();
@@ -74,7 +74,7 @@ export class Hosts {
   }
 }
 
-/** Reads what all threads have seen. */
+/** Reads the names of all threads. */
 export class HostReport {
   readonly #memory: SharedArrayBuffer;
 
@@ -107,7 +107,7 @@ export class HostReport {
   }
 }
 
-/** Counted names. One is given character by character: `begin`, `push`, `count`. */
+/** Counted names. A name is passed character by character: `begin`, `push`, `count`. */
 class Names {
   readonly #counts: Frequent;
   readonly #texts: Uint8Array;
@@ -130,7 +130,7 @@ class Names {
     this.#low = ~this.#key;
   }
 
-  /** One character more, in lower case; what cannot be seen becomes a question mark. */
+  /** Adds a character, in lower case; an unprintable one becomes a question mark. */
   push(code: number): void {
     if (code >= UPPER_A && code <= UPPER_Z) code += 32;
     if (code <= 32 || code >= 127) code = 63;
@@ -142,11 +142,11 @@ class Names {
     this.#name[0] = length + 1;
   }
 
-  /** As `push`, of a path; false once its beginning is over: at the second slash or the query. */
+  /** Like `push`, for a path; false where its beginning ends: at the second slash or the query. */
   pushOfPath(code: number): boolean {
     const length = this.#name[0];
     if (code === 63 || code === 35) return false;
-    // Repeated slashes at the front are one.
+    // Repeated slashes at the front count as one.
     if (code === SLASH && length === 1) return true;
     this.push(code);
     return code !== SLASH || length === 0;
@@ -172,9 +172,9 @@ class Names {
   }
 }
 
-/** The hosts for whose sake announces are answered; none given means all. */
+/** The hosts under which announces are answered; an empty list means every host. */
 export class AllowedHosts {
-  /** True if nothing need be looked at. */
+  /** True if every host is allowed. */
   readonly all: boolean;
   readonly #names: ReadonlySet<string>;
 
@@ -184,7 +184,7 @@ export class AllowedHosts {
     this.#names = new Set(names);
   }
 
-  /** Whether a request names an allowed host, on whatever port. */
+  /** Whether a request names an allowed host, on any port. */
   allowHead({ text, hostFrom, hostTo }: RequestHead): boolean {
     if (this.all) return true;
     const host = text.slice(hostFrom, hostTo).toLowerCase();

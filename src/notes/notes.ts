@@ -1,7 +1,6 @@
 /**
- * What every thread notes beside its counters: a `Tally` of its announces, and the `Hosts` they
- * came by. Made from shared memory, so that it can be posted to a worker and read by the event
- * loop.
+ * What each thread notes in addition to its counters: a `Tally` of its announces, their `Hosts`,
+ * and the `PrivateShare`. All lie in shared memory, which workers write and the event loop reads.
  */
 import type { RequestHead } from "../net/head.ts";
 import { PrivateShare, privateShareMemory } from "./private-share.ts";
@@ -9,12 +8,12 @@ import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import { Hosts, hostsMemory } from "./hosts.ts";
 import { Tally, tallyMemory, type TallySettings } from "./tally.ts";
 
-/** What the notes of all threads lie in. */
+/** The memory of the notes of all threads. */
 export interface NotesShared {
   tally: SharedArrayBuffer;
   hosts: SharedArrayBuffer;
   privateShare: SharedArrayBuffer;
-  /** Secret, so that nobody can make two names look the same. */
+  /** Secret, so that strangers cannot find two names with the same hash. */
   hostsKey: number;
   settings: TallySettings;
 }
@@ -49,12 +48,12 @@ export class Notes {
     this.#privateShare.note(request);
   }
 
-  /** Notes by which host and path an announce over HTTP came. */
+  /** Notes the host and path of an announce over HTTP. */
   noteHead(head: RequestHead): void {
     this.#hosts.noteHead(head);
   }
 
-  /** Notes the path that an announce over UDP told. [BEP 41] */
+  /** Notes the path in an announce over UDP. [BEP 41] */
   notePath(bytes: Uint8Array, length: number): void {
     this.#hosts.notePath(bytes, length);
   }

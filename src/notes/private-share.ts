@@ -1,15 +1,15 @@
 /**
- * Do unusually many announces come from one private address? Then something in front of the
- * tracker, such as the NAT of a container network, hides the clients' addresses, and peers get an
- * address that they cannot reach.
+ * The share of announces that come from one private address. If it is large, something in front of
+ * the tracker, such as the NAT of a container network, hides the clients' addresses, and peers get
+ * an address that they cannot reach.
  *
- * Every thread looks at one announce in SAMPLE_EVERY and keeps the frequent addresses of its sample
+ * Each thread samples one announce in SAMPLE_EVERY and keeps the frequent addresses of its sample
  * in shared memory (see frequent.ts):
  *
- *   row   [ announces looked at | the words of a Frequent: 32 keys in 4 sets ]     32-bit words
+ *   row   [ announces sampled | the words of a Frequent: 32 keys in 4 sets ]     32-bit words
  *
- * A key is a hash: the address itself is not kept. A count is too high by about a 32nd of the
- * sample at most. When a row has seen enough it is halved, so that old announces count less.
+ * A key is a hash: the address itself is not kept. A count is too high by about 1/32 of the sample
+ * at most. When a row has counted HALVE_AFTER announces it is halved, so that old ones count less.
  */
 import { isPrivate } from "../net/addresses.ts";
 import type { AnnounceRequest } from "../swarm/requests.ts";
@@ -20,18 +20,18 @@ const HALVE_AFTER = 4096;
 
 const SET_BITS = 2;
 const ROW_BYTES = Uint32Array.BYTES_PER_ELEMENT + frequentBytes(SET_BITS);
-/** Rows of two threads share no line of a cache. */
+/** Rows of two threads share no cache line. */
 const ROW_STRIDE = 64 * Math.ceil(ROW_BYTES / 64);
 
-/** Announces looked at before anything is said about them. */
-const LOOKED_AT_MIN = 100;
+/** With fewer sampled announces the share is 0. */
+const SAMPLED_MIN = 100;
 
 /** Shared memory for `threads` threads. */
 export function privateShareMemory(threads: number): SharedArrayBuffer {
   return new SharedArrayBuffer(threads * ROW_STRIDE);
 }
 
-/** One thread's look at its announces. */
+/** The sample of one thread. */
 export class PrivateShare {
   readonly #row: Uint32Array;
   readonly #frequent: Frequent;
@@ -42,7 +42,7 @@ export class PrivateShare {
     this.#frequent = frequentOf(this.#row);
   }
 
-  /** To be called for every announce that is answered. Some ten nanoseconds at most. */
+  /** Call it for every announce that is answered. Takes some ten nanoseconds at most. */
   note({ peer, family }: Pick<AnnounceRequest, "peer" | "family">): void {
     this.#untilNext -= 1;
     if (this.#untilNext > 0) return;
@@ -56,28 +56,28 @@ export class PrivateShare {
 }
 
 /**
- * The share, 0 to 1, of the private address that announces most, over all threads; 0 as long as
- * too few announces have been seen.
+ * The share, 0 to 1, of the private address that announces most, over all threads; 0 if too few
+ * announces were sampled.
  */
 export function largestPrivateShare(memory: SharedArrayBuffer): number {
   const counts = new Map<number, number>();
-  let lookedAt = 0;
+  let sampled = 0;
   for (let thread = 0; thread < memory.byteLength / ROW_STRIDE; thread++) {
     const row = rowOf(memory, thread);
     const frequent = frequentOf(row);
-    lookedAt += row[0];
+    sampled += row[0];
     for (const { high, count } of frequent.top(frequent.entries)) {
       counts.set(high, (counts.get(high) ?? 0) + count);
     }
   }
-  return lookedAt < LOOKED_AT_MIN ? 0 : Math.max(0, ...counts.values()) / lookedAt;
+  return sampled < SAMPLED_MIN ? 0 : Math.max(0, ...counts.values()) / sampled;
 }
 
 function rowOf(memory: SharedArrayBuffer, thread: number): Uint32Array {
   return new Uint32Array(memory, thread * ROW_STRIDE, ROW_BYTES / Uint32Array.BYTES_PER_ELEMENT);
 }
 
-/** Strangers cannot choose private addresses of ours, so no key need be secret. */
+/** Strangers cannot choose private addresses in our network, so the key need not be secret. */
 function frequentOf(row: Uint32Array): Frequent {
   return new Frequent(row.subarray(1), SET_BITS, 1);
 }

@@ -1,19 +1,19 @@
 /**
- * What is noted of every announce for the statistics page: how many peers were wanted, how long ago
- * the peer announced last, and which networks come back too early.
+ * What the statistics page needs of every announce: the number of peers it wants, the time since
+ * the last announce of the peer, and the networks that announce too early.
  *
  * Each thread owns one part of a shared buffer and is its only writer, as with the counters:
  *
  *   wanted   201 numbers   announces that wanted 0, 1, … 200 or more peers
  *   renewed   45 numbers   minutes since the last announce of the same peer: 0, 1, … 44 or more
- *   early    3 tables      networks of peers that announced before their time was over: IPv4 by /28
- *                          and by /24, IPv6 by /48
+ *   early    3 tables      networks of peers that announced too early: IPv4 by /28
+ *                          and /24, IPv6 by /48
  *
- * An announce is too early if it comes before the shortest interval that was told, and neither
- * starts, completes, pauses nor stops anything: a client that forces announces, or ignores what it
- * is told. opentracker calls such clients woodpeckers. Ages are known in ticks only (45 seconds
- * with the default timeout), so the first tick, in which a client may ask over a second transport,
- * is free. Counting costs some ten nanoseconds and allocates nothing.
+ * An announce is too early if it comes before the `min interval` is over and has no event: the
+ * client forces announces or ignores the interval. opentracker calls such clients woodpeckers. Ages
+ * are known in ticks only (45 seconds with the default timeout). The first tick does not count,
+ * because a client may announce over a second transport in it. Counting costs some ten nanoseconds
+ * and allocates nothing.
  */
 import { EVENT_NONE } from "../constants.ts";
 import { readU32 } from "../net/words.ts";
@@ -30,17 +30,17 @@ const EARLY_TABLES = 3;
 const NUMBERS_BYTES = (WANTED_COLUMNS + RENEWED_COLUMNS) * Float64Array.BYTES_PER_ELEMENT;
 const THREAD_BYTES = NUMBERS_BYTES + EARLY_TABLES * frequentBytes(EARLY_SET_BITS);
 
-/** After so many announces that came too early a thread halves its tables: long ago counts less. */
+/** A thread halves its tables after this many early announces, so that old ones count less. */
 const HALVE_AFTER = 2 ** 17;
 
 /** Widths of the networks, in bits, by table. */
 export const EARLY_WIDTHS = [28, 24, 48] as const;
 
-/** What a tally must know besides its memory. */
+/** The settings of a tally. */
 export interface TallySettings {
-  /** Seconds a tick of peers' ages lasts. */
+  /** Length of a tick of peers' ages, in seconds. */
   tickSeconds: number;
-  /** Seconds within which no client should announce again. */
+  /** The `min interval` of replies, in seconds. */
   minimumSeconds: number;
 }
 
@@ -74,7 +74,7 @@ export class Tally {
     if (ticks < 0) return;
     const minutes = Math.floor(ticks / this.#ticksPerMinute);
     this.#renewed[Math.min(minutes, RENEWED_COLUMNS - 1)] += 1;
-    // A tick more or less: only who is early for certain is one.
+    // Ages are exact to one tick; count only announces that are certainly early.
     if (ticks === 0 || ticks + 1 >= this.#earlyTicks || request.event !== EVENT_NONE) return;
     this.#noteEarly(request);
   }
@@ -96,7 +96,7 @@ export class Tally {
   }
 }
 
-/** Reads what all threads have noted. */
+/** Reads the tallies of all threads. */
 export class Tallies {
   readonly #memory: SharedArrayBuffer;
 
@@ -104,7 +104,7 @@ export class Tallies {
     this.#memory = memory;
   }
 
-  /** Announces by the peers they wanted. */
+  /** Announces by the number of peers they wanted. */
   wanted(): number[] {
     return this.#sum(WANTED_COLUMNS, ({ wanted }) => wanted);
   }
@@ -114,7 +114,7 @@ export class Tallies {
     return this.#sum(RENEWED_COLUMNS, ({ renewed }) => renewed);
   }
 
-  /** Networks with the most announces that came too early, of a table of EARLY_WIDTHS. */
+  /** The networks with the most early announces, from a table of EARLY_WIDTHS. */
   early(table: number, most: number): Frequency[] {
     const sums = new Map<string, Frequency>();
     for (const { early } of this.#threads()) {
@@ -147,7 +147,7 @@ interface Views {
   early: Frequent[];
 }
 
-/** Keys of the tables need not be secret: whoever floods one set pushes out other nuisances. */
+/** Need not be secret: a flood of one set pushes out other offenders only. */
 const TABLE_KEY = 0x9e3779b1;
 
 function viewsOf(memory: SharedArrayBuffer, thread: number): Views {

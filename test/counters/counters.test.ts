@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { COUNT, counterMemory, Counters, COUNTERS } from "../../src/counters/counters.ts";
 
-test("every counter has a column of its own", () => {
+test("every counter has its own column", () => {
   expect(COUNTERS.map((name) => COUNT[name])).toEqual(COUNTERS.map((_, column) => column));
   expect(new Set(COUNTERS).size).toBe(COUNTERS.length);
 });

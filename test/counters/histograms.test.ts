@@ -1,4 +1,4 @@
-/** Histograms: every event is in one bucket, and all threads together are the whole. */
+/** Histograms: every event is in one bucket, and the threads are added up. */
 import { expect, test } from "bun:test";
 
 import {
@@ -29,7 +29,7 @@ test("many events of one value are counted at once", () => {
   expect(totals.sum).toBeCloseTo(1.92e-4, 9);
 });
 
-test("threads and histograms do not touch each other's numbers", () => {
+test("threads and histograms do not change each other's numbers", () => {
   const memory = histogramMemory(3);
   const names = Object.keys(HISTOGRAMS) as HistogramName[];
   for (const [at, name] of names.entries()) {

@@ -1,4 +1,4 @@
-/** The clock runs forward and can be made to agree with another thread's. */
+/** The clock never runs backwards, and can be aligned with that of another thread. */
 import { afterAll, expect, test } from "bun:test";
 
 import { alignClock, now } from "../../src/host/clock.ts";
@@ -23,7 +23,7 @@ test("the clock never runs backwards", () => {
   }
 });
 
-test("an aligned clock goes on from what the other one showed", () => {
+test("an aligned clock continues from the time of the other one", () => {
   alignClock(1_000_000);
   expect(now()).toBeGreaterThanOrEqual(1_000_000);
   expect(now()).toBeLessThan(1_000_005);

@@ -12,7 +12,7 @@ function open() {
   return { account, clock, begun };
 }
 
-test("a collection is asked for each time so much has been noted, and not before", () => {
+test("a collection starts each time enough garbage was noted, and not before", () => {
   const { account, clock, begun } = open();
   const seen: number[] = [];
   for (const bytes of [GARBAGE_BYTES_MAX, 1, GARBAGE_BYTES_MAX, 1, 1]) {
@@ -25,7 +25,7 @@ test("a collection is asked for each time so much has been noted, and not before
   expect(account.noted).toBe(2 * GARBAGE_BYTES_MAX + 3);
 });
 
-test("one that follows within a second is waited for", () => {
+test("a collection within a second of the last one is awaited", () => {
   const { account, clock, begun } = open();
   for (const milliseconds of [0, 999, 999, 1000]) {
     clock.milliseconds += milliseconds;
@@ -34,7 +34,7 @@ test("one that follows within a second is waited for", () => {
   expect(begun).toEqual(["asked for", "waited for", "waited for", "asked for"]);
 });
 
-test("what is left of something rare is collected at once, unless it is little", () => {
+test("settle collects at once, unless there is little garbage", () => {
   const { account, begun } = open();
   account.note(1000);
   account.settle();
@@ -44,7 +44,7 @@ test("what is left of something rare is collected at once, unless it is little",
   expect(begun).toEqual(["waited for"]);
 });
 
-test("to ask takes no time, however much is alive", () => {
+test("starting a collection takes no time, however many objects are alive", () => {
   const alive = Array.from({ length: 400_000 }, (_, at) => ({ at: { at } }));
   const times = Array.from({ length: 5 }, () => {
     const begun = performance.now();
@@ -55,7 +55,7 @@ test("to ask takes no time, however much is alive", () => {
   expect(alive.length).toBe(400_000);
 });
 
-test("what was waited for is gone, with a large reserve that is alive", () => {
+test("an awaited collection frees the garbage, beside a large reserve that is alive", () => {
   const reserve = new SharedArrayBuffer(2 ** 30);
   const gone: boolean[] = [];
   const registry = new FinalizationRegistry(() => gone.push(true));

@@ -1,4 +1,4 @@
-/** The calls to the C library, made for real on this machine's loopback. Linux only. */
+/** The calls to the C library, on the loopback of this machine. Linux only. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { openLibc, SystemError } from "../../src/host/libc.ts";
@@ -8,7 +8,7 @@ const MIB = 1024 * KIB;
 
 const libc = openLibc();
 
-test("the C library is there on Linux, and only there", () => {
+test("the C library is found on Linux only", () => {
   expect(libc !== undefined).toBe(process.platform === "linux");
 });
 
@@ -21,7 +21,7 @@ describe.if(libc !== undefined)("a socket", () => {
     }
   });
 
-  test("that is not shared is refused where another one is, by the error's name", () => {
+  test("that is not shared cannot bind a used address, with the name of the error", () => {
     const port = 20_000 + (process.pid % 10_000);
     const first = libc!.bindUdp("127.0.0.1", port, true);
     try {
@@ -33,7 +33,7 @@ describe.if(libc !== undefined)("a socket", () => {
     }
   });
 
-  test("that listens decides how much waits for a client that does not read", async () => {
+  test("that listens sets the send buffer of its connections", async () => {
     const taken = async (bytes: number): Promise<number> => {
       const { promise, resolve } = Promise.withResolvers<number>();
       const open = (socket: Bun.Socket) => resolve(socket.write(new Uint8Array(8 * MIB)));
@@ -67,13 +67,13 @@ describe.if(libc !== undefined)("a socket", () => {
     expect(() => libc!.bindUdp("192.0.2.1", 0, false)).toThrow("bind: EADDRNOTAVAIL");
   });
 
-  test("on an interface that is not there is refused, by name as by number", () => {
+  test("on a missing interface is refused, by name and by number", () => {
     expect(() => libc!.bindUdp("fe80::1%nope", 0, false)).toThrow("if_nametoindex: ENODEV");
     expect(() => libc!.bindUdp("fe80::1%99999", 0, false)).toThrow("bind: ");
     expect(() => libc!.bindUdp("fe80::1%lo", 0, false)).toThrow("bind: EADDRNOTAVAIL");
   });
 
-  test("tells what receive buffer the kernel granted", () => {
+  test("returns the receive buffer that the kernel granted", () => {
     const fd = libc!.bindUdp("127.0.0.1", 0, false);
     expect(libc!.setReceiveBuffer(fd, 65_536)).toBe(65_536);
     libc!.close(fd);
@@ -111,7 +111,7 @@ describe.if(libc !== undefined)("memory", () => {
     expect(bytes[2 * mib]).toBe(9);
   });
 
-  test("that is no whole page is not discarded", () => {
+  test("that is not a whole page is not discarded", () => {
     const bytes = new Uint8Array(new SharedArrayBuffer(2 ** 20));
     bytes.fill(7);
     expect(libc!.discard(bytes, 100, libc!.pageSize)).toBe(false);

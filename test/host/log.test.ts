@@ -1,4 +1,4 @@
-/** Log lines: their two formats, the journal's prefix, and what strangers cannot do to them. */
+/** Log lines: their two formats, the journal's prefix, and escapes of text from strangers. */
 import { describe, expect, test } from "bun:test";
 import { closeSync, fstatSync, openSync } from "node:fs";
 
@@ -50,7 +50,7 @@ test("in the journal a line has a priority and no time", () => {
   expect(lines.at(-1)).toBe('<6>{"level":"info","msg":"e"}\n');
 });
 
-test("each warning has a counter, which counts where nothing is written too", () => {
+test("each warning has a counter, which also counts warnings that are not written", () => {
   const lines: string[] = [];
   const log = logTo(lines, { level: "error" });
   log.warn("maintenance begins", {}, "maintenance");
@@ -61,7 +61,7 @@ test("each warning has a counter, which counts where nothing is written too", ()
   expect(Object.values(log.warned).reduce((sum, count) => sum + count)).toBe(2);
 });
 
-test("the journal is known by its variable, if that names what is written to", () => {
+test("the journal is recognised if its variable names the open file", () => {
   const fd = openSync("/dev/null", "w");
   const { dev, ino } = fstatSync(fd);
   expect(logsToJournal({ JOURNAL_STREAM: `${dev}:${ino}` }, fd)).toBe(true);
@@ -72,7 +72,7 @@ test("the journal is known by its variable, if that names what is written to", (
   expect(logsToJournal({ JOURNAL_STREAM: `${dev}:${ino}` }, fd)).toBe(false);
 });
 
-test("what is below the level is neither written nor counted", () => {
+test("lines below the level are neither written nor counted", () => {
   const lines: string[] = [];
   const log = logTo(lines, { level: "warn" });
   log.debug("a");
@@ -106,7 +106,7 @@ describe("a value", () => {
     expect(quoteValue(value)).toBe(expected);
   });
 
-  test("cannot start another line or drive a terminal, in either format", () => {
+  test("cannot begin another line or control a terminal, in either format", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (value) => {
         const lines: string[] = [];
@@ -117,7 +117,7 @@ describe("a value", () => {
     );
   });
 
-  test("comes back whole from JSON", () => {
+  test("is unchanged after JSON parsing", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (value) => {
         const lines: string[] = [];

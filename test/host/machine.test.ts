@@ -1,4 +1,4 @@
-/** What Linux tells about itself, from folders that look like /proc and from the real one. */
+/** Reading /proc, from folders that look like it and from the real one. */
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ const udpLine = (inode: number, drops: number) =>
   ` 2315: 00000000:1B39 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 ` +
   `${inode} 2 0000000000000000 ${drops}         \n`;
 
-test("drops are those of our own sockets, of both families, and of nobody else's", () => {
+test("drops are counted for our own sockets only, of both families", () => {
   const machine = proc({
     "self/fd/3": "->socket:[501]",
     "self/fd/4": "->socket:[502]",
@@ -41,7 +41,7 @@ test("drops are those of our own sockets, of both families, and of nobody else's
   expect(machine.drops()).toBe(37);
 });
 
-test("drops go on where the kernel's 32 bits begin again", () => {
+test("drops continue when the kernel's 32-bit counter wraps", () => {
   const root = mkdtempSync(join(tmpdir(), "proc-"));
   folders.push(root);
   mkdirSync(join(root, "self/fd"), { recursive: true });
@@ -56,7 +56,7 @@ test("drops go on where the kernel's 32 bits begin again", () => {
   expect(told).toEqual([5, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 9, 2 ** 32 + 9]);
 });
 
-test("our own sockets are found on the machine that runs this", async () => {
+test("our own sockets are found on this machine", async () => {
   if (process.platform !== "linux") return;
   const socket = await Bun.udpSocket({ hostname: "127.0.0.1" });
   const machine = new Machine();
@@ -65,7 +65,7 @@ test("our own sockets are found on the machine that runs this", async () => {
   socket.close();
 });
 
-test("the table of connections has a size and a limit, or there is none", () => {
+test("the table of connections has a size and a limit, or is undefined", () => {
   const files = {
     "sys/net/netfilter/nf_conntrack_count": "12\n",
     "sys/net/netfilter/nf_conntrack_max": "262144\n",
@@ -84,7 +84,7 @@ test("a port is tracked if the table has it, over UDP", () => {
   expect(machine.tracksPort(696)).toBe(false);
 });
 
-test("a table we may not look into is taken for one that has our port when it fills up", () => {
+test("an unreadable table counts as having our port when it fills up", () => {
   const limit = { "sys/net/netfilter/nf_conntrack_max": "262144\n" };
   const count = (entries: string) => ({
     "sys/net/netfilter/nf_conntrack_count": entries,

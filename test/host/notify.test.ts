@@ -1,4 +1,4 @@
-/** What systemd is told, read from a socket as systemd has it. Bun has none, so Python opens it. */
+/** Messages to systemd, read from a Unix datagram socket. Bun has none, so Python opens it. */
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,7 +23,7 @@ for _ in range(int(sys.argv[2])):
 
 const python = Bun.which("python3");
 
-/** What a supervisor at `name` hears. */
+/** The messages that a supervisor at `name` receives. */
 async function heard(name: string, count: number, say: (notifier: Notifier) => void) {
   const child = Bun.spawn([python!, "-c", LISTENER, name, String(count)], { stdout: "pipe" });
   const reader = child.stdout.getReader();
@@ -42,7 +42,7 @@ async function heard(name: string, count: number, say: (notifier: Notifier) => v
 
 const onLinux = process.platform === "linux" && python !== null;
 
-test("the life of a service is told, on a socket with a path", async () => {
+test("all states are sent to a socket with a path", async () => {
   if (!onLinux) return;
   const messages = await heard(join(folder, "socket"), 6, (notifier) => {
     notifier.ready("answering");
@@ -69,7 +69,7 @@ test("a socket may have an abstract name", async () => {
 });
 
 test.each([undefined, "", "relative/path", "vsock:2:1234", `/${"x".repeat(200)}`])(
-  "with NOTIFY_SOCKET=%s nothing is told and nothing fails",
+  "with NOTIFY_SOCKET=%s nothing is sent and nothing fails",
   (name) => {
     const notifier = new Notifier({ NOTIFY_SOCKET: name });
     expect(notifier.listening).toBe(false);
@@ -80,12 +80,12 @@ test.each([undefined, "", "relative/path", "vsock:2:1234", `/${"x".repeat(200)}`
   },
 );
 
-test("a supervisor that is gone is no concern", () => {
+test("a supervisor that has ended is ignored", () => {
   const notifier = new Notifier({ NOTIFY_SOCKET: join(folder, "nobody") });
   for (let i = 0; i < 100; i++) notifier.alive();
 });
 
-test("the watchdog wants to hear from us twice in its time, if it means us", () => {
+test("the watchdog is notified twice in its timeout, if it watches this process", () => {
   const seconds = (env: Record<string, string>) => new Notifier(env, 4711).watchdogSeconds;
   expect(seconds({ WATCHDOG_USEC: "30000000" })).toBe(15);
   expect(seconds({ WATCHDOG_USEC: "30000000", WATCHDOG_PID: "4711" })).toBe(15);

@@ -1,4 +1,4 @@
-/** Small files that settings name: read whole, or refused at once. */
+/** Small files that settings name: read completely, or refused at once. */
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { statSync } from "node:fs";
@@ -9,7 +9,7 @@ import { CHANGED, mustBeSteady, readSmallFile } from "../../src/host/plain-file.
 const folder = mkdtempSync(join(tmpdir(), "plain-file-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The code of what is thrown for the file. */
+/** The code of the error for the file. */
 function codeOf(path: string): string | undefined {
   try {
     readSmallFile(path);
@@ -29,7 +29,7 @@ test("a file is read as UTF-8, also through a link and when it is empty", () => 
   expect(readSmallFile(path)).toBe("");
 });
 
-test("a folder, a device and a pipe that nobody writes to are refused without waiting", () => {
+test("a folder, a device and a pipe without a writer are refused without waiting", () => {
   const pipe = join(folder, "pipe");
   Bun.spawnSync(["mkfifo", pipe]);
   for (const path of [folder, "/dev/zero", "/dev/null", pipe]) {
@@ -37,7 +37,7 @@ test("a folder, a device and a pipe that nobody writes to are refused without wa
   }
 });
 
-test("a socket is refused, in the system's words", async () => {
+test("a socket is refused with the system's error", async () => {
   const socket = join(folder, "socket");
   const listener = Bun.listen({ unix: socket, socket: { data() {} } });
   expect(codeOf(socket)).toMatch(/^(ENXIO|EOPNOTSUPP)$/);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { EXIT_CONFIG, EXIT_FAILED } from "../../src/constants.ts";
 import { StartError } from "../../src/host/start-error.ts";
 
-test("what the settings say or name ends with the code that forbids to try again", () => {
+test("a problem of the settings has the exit code that forbids another start", () => {
   const error = new StartError("the port is taken", "choose another");
   expect([error.message, error.hint, error.exitCode]).toEqual([
     "the port is taken",

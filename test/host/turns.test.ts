@@ -29,7 +29,7 @@ test("one turn is given in a round of the event loop, however many wait", async 
   expect(given.slice(0, 8)).toEqual([1, 2, 3, 4, 1, 2, 3, 4]);
 });
 
-test("requests that come meanwhile are answered between two turns", async () => {
+test("requests are answered between two turns", async () => {
   const server = Bun.listen<undefined>({
     hostname: "127.0.0.1",
     port: 0,
@@ -67,7 +67,7 @@ function* busy(milliseconds: number, steps: number): Sliced<string> {
   return "done";
 }
 
-test("sliced work leaves the event loop a round every few milliseconds", async () => {
+test("sliced work lets the event loop run every few milliseconds", async () => {
   const rounds = countRounds();
   expect(await runInTurns(busy(0.5, 80))).toBe("done");
   rounds.stop();

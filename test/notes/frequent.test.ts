@@ -17,7 +17,7 @@ test("few keys are counted exactly, most frequent first", () => {
   expect(frequent.top(1)).toEqual([{ high: 0, low: 7, count: 5 }]);
 });
 
-test("add tells whether a key is new, and where it lies", () => {
+test("add returns whether a key is new, and sets its entry", () => {
   const frequent = open(2);
   expect(frequent.add(0, 0, 1)).toBe(true);
   const { entry } = frequent;
@@ -41,7 +41,7 @@ test("frequent keys stay among a crowd of rare ones, and are never counted too l
   expect(second!.count).toBeLessThan(1100);
 });
 
-test("by chance, a new key takes the place of one that came often less often", () => {
+test("with random draws, a new key rarely replaces a frequent one", () => {
   let chance = 0;
   const words = new Uint32Array(frequentBytes(0) / 4);
   const frequent = new Frequent(words, 0, 1, () => chance);
@@ -55,7 +55,7 @@ test("by chance, a new key takes the place of one that came often less often", (
   expect(frequent.at(frequent.entry)).toEqual({ high: 9, low: 0, count: 10 });
 });
 
-test("halving forgets what came once and keeps the order of the rest", () => {
+test("halving removes keys that came once and keeps the order of the others", () => {
   const frequent = open(2);
   frequent.add(0, 1, 9);
   frequent.add(0, 2, 4);

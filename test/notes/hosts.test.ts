@@ -34,7 +34,7 @@ test("hosts and the beginnings of paths are counted over all threads, most frequ
   expect(report.hosts(1)).toHaveLength(1);
 });
 
-test("a million names that are made up do not push out those that come often", () => {
+test("a million invented names do not push out frequent names", () => {
   const memory = hostsMemory(1);
   const hosts = new Hosts(memory, 0, KEY);
   const head = (name: string) => {
@@ -49,7 +49,7 @@ test("a million names that are made up do not push out those that come often", (
   expect(listed.every(({ count }) => count === 2000)).toBe(true);
 });
 
-test("a path told by UDP is counted with those of HTTP", () => {
+test("paths over UDP and HTTP are counted together", () => {
   const memory = hostsMemory(1);
   const hosts = new Hosts(memory, 0, KEY);
   const bytes = new TextEncoder().encode("/announce?key=1");
@@ -62,7 +62,7 @@ test("a path told by UDP is counted with those of HTTP", () => {
   ]);
 });
 
-test("a name that is too long is cut, and what cannot be seen is a question mark", () => {
+test("a long name is cut, and unprintable characters become question marks", () => {
   const memory = hostsMemory(1);
   const hosts = new Hosts(memory, 0, KEY);
   hosts.noteHead(headOf(`http://${"a".repeat(100)}/x`));
@@ -75,7 +75,7 @@ test("a name that is too long is cut, and what cannot be seen is a question mark
   ]);
 });
 
-test("thousands of names that come once do not push out one that comes often", () => {
+test("thousands of names that come once do not push out a frequent name", () => {
   const memory = hostsMemory(1);
   const hosts = new Hosts(memory, 0, KEY);
   for (let i = 0; i < 5000; i++) {
@@ -85,7 +85,7 @@ test("thousands of names that come once do not push out one that comes often", (
   expect(new HostReport(memory).hosts(1)[0]!.name).toBe("often.example");
 });
 
-test("no list of hosts allows all of them", () => {
+test("an empty list allows every host", () => {
   const hosts = new AllowedHosts([]);
   expect(hosts.all).toBe(true);
   expect(hosts.allowHead(headOf("http://anything/announce"))).toBe(true);

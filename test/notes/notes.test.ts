@@ -5,7 +5,7 @@ import { Notes, notesMemory } from "../../src/notes/notes.ts";
 import { Tallies } from "../../src/notes/tally.ts";
 import { AnnounceReply, AnnounceRequest } from "../../src/swarm/requests.ts";
 
-test("what threads note is read together", () => {
+test("the notes of all threads are added up", () => {
   const shared = notesMemory(2, { tickSeconds: 45, minimumSeconds: 900 });
   const [first, second] = [new Notes(shared, 0), new Notes(shared, 1)];
   const request = new AnnounceRequest();

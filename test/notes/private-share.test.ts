@@ -9,7 +9,7 @@ import {
 
 const FEW = 32 * 100;
 
-/** Notes as many announces, of the addresses in turn. */
+/** Notes this many announces, of the addresses in turn. */
 function note(share: PrivateShare, announces: number, addressOf: (at: number) => number[]): void {
   const peer = new Uint8Array(18);
   for (let at = 0; at < announces; at++) {
@@ -19,7 +19,7 @@ function note(share: PrivateShare, announces: number, addressOf: (at: number) =>
   }
 }
 
-test("the share of a private address is told, whatever else announces", () => {
+test("the share of a private address is measured among other clients", () => {
   const memory = privateShareMemory(1);
   note(new PrivateShare(memory, 0), 4 * FEW, (at) =>
     at % 2 === 0 ? [172, 17, 0, 1] : [8, 8, at >> 8, at],
@@ -27,7 +27,7 @@ test("the share of a private address is told, whatever else announces", () => {
   expect(largestPrivateShare(memory)).toBeCloseTo(0.5, 1);
 });
 
-test("it is found among many private ones", () => {
+test("one busy private address is found among many", () => {
   const memory = privateShareMemory(1);
   note(new PrivateShare(memory, 0), 20 * FEW, (at) =>
     at % 10 < 4 ? [172, 17, 0, 1] : [10, 0, at >> 8, at & 255],
@@ -45,7 +45,7 @@ test("many private addresses have no large share, nor has a public one", () => {
   expect(largestPrivateShare(one)).toBe(0);
 });
 
-test("threads add up, and IPv6 counts too", () => {
+test("the threads are added up, and IPv6 counts too", () => {
   const memory = privateShareMemory(2);
   const unique = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
   note(new PrivateShare(memory, 0), FEW, () => unique);
@@ -53,13 +53,13 @@ test("threads add up, and IPv6 counts too", () => {
   expect(largestPrivateShare(memory)).toBeCloseTo(0.75, 2);
 });
 
-test("a handful of announces says nothing", () => {
+test("with few announces the share is 0", () => {
   const memory = privateShareMemory(1);
   note(new PrivateShare(memory, 0), FEW - 32, () => [10, 0, 0, 1]);
   expect(largestPrivateShare(memory)).toBe(0);
 });
 
-test("what was long ago counts less", () => {
+test("old announces count less", () => {
   const memory = privateShareMemory(1);
   const share = new PrivateShare(memory, 0);
   note(share, 32 * 4096, () => [10, 0, 0, 1]);

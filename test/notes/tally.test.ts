@@ -35,7 +35,7 @@ test("a known peer is counted by the minutes since its last announce, a new one 
   expect([renewed[0], renewed[1], renewed[30], renewed[44]]).toEqual([2, 1, 1, 1]);
 });
 
-test("who comes back before the shortest interval is noted with its networks", () => {
+test("a client that announces before the min interval is counted in its networks", () => {
   const memory = tallyMemory(2);
   for (const thread of [0, 1]) noted(new Tally(memory, thread, SETTINGS), 5, "c00002ff");
   noted(new Tally(memory, 1, SETTINGS), 5, "c0000201");
