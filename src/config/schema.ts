@@ -186,7 +186,8 @@ export const SCHEMA = z.object({
   }),
   rateLimit: setting("Limits", "TRACKER_RATE_LIMIT", choice(RATE_LIMIT_MODES), {
     text: "what to do with requests over a rate limit: nothing, count them, or refuse them",
-    reason: "Set enforce once tracker_over_rate_total shows that only abusers are over a limit.",
+    reason:
+      "Set enforce once tracker_over_rate_requests_total shows that only abusers are over a limit.",
     initial: "observe",
   }),
   // A seedbox that starts 5,000 swarms asks 5,000 times at once and then 3 times a second; behind

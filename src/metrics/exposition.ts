@@ -5,14 +5,14 @@
  *   # TYPE tracker_peers gauge
  *   tracker_peers{role="seeder",family="ipv4"} 12
  *
- * A family is written whole before the next begins. Label values are escaped; names are ours and
- * need not be.
+ * A family is written completely before the next begins. Label values are escaped; names are fixed
+ * and need no escapes.
  *
  * https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 import type { HistogramTotals } from "../counters/histograms.ts";
 
-/** What Prometheus 3 insists on. */
+/** The content type that Prometheus 3 requires. */
 export const EXPOSITION_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 export type Labels = Readonly<Record<string, string>>;
@@ -34,17 +34,17 @@ export class Exposition {
     return this;
   }
 
-  /** A sample of the family that was begun last. */
+  /** Adds a sample to the current family. */
   sample(value: number, labels: Labels = {}): this {
     return this.#line(this.#name, labels, value);
   }
 
-  /** A family of one sample. */
+  /** Writes a family of one sample. */
   single(name: string, type: FamilyType, help: string, value: number): this {
     return this.family(name, type, help).sample(value);
   }
 
-  /** A histogram of the family that was begun last; `bounds` are those of its buckets. */
+  /** Adds a histogram to the current family; `bounds` are those of its buckets. */
   histogram(totals: HistogramTotals, bounds: readonly number[], labels: Labels = {}): this {
     let events = 0;
     for (const [bucket, bound] of bounds.entries()) {

@@ -1,9 +1,9 @@
 /**
- * /metrics: everything that is counted anywhere, as Prometheus reads it.
+ * /metrics: all counters and gauges, in Prometheus' text format.
  *
- * Names have the prefix `tracker_`, base units and, for what only grows, `_total`; every series
- * that can exist is there from the start, with its zero. Nothing here walks the swarms: a scrape
- * takes less than a millisecond and makes no request wait.
+ * Names have the prefix `tracker_`, base units and, for counters, `_total`. Every series exists
+ * from the start, with the value 0. No metric walks the swarms: a scrape takes less than a
+ * millisecond and delays no request.
  */
 import type { AccessStatus } from "../access/keeper.ts";
 import { type Machine } from "../host/machine.ts";
@@ -19,11 +19,11 @@ import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
 import { Exposition } from "./exposition.ts";
 import { HISTOGRAMS, type HistogramName, readHistogram } from "../counters/histograms.ts";
 
-/** Readings of all files since the start. */
+/** Reloads of the files since the start. */
 export interface Reloads {
   good: number;
   failed: number;
-  /** When they were last read, in seconds since the start. */
+  /** The time of the last good reading, in seconds since the start. */
   lastSeconds: number;
 }
 
@@ -44,13 +44,13 @@ export interface MetricsSources {
   rules: () => RuleCount[];
   /** The smallest receive buffer that was granted; not finite if it is not known. */
   receiveBufferBytes: () => number;
-  /** By how much intervals are longer than usual; 1 if they are not. */
+  /** The factor by which intervals are longer than usual; 1 if they are not. */
   stretch: () => number;
-  /** Open HTTP connections, how many there may be, and those we closed, by reason. */
+  /** Open HTTP connections, their limit, and the connections we closed, by reason. */
   connections: () => { open: number; limit: number; closed: Record<string, number> };
 }
 
-/** What is told where there is no limit on files. */
+/** The value of the metric if there is no limit on files. */
 const FILES_UNLIMITED = 2 ** 31;
 
 /** The pieces of the page, the page, and its bytes on their way. */
@@ -64,7 +64,7 @@ const EVENTS: readonly (readonly [string, CounterName])[] = [
   ["paused", "eventPaused"],
 ];
 
-/** The page, as of now. */
+/** The page with the current values. */
 export function metricsText(sources: MetricsSources): string {
   const out = new Exposition();
   const census = takeCensus(sources.memory);
@@ -100,13 +100,17 @@ function writeRequests(out: Exposition, counters: Counters): void {
       out.sample(counters.total(counter), { transport, action, family });
     }
   };
-  out.family("tracker_requests_total", "counter", "Requests that were answered.");
+  out.family("tracker_requests_answered_total", "counter", "Requests that were answered.");
   answered("udpConnects", "udp", "connect");
   answered("udpAnnounces", "udp", "announce");
   answered("udpScrapes", "udp", "scrape");
   answered("httpAnnounces", "http", "announce");
   answered("httpScrapes", "http", "scrape");
-  out.family("tracker_announces_total", "counter", "Announces that were answered, by event.");
+  out.family(
+    "tracker_announces_answered_total",
+    "counter",
+    "Announces that were answered, by event.",
+  );
   for (const [event, name] of EVENTS) out.sample(counters.total(name), { event });
   out.family(
     "tracker_rejected_total",
@@ -130,26 +134,30 @@ function writeTraffic(out: Exposition, counters: Counters): void {
   both("tracker_early_announces_total", early, "udpEarly", "httpEarly");
   const over = "Announces over a rate limit that were answered; they do not lengthen intervals.";
   const overNames = ["udpOverRateAnnounces", "httpOverRateAnnounces"] as const;
-  both("tracker_over_rate_announces_total", over, ...overNames);
+  both("tracker_over_rate_announces_answered_total", over, ...overNames);
   const own = "Announces of peers with an address of this machine: answered, but not stored.";
   both("tracker_own_address_announces_total", own, "udpOwnAddresses", "httpOwnAddresses");
-  out.family("tracker_over_rate_total", "counter", "Requests over a rate limit, refused or not.");
-  for (const [transport, by, name] of [
+  out.family(
+    "tracker_over_rate_requests_total",
+    "counter",
+    "Requests over a rate limit, refused or not.",
+  );
+  for (const [transport, limit, name] of [
     ["udp", "address", "udpOverRateAddress"],
     ["udp", "network", "udpOverRateNetwork"],
     ["http", "address", "httpOverRateAddress"],
     ["http", "network", "httpOverRateNetwork"],
   ] as const) {
-    out.sample(counters.total(name), { transport, by });
+    out.sample(counters.total(name), { transport, limit });
   }
   const received = "Bytes of requests; over HTTP, of their URLs.";
-  both("tracker_received_bytes_total", received, "udpReceivedBytes", "httpReceivedBytes");
+  both("tracker_request_bytes_total", received, "udpReceivedBytes", "httpReceivedBytes");
   const sent = "Bytes of replies; over HTTP, of their bodies.";
-  both("tracker_sent_bytes_total", sent, "udpSentBytes", "httpSentBytes");
+  both("tracker_reply_bytes_total", sent, "udpSentBytes", "httpSentBytes");
   out.family("tracker_send_failures_total", "counter", "Replies that the system did not send.");
   out.sample(counters.total("udpSendFailures"), { transport: "udp" });
-  const turns = "How often UDP workers looked for datagrams, whether there were any or not.";
-  out.single("tracker_udp_turns_total", "counter", turns, counters.total("udpTurns"));
+  const calls = "Calls in which UDP workers asked for datagrams, with or without success.";
+  out.single("tracker_udp_receive_calls_total", "counter", calls, counters.total("udpTurns"));
   const pages = "Pages for people and operators that were answered over HTTP.";
   out.family("tracker_pages_total", "counter", pages);
   out.sample(counters.total("httpFront"), { page: "front" });
@@ -176,7 +184,7 @@ function writeTimes(out: Exposition, memory: SharedArrayBuffer): void {
   const lag = "How late the timers of the event loop run.";
   out.family("tracker_event_loop_lag_seconds", "histogram", lag);
   histogram("eventLoopLagSeconds");
-  out.family("tracker_sweep_duration_seconds", "histogram", "Time of a slice of the sweep.");
+  out.family("tracker_sweep_duration_seconds", "histogram", "Duration of a slice of the sweep.");
   histogram("sweepSeconds");
 }
 
@@ -200,11 +208,12 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
   }
   const { sizes, roundEndedSeconds } = sources.sweep;
   out.family(
-    "tracker_swarms_up_to",
+    "tracker_swarms_by_size",
     "gauge",
-    "Swarms with at most this many peers, as last swept.",
+    "Swarms with 1 to peers_max peers, counted by the last sweep; cumulative.",
   );
-  for (const [at, peers] of SWARM_SIZES.entries()) out.sample(sizes[at], { peers: String(peers) });
+  for (const [at, most] of SWARM_SIZES.entries())
+    out.sample(sizes[at], { peers_max: String(most) });
   out.single(
     "tracker_sweep_completed_timestamp_seconds",
     "gauge",
@@ -214,7 +223,7 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
 }
 
 function writeMemory(out: Exposition, memory: SwarmMemory, census: Census): void {
-  // Of one reading: a page that is taken between two would make the table smaller than nothing.
+  // Use one census: a page taken between two of them could make the size of the table negative.
   const { memoryOfPages: peers } = census;
   const buffers = memory.pages.byteLength + bytesBeside(memory);
   out.family("tracker_memory_bytes", "gauge", "Memory in use, by what it holds.");
@@ -223,10 +232,10 @@ function writeMemory(out: Exposition, memory: SwarmMemory, census: Census): void
   out.sample(buffers, { area: "buffers" });
   const limit = "Memory that peers and tables may use at most.";
   out.single("tracker_memory_limit_bytes", "gauge", limit, census.memoryMax);
-  const slots = Math.floor(memory.arena.byteLength / PAGE_SIZE);
-  out.single("tracker_peer_slots", "gauge", "Pages of memory for peers.", slots);
-  const help = "Pages of memory that hold peers.";
-  out.single("tracker_peer_slots_used", "gauge", help, peers / PAGE_SIZE);
+  const pages = Math.floor(memory.arena.byteLength / PAGE_SIZE);
+  out.single("tracker_peer_memory_pages", "gauge", "Memory pages of 8 KiB for peers.", pages);
+  const help = "Memory pages of 8 KiB that hold peers.";
+  out.single("tracker_peer_memory_pages_used", "gauge", help, peers / PAGE_SIZE);
 }
 
 function writeRules(out: Exposition, sources: MetricsSources): void {
@@ -235,11 +244,11 @@ function writeRules(out: Exposition, sources: MetricsSources): void {
   out.sample(status.denied, { list: "deny" });
   out.sample(status.allowed, { list: "allow" });
   out.sample(status.networks, { list: "networks" });
-  const evicted = "Swarms removed because a list denies them.";
-  out.single("tracker_swarms_denied_total", "counter", evicted, status.evicted);
+  const removed = "Swarms removed because the access lists refuse them.";
+  out.single("tracker_access_swarms_removed_total", "counter", removed, status.evicted);
   const maintenance = Number(status.maintenance);
   out.single("tracker_maintenance", "gauge", "1 while announces are refused.", maintenance);
-  out.family("tracker_reloads_total", "counter", "Readings of the files since the start.");
+  out.family("tracker_reloads_total", "counter", "Reloads of the files since the start.");
   const reloads = sources.reloads();
   out.sample(reloads.good, { result: "ok" }).sample(reloads.failed, { result: "error" });
   out.family("tracker_access_changes_total", "counter", "Single changes of the access lists.");
@@ -272,20 +281,20 @@ function writeMachine(out: Exposition, sources: MetricsSources): void {
   if (conntrack === undefined) return;
   const entries = "Entries of the kernel's table of connections.";
   out.single("tracker_conntrack_entries", "gauge", entries, conntrack.entries);
-  const limit = "Entries that table may have.";
+  const limit = "Limit of entries in the kernel's table of connections.";
   out.single("tracker_conntrack_limit", "gauge", limit, conntrack.limit);
 }
 
 function writeProcess(out: Exposition, { machine, startedSeconds, connections }: MetricsSources) {
   const { open, limit, closed } = connections();
   out.single("tracker_http_connections", "gauge", "Open connections over HTTP.", open);
-  const allowed = "Connections over HTTP that may be open.";
+  const allowed = "Limit of open connections over HTTP.";
   out.single("tracker_http_connections_limit", "gauge", allowed, limit);
   const help = "Connections over HTTP that were closed for what the client did, by reason.";
   out.family("tracker_http_connections_closed_total", "counter", help);
   for (const [reason, count] of Object.entries(closed)) out.sample(count, { reason });
   const { user, system } = process.cpuUsage();
-  const cpu = "Time of processors used, in seconds.";
+  const cpu = "CPU time used, in seconds.";
   out.single("process_cpu_seconds_total", "counter", cpu, (user + system) / 1e6);
   const resident = "Resident memory.";
   out.single("process_resident_memory_bytes", "gauge", resident, process.memoryUsage.rss());
@@ -298,7 +307,7 @@ function writeProcess(out: Exposition, { machine, startedSeconds, connections }:
   out.single("process_max_fds", "gauge", "Files that may be open.", most);
 }
 
-/** Times need no more than milliseconds. */
+/** Rounds to milliseconds. */
 function round(seconds: number): number {
   return Math.round(seconds * 1000) / 1000;
 }

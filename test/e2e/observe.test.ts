@@ -71,9 +71,9 @@ describe.each(Object.entries(SETTINGS))("metrics with %s", (_, env) => {
     expect(answer.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
     const text = await answer.text();
     for (const line of [
-      'tracker_requests_total{transport="udp",action="connect",family="ipv4"} 1',
-      'tracker_requests_total{transport="udp",action="announce",family="ipv4"} 40',
-      'tracker_requests_total{transport="udp",action="announce",family="ipv6"} 2',
+      'tracker_requests_answered_total{transport="udp",action="connect",family="ipv4"} 1',
+      'tracker_requests_answered_total{transport="udp",action="announce",family="ipv4"} 40',
+      'tracker_requests_answered_total{transport="udp",action="announce",family="ipv6"} 2',
       'tracker_peers{role="leecher",family="ipv4"} 40',
       "tracker_swarms 42",
       "tracker_udp_receive_drops_total 0",

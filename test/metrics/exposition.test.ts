@@ -1,4 +1,4 @@
-/** The text format: what Prometheus reads, to the byte. */
+/** The text format of Prometheus, byte by byte. */
 import { expect, test } from "bun:test";
 
 import { Exposition, EXPOSITION_TYPE } from "../../src/metrics/exposition.ts";
@@ -17,7 +17,7 @@ test("a family has its help, its type and its samples", () => {
   );
 });
 
-test("the buckets of a histogram add up, and the last one holds everything", () => {
+test("the buckets of a histogram are cumulative, and the last one holds all events", () => {
   const totals = { buckets: [2, 3, 1], count: 6, sum: 0.5 };
   const text = new Exposition()
     .family("x_seconds", "histogram", "X.")
@@ -32,11 +32,11 @@ test("the buckets of a histogram add up, and the last one holds everything", () 
   ]);
 });
 
-test("the value of a label cannot end the label", () => {
+test("the value of a label is escaped", () => {
   const text = new Exposition().family("x", "gauge", "X.").sample(1, { a: 'b"} 2\n\\' }).text;
   expect(text.split("\n")[2]).toBe('x{a="b\\"} 2\\n\\\\"} 1');
 });
 
-test("the type is the one Prometheus 3 asks for", () => {
+test("the content type is the one that Prometheus 3 requires", () => {
   expect(EXPOSITION_TYPE).toBe("text/plain; version=0.0.4; charset=utf-8");
 });

@@ -1,4 +1,4 @@
-/** The metrics: every number that is kept is told, under the names that the alerts ask for. */
+/** The metrics: every counter appears, under the names that alerts and dashboard use. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -87,7 +87,7 @@ function samples(text: string): Map<string, number> {
   );
 }
 
-test("every counter is told, and none is told twice", () => {
+test("every counter appears in exactly one series", () => {
   for (const name of COUNTERS) {
     const given = sources();
     const before = samples(metricsText(given));
@@ -107,7 +107,7 @@ test("counters of all threads are added up", () => {
   const given = sources();
   given.counters.row[COUNT.udpAnnouncesIpv6] = 5;
   new Counters(given.counters.memory, 1).row[COUNT.udpAnnouncesIpv6] = 7;
-  const series = 'tracker_requests_total{transport="udp",action="announce",family="ipv6"}';
+  const series = 'tracker_requests_answered_total{transport="udp",action="announce",family="ipv6"}';
   expect(samples(metricsText(given)).get(series)).toBe(12);
 });
 
@@ -128,7 +128,7 @@ test("swarms, peers, drops, limits, lists and rules have their numbers", () => {
   const told = samples(metricsText({ ...given, sweep }));
   expect(told.get("tracker_swarms")).toBe(1);
   expect(told.get('tracker_peers{role="leecher",family="ipv4"}')).toBe(1);
-  expect(told.get('tracker_swarms_up_to{peers="1"}')).toBe(1);
+  expect(told.get('tracker_swarms_by_size{peers_max="1"}')).toBe(1);
   expect(told.get("tracker_sweep_completed_timestamp_seconds")).toBe(1_700_000_002.25);
   expect(told.get("tracker_udp_receive_drops_total")).toBe(17);
   expect(told.get("tracker_udp_receive_buffer_bytes")).toBe(4194304);
@@ -141,10 +141,12 @@ test("swarms, peers, drops, limits, lists and rules have their numbers", () => {
   expect(told.get('tracker_log_messages_total{level="info"}')).toBe(4);
   expect(told.get("tracker_reload_timestamp_seconds")).toBe(1_700_000_060.25);
   expect(told.get('tracker_build_info{version="1.2.3",commit="abcdef0",bun="1.4.5"}')).toBe(1);
-  expect(told.get("tracker_peer_slots_used")! / told.get("tracker_peer_slots")!).toBeLessThan(0.1);
+  expect(
+    told.get("tracker_peer_memory_pages_used")! / told.get("tracker_peer_memory_pages")!,
+  ).toBeLessThan(0.1);
 });
 
-test("a page that is taken meanwhile does not make the table smaller than nothing", () => {
+test("a page taken during a scrape does not make the size of the table negative", () => {
   const given = sources();
   const words = new Int32Array(given.memory.shards);
   const memory = new Proxy(given.memory, {
@@ -157,7 +159,7 @@ test("a page that is taken meanwhile does not make the table smaller than nothin
   expect(told.get('tracker_memory_bytes{area="table"}')).toBe(0);
 });
 
-test("histograms of all threads are told", () => {
+test("histograms of all threads are added up", () => {
   const given = sources();
   new Histogram(given.histograms, 1, "udpRequestSeconds").observe(4e-6, 64);
   const told = samples(metricsText(given));
@@ -166,13 +168,13 @@ test("histograms of all threads are told", () => {
   expect([bucket("0.000002"), bucket("0.000005"), bucket("+Inf")]).toEqual([0, 64, 64]);
 });
 
-test("where the system tells nothing there is no series, rather than a zero", () => {
+test("a value that the system does not tell has no series, instead of 0", () => {
   const machine = { drops: () => undefined, conntrack: () => undefined, files: () => undefined };
   const text = metricsText(sources({ machine, receiveBufferBytes: () => Infinity }));
   expect(text).not.toMatch(/drops|conntrack_(entries|limit)|_fds|receive_buffer_bytes|Infinity/);
 });
 
-test("all that the alerts and the dashboard ask for is there", () => {
+test("all metrics of the alerts and the dashboard exist", () => {
   const root = resolve(import.meta.dir, "../../dist");
   const files = ["prometheus/buntracker.rules.yml", "grafana/buntracker.json"];
   const asked = files.flatMap((file) =>
@@ -184,7 +186,7 @@ test("all that the alerts and the dashboard ask for is there", () => {
   expect([...new Set(asked)].filter((name) => !series.includes(name))).toEqual([]);
 });
 
-test("promtool has nothing against it, where there is one", () => {
+test("promtool accepts the metrics, where it is installed", () => {
   const promtool = Bun.which("promtool");
   if (promtool === null) return;
   const stdin = Buffer.from(metricsText(sources()));
