@@ -1,20 +1,20 @@
 /**
- * The operator's own HTTP: health, pages to look at, and changes while the tracker runs.
+ * The HTTP API of the operator: health, pages, and changes while the tracker runs.
  *
  *   GET     /health, /ready            200, or 503 while the tracker cannot serve
- *   GET     …                          the pages it is given, such as metrics
+ *   GET     …                          further pages, such as metrics
  *   GET     /challenge/<nonce>         proves that this is the tracker (see proof.ts)
- *   PUT     /access/deny/<hash>        lists the hash, in the file and at once   ┐
- *   DELETE  /access/deny/<hash>        takes it off; likewise /access/allow/…    ├ with the token
- *   PUT     /maintenance               announces are refused until               │
- *   DELETE  /maintenance               they are served again                     ┘
+ *   PUT     /access/deny/<hash>        adds the hash to the file and the list    ┐
+ *   DELETE  /access/deny/<hash>        removes it; likewise /access/allow/…      ├ with the token
+ *   PUT     /maintenance               refuses all announces                     │
+ *   DELETE  /maintenance               answers announces again                   ┘
  *
- *   200 done   400 no info hash   401 wrong token   403 no token is set   404, 405 not here
- *   409 there is no such list   421 under another host name (see own-names.ts)
+ *   200 done   400 no info hash   401 wrong token   403 no token is set   404 no such path
+ *   405 wrong method   409 no such list   421 unknown host name (see own-names.ts)
  *   429 too many wrong tokens   500 the file cannot be written, and nothing has changed
  *
- * It has an address of its own, so that nothing of it can be reached by clients. Every answer is a
- * sentence of plain text.
+ * It has its own address, so that clients cannot reach it. Every answer is a sentence of plain
+ * text.
  */
 import type { AccessKeeper, ListName } from "../access/keeper.ts";
 import { parseInfoHash } from "../access/hash-file.ts";
@@ -24,35 +24,35 @@ import type { OwnNames } from "../net/own-names.ts";
 import { PROOF_FIELD } from "./proof.ts";
 import { type Judgement, Token } from "./token.ts";
 
-/** A page that GET shows. Pages of other parts of the program come in as these. */
+/** A page of another part of the program, for GET. */
 export type AdminPage = (req: Request) => Response | Promise<Response>;
 
-/** Why a request is refused that an attacker may have sent. */
+/** Why a request was refused that may come from an attacker. */
 export const OPERATOR_REFUSALS = ["host", "token"] as const;
 export type OperatorRefusal = (typeof OPERATOR_REFUSALS)[number];
 
 export interface AdminDeps {
-  /** What changes must show; undefined to refuse them all. */
+  /** The token that changes need; undefined refuses all changes. */
   token: string | undefined;
   keeper: Pick<AccessKeeper, "change" | "setMaintenance">;
   /** Seconds since the start. */
   now: () => number;
-  /** Whether the tracker can serve: what `/ready` answers. */
+  /** Whether the tracker can serve: the answer of `/ready`. */
   ready: () => boolean;
-  /** The host names under which it may be asked. */
+  /** The host names that requests may use. */
   names: Pick<OwnNames, "has">;
-  /** Told of each request that is refused for its host name or for a wrong token. */
+  /** Called for each request that is refused for its host name or for a wrong token. */
   refused: (reason: OperatorRefusal) => void;
-  /** By path, with its slash. */
+  /** Pages by path, with the slash. */
   pages: Readonly<Record<string, AdminPage>>;
 }
 
-/** What is asked for each request. */
+/** Answers each request. */
 export interface AdminHandler extends HttpHandler {
   fetch: (req: Request) => Promise<Response>;
 }
 
-/** The path of a URL, which comes without scheme and host from old clients. */
+/** The path of a URL; old clients send it without scheme and host. */
 const PATH = /^(?:[a-z]+:\/\/[^/?#]*)?(\/[^?#]*)/i;
 const CHALLENGE = /^\/challenge\/([^/]*)$/;
 const ACCESS = /^\/access\/(deny|allow)\/([^/]*)$/;
@@ -60,13 +60,13 @@ const ACCESS = /^\/access\/(deny|allow)\/([^/]*)$/;
 const NO_TOKEN =
   "changes are refused: set TRACKER_ADMIN_TOKEN or TRACKER_ADMIN_TOKEN_FILE and restart";
 const WRONG_TOKEN = "the token is wrong or missing: send Authorization: Bearer and the token";
-const NO_NONCE = "that is not a challenge: write 64 hexadecimal digits";
+const NO_NONCE = "this is not a challenge: write 64 hexadecimal digits";
 const TOO_MANY = "too many requests had a wrong token: try again in some seconds, or use the verbs";
 const WRONG_HOST =
-  "this host name is not known here: use the address, localhost, or set TRACKER_PUBLIC_NAME to it";
-const NO_HASH = "that is not an info hash: write 40 or 64 hexadecimal digits";
+  "unknown host name: use the address or localhost, or set TRACKER_PUBLIC_NAME to this name";
+const NO_HASH = "this is not an info hash: write 40 or 64 hexadecimal digits";
 
-/** Methods of which there may be a Request: it throws for some others, such as TRACE. */
+/** Methods that a Request can have: it throws for some others, such as TRACE. */
 const METHODS = ["GET", "HEAD", "PUT", "DELETE"];
 
 /** Answers the operator's requests. The answers never reject. */
@@ -125,12 +125,12 @@ function answerChallenge(req: Request, nonce: string, token: Token): Response {
   return proof === undefined ? sentence(400, NO_NONCE) : sentence(200, proof);
 }
 
-/** What can be looked at without a token. */
+/** Shows pages, which need no token. */
 async function show(req: Request, path: string, deps: AdminDeps): Promise<Response> {
   const page = Object.hasOwn(deps.pages, path) ? deps.pages[path] : undefined;
   const good = path === "/health" || (path === "/ready" && deps.ready());
   if (page === undefined && path !== "/health" && path !== "/ready") {
-    return sentence(404, "there is nothing here");
+    return sentence(404, "not found");
   }
   if (req.method !== "GET" && req.method !== "HEAD") return refuseMethod("GET, HEAD");
   if (page !== undefined) return page(req);
@@ -169,7 +169,7 @@ async function changeList(
 }
 
 function refuseMethod(allowed: string): Response {
-  return sentence(405, `only ${allowed} are understood here`, { Allow: allowed });
+  return sentence(405, `method not allowed: use ${allowed}`, { Allow: allowed });
 }
 
 function sentence(status: number, text: string, headers: Record<string, string> = {}): Response {

@@ -1,10 +1,10 @@
 /**
- * Nonces of the tracker: numbers it has given out, each good for one request and a short while.
+ * Nonces of the tracker: random values that it issues, each valid once and for a short time.
  *
  *   seconds since the start 4 │ random 16 │ MAC of these, with a key of this process 32      in hex
  *
- * Nothing is stored for a nonce that is given out, since anybody may ask for them: those that are
- * spent are remembered until they would be too old, and only who knows the token can spend one.
+ * An issued nonce is not stored, since anybody may ask for nonces. A spent nonce is stored until it
+ * expires; only a client that knows the token can spend one.
  */
 import { createHmac, randomBytes } from "node:crypto";
 
@@ -22,7 +22,7 @@ export const TRACKER_NONCE_DIGITS = OPEN_DIGITS + 64;
 export class Nonces {
   readonly #key = randomBytes(32);
   readonly #now: () => number;
-  /** When each that was spent is too old anyway; the oldest first. */
+  /** When each spent nonce expires, the oldest first. */
   readonly #spent = new Map<string, number>();
 
   /** `now` tells seconds since the start. */
@@ -30,8 +30,8 @@ export class Nonces {
     this.#now = now;
   }
 
-  /** A new one. */
-  give(): string {
+  /** Issues a nonce. */
+  issue(): string {
     const open = Buffer.alloc(TIME_BYTES + RANDOM_BYTES);
     open.writeUInt32BE(Math.floor(this.#now()));
     randomBytes(RANDOM_BYTES).copy(open, TIME_BYTES);
@@ -39,7 +39,7 @@ export class Nonces {
     return digits + this.#mac(digits);
   }
 
-  /** True once for each nonce that was given out and is not too old. */
+  /** True once for each nonce that was issued and has not expired. */
   spend(nonce: string): boolean {
     const seconds = this.#now();
     const digits = nonce.slice(0, OPEN_DIGITS);

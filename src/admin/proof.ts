@@ -1,5 +1,5 @@
 /**
- * Showing that one knows the operator's token without showing it: what verbs and tracker say.
+ * Proofs that a verb or the tracker knows the operator's token, without sending it.
  *
  *   verb      GET /challenge/<its nonce>
  *   tracker   <its nonce> <MAC of "tracker" and both nonces>
@@ -7,12 +7,12 @@
  *             Authorization: Buntracker <its nonce> <the tracker's> <MAC of "request" and all this>
  *   tracker   200, Buntracker-Proof: <MAC of "answer", the request's MAC, status and sentence>
  *
- * Any user of the machine may hold the port while no tracker does, so the verb asks for nothing
- * until the tracker has proven itself, and what it then sends is good for one request, once. The
- * proof of the answer keeps a relay from saying that something was done which was not. Method and
- * path are all that a request says: the tracker reads no body, so none is signed.
+ * While no tracker runs, any user of the machine may listen on the port. So the verb sends its
+ * request only after the tracker has proven itself, and the proof of the request is valid once, for
+ * that request. The proof of the answer stops a relay from faking the result. Method and path are
+ * the whole request: the tracker reads no body, so the proof covers no body.
  *
- * The key is derived slowly: anybody may ask for a MAC and try tokens against it at home.
+ * The key is derived slowly, because anybody may ask for a MAC and test tokens against it offline.
  */
 import { timingSafeEqual } from "node:crypto";
 import { deriveKey } from "../host/derived-key.ts";
@@ -32,22 +32,22 @@ export class Proof {
     this.#key = deriveKey(token, "buntracker: the operator's token");
   }
 
-  /** What the tracker answers to a challenge. */
+  /** The tracker's answer to a challenge. */
   ofTracker(verbNonce: string, trackerNonce: string): string {
     return this.#mac("tracker", verbNonce, trackerNonce);
   }
 
-  /** What the verb shows with a request. */
+  /** The verb's proof of a request. */
   ofRequest(verbNonce: string, trackerNonce: string, method: string, path: string): string {
     return this.#mac("request", verbNonce, trackerNonce, method, path);
   }
 
-  /** What the tracker shows with its answer to a request that showed `request`. */
+  /** The tracker's proof of its answer; `request` is the proof of the request. */
   ofAnswer(request: string, status: number, sentence: string): string {
     return this.#mac("answer", request, String(status), sentence);
   }
 
-  /** Each part with its length, so that no two lists of parts are the same bytes. */
+  /** The length before each part makes different lists of parts different bytes. */
   #mac(...parts: string[]): string {
     const hasher = new Bun.CryptoHasher("sha256", this.#key);
     for (const part of parts) hasher.update(`${Buffer.byteLength(part)}:${part}`);

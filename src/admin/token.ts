@@ -1,15 +1,16 @@
 /**
- * The operator's token: who may change things while the tracker runs.
+ * The operator's token, which requests for changes need.
  *
  *   Authorization: Bearer <token>                       curl and the like [RFC 6750]
  *   Authorization: Buntracker <nonce> <nonce> <MAC>     the verbs, which never send the token
  *
- * A token that is shown is compared by its SHA-256 and in constant time, so that neither its length
- * nor how much of it is right can be measured; proof.ts says what the verbs show instead.
+ * A bearer token is compared by its SHA-256 and in constant time, so that timing shows neither its
+ * length nor how much of it is right; proof.ts explains what the verbs send instead.
  *
- * Wrong tokens are slowed for all together, since whoever guesses takes a new connection for each:
- * after ten, one a second is looked at, and the others are refused whatever they show. What is
- * signed goes on meanwhile: a guess at that costs more than a connection.
+ * One limit holds for all wrong tokens together, since an attacker can use a new connection for
+ * each guess: after ten, one token a second is checked, and all other bearer requests are refused,
+ * right or wrong. Requests with a MAC are not limited: a guess at a MAC costs more than a
+ * connection.
  */
 import { timingSafeEqual } from "node:crypto";
 
@@ -21,17 +22,17 @@ const SIGNED = new RegExp(
   `^${PROOF_SCHEME} ([0-9a-f]{${VERB_NONCE_DIGITS}}) ([0-9a-f]{${TRACKER_NONCE_DIGITS}}) ` +
     `([0-9a-f]{${MAC_DIGITS}})$`,
 );
-/** Wrong tokens that are looked at at once, and the seconds until one more is. */
+/** Wrong tokens that are checked at once, and the seconds until one more is checked. */
 const WRONG_TOKENS_MAX = 10;
 const WRONG_TOKEN_SECONDS = 1;
 const VERB_NONCE = new RegExp(`^[0-9a-f]{${VERB_NONCE_DIGITS}}$`);
 
-/** What there is to say about what a request shows. */
+/** The result of judging the token or MAC of a request. */
 export type Judgement = "good" | "wrong" | "missing" | "too many" | "no token is set";
 
-/** A request, as far as it is signed. */
+/** The parts of a request that a MAC covers, and its Authorization. */
 export interface Signed {
-  /** The value of the Authorization field, null if there is none. */
+  /** The value of the Authorization field, null if it is missing. */
   authorization: string | null;
   method: string;
   path: string;
@@ -42,10 +43,10 @@ export class Token {
   readonly #proof: Proof | undefined;
   readonly #nonces: Nonces;
   readonly #now: () => number;
-  /** When all wrong tokens so far are forgotten. */
+  /** When the limit on wrong tokens is fully available again. */
   #wrongUntil = 0;
 
-  /** Without a secret nobody is let in. `now` tells seconds since the start. */
+  /** Without a secret all requests are refused. `now` gives seconds since the start. */
   constructor(secret: string | undefined, now: () => number) {
     this.#digest = secret === undefined ? undefined : digestOf(secret);
     this.#proof = secret === undefined ? undefined : new Proof(secret);
@@ -57,14 +58,14 @@ export class Token {
     return this.#proof !== undefined;
   }
 
-  /** The answer to a verb's challenge; undefined if no token is set or that is no nonce. */
+  /** The answer to a verb's challenge; undefined if no token is set or the nonce is not valid. */
   prove(verbNonce: string): string | undefined {
     if (this.#proof === undefined || !VERB_NONCE.test(verbNonce)) return undefined;
-    const nonce = this.#nonces.give();
+    const nonce = this.#nonces.issue();
     return `${nonce} ${this.#proof.ofTracker(verbNonce, nonce)}`;
   }
 
-  /** Judges what a request shows. A signed one is good once. */
+  /** Judges the token or MAC of a request. A MAC is good once. */
   judge({ authorization, method, path }: Signed): Judgement {
     if (this.#digest === undefined || this.#proof === undefined) return "no token is set";
     if (authorization === null) return "missing";
@@ -82,7 +83,7 @@ export class Token {
     return "wrong";
   }
 
-  /** What proves the answer to a signed request that was good; undefined for others. */
+  /** The proof of the answer to a request with a good MAC; undefined for other requests. */
   proveAnswer(authorization: string | null, status: number, text: string): string | undefined {
     const mac = SIGNED.exec(authorization ?? "")?.[3];
     return mac === undefined ? undefined : this.#proof?.ofAnswer(mac, status, text);

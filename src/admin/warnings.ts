@@ -1,14 +1,14 @@
 /**
- * First-run help: what is not as it should be on this machine, and the exact command against it.
+ * Warnings about problems of the machine or the settings, with the command that solves each.
  *
- * Each kind of warning has a counter, and is told once: at the start, or when it first comes true.
- * Only what comes and goes with the load is told again, after an hour.
+ * Each kind of warning has a counter and is logged once: at the start, or when it first occurs.
+ * Only warnings that depend on the load are logged again, after an hour.
  */
 import type { Log } from "../host/log.ts";
 import type { Census } from "../swarm/census.ts";
 import type { Machine } from "../host/machine.ts";
 
-/** What there may be to warn of; also the label under which it is counted. */
+/** The kinds of warnings; also the label of their counter. */
 export const WARNINGS = [
   "receive_buffer",
   "conntrack",
@@ -25,9 +25,9 @@ export const WARNINGS = [
 
 export type Warning = (typeof WARNINGS)[number];
 
-/** With fewer files than this a busy hour ends in refused connections. */
+/** With a lower limit of open files, a busy tracker refuses connections. */
 export const OPEN_FILES_FEW = 16_384;
-/** Part of all announces one private address may make: more is a NAT before us. */
+/** The largest usual share of announces from one private address: more means a NAT before us. */
 export const PRIVATE_SHARE_MAX = 1 / 4;
 
 /** What TRACKER_ALLOW_IP_PARAMETER opens; `check` says it too. */
@@ -38,30 +38,30 @@ export const IP_PARAMETER = {
   remedy: "TRACKER_ALLOW_IP_PARAMETER=no, unless the tracker cannot see the addresses of clients",
 };
 
-/** What may come true again is told again after so long. */
+/** A warning that depends on the load is logged again after this time. */
 export const AGAIN_SECONDS = 3600;
 
-/** What the warnings look at. */
+/** The facts that the warnings check. */
 export interface Surroundings {
   machine: Pick<Machine, "conntrack" | "files" | "tracksPort">;
-  /** UDP ports we answer on. */
+  /** Our UDP ports. */
   udpPorts: readonly number[];
-  /** Whether HTTP is answered: each of its connections is an open file. */
+  /** Whether HTTP is on: each of its connections is an open file. */
   http: boolean;
-  /** The user we are, 0 for root; undefined where there is no such number. */
+  /** The user id of the process, 0 for root; undefined where users have no number. */
   user: number | undefined;
-  /** The largest share of announces that come from one private address, 0 to 1. */
+  /** The largest share of announces from one private address, 0 to 1. */
   privateShare: () => number;
   /** Announces of peers with an address of this machine, which were answered but not stored. */
   ownAnnounces: () => number;
-  /** Whether a peer was not stored for want of memory since the last call. */
+  /** Whether a peer was not stored for lack of memory since the last call. */
   memoryIsShort: () => boolean;
-  /** What the swarms hold. */
+  /** The census of all swarms. */
   census: () => Census;
 }
 
 export class Warnings {
-  /** How often each was told. */
+  /** How often each warning occurred. */
   readonly counts: Record<Warning, number> = {
     receive_buffer: 0,
     conntrack: 0,
@@ -85,20 +85,20 @@ export class Warnings {
     this.#around = around;
   }
 
-  /** Looks at what is known when the tracker has started. */
+  /** Checks everything that is known at the start. */
   lookAtStart(): void {
     this.#lookAtFiles();
     this.#lookAtUser();
     this.look();
   }
 
-  /** Looks at what only traffic shows: to be called every minute or so. */
+  /** Checks what only traffic shows. Call it about every minute. */
   look(): void {
     this.#lookAtConntrack();
     this.#lookAtAnnounces();
   }
 
-  /** Looks for what a person waits for who tries the tracker out: every second or so. */
+  /** Checks what a first-time user expects at once. Call it about every second. */
   lookOften(): void {
     if (this.counts.own_address > 0 || this.#around.ownAnnounces() === 0) return;
     this.tell(
@@ -110,14 +110,14 @@ export class Warnings {
     );
   }
 
-  /** Tells what another part found, and counts it. */
+  /** Logs and counts a warning, the first time only. */
   tell(kind: Warning, message: string, fields: Record<string, string>): void {
     if (this.counts[kind] > 0) return;
     this.counts[kind] += 1;
     this.#log.warn(message, fields, null);
   }
 
-  /** The operator's address refused a request. All are counted, the first of a kind is told. */
+  /** The operator's address refused a request. All are counted, the first of a kind is logged. */
   tellRefused(reason: "host" | "token"): void {
     const kind = `operator_${reason}` as const;
     if (this.counts[kind] > 0) this.counts[kind] += 1;
@@ -132,7 +132,7 @@ export class Warnings {
     }
   }
 
-  /** HTTP has as many connections as it may have, `limit`. May be called for each that comes. */
+  /** The limit of HTTP connections is reached. May be called for each new connection. */
   tellConnections(limit: number, nowSeconds: number): void {
     if (nowSeconds - this.#connectionsToldSeconds < AGAIN_SECONDS) return;
     this.#connectionsToldSeconds = nowSeconds;
@@ -145,7 +145,7 @@ export class Warnings {
     this.#log.warn(message, fields, null);
   }
 
-  /** Looks whether peers are not stored for want of memory: every second or so. */
+  /** Checks whether peers are not stored for lack of memory. Call it about every second. */
   lookAtMemory(nowSeconds: number): void {
     if (nowSeconds - this.#memoryToldSeconds < AGAIN_SECONDS) return;
     if (!this.#around.memoryIsShort()) return;
@@ -217,7 +217,7 @@ export class Warnings {
   }
 }
 
-/** What keeps a port out of the table of connections, for IPv4 and IPv6 alike. */
+/** The command that keeps a port out of the table of connections, for IPv4 and IPv6. */
 export function noTrackCommand(port: number): string {
   const chain = (hook: string) => `nft add chain inet buntracker ${hook}`;
   return [

@@ -15,7 +15,7 @@ const FAILURE_BODIES: readonly Uint8Array[] = VERDICTS.map(({ sentence, retryIn 
 );
 
 const NOT_FOUND = Buffer.from("not found\n");
-const METHOD_NOT_ALLOWED = Buffer.from("only GET and HEAD are understood here\n");
+const METHOD_NOT_ALLOWED = Buffer.from("method not allowed: use GET or HEAD\n");
 const HEALTHY = Buffer.from("ok");
 const NOT_READY = Buffer.from("not ready\n");
 const TOO_MANY = Buffer.from("too many requests from your address or network\n");

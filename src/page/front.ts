@@ -1,15 +1,15 @@
 /**
- * The page at / and its feed at /live: how the tracker is, for everybody, and the announce URLs.
+ * The page at / and its feed at /live: the state of the tracker and its announce URLs.
  *
- * One page that needs nothing from elsewhere, and that nothing from elsewhere may get into: the
- * policy it is sent with allows its own style and script by their hashes, and its own feed. What
- * comes from the request, the name of the host, is escaped, and ignored if it is no name.
+ * The page loads nothing from other servers. Its Content-Security-Policy allows only its own style
+ * and script, by their hashes, and its own feed. Only the host name comes from the request: it is
+ * escaped, and ignored if it is not a valid name.
  *
- * Both are made once a second at most, and kept as bytes, because a request for them is 27 bytes
- * long and making the page takes 60 µs (Bun 1.4.5, 2026-11):
+ * Both are made once a second at most and kept as bytes, because a request for them has 27 bytes
+ * and making the page takes 60 µs (Bun 1.4.5, 2026-11):
  *
  *   kept   top ┃       ┃ head ┃         ┃ since when ┃      ┃ figures, script
- *   said       ┃ title ┃      ┃ heading ┃            ┃ URLs ┃                   of the name asked
+ *   named      ┃ title ┃      ┃ heading ┃            ┃ URLs ┃                   by the host name
  */
 import type { Listener, WebListener } from "../config/settings.ts";
 import type { Live, LiveFigures } from "./live.ts";
@@ -17,9 +17,9 @@ import { SCRIPT } from "./script.ts";
 import { STYLE } from "./style.ts";
 import { CURVE_HEIGHT, CURVE_WIDTH, type View, viewOf } from "./view.ts";
 
-/** What the page must know of the settings. */
+/** The settings of the page. */
 export interface FrontSettings {
-  /** Under which name the tracker is reached; the name in the request if there is none. */
+  /** The public name of the tracker; if undefined, the name in the request. */
   publicName: string | undefined;
   udpListeners: readonly Listener[];
   httpListeners: readonly WebListener[];
@@ -48,7 +48,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** The fields that page and feed are sent with, as they are written. */
+/** The header fields of page and feed, as bytes are sent. */
 const COMMON_FIELDS = `Cache-Control: no-store\r
 Referrer-Policy: no-referrer`;
 export const PAGE_FIELDS = `Content-Type: text/html; charset=utf-8\r
@@ -60,12 +60,12 @@ const FEED_HEADERS = FEED_FIELDS.split("\r\n").map(
   (field) => field.split(": ") as [string, string],
 );
 
-/** Page or feed without what the request decides: 14 KB with a whole curve. */
+/** Page or feed without the parts of the request: 14 KB with a full curve. */
 const KEPT_BYTES_MAX = 32 * 1024;
-/** What one URL adds beside its host. */
+/** Bytes of one URL in addition to its host. */
 const URL_BYTES_MAX = 64;
 
-/** What stands around the parts that the request decides. */
+/** The parts of the page that do not depend on the request. */
 interface KeptPage {
   top: Buffer;
   head: Buffer;
@@ -73,8 +73,8 @@ interface KeptPage {
   figures: Buffer;
 }
 
-/** What the request decides, and by what. */
-interface Said {
+/** The parts that depend on the request, and the values that decide them. */
+interface NamedParts {
   host: string;
   scheme: "http" | "https" | undefined;
   title: Buffer;
@@ -87,11 +87,11 @@ export class Front {
   readonly bytesMax: number;
   readonly #live: Live;
   readonly #settings: FrontSettings;
-  /** What page and feed were made of. */
+  /** The figures in page and feed. */
   #figures: unknown;
   #feed = Buffer.alloc(0);
   #page: KeptPage | undefined;
-  #said: Said | undefined;
+  #named: NamedParts | undefined;
 
   constructor(live: Live, settings: FrontSettings) {
     this.#live = live;
@@ -103,13 +103,13 @@ export class Front {
   }
 
   /**
-   * Writes the page; returns its size. `host` is the Host header, empty if there is none, and
-   * `scheme` what the reader spoke to a proxy that is trusted, undefined if there is none.
+   * Writes the page; returns its size. `host` is the Host header, empty if it is missing. `scheme`
+   * is the scheme of the request to a trusted proxy, undefined without a proxy.
    */
   writePage(out: Uint8Array, from: number, host: string, scheme?: "http" | "https"): number {
     this.#refresh();
     const { top, head, since, figures } = this.#page!;
-    const { title, heading, urls } = this.#sayOf(host, scheme);
+    const { title, heading, urls } = this.#namedParts(host, scheme);
     let at = from;
     for (const part of [top, title, head, heading, since, urls, figures]) {
       out.set(part, at);
@@ -118,14 +118,14 @@ export class Front {
     return at - from;
   }
 
-  /** Writes the figures as JSON, numbers and what the page shows of them; returns the size. */
+  /** Writes the figures as JSON, as numbers and as shown on the page; returns the size. */
   writeFeed(out: Uint8Array, at: number): number {
     this.#refresh();
     out.set(this.#feed, at);
     return this.#feed.length;
   }
 
-  /** The same for the operator. */
+  /** The feed for the operator's address. */
   feedResponse(): Response {
     this.#refresh();
     return new Response(this.#feed, { headers: FEED_HEADERS });
@@ -140,46 +140,46 @@ export class Front {
     this.#page = keptPage(figures, view);
   }
 
-  #sayOf(host: string, scheme: "http" | "https" | undefined): Said {
-    if (this.#said?.host === host && this.#said.scheme === scheme) return this.#said;
+  #namedParts(host: string, scheme: "http" | "https" | undefined): NamedParts {
+    if (this.#named?.host === host && this.#named.scheme === scheme) return this.#named;
     const name = this.#settings.publicName ?? nameIn(host);
     const proxy = scheme === undefined ? undefined : { scheme, port: portIn(host) };
     const urls = announceUrls(this.#settings, name, proxy);
     const shown = escapeHtml(name ?? "BitTorrent tracker");
     const [title, heading] = name === undefined ? ["", ""] : [TITLE_REST, HEADING_REST];
-    this.#said = {
+    this.#named = {
       host,
       scheme,
       title: Buffer.from(shown + title),
       heading: Buffer.from(shown + heading),
       urls: Buffer.from(urlsOf(urls)),
     };
-    return this.#said;
+    return this.#named;
   }
 }
 
-/** The name in a Host header, without its port; undefined if there is none that could be one. */
+/** The name in a Host header, without its port; undefined if it is not valid. */
 export function nameIn(host: string): string | undefined {
   if (host.length > HOST_SIZE_MAX) return undefined;
   return HOST.exec(host)?.[1].replace(/\.$/, "").toLowerCase();
 }
 
-/** The port in such a header; undefined if it goes without saying. */
+/** The port in a Host header; undefined if it has no port. */
 function portIn(host: string): number | undefined {
   const port = host.length > HOST_SIZE_MAX ? undefined : HOST.exec(host)?.[2];
   return port === undefined ? undefined : Number(port);
 }
 
-/** Where a reader reached us through a proxy. */
+/** The scheme and port of the proxy that a request came through. */
 export interface ProxyEntrance {
   scheme: "http" | "https";
-  /** Undefined if it is the usual one. */
+  /** Undefined if it is the default port of the scheme. */
   port: number | undefined;
 }
 
 /**
- * The URLs to announce to, under this name. A proxy that the request came through is the first of
- * those over HTTP. An address that only this machine reaches is left out, unless this machine asks.
+ * The announce URLs under this name. The URL of the proxy of the request is the first one over
+ * HTTP. Loopback addresses are left out, unless the name is a loopback name.
  */
 export function announceUrls(
   settings: FrontSettings,
@@ -264,7 +264,7 @@ ${items}
 `;
 }
 
-/** Where the URL does not fit the line, its path goes to the next. */
+/** If the URL does not fit on one line, it breaks before its path. */
 function breakable(url: string): string {
   return url.replace(/\/announce$/, "<wbr>/announce");
 }

@@ -1,14 +1,14 @@
 /**
- * Announces over time: per second right now, and the curve of the last 24 hours.
+ * Announces over time: the current rate, and the curve of the last 24 hours.
  *
  * The curve is a row of slots of equal width. It begins with slots of five seconds, so that a new
- * tracker has a curve at once; when the row is full, neighbours are added up and slots are twice as
- * wide from then on. At the widest, the oldest go.
+ * tracker has a curve at once. When the row is full, pairs of slots are merged, and slots are twice
+ * as wide from then on. At the largest width, the oldest slot is dropped.
  *
  *   5 s × 288 = 24 min  →  10 s × 288 = 48 min  →  …  →  320 s × 270 = 24 h
  *
- * "Right now" is the mean of the last ten seconds. Nothing allocates after construction but what
- * `curve` returns.
+ * The current rate is the mean of the last ten seconds. After construction only the result of
+ * `curve` is allocated.
  */
 
 /** Seconds of the narrowest and of the widest slots. */
@@ -19,11 +19,11 @@ const SPAN_SECONDS = 24 * 3600;
 const SLOTS_MAX = 288;
 const SLOTS_LAST = SPAN_SECONDS / WIDTH_LAST_SECONDS;
 
-/** Seconds over which "right now" is the mean, and samples kept for it. */
+/** Seconds of the mean that is the current rate, and the samples kept for it. */
 const NOW_SECONDS = 10;
 const SAMPLES = 16;
 
-/** Kinds of announces, in their order wherever there are four numbers. */
+/** Kinds of announces, in the order of every tuple of four numbers. */
 export const KINDS = ["udpIpv4", "udpIpv6", "httpIpv4", "httpIpv6"] as const;
 
 /** Announces by kind: since the start, or per second. */
@@ -41,7 +41,7 @@ export class History {
   #width = WIDTH_FIRST_SECONDS;
   readonly #slots = new Float64Array(SLOTS_MAX);
   #count = 0;
-  /** Announces in the slot that is being filled, and when it began. */
+  /** Announces in the current slot, and its begin. */
   #filling = 0;
   #slotFrom: number;
   /** The last samples: seconds, then announces by kind. */
@@ -49,13 +49,13 @@ export class History {
   #sampled = 0;
   #total = 0;
 
-  /** `nowSeconds` is the time at which nothing had been announced. */
+  /** `nowSeconds` is the time of the start, before any announce. */
   constructor(nowSeconds: number) {
     this.#slotFrom = nowSeconds;
     this.#keepSample(nowSeconds, [0, 0, 0, 0]);
   }
 
-  /** Takes the announces answered since the start; to be called about once a second. */
+  /** Takes the announces answered since the start. Call it about once a second. */
   sample(nowSeconds: number, announces: ByKind): void {
     const total = announces.reduce((sum, kind) => sum + kind, 0);
     while (nowSeconds >= this.#slotFrom + this.#width) this.#endSlot();
@@ -82,7 +82,7 @@ export class History {
     return [rate(0), rate(1), rate(2), rate(3)];
   }
 
-  /** The last 24 hours, or as long as there is something to tell of. */
+  /** The last 24 hours, or the time since the start. */
   curve(): Curve {
     const rates = [...this.#slots.subarray(0, this.#count)].map((slot) => slot / this.#width);
     return { rates, spanSeconds: this.#count * this.#width };
@@ -102,7 +102,7 @@ export class History {
     this.#slotFrom += this.#width;
   }
 
-  /** Adds up neighbours. The slot that was to end is the first half of a wider one. */
+  /** Merges pairs of slots. The current slot becomes the first half of a wider one. */
   #widen(): void {
     const slots = this.#slots;
     for (let at = 0; at < SLOTS_MAX / 2; at++) slots[at] = slots[2 * at] + slots[2 * at + 1];

@@ -1,21 +1,21 @@
 /**
- * The figures of this moment, for all who watch: the page, its feed and `buntracker top`.
+ * The current figures, for the page, its feed and `buntracker top`.
  *
- * They are gathered at most once a second, however many watch, so that watching costs nothing. They
- * are numbers alone: no address, no info hash, nothing of a single client.
+ * They are collected at most once a second, however many clients ask for them. They are sums only:
+ * no address, no info hash, no data of a single client.
  */
 import type { Counters } from "../counters/counters.ts";
 import { takeCensus } from "../swarm/census.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 import { type ByKind, type Curve, History } from "./history.ts";
 
-/** How old figures may be, in seconds. */
+/** The largest age of the figures, in seconds. */
 const AGE_SECONDS_MAX = 1;
 
-/** What is told of the tracker as it is now. */
+/** The current figures of the tracker. */
 export interface LiveFigures {
   version: string;
-  /** When it started, in seconds since 1970, and for how many seconds it has been up. */
+  /** The time of the start, in seconds since 1970, and the uptime in seconds. */
   startedSeconds: number;
   upSeconds: number;
   /** Announces per second now: by UDP over IPv4 and IPv6, by HTTP over IPv4 and IPv6. */
@@ -26,13 +26,13 @@ export interface LiveFigures {
   peersIpv6: number;
   memoryUsed: number;
   memoryMax: number;
-  /** Datagrams the kernel dropped for want of room, since the start; null if it does not tell. */
+  /** Datagrams dropped by the kernel since the start; null if the system does not tell. */
   drops: number | null;
   /** Announces per second over the last 24 hours, oldest first. */
   curve: Curve;
 }
 
-/** Where the figures come from. */
+/** The sources of the figures. */
 export interface LiveSources {
   version: string;
   startedSeconds: number;
@@ -54,7 +54,7 @@ export class Live {
     this.#history = new History(sources.now());
   }
 
-  /** Takes note of the announces so far; to be called about once a second. */
+  /** Samples the count of announces. Call it about once a second. */
   sample(): void {
     const { counters, now } = this.#sources;
     this.#history.sample(now(), [
@@ -65,7 +65,7 @@ export class Live {
     ]);
   }
 
-  /** The figures, at most a second old. The same object as long as they are the same. */
+  /** The figures, at most a second old. The same object until they are collected again. */
   figures(): LiveFigures {
     const seconds = this.#sources.now();
     if (this.#figures === undefined || seconds - this.#gathered >= AGE_SECONDS_MAX) {

@@ -1,9 +1,8 @@
 /**
- * What the page does where scripts run: it asks for new figures every two seconds while somebody
- * looks, puts them in their places, and copies announce URLs. Without it the page is as readable,
- * and is loaded anew every half minute.
+ * The script of the page: it fetches new figures every two seconds while the page is visible, shows
+ * them, and copies announce URLs. Without scripts the page reloads every half minute.
  *
- * Everything shown comes as text and is put in as text.
+ * All values are texts and are inserted as text, never as HTML.
  */
 export const SCRIPT = `
 const all=(name)=>document.querySelectorAll(name);

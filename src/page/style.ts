@@ -1,6 +1,6 @@
 /**
- * How the page looks: light and dark as the reader's system is, on a telephone as on a desk. No
- * external font, no image. Colours are named once; everything else uses the names.
+ * The style of the page: light or dark by the reader's system, for small and large screens. No
+ * external font, no image. Colours are defined once, as variables.
  */
 export const STYLE = `
 :root{color-scheme:light dark;--ground:#f4f5f3;--card:#fff;--ink:#16211d;--soft:#5c6a64;
@@ -21,7 +21,7 @@ h2,dt,.name{display:block;font-size:.8rem;font-weight:500;color:var(--soft)}
 .up::before{content:"";display:inline-block;width:.55rem;height:.55rem;border-radius:50%;
 background:var(--main);margin-right:.55rem}
 .stale .up::before{background:var(--bad)}
-.stale .up::after{content:" – no answer any more";color:var(--bad)}
+.stale .up::after{content:" – the tracker does not answer";color:var(--bad)}
 .card{background:var(--card);border:1px solid var(--line);border-radius:.75rem;
 padding:1.1rem 1.25rem;min-width:0}
 .urls ul{list-style:none;padding:0}

@@ -1,6 +1,6 @@
 /**
  * The figures as people read them: texts, bars and the curve, made in one place for the page and
- * for its feed, so that the script of the page has nothing to work out.
+ * its feed, so that the script of the page need not format anything.
  */
 import { showBytes } from "../config/settings.ts";
 import type { Curve } from "./history.ts";
@@ -15,20 +15,20 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** What is shown. */
+/** The parts of the page that show figures. */
 export interface View {
-  /** By name of the place on the page. */
+  /** Texts, by the name of their place on the page. */
   text: Record<string, string>;
   /** Lengths of the bars in percent, by name. */
   bars: Record<string, number>;
-  /** Paths of SVG; empty as long as there is no curve. */
+  /** SVG paths; empty without a curve. */
   line: string;
   area: string;
   /** Whether the kernel dropped datagrams. */
   dropping: boolean;
 }
 
-/** The figures as they are shown. */
+/** Formats the figures. */
 export function viewOf(figures: LiveFigures): View {
   const [udpIpv4, udpIpv6, httpIpv4, httpIpv6] = figures.announces;
   const rate = udpIpv4 + udpIpv6 + httpIpv4 + httpIpv6;
@@ -50,7 +50,7 @@ export function viewOf(figures: LiveFigures): View {
       ipv6: figures.peers > 0 ? showPercent(1 - ipv4) : "–",
       memory: showMemory(figures.memoryUsed),
       memoryMax: showMemory(figures.memoryMax),
-      drops: figures.drops === null ? "not told" : showCount(figures.drops),
+      drops: figures.drops === null ? "unknown" : showCount(figures.drops),
       top: `${showRate(top)}/s`,
       half: `${showRate(top / 2)}/s`,
       span: showSpan(figures.curve.spanSeconds),
@@ -72,7 +72,7 @@ function drawCurve({ rates }: Curve, top: number): { line: string; area: string 
   return { line, area: `${line}V${CURVE_HEIGHT}H0Z` };
 }
 
-/** The least of 1, 2, 5, 10, 20, 50 … that is not less; 1 at least. */
+/** The smallest of 1, 2, 5, 10, 20, 50 … that is at least the value. */
 function niceCeiling(value: number): number {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value) ?? 1;
@@ -83,12 +83,12 @@ export function showCount(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
-/** So many per second: few of them with one digit after the point. */
+/** A rate; below 10 with one digit after the point. */
 export function showRate(value: number): string {
   return value >= 10 || Number.isInteger(value) ? showCount(value) : value.toFixed(1);
 }
 
-/** The two largest units that count: `3 d 4 h`, `12 min`. */
+/** A duration in its two largest units: `3 d 4 h`, `12 min`. */
 export function showDuration(seconds: number): string {
   const [days, hours] = [Math.floor(seconds / DAY), Math.floor((seconds % DAY) / HOUR)];
   const minutes = Math.floor((seconds % HOUR) / MINUTE);
@@ -97,13 +97,13 @@ export function showDuration(seconds: number): string {
   return minutes > 0 ? `${minutes} min` : `${Math.floor(seconds)} s`;
 }
 
-/** Where the curve begins. A day is 24 hours here. */
+/** The text at the begin of the curve. A day is written as 24 hours. */
 function showSpan(seconds: number): string {
   if (seconds === 0) return "";
   return `${seconds === DAY ? "24 h" : showDuration(seconds)} ago`;
 }
 
-/** In whole MiB, or as GiB where that is shorter: `312 MiB`. */
+/** A size in whole MiB, or in GiB where that is shorter: `312 MiB`. */
 export function showMemory(bytes: number): string {
   const whole = Math.round(bytes / KIB ** 2) * KIB ** 2;
   if (whole === 0) return `${Math.ceil(bytes / KIB)} KiB`;

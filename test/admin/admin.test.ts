@@ -1,4 +1,4 @@
-/** The operator's HTTP: who may do what, and what it says. */
+/** The HTTP API of the operator: which requests it allows, and its answers. */
 import { describe, expect, test } from "bun:test";
 
 import type { Change } from "../../src/access/keeper.ts";
@@ -53,7 +53,7 @@ test.each([
   expect([status, text, calls]).toEqual([200, sentence, [call]]);
 });
 
-test("a hash of version 2 counts with its first 20 bytes", async () => {
+test("of a hash of version 2 the first 20 bytes are used", async () => {
   const { calls, ask } = open();
   expect((await ask("PUT", `/access/deny/${HASH}${"0".repeat(24)}`)).status).toBe(200);
   expect(calls).toEqual([`+deny ${HASH}`]);
@@ -79,7 +79,7 @@ test("a text that is not an info hash is refused with a sentence", async () => {
   for (const wrong of ["", "x", HASH.slice(1), `${HASH}0`, "%7E"]) {
     const { status, text } = await ask("PUT", `/access/deny/${wrong}`);
     expect(status).toBe(400);
-    expect(text).toBe("that is not an info hash: write 40 or 64 hexadecimal digits\n");
+    expect(text).toBe("this is not an info hash: write 40 or 64 hexadecimal digits\n");
   }
   expect(calls).toEqual([]);
 });
@@ -119,7 +119,7 @@ test("maintenance is begun and ended", async () => {
   expect(calls).toEqual(["maintenance true", "maintenance false"]);
 });
 
-test("wrong tokens are refused without a look after ten, until seconds have passed", async () => {
+test("after ten wrong tokens others are refused unchecked, until seconds have passed", async () => {
   let seconds = 100;
   const { calls, ask } = open({ now: () => seconds });
   const wrong = { Authorization: `Bearer ${TOKEN}x` };
@@ -144,7 +144,7 @@ test("wrong tokens are refused without a look after ten, until seconds have pass
   expect(await statuses(SHOWN, 20)).toEqual(Array<number>(20).fill(200));
 });
 
-test("another host name is refused, whatever is asked, and known ones are not", async () => {
+test("an unknown host name is refused for every request, known ones are not", async () => {
   const page = () => new Response("up 1\n");
   const { calls, ask } = open({ pages: { "/metrics": page } });
   for (const [method, path] of [
@@ -164,7 +164,7 @@ test("another host name is refused, whatever is asked, and known ones are not", 
   expect((await ask("GET", "/metrics", { Host: "tracker.example:6970" })).status).toBe(200);
 });
 
-test("a challenge is proven to anybody, and changes nothing", async () => {
+test("a challenge is answered without a token, and changes nothing", async () => {
   const { calls, ask } = open();
   const nonce = "ab".repeat(32);
   const { status, text } = await ask("GET", `/challenge/${nonce}`, {});
@@ -183,7 +183,7 @@ test("health and readiness need no token", async () => {
   expect((await draining.ask("GET", "/ready", {})).status).toBe(503);
 });
 
-test("pages of others are shown at their paths", async () => {
+test("further pages are shown at their paths", async () => {
   const { ask } = open({ pages: { "/metrics": () => new Response("up 1\n") } });
   expect(await ask("GET", "/metrics?x=1", {})).toMatchObject({ status: 200, text: "up 1\n" });
   expect((await ask("POST", "/metrics", {})).status).toBe(405);

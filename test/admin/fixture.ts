@@ -1,4 +1,4 @@
-/** What an admin handler needs beside a token and lists, where a test does not mind. */
+/** Dependencies of an admin handler that a test does not care about. */
 import { OwnNames } from "../../src/net/own-names.ts";
 
 export const ADMIN = {

@@ -1,11 +1,11 @@
-/** The proofs of verbs and tracker: equal for equal tokens, and each fits one place alone. */
+/** The proofs of verbs and tracker: equal for equal tokens, and each valid for one use only. */
 import { expect, test } from "bun:test";
 
 import { isSameMac, MAC_DIGITS, Proof } from "../../src/admin/proof.ts";
 
 const proof = new Proof("correct-horse-battery");
 
-test("who knows the token makes the same proofs, who does not makes others", () => {
+test("the same token makes the same proofs, another token others", () => {
   const same = new Proof("correct-horse-battery");
   const other = new Proof("correct-horse-batterx");
   for (const make of [
@@ -37,7 +37,7 @@ test("no part of a request or an answer can be changed or moved into another", (
   expect(new Set(macs).size).toBe(macs.length);
 });
 
-test("MACs are the same only if all of them is", () => {
+test("MACs are the same only if all characters are", () => {
   expect(isSameMac("ab", "ab")).toBe(true);
   for (const shown of ["", "a", "abc", "AB", "ac"]) expect(isSameMac(shown, "ab")).toBe(false);
 });

@@ -1,4 +1,4 @@
-/** The operator's token, shown as it is or proven. */
+/** The operator's token, sent as bearer or proven by a MAC. */
 import { beforeEach, describe, expect, test } from "bun:test";
 
 import { NONCE_SECONDS } from "../../src/admin/nonces.ts";
@@ -41,11 +41,11 @@ test.each([
   expect(judge(header)).toBe("wrong");
 });
 
-test("nothing shown is missing, not wrong", () => {
+test("a request without a token is missing one, not wrong", () => {
   expect(judge(null)).toBe("missing");
 });
 
-test("without a secret nobody is let in, whatever is shown", () => {
+test("without a secret every request is refused", () => {
   const none = new Token(undefined, () => 0);
   for (const authorization of [null, "", "Bearer ", "Bearer undefined", `Bearer ${SECRET}`]) {
     expect(none.judge({ authorization, ...METHOD })).toBe("no token is set");
@@ -54,7 +54,7 @@ test("without a secret nobody is let in, whatever is shown", () => {
   expect(none.prove(VERB_NONCE)).toBeUndefined();
 });
 
-describe("a request that is signed", () => {
+describe("a request with a MAC", () => {
   const proof = new Proof(SECRET);
 
   /** Signs a request as a verb does, with what the tracker answered to its challenge. */
@@ -77,7 +77,7 @@ describe("a request that is signed", () => {
     expect(token.proveAnswer(`Bearer ${SECRET}`, 200, "x")).toBeUndefined();
   });
 
-  test("is good for that request alone", () => {
+  test("is good for that request only", () => {
     expect(judge(sign({ method: "DELETE" }))).toBe("wrong");
     expect(judge(sign({ path: "/access/deny/00" }))).toBe("wrong");
     expect(judge(sign({ verbNonce: "cd".repeat(32) }))).toBe("wrong");
@@ -85,18 +85,18 @@ describe("a request that is signed", () => {
     expect(judge(`${sign()}0`)).toBe("wrong");
   });
 
-  test("is good for a short while", () => {
+  test("is good for a short time", () => {
     const authorization = sign();
     seconds += NONCE_SECONDS;
     expect(judge(authorization)).toBe("wrong");
   });
 
-  test("is worth nothing to a tracker that was started anew", () => {
+  test("is not valid for a tracker that was restarted", () => {
     const authorization = sign();
     expect(new Token(SECRET, () => seconds).judge({ authorization, ...METHOD })).toBe("wrong");
   });
 
-  test("may be wrong however often: its nonce is spent by the good one alone", () => {
+  test("may be wrong any number of times: only a good one spends its nonce", () => {
     const authorization = sign();
     expect(judge(authorization.replace(/.$/, "g"))).toBe("wrong");
     const flipped = authorization.endsWith("0") ? "1" : "0";
@@ -105,7 +105,7 @@ describe("a request that is signed", () => {
   });
 });
 
-test("ten wrong tokens are looked at at once, then one a second; signed requests always", () => {
+test("ten wrong tokens are checked at once, then one a second; MACs always", () => {
   const judged = (authorization: string, times: number) =>
     Array.from({ length: times }, () => judge(authorization));
   const many = "too many" as const;
@@ -120,7 +120,7 @@ test("ten wrong tokens are looked at at once, then one a second; signed requests
   expect(judged("Bearer wrong", 2)).toEqual(["wrong", "too many"]);
 });
 
-test("a challenge is proven, and needs a nonce of the verb", () => {
+test("a challenge is answered with a proof, and needs a nonce of the verb", () => {
   const [nonce, mac] = token.prove(VERB_NONCE)!.split(" ");
   expect(mac).toBe(new Proof(SECRET).ofTracker(VERB_NONCE, nonce!));
   for (const wrong of ["", "ab", `${VERB_NONCE}0`, VERB_NONCE.toUpperCase(), "x".repeat(64)]) {

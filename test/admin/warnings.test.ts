@@ -1,4 +1,4 @@
-/** First-run help: what is wrong is told once, with the command against it, and counted. */
+/** Warnings: each problem is logged once, with its remedy, and counted. */
 import { expect, test } from "bun:test";
 
 import {
@@ -24,7 +24,7 @@ const CENSUS: Census = {
   memoryMax: 16 * 2 ** 20,
 };
 
-/** Warnings of a machine where all is well, but for what is given, and what they tell. */
+/** Warnings of a machine without problems except those given, and their log lines. */
 function around(other: Partial<Surroundings> & { files?: number; tracked?: boolean } = {}) {
   const told: { message: string; fields: Record<string, unknown> | undefined }[] = [];
   const { files = 65536, tracked = false, ...rest } = other;
@@ -49,14 +49,14 @@ function around(other: Partial<Surroundings> & { files?: number; tracked?: boole
   return { warnings, told };
 }
 
-test("a machine where all is well gives no warning", () => {
+test("a machine without problems gives no warning", () => {
   const { warnings, told } = around();
   warnings.lookAtStart();
   expect(told).toEqual([]);
   expect(Object.values(warnings.counts).every((count) => count === 0)).toBe(true);
 });
 
-test("few files are told of where HTTP needs them", () => {
+test("a low limit of open files is warned of where HTTP is on", () => {
   const { warnings, told } = around({ files: 1024 });
   warnings.lookAtStart();
   expect(told).toEqual([
@@ -74,7 +74,7 @@ test("few files are told of where HTTP needs them", () => {
   expect(udpOnly.told).toEqual([]);
 });
 
-test("full memory gives a warning with what fills it, and another one only after an hour", () => {
+test("full memory gives a warning with its contents, and another one only after an hour", () => {
   let short = false;
   const { warnings, told } = around({ memoryIsShort: () => short });
   warnings.lookAtMemory(1);
@@ -101,7 +101,7 @@ test("full memory gives a warning with what fills it, and another one only after
   expect(warnings.counts.memory_full).toBe(2);
 });
 
-test("all connections taken are told of at once, and again only after an hour", () => {
+test("the limit of connections is warned of at once, and again only after an hour", () => {
   const { warnings, told } = around();
   for (const seconds of [5, 5, 6, 5 + AGAIN_SECONDS - 1]) warnings.tellConnections(960, seconds);
   expect(told).toEqual([
@@ -117,14 +117,14 @@ test("all connections taken are told of at once, and again only after an hour", 
   expect(warnings.counts.connections).toBe(2);
 });
 
-test("root is told that it need not be", () => {
+test("running as root is warned of", () => {
   const { warnings, told } = around({ user: 0 });
   warnings.lookAtStart();
   expect(told.map(({ fields }) => fields)).toEqual([{ remedy: "TRACKER_USER=nobody" }]);
   expect(warnings.counts.root).toBe(1);
 });
 
-test("connection tracking of our port is told once, with the commands that end it", () => {
+test("connection tracking of our port is warned of once, with the commands that end it", () => {
   const { warnings, told } = around({ tracked: true });
   warnings.lookAtStart();
   warnings.look();
@@ -142,7 +142,7 @@ test("the commands name the port in both directions", () => {
   expect(command).toContain("output udp sport 7000 notrack");
 });
 
-test("more than a quarter of announces from one private address are told of when they come", () => {
+test("more than a quarter of announces from one private address are warned of", () => {
   let share = 0.25;
   const { warnings, told } = around({ privateShare: () => share });
   warnings.lookAtStart();
@@ -155,7 +155,7 @@ test("more than a quarter of announces from one private address are told of when
   expect(warnings.counts.private_address).toBe(1);
 });
 
-test("the first client on this machine is told of, with the setting that stores it", () => {
+test("the first client on this machine is warned of, with the setting that stores it", () => {
   let announces = 0;
   const { warnings, told } = around({ ownAnnounces: () => announces });
   warnings.lookAtStart();
@@ -170,7 +170,7 @@ test("the first client on this machine is told of, with the setting that stores 
   expect(warnings.counts.own_address).toBe(1);
 });
 
-test("what another part tells is counted with the rest, and told once", () => {
+test("a warning of another part is counted with the others, and logged once", () => {
   const { warnings, told } = around();
   warnings.tell("receive_buffer", "small", { remedy: "sysctl" });
   warnings.tell("receive_buffer", "small", { remedy: "sysctl" });
@@ -178,7 +178,7 @@ test("what another part tells is counted with the rest, and told once", () => {
   expect(warnings.counts.receive_buffer).toBe(1);
 });
 
-test("refusals of the operator's address are counted all, and told once of each kind", () => {
+test("all refusals of the operator's address are counted, the first of each kind is logged", () => {
   const { warnings, told } = around();
   for (let i = 0; i < 5; i++) warnings.tellRefused("token");
   warnings.tellRefused("host");

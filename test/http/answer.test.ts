@@ -51,7 +51,7 @@ test("a failure is a good answer with a bad word in it, and can be given again",
 
 test("the others have the status of their name", () => {
   expect(leave(answerNotFound)).toEqual([404, "not found\n"]);
-  expect(leave(answerMethodNotAllowed)).toEqual([405, "only GET and HEAD are understood here\n"]);
+  expect(leave(answerMethodNotAllowed)).toEqual([405, "method not allowed: use GET or HEAD\n"]);
   expect(leave((exchange) => answerHealth(exchange, false))).toEqual([503, "not ready\n"]);
   expect(leave((exchange) => answerHealth(exchange, true))).toEqual([200, "ok"]);
   expect(leave(answerUnknownAddress)).toEqual([403, "your address is unknown: try again\n"]);

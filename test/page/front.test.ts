@@ -1,4 +1,4 @@
-/** The page and its feed, as they leave the tracker. What a browser makes of them is in e2e. */
+/** The page and its feed as bytes. The tests in a browser are in e2e. */
 import { describe, expect, spyOn, test } from "bun:test";
 
 import {
@@ -41,7 +41,7 @@ function make(
   return new Front(live, { ...SETTINGS, ...settings });
 }
 
-test("page and feed are made once a second, however many names are asked for", () => {
+test("page and feed are made once a second, whatever host names requests have", () => {
   let seconds = 7;
   const front = make({}, 0, () => seconds);
   const dates = spyOn(Date.prototype, "toLocaleDateString");
@@ -64,7 +64,7 @@ test("page and feed are made once a second, however many names are asked for", (
   }
 });
 
-test("the longest names and most addresses fit what the page may have", () => {
+test("the page fits its limit with the longest name and many addresses", () => {
   const name = `${"a".repeat(63)}.`.repeat(4).slice(0, -3);
   const listeners = Array.from({ length: 20 }, (_, at) => ({ host: "::", port: 60_000 + at }));
   const httpListeners = listeners.map((listener) => ({ ...listener, tls: undefined }));
@@ -84,7 +84,7 @@ function pageOf(front: Front, host: string, scheme?: "http" | "https"): string {
 }
 
 describe("the page", () => {
-  test("is under 30 KB and takes nothing from elsewhere", async () => {
+  test("is under 30 KB and loads nothing from other servers", async () => {
     const text = pageOf(make(), "tracker.example");
     expect(text.length).toBeGreaterThan(5000);
     expect(text.length).toBeLessThan(30_000);
@@ -116,7 +116,7 @@ describe("the page", () => {
     expect(fields.get("Cache-Control")).toBe("no-store");
   });
 
-  test("has every number in it before a script runs", async () => {
+  test("has every number without scripts", async () => {
     const text = pageOf(make({}, 12_345), "tracker.example");
     expect(text).toContain('<span data-text="drops">12,345</span>');
     expect(text).toContain('<body class="dropping">');
@@ -128,7 +128,7 @@ describe("the page", () => {
     }
   });
 
-  test("says nothing of drops where the system does not tell", async () => {
+  test("does not show drops where the system does not count them", async () => {
     expect(pageOf(make({}, 0), "x")).toContain("dropped by the kernel");
     expect(pageOf(make({}, null), "x")).not.toContain("dropped by the kernel");
   });
@@ -144,7 +144,7 @@ describe("the page", () => {
     },
   );
 
-  test("shows the announce URLs under the name it is told, whatever the request says", async () => {
+  test("shows the announce URLs under the configured name, not that of the request", async () => {
     const text = pageOf(make({ publicName: "tracker.example" }), "evil.example");
     expect(text).toContain("<code>udp://tracker.example:6969<wbr>/announce</code>");
     expect(text).not.toContain("evil");
@@ -152,7 +152,7 @@ describe("the page", () => {
 });
 
 describe("announce URLs", () => {
-  test("are those of all addresses, without the ports that go without saying", () => {
+  test("are those of all addresses, without default ports", () => {
     const settings: FrontSettings = {
       publicName: undefined,
       udpListeners: [
@@ -176,14 +176,14 @@ describe("announce URLs", () => {
     ]);
   });
 
-  test("of addresses that only this machine reaches are for this machine", () => {
+  test("of loopback addresses are shown to this machine only", () => {
     const settings = { ...SETTINGS, httpListeners: [{ host: "127.0.0.1", port: 1, tls: false }] };
     expect(announceUrls(settings, "t.example")).toEqual(["udp://t.example:6969/announce"]);
     expect(announceUrls(settings, "localhost")).toContain("http://localhost:1/announce");
     expect(announceUrls(settings, "127.0.0.1")).toContain("http://127.0.0.1:1/announce");
   });
 
-  test("begin, over HTTP, with the proxy through which the reader came", () => {
+  test("over HTTP begin with the proxy of the request", () => {
     const behind = { ...SETTINGS, httpListeners: [{ host: "127.0.0.1", port: 1, tls: false }] };
     const udp = "udp://t.example:6969/announce";
     const at = (scheme: "http" | "https", port?: number) =>
@@ -225,7 +225,7 @@ test.each([
   expect(nameIn(host)).toBe(name);
 });
 
-test("the feed has the numbers, and what the page shows of them", async () => {
+test("the feed has the numbers and the texts of the page", async () => {
   const answer = make({}, 3).feedResponse();
   expect(answer.headers.get("content-type")).toBe("application/json");
   const text = await answer.text();

@@ -1,4 +1,4 @@
-/** The curve of announces: it is there at once, holds a day, and loses no announce on the way. */
+/** The curve of announces: it starts at once, holds a day, and loses no announce. */
 import { expect, test } from "bun:test";
 
 import { History } from "../../src/page/history.ts";
@@ -14,7 +14,7 @@ function run(seconds: number, rate: (second: number) => number): History {
   return history;
 }
 
-test("right now is the mean of the last ten seconds, by kind", () => {
+test("the current rate is the mean of the last ten seconds, by kind", () => {
   const history = new History(100);
   expect(history.rates()).toEqual([0, 0, 0, 0]);
   for (let second = 1; second <= 60; second++) {
@@ -24,7 +24,7 @@ test("right now is the mean of the last ten seconds, by kind", () => {
   expect(history.rates()).toEqual([100, 1, 0, 2]);
 });
 
-test("a tracker that has just started tells what it has seen so far", () => {
+test("the rate after the start is the mean since the start", () => {
   const history = new History(0);
   history.sample(2, [10, 0, 0, 0]);
   expect(history.rates()[0]).toBe(5);
@@ -55,7 +55,7 @@ test("slots become wider, and their announces are kept", () => {
   }
 });
 
-test("a burst is where it was", () => {
+test("a burst keeps its place in the curve", () => {
   const { rates, spanSeconds } = run(80_000, (second) =>
     second > 40_000 && second <= 40_320 ? 99 : 1,
   ).curve();
@@ -63,7 +63,7 @@ test("a burst is where it was", () => {
   expect((peak / rates.length) * spanSeconds).toBeCloseTo(40_000, -3);
 });
 
-test("a day is held and no more", () => {
+test("the curve holds a day and no more", () => {
   const history = run(100_000, (second) => (second < 10_000 ? 1000 : 1));
   const { rates, spanSeconds } = history.curve();
   expect(rates).toHaveLength(270);

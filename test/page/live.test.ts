@@ -1,4 +1,4 @@
-/** The figures that all who watch share. */
+/** The figures that the page, the feed and top share. */
 import { expect, test } from "bun:test";
 
 import { COUNT, counterMemory, Counters } from "../../src/counters/counters.ts";
@@ -28,7 +28,7 @@ function make(drops: number | null = 0) {
   return { live, counters, clock, tracker: new Tracker(memory, new ArrayBuffer(65536)) };
 }
 
-test("swarms, peers and announces per second are those of now", () => {
+test("swarms, peers and announces per second are current", () => {
   const { live, counters, clock, tracker } = make(12);
   announce(tracker, { infoHash: 1, peer: 1, wanted: 0 }, 1);
   announce(tracker, { infoHash: 1, peer: 2, wanted: 0, seeder: true }, 1);
@@ -54,7 +54,7 @@ test("swarms, peers and announces per second are those of now", () => {
   expect(memoryMax).toBeGreaterThan(memoryUsed);
 });
 
-test("they are gathered once a second, however many ask", () => {
+test("they are collected once a second, however many requests come", () => {
   const { live, clock, tracker } = make();
   const first = live.figures();
   announce(tracker, { infoHash: 1, peer: 1, wanted: 0 }, 1);
@@ -64,7 +64,7 @@ test("they are gathered once a second, however many ask", () => {
   expect(live.figures().peers).toBe(1);
 });
 
-test("drops that the system does not tell are not taken for none", () => {
+test("drops that the system does not tell are null, not 0", () => {
   expect(make(null).live.figures().drops).toBeNull();
   expect(make(0).live.figures().drops).toBe(0);
 });

@@ -1,4 +1,4 @@
-/** The script: a program that puts texts in places, and nothing else. See e2e for a browser. */
+/** The script inserts texts, and nothing else. The tests in a browser are in e2e. */
 import { expect, test } from "bun:test";
 
 import { SCRIPT } from "../../src/page/script.ts";
@@ -7,11 +7,11 @@ test("it is a program", () => {
   expect(() => new Function(SCRIPT)).not.toThrow();
 });
 
-test("what it is told stays text", () => {
+test("it inserts values as text", () => {
   expect(SCRIPT).not.toMatch(/innerHTML|outerHTML|insertAdjacent|document\.write|eval|Function/);
 });
 
-test("it asks for nothing but its feed, relative to the page", () => {
+test("it fetches only its feed, relative to the page", () => {
   expect([...SCRIPT.matchAll(/fetch\(([^,)]*)/g)].map(([, what]) => what)).toEqual(['"live"']);
   expect(SCRIPT).not.toMatch(/https?:|\/\//);
 });

@@ -1,13 +1,13 @@
-/** The style stands for itself: no font, image or sheet from elsewhere, and both colour schemes. */
+/** The style loads no font, image or sheet, and has both colour schemes. */
 import { expect, test } from "bun:test";
 
 import { STYLE } from "../../src/page/style.ts";
 
-test("nothing is fetched from elsewhere", () => {
+test("nothing is loaded from other servers", () => {
   expect(STYLE).not.toMatch(/@import|@font-face|url\(|http/);
 });
 
-test("every colour of the light scheme has its dark twin", () => {
+test("every colour of the light scheme has a dark one", () => {
   const [light, dark] = [...STYLE.matchAll(/:root\{([^}]*)\}/g)].map(([, inside]) =>
     [...inside.matchAll(/--\w+/g)].map(([name]) => name),
   );

@@ -66,7 +66,7 @@ test("the scale ends at 1, 2 or 5 times a power of ten", () => {
   ]);
 });
 
-test("a tracker nobody has found yet has no shares and no curve", () => {
+test("a tracker without announces has no shares and no curve", () => {
   const nothing = { announces: [0, 0, 0, 0], peers: 0, seeders: 0, peersIpv6: 0 } as const;
   const view = viewOf({ ...FIGURES, ...nothing, curve: { rates: [0], spanSeconds: 5 } });
   expect(view.text).toMatchObject({ rate: "0", udp: "–", http: "–", ipv4: "–", ipv6: "–" });
@@ -74,18 +74,18 @@ test("a tracker nobody has found yet has no shares and no curve", () => {
   expect([view.line, view.area]).toEqual(["", ""]);
 });
 
-test("a small share is not shown as none, nor a large one as all", () => {
+test("a small share is not shown as 0 %, nor a large one as 100 %", () => {
   const { text } = viewOf({ ...FIGURES, announces: [100_000, 0, 1, 0] });
   expect([text["udp"], text["http"]]).toEqual([">99 %", "<1 %"]);
   const { text: all } = viewOf({ ...FIGURES, announces: [100_000, 0, 0, 0] });
   expect([all["udp"], all["http"]]).toEqual(["100 %", "0 %"]);
 });
 
-test("dropped datagrams alarm, and where the system is silent nothing is claimed", () => {
+test("dropped datagrams are marked; where the system does not count them they are unknown", () => {
   expect(viewOf({ ...FIGURES, drops: 1 }).dropping).toBe(true);
   expect(viewOf({ ...FIGURES, drops: null })).toMatchObject({
     dropping: false,
-    text: { drops: "not told" },
+    text: { drops: "unknown" },
   });
 });
 
