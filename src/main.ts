@@ -108,7 +108,7 @@ async function run(config: Config, origins: Origins): Promise<number> {
   return EXIT_OK;
 }
 
-async function restore({ config, threads, log }: Program): Promise<undefined> {
+async function restore({ config, store, log }: Program): Promise<undefined> {
   if (config.stateImport === undefined) return;
-  await restoreAtStart(config.stateImport, threads.shared.memory, log);
+  await restoreAtStart(config.stateImport, store, log);
 }

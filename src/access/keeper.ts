@@ -10,7 +10,7 @@
  */
 import type { FileHandle } from "node:fs/promises";
 import type { Log } from "../host/log.ts";
-import type { Tracker } from "../swarm/tracker.ts";
+import type { Store } from "../swarm/store.ts";
 import { Access, ACCESS_OK, type AccessShared, openToAll } from "./access.ts";
 import { evictRefused } from "./eviction.ts";
 import { enlargeHashList, hashLine, showBadLines, withoutHash } from "./hash-file.ts";
@@ -70,24 +70,18 @@ export class AccessKeeper {
   #lists: Lists = { deny: undefined, allow: undefined, networks: undefined };
   readonly #access = new Access();
   readonly #sources: AccessSources;
-  readonly #tracker: Tracker;
+  readonly #store: Store;
   readonly #log: Log;
   readonly #tell: TellAccess;
   readonly #counts = { changes: 0, changesFailed: 0, evicted: 0 };
   /** Settles when all requested changes are done. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  /** `tracker` belongs to the calling thread, for eviction only; `keys` are those of the swarms. */
-  constructor(
-    sources: AccessSources,
-    keys: Int32Array,
-    tracker: Tracker,
-    log: Log,
-    tell: TellAccess,
-  ) {
+  /** `store` belongs to the calling thread, for eviction only; `keys` are those of the swarms. */
+  constructor(sources: AccessSources, keys: Int32Array, store: Store, log: Log, tell: TellAccess) {
     this.#sources = sources;
     this.#shared = { ...openToAll(keys), clients: sources.clients };
-    this.#tracker = tracker;
+    this.#store = store;
     this.#log = log;
     this.#tell = tell;
   }
@@ -135,7 +129,7 @@ export class AccessKeeper {
 
   /** Removes the swarms that the lists refuse. Call it when all threads use the lists. */
   async evictRefused(): Promise<void> {
-    this.#counts.evicted += await runInTurns(evictRefused(this.#tracker, this.#access));
+    this.#counts.evicted += await runInTurns(evictRefused(this.#store, this.#access));
   }
 
   /** Adds an info hash of 20 bytes to a list or removes it, in the file and in memory. */
@@ -222,8 +216,7 @@ export class AccessKeeper {
   }
 
   #evict(hash: Uint8Array): void {
-    this.#tracker.request.infoHash.set(hash);
-    if (this.#tracker.evict()) this.#counts.evicted += 1;
+    if (this.#store.evict(new Uint16Array(hash.slice().buffer))) this.#counts.evicted += 1;
   }
 }
 

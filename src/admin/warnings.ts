@@ -152,14 +152,12 @@ export class Warnings {
     const census = this.#around.census();
     this.#memoryToldSeconds = nowSeconds;
     this.counts.memory_full += 1;
-    const peers =
-      census.seedersIpv4 + census.leechersIpv4 + census.seedersIpv6 + census.leechersIpv6;
     const message = "memory is full: new peers are answered but not stored";
     this.#log.warn(
       message,
       {
         limit: `${Math.round(census.memoryMax / 2 ** 20)}MiB`,
-        peers: String(peers),
+        peers: String(census.peers),
         swarms: String(census.swarms),
         swarms_without_peers: String(census.swarmsEmpty),
         remedy:

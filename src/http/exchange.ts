@@ -9,7 +9,7 @@
  * the handler has put into `form`. Whatever needs more (a long or slow body) is a Response.
  */
 import type { Family } from "../constants.ts";
-import type { Foresee } from "./gathered.ts";
+import type { PrefetchTexts } from "./gathered.ts";
 import type { RequestHead } from "../net/head.ts";
 
 /** The statuses that small answers may have, with the fields they require. */
@@ -53,7 +53,7 @@ export interface HttpHandler {
   /** Returns the bytes of the body it wrote, or a Response. Must not throw or reject. */
   answer(exchange: Exchange): number | Response | Promise<Response>;
   /** Told of requests it is about to be asked (see gathered.ts); must change nothing. */
-  readonly foresee?: Foresee | undefined;
+  readonly prefetch?: PrefetchTexts | undefined;
 }
 
 /** What becomes of the connection after an answer, as its head says it. */

@@ -2,11 +2,11 @@
  * Short requests that one turn of the event loop brought, answered together at its end.
  *
  *   received   A ──► keeps it     B ──► keeps it     C ──► keeps it
- *   turn ends  all texts ──► foresee ──► A answered, B answered, C answered
+ *   turn ends  all texts ──► prefetch ──► A answered, B answered, C answered
  *
- * What each of them needs of memory is fetched for all at once (see foresight.ts), where one after
- * the other would wait for their own: 0.6 of 8.8 µs of CPU per announce on a million peers (64
- * connections, Bun 1.4.5, 2026-11). A request that comes alone is answered in the same turn still,
+ * What they need of memory is fetched for all at once (see request-prefetch.ts), where one after
+ * the other would wait for its own: 0.6 of 8.8 µs of CPU per announce on a million peers (64
+ * connections, Bun 1.4.5, 2026-11). A request that comes alone is still answered in the same turn,
  * before anything else is waited for.
  *
  * A connection is added once until it is answered, and keeps its bytes itself, because it may go,
@@ -22,10 +22,10 @@ export const GATHERED_MAX = 64;
 export const GATHERED_BYTES_MAX = 2048;
 
 /** Told how those requests begin that are answered next: `texts` 0 to `count` - 1. */
-export type Foresee = (texts: readonly string[], count: number) => void;
+export type PrefetchTexts = (texts: readonly string[], count: number) => void;
 
 export class Gathered {
-  readonly #foresee: Foresee;
+  readonly #prefetch: PrefetchTexts;
   readonly #answer: (connection: Connection, text: string) => void;
   readonly #connections: Connection[] = [];
   readonly #texts: string[] = [];
@@ -39,10 +39,10 @@ export class Gathered {
 
   /** `answer` gets the text of what the connection has left over, as long as a head may be. */
   constructor(
-    foresee: Foresee | undefined,
+    prefetch: PrefetchTexts | undefined,
     answer: (connection: Connection, text: string) => void,
   ) {
-    this.#foresee = foresee ?? (() => {});
+    this.#prefetch = prefetch ?? (() => {});
     this.#answer = answer;
   }
 
@@ -63,7 +63,7 @@ export class Gathered {
     for (let i = 0; i < count; i++) {
       this.#texts[i] = this.#connections[i].leftover.text(HTTP_HEAD_BYTES_MAX);
     }
-    this.#foresee(this.#texts, count);
+    this.#prefetch(this.#texts, count);
     this.#count = 0;
     for (let i = 0; i < count; i++) {
       this.#connections[i].answering = false;

@@ -10,7 +10,7 @@ import type { OwnNames } from "../net/own-names.ts";
 import type { AllowedHosts } from "../notes/hosts.ts";
 import type { Notes } from "../notes/notes.ts";
 import type { Front } from "../page/front.ts";
-import type { Anticipation } from "../swarm/anticipation.ts";
+import type { Prefetch } from "../swarm/prefetch.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import type { Client } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
@@ -41,8 +41,8 @@ export type HttpSettings = {
 
 export type HttpDeps = {
   readonly tracker: Core;
-  /** Brings the swarms of requests closer, GATHERED_MAX at a time; left out, nothing does. */
-  readonly anticipation?: Pick<Anticipation, "fetch">;
+  /** Prefetches the swarms of up to GATHERED_MAX requests; without it nothing is prefetched. */
+  readonly prefetch?: Pick<Prefetch, "fetch">;
   readonly counters: Counters;
   readonly intervals: Intervals;
   /** Seconds of a clock that never goes back; a coarse one will do. */

@@ -45,8 +45,8 @@ import {
 import { announceBytesMax, scrapeBytesMax } from "../net/bencode.ts";
 import { Client } from "./client.ts";
 import { type AnswerForm, answerForm, type Exchange, type HttpHandler } from "./exchange.ts";
-import { Foresight } from "./foresight.ts";
-import type { Foresee } from "./gathered.ts";
+import { RequestPrefetch } from "./request-prefetch.ts";
+import type { PrefetchTexts } from "./gathered.ts";
 import type { RequestHead } from "../net/head.ts";
 import { byteAt, isText } from "./query.ts";
 import type { HttpDeps, StatisticsPages } from "./parts.ts";
@@ -71,7 +71,7 @@ export function createHttp(deps: HttpDeps): HttpHandler {
 
 class Routes implements HttpHandler {
   readonly bodyBytesMax: number;
-  readonly foresee: Foresee | undefined;
+  readonly prefetch: PrefetchTexts | undefined;
   readonly #announces: HttpAnnounces;
   readonly #scrapes: HttpScrapes;
   readonly #row: Float64Array;
@@ -99,8 +99,8 @@ class Routes implements HttpHandler {
     const front = (this.#front?.bytesMax ?? 0) + Math.max(PAGE.lines.length, FEED.lines.length);
     const redirect = this.#redirect?.lines.length ?? 0;
     this.bodyBytesMax = Math.max(longest, ANSWER_BYTES_MAX, pages, front, redirect);
-    const foresight = deps.anticipation && new Foresight(deps.anticipation);
-    this.foresee = foresight && ((texts, count) => foresight.foresee(texts, count));
+    const hashes = deps.prefetch && new RequestPrefetch(deps.prefetch);
+    this.prefetch = hashes && ((texts, count) => hashes.fetch(texts, count));
     const proxies = new Networks(deps.settings.trustedProxies);
     const client = new Client(proxies, deps.settings.proxyHeader);
     const gates = new Gates({

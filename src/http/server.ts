@@ -100,7 +100,7 @@ export class HttpServer {
   constructor(handler: HttpHandler, options: HttpServerOptions) {
     this.#handler = handler;
     this.#options = options;
-    this.#gathered = new Gathered(handler.foresee, (asked, text) => this.#goOn(asked, text));
+    this.#gathered = new Gathered(handler.prefetch, (asked, text) => this.#goOn(asked, text));
     this.#admission = new Admission(options, this.#connections, this.counts);
     // Answers are written out between two requests, so the last one begins before WRITE_BYTES.
     const room = CONTINUE.length + SMALL_HEAD_BYTES_MAX + handler.bodyBytesMax;

@@ -18,16 +18,9 @@ import { writeScraped } from "../net/bencode.ts";
 import { now } from "../host/clock.ts";
 import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
 import { garbage } from "../host/garbage.ts";
-import {
-  FLAG_EMPTY,
-  LEECHERS,
-  SEEDERS,
-  SWARM_EMPTY_SINCE,
-  SWARM_FLAGS,
-  SWARM_INFO_HASH,
-} from "../swarm/blocks.ts";
+import { FLAG_EMPTY, SWARM_EMPTY_SINCE, SWARM_FLAGS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
 import { AnnounceReply } from "../swarm/requests.ts";
-import type { Tracker } from "../swarm/tracker.ts";
+import type { Store } from "../swarm/store.ts";
 import { Walk, WALK_SLICE_UNITS } from "../swarm/walk.ts";
 import {
   RECORD_DOWNLOADS,
@@ -152,16 +145,16 @@ interface Source {
 
 /** Swarms as they come. */
 class Unsorted implements Source {
-  readonly #tracker: Tracker;
+  readonly #store: Store;
   readonly #format: Format;
   readonly #walk: Walk;
   readonly #swarm = new Swarm();
   #sink = new Sink();
 
-  constructor(tracker: Tracker, format: Format) {
-    this.#tracker = tracker;
+  constructor(store: Store, format: Format) {
+    this.#store = store;
     this.#format = format;
-    this.#walk = new Walk(tracker);
+    this.#walk = new Walk(store);
   }
 
   turn(sink: Sink): boolean {
@@ -174,11 +167,11 @@ class Unsorted implements Source {
   }
 
   readonly #visit = (at: number): number => {
-    const { arena, swarms } = this.#tracker;
+    const { arena, swarms } = this.#store;
     const { infoHash, counts } = this.#swarm;
     for (let i = 0; i < INFO_HASH_SIZE; i++) infoHash[i] = arena.bytes[at + SWARM_INFO_HASH + i];
-    counts.seeders = swarms.count(at, 4, SEEDERS) + swarms.count(at, 6, SEEDERS);
-    counts.leechers = swarms.count(at, 4, LEECHERS) + swarms.count(at, 6, LEECHERS);
+    counts.seeders = swarms.seeders(at);
+    counts.leechers = swarms.leechers(at);
     counts.downloads = swarms.downloads(at);
     if (this.#format === "dump") this.#swarm.lastMinutes = this.#lastMinutes(at);
     writeRecord(this.#sink, this.#format, this.#swarm);
@@ -188,7 +181,7 @@ class Unsorted implements Source {
 
   /** A swarm with peers is of this minute; one without, of when it lost the last. */
   #lastMinutes(at: number): number {
-    const { arena, emptyTicks } = this.#tracker;
+    const { arena, emptyTicks } = this.#store;
     const minutes = Math.floor(Date.now() / 60_000);
     if ((arena.bytes[at + SWARM_FLAGS] & FLAG_EMPTY) === 0) return minutes;
     const ticks = emptyTicks.between(arena.bytes[at + SWARM_EMPTY_SINCE], emptyTicks.at(now()));
@@ -205,8 +198,8 @@ class Sorted implements Source {
   readonly #previous = new Uint32Array(INFO_HASH_SIZE / 4);
   #first = true;
 
-  constructor(tracker: Tracker, swarms: number, sink: Sink) {
-    this.#sorted = new SortedSwarms(tracker, swarms);
+  constructor(store: Store, swarms: number, sink: Sink) {
+    this.#sorted = new SortedSwarms(store, swarms);
     append(sink, "d5:filesd");
   }
 
@@ -274,15 +267,14 @@ export interface ExportEvents {
  * `stallSeconds` gets no more: its stream ends with an error, and so does its connection.
  */
 export function openExport(
-  tracker: Tracker,
+  store: Store,
   format: Format,
   swarms: number,
   stallSeconds: number,
   events: ExportEvents,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const sink = new Sink();
-  const source =
-    format === "ben" ? new Sorted(tracker, swarms, sink) : new Unsorted(tracker, format);
+  const source = format === "ben" ? new Sorted(store, swarms, sink) : new Unsorted(store, format);
   let timer: Timer | undefined;
   let over = false;
   const end = (): void => {

@@ -40,14 +40,13 @@ export function gatherFigures(
   nowSeconds: number,
 ): Figures {
   const census = takeCensus(memory);
-  const seeders = census.seedersIpv4 + census.seedersIpv6;
   const count = (...names: Parameters<Counters["total"]>[0][]): number =>
     names.reduce((sum, name) => sum + counters.total(name), 0);
   const figures = {
     uptimeSeconds: Math.floor(nowSeconds),
     swarms: census.swarms,
-    peers: seeders + census.leechersIpv4 + census.leechersIpv6,
-    seeders,
+    peers: census.peers,
+    seeders: census.seeders,
     downloads: census.downloads,
     httpAnnounces: count("httpAnnouncesIpv4", "httpAnnouncesIpv6"),
     httpScrapes: count("httpScrapesIpv4", "httpScrapesIpv6"),

@@ -17,8 +17,7 @@ import { answerBytes } from "../http/answer.ts";
 import type { Client } from "../http/client.ts";
 import { answerForm, type Exchange } from "../http/exchange.ts";
 import { COUNT, type Counters } from "../counters/counters.ts";
-import type { SwarmMemory } from "../swarm/memory.ts";
-import { Tracker } from "../swarm/tracker.ts";
+import type { Store } from "../swarm/store.ts";
 import { chooseEncoding } from "./encodings.ts";
 import { type Format, openExport } from "./export.ts";
 import { type Figures, gatherFigures } from "./figures.ts";
@@ -72,7 +71,7 @@ export interface PagesSettings {
 }
 
 export interface PagesDeps {
-  readonly memory: SwarmMemory;
+  readonly store: Store;
   readonly counters: Counters;
   readonly notes: NotesShared;
   /** Seconds since the start. */
@@ -121,7 +120,6 @@ export class Pages {
   /** Where they are. */
   readonly path = "/stats";
   readonly #deps: PagesDeps;
-  readonly #tracker: Tracker;
   readonly #readers: Networks;
   readonly #scrapers: Networks;
   readonly #cooldown: Cooldown;
@@ -137,7 +135,6 @@ export class Pages {
   constructor(deps: PagesDeps) {
     const { settings, now } = deps;
     this.#deps = deps;
-    this.#tracker = new Tracker(deps.memory, new ArrayBuffer(2));
     this.#readers = new Networks(settings.statsNetworks);
     this.#scrapers = new Networks(settings.fullScrapeNetworks);
     this.#cooldown = new Cooldown(settings.fullScrapeIntervalSeconds);
@@ -210,8 +207,8 @@ export class Pages {
   }
 
   #textOf(mode: string): string | undefined {
-    const { counters, memory, now, version } = this.#deps;
-    const figures = (): Figures => gatherFigures(counters, memory, now());
+    const { counters, store, now, version } = this.#deps;
+    const figures = (): Figures => gatherFigures(counters, store.memory, now());
     if (Object.hasOwn(FIGURE_TEXTS, mode)) return FIGURE_TEXTS[mode](figures());
     switch (mode) {
       case "renew":
@@ -240,12 +237,12 @@ export class Pages {
   }
 
   async #writeRanking(): Promise<Ranked> {
-    const ranking = await rankSwarms(this.#tracker, NAMES_MAX);
+    const ranking = await rankSwarms(this.#deps.store, NAMES_MAX);
     return { top10: modes.rankingText(ranking, 10), top100: modes.rankingText(ranking, 100) };
   }
 
   async #writeNetworks(): Promise<string> {
-    const { ipv4By28, ipv4By24, ipv6By48 } = await countNetworks(this.#tracker, NETWORKS_MAX);
+    const { ipv4By28, ipv4By24, ipv6By48 } = await countNetworks(this.#deps.store, NETWORKS_MAX);
     return (
       modes.networksText(28, ipv4By28) +
       modes.networksText(24, ipv4By24) +
@@ -264,11 +261,11 @@ export class Pages {
     const { address, family } = client;
     const wait = this.#cooldown.request(kind, address, family, this.#deps.now());
     if (wait > 0) return this.#postpone(exchange, wait);
-    const { counters, memory, now } = this.#deps;
+    const { counters, store, now } = this.#deps;
     counters.row[COUNT.httpFullScrapes] += 1;
     this.#exports += 1;
-    const { swarms } = gatherFigures(counters, memory, now());
-    const plain = openExport(this.#tracker, format, swarms, STALL_SECONDS, {
+    const { swarms } = gatherFigures(counters, store.memory, now());
+    const plain = openExport(this.#deps.store, format, swarms, STALL_SECONDS, {
       made: (bytes) => {
         counters.row[COUNT.httpFullScrapeBytes] += bytes;
       },

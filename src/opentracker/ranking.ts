@@ -6,8 +6,8 @@
  */
 import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
 import { nextTurn, runInTurns } from "../host/turns.ts";
-import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
-import type { Tracker } from "../swarm/tracker.ts";
+import { SWARM_INFO_HASH } from "../swarm/blocks.ts";
+import type { Store } from "../swarm/store.ts";
 import { visitPeers, walkAll } from "../swarm/walk.ts";
 import { Frequent, frequentBytes, type Frequency } from "../notes/frequent.ts";
 
@@ -38,18 +38,18 @@ const NETWORK_SET_BITS = 16;
 const UNITS_PER_PEER = 2;
 
 /** Ranks all swarms; each list has at most `most`, of swarms that have any of its kind. */
-export async function rankSwarms(tracker: Tracker, most: number): Promise<Ranking> {
-  const { swarms } = tracker;
+export async function rankSwarms(store: Store, most: number): Promise<Ranking> {
+  const { swarms } = store;
   const [peers, seeders, leechers] = [new Best(most), new Best(most), new Best(most)];
   const rank = (swarm: number): number => {
-    const seeding = swarms.count(swarm, 4, SEEDERS) + swarms.count(swarm, 6, SEEDERS);
-    const leeching = swarms.count(swarm, 4, LEECHERS) + swarms.count(swarm, 6, LEECHERS);
-    peers.offer(tracker, swarm, seeding + leeching);
-    seeders.offer(tracker, swarm, seeding);
-    leechers.offer(tracker, swarm, leeching);
+    const seeding = swarms.seeders(swarm);
+    const leeching = swarms.leechers(swarm);
+    peers.offer(store, swarm, seeding + leeching);
+    seeders.offer(store, swarm, seeding);
+    leechers.offer(store, swarm, leeching);
     return 1;
   };
-  await runInTurns(walkAll(tracker, rank));
+  await runInTurns(walkAll(store, rank));
   return { peers: peers.list, seeders: seeders.list, leechers: leechers.list };
 }
 
@@ -63,10 +63,10 @@ class Best {
     this.#most = most;
   }
 
-  offer(tracker: Tracker, swarm: number, count: number): void {
+  offer(store: Store, swarm: number, count: number): void {
     if (count <= this.#least) return;
     const at = swarm + SWARM_INFO_HASH;
-    const hash = tracker.arena.bytes.slice(at, at + INFO_HASH_SIZE);
+    const hash = store.arena.bytes.slice(at, at + INFO_HASH_SIZE);
     const place = this.list.findLastIndex((other) => other.count >= count) + 1;
     this.list.splice(place, 0, { infoHash: hash.toHex().toUpperCase(), count });
     if (this.list.length <= this.#most) return;
@@ -76,8 +76,8 @@ class Best {
 }
 
 /** Counts the peers of all networks; each list has at most `most`, fullest first. */
-export async function countNetworks(tracker: Tracker, most: number): Promise<BusyNetworks> {
-  const { halves } = tracker.arena;
+export async function countNetworks(store: Store, most: number): Promise<BusyNetworks> {
+  const { halves } = store.arena;
   const [by28, by24, by48] = [openTable(), openTable(), openTable()];
   const visitors: Record<Family, (at: number, weight: number) => void> = {
     4: (at, weight) => {
@@ -92,11 +92,11 @@ export async function countNetworks(tracker: Tracker, most: number): Promise<Bus
   const count = (swarm: number): number => {
     let units = 1;
     for (const family of FAMILIES) {
-      units += UNITS_PER_PEER * visitPeers(tracker, swarm, family, visitors[family]);
+      units += UNITS_PER_PEER * visitPeers(store, swarm, family, visitors[family]);
     }
     return units;
   };
-  await runInTurns(walkAll(tracker, count));
+  await runInTurns(walkAll(store, count));
   const tops: Frequency[][] = [];
   for (const table of [by28, by24, by48]) {
     await nextTurn();

@@ -19,8 +19,8 @@
 import { now } from "../host/clock.ts";
 import { garbage } from "../host/garbage.ts";
 import { readU32 } from "../net/words.ts";
-import { LEECHERS, SEEDERS, SWARM_INFO_HASH } from "../swarm/blocks.ts";
-import type { Tracker } from "../swarm/tracker.ts";
+import { SWARM_INFO_HASH } from "../swarm/blocks.ts";
+import type { Store } from "../swarm/store.ts";
 import { Walk, WALK_SLICE_UNITS } from "../swarm/walk.ts";
 
 export const RECORD_WORDS = 8;
@@ -44,7 +44,7 @@ const WORD_RANGE = 2 ** 32;
 export class SortedSwarms {
   /** The records of the pass. */
   records = new Uint32Array(RECORDS_MAX * RECORD_WORDS);
-  readonly #tracker: Tracker;
+  readonly #store: Store;
   readonly #span: number;
   #walk: Walk;
   #count = 0;
@@ -57,10 +57,10 @@ export class SortedSwarms {
   readonly #hash = new Uint32Array(HASH_WORDS);
 
   /** `swarms` is about how many there are. */
-  constructor(tracker: Tracker, swarms: number) {
-    this.#tracker = tracker;
+  constructor(store: Store, swarms: number) {
+    this.#store = store;
     this.#span = Math.ceil(Math.min(1, RECORDS_AIM / Math.max(1, swarms)) * WORD_RANGE);
-    this.#walk = new Walk(tracker);
+    this.#walk = new Walk(store);
     this.#upper = boundBehind(0, this.#span);
     garbage.note(this.records.byteLength);
   }
@@ -94,27 +94,25 @@ export class SortedSwarms {
     this.#count = 0;
     this.#parts = emptyParts();
     this.#handedOut = 0;
-    this.#walk = new Walk(this.#tracker);
+    this.#walk = new Walk(this.#store);
   }
 
   readonly #visit = (swarm: number): number => {
-    const { bytes } = this.#tracker.arena;
+    const { bytes } = this.#store.arena;
     const hash = this.#hash;
     for (let i = 0; i < HASH_WORDS; i++) {
       hash[i] = readU32(bytes, swarm + SWARM_INFO_HASH + 4 * i);
     }
     if (isAbove(hash, this.#upper)) return 1;
     if (this.#lower !== undefined && !isAbove(hash, this.#lower)) return 1;
-    const { swarms } = this.#tracker;
+    const { swarms } = this.#store;
     const at = this.#count * RECORD_WORDS;
     // A slice may run on to the end of a long row of entries.
     if (at === this.records.length) this.#grow();
     const { records } = this;
     records.set(hash, at);
-    records[at + RECORD_SEEDERS] =
-      swarms.count(swarm, 4, SEEDERS) + swarms.count(swarm, 6, SEEDERS);
-    records[at + RECORD_LEECHERS] =
-      swarms.count(swarm, 4, LEECHERS) + swarms.count(swarm, 6, LEECHERS);
+    records[at + RECORD_SEEDERS] = swarms.seeders(swarm);
+    records[at + RECORD_LEECHERS] = swarms.leechers(swarm);
     records[at + RECORD_DOWNLOADS] = swarms.downloads(swarm);
     this.#partOf(hash[0]).push(this.#count);
     this.#count += 1;

@@ -19,10 +19,8 @@ import { INFO_HASH_SIZE } from "../constants.ts";
 import { now } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
 import { StartError } from "../host/start-error.ts";
-import type { SwarmMemory } from "../swarm/memory.ts";
-import { restoreDownloads } from "../swarm/restore.ts";
 import { DOWNLOADS_MAX } from "../swarm/blocks.ts";
-import { Tracker } from "../swarm/tracker.ts";
+import type { Store } from "../swarm/store.ts";
 
 /** The swarms that the largest memory holds have 4 GiB of lines. */
 const STATE_GIB_MAX = 16;
@@ -54,15 +52,12 @@ export interface Imported {
 /** Restores what the file at `path` holds and logs it; throws a StartError if it is unreadable. */
 export async function restoreAtStart(
   path: string,
-  memory: SwarmMemory,
+  store: Store,
   log: Pick<Log, "info" | "warn">,
 ): Promise<void> {
-  const tracker = new Tracker(memory, new ArrayBuffer(2));
-  const { infoHash } = tracker.request;
   const nowSeconds = now();
   const { badLines, restored, cut, withoutRoom, skipped } = await readState(path, (line) => {
-    infoHash.set(line.infoHash);
-    return restoreDownloads(tracker, memory, line.downloads, nowSeconds);
+    return store.raiseDownloads(line.infoHashHalves, line.downloads, nowSeconds);
   });
   log.info("download counters restored", { file: path, restored, withoutRoom, skipped });
   if (cut > 0) {
@@ -104,7 +99,8 @@ async function readState(path: string, restore: (line: StateLine) => boolean): P
 
 /** One line, reused for the next one. */
 class StateLine {
-  readonly infoHash = new Uint8Array(INFO_HASH_SIZE);
+  readonly infoHashHalves = new Uint16Array(INFO_HASH_SIZE / 2);
+  readonly infoHash = new Uint8Array(this.infoHashHalves.buffer);
   downloads = 0;
 
   /** Reads the bytes from `from` to `to`; false if they are no line of a state file. */

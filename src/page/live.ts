@@ -78,15 +78,14 @@ export class Live {
   #gather(upSeconds: number): LiveFigures {
     const { version, startedSeconds, memory, drops } = this.#sources;
     const census = takeCensus(memory);
-    const seeders = census.seedersIpv4 + census.seedersIpv6;
     return {
       version,
       startedSeconds: Math.floor(startedSeconds),
       upSeconds: Math.floor(upSeconds),
       announces: this.#history.rates(),
       swarms: census.swarms,
-      peers: seeders + census.leechersIpv4 + census.leechersIpv6,
-      seeders,
+      peers: census.peers,
+      seeders: census.seeders,
       peersIpv6: census.seedersIpv6 + census.leechersIpv6,
       memoryUsed: census.memoryUsed,
       memoryMax: census.memoryMax,

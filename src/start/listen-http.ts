@@ -24,7 +24,7 @@ import { listenError } from "./listen-error.ts";
 import { AllowedHosts } from "../notes/hosts.ts";
 import { Notes } from "../notes/notes.ts";
 import { Pages } from "../opentracker/pages.ts";
-import { Anticipation } from "../swarm/anticipation.ts";
+import { Prefetch } from "../swarm/prefetch.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import type { Libc } from "../host/libc.ts";
 import type { Program } from "./program.ts";
@@ -66,10 +66,10 @@ export interface HttpFront {
 }
 
 /** Statistics and exports. */
-export function makePages({ config, threads }: Program): Pages {
+export function makePages({ config, store, threads }: Program): Pages {
   const { shared } = threads;
   return new Pages({
-    memory: shared.memory,
+    store,
     counters: new Counters(shared.counters, 0),
     notes: shared.notes!,
     now,
@@ -80,7 +80,7 @@ export function makePages({ config, threads }: Program): Pages {
 
 /** Announces, scrapes and everything else that is asked over HTTP. */
 function makeServer(program: Program, { pages, front, ready, full }: HttpParts): HttpServer {
-  const { config, threads, connections, log } = program;
+  const { config, store, threads, connections, log } = program;
   const { shared } = threads;
   const access = new Access(shared.access);
   const limits = new Limits(0, shared.limits);
@@ -90,10 +90,10 @@ function makeServer(program: Program, { pages, front, ready, full }: HttpParts):
       if (update.rules !== undefined) limits.rules.update(update.rules);
     },
   });
-  const tracker = new Tracker(shared.memory, new ArrayBuffer(repliesSize(config.numwantMax)));
+  const tracker = new Tracker(store, new ArrayBuffer(repliesSize(config.numwantMax)));
   const handler = createHttp({
     tracker,
-    anticipation: new Anticipation(tracker.arena, tracker.table, GATHERED_MAX),
+    prefetch: new Prefetch(store, GATHERED_MAX),
     counters: new Counters(shared.counters, 0),
     intervals: new Intervals(shared.intervals),
     now,

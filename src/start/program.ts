@@ -17,7 +17,7 @@ import { readPeerIdPrefix } from "../net/denied-clients.ts";
 import { OwnNames } from "../net/own-names.ts";
 import { notesMemory } from "../notes/notes.ts";
 import { peerTicksOf, reserveSwarmMemory, type SwarmMemory } from "../swarm/memory.ts";
-import { Tracker } from "../swarm/tracker.ts";
+import { Store } from "../swarm/store.ts";
 import type { UdpShared } from "../udp/answering.ts";
 import { CONNECTION_TTL_SECONDS, connectionKey } from "../udp/connection-ids.ts";
 import { REPLY_BYTES_MAX } from "../udp/packet.ts";
@@ -44,6 +44,8 @@ export interface Program {
   readonly ownNames: OwnNames;
   /** Connections that may be open. */
   readonly connections: ConnectionLimits;
+  /** The swarms, as the event loop reaches them. */
+  readonly store: Store;
   readonly threads: Threads;
   /** The files that SIGHUP reads again. */
   readonly files: Files;
@@ -66,7 +68,8 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     log.error("the tracker ends, because a part of it has failed", { reason });
     return main.exit();
   });
-  const lists = keepLists(config, memory, log, threads);
+  const store = new Store(memory);
+  const lists = keepLists(config, store, log, threads);
   return {
     config,
     log,
@@ -74,6 +77,7 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
     machine,
     ownNames: new OwnNames([hostname(), ...config.allowHosts, config.publicName ?? ""]),
     connections,
+    store,
     threads,
     files: new Files(lists, limits.rules, config, threads),
     load: limits.load,
@@ -128,13 +132,12 @@ function shareMemory(
 
 function keepLists(
   config: Config,
-  memory: SwarmMemory,
+  store: Store,
   log: Log,
   threads: Pick<Threads, "tell">,
 ): AccessKeeper {
   const clients = config.denyClients.map((text) => readPeerIdPrefix(text)!);
-  const tracker = new Tracker(memory, new ArrayBuffer(2));
-  return new AccessKeeper({ ...config, clients }, memory.keys, tracker, log, (update) =>
+  return new AccessKeeper({ ...config, clients }, store.memory.keys, store, log, (update) =>
     threads.tell(update),
   );
 }

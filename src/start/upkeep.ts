@@ -22,7 +22,7 @@ import {
   type SwarmMemory,
 } from "../swarm/memory.ts";
 import { Sweep } from "../swarm/sweep.ts";
-import { Tracker } from "../swarm/tracker.ts";
+import type { Store } from "../swarm/store.ts";
 import type { Libc } from "../host/libc.ts";
 import type { Load } from "../limits/load.ts";
 import { listAddresses, OwnAddresses } from "../limits/own-addresses.ts";
@@ -75,15 +75,14 @@ const FREE_KEPT_MIN = 64;
 const FREE_KEPT_SHARE = 1 / 128;
 
 /** Starts all of it; returns the sweep, for its numbers. */
-export function startUpkeep({ config, libc, load, threads }: Program): Sweep {
+export function startUpkeep({ config, libc, load, store, threads }: Program): Sweep {
   const { memory, counters, histograms, limits } = threads.shared;
   if (libc !== undefined) startForgetting(libc);
   every(SETTLE_MILLISECONDS, () => garbage.settle());
   every(LOAD_MILLISECONDS, followLoad(load, new Counters(counters, 0), memory));
   every(ADDRESSES_MILLISECONDS, followAddresses(new OwnAddresses(limits?.own)));
   const slices = new Histogram(histograms!, 0, "sweepSeconds");
-  const tracker = new Tracker(memory, new ArrayBuffer(2));
-  return startSweeping(tracker, config.peerTimeoutSeconds, {
+  return startSweeping(store, config.peerTimeoutSeconds, {
     observe: (seconds) => slices.observe(seconds),
     libc,
   });
@@ -111,12 +110,12 @@ export interface SweepingOptions {
 
 /** Sweeps for ever, and gives the memory of pages that are free for long back to the system. */
 export function startSweeping(
-  tracker: Tracker,
+  store: Store,
   peerTimeoutSeconds: number,
   options: SweepingOptions = {},
 ): Sweep {
-  const sweep = new Sweep(tracker);
-  const work = makeSweeping(sweep, tracker, peerTimeoutSeconds, options);
+  const sweep = new Sweep(store);
+  const work = makeSweeping(sweep, store, peerTimeoutSeconds, options);
   let waiting = false;
   const timer = setInterval(() => {
     if (waiting) return;
@@ -133,15 +132,15 @@ export function startSweeping(
 /** The work of one turn: sweeps what has come due, and gives some pages back. */
 export function makeSweeping(
   sweep: Sweep,
-  tracker: Tracker,
+  store: Store,
   peerTimeoutSeconds: number,
   { observe = () => {}, libc }: SweepingOptions = {},
 ): () => void {
   const round = Math.min(ROUND_SECONDS_MAX, peerTimeoutSeconds / ROUNDS_PER_TIMEOUT);
   const start = now();
   // Of two visits of a peer one may come at the beginning of its round, the next at the end.
-  const latest = Math.min(tracker.peerTicks.slackSeconds, tracker.emptyTicks.slackSeconds) / 2;
-  const giveBack = makeGivingBack(tracker.arena, libc);
+  const latest = Math.min(store.peerTicks.slackSeconds, store.emptyTicks.slackSeconds) / 2;
+  const giveBack = makeGivingBack(store.arena, libc);
   return () => {
     const turn = now();
     const due = ((turn - start) / round) * SHARD_COUNT;

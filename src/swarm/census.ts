@@ -31,6 +31,10 @@ export interface Census {
   leechersIpv4: number;
   seedersIpv6: number;
   leechersIpv6: number;
+  /** Sums of these four: seeders of both families, leechers of both, peers in all. */
+  seeders: number;
+  leechers: number;
+  peers: number;
   /** Downloads counted since the start, also of swarms that are gone. */
   downloads: number;
   /** Peers forgotten because they did not announce any more. */
@@ -67,14 +71,21 @@ export function takeCensus(memory: SwarmMemory): Census {
     const bits = shards[line + SHARD_INDEX_BITS];
     if (bits > 0) tableBytes += 4 << bits;
   }
+  const seedersIpv4 = sum(SHARD_SEEDERS_IPV4);
+  const leechersIpv4 = sum(SHARD_LEECHERS_IPV4);
+  const seedersIpv6 = sum(SHARD_SEEDERS_IPV6);
+  const leechersIpv6 = sum(SHARD_LEECHERS_IPV6);
   const memoryOfPages = memory.arena.byteLength - shards[POOL_AVAILABLE] * PAGE_SIZE;
   return {
     swarms: sum(SHARD_SWARMS),
     swarmsEmpty: sum(SHARD_EMPTY_SWARMS),
-    seedersIpv4: sum(SHARD_SEEDERS_IPV4),
-    leechersIpv4: sum(SHARD_LEECHERS_IPV4),
-    seedersIpv6: sum(SHARD_SEEDERS_IPV6),
-    leechersIpv6: sum(SHARD_LEECHERS_IPV6),
+    seedersIpv4,
+    leechersIpv4,
+    seedersIpv6,
+    leechersIpv6,
+    seeders: seedersIpv4 + seedersIpv6,
+    leechers: leechersIpv4 + leechersIpv6,
+    peers: seedersIpv4 + leechersIpv4 + seedersIpv6 + leechersIpv6,
     downloads: grown(TOTAL_DOWNLOADS),
     peersExpired: grown(TOTAL_EXPIRED),
     peersNotStored: NOT_STORED_REASONS.map((_, reason) => grown(TOTAL_NOT_STORED + reason)),

@@ -49,6 +49,17 @@ export class EmptySwarms {
     return this.#arena.shards[line + SHARD_EMPTY_LISTED] >= this.#size;
   }
 
+  /**
+   * Makes a swarm that has had no peers since `tick`. Returns 0 if there is no room for it; none of
+   * the others is dropped for it.
+   */
+  create(line: number, hash: number, infoHash: Uint16Array, tick: number): number {
+    if (this.isFull(line)) return 0;
+    const swarm = this.#swarms.create(line, hash, infoHash, 4);
+    if (swarm !== 0) this.mark(line, hash, swarm, tick, 0);
+    return swarm;
+  }
+
   /** Keeps a swarm that has just lost its last peer. Returns its offset: it may have moved. */
   keep(line: number, hash: number, swarm: number, tick: number): number {
     const swarms = this.#swarms;

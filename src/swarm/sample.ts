@@ -17,6 +17,7 @@
  */
 import type { Family } from "../constants.ts";
 import { LEECHERS, peerHalves, SEEDERS, type Role } from "./blocks.ts";
+import type { Member } from "./membership.ts";
 import { copyHalves } from "./peers.ts";
 import { sameNetwork } from "./places.ts";
 import type { Random } from "./random.ts";
@@ -36,31 +37,30 @@ const COMPARED = 5;
 const DRAWS_MAX = 64;
 
 export class Sample implements Drawing {
-  /** The announcer's own place, so that it is not offered itself; index -1 if it is not stored. */
-  selfIndex = -1;
-  selfBucket = 0;
-  selfRole: Role = LEECHERS;
-
   readonly out: Uint16Array;
   readonly #swarms: Swarms;
   readonly #random: Random;
   readonly #request: AnnounceRequest;
   readonly #reply: AnnounceReply;
+  readonly #self: Member;
   readonly #spread: Spread;
 
+  /** `self` is where the announcer lies, to which it is not offered. */
   constructor(
     swarms: Swarms,
     random: Random,
     request: AnnounceRequest,
     reply: AnnounceReply,
+    self: Member,
     out: Uint16Array,
   ) {
     this.#swarms = swarms;
     this.#random = random;
     this.#request = request;
     this.#reply = reply;
+    this.#self = self;
     this.out = out;
-    this.#spread = new Spread(swarms, random, request, this);
+    this.#spread = new Spread(swarms, random, request, self, this);
   }
 
   /** Adds up to `wanted` peers of the given roles to the reply; returns how many. */
@@ -147,7 +147,8 @@ export class Sample implements Drawing {
 
   /** True if the announcer is one of them. */
   hasSelf(family: Family, role: Role): boolean {
-    return this.selfIndex >= 0 && this.selfRole === role && this.#request.family === family;
+    const self = this.#self;
+    return self.index >= 0 && self.role === role && this.#request.family === family;
   }
 
   #offerFamily(swarm: number, family: Family, roles: number, wanted: number, all: number): void {
@@ -171,7 +172,8 @@ export class Sample implements Drawing {
     const from = (roles & OFFER_SEEDERS) !== 0 ? 0 : seeders;
     const to = (roles & OFFER_LEECHERS) !== 0 ? swarms.smallCount(swarm, family) : seeders;
     const hasSelf = this.hasSelf(family, SEEDERS) || this.hasSelf(family, LEECHERS);
-    const self = hasSelf && this.selfIndex >= from && this.selfIndex < to ? this.selfIndex : -1;
+    const own = this.#self.index;
+    const self = hasSelf && own >= from && own < to ? own : -1;
     let index = from + this.#random.below(to - from - (self < 0 ? 0 : 1));
     if (self >= 0 && index >= self) index += 1;
     const peers = swarms.peersAt(swarm, family);
@@ -193,7 +195,8 @@ export class Sample implements Drawing {
     if (wanted === 0) return;
     const { directories } = this.#swarms;
     const cell = this.#swarms.cell(swarm, family, role);
-    const selfBucket = this.hasSelf(family, role) ? this.selfBucket : 0;
+    const selfIndex = this.#self.index;
+    const selfBucket = this.hasSelf(family, role) ? this.#self.bucket : 0;
     const buckets = directories.bucketCount(cell);
     const largest = directories.largest(cell);
     let i = 0;
@@ -204,12 +207,12 @@ export class Sample implements Drawing {
       index = this.#random.below(largest);
       const bucket = directories.bucketAt(cell, i);
       if (bucket === 0 || index >= directories.peersIn(bucket)) continue;
-      if (bucket !== selfBucket || index !== this.selfIndex) break;
+      if (bucket !== selfBucket || index !== selfIndex) break;
     }
     for (let left = wanted; left > 0; index = 0) {
       const bucket = directories.bucketAt(cell, i);
       const count = bucket === 0 ? 0 : directories.peersIn(bucket);
-      const self = bucket === selfBucket ? this.selfIndex : -1;
+      const self = bucket === selfBucket ? selfIndex : -1;
       while (index < count && left > 0) {
         const stop = index <= self ? self : count;
         const run = Math.min(left, stop - index);

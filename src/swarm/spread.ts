@@ -12,6 +12,7 @@
  */
 import type { Family } from "../constants.ts";
 import { LEECHERS, peerHalves, ROLES, SEEDERS, type Role } from "./blocks.ts";
+import type { Member } from "./membership.ts";
 import { sameNetwork } from "./places.ts";
 import type { Random } from "./random.ts";
 import type { AnnounceRequest } from "./requests.ts";
@@ -20,10 +21,8 @@ import type { Swarms } from "./swarms.ts";
 /** In the first round through the buckets, each gives this part of what is wanted. */
 const BUCKETS_OF_A_REPLY = 16;
 
-/** The reply as it is being drawn, and the place of the announcer, to which it is not offered. */
+/** The reply as it is being drawn. */
 export interface Drawing {
-  selfIndex: number;
-  selfBucket: number;
   /** The reply buffer in halves. */
   readonly out: Uint16Array;
   /** Peers of a family and role but for the announcer. */
@@ -46,12 +45,21 @@ export class Spread {
   readonly #swarms: Swarms;
   readonly #random: Random;
   readonly #request: AnnounceRequest;
+  /** Where the announcer lies, to which it is not offered. */
+  readonly #announcer: Member;
   readonly #drawing: Drawing;
 
-  constructor(swarms: Swarms, random: Random, request: AnnounceRequest, drawing: Drawing) {
+  constructor(
+    swarms: Swarms,
+    random: Random,
+    request: AnnounceRequest,
+    announcer: Member,
+    drawing: Drawing,
+  ) {
     this.#swarms = swarms;
     this.#random = random;
     this.#request = request;
+    this.#announcer = announcer;
     this.#drawing = drawing;
   }
 
@@ -107,7 +115,7 @@ export class Spread {
   #self(family: Family): number {
     const drawing = this.#drawing;
     return drawing.hasSelf(family, SEEDERS) || drawing.hasSelf(family, LEECHERS)
-      ? drawing.selfIndex
+      ? this.#announcer.index
       : -1;
   }
 
@@ -199,7 +207,9 @@ export class Spread {
   /** The announcer's place in a bucket; -1 if it is not there. */
   #selfIn(family: Family, role: Role, bucket: number): number {
     const drawing = this.#drawing;
-    return drawing.hasSelf(family, role) && drawing.selfBucket === bucket ? drawing.selfIndex : -1;
+    return drawing.hasSelf(family, role) && this.#announcer.bucket === bucket
+      ? this.#announcer.index
+      : -1;
   }
 
   #mixLarge(swarm: number, family: Family, roles: number): void {

@@ -121,6 +121,16 @@ export class Swarms {
     return role === SEEDERS ? seeders : this.arena.bytes[swarm + countAt(family)] - seeders;
   }
 
+  /** Seeders of both families. */
+  seeders(swarm: number): number {
+    return this.count(swarm, 4, SEEDERS) + this.count(swarm, 6, SEEDERS);
+  }
+
+  /** Leechers of both families. */
+  leechers(swarm: number): number {
+    return this.count(swarm, 4, LEECHERS) + this.count(swarm, 6, LEECHERS);
+  }
+
   /** Peers of both roles and families. */
   peers(swarm: number): number {
     return (

@@ -17,7 +17,7 @@ import {
   SHARD_COUNT,
   SHARD_WORDS,
 } from "./memory.ts";
-import type { Tracker } from "./tracker.ts";
+import type { Store } from "./store.ts";
 
 const PEERS_PER_UNIT = 8;
 /** What looking at one bucket of a large swarm costs beside its peers. */
@@ -45,7 +45,7 @@ export class Sweep {
   readonly sizes = new Float64Array(SWARM_SIZES.length);
   /** The same for the round that goes on, each swarm once; the last number is of larger ones. */
   readonly #counted = new Float64Array(SWARM_SIZES.length + 1);
-  readonly #tracker: Tracker;
+  readonly #store: Store;
   #slot = 0;
 
   /**
@@ -65,25 +65,25 @@ export class Sweep {
   #role: number = SEEDERS;
   #bucket = 0;
 
-  constructor(tracker: Tracker) {
-    this.#tracker = tracker;
+  constructor(store: Store) {
+    this.#store = store;
   }
 
   /** Does up to about `units` of work in the shard whose turn it is. */
   slice(nowSeconds: number, units: number): void {
-    const tracker = this.#tracker;
-    const { arena, table } = tracker;
+    const store = this.#store;
+    const { arena, table } = store;
     const line = (this.shardsDone % SHARD_COUNT) * SHARD_WORDS;
     arena.keepBack = PAGES_RESERVED;
-    tracker.enter(line);
+    store.enter(line);
     while (units > 0) {
       if (this.#tidy(line)) {
         units -= UNITS_PER_PAGE;
         continue;
       }
       if (this.#slot >= table.slots(line)) {
-        const { emptyTicks } = tracker;
-        tracker.emptySwarms.expire(line, emptyTicks.at(nowSeconds), emptyTicks.lifetime);
+        const { emptyTicks } = store;
+        store.emptySwarms.expire(line, emptyTicks.at(nowSeconds), emptyTicks.lifetime);
         this.#endShard(nowSeconds);
         break;
       }
@@ -93,12 +93,12 @@ export class Sweep {
       // When the swarm went another one may have moved into its slot.
       if (table.at(line, this.#slot) === 0 || !this.#went) this.#slot += 1;
     }
-    tracker.leave(line);
+    store.leave(line);
   }
 
   /** Moves the blocks of one page together if that is worth it; true if it did. */
   #tidy(line: number): boolean {
-    const { arena, table } = this.#tracker;
+    const { arena, table } = this.#store;
     const wasted = arena.wasted(line);
     if (this.#movesLeft === Infinity) {
       this.#movesLeft = MOVES_MIN + arena.shards[line + SHARD_CLOSED_COUNT];
@@ -145,7 +145,7 @@ export class Sweep {
 
   /** The swarm that was left in the middle, if it is still there; else that of the slot, or 0. */
   #swarmInTurn(line: number): number {
-    const { table } = this.#tracker;
+    const { table } = this.#store;
     if (this.#inside) {
       const swarm = table.find(line, this.#insideHash, this.#insideInfoHash);
       if (swarm !== 0) return swarm;
@@ -163,10 +163,10 @@ export class Sweep {
 
   /** Does up to about `units` of work in a swarm and returns those done; see `#inside`. */
   #visit(line: number, swarm: number, nowSeconds: number, units: number): number {
-    const tracker = this.#tracker;
-    const { swarms, table } = tracker;
+    const store = this.#store;
+    const { swarms, table } = store;
     const hash = table.hashAt(swarm);
-    const tick = tracker.peerTicks.at(nowSeconds);
+    const tick = store.peerTicks.at(nowSeconds);
     let used = 1;
     for (; this.#family < FAMILIES.length; this.#beginFamily(this.#family + 1)) {
       const family = FAMILIES[this.#family];
@@ -177,7 +177,7 @@ export class Sweep {
         used += this.#expireLarge(line, swarm, family, tick, units - used);
       } else {
         used += (seeders + leechers) / PEERS_PER_UNIT;
-        swarms.expireSmall(line, swarm, family, tick, tracker.peerLifetime);
+        swarms.expireSmall(line, swarm, family, tick, store.peerLifetime);
         swarm = swarms.tighten(line, swarm, family);
       }
       if (large && this.#role <= LEECHERS) {
@@ -189,13 +189,13 @@ export class Sweep {
     this.#inside = false;
     const left = swarms.peers(swarm);
     if (left > 0) this.#count(left);
-    this.#went = tracker.settle(line, hash, swarm, nowSeconds) === 0;
+    this.#went = store.settle(line, hash, swarm, nowSeconds) === 0;
     return used;
   }
 
   /** Forgets the old peers of a family from where it was left; at its end, no role is left. */
   #expireLarge(line: number, swarm: number, family: Family, tick: number, units: number): number {
-    const { swarms, directories, peerLifetime } = this.#tracker;
+    const { swarms, directories, peerLifetime } = this.#store;
     let used = 0;
     for (; this.#role <= LEECHERS; this.#role++, this.#bucket = 0) {
       const cell = swarms.cell(swarm, family, this.#role as Role);
@@ -224,7 +224,7 @@ export class Sweep {
   }
 
   #leaveInside(hash: number, swarm: number): void {
-    const { halves } = this.#tracker.arena;
+    const { halves } = this.#store.arena;
     const infoHash = this.#insideInfoHash;
     const at = (swarm + SWARM_INFO_HASH) >>> 1;
     for (let i = 0; i < infoHash.length; i++) infoHash[i] = halves[at + i];

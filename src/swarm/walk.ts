@@ -14,7 +14,7 @@
 import type { Family } from "../constants.ts";
 import { peerHalves, ROLES } from "./blocks.ts";
 import { SHARD_COUNT, SHARD_WORDS } from "./memory.ts";
-import type { Tracker } from "./tracker.ts";
+import type { Store } from "./store.ts";
 
 /** What an empty slot costs, where a swarm costs what its visitor says. */
 const UNITS_PER_EMPTY_SLOT = 0.1;
@@ -31,7 +31,7 @@ const SAMPLE_PEERS = 4000;
 export class Walk {
   /** True once every shard has been walked. */
   done = false;
-  readonly #tracker: Tracker;
+  readonly #store: Store;
   #shard = 0;
   /** Slots of the shard's table when the last slice ended; 0 before its first. */
   #slots = 0;
@@ -39,8 +39,8 @@ export class Walk {
   #first = 0;
   #cursor = 0;
 
-  constructor(tracker: Tracker) {
-    this.#tracker = tracker;
+  constructor(store: Store) {
+    this.#store = store;
   }
 
   /**
@@ -49,11 +49,11 @@ export class Walk {
    */
   slice(units: number, visit: (swarm: number) => number): void {
     if (this.done) return;
-    const tracker = this.#tracker;
+    const store = this.#store;
     const line = this.#shard * SHARD_WORDS;
-    tracker.enter(line);
+    store.enter(line);
     const ended = this.#walk(line, units, visit);
-    tracker.leave(line);
+    store.leave(line);
     if (!ended) return;
     this.#slots = 0;
     this.#shard += 1;
@@ -62,7 +62,7 @@ export class Walk {
 
   /** True when the shard has been walked to its end. The lock of the shard is held. */
   #walk(line: number, units: number, visit: (swarm: number) => number): boolean {
-    const { table } = this.#tracker;
+    const { table } = this.#store;
     const slots = table.slots(line);
     if (slots === 0) return true;
     this.#adapt(line, slots);
@@ -81,7 +81,7 @@ export class Walk {
 
   /** Finds the place again, in a table that may have doubled since. */
   #adapt(line: number, slots: number): void {
-    const { table } = this.#tracker;
+    const { table } = this.#store;
     if (this.#slots === 0) {
       let first = 0;
       while (table.at(line, first) !== 0) first++;
@@ -97,10 +97,10 @@ export class Walk {
 
 /** Visits every swarm, as `Walk.slice` does; may be interrupted after each slice. */
 export function* walkAll(
-  tracker: Tracker,
+  store: Store,
   visit: (swarm: number) => number,
 ): Generator<undefined, void> {
-  const walk = new Walk(tracker);
+  const walk = new Walk(store);
   for (;;) {
     walk.slice(WALK_SLICE_UNITS, visit);
     if (walk.done) return;
@@ -115,13 +115,13 @@ export function* walkAll(
  * visited. The lock of the shard is held.
  */
 export function visitPeers(
-  tracker: Tracker,
+  store: Store,
   swarm: number,
   family: Family,
   visit: (at: number, weight: number) => void,
 ): number {
-  const { swarms } = tracker;
-  if (swarms.isLarge(swarm, family)) return visitLarge(tracker, swarm, family, visit);
+  const { swarms } = store;
+  if (swarms.isLarge(swarm, family)) return visitLarge(store, swarm, family, visit);
   const count = swarms.smallCount(swarm, family);
   const first = swarms.peersAt(swarm, family);
   for (let index = 0; index < count; index++) visit(first + index * peerHalves(family), 1);
@@ -129,12 +129,12 @@ export function visitPeers(
 }
 
 function visitLarge(
-  tracker: Tracker,
+  store: Store,
   swarm: number,
   family: Family,
   visit: (at: number, weight: number) => void,
 ): number {
-  const { swarms, directories } = tracker;
+  const { swarms, directories } = store;
   let visited = 0;
   for (const role of ROLES) {
     const cell = swarms.cell(swarm, family, role);

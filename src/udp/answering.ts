@@ -13,7 +13,8 @@ import { Counters } from "../counters/counters.ts";
 import { Intervals, type IntervalSettings } from "../limits/intervals.ts";
 import { Notes, type NotesShared } from "../notes/notes.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
-import { Anticipation } from "../swarm/anticipation.ts";
+import { Prefetch } from "../swarm/prefetch.ts";
+import { Store } from "../swarm/store.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import { ConnectionIds } from "./connection-ids.ts";
 import { BATCH_SIZE, Datagrams, REQUEST_SLOT } from "./datagrams.ts";
@@ -57,7 +58,7 @@ export class Answering {
   readonly #limits: Limits;
   readonly journey: Journey;
   readonly #startedSeconds: number;
-  readonly #anticipation: Anticipation;
+  readonly #prefetch: Prefetch;
   /** The requests as 16-bit halves, and the index of the info hash of each announce in them. */
   readonly #halves: Uint16Array;
   readonly #infoHashAts = new Int32Array(BATCH_SIZE);
@@ -76,8 +77,9 @@ export class Answering {
       this.#requestSeconds = new Histogram(shared.histograms, thread, "udpRequestSeconds");
       this.#batchDatagrams = new Histogram(shared.histograms, thread, "batchDatagrams");
     }
-    const tracker = new Tracker(shared.memory, this.datagrams.replyMemory);
-    this.#anticipation = new Anticipation(tracker.arena, tracker.table, BATCH_SIZE);
+    const store = new Store(shared.memory);
+    const tracker = new Tracker(store, this.datagrams.replyMemory);
+    this.#prefetch = new Prefetch(store, BATCH_SIZE);
     this.#halves = new Uint16Array(this.datagrams.requests.buffer);
     this.journey = new Journey({
       datagrams: this.datagrams,
@@ -105,12 +107,12 @@ export class Answering {
     const seconds = now();
     const idSeconds = this.#startedSeconds + seconds;
     this.#begunSeconds = seconds;
-    this.#anticipate(count);
+    this.#prefetchAnnounces(count);
     for (let slot = 0; slot < count; slot++) this.journey.answer(slot, seconds, idSeconds);
   }
 
   /** Has memory fetch what the announces of a batch will need, all of it at once. */
-  #anticipate(count: number): void {
+  #prefetchAnnounces(count: number): void {
     const { requests, requestLengths } = this.datagrams;
     const ats = this.#infoHashAts;
     let announces = 0;
@@ -118,7 +120,7 @@ export class Answering {
       const at = slot * REQUEST_SLOT;
       if (isAnnounce(requests, at, requestLengths[slot])) ats[announces++] = infoHashAt(at) >>> 1;
     }
-    this.#anticipation.fetch(this.#halves, ats, announces);
+    this.#prefetch.fetch(this.#halves, ats, announces);
   }
 
   /** Call after the replies of a batch are sent. Each of `count` requests took the same share. */

@@ -6,6 +6,7 @@ import { evictRefused } from "../../src/access/eviction.ts";
 import { HashList, hashListMemory } from "../../src/access/hash-list.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { atOnce, halvesOf, hashOf, KEYS } from "./fixture.ts";
 
@@ -18,7 +19,7 @@ function openSwarms() {
     downloadsTimeout: 86400,
     threads: false,
   });
-  const tracker = new Tracker(memory, new ArrayBuffer(64));
+  const tracker = new Tracker(new Store(memory), new ArrayBuffer(64));
   const { request } = tracker;
   for (let n = 0; n < SWARMS; n++) {
     request.infoHash.set(hashOf(n));
@@ -50,23 +51,23 @@ const numbers = Array.from({ length: SWARMS }, (_, n) => n);
 test("denied swarms are removed with their peers", () => {
   const { memory, tracker } = openSwarms();
   const access = new Access({ ...openToAll(KEYS), deny: listOf((n) => n % 2 === 0) });
-  expect(atOnce(evictRefused(tracker, access))).toBe(SWARMS / 2);
+  expect(atOnce(evictRefused(tracker.store, access))).toBe(SWARMS / 2);
   expect(remaining(tracker)).toEqual(numbers.filter((n) => n % 2 === 1));
   const census = takeCensus(memory);
-  expect([census.swarms, census.seedersIpv4 + census.leechersIpv4]).toEqual([1500, 1500]);
+  expect([census.swarms, census.peers]).toEqual([1500, 1500]);
 });
 
 test("an allow list removes all other swarms", () => {
   const { tracker } = openSwarms();
   const access = new Access({ ...openToAll(KEYS), allow: listOf((n) => n < 10) });
-  expect(atOnce(evictRefused(tracker, access))).toBe(SWARMS - 10);
+  expect(atOnce(evictRefused(tracker.store, access))).toBe(SWARMS - 10);
   expect(remaining(tracker)).toEqual(numbers.slice(0, 10));
 });
 
 test("without lists, and in maintenance, no swarm is removed", () => {
   const { tracker } = openSwarms();
-  expect(atOnce(evictRefused(tracker, new Access()))).toBe(0);
+  expect(atOnce(evictRefused(tracker.store, new Access()))).toBe(0);
   const access = new Access({ ...openToAll(KEYS), maintenance: true });
-  expect(atOnce(evictRefused(tracker, access))).toBe(0);
+  expect(atOnce(evictRefused(tracker.store, access))).toBe(0);
   expect(remaining(tracker)).toHaveLength(SWARMS);
 });

@@ -8,6 +8,7 @@ import { Access, ACCESS_DENIED, ACCESS_OK } from "../../src/access/access.ts";
 import { AccessKeeper, type AccessSources, type TellAccess } from "../../src/access/keeper.ts";
 import { Log } from "../../src/host/log.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { halvesOf, hashOf, KEYS, text } from "./fixture.ts";
 
@@ -40,10 +41,10 @@ function open(sources: Partial<AccessSources>) {
     downloadsTimeout: 86400,
     threads: false,
   });
-  const tracker = new Tracker(memory, new ArrayBuffer(64));
+  const tracker = new Tracker(new Store(memory), new ArrayBuffer(64));
   const thread = new Access();
   const tell: TellAccess = ({ access }) => Promise.resolve(thread.update(access));
-  const keeper = new AccessKeeper({ clients: [], ...sources }, KEYS, tracker, log, tell);
+  const keeper = new AccessKeeper({ clients: [], ...sources }, KEYS, tracker.store, log, tell);
   const reload = () =>
     keeper.alone(async () => {
       await tell({ access: keeper.take(await keeper.read()) });

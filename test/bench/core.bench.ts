@@ -22,6 +22,7 @@ import { EVENT_NONE, EVENT_STARTED } from "../../src/constants.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
 import { reserveSwarmMemory, type SwarmMemory } from "../../src/swarm/memory.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 
 /** Swarms, and peers in each. Up to 10,000,000 peers in all. */
@@ -96,9 +97,7 @@ function runCase(family: 4 | 6, swarms: number, each: number): Report {
   const join = timeParts(peers, (n) => announcer.announce(n, EVENT_STARTED));
   const resident = residentBytes(process.pid) - before;
   const census = takeCensus(memory);
-  const stored =
-    census.seedersIpv4 + census.leechersIpv4 + census.seedersIpv6 + census.leechersIpv6;
-  if (stored !== peers) throw new Error(`${stored} of ${peers} peers are stored`);
+  if (census.peers !== peers) throw new Error(`${census.peers} of ${peers} peers are stored`);
   const count = Math.max(AGAIN_MIN, Math.min(AGAIN_MAX, peers));
   const again = timeParts(count, (n) => announcer.announce(mix(n) % peers, EVENT_NONE));
   return {
@@ -113,7 +112,11 @@ function makeCore(memoryMax: number): { memory: SwarmMemory; tracker: Tracker } 
   const keys = new Int32Array(HASH_KEY_WORDS).map((_, i) => mix(i + 1) | 1);
   const settings = { memoryMax, peerTimeout: 2700, downloadsTimeout: 86_400, threads: true };
   const memory = reserveSwarmMemory(settings, keys);
-  const tracker = new Tracker(memory, new ArrayBuffer(4096), new Int32Array([1, 2, 3, 4]));
+  const tracker = new Tracker(
+    new Store(memory),
+    new ArrayBuffer(4096),
+    new Int32Array([1, 2, 3, 4]),
+  );
   return { memory, tracker };
 }
 

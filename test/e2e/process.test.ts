@@ -134,7 +134,7 @@ describe("when the clock jumps", () => {
 
   test("the core forgets at most too early or too late, and nothing breaks", () => {
     const { tracker } = makeTracker();
-    const sweep = new Sweep(tracker);
+    const sweep = new Sweep(tracker.store);
     const seconds = [0, 10 * PEER_TIMEOUT, 5, 2 ** 31, 2 ** 40, 1, 0.5, PEER_TIMEOUT];
     for (const now of seconds) {
       for (let peer = 0; peer < 300; peer++) announce(tracker, { peer, infoHash: peer % 7 }, now);

@@ -7,6 +7,7 @@ import { isUnusableSource } from "../../src/net/addresses.ts";
 import { Counters, counterMemory, COUNTERS } from "../../src/counters/counters.ts";
 import { Intervals } from "../../src/limits/intervals.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { ConnectionIds } from "../../src/udp/connection-ids.ts";
 import {
@@ -48,8 +49,8 @@ class Range {
     const { limits } = limitsOf({ own: [...own] });
     this.own = limits.own;
     const memory = makeMemory(16 * MIB, false, { claims: this.settings.allowIpField });
-    this.tracker = new Tracker(memory, this.datagrams.replyMemory);
-    this.sweep = new Sweep(this.tracker);
+    this.tracker = new Tracker(new Store(memory), this.datagrams.replyMemory);
+    this.sweep = new Sweep(this.tracker.store);
     this.journey = new Journey({
       datagrams: this.datagrams,
       tracker: this.tracker,

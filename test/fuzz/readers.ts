@@ -17,6 +17,7 @@ import { answerOf, SETTINGS } from "../http/fixture.ts";
 import { brokenInvariants } from "../swarm/invariants.ts";
 import { MIB, makeMemory } from "../swarm/fixture.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { mutateTarget, mutateText } from "./mutations.ts";
 import { judgeBody, must } from "./oracle.ts";
@@ -206,8 +207,8 @@ export function headerCampaign(): Campaign {
 export function handlerCampaign(): Campaign {
   const seeds = httpTargets();
   const memory = makeMemory(16 * MIB, false, { claims: true });
-  const tracker = new Tracker(memory, new ArrayBuffer(200 * 24));
-  const sweep = new Sweep(tracker);
+  const tracker = new Tracker(new Store(memory), new ArrayBuffer(200 * 24));
+  const sweep = new Sweep(tracker.store);
   const counters = new Counters(counterMemory(1), 0);
   const intervals = new Intervals({ interval: 1800, jitterPercent: 10, minimum: 900 });
   let seconds = 0;

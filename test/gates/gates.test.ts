@@ -46,7 +46,7 @@ interface Outcome {
   sentence: string;
 }
 
-const KEYS = openTracker().memory.keys;
+const KEYS = openTracker().store.memory.keys;
 const hashes =
   (...lines: string[]) =>
   (keys: Int32Array) =>

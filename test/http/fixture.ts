@@ -8,6 +8,7 @@ import { readAddress } from "../../src/net/addresses.ts";
 import { createHttp } from "../../src/http/routes.ts";
 import type { Core, HttpDeps, HttpSettings } from "../../src/http/parts.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { AnnounceReply, AnnounceRequest } from "../../src/swarm/requests.ts";
 import { type Bencoded, decodeDictionary } from "../e2e/bencode.ts";
@@ -67,7 +68,7 @@ export function openTracker(): Tracker {
     downloadsTimeout: 86400,
     threads: false,
   });
-  return new Tracker(memory, new ArrayBuffer(200 * 24));
+  return new Tracker(new Store(memory), new ArrayBuffer(200 * 24));
 }
 
 /** The bytes of a request, and the address it comes from; null if the client has hung up. */

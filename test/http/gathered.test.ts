@@ -16,7 +16,7 @@ function received(text: string): Connection {
 function open() {
   const calls: string[] = [];
   const gathered = new Gathered(
-    (texts, count) => void calls.push(`foresee ${texts.slice(0, count).join(" ")}`),
+    (texts, count) => void calls.push(`prefetch ${texts.slice(0, count).join(" ")}`),
     (connection, text) => {
       expect(connection.answering).toBe(false);
       calls.push(`answer ${text}`);
@@ -27,7 +27,7 @@ function open() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test("what comes in one turn is foreseen and answered at its end, in order", async () => {
+test("what comes in one turn is prefetched and answered at its end, in order", async () => {
   const { gathered, calls } = open();
   const connections = ["a", "b", "\xff"].map(received);
   for (const connection of connections) gathered.add(connection);
@@ -36,7 +36,7 @@ test("what comes in one turn is foreseen and answered at its end, in order", asy
   );
   expect(calls).toEqual([]);
   await turn();
-  expect(calls).toEqual(["foresee a b \xff", "answer a", "answer b", "answer \xff"]);
+  expect(calls).toEqual(["prefetch a b \xff", "answer a", "answer b", "answer \xff"]);
 });
 
 test("each turn has its own", async () => {
@@ -46,7 +46,7 @@ test("each turn has its own", async () => {
     await turn();
   }
   await turn();
-  expect(calls).toEqual(["foresee long before", "answer long before", "foresee b", "answer b"]);
+  expect(calls).toEqual(["prefetch long before", "answer long before", "prefetch b", "answer b"]);
 });
 
 test("so many are answered at once, and the next ones at the end of the turn", async () => {
@@ -60,7 +60,7 @@ test("so many are answered at once, and the next ones at the end of the turn", a
   gathered.add(received("next"));
   expect(calls.length).toBe(1 + GATHERED_MAX);
   await turn();
-  expect(calls.slice(1 + GATHERED_MAX)).toEqual(["foresee next", "answer next"]);
+  expect(calls.slice(1 + GATHERED_MAX)).toEqual(["prefetch next", "answer next"]);
 });
 
 test("the text is what the connection has by then, nothing if that was thrown away", async () => {
@@ -70,7 +70,7 @@ test("the text is what the connection has by then, nothing if that was thrown aw
   connections[0].leftover.add(Buffer.from(" and more"));
   connections[1].drop();
   await turn();
-  expect(calls).toEqual(["foresee a and more ", "answer a and more", "answer "]);
+  expect(calls).toEqual(["prefetch a and more ", "answer a and more", "answer "]);
 });
 
 test("the text is as long as a head may be", async () => {
@@ -104,12 +104,12 @@ afterEach(async () => {
 
 /** A server whose sockets are none: what happens within one turn is the test's choice. */
 function serve() {
-  const foreseen: string[][] = [];
+  const prefetched: string[][] = [];
   const server = new HttpServer(
     {
       bodyBytesMax: 5000,
       answer: (exchange) => answerText(exchange, targetOf(exchange).slice(0, 5)),
-      foresee: (texts, count) => void foreseen.push(texts.slice(0, count)),
+      prefetch: (texts, count) => void prefetched.push(texts.slice(0, count)),
     },
     { connectionsMax: 100 },
   );
@@ -144,18 +144,18 @@ function serve() {
     clients.push(place);
     return place;
   };
-  return { server, connect, foreseen };
+  return { server, connect, prefetched };
 }
 
 describe("a server", () => {
   test("answers what comes in one turn at its end, to each its own", async () => {
-    const { connect, foreseen } = serve();
+    const { connect, prefetched } = serve();
     const clients = ["/a", "/b", "/c"].map((target) => ({ target, client: connect() }));
     for (const { target, client } of clients) client.send(get(target));
     expect(clients.map(({ client }) => client.answers)).toEqual(["", "", ""]);
     await turn();
     expect(clients.map(({ client }) => client.answers)).toEqual(["|/a", "|/b", "|/c"]);
-    expect(foreseen).toEqual([clients.map(({ target }) => get(target))]);
+    expect(prefetched).toEqual([clients.map(({ target }) => get(target))]);
   });
 
   test("keeps the order of what one connection sends in one turn, in whatever pieces", async () => {
@@ -172,11 +172,11 @@ describe("a server", () => {
   });
 
   test("answers long requests as they come", () => {
-    const { connect, foreseen } = serve();
+    const { connect, prefetched } = serve();
     const client = connect();
     client.send(get("/a", `Cookie: ${"x".repeat(GATHERED_BYTES_MAX)}\r\n`));
     expect(client.answers).toBe("|/a");
-    expect(foreseen).toEqual([]);
+    expect(prefetched).toEqual([]);
   });
 
   test("answers a client that ends its side in the same turn, and only then ends", async () => {

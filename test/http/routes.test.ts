@@ -182,11 +182,11 @@ test("a proxy network that is none stops the start", () => {
 
 describe("with statistics", () => {
   const openPages = (networks: readonly string[], settings: Partial<HttpSettings> = {}) => {
-    const { tracker, memory } = makeTracker();
+    const { tracker, store } = makeTracker();
     const counters = new Counters(counterMemory(1), 0);
     const notes = notesMemory(1, { tickSeconds: 45, minimumSeconds: 900 });
     const pages = new Pages({
-      memory,
+      store,
       counters,
       notes,
       now: () => 7,

@@ -8,6 +8,7 @@ import { metricsText, type MetricsSources } from "../../src/metrics/metrics.ts";
 import { COUNT, counterMemory, Counters, COUNTERS } from "../../src/counters/counters.ts";
 import { POOL_AVAILABLE, reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { announce } from "../swarm/fixture.ts";
 
@@ -121,9 +122,9 @@ test("no series appears twice, and every family has one head before its samples"
 
 test("swarms, peers, drops, limits, lists and rules have their numbers", () => {
   const given = sources();
-  const tracker = new Tracker(given.memory, new ArrayBuffer(65536));
+  const tracker = new Tracker(new Store(given.memory), new ArrayBuffer(65536));
   announce(tracker, { infoHash: 1, peer: 1, wanted: 0 }, 1);
-  const sweep = new Sweep(tracker);
+  const sweep = new Sweep(tracker.store);
   while (sweep.roundEndedSeconds === 0) sweep.slice(2, 10_000);
   const told = samples(metricsText({ ...given, sweep }));
   expect(told.get("tracker_swarms")).toBe(1);

@@ -36,7 +36,7 @@ test("a record in bin is 28 bytes, one in ben a dictionary under its info hash",
 /** An export, and what it tells of itself. */
 function opened(tracker: Tracker, format: Format, swarms: number, stallSeconds = 10) {
   const told = { made: 0, over: 0 };
-  const stream = openExport(tracker, format, swarms, stallSeconds, {
+  const stream = openExport(tracker.store, format, swarms, stallSeconds, {
     made: (bytes) => void (told.made += bytes),
     over: () => void (told.over += 1),
   });

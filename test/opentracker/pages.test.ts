@@ -15,11 +15,11 @@ const SETTINGS: PagesSettings = {
 };
 
 function open(settings: Partial<PagesSettings> = {}) {
-  const { tracker, memory } = makeTracker();
+  const { tracker, store } = makeTracker();
   const counters = new Counters(counterMemory(1), 0);
   const clock = { now: 10 };
   const pages = new Pages({
-    memory,
+    store,
     counters,
     notes: notesMemory(1, { tickSeconds: 45, minimumSeconds: 900 }),
     now: () => clock.now,

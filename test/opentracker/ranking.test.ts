@@ -10,7 +10,7 @@ test("swarms are ranked by peers, seeders and leechers of both families", async 
   for (let infoHash = 1; infoHash <= 300; infoHash++) announce(tracker, { infoHash });
   for (let peer = 2; peer <= 6; peer++) announce(tracker, { infoHash: 200, peer, family: 6 });
   for (let peer = 2; peer <= 4; peer++) announce(tracker, { infoHash: 7, peer, seeder: true });
-  const { peers, seeders, leechers } = await rankSwarms(tracker, 10);
+  const { peers, seeders, leechers } = await rankSwarms(tracker.store, 10);
   expect(peers.slice(0, 2)).toEqual([
     { infoHash: hashOf(200), count: 6 },
     { infoHash: hashOf(7), count: 4 },
@@ -31,7 +31,7 @@ test("networks are counted over all swarms, IPv4 by /28 and /24, IPv6 by /48", a
   for (let host = 1; host < 6; host++) {
     announceFrom(tracker, { infoHash: 4, address: [0x20, 0, 0, 0, 0, 0, host], family: 6 });
   }
-  const networks = await countNetworks(tracker, 3);
+  const networks = await countNetworks(tracker.store, 3);
   expect(networks.ipv4By28).toEqual([
     { high: 0x0a000000, low: 0, count: 19 },
     { high: 0x0a000010, low: 0, count: 16 },
@@ -46,5 +46,5 @@ test("networks are counted over all swarms, IPv4 by /28 and /24, IPv6 by /48", a
 
 test("nothing is ranked where nothing is", async () => {
   const { tracker } = makeTracker();
-  expect(await rankSwarms(tracker, 10)).toEqual({ peers: [], seeders: [], leechers: [] });
+  expect(await rankSwarms(tracker.store, 10)).toEqual({ peers: [], seeders: [], leechers: [] });
 });

@@ -24,7 +24,7 @@ function takeAll(sorted: SortedSwarms): number[] {
 
 /** All info hashes in the order they come in, and the number of passes that took. */
 function collected(tracker: Tracker, swarms: number): { hashes: string[]; passes: number } {
-  const sorted = new SortedSwarms(tracker, swarms);
+  const sorted = new SortedSwarms(tracker.store, swarms);
   const hashes: string[] = [];
   for (let passes = 1; ; passes++) {
     while (!sorted.collect(Infinity));
@@ -54,7 +54,7 @@ test("info hashes come in ascending order, each once, with the counts of their s
     zeros("ffff"),
     "f".repeat(40),
   ]);
-  const sorted = new SortedSwarms(tracker, 6);
+  const sorted = new SortedSwarms(tracker.store, 6);
   sorted.collect(Infinity);
   const last = takeAll(sorted)[4]! * 8;
   expect([...sorted.records.subarray(last + 5, last + 8)]).toEqual([1, 0, 0]);
@@ -63,7 +63,7 @@ test("info hashes come in ascending order, each once, with the counts of their s
 test("a pass ends when its time is over and goes on with the next call", () => {
   const { tracker } = makeTracker();
   announceHash(tracker, [1]);
-  const sorted = new SortedSwarms(tracker, 1);
+  const sorted = new SortedSwarms(tracker.store, 1);
   expect(sorted.collect(0)).toBe(false);
   expect(sorted.collect(Infinity)).toBe(true);
   expect(takeAll(sorted)).toEqual([0]);

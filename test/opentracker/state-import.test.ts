@@ -7,7 +7,6 @@ import {
   restoreAtStart,
   StateReader,
 } from "../../src/opentracker/state-import.ts";
-import { restoreDownloads } from "../../src/swarm/restore.ts";
 import { makeTracker, MIB } from "../swarm/fixture.ts";
 
 const HASH = "7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80";
@@ -21,11 +20,10 @@ function downloadsOf({ tracker }: Made, hex: string): number {
   return tracker.reply.downloads;
 }
 
-function imported({ tracker, memory }: Made, text: string) {
-  const reader = new StateReader((line) => {
-    tracker.request.infoHash.set(line.infoHash);
-    return restoreDownloads(tracker, memory, line.downloads, 0);
-  });
+function imported({ store }: Made, text: string) {
+  const reader = new StateReader(({ infoHashHalves, downloads }) =>
+    store.raiseDownloads(infoHashHalves, downloads, 0),
+  );
   reader.take(Buffer.from(text, "latin1"));
   return reader.imported;
 }
@@ -81,12 +79,12 @@ test("a file that gzip has packed is unpacked, and one that is broken ends the s
   const made = makeTracker();
   const log = { info() {}, warn() {} };
   writeFileSync(path, packed);
-  await restoreAtStart(path, made.memory, log);
+  await restoreAtStart(path, made.store, log);
   expect(downloadsOf(made, HASH)).toBe(17);
   expect(await countBadStateLines(path)).toBe(0);
   for (const broken of [packed.subarray(0, 20), Buffer.concat([packed.subarray(0, 12), packed])]) {
     writeFileSync(path, broken);
-    await expect(restoreAtStart(path, made.memory, log)).rejects.toThrow("cannot be unpacked");
+    await expect(restoreAtStart(path, made.store, log)).rejects.toThrow("cannot be unpacked");
   }
   rmSync(folder, { recursive: true });
 });
@@ -101,14 +99,14 @@ test("a file is read at the start, and what became of it is logged", async () =>
   try {
     const file = join(folder, "state");
     writeFileSync(file, `${HASH}:29354321:5\nnonsense\n`);
-    await restoreAtStart(file, made.memory, log);
+    await restoreAtStart(file, made.store, log);
     expect(downloadsOf(made, HASH)).toBe(5);
     const counts = JSON.stringify({ file, restored: 1, withoutRoom: 0, skipped: 1 });
     expect(lines).toEqual([
       `download counters restored ${counts}`,
       `lines of the state file make no sense ${JSON.stringify({ file, first: "2" })}`,
     ]);
-    const missing = restoreAtStart(join(folder, "none"), made.memory, log);
+    const missing = restoreAtStart(join(folder, "none"), made.store, log);
     await expect(missing).rejects.toThrow(/^the state file .* cannot be read: ENOENT$/);
   } finally {
     rmSync(folder, { recursive: true });
@@ -126,7 +124,7 @@ async function warnedOf(made: Made, lines: string[]) {
   };
   try {
     writeFileSync(file, lines.join("\n"));
-    await restoreAtStart(file, made.memory, log);
+    await restoreAtStart(file, made.store, log);
     return { file, warned };
   } finally {
     rmSync(folder, { recursive: true });
@@ -192,7 +190,7 @@ test("a file far larger than what is held of it is read in pieces, packed or not
   for (const bytes of [Buffer.from(text), Bun.gzipSync(Buffer.from(text))]) {
     const made = makeTracker();
     writeFileSync(file, bytes);
-    await restoreAtStart(file, made.memory, { info() {}, warn() {} });
+    await restoreAtStart(file, made.store, { info() {}, warn() {} });
     for (const i of [0, 2900, 2901, 17_000, 29_999]) {
       expect(downloadsOf(made, hash(i))).toBe(1 + (i % 900));
     }

@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { COUNT, counterMemory, Counters } from "../../src/counters/counters.ts";
 import { Live } from "../../src/page/live.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { announce } from "../swarm/fixture.ts";
 
@@ -25,7 +26,7 @@ function make(drops: number | null = 0) {
     drops: () => drops ?? undefined,
     now: () => clock.seconds,
   });
-  return { live, counters, clock, tracker: new Tracker(memory, new ArrayBuffer(65536)) };
+  return { live, counters, clock, tracker: new Tracker(new Store(memory), new ArrayBuffer(65536)) };
 }
 
 test("swarms, peers and announces per second are current", () => {

@@ -7,6 +7,7 @@ import { COUNT, Counters } from "../../src/counters/counters.ts";
 import { shareRules } from "../../src/limits/request-rules.ts";
 import { LOCK_LOST, watchLocks } from "../../src/swarm/locks.ts";
 import { SHARD_WORDS } from "../../src/swarm/memory.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { openLibc } from "../../src/host/libc.ts";
 import { sharedBy } from "../udp/fixture.ts";
@@ -59,7 +60,7 @@ async function reasonOfEnd(words: string): Promise<string> {
   workers[0].onerror = () => {};
   const shards = new Int32Array(own.memory.shards);
   while (Atomics.load(shards, 255 * SHARD_WORDS) === 0) Bun.sleepSync(1);
-  const tracker = new Tracker(own.memory, new ArrayBuffer(65_536));
+  const tracker = new Tracker(new Store(own.memory), new ArrayBuffer(65_536));
   try {
     tracker.scrape();
     return "";

@@ -8,7 +8,7 @@ import { Log } from "../../src/host/log.ts";
 import { RuleKeeper } from "../../src/limits/rule-keeper.ts";
 import { Files } from "../../src/start/reload.ts";
 import type { Update } from "../../src/start/threads.ts";
-import { Tracker } from "../../src/swarm/tracker.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { hashOf } from "../access/fixture.ts";
 import { makeCertificate } from "../http/openssl.ts";
 import { makeMemory, MIB } from "../swarm/fixture.ts";
@@ -49,9 +49,8 @@ function open() {
   const take = (line: string) => void lines.push(line.trimEnd());
   const log = new Log({ level: "info", format: "logfmt", journal: true, write: take });
   const memory = makeMemory(16 * MIB, false);
-  const tracker = new Tracker(memory, new ArrayBuffer(64));
   const sources = { denyFile: path("deny"), clients: [] };
-  const lists = new AccessKeeper(sources, memory.keys, tracker, log, (update) =>
+  const lists = new AccessKeeper(sources, memory.keys, new Store(memory), log, (update) =>
     threads.tell(update),
   );
   const rules = new RuleKeeper(path("rules"), 1);

@@ -6,6 +6,7 @@ import { readRules } from "../../src/limits/rule-lines.ts";
 import { Threads, type Update, type WorkerThread } from "../../src/start/threads.ts";
 import { HELD_SECONDS_MAX, LOCK_LOST, watchLocks } from "../../src/swarm/locks.ts";
 import { SHARD_WORDS } from "../../src/swarm/memory.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { reserveRateLimits } from "../../src/limits/rate-limits.ts";
 import type { UdpShared } from "../../src/udp/answering.ts";
@@ -103,7 +104,7 @@ function reasonAtLostLock(...failures: (string | undefined)[]): string {
   const shards = new Int32Array(shared.memory.shards);
   for (let shard = 0; shard < 256; shard++) shards[shard * SHARD_WORDS] = 2;
   try {
-    new Tracker(shared.memory, new ArrayBuffer(65_536)).scrape();
+    new Tracker(new Store(shared.memory), new ArrayBuffer(65_536)).scrape();
     return "";
   } catch (error) {
     return (error as Error).message;

@@ -13,6 +13,7 @@ import {
 } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { Ticks } from "../../src/swarm/ticks.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { followLoad, makeSweeping, turnSeconds } from "../../src/start/upkeep.ts";
 import { announce } from "../swarm/fixture.ts";
@@ -25,11 +26,11 @@ test("every old peer is forgotten within an eighth of the timeout, and no other"
     downloadsTimeout: 4,
     threads: false,
   });
-  const tracker = new Tracker(memory, new ArrayBuffer(65536));
+  const tracker = new Tracker(new Store(memory), new ArrayBuffer(65536));
   for (let infoHash = 1; infoHash <= 2000; infoHash++) {
     announce(tracker, { infoHash, peer: 1, wanted: 0 }, now() - (infoHash % 2 === 0 ? 100 : 0));
   }
-  const turn = makeSweeping(new Sweep(tracker), tracker, 4);
+  const turn = makeSweeping(new Sweep(tracker.store), tracker.store, 4);
   turn();
   expect(takeCensus(memory).leechersIpv4).toBeGreaterThan(1500);
   // Half a second is a round; a busy machine may need a few of them.
@@ -78,7 +79,7 @@ function afterTheRush(pageSize: number) {
     downloadsTimeout: 4,
     threads: false,
   });
-  const tracker = new Tracker(memory, new ArrayBuffer(65536));
+  const tracker = new Tracker(new Store(memory), new ArrayBuffer(65536));
   for (let infoHash = 1; infoHash <= 120_000; infoHash++) {
     announce(tracker, { infoHash, peer: 1, wanted: 0 }, now() - 100);
   }
@@ -92,19 +93,22 @@ function afterTheRush(pageSize: number) {
       return true;
     },
   };
-  const turn = makeSweeping(new Sweep(tracker), tracker, 4, { libc });
+  const turn = makeSweeping(new Sweep(tracker.store), tracker.store, 4, { libc });
   return { tracker, discarded, turn };
 }
 
 test("memory of pages that swarms have left goes back to the system, but for a few", async () => {
   const { tracker, discarded, turn } = afterTheRush(4096);
-  const { shards } = tracker.arena;
+  const { shards } = tracker.store.arena;
   const deadline = now() + 8;
-  while ((tracker.arena.pagesInUse > 300 || shards[POOL_FREE_COUNT] > 64) && now() < deadline) {
+  while (
+    (tracker.store.arena.pagesInUse > 300 || shards[POOL_FREE_COUNT] > 64) &&
+    now() < deadline
+  ) {
     await Bun.sleep(2);
     turn();
   }
-  expect(tracker.arena.pagesInUse).toBeLessThanOrEqual(300);
+  expect(tracker.store.arena.pagesInUse).toBeLessThanOrEqual(300);
   expect(shards[POOL_FREE_COUNT]).toBe(64);
   expect(discarded.size).toBeGreaterThan(200);
   expect(new Set(discarded.values())).toEqual(new Set([8192]));
@@ -117,7 +121,7 @@ test("memory of pages that swarms have left goes back to the system, but for a f
 
 test("where many pages are in use, a 128th of them stays for who needs some soon", async () => {
   const { tracker, discarded, turn } = afterTheRush(4096);
-  const { arena } = tracker;
+  const { arena } = tracker.store;
   Object.defineProperty(arena, "pagesInUse", { get: () => 128 * 150 });
   const deadline = now() + 8;
   while (discarded.size < 60 && now() < deadline) {
@@ -131,23 +135,23 @@ test("where many pages are in use, a 128th of them stays for who needs some soon
 test("where the system's pages are larger than ours it gets none back", async () => {
   const { tracker, discarded, turn } = afterTheRush(16_384);
   const deadline = now() + 8;
-  while (tracker.arena.pagesInUse > 300 && now() < deadline) {
+  while (tracker.store.arena.pagesInUse > 300 && now() < deadline) {
     await Bun.sleep(2);
     turn();
   }
-  expect(tracker.arena.shards[POOL_FREE_COUNT]).toBeGreaterThan(200);
+  expect(tracker.store.arena.shards[POOL_FREE_COUNT]).toBeGreaterThan(200);
   expect(discarded.size).toBe(0);
 }, 30_000);
 
 test("a process that has nothing else to do ends", async () => {
   const program = `
     import { reserveSwarmMemory } from "./src/swarm/memory.ts";
-    import { Tracker } from "./src/swarm/tracker.ts";
+    import { Store } from "./src/swarm/store.ts";
     import { startSweeping } from "./src/start/upkeep.ts";
     const memory = reserveSwarmMemory({
       memoryMax: 16 * 2 ** 20, peerTimeout: 60, downloadsTimeout: 60, threads: false,
     });
-    startSweeping(new Tracker(memory, new ArrayBuffer(4096)), 60);
+    startSweeping(new Store(memory), 60);
   `;
   const child = Bun.spawn([process.execPath, "-e", program], {
     cwd: join(import.meta.dir, "../.."),

@@ -23,12 +23,12 @@ test("a swarm lies in its page byte for byte as drawn", () => {
   complete(tracker, { infoHash: 0x01020304, peer: 1 }, 50);
   announce(tracker, { infoHash: 0x01020304, peer: 2, seeder: false }, 70);
   announce(tracker, { infoHash: 0x01020304, peer: 3, seeder: true, family: 6 }, 70);
-  const [line] = [...tracker.arena.shards.keys()].filter(
-    (at) => at % 16 === 0 && tracker.table.slots(at) > 0,
+  const [line] = [...tracker.store.arena.shards.keys()].filter(
+    (at) => at % 16 === 0 && tracker.store.table.slots(at) > 0,
   );
-  const slots = Array.from({ length: 64 }, (_, slot) => tracker.table.at(line, slot));
+  const slots = Array.from({ length: 64 }, (_, slot) => tracker.store.table.at(line, slot));
   const swarm = slots.find((offset) => offset !== 0)!;
-  expect(tracker.arena.bytes.slice(swarm, swarm + 68).toHex()).toBe(
+  expect(tracker.store.arena.bytes.slice(swarm, swarm + 68).toHex()).toBe(
     "4500" + // 68 bytes, a swarm
       "0202" + // IPv4: room for 2, 2 peers
       "5a".repeat(16) +
@@ -46,7 +46,7 @@ test("a swarm lies in its page byte for byte as drawn", () => {
       "85" +
       "07" +
       "07" + // completed and tick 5; tick 7 twice
-      tracker.arena.bytes.slice(swarm + 65, swarm + 68).toHex(),
+      tracker.store.arena.bytes.slice(swarm + 65, swarm + 68).toHex(),
   );
 });
 
@@ -55,6 +55,6 @@ test("a swarm of one peer costs 36 bytes", () => {
   const [one, two] = infoHashesOfOneShard(tracker, 2);
   announce(tracker, { infoHash: one });
   announce(tracker, { infoHash: two });
-  const used = tracker.arena.shards.filter((_, at) => at % 16 === 4);
+  const used = tracker.store.arena.shards.filter((_, at) => at % 16 === 4);
   expect(Math.max(...used)).toBe(72);
 });

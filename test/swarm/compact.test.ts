@@ -10,7 +10,7 @@ import { brokenInvariants } from "./invariants.ts";
 
 test("ten times filled, expired and filled with others, memory in use does not grow", () => {
   const { tracker, memory } = makeTracker(64 * MIB);
-  const sweep = new Sweep(tracker);
+  const sweep = new Sweep(tracker.store);
   const filled: number[] = [];
   const expired: number[] = [];
   for (let round = 0; round < 10; round++) {
@@ -39,11 +39,11 @@ describe("in one shard", () => {
       const infoHash = infoHashes[(i * 7919) % 700];
       announce(tracker, { infoHash, peer: i % 9, event: i % 4 === 0 ? "stopped" : "none" });
       if (i % 1000 !== 999) continue;
-      const { shards } = tracker.arena;
+      const { shards } = tracker.store.arena;
       const line = shards.findIndex((word, at) => at % 16 === 1 && word > 0) - 1;
       const closed = shards[line + 6] * PAGE_SIZE;
       // One page is moved for each announce, and an announce wastes less than a page.
-      expect(tracker.arena.wasted(line)).toBeLessThanOrEqual(
+      expect(tracker.store.arena.wasted(line)).toBeLessThanOrEqual(
         Math.max(2 * PAGE_SIZE, closed / 8 + PAGE_SIZE),
       );
     }
@@ -58,19 +58,19 @@ describe("in one shard", () => {
       const infoHash = infoHashes[(i * 7919) % 6000];
       announce(tracker, { infoHash, peer: i % 17, wanted: 0 });
     }
-    const { shards } = tracker.arena;
+    const { shards } = tracker.store.arena;
     const line = lineOf(hashOf(tracker, infoHashes[0]));
     const closed = (): number => shards[line + SHARD_CLOSED_COUNT] * PAGE_SIZE;
     expect(closed()).toBeGreaterThan(64 * PAGE_SIZE);
-    expect(tracker.arena.wasted(line)).toBeGreaterThan(closed() / 16);
-    const sweep = new Sweep(tracker);
-    const pages = tracker.arena.pagesInUse;
+    expect(tracker.store.arena.wasted(line)).toBeGreaterThan(closed() / 16);
+    const sweep = new Sweep(tracker.store);
+    const pages = tracker.store.arena.pagesInUse;
     sweep.shardsDone = line / SHARD_WORDS;
     sweep.slice(0, 1000);
     // Moving pages is work as well: of 1,000 units, 150 each.
-    expect(pages - tracker.arena.pagesInUse).toBeLessThanOrEqual(7);
+    expect(pages - tracker.store.arena.pagesInUse).toBeLessThanOrEqual(7);
     sweepRound(sweep, 0);
-    expect(tracker.arena.wasted(line)).toBeLessThanOrEqual(
+    expect(tracker.store.arena.wasted(line)).toBeLessThanOrEqual(
       Math.max(PAGE_SIZE, closed() / 32) + PAGE_SIZE,
     );
     for (const infoHash of infoHashes) expect(scrape(tracker, infoHash)).toEqual([0, 10, 0]);
@@ -83,12 +83,12 @@ describe("in one shard", () => {
     for (const infoHash of infoHashes) announce(tracker, { infoHash });
     for (const infoHash of infoHashes.slice(0, 100))
       announce(tracker, { infoHash, event: "stopped" });
-    const { arena } = tracker;
+    const { arena } = tracker.store;
     const wasted = arena.wasted(lineOf(hashOf(tracker, infoHashes[0])));
     expect([wasted > PAGE_SIZE / 4, wasted < PAGE_SIZE]).toEqual([true, true]);
     const moves = spyOn(arena, "takeEmptiestPage");
     announce(tracker, { infoHash: infoHashes[200] });
-    sweepRound(new Sweep(tracker), 0);
+    sweepRound(new Sweep(tracker.store), 0);
     expect(moves).not.toHaveBeenCalled();
   });
 

@@ -124,7 +124,7 @@ describe("a network's peers in a large swarm", () => {
     const asks = { address: [1, 1, 1, 1], family, port: 0, wanted: 450 };
     const told = announceFrom(tracker, asks);
     expect(told).toContain(honest[1]);
-    sweepRound(new Sweep(tracker), 2 * PEER_TIMEOUT);
+    sweepRound(new Sweep(tracker.store), 2 * PEER_TIMEOUT);
     expect(scrape(tracker, 1)).toEqual([0, 0, 0]);
     expect(brokenInvariants(tracker)).toEqual([]);
   });

@@ -14,15 +14,16 @@ function cellOf(tracker: Tracker, family: Family): number {
   const hash = hashOf(tracker, 1);
   const line = lineOf(hash);
   setInfoHash(tracker, 1);
-  const swarm = tracker.table.find(line, hash, tracker.request.infoHashHalves);
-  return tracker.swarms.cell(swarm, family, LEECHERS);
+  const swarm = tracker.store.table.find(line, hash, tracker.request.infoHashHalves);
+  return tracker.store.swarms.cell(swarm, family, LEECHERS);
 }
 
 /** Announces 20,000 peers of swarm 1 whose bytes `set` makes; returns their buckets' sizes. */
 function buckets(family: Family, set: (peer: Uint8Array, i: number) => void): number[] {
   const { tracker } = makeTracker();
   announce(tracker, { peer: 0, family, event: "none", wanted: 0 });
-  const { request, directories } = tracker;
+  const { request, store } = tracker;
+  const { directories } = store;
   for (let i = 0; i < 20_000; i++) {
     set(request.peer, i);
     tracker.announce(0);
@@ -78,12 +79,12 @@ describe("a bucket is no longer than a page with 20,000 peers", () => {
 describe("a directory", () => {
   test("begins with the 129th peer of a family, and ends when a sweep finds 64", () => {
     const { tracker } = makeTracker();
-    const sweep = new Sweep(tracker);
+    const sweep = new Sweep(tracker.store);
     const isLarge = (): boolean => {
       const hash = hashOf(tracker, 1);
       const line = lineOf(hash);
-      const swarm = tracker.table.find(line, hash, tracker.request.infoHashHalves);
-      return tracker.swarms.isLarge(swarm, 4);
+      const swarm = tracker.store.table.find(line, hash, tracker.request.infoHashHalves);
+      return tracker.store.swarms.isLarge(swarm, 4);
     };
     for (let peer = 1; peer <= 128; peer++) announce(tracker, { peer, seeder: peer % 2 === 0 });
     expect(isLarge()).toBe(false);
@@ -101,8 +102,8 @@ describe("a directory", () => {
 
   test("grows by one bucket for 48 peers and shrinks when a sweep finds it nearly empty", () => {
     const { tracker } = makeTracker();
-    const sweep = new Sweep(tracker);
-    const { directories } = tracker;
+    const sweep = new Sweep(tracker.store);
+    const { directories } = tracker.store;
     for (let peer = 1; peer <= 20_000; peer++) announce(tracker, { peer, wanted: 0 });
     expect(directories.bucketCount(cellOf(tracker, 4))).toBe(417);
     for (let peer = 1; peer <= 1000; peer++) announce(tracker, { peer, wanted: 0 }, PEER_TIMEOUT);
@@ -125,7 +126,7 @@ describe("a directory", () => {
       for (let peer = 1; peer <= 100_000; peer++) announce(tracker, { peer, wanted: 0 });
       expect(scrape(tracker, 1)).toEqual([0, 100_000, 0]);
     }
-    expect(tracker.directories.bucketCount(cellOf(tracker, 4))).toBe(2043);
+    expect(tracker.store.directories.bucketCount(cellOf(tracker, 4))).toBe(2043);
     expect(brokenInvariants(tracker)).toEqual([]);
   });
 });

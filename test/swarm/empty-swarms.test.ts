@@ -114,7 +114,7 @@ describe("a shard's list of swarms without peers", () => {
 
   test("keeps a counter whose last peer expired, and forgets it when its time is over", () => {
     const { tracker, memory } = makeTracker(16 * MIB);
-    const sweep = new Sweep(tracker);
+    const sweep = new Sweep(tracker.store);
     for (let infoHash = 1; infoHash < 500; infoHash++) {
       complete(tracker, { infoHash, peer: 1 });
       for (let peer = 2; peer < 2 + (infoHash % 200); peer++) announce(tracker, { infoHash, peer });

@@ -21,6 +21,7 @@ import {
 } from "../../src/swarm/memory.ts";
 import type { Sweep } from "../../src/swarm/sweep.ts";
 import { lineOf } from "../../src/swarm/table.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { keyOf, type TwinAnnounce } from "./twin.ts";
 
@@ -57,13 +58,14 @@ export function makeMemory(
 export function makeTracker(
   memoryMax = 64 * MIB,
   threads = false,
-): { tracker: Tracker; memory: SwarmMemory } {
+): { tracker: Tracker; store: Store; memory: SwarmMemory } {
   const memory = makeMemory(memoryMax, threads);
-  return { tracker: trackerOver(memory), memory };
+  const tracker = trackerOver(memory);
+  return { tracker, store: tracker.store, memory };
 }
 
 export function trackerOver(memory: SwarmMemory, seed = 1): Tracker {
-  return new Tracker(memory, new ArrayBuffer(65536), new Int32Array([seed, 2, 3, 4]));
+  return new Tracker(new Store(memory), new ArrayBuffer(65536), new Int32Array([seed, 2, 3, 4]));
 }
 
 export function setInfoHash(tracker: Tracker, infoHash: number): void {

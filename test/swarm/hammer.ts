@@ -14,7 +14,7 @@ export interface HammerTask {
 self.onmessage = ({ data }: MessageEvent<HammerTask>) => {
   const { memory, thread, announces } = data;
   const tracker = trackerOver(memory, thread + 5);
-  const sweep = new Sweep(tracker);
+  const sweep = new Sweep(tracker.store);
   let state = thread + 1;
   const below = (n: number): number => {
     state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;

@@ -63,7 +63,7 @@ describe("an address that holds as much as it may", () => {
   test("begins others once its peers stop or expire, and not before, however long it takes", () => {
     const memory = memoryWith({ swarmsPerAddressMax: 1 });
     const tracker = trackerOver(memory);
-    const sweep = new Sweep(tracker);
+    const sweep = new Sweep(tracker.store);
     const begins = (infoHash: number, now: number): boolean => {
       announce(tracker, { infoHash, peer: 1 }, now);
       return tracker.reply.stored;
@@ -86,7 +86,7 @@ describe("an address that holds as much as it may", () => {
   test("is charged for a download counter that it left until that counter goes", () => {
     const memory = memoryWith({ swarmsPerAddressMax: 1 });
     const tracker = trackerOver(memory);
-    const sweep = new Sweep(tracker);
+    const sweep = new Sweep(tracker.store);
     complete(tracker, { infoHash: 1, peer: 1 });
     announce(tracker, { infoHash: 1, peer: 1, event: "stopped" });
     announce(tracker, { infoHash: 2, peer: 1 });
@@ -107,7 +107,7 @@ describe("an address that holds as much as it may", () => {
     announceFrom(tracker, { address: [9, 9, 9, 9], infoHash: 2 });
     expect(tracker.reply.stored).toBe(false);
     announceFrom(tracker, { address: [8, 8, 8, 8], infoHash: 1 });
-    expect(tracker.evict()).toBe(true);
+    expect(tracker.store.evict(tracker.request.infoHashHalves)).toBe(true);
     announceFrom(tracker, { address: [9, 9, 9, 9], infoHash: 2 });
     expect(tracker.reply.stored).toBe(true);
     expect(brokenInvariants(tracker)).toEqual([]);

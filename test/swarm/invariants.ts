@@ -63,7 +63,7 @@ export function brokenInvariants(tracker: Tracker): string[] {
   const expect = (what: string, is: unknown, should: unknown): void => {
     if (is !== should) broken.push(`${what}: is ${is}, should be ${should}`);
   };
-  const { shards, pages } = tracker.arena;
+  const { shards, pages } = tracker.store.arena;
   checkHoldings(tracker, expect);
   checkClaims(tracker, expect);
   let pagesOwned = 0;
@@ -79,7 +79,7 @@ export function brokenInvariants(tracker: Tracker): string[] {
   };
   expect("free pages", shards[POOL_FREE_COUNT], listed(shards[POOL_FREE]));
   const free = shards[POOL_FREE_COUNT] + listed(shards[POOL_BLANK]);
-  const pageCount = tracker.arena.bytes.length / PAGE_SIZE;
+  const pageCount = tracker.store.arena.bytes.length / PAGE_SIZE;
   expect("available pages", shards[POOL_AVAILABLE], pageCount - shards[POOL_FRESH] + free);
   expect("all pages", pagesOwned + shards[POOL_AVAILABLE] + 1, pageCount);
   return broken;
@@ -89,7 +89,7 @@ type Expect = (what: string, is: unknown, should: unknown) => void;
 
 /** Checks all swarms of a shard; returns the offsets of all blocks that something points to. */
 function checkSwarms(tracker: Tracker, line: number, expect: Expect): Set<number> {
-  const { arena, table, swarms } = tracker;
+  const { arena, table, swarms } = tracker.store;
   const { shards } = arena;
   const reached = new Set<number>();
   const counts = [0, 0, 0, 0];
@@ -130,11 +130,11 @@ function checkSwarms(tracker: Tracker, line: number, expect: Expect): Set<number
  * claim to the address that owns it.
  */
 function checkHoldings(tracker: Tracker, expect: Expect): void {
-  const { memory, arena, table } = tracker;
+  const { memory, arena, table } = tracker.store;
   const { index, emptySwarmsAt, holdingsAt } = memory;
   const other = { ...memory, index: new SharedArrayBuffer(index.byteLength) };
   const should = new Holdings(other);
-  const { claims } = tracker.population;
+  const { claims } = tracker.store.population;
   const ring = new Int32Array(index, emptySwarmsAt, (holdingsAt - emptySwarmsAt) / 4);
   const size = ring.length / EMPTY_SWARM_WORDS / SHARD_COUNT;
   for (let line = 0; line < POOL; line += SHARD_WORDS) {
@@ -164,8 +164,8 @@ function checkHoldings(tracker: Tracker, expect: Expect): void {
 
 /** Each claim is of a peer that is stored, and is found; there are as many as are counted. */
 function checkClaims(tracker: Tracker, expect: Expect): void {
-  const { table, memory } = tracker;
-  const { claims } = tracker.population;
+  const { table, memory } = tracker.store;
+  const { claims } = tracker.store.population;
   const bytes = memory.index.byteLength - memory.claimsAt;
   if (claims === undefined) return expect("bytes of claims", bytes, 0);
   const entries = bytes / CLAIM_BYTES;
@@ -182,7 +182,7 @@ function checkClaims(tracker: Tracker, expect: Expect): void {
     const peer = claims.halves.slice(at, at + peerHalves(family)).join();
     const swarm = table.findHash(line, hash);
     const stored = swarm === 0 ? [] : [...peersOf(tracker, swarm, family)];
-    const { halves } = tracker.arena;
+    const { halves } = tracker.store.arena;
     const same = stored.filter((at) => halves.slice(at, at + peerHalves(family)).join() === peer);
     expect("peers of a claim", same.length, 1);
   }
@@ -192,7 +192,7 @@ function checkClaims(tracker: Tracker, expect: Expect): void {
 }
 
 /** Where the peers of a family in a swarm begin, in halves of the arena. */
-function* peersOf({ swarms, directories }: Tracker, swarm: number, family: Family) {
+function* peersOf({ store: { swarms, directories } }: Tracker, swarm: number, family: Family) {
   const size = peerHalves(family);
   if (!swarms.isLarge(swarm, family)) {
     const first = swarms.peersAt(swarm, family);
@@ -213,7 +213,7 @@ function* peersOf({ swarms, directories }: Tracker, swarm: number, family: Famil
 }
 
 /** A block has the fields its flags name and room for its capacities, and no more. */
-function checkFields({ arena, swarms }: Tracker, swarm: number, expect: Expect): void {
+function checkFields({ store: { arena, swarms } }: Tracker, swarm: number, expect: Expect): void {
   const { bytes, words } = arena;
   const flags = bytes[swarm + SWARM_FLAGS];
   const ipv4 = bytes[swarm + SWARM_CAPACITY_IPV4];
@@ -238,7 +238,7 @@ function checkDirectory(
   reached: Set<number>,
   expect: Expect,
 ): void {
-  const { arena, swarms, directories } = tracker;
+  const { arena, swarms, directories } = tracker.store;
   const { words, halves } = arena;
   const cell = swarms.cell(swarm, family, role);
   const directory = words[cell >>> 2];
@@ -268,7 +268,7 @@ function checkDirectory(
 
 /** Checks the pages of a shard against what is reachable; returns how many there are. */
 function checkPages(tracker: Tracker, line: number, reached: Set<number>, expect: Expect): number {
-  const { words, shards, pages } = tracker.arena;
+  const { words, shards, pages } = tracker.store.arena;
   const live = new Set<number>();
   const walk = (page: number, used: number): void => {
     let bytes = 0;

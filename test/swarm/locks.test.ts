@@ -92,7 +92,7 @@ test("two threads that hammer the same shards leave sound swarms behind", async 
   });
   const tracker = trackerOver(memory, 9);
   // What is free belongs to nobody: beside them, it is overwritten.
-  const { arena } = tracker;
+  const { arena } = tracker.store;
   const taken = new Int32Array(8);
   let overwritten = 0;
   const timer = setInterval(() => {

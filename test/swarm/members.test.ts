@@ -1,7 +1,6 @@
 /** One peer is found and taken out, in small swarms and in large ones. */
 import { expect, test } from "bun:test";
 import { LEECHERS, SEEDERS } from "../../src/swarm/blocks.ts";
-import { Members } from "../../src/swarm/members.ts";
 import { hashOf, announce, makeTracker, scrape, setPeer } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
 import { lineOf } from "../../src/swarm/table.ts";
@@ -9,11 +8,11 @@ import { lineOf } from "../../src/swarm/table.ts";
 test.each([20, 400])("each of %d peers is found in its role, and goes once", (peers) => {
   for (const family of [4, 6] as const) {
     const { tracker } = makeTracker();
-    const { request, table, swarms, population } = tracker;
+    const { request, store } = tracker;
+    const { table, members } = store;
     for (let peer = 0; peer < peers; peer++) {
       announce(tracker, { family, peer, seeder: peer % 4 === 0 });
     }
-    const members = new Members(swarms, population);
     const hash = hashOf(tracker, 1);
     const line = lineOf(hash);
     const find = (peer: number): boolean => {

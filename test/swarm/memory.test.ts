@@ -107,7 +107,7 @@ describe("reserved memory", () => {
 describe("a flood of info hashes", () => {
   const memory = makeMemory(SMALLEST);
   const tracker = trackerOver(memory);
-  const sweep = new Sweep(tracker);
+  const sweep = new Sweep(tracker.store);
   const flood = 400_000;
 
   test("fills the memory up to its ceiling and no further", () => {
@@ -206,7 +206,7 @@ describe("a flood of peers in one swarm", () => {
   });
 
   test("passes, and gives all of its memory back", () => {
-    sweepRound(new Sweep(tracker), PEER_TIMEOUT + 120);
+    sweepRound(new Sweep(tracker.store), PEER_TIMEOUT + 120);
     // Each announce in the shard moves a page at most.
     for (let i = 0; i < 3000; i++) announce(tracker, { infoHash: 5, peer: 1 }, PEER_TIMEOUT + 120);
     expect(takeCensus(memory)).toMatchObject({ swarms: 1, leechersIpv4: 1, leechersIpv6: 0 });
@@ -248,7 +248,7 @@ test("an announcer without room for its new role stays in the old, not offered i
   }
   expect(switched).toBeLessThan(300);
   // Refreshed all the same: all are there when those who did not announce again have gone.
-  sweepRound(new Sweep(tracker), PEER_TIMEOUT + 20);
+  sweepRound(new Sweep(tracker.store), PEER_TIMEOUT + 20);
   const [seeders, leechers] = scrape(tracker, 1);
   expect(seeders + leechers).toBe(300);
   expect(brokenInvariants(tracker)).toEqual([]);
@@ -256,7 +256,8 @@ test("an announcer without room for its new role stays in the old, not offered i
 
 test("where any block may find no room, only who is not stored is not there", () => {
   const { tracker } = makeTracker();
-  const { arena, reply } = tracker;
+  const { store, reply } = tracker;
+  const { arena } = store;
   let state = 1;
   const below = (n: number): number => {
     state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
@@ -273,7 +274,7 @@ test("where any block may find no room, only who is not stored is not there", ()
   const infoHashes = infoHashesOfOneShard(tracker, 12);
   const swarms = new Map(infoHashes.map((infoHash) => [infoHash, new Set<string>()]));
   const downloads = new Map<number, number>();
-  const sweep = new Sweep(tracker);
+  const sweep = new Sweep(tracker.store);
   let refused = 0;
   for (let burst = 0; burst < 600; burst++) {
     often = below(2) * below(60);

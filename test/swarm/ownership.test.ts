@@ -28,7 +28,7 @@ function stores(tracker: Tracker, announced: PlacedAnnounce): boolean {
 }
 
 const heldBy = (tracker: Tracker, [a, b, c, d]: number[]): number =>
-  tracker.population.holdings.heldByAddress(
+  tracker.store.population.holdings.heldByAddress(
     new Uint16Array([a! | (b! << 8), c! | (d! << 8)]),
     0,
     4,
@@ -57,7 +57,7 @@ for (const [kind, beside] of [
         expect(countsOf(tracker)).toEqual([1, beside, 0]);
       }
       expect(heldBy(tracker, STRANGER)).toBe(0);
-      sweepRound(new Sweep(tracker), PEER_TIMEOUT + 20);
+      sweepRound(new Sweep(tracker.store), PEER_TIMEOUT + 20);
       expect(scrape(tracker, 1)).toEqual([0, 0, 0]);
       expect(brokenInvariants(tracker)).toEqual([]);
     });
@@ -170,7 +170,7 @@ describe("a victim whose address is claimed a thousand times", () => {
       announceFrom(tracker, { ...claim, event: "completed", seeder: true });
       announceFrom(tracker, { ...claim, event: "stopped" });
     }
-    expect(takeCensus(tracker.memory)).toMatchObject({ swarms: 50, swarmsEmpty: 50 });
+    expect(takeCensus(tracker.store.memory)).toMatchObject({ swarms: 50, swarmsEmpty: 50 });
     expect([heldBy(tracker, STRANGER), heldBy(tracker, VICTIM)]).toEqual([50, 0]);
     expect(brokenInvariants(tracker)).toEqual([]);
   });
@@ -234,11 +234,11 @@ test("claims end with their peers: by age, with their swarm, and when they are r
   for (let n = 0; n < 100; n++) claim(2, n);
   expect(brokenInvariants(tracker)).toEqual([]);
   claim(2, 0);
-  expect(tracker.evict()).toBe(true);
+  expect(tracker.store.evict(tracker.request.infoHashHalves)).toBe(true);
   expect(brokenInvariants(tracker)).toEqual([]);
   expect(heldBy(tracker, [70, 1, 1, 5])).toBe(1);
   for (let n = 0; n < 100; n++) claim(2, n, PEER_TIMEOUT / 2);
-  sweepRound(new Sweep(tracker), PEER_TIMEOUT + 20);
+  sweepRound(new Sweep(tracker.store), PEER_TIMEOUT + 20);
   expect(scrape(tracker, 1)).toEqual([0, 0, 0]);
   expect(scrape(tracker, 2)).toEqual([0, 100, 0]);
   expect(heldBy(tracker, [70, 1, 1, 150])).toBe(0);

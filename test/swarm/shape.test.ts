@@ -25,7 +25,7 @@ test.each([
 ] as const)("a shape with %s keeps the info hash", (_, family, capacity, flags, size, became) => {
   const { tracker } = makeTracker();
   announce(tracker, { infoHash: 1 });
-  const { arena, table } = tracker;
+  const { arena, table } = tracker.store;
   const hash = hashOf(tracker, 1);
   const line = lineOf(hash);
   const swarm = table.find(line, hash, tracker.request.infoHashHalves);

@@ -19,14 +19,15 @@ import { brokenInvariants } from "./invariants.ts";
 /** Offset of swarm 1. */
 function swarmOf(tracker: Tracker): number {
   const hash = hashOf(tracker, 1);
-  return tracker.table.find(lineOf(hash), hash, tracker.request.infoHashHalves);
+  return tracker.store.table.find(lineOf(hash), hash, tracker.request.infoHashHalves);
 }
 
-const bytesOf = (tracker: Tracker): number => sizeOf(tracker.arena.words[swarmOf(tracker) >>> 2]);
+const bytesOf = (tracker: Tracker): number =>
+  sizeOf(tracker.store.arena.words[swarmOf(tracker) >>> 2]);
 
 /** The IPv4 peers of swarm 1, in the order they lie in. */
 function order(tracker: Tracker): number[] {
-  const { swarms, arena } = tracker;
+  const { swarms, arena } = tracker.store;
   const swarm = swarmOf(tracker);
   const at = swarms.peersAt(swarm, 4) * 2;
   const count = swarms.smallCount(swarm, 4);
@@ -68,7 +69,7 @@ test("the room of peers that are gone is given back by the sweep", () => {
     announce(tracker, { peer, family: 6 }, peer < 97 ? 0 : PEER_TIMEOUT);
   }
   expect(bytesOf(tracker)).toBeGreaterThan(2600);
-  sweepRound(new Sweep(tracker), PEER_TIMEOUT + 20);
+  sweepRound(new Sweep(tracker.store), PEER_TIMEOUT + 20);
   expect(bytesOf(tracker)).toBe(32 + 4 * 7 + 4 * 19);
   expect(scrape(tracker, 1)).toEqual([0, 8, 0]);
   expect(brokenInvariants(tracker)).toEqual([]);
@@ -84,18 +85,18 @@ test("each family grows large on its own and keeps the other as it was", () => {
       announce(tracker, { peer, family: small, seeder: peer <= 5 });
     }
     for (let peer = 1; peer <= 300; peer++) announce(tracker, { peer, family: large });
-    expect(tracker.swarms.isLarge(swarmOf(tracker), large)).toBe(true);
-    expect(tracker.swarms.isLarge(swarmOf(tracker), small)).toBe(false);
+    expect(tracker.store.swarms.isLarge(swarmOf(tracker), large)).toBe(true);
+    expect(tracker.store.swarms.isLarge(swarmOf(tracker), small)).toBe(false);
     expect(scrape(tracker, 1)).toEqual([5, 315, 0]);
     for (let peer = 21; peer <= 300; peer++) announce(tracker, { peer, family: small });
-    expect(tracker.swarms.isLarge(swarmOf(tracker), small)).toBe(true);
+    expect(tracker.store.swarms.isLarge(swarmOf(tracker), small)).toBe(true);
     expect(scrape(tracker, 1)).toEqual([5, 595, 0]);
     for (let peer = 11; peer <= 300; peer++) {
       announce(tracker, { peer, family: large, event: "stopped" });
     }
-    sweepRound(new Sweep(tracker), 0);
-    expect(tracker.swarms.isLarge(swarmOf(tracker), large)).toBe(false);
-    expect(tracker.swarms.isLarge(swarmOf(tracker), small)).toBe(true);
+    sweepRound(new Sweep(tracker.store), 0);
+    expect(tracker.store.swarms.isLarge(swarmOf(tracker), large)).toBe(false);
+    expect(tracker.store.swarms.isLarge(swarmOf(tracker), small)).toBe(true);
     expect(scrape(tracker, 1)).toEqual([5, 305, 0]);
     expect(brokenInvariants(tracker)).toEqual([]);
   }
@@ -107,7 +108,7 @@ test("a peer keeps that it has completed through growth, switches and return", (
   for (let peer = 2; peer <= 300; peer++) announce(tracker, { peer });
   announce(tracker, { peer: 1, seeder: false });
   for (let peer = 2; peer <= 280; peer++) announce(tracker, { peer, event: "stopped" });
-  sweepRound(new Sweep(tracker), 0);
+  sweepRound(new Sweep(tracker.store), 0);
   complete(tracker, { peer: 1 });
   expect(scrape(tracker, 1)).toEqual([1, 20, 1]);
 });
@@ -128,7 +129,7 @@ test("downloads are counted past what a byte holds, whatever becomes of the swar
     completeAll(256, 256);
     expect(bytesOf(tracker)).toBe(size + 4);
     completeAll(257, 700);
-    expect(tracker.swarms.isLarge(swarmOf(tracker), family)).toBe(true);
+    expect(tracker.store.swarms.isLarge(swarmOf(tracker), family)).toBe(true);
     expect(scrape(tracker, 1)).toEqual([321, 1, 700]);
     // Who has completed is known: the peers have kept that through all moves.
     complete(tracker, { peer: 3, family });
@@ -136,9 +137,9 @@ test("downloads are counted past what a byte holds, whatever becomes of the swar
     for (let peer = 4; peer <= 700; peer++) {
       announce(tracker, { peer, family, event: "stopped" });
     }
-    sweepRound(new Sweep(tracker), 0);
+    sweepRound(new Sweep(tracker.store), 0);
     expect(scrape(tracker, 1)).toEqual([3, 1, 700]);
-    sweepRound(new Sweep(tracker), 2 * PEER_TIMEOUT);
+    sweepRound(new Sweep(tracker.store), 2 * PEER_TIMEOUT);
     expect(scrape(tracker, 1)).toEqual([0, 0, 700]);
     expect(brokenInvariants(tracker)).toEqual([]);
   }
@@ -155,7 +156,7 @@ test("whose download is the 256th has completed, like any other, wherever it lie
         }
         if (!large) announce(tracker, { peer: peer - 3, family, event: "stopped" });
       }
-      expect(tracker.swarms.isLarge(swarmOf(tracker), family)).toBe(large);
+      expect(tracker.store.swarms.isLarge(swarmOf(tracker), family)).toBe(large);
       expect(brokenInvariants(tracker)).toEqual([]);
     }
   }
@@ -168,7 +169,7 @@ test("a swarm has fields of IPv6 only while it has room for such peers", () => {
   for (let peer = 1; peer <= 4; peer++) announce(tracker, { peer, family: 6 });
   expect(bytesOf(tracker)).toBeGreaterThanOrEqual(alone + 4 + 4 * 19);
   for (let peer = 1; peer <= 4; peer++) announce(tracker, { peer, family: 6, event: "stopped" });
-  sweepRound(new Sweep(tracker), 0);
+  sweepRound(new Sweep(tracker.store), 0);
   expect(bytesOf(tracker)).toBe(alone);
   expect(scrape(tracker, 1)).toEqual([0, 1, 0]);
   announce(tracker, { peer: 1, family: 6, seeder: true });

@@ -8,6 +8,7 @@ import {
   SHARD_WORDS,
 } from "../../src/swarm/memory.ts";
 import { lineOf } from "../../src/swarm/table.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { announce, hashOf, infoHashesOfOneShard, makeTracker, MIB } from "./fixture.ts";
 import { scrape, setInfoHash } from "./fixture.ts";
@@ -15,7 +16,7 @@ import { brokenInvariants } from "./invariants.ts";
 
 /** Longest walk to a swarm, over all shards: slots between its home and its place. */
 function longestWalk(tracker: Tracker): number {
-  const { table } = tracker;
+  const { table } = tracker.store;
   let longest = 0;
   for (let line = 0; line < SHARD_COUNT * SHARD_WORDS; line += SHARD_WORDS) {
     const slots = table.slots(line);
@@ -33,11 +34,11 @@ test("a shard's table doubles when seven tenths are taken, and loses nobody", ()
   const { tracker } = makeTracker();
   const infoHashes = infoHashesOfOneShard(tracker, 400);
   const line = lineOf(hashOf(tracker, infoHashes[0]));
-  expect(tracker.table.slots(line)).toBe(0);
+  expect(tracker.store.table.slots(line)).toBe(0);
   const sizes = new Map<number, number>();
   infoHashes.forEach((infoHash, i) => {
     announce(tracker, { infoHash, peer: i });
-    sizes.set(tracker.table.slots(line), i + 1);
+    sizes.set(tracker.store.table.slots(line), i + 1);
   });
   expect([...sizes]).toEqual([
     [64, 45],
@@ -57,7 +58,7 @@ test("taking swarms out in any order leaves the others where they are found", ()
   const order = infoHashes.map((_, i) => infoHashes[(i * 389) % 900]);
   order.forEach((infoHash, i) => {
     setInfoHash(tracker, infoHash);
-    expect(tracker.evict()).toBe(true);
+    expect(tracker.store.evict(tracker.request.infoHashHalves)).toBe(true);
     if (i % 20 !== 0) return;
     expect(brokenInvariants(tracker)).toEqual([]);
     for (const gone of order.slice(0, i)) expect(scrape(tracker, gone)).toEqual([0, 0, 0]);
@@ -101,7 +102,7 @@ describe("no walk is long, whichever info hashes strangers choose", () => {
         const keys = crypto.getRandomValues(new Int32Array(HASH_KEY_WORDS));
         const { memory } = makeTracker(32 * MIB);
         const tracker = new Tracker(
-          reserveSwarmMemory(memory.settings, keys),
+          new Store(reserveSwarmMemory(memory.settings, keys)),
           new ArrayBuffer(4096),
         );
         const bytes = new Uint8Array(20);

@@ -7,12 +7,12 @@ import type { Tracker } from "../../src/swarm/tracker.ts";
 import { MIB, announce, infoHashesOfOneShard, makeTracker, peerNumberAt } from "./fixture.ts";
 
 function numberOf(tracker: Tracker, swarm: number): number {
-  return new DataView(tracker.arena.bytes.buffer).getUint32(swarm + SWARM_INFO_HASH + 16);
+  return new DataView(tracker.store.arena.bytes.buffer).getUint32(swarm + SWARM_INFO_HASH + 16);
 }
 
 /** The numbers of the swarms met; `between` is called after each slice. */
 function walked(tracker: Tracker, units: number, between: () => void = () => {}): number[] {
-  const walk = new Walk(tracker);
+  const walk = new Walk(tracker.store);
   const met: number[] = [];
   while (!walk.done) {
     walk.slice(units, (swarm) => {
@@ -41,7 +41,7 @@ test("a slice does about the work it is allowed", () => {
   const { tracker } = makeTracker();
   const ours = infoHashesOfOneShard(tracker, 1000);
   for (const infoHash of ours) announce(tracker, { infoHash });
-  const walk = new Walk(tracker);
+  const walk = new Walk(tracker.store);
   while (!walk.done) {
     let visits = 0;
     walk.slice(10, () => {
@@ -57,7 +57,7 @@ test("a walk of everything can be interrupted after each slice of work", () => {
   for (let infoHash = 0; infoHash < 1000; infoHash++) announce(tracker, { infoHash });
   let [met, slices, most] = [0, 0, 0];
   let work = 0;
-  for (const _ of walkAll(tracker, () => ((met += 1), (work += 100), 100))) {
+  for (const _ of walkAll(tracker.store, () => ((met += 1), (work += 100), 100))) {
     slices += 1;
     most = Math.max(most, work);
     work = 0;
@@ -114,19 +114,19 @@ test("all peers of a swarm are visited, small or large, of the family asked for"
     announce(tracker, { infoHash, peer: 9, family: 6 });
   }
   const visited = new Map<number, number[]>();
-  const walk = new Walk(tracker);
+  const walk = new Walk(tracker.store);
   while (!walk.done) {
     walk.slice(10, (swarm) => {
       const low: number[] = [];
-      visitPeers(tracker, swarm, 4, (at, weight) => {
-        low.push(peerNumberAt(tracker.arena.bytes, 2 * at));
+      visitPeers(tracker.store, swarm, 4, (at, weight) => {
+        low.push(peerNumberAt(tracker.store.arena.bytes, 2 * at));
         expect(weight).toBe(1);
       });
       visited.set(
         numberOf(tracker, swarm),
         low.sort((a, b) => a - b),
       );
-      expect(visitPeers(tracker, swarm, 6, () => {})).toBe(1);
+      expect(visitPeers(tracker.store, swarm, 6, () => {})).toBe(1);
       return 1;
     });
   }
@@ -137,14 +137,14 @@ test("all peers of a swarm are visited, small or large, of the family asked for"
 test("of a huge swarm a sample is visited that stands for all", () => {
   const { tracker } = makeTracker();
   for (let peer = 1; peer <= 60_000; peer++) announce(tracker, { peer, wanted: 0 });
-  const walk = new Walk(tracker);
+  const walk = new Walk(tracker.store);
   let visits = 0;
   let weights = 0;
   const visit = (_at: number, weight: number): void => {
     visits += 1;
     weights += weight;
   };
-  while (!walk.done) walk.slice(10, (swarm) => visitPeers(tracker, swarm, 4, visit));
+  while (!walk.done) walk.slice(10, (swarm) => visitPeers(tracker.store, swarm, 4, visit));
   expect(visits).toBeLessThan(5000);
   expect(Math.abs(weights - 60_000)).toBeLessThan(9000);
 });

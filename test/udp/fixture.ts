@@ -10,6 +10,7 @@ import {
 import { readAddress } from "../../src/net/addresses.ts";
 import { Intervals } from "../../src/limits/intervals.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { makeMemory, MIB } from "../swarm/fixture.ts";
 import type { UdpShared } from "../../src/udp/answering.ts";
@@ -99,7 +100,7 @@ export class Desk {
       downloadsTimeout: 86_400,
       threads: false,
     });
-    this.tracker = new Tracker(memory, this.datagrams.replyMemory);
+    this.tracker = new Tracker(new Store(memory), this.datagrams.replyMemory);
     this.journey = new Journey({
       datagrams: this.datagrams,
       tracker: this.tracker,

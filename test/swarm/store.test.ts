@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { restoreDownloads } from "../../src/swarm/restore.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import {
@@ -14,47 +13,47 @@ import {
 } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
 
-function restore(
-  { tracker, memory }: ReturnType<typeof makeTracker>,
+function raise(
+  { tracker, store }: ReturnType<typeof makeTracker>,
   infoHash: number,
   downloads: number,
-) {
+): boolean {
   setInfoHash(tracker, infoHash);
-  return restoreDownloads(tracker, memory, downloads, 0);
+  return store.raiseDownloads(tracker.request.infoHashHalves, downloads, 0);
 }
 
 test("a swarm that is not known gets its downloads, and no peers", () => {
   const made = makeTracker();
-  expect(restore(made, 1, 7)).toBe(true);
+  expect(raise(made, 1, 7)).toBe(true);
   expect(scrape(made.tracker, 1)).toEqual([0, 0, 7]);
   expect(takeCensus(made.memory).swarms).toBe(1);
   expect(brokenInvariants(made.tracker)).toEqual([]);
 });
 
-test("restoring twice, or fewer than are known, changes nothing", () => {
+test("raising a counter twice, or fewer than are known, changes nothing", () => {
   const made = makeTracker();
-  for (const downloads of [7, 7, 3, 0]) restore(made, 1, downloads);
+  for (const downloads of [7, 7, 3, 0]) raise(made, 1, downloads);
   expect(scrape(made.tracker, 1)).toEqual([0, 0, 7]);
 });
 
 test("a swarm with peers keeps them", () => {
   const made = makeTracker();
   announce(made.tracker, { infoHash: 1 });
-  restore(made, 1, 7);
+  raise(made, 1, 7);
   complete(made.tracker, { infoHash: 1 });
   expect(scrape(made.tracker, 1)).toEqual([1, 0, 8]);
 });
 
 test("no downloads make no swarm", () => {
   const made = makeTracker();
-  expect(restore(made, 1, 0)).toBe(true);
+  expect(raise(made, 1, 0)).toBe(true);
   expect(takeCensus(made.memory).swarms).toBe(0);
 });
 
 test("what nobody announces goes after the time of download counters", () => {
   const made = makeTracker();
-  restore(made, 1, 7);
-  const sweep = new Sweep(made.tracker);
+  raise(made, 1, 7);
+  const sweep = new Sweep(made.tracker.store);
   sweepRound(sweep, DOWNLOADS_TIMEOUT - 1);
   expect(scrape(made.tracker, 1)).toEqual([0, 0, 7]);
   sweepRound(sweep, DOWNLOADS_TIMEOUT * 1.1);
@@ -64,7 +63,7 @@ test("what nobody announces goes after the time of download counters", () => {
 test("a counter for which there is no room is refused, and makes no other one go", () => {
   const made = makeTracker(16 * MIB);
   let infoHash = 0;
-  while (restore(made, infoHash, 1)) infoHash += 1;
+  while (raise(made, infoHash, 1)) infoHash += 1;
   // What swarms without peers may take: an eighth of the memory.
   expect(infoHash).toBeGreaterThan(40_000);
   expect(infoHash).toBeLessThan(60_000);
@@ -73,12 +72,12 @@ test("a counter for which there is no room is refused, and makes no other one go
 
 test("a counter stops where 31 bits end", () => {
   const made = makeTracker();
-  expect(restore(made, 1, 2 ** 31 - 2)).toBe(true);
+  expect(raise(made, 1, 2 ** 31 - 2)).toBe(true);
   for (let peer = 1; peer <= 3; peer++) {
     complete(made.tracker, { infoHash: 1, peer });
   }
   expect(scrape(made.tracker, 1)).toEqual([3, 0, 2 ** 31 - 1]);
-  expect(restore(made, 2, 2 ** 40)).toBe(true);
+  expect(raise(made, 2, 2 ** 40)).toBe(true);
   expect(scrape(made.tracker, 2)).toEqual([0, 0, 2 ** 31 - 1]);
 });
 
@@ -87,13 +86,13 @@ test("a counter of 31 bits stays whole when the last peer of a family goes, smal
     for (const peers of [1, 5, 300]) {
       const made = makeTracker();
       announce(made.tracker, { infoHash: 1, family: family === 4 ? 6 : 4 });
-      restore(made, 1, 0x76543210);
+      raise(made, 1, 0x76543210);
       for (let peer = 1; peer <= peers; peer++) announce(made.tracker, { peer, family });
       expect(scrape(made.tracker, 1)).toEqual([0, peers + 1, 0x76543210]);
       for (let peer = 1; peer <= peers; peer++) {
         announce(made.tracker, { peer, family, event: "stopped" });
       }
-      sweepRound(new Sweep(made.tracker), 0);
+      sweepRound(new Sweep(made.tracker.store), 0);
       expect(scrape(made.tracker, 1)).toEqual([0, 1, 0x76543210]);
       expect(brokenInvariants(made.tracker)).toEqual([]);
     }
@@ -102,14 +101,14 @@ test("a counter of 31 bits stays whole when the last peer of a family goes, smal
 
 test("a counter that outgrows its byte keeps its value where there is no room for more", () => {
   const made = makeTracker(4 * MIB);
-  expect(restore(made, 1, 255)).toBe(true);
+  expect(raise(made, 1, 255)).toBe(true);
   announce(made.tracker, { infoHash: 1, peer: 1 });
   let others = 1;
-  while (restore(made, ++others, 1));
+  while (raise(made, ++others, 1));
   // The last hole in the shard of swarm 1 is filled with peers of its own.
   for (let peer = 2; peer < 1000; peer++) announce(made.tracker, { infoHash: 1, peer });
   const [, leechers] = scrape(made.tracker, 1);
-  expect(restore(made, 1, 300)).toBe(false);
+  expect(raise(made, 1, 300)).toBe(false);
   complete(made.tracker, { infoHash: 1, peer: 1 });
   expect(made.tracker.reply.stored).toBe(true);
   expect(scrape(made.tracker, 1)).toEqual([1, leechers - 1, 255]);
@@ -121,7 +120,7 @@ test("counters that outgrow their byte leave no dead blocks behind that fill the
     const made = makeTracker(16 * MIB);
     let infoHash = 0;
     for (let failed = 0; failed < 5000; infoHash++) {
-      if (!restore(made, infoHash, downloads)) failed += 1;
+      if (!raise(made, infoHash, downloads)) failed += 1;
     }
     expect(brokenInvariants(made.tracker)).toEqual([]);
     return takeCensus(made.memory).swarms;

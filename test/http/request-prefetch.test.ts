@@ -1,20 +1,20 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { Foresight } from "../../src/http/foresight.ts";
+import { RequestPrefetch } from "../../src/http/request-prefetch.ts";
 import { GATHERED_MAX } from "../../src/http/gathered.ts";
 import { HASH, HASH_HEX, QUERY } from "./fixture.ts";
 
 /** The info hashes that are fetched for these texts, in hex. */
 function fetched(...texts: string[]): string[] {
   let hashes: string[] = [];
-  const foresight = new Foresight({
+  const prefetch = new RequestPrefetch({
     fetch(halves, ats, count) {
       const bytes = new Uint8Array(halves.buffer);
       const hexAt = (i: number) => bytes.slice(ats[i] * 2, ats[i] * 2 + 20).toHex();
       hashes = Array.from({ length: count }, (_, i) => hexAt(i));
     },
   });
-  foresight.foresee(texts, texts.length);
+  prefetch.fetch(texts, texts.length);
   return hashes;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Bringing memory closer: what the info hashes of a batch will need is fetched before it is needed.
+ * Prefetch: what the info hashes of a batch will need of memory is fetched before it is needed.
  *
  * An announce follows a path of three places that are mostly not in the cache: the entry of the
  * index, the head of the swarm's block, the meta bytes behind its peers. One after the other they
@@ -23,12 +23,13 @@ import {
   SWARM_FLAGS,
 } from "./blocks.ts";
 import { PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
+import type { Store } from "./store.ts";
 import type { Table } from "./table.ts";
 
 /** Words of a cache line. */
 const LINE_WORDS = 16;
 
-export class Anticipation {
+export class Prefetch {
   readonly #arena: Arena;
   readonly #table: Table;
   /** For each info hash the place of its entry in the index, then the offset of its block. */
@@ -37,9 +38,9 @@ export class Anticipation {
   readonly #touched = new Int32Array(1);
 
   /** For at most `most` info hashes at a time. */
-  constructor(arena: Arena, table: Table, most: number) {
-    this.#arena = arena;
-    this.#table = table;
+  constructor(store: Store, most: number) {
+    this.#arena = store.arena;
+    this.#table = store.table;
     this.#places = new Int32Array(most);
   }
 
