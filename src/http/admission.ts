@@ -1,6 +1,6 @@
 /**
- * Who gets in: as many connections as there may be, whoever they are; then a newcomer in the place
- * of one that must give way (see displacement.ts), or not at all.
+ * Admission of new connections. Below the limit every connection is accepted. At the limit a new
+ * one replaces another (see displacement.ts) or is refused.
  */
 import type { Networks } from "../net/addresses.ts";
 import type { Connection, ConnectionCounts, Connections } from "./connection.ts";
@@ -8,13 +8,13 @@ import { Displacement } from "./displacement.ts";
 import { Neighbourhood } from "./neighbours.ts";
 
 export interface AdmissionOptions {
-  /** For each beyond so many, another one is closed or, without one, itself. */
+  /** Limit of connections. Beyond it a new one replaces another, or is closed itself. */
   connectionsMax: number;
-  /** From one IPv4 address or IPv6 /64, once there are so many; without it there is no limit. */
+  /** Limit for one IPv4 address or IPv6 /64, applied at the limit above; omitted for none. */
   connectionsPerAddressMax?: number;
-  /** Networks for which that does not hold. */
+  /** Networks without the limit per address. */
   exempt?: Networks;
-  /** Told of each connection that comes when there are `connectionsMax`. */
+  /** Called for each connection that arrives at the limit. */
   full?: () => void;
 }
 
@@ -33,7 +33,7 @@ export class Admission {
     this.#counts = counts;
   }
 
-  /** False for one too many; else there is room for it now, at tick `now`, if need be by a cut. */
+  /** True if the connection is accepted; closes another one for it if necessary. */
   admits(newcomer: Connection, now: number): boolean {
     const { connectionsMax, connectionsPerAddressMax = Infinity, full } = this.#options;
     if (this.#connections.count < connectionsMax) return true;
@@ -48,7 +48,7 @@ export class Admission {
     return true;
   }
 
-  /** It is one of us now. */
+  /** Call when an accepted connection is open. */
   add(connection: Connection): void {
     const { neighbours } = connection;
     this.#connections.add(connection);
@@ -56,7 +56,7 @@ export class Admission {
     neighbours.site.connections.append(connection.seat);
   }
 
-  /** It has closed. */
+  /** Call when it has closed. */
   remove(connection: Connection): void {
     this.#connections.remove(connection);
     this.neighbourhood.leave(connection.neighbours);

@@ -1,12 +1,11 @@
 /**
  * One HTTP announce, from its target to its reply.
  *
- *   query read? -> a host of ours? -> client known? -> address fit for a peer?
- *   -> nothing against it on the lists? -> the core decides -> reply written
+ *   read the query -> find the client's address -> the gates (gates/gates.ts), the core among them
+ *   -> write the reply, or the sentence of the first gate that refuses
  *
- * Each step is a gate: the first that is shut answers with its sentence, and nothing is stored.
- * The reply is written where it is sent from, and nothing is allocated on the way, except where
- * the rare `ip` parameter, proxy header or list form makes text of an address.
+ * The reply is written into the send buffer. Nothing is allocated, except for the text of an
+ * address in the rare `ip` parameter, proxy header or list form.
  *
  * https://www.bittorrent.org/beps/bep_0003.html, 7, 23 and 24
  */
@@ -24,17 +23,17 @@ import type { Exchange } from "./exchange.ts";
 import { AnnounceQuery, valueText } from "./query.ts";
 import type { Core, HttpDeps, HttpSettings } from "./parts.ts";
 
-/** Where an address that a client claims to have is read into. */
+/** Buffer for an address that a client claims. */
 const CLAIM = new Uint8Array(16);
 
-/** What the reply says when the peer could not be stored, by reason: see NOT_STORED_REASONS. */
+/** The warning if the peer was not stored, by reason: see NOT_STORED_REASONS. */
 const WARNINGS_NOT_STORED = [
   "",
   "the tracker is full: other peers will not see you",
   "this swarm is full: other peers will not see you",
   "your address is in too many swarms: other peers will not see you in this one",
   "the tracker is nearly full, and your network holds much of it: other peers will not see you",
-  "the address you name is another client's, or there are too many: other peers will not see you",
+  "another client has the claimed address, or too many are claimed: other peers will not see you",
 ];
 
 /** Answers announces; one per thread, because it reuses the core's records and its own buffer. */
@@ -48,7 +47,7 @@ export class HttpAnnounces {
   readonly #notes: Notes | undefined;
   readonly #client: Client;
   readonly #query: AnnounceQuery;
-  /** The core's reply buffer, as what copies fast. */
+  /** The core's reply buffer as a Buffer, whose `copy` is fast. */
   readonly #replies: Buffer;
   readonly #extras: AnnounceExtras;
 
@@ -91,7 +90,7 @@ export class HttpAnnounces {
       : answerVerdict(exchange, this.#gates, verdict);
   }
 
-  /** The gates, for a query whose reading gave the verdict `read`. */
+  /** Passes the gates; `read` is the verdict of reading the query. */
   #climb(exchange: Exchange, read: number): number {
     const gates = this.#gates;
     const { asked } = gates;
@@ -150,7 +149,7 @@ export class HttpAnnounces {
     return true;
   }
 
-  /** Puts what the client wants to be told into the core's request. */
+  /** Puts the wishes of the client into the core's request. */
   #readWishes(): void {
     const { request } = this.#tracker;
     const query = this.#query;
@@ -181,7 +180,7 @@ export class HttpAnnounces {
   }
 }
 
-/** Bytes the core's reply buffer must have for announces over HTTP: all peers of either family. */
+/** Bytes that the core's reply buffer needs for HTTP: all peers of both families. */
 export function repliesSize(numwantMax: number): number {
   return numwantMax * (PEER_SIZE_IPV4 + PEER_SIZE_IPV6);
 }

@@ -1,15 +1,15 @@
 /**
- * Answers: small bodies, written where the server wants them, and the status that goes with them.
+ * Small answers: writes a body into the server's buffer and sets its status.
  *
- * Whatever is said in bencode travels with status 200, since clients look into no other. A function
- * here returns the bytes of the body, as a handler does; all of it is made once and copied.
+ * Bencode always has status 200, because clients ignore the body of any other status. Like a
+ * handler, each function here returns the size of the body. Bodies are made once and copied.
  */
 import type { Gates } from "../gates/gates.ts";
 import { isSilent, VERDICT_EARLY, VERDICT_RULE, VERDICTS } from "../gates/verdicts.ts";
 import { failureBody } from "../net/bencode.ts";
 import { type AnswerForm, answerForm, type Exchange } from "./exchange.ts";
 
-/** What clients are told of each verdict, made once. */
+/** The body of each verdict, made once. */
 const FAILURE_BODIES: readonly Uint8Array[] = VERDICTS.map(({ sentence, retryIn }) =>
   failureBody(sentence, retryIn),
 );
@@ -22,7 +22,7 @@ const TOO_MANY = Buffer.from("too many requests from your address or network\n")
 const WITHOUT_ICON = answerForm("204 No Content\r\nCache-Control: max-age=604800", false);
 const UNKNOWN_ADDRESS = Buffer.from("your address is unknown: try again\n");
 
-/** Longest body written here, in bytes; those given to `answerBytes` are the caller's business. */
+/** Longest body written here, in bytes, except those given to `answerBytes`. */
 export const ANSWER_BYTES_MAX = Math.max(
   ...[...FAILURE_BODIES, METHOD_NOT_ALLOWED, TOO_MANY, UNKNOWN_ADDRESS].map((body) => body.length),
 );
@@ -33,11 +33,11 @@ export function answerBytes(exchange: Exchange, body: Uint8Array): number {
   return body.length;
 }
 
-/** What tells a client of verdicts that depend on its request. */
-type Teller = Pick<Gates, "sentence" | "retryIn">;
+/** The source of sentences that depend on the request. */
+type Sentences = Pick<Gates, "sentence" | "retryIn">;
 
-/** 200 and the failure reason of a verdict of these gates; 403 if the client is told nothing. */
-export function answerVerdict(exchange: Exchange, gates: Teller, verdict: number): number {
+/** 200 with the failure reason of the verdict; an empty 403 for a verdict without a sentence. */
+export function answerVerdict(exchange: Exchange, gates: Sentences, verdict: number): number {
   if (isSilent(verdict)) return answerDropped(exchange);
   if (verdict !== VERDICT_RULE && verdict !== VERDICT_EARLY) {
     return answerBytes(exchange, FAILURE_BODIES[verdict]);
@@ -45,48 +45,48 @@ export function answerVerdict(exchange: Exchange, gates: Teller, verdict: number
   return answerBytes(exchange, failureBody(gates.sentence(verdict), gates.retryIn(verdict)));
 }
 
-/** 403 without a word: a reverse proxy would take silence for a tracker that is down. */
+/** An empty 403: without a response a reverse proxy would report the tracker as down. */
 export function answerDropped(exchange: Exchange): number {
   exchange.status = 403;
   return 0;
 }
 
-/** 404: nothing of ours is asked for. */
+/** 404: no such path. */
 export function answerNotFound(exchange: Exchange): number {
   exchange.status = 404;
   return answerBytes(exchange, NOT_FOUND);
 }
 
-/** 405: the place is right, the method is neither GET nor HEAD. */
+/** 405: the path exists, the method is neither GET nor HEAD. */
 export function answerMethodNotAllowed(exchange: Exchange): number {
   exchange.status = 405;
   return answerBytes(exchange, METHOD_NOT_ALLOWED);
 }
 
-/** 200 "ok" or 503, for those who watch over the process. */
+/** 200 "ok" or 503, for health checks. */
 export function answerHealth(exchange: Exchange, good: boolean): number {
   exchange.status = good ? 200 : 503;
   return answerBytes(exchange, good ? HEALTHY : NOT_READY);
 }
 
-/** 403: who asks cannot be told, so neither whether they may. */
+/** 403: the client's address is unknown, so access is denied. */
 export function answerUnknownAddress(exchange: Exchange): number {
   exchange.status = 403;
   return answerBytes(exchange, UNKNOWN_ADDRESS);
 }
 
-/** 429: the client or its network asks too much. */
+/** 429: the client or its network is over the rate limit. */
 export function answerTooMany(exchange: Exchange): number {
   exchange.status = 429;
   return answerBytes(exchange, TOO_MANY);
 }
 
-/** 302: people are sent elsewhere. It has no body. */
+/** 302 to another page; without a body. */
 export function redirectForm(url: string): AnswerForm {
   return answerForm(`302 Found\r\nLocation: ${url}`);
 }
 
-/** 204: there is no icon, and none need be asked for again this week. */
+/** 204: there is no icon; browsers cache this for a week. */
 export function answerWithoutIcon(exchange: Exchange): number {
   exchange.form = WITHOUT_ICON;
   return 0;

@@ -1,27 +1,26 @@
 /**
- * Request bodies: read past, because none has a meaning here, and bounded.
+ * Request bodies: skipped, because no request here uses one, up to a limit.
  *
- *   by length   so many bytes
+ *   by length   as many bytes as the length says
  *   in chunks   size in hex [";" extension] CRLF, the bytes, CRLF, ..., "0" CRLF, trailers, CRLF
  *
- * What is not exactly that ends the connection: where one message ends, the next begins, and who
- * disagrees about the place can be made to answer what nobody asked. One small record for the rare
- * connection that has a body; never throws.
+ * A malformed body closes the connection: if two parsers disagree where a message ends, an attacker
+ * can smuggle in a request. Only the rare connection with a body has this record. Never throws.
  *
  * https://www.rfc-editor.org/rfc/rfc9112#section-7.1
  */
 import { HEX_VALUES } from "../net/hex.ts";
 
-/** Bytes of the largest body, framing included, that is read past to keep a connection. */
+/** Limit of a body with its framing; a larger one closes the connection. */
 export const BODY_BYTES_MAX = 64 * 1024;
 
 export const BODY_DONE = 0;
-/** All bytes given were the body's, and it goes on. */
+/** All given bytes belong to the body, and it continues. */
 export const BODY_GOES_ON = 1;
 export const BODY_MALFORMED = 2;
 export const BODY_TOO_LARGE = 3;
 
-/** What the next byte belongs to. */
+/** States: the part that the next byte belongs to. */
 const IN_DATA = 0;
 const IN_SIZE = 1;
 const IN_EXTENSION = 2;
@@ -34,7 +33,7 @@ const AT_TRAILER_LF = 8;
 const AT_END_LF = 9;
 const AT_SEMICOLON = 10;
 
-/** Digits of a chunk's size; the largest that is read past has five. */
+/** Limit of digits in a chunk's size; the largest chunk that is skipped has five. */
 const SIZE_DIGITS_MAX = 16;
 
 const CR = 13;
@@ -45,23 +44,23 @@ const SEMICOLON = 59;
 const DELETE = 127;
 
 export class BodySkipper {
-  /** Where the body ended, once `skip` returned BODY_DONE. */
+  /** End of the body, after `skip` returned BODY_DONE. */
   next = 0;
   readonly #chunked: boolean;
   #state: number;
-  /** Bytes of the chunk, or of the whole body, that are to come. */
+  /** Bytes of the chunk, or of the whole body, that are still missing. */
   #left: number;
   #digits = 0;
   #seen = 0;
 
-  /** `size` is the length of the body in bytes, or -1 if it comes in chunks. */
+  /** `size` is the length of the body in bytes, or -1 for a chunked body. */
   constructor(size: number) {
     this.#chunked = size < 0;
     this.#state = this.#chunked ? IN_SIZE : IN_DATA;
     this.#left = Math.max(0, size);
   }
 
-  /** Reads past what of the body is in `bytes` from `from` on. */
+  /** Skips the part of the body that is in `bytes` from `from` on. */
   skip(bytes: Uint8Array, from: number): number {
     let at = from;
     while (at < bytes.length) {
@@ -130,7 +129,7 @@ export class BodySkipper {
     }
     if (this.#digits === 0) return BODY_MALFORMED;
     if (byte === CR) return this.#expect(byte, CR, AT_SIZE_LF);
-    // Blanks may stand before the extension, but not in its place. [RFC 9112 7.1.1]
+    // Blanks are allowed before an extension, but not without one. [RFC 9112 7.1.1]
     this.#state = AT_SEMICOLON;
     return byte === SPACE || byte === TAB ? BODY_GOES_ON : this.#step(byte);
   }

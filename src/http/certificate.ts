@@ -1,19 +1,19 @@
 /**
- * The certificate of HTTPS: read from its files, and tried before anything relies on it.
+ * The certificate of HTTPS: read from its files and checked before use.
  */
 import { createSecureContext } from "node:tls";
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 
-/** What TLS needs, as PEM. */
+/** Certificate chain and private key, as PEM. */
 export interface Certificate {
   cert: string;
   key: string;
 }
 
 /**
- * Reads the pair; undefined if none is configured. Throws a StartError if a file cannot be read, is
- * not what it should be, or the key is not that of the certificate.
+ * Reads the pair; undefined if none is configured. Throws a StartError if a file is unreadable or
+ * invalid, or if the key does not belong to the certificate.
  */
 export function readCertificate(
   certFile: string | undefined,
@@ -25,7 +25,7 @@ export function readCertificate(
   return certificate;
 }
 
-/** The pair, or all that is wrong with it, one file after the other. Never throws. */
+/** The pair, or all errors of both files. Never throws. */
 export function tryCertificate(certFile: string, keyFile: string): Certificate | StartError[] {
   const cert = read(certFile, "TRACKER_TLS_CERT_FILE");
   const key = read(keyFile, "TRACKER_TLS_KEY_FILE");

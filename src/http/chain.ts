@@ -1,10 +1,10 @@
 /**
- * A chain: a list whose members join at its end and leave from anywhere, in constant time.
+ * A doubly linked list: members join at the end and leave from any position in constant time.
  *
  *   first ─► link ⇄ link ⇄ link ◄─ last
  *
- * A `Set` keeps an order as well, but finding its first member walks over those that have left. A
- * link is made once for each list its value may be in, and is in one chain of them at a time.
+ * A `Set` keeps an order, too, but finding its first member walks over deleted ones. A link is in
+ * one chain at a time; a value that can be in several chains at once has a link for each.
  */
 export class Link<Value> {
   readonly value: Value;
@@ -37,7 +37,7 @@ export class Chain<Value> {
   first: Link<Value> | undefined;
   last: Link<Value> | undefined;
 
-  /** Puts a link at the end, wherever it was. */
+  /** Moves a link to the end of this chain, from whichever chain it is in. */
   append(link: Link<Value>): void {
     link.leave();
     link.chain = this;

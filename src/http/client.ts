@@ -1,5 +1,6 @@
 /**
- * Who sent a request: the address of its socket or, if a trusted proxy has that, the one it names.
+ * The client of a request: the address of its socket or, behind a trusted proxy, the address that
+ * the proxy names.
  *
  *   socket  203.0.113.9                                       -> 203.0.113.9, headers are not read
  *   socket  10.0.0.2 (trusted), X-Forwarded-For: a, b, 10.0.0.1 (trusted)  -> b
@@ -18,13 +19,13 @@ import { type Networks, readEndpoint } from "../net/addresses.ts";
 import type { Exchange } from "./exchange.ts";
 import { VERDICT_ADDRESS_PROXY, VERDICT_ADDRESS_UNKNOWN, VERDICT_OK } from "../gates/verdicts.ts";
 
-/** The one header whose hops are more than addresses. */
+/** The only header whose hops have more than an address. */
 const FORWARDED = "forwarded";
 
-/** One part of such a hop. */
+/** One part of a hop in `Forwarded`. */
 const PAIR = /^\s*([\w-]+)=(?:"([^"\\]*)"|([^\s"\\;=]*))\s*$/;
 
-/** What the client spoke to the proxy before us: a header of its own, or a part of a hop. */
+/** The scheme between client and proxy: in its own header, or in a hop of `Forwarded`. */
 const SCHEME_HEADER = "x-forwarded-proto";
 const SCHEME = /^\s*(https?)\s*(?:,|$)/i;
 const FORWARDED_SCHEME = /(?:^|[\s,;])proto="?(https?)(?=["\s,;]|$)/i;
@@ -40,13 +41,15 @@ export class Client {
   readonly #proxies: Networks;
   readonly #header: string;
 
-  /** `header` is the name, in lower case, of what `proxies` write the client's address into. */
+  /**
+   * `header` is the lower-case name of the header in which `proxies` write the client's address.
+   */
   constructor(proxies: Networks, header: string) {
     this.#proxies = proxies;
     this.#header = header;
   }
 
-  /** Whether it is on this machine, by 127.0.0.0/8 or ::1. */
+  /** True for 127.0.0.0/8 and ::1. */
   get isLoopback(): boolean {
     const { address } = this;
     if (this.family === 4) return address[0] === 127;
@@ -55,7 +58,7 @@ export class Client {
 
   /** Finds the address. Returns VERDICT_OK, or why there is none; then only `family` is a guess. */
   read(exchange: Exchange): number {
-    // The client has hung up meanwhile; nobody will read the answer.
+    // The client has disconnected.
     if (!this.#set(exchange.family)) return VERDICT_ADDRESS_UNKNOWN;
     for (let i = 0; i < 16; i++) this.address[i] = exchange.address[i];
     if (this.#proxies.empty) return VERDICT_OK;
@@ -64,8 +67,8 @@ export class Client {
   }
 
   /**
-   * The scheme that the client spoke, as a trusted proxy says; undefined if none is before us or it
-   * does not say. Only for showing the client what it typed: the left-most of several is hearsay.
+   * The scheme between client and trusted proxy; undefined without a proxy, or if it does not say.
+   * Only for showing the client its own URL: the leftmost of several entries is hearsay.
    */
   schemeAtProxy({ address, family, head }: Exchange): Scheme | undefined {
     if (family === 0 || !this.#proxies.containsBytes(address, 0, family)) return undefined;
@@ -95,8 +98,8 @@ export class Client {
 }
 
 /**
- * What a hop of `Forwarded` has behind `for=`; "" if there is nothing, or any part of it is not as
- * it should be: then a comma in a quoted text, which strangers may choose, was taken for its start.
+ * The value of `for=` in a hop of `Forwarded`; "" if it is missing, or if any part of the hop is
+ * malformed: then its start may be a comma inside a quoted text, which clients can choose.
  */
 function nodeOf(hop: string): string {
   let node = "";

@@ -1,12 +1,12 @@
 /**
- * One request and the place of its answer: what the server and the handler hand to each other.
+ * One request and the buffer for its answer, which server and handler share.
  *
  *   out   ... answers before │ room for a head │ body ...
  *                                              └ at
  *
- * Small answers are bodies written in place: the handler fills `out` from `at` on and says how many
- * bytes it wrote; the server puts `Content-Type: text/plain` and the length before them, or what
- * the handler has put into `form`. Whatever needs more (a long or slow body) is a Response.
+ * For a small answer the handler writes the body to `out` at `at` and returns its size; the server
+ * writes the head before it, with `Content-Type: text/plain` or the fields in `form`. Any other
+ * answer (a long or slow body) is a Response.
  */
 import type { Family } from "../constants.ts";
 import type { PrefetchTexts } from "./gathered.ts";
@@ -27,50 +27,50 @@ export interface Exchange {
   readonly head: RequestHead;
   /** The address the connection came from: 4 or 16 bytes. */
   address: Uint8Array;
-  /** Which of the two, or 0 if it is unknown, because the client has hung up meanwhile. */
+  /** Its family; 0 if the client disconnected before the address was read. */
   family: Family | 0;
   readonly out: Uint8Array;
   at: number;
   /** A key of SMALL_STATUSES; 200 unless the handler says otherwise. */
   status: number;
-  /** What is answered instead of a status and plain text; undefined unless the handler sets it. */
+  /** Status and fields other than plain text; undefined unless the handler sets it. */
   form: AnswerForm | undefined;
 }
 
-/** A status and fields of an answer's own, made once. */
+/** Status and fields of an answer, made once. */
 export interface AnswerForm {
-  /** The status line and the fields as they are written, without the last CRLF. */
+  /** The status line and the fields, without the last CRLF. */
   readonly lines: string;
-  /** For each CONNECTION_ number, all that stands before the digits of the length, or the body. */
+  /** By CONNECTION_ number: the head up to the digits of the length, or up to the body. */
   readonly beginnings: readonly Buffer[];
   /** False for a status that has neither body nor length. */
   readonly hasBody: boolean;
 }
 
 export interface HttpHandler {
-  /** Bytes of the longest body it writes in place, the lines of its form included. */
+  /** Size limit of a body written in place, with the lines of its form. */
   readonly bodyBytesMax: number;
-  /** Returns the bytes of the body it wrote, or a Response. Must not throw or reject. */
+  /** Returns the size of the body it wrote, or a Response. Must not throw or reject. */
   answer(exchange: Exchange): number | Response | Promise<Response>;
   /** Told of requests it is about to be asked (see gathered.ts); must change nothing. */
   readonly prefetch?: PrefetchTexts | undefined;
 }
 
-/** What becomes of the connection after an answer, as its head says it. */
+/** The connection after an answer, as announced in the head. Stays open (HTTP/1.1). */
 export const CONNECTION_OPEN = 0;
-/** HTTP/1.0, which closes unless the answer says that it does not. */
+/** Stays open (HTTP/1.0), which the head must say. */
 export const CONNECTION_KEPT = 1;
 export const CONNECTION_CLOSE = 2;
-/** The field that says so. */
+/** By CONNECTION_ number: the field in the head. */
 export const CONNECTION_FIELDS = ["", "Connection: keep-alive\r\n", "Connection: close\r\n"];
 
-/** No browser may take what it is given for something else, such as a page. Clients never do. */
+/** Forbids browsers to guess another type, such as HTML. BitTorrent clients do not guess. */
 export const NO_SNIFFING = "X-Content-Type-Options: nosniff\r\n";
 
 const CRLF = 0x0d0a;
 const ZERO = 48;
 
-/** Digits the length of a body mostly has; with others the body is moved. */
+/** Usual digits of a length; for other lengths the body is moved. */
 const LENGTH_DIGITS = 3;
 const LENGTH_DIGITS_MAX = 9;
 
@@ -85,7 +85,7 @@ function beginningsOf(lines: string, hasBody = true): Buffer[] {
   return CONNECTION_FIELDS.map((field) => Buffer.from(`HTTP/1.1 ${lines}${field}${last}`));
 }
 
-/** All that stands before the digits of the length, by status, for each CONNECTION_ number. */
+/** The head up to the digits of the length, by status and CONNECTION_ number. */
 const BEGINNINGS = new Map(
   Object.entries(SMALL_STATUSES).map(([status, line]) => [
     Number(status),
@@ -94,18 +94,18 @@ const BEGINNINGS = new Map(
 );
 const BEGINNINGS_OK = BEGINNINGS.get(200)!;
 
-/** Bytes a small answer has beyond its body at most. */
+/** Size limit of the head of a small answer. */
 export const SMALL_HEAD_BYTES_MAX =
   Math.max(...[...BEGINNINGS.values()].flat().map((bytes) => bytes.length)) + LENGTH_DIGITS_MAX + 4;
 
-/** Bytes to leave free for the head of an answer before its body. */
+/** Bytes to leave free before the body for the head. */
 export function smallHeadRoom(connection: number): number {
   return BEGINNINGS_OK[connection].length + LENGTH_DIGITS + 4;
 }
 
 /**
- * Puts a head at `from` before the body of `size` bytes that stands `smallHeadRoom` behind it, and
- * moves the body if the head turns out to have another length. Returns where all of it ends.
+ * Writes a head at `from` for the body of `size` bytes that begins `smallHeadRoom` bytes later, and
+ * moves the body if the head has another length. Returns the end of the answer.
  */
 export function writeSmallHead(
   { out, status, form }: Pick<Exchange, "out" | "status" | "form">,

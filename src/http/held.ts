@@ -1,23 +1,23 @@
 /**
- * What waits in connections, requests and answers alike: bounded for all of them together.
+ * Limit of the bytes that all connections hold together: waiting requests and unsent answers.
  *
- * When there is too much, those go whose place (see neighbours.ts) holds most, until an eighth of
- * the room is free: who lets many answers wait pays for it, not who comes last. Places are weighed
- * by powers of two, so that looking for the heaviest is three walks over the connections, once in
- * 8 MiB of what arrives (65,000 connections: 2 ms).
+ * Above the limit, close the connections whose place (see neighbours.ts) holds most, not the newest
+ * ones, until an eighth of the limit is free. Places are compared by powers of two, so finding the
+ * heaviest takes three passes over the connections, once per 8 MiB received (65,000 connections:
+ * 2 ms).
  */
 import type { Connection, Connections } from "./connection.ts";
 
-/** What all connections may hold together. */
+/** Limit for all connections together. */
 export const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
-/** What they may hold after some were cut. */
+/** Connections are closed until the rest holds no more than this. */
 const HELD_BYTES_AFTER = HELD_BYTES_MAX - HELD_BYTES_MAX / 8;
 
-/** With more nobody gives way: 150 clients who pipeline would cost 490 MiB instead of 290. */
+/** Above this no connection waits its turn: 150 pipelining clients cost 290 instead of 490 MiB. */
 const HELD_BYTES_LITTLE = HELD_BYTES_MAX / 4;
 
-/** Powers of two up to more bytes than there are. */
+/** Levels are powers of two; the highest is above any number of bytes. */
 const LEVELS = 32;
 
 export class Held {
@@ -25,23 +25,23 @@ export class Held {
   readonly #cut: (connection: Connection) => void;
   #bytes = 0;
 
-  /** `cut` closes a connection for good; what it held has been thrown away by then. */
+  /** `cut` closes a connection, whose bytes have been dropped before. */
   constructor(connections: Connections, cut: (connection: Connection) => void) {
     this.#connections = connections;
     this.#cut = cut;
   }
 
-  /** Bytes that wait. */
+  /** Bytes held by all connections. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** True if there is room for requests that wait while others have their turn. */
+  /** True if there is memory for requests that wait their turn. */
   get isLittle(): boolean {
     return this.#bytes < HELD_BYTES_LITTLE;
   }
 
-  /** Notes that a connection holds so many bytes more, or less, which it already does. */
+  /** Call after a connection began to hold `added` more bytes; a negative number is fewer. */
   note(connection: Connection, added: number): void {
     this.#bytes += added;
     connection.neighbours.heldBytes += added;
@@ -49,8 +49,8 @@ export class Held {
   }
 
   /**
-   * Notes that a connection will hold nothing any more. Not `-held`: a sum with minus zero in it is
-   * no integer to the engine, and everything it had compiled for integers is compiled once more.
+   * Call before a connection drops all its bytes. Not `-held`: -0 is not an integer to the engine,
+   * which would recompile all code that it had compiled for integers.
    */
   release(connection: Connection): void {
     this.note(connection, 0 - connection.held);
@@ -62,7 +62,7 @@ export class Held {
     this.#cutThose((level) => level === lowest);
   }
 
-  /** Notes the level of each; returns that down from which there are `bytes`. */
+  /** Sets the level of each; returns the highest level from which upward `bytes` are held. */
   #weigh(bytes: number): number {
     const sums = new Float64Array(LEVELS);
     this.#connections.forEach((connection) => {
@@ -74,7 +74,7 @@ export class Held {
     return level;
   }
 
-  /** Those on such a level, as noted: with each that is cut its neighbours become lighter. */
+  /** Closes connections by the level set before, because each closing makes its place lighter. */
   #cutThose(isMeant: (level: number) => boolean): void {
     this.#connections.forEach((connection) => {
       if (this.#bytes <= HELD_BYTES_AFTER || !isMeant(connection.level)) return;

@@ -1,27 +1,27 @@
 /**
- * Bytes of requests that have come to one connection and are not answered, kept where they lie.
+ * Received bytes of one connection whose requests are not answered yet.
  *
  *   buffer   │ answered │ left over │ room for more │
  *            0          from        to              capacity
  *
- * A request that comes in one piece, as honest ones do, stays in the buffer it came in. Pieces of
- * one go behind each other into a buffer with room for more, so that a byte costs a byte. Joined
- * anew with each piece, a byte behind a long head cost 15,000: 1,000 connections that sent 200,000
- * of them a second made the process 1.8 to 3 GiB bigger (Bun 1.4.5, 2026-11).
+ * A request in one piece, which is the rule, stays in the buffer in which it was received. Further
+ * pieces are appended in a buffer with room for more, so each byte is copied about once. Joining
+ * again for each piece copied 15,000 bytes per byte behind a long head: 1,000 connections that sent
+ * 200,000 of them a second made the process 1.8 to 3 GiB bigger (Bun 1.4.5, 2026-11).
  */
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 import { garbage } from "../host/garbage.ts";
 
 const CAPACITY_MIN = 256;
-/** Room for more is as much as there is, up to this: many connections hold a piece of a head. */
+/** A buffer doubles, but grows by at most this: many connections may hold part of a head. */
 const ROOM_BYTES_MAX = HTTP_HEAD_BYTES_MAX;
-/** What is left is moved once the buffer is so many times larger: not with each request. */
+/** The rest moves to a smaller buffer when it fills less than this fraction, not each time. */
 const SPARSE = 4;
 
 const NOTHING = Buffer.alloc(0);
 
 export class Leftover {
-  /** Bytes `from` to `to` - 1 of it are left over. */
+  /** Bytes `from` to `to` - 1 are not answered. */
   buffer: Buffer = NOTHING;
   from = 0;
   to = 0;
@@ -30,12 +30,12 @@ export class Leftover {
     return this.to - this.from;
   }
 
-  /** What it costs: the size of its buffer. */
+  /** Memory it takes: the size of the buffer. */
   get capacity(): number {
     return this.buffer.length;
   }
 
-  /** Puts bytes behind the others; those that come first are kept in their own buffer. */
+  /** Appends bytes; keeps the first ones without a copy. */
   add(bytes: Buffer): void {
     if (this.to === 0) {
       this.buffer = bytes;
@@ -47,18 +47,18 @@ export class Leftover {
     this.to += bytes.length;
   }
 
-  /** All of them, until the next change; without a copy. */
+  /** All bytes, valid until the next change; no copy. */
   view(): Buffer {
     const { buffer, from, to } = this;
     return from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to);
   }
 
-  /** The first of them, up to so many, as latin1. */
+  /** The first bytes, at most `sizeMax`, as latin1. */
   text(sizeMax: number): string {
     return this.buffer.toString("latin1", this.from, Math.min(this.from + sizeMax, this.to));
   }
 
-  /** The first `count` bytes are done with. */
+  /** Removes the first `count` bytes. */
   drop(count: number): void {
     this.from += count;
     if (this.from >= this.to) this.clear();
@@ -80,7 +80,7 @@ export class Leftover {
     this.from = 0;
   }
 
-  /** Moves them to the beginning of a new buffer. */
+  /** Moves the bytes to the start of a new buffer. */
   #move(capacity: number): void {
     const buffer = Buffer.allocUnsafeSlow(capacity);
     this.buffer.copy(buffer, 0, this.from, this.to);

@@ -1,41 +1,41 @@
 /**
- * Neighbours: the connections that come from one place, which is one IPv4 address or, of IPv6, one
- * /64, as one customer has it. What they may have of the server they may have together.
+ * Neighbours: the connections from one place. A place is an IPv4 address or an IPv6 /64, which is
+ * what one customer has. All connections from a place share one limit.
  *
- *   hash of the place ─► { open connections, bytes that wait in them, site }
- *   hash of the site  ─► { open connections, the same in the order in which they began to wait }
- *   open connections  ─► sites that have as many
+ *   hash of the place ─► { open connections, bytes they hold, site }
+ *   hash of the site  ─► { open connections, and a list of them by start of waiting }
+ *   open connections  ─► sites with that number
  *
- * The site is what one owner of many places may have: of IPv6 the /48, of IPv4 the address itself.
- * The site that holds most is known at any time, whoever comes and goes.
+ * A site contains the places that one owner may have: the IPv6 /48, or the IPv4 address itself. The
+ * site with the most connections is always known.
  *
- * A place is there as long as one of its connections is open, so that all of them cost no more than
- * the connections do. The hash has 64 bits and a secret seed: nobody shares a place by chance, and
- * nobody can choose addresses that make looking one up slow.
+ * A place exists while one of its connections is open, so places cost memory in proportion to
+ * connections. The hash has 64 bits and a secret seed: collisions are negligible, and an attacker
+ * cannot choose addresses that make a lookup slow.
  *
- * Behind proxies that are trusted, and on this machine itself, are people who do not know each
- * other: each connection from there is a place of its own, and their site never holds most.
+ * Connections from trusted proxies and from this machine belong to unrelated clients: each is a
+ * place of its own, and their site never counts as the one with the most connections.
  */
 import type { Family } from "../constants.ts";
 import { Networks } from "../net/addresses.ts";
 import { Chain, Link } from "./chain.ts";
 
-/** Bytes of an IPv6 address that tell the customer, and those that tell the site. */
+/** Bytes of an IPv6 address that identify the place and the site. */
 const IPV6_PREFIX_SIZE = 8;
 const IPV6_SITE_SIZE = 6;
 
-/** One place, or a site of many; `Member` is what counts there: a connection. */
+/** One place, or a site of several; `Member` is a connection. */
 export class Neighbours<Member> {
-  /** Connections that are open. */
+  /** Open connections. */
   open = 0;
-  /** Bytes of requests and answers that wait in them. */
+  /** Bytes of requests and answers that they hold. */
   heldBytes = 0;
-  /** Undefined for a place that is not looked up. */
+  /** Undefined for a place that is exempt. */
   readonly key: bigint | undefined;
   readonly site: Neighbours<Member>;
-  /** Of a site: its connections; the one that began to wait longest ago is first. */
+  /** For a site: its connections; the longest waiting is first. */
   readonly connections = new Chain<Member>();
-  /** Of a site: its link in the chain of those that have as many open. */
+  /** For a site: its link in the chain of sites with the same number of connections. */
   readonly rank = new Link<Neighbours<Member>>(this);
 
   constructor(key?: bigint, site?: Neighbours<Member>) {
@@ -44,7 +44,7 @@ export class Neighbours<Member> {
   }
 }
 
-/** All places from which a server has connections. */
+/** All places with open connections. */
 export class Neighbourhood<Member = unknown> {
   readonly #places = new Map<bigint, Neighbours<Member>>();
   readonly #sites = new Map<bigint, Neighbours<Member>>();
@@ -52,25 +52,25 @@ export class Neighbourhood<Member = unknown> {
   readonly #exempt: Networks;
   readonly #exemptSite = new Neighbours<Member>();
   readonly #seed: bigint = crypto.getRandomValues(new BigUint64Array(1))[0];
-  /** Connections of the sites that have most. */
+  /** The largest number of connections of a site. */
   #most = 0;
 
-  /** Each connection from `exempt` is a place of its own. */
+  /** Each connection from `exempt` is its own place. */
   constructor(exempt = new Networks([])) {
     this.#exempt = exempt;
   }
 
-  /** Places that are known. */
+  /** Number of places. */
   get size(): number {
     return this.#places.size;
   }
 
-  /** The site that holds most connections; of several, the one that has held as many longest. */
+  /** The site with the most connections; of several, the first to reach that number. */
   get heaviest(): Neighbours<Member> | undefined {
     return this.#ranks[this.#most]?.first?.value;
   }
 
-  /** The place of an address, in its first 4 or 16 bytes; family 0 is an unknown one. */
+  /** The place of the address in the first 4 or 16 bytes; family 0 is an unknown address. */
   of(address: Uint8Array, family: Family | 0): Neighbours<Member> {
     if (family === 0 || this.#exempt.containsBytes(address, 0, family)) {
       return new Neighbours(undefined, this.#exemptSite);
@@ -86,7 +86,7 @@ export class Neighbourhood<Member = unknown> {
     return Bun.hash.wyhash(address.subarray(0, size), this.#seed);
   }
 
-  /** A connection more is open there. */
+  /** Call when a connection of the place opens. */
   join(place: Neighbours<Member>): void {
     const { site } = place;
     place.open += 1;
@@ -98,7 +98,7 @@ export class Neighbourhood<Member = unknown> {
     this.#rank(site);
   }
 
-  /** One that had joined has closed. */
+  /** Call when a connection that has joined closes. */
   leave(place: Neighbours<Member>): void {
     const { site } = place;
     place.open -= 1;
@@ -110,7 +110,7 @@ export class Neighbourhood<Member = unknown> {
     this.#rank(site);
   }
 
-  /** One connection more or less moves a site, and who holds most, by one rank only. */
+  /** One connection more or less changes the rank of a site, and the maximum, by one. */
   #rank(site: Neighbours<Member>): void {
     if (site.key === undefined) return;
     if (site.open === 0) site.rank.leave();

@@ -1,5 +1,5 @@
 /**
- * What the HTTP side is made of: the parts that announces, scrapes and pages are given.
+ * The parts of the HTTP side that announces, scrapes and pages share.
  */
 import type { Access } from "../access/access.ts";
 import type { Counters } from "../counters/counters.ts";
@@ -15,27 +15,27 @@ import type { Tracker } from "../swarm/tracker.ts";
 import type { Client } from "./client.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** What the HTTP side uses of the core. */
+/** The part of the core that the HTTP side uses. */
 export type Core = Pick<Tracker, "request" | "reply" | "replies" | "announce" | "scrape">;
 
 export type HttpSettings = {
-  /** Peers told to a client that does not say how many it wants. */
+  /** Peers returned to a client that does not say how many it wants. */
   readonly numwantDefault: number;
-  /** Peers told at most. */
+  /** Limit of peers in a reply. */
   readonly numwantMax: number;
-  /** Info hashes one scrape may name; further ones are ignored. */
+  /** Limit of info hashes in a scrape; further hashes are ignored. */
   readonly scrapeMax: number;
-  /** Networks of the proxies whose header is believed, as CIDR. */
+  /** Networks of trusted proxies, as CIDR. */
   readonly trustedProxies: readonly string[];
-  /** Lower-case name of that header, such as `x-forwarded-for`. */
+  /** Lower-case name of the header with the client's address, such as `x-forwarded-for`. */
   readonly proxyHeader: string;
   /** True to believe the `ip`, `ipv4` and `ipv6` parameters. */
   readonly allowIpParameter: boolean;
   /** True to refuse announces from loopback, private and link-local addresses. */
   readonly refusePrivate: boolean;
-  /** What every announce reply says as a warning, in ASCII; left out or empty for nothing. */
+  /** Warning in every announce reply, in ASCII; omitted or empty for no warning. */
   readonly warningMessage?: string;
-  /** Where `/` sends people; nowhere if it is left out. */
+  /** URL to which `/` redirects; omitted for no redirect. */
   readonly redirectUrl?: string | undefined;
 };
 
@@ -45,34 +45,34 @@ export type HttpDeps = {
   readonly prefetch?: Pick<Prefetch, "fetch">;
   readonly counters: Counters;
   readonly intervals: Intervals;
-  /** Seconds of a clock that never goes back; a coarse one will do. */
+  /** A monotonic clock in seconds; a coarse one suffices. */
   readonly now: () => number;
-  /** Whether the tracker can serve: what `/ready` answers. */
+  /** True if the tracker can serve; the answer of `/ready`. */
   readonly ready: () => boolean;
-  /** Who is served; everybody if it is left out. */
+  /** Access lists; without them every client is served. */
   readonly access?: Access;
-  /** What limits requests; nothing if it is left out. */
+  /** Limits of requests; without them nothing is limited. */
   readonly limits?: Limits;
-  /** The statistics; there are none if it is left out. */
+  /** The pages of statistics; without them there are none. */
   readonly pages?: StatisticsPages;
-  /** The page for people; there is none if it is left out. */
+  /** The page at `/`; without it there is none. */
   readonly front?: Front;
-  /** Where the time of one request in TIMED_EVERY is noted. */
+  /** Histogram for the duration of one request in TIMED_EVERY. */
   readonly requestSeconds?: Histogram;
-  /** What this thread notes of announces. */
+  /** Notes announces for the statistics. */
   readonly notes?: Notes;
-  /** Under which host names announces may come; all if it is left out. */
+  /** Host names under which announces are served; all if omitted. */
   readonly allowedHosts?: AllowedHosts;
-  /** Under which host names this machine may ask for what it alone is shown; all if left out. */
+  /** Host names accepted in requests for pages that only this machine may see; all if omitted. */
   readonly ownNames?: Pick<OwnNames, "has">;
   readonly settings: HttpSettings;
 };
 
-/** Pages of statistics, and full scrapes, for those who may have them. */
+/** Pages of statistics and full scrapes, for permitted clients. */
 export interface StatisticsPages {
-  /** Where they are, such as `/stats`. */
+  /** Their path, such as `/stats`. */
   readonly path: string;
-  /** Longest body that is written in place. */
+  /** Size limit of a body written in place. */
   readonly bytesMax: number;
   answer(exchange: Exchange, query: string, client: Client): number | Response | Promise<Response>;
   mayFullScrape(client: Client): boolean;

@@ -1,15 +1,15 @@
 /**
- * Queries: what an announce or a scrape says, read out of its URL character by character.
+ * Queries of announces and scrapes, read from the URL character by character.
  *
  *   /announce?info_hash=%7E%99%03Q...&peer_id=M5-0-9--...&port=23004&left=0&event=started&compact=1
  *             └──key──┘ └──value──┘
  *
- * Nothing here allocates or throws, whatever the URL: the answer is a verdict, and a record that is
- * filled anew by every reading. Keys and values are percent-decoded, in any case of hex; a raw `+`
- * in an info hash or peer id is a space, because every client escapes a real plus and form encoders
- * write a space so. Unknown keys are skipped unread. A repeated key counts with its last value,
- * but an info hash may not be repeated in an announce. `&amp;` is taken for `&`: tracker
- * URLs are copied out of web pages.
+ * Nothing here allocates or throws, for any URL: each reading gives a verdict and fills a record
+ * that is reused. Keys and values are percent-decoded, with hex in any case. A raw `+` in an info
+ * hash or peer id is a space, because every client escapes a real plus and form encoders write a
+ * space as `+`. Unknown keys are skipped. The last value of a repeated key counts, but an announce
+ * must not repeat the info hash. `&amp;` is read as `&`, because tracker URLs are copied from web
+ * pages.
  *
  * https://www.bittorrent.org/beps/bep_0003.html, https://www.bittorrent.org/beps/bep_0048.html
  */
@@ -50,35 +50,35 @@ const LOWER_N = 110;
 const LOWER_P = 112;
 const LOWER_S = 115;
 
-/** Where numbers stop growing: larger than any we compare with, and still an exact integer. */
+/** Larger numbers are cut to this: above every number of the protocol, and an exact integer. */
 const DECIMAL_CEILING = 2 ** 40;
 
-/** Longest value read as text: an IPv6 address in brackets with a port, and room to spare. */
+/** Limit of a value read as text; an IPv6 address in brackets with a port is shorter. */
 const TEXT_SIZE_MAX = 64;
 
-/** What stands before an info hash. */
+/** The text before an info hash. */
 const INFO_HASH_KEY = "info_hash=";
 
-/** Where a decoded value lies that is only counted. Twice as long as any value that is read. */
+/** Buffer for a hash while others move. */
 const SCRATCH = new Uint8Array(2 * PEER_ID_SIZE);
 
-/** What an announce says. One per thread, filled by `read`. */
+/** The query of an announce. One per thread, filled by `read`. */
 export class AnnounceQuery {
   /** The 20 bytes of the info hash. */
   readonly infoHash: Uint8Array;
-  /** The peer id, 20 bytes, if `hasPeerId`; behind it room for the rest of a longer one. */
+  /** The peer id, 20 bytes, if `hasPeerId`. */
   readonly peerId = new Uint8Array(2 * PEER_ID_SIZE);
   hasPeerId = false;
   port = 0;
-  /** True if `left` is given and zero. A 64-bit number and nonsense alike mean a leecher. */
+  /** True if `left` is zero. Any other number, and a malformed one, is a leecher. */
   seeder = false;
-  /** One of the EVENT_ constants; an unknown event is none. */
+  /** One of the EVENT_ constants; EVENT_NONE for an unknown event. */
   event = EVENT_NONE;
-  /** Peers wanted, 0 or more and not yet capped; -1 if the tracker is to choose. */
+  /** Peers wanted, without an upper limit; -1 if the client does not say. */
   wanted = -1;
   /** False only for `compact=0`. [BEP 23] */
   compact = true;
-  /** Where the values of `ip`, `ipv4` and `ipv6` lie in the URL; empty ranges if not given. */
+  /** Ranges of the values of `ip`, `ipv4` and `ipv6` in the URL; empty if missing. */
   ipFrom = 0;
   ipTo = 0;
   ipv4From = 0;
@@ -90,7 +90,7 @@ export class AnnounceQuery {
   #hasPort = false;
   #verdict = VERDICT_OK;
 
-  /** `infoHash` is where the hash is to be written: 20 bytes. */
+  /** `infoHash` receives the hash, 20 bytes. */
   constructor(infoHash: Uint8Array) {
     this.infoHash = infoHash;
   }
@@ -126,7 +126,7 @@ export class AnnounceQuery {
     this.#verdict = VERDICT_OK;
   }
 
-  /** The first byte of a key leaves one or two it can be: most clients send a dozen of them. */
+  /** Compares by the first byte, which leaves one or two keys: most clients send a dozen keys. */
   #readPair(url: string, key: number, keyTo: number, from: number, to: number): void {
     if (key === keyTo) return;
     switch (byteAt(url, key, keyTo)) {
@@ -185,18 +185,18 @@ export class AnnounceQuery {
   }
 }
 
-/** What a scrape asks: a set of info hashes. One per thread, filled by `read`. */
+/** The query of a scrape: a set of info hashes. One per thread, filled by `read`. */
 export class ScrapeQuery {
   /** The hashes, 20 bytes each, in ascending order and without repeats. */
   readonly hashes: Uint8Array;
-  /** How many of them there are. */
+  /** Number of hashes. */
   count = 0;
   readonly #max: number;
 
-  /** `max` is how many different hashes are read; those that follow are not looked at. */
+  /** `max` is the limit of different hashes; further hashes are ignored. */
   constructor(max: number) {
     this.#max = max;
-    // One place more than `max`, where a hash is decoded before its place is known.
+    // One hash more than `max`: a hash is decoded at the end before its position is known.
     this.hashes = new Uint8Array((max + 1) * INFO_HASH_SIZE);
   }
 
@@ -219,7 +219,7 @@ export class ScrapeQuery {
     return this.count === 0 ? VERDICT_INFO_HASH_MISSING : VERDICT_OK;
   }
 
-  /** Brings the hash that lies behind the others to its place; drops it if it is there already. */
+  /** Moves the last hash to its position in the order; drops it if it is a repeat. */
   #insertLast(): void {
     const last = this.count * INFO_HASH_SIZE;
     let low = 0;
@@ -248,7 +248,7 @@ function compareHashes(bytes: Uint8Array, left: number, right: number): number {
   return 0;
 }
 
-/** A fragment has no business in a request; where one is sent it ends the query. [RFC 9110 7.1] */
+/** A fragment must not be sent in a request; if it is, it ends the query. [RFC 9110 7.1] */
 function queryEnd(url: string, from: number, to: number): number {
   const at = url.indexOf("#", from);
   return at < 0 || at > to ? to : at;
@@ -277,8 +277,9 @@ function readInfoHash(url: string, from: number, to: number, out: Uint8Array, at
 }
 
 /**
- * Writes 20 bytes of the first info hash that stands anywhere in a request to `out` at `at`, and
- * returns true; a guess that spares whoever only looks ahead the reading of the query.
+ * Writes 20 bytes of the first `info_hash=` anywhere in a request to `out` at `at`; false if there
+ * is none. A guess for the prefetch, which runs before requests are parsed. The query decodes the
+ * hash again, and only its result counts.
  */
 export function peekInfoHash(text: string, out: Uint8Array, at: number): boolean {
   const key = text.indexOf(INFO_HASH_KEY);
@@ -289,8 +290,8 @@ export function peekInfoHash(text: string, out: Uint8Array, at: number): boolean
 }
 
 /**
- * Percent-decodes a value into `out` at `at`, where 20 bytes must be free and no more are written.
- * Returns how many bytes the value has, or -1 if it has a broken escape or is no byte string.
+ * Percent-decodes a value into `out` at `at`; writes at most 20 bytes. Returns the size of the
+ * value, or -1 if it has a broken escape or a character above 0xff.
  */
 function decode(url: string, from: number, to: number, out: Uint8Array, at: number): number {
   let size = 0;
@@ -310,8 +311,8 @@ function decode(url: string, from: number, to: number, out: Uint8Array, at: numb
 }
 
 /**
- * The value from `from` to `to` as text, percent-decoded, or "" if it is longer than an address can
- * be or broken. For the rare values that are text; allocates.
+ * The value from `from` to `to` as text, percent-decoded; "" if it is malformed, or longer than an
+ * address can be. Allocates; for the rare values that are text.
  */
 export function valueText(url: string, from: number, to: number): string {
   let text = "";
@@ -324,22 +325,22 @@ export function valueText(url: string, from: number, to: number): string {
   return text.length <= TEXT_SIZE_MAX ? text : "";
 }
 
-/** The byte that stands at `at`, escaped (three characters) or not (one); -1 if none does. */
+/** The byte at `at`, escaped (three characters) or raw (one); negative if malformed. */
 export function byteAt(url: string, at: number, to: number): number {
   const code = url.charCodeAt(at);
   if (code === PERCENT) return escapedAt(url, at, to);
   return code <= 0xff ? code : -1;
 }
 
-/** The byte whose escape begins at `at`; negative if it is broken or ends behind `to`. */
+/** The byte whose escape begins at `at`; negative if it is malformed or ends behind `to`. */
 function escapedAt(url: string, at: number, to: number): number {
   if (at + 2 >= to) return -1;
   return (HEX_VALUES[url.charCodeAt(at + 1)] << 4) | HEX_VALUES[url.charCodeAt(at + 2)];
 }
 
 /**
- * A decimal number of any length, exact up to a trillion and some large number above that.
- * Returns -1 for an empty value, a sign, a fraction or anything else that is not digits only.
+ * A decimal number of any length, exact up to 2^40; larger numbers become 2^40. Returns -1 for an
+ * empty value and for anything that is not digits only.
  */
 function readDecimal(url: string, from: number, to: number): number {
   if (from === to) return -1;
@@ -362,11 +363,11 @@ function readEvent(url: string, from: number, to: number): number {
 }
 
 /**
- * True if the characters from `from` to `to`, percent-decoded, are exactly `text`, which is ASCII
- * and has no percent sign.
+ * True if the characters from `from` to `to`, percent-decoded, equal `text`, which is ASCII without
+ * a percent sign.
  */
 export function isText(url: string, from: number, to: number, text: string): boolean {
-  // With an escape in them, so many characters would be fewer bytes.
+  // Equal lengths: an escape would make the value shorter than `text`.
   if (to - from === text.length) return url.startsWith(text, from);
   if (to - from < text.length) return false;
   let size = 0;

@@ -1,25 +1,26 @@
 /**
- * A Response on its way to the client: the head, and the body as it comes.
+ * Sends a Response: the head, and the body as it is made.
  *
  *   length stated or known   Content-Length, the bytes
  *   unknown, HTTP/1.1        Transfer-Encoding: chunked
- *   unknown, HTTP/1.0        the bytes, and the end of the connection
+ *   unknown, HTTP/1.0        the bytes, then the connection is closed
  *   HEAD, 204, 304           no body
  *
- * The next piece of a body is asked for when the client has taken what went before, so that a slow
- * client costs a piece and not a body. There is no `Date`: it would be as long as a short answer.
+ * The next piece of a body is read when the client has taken the previous one, so a slow client
+ * costs the memory of one piece. There is no `Date` field: it would double the size of a short
+ * answer.
  *
  * https://www.rfc-editor.org/rfc/rfc9112#section-6
  */
 import { CONNECTION_CLOSE, CONNECTION_FIELDS, NO_SNIFFING } from "./exchange.ts";
 
-/** The connection as far as an answer needs it. */
+/** The part of a connection that an answer needs. */
 export interface ResponseSink {
-  /** Resolves with true once the bytes are on their way, with false if nobody will get them. */
+  /** Resolves when the bytes are sent: true; or false if the connection is gone. */
   send(bytes: Uint8Array): boolean | Promise<boolean>;
 }
 
-/** What of the request the form of the answer depends on. */
+/** Properties of the request that decide the form of the answer. */
 export interface ResponseForm {
   version11: boolean;
   /** True for HEAD. */
@@ -28,14 +29,14 @@ export interface ResponseForm {
   connection: number;
 }
 
-/** What must become of the connection. */
+/** Results. The connection stays as the head says. */
 export const RESPONSE_SENT = 0;
-/** All is sent, but only the end of the connection tells the client so. */
+/** All is sent; the connection must close, which tells the client the end of the body. */
 export const RESPONSE_ENDS_CONNECTION = 1;
-/** The client has been told of more than there was: it must not take this for the whole. */
+/** The body is incomplete: the connection must be cut, so the client notices. */
 export const RESPONSE_BROKEN = 2;
 
-/** Fields that are the server's to write. */
+/** Fields that only the server writes; removed from Responses. */
 const OWN_FIELDS = [
   "connection",
   "keep-alive",
@@ -48,7 +49,7 @@ const NOTHING = new Uint8Array(0);
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 const CHUNK_END = Buffer.from("\r\n");
 
-/** Sends all of it; returns one of the RESPONSE_ numbers. Never throws. */
+/** Sends the Response; resolves with a RESPONSE_ number. Never rejects. */
 export async function sendResponse(
   response: Response,
   sink: ResponseSink,
@@ -60,12 +61,12 @@ export async function sendResponse(
   } catch {
     return RESPONSE_BROKEN;
   } finally {
-    // A body that is not read to its end is told so; one that was does not mind.
+    // Cancels a body that was not read to its end; no effect on a finished one.
     reader?.cancel().catch(() => {});
   }
 }
 
-/** What of a stream's reader is needed. */
+/** The part of a stream's reader that is used. */
 interface Reader {
   read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
 }
@@ -109,13 +110,13 @@ function statedLength(response: Response): number | undefined {
   return stated === null ? undefined : Number(stated);
 }
 
-/** The length of a body that ends with its first piece, if that is known by now. */
+/** The length of a body that ends with its first piece; undefined if that is not known yet. */
 async function knownLength(
   first: Uint8Array | undefined,
   second: Promise<{ done: boolean }> | undefined,
 ): Promise<number | undefined> {
   if (first === undefined || second === undefined) return 0;
-  // A body made of bytes has ended with them; a stream may take its time.
+  // A body made of bytes is at its end after one microtask; a stream may not be.
   await Promise.resolve();
   if (Bun.peek.status(second) !== "fulfilled") return undefined;
   return (await second).done ? first.length : undefined;
@@ -127,7 +128,7 @@ function lengthField(length: number | undefined): string {
 
 function headOf(response: Response, connection: number, lengthFieldText: string): Buffer {
   const { status, headers } = response;
-  // No client reads the reason, which may be empty. [RFC 9112 4]
+  // Clients ignore the reason phrase, which may be empty. [RFC 9112 4]
   let text = `HTTP/1.1 ${status} ${status === 200 ? "OK" : ""}\r\n${NO_SNIFFING}`;
   for (const [name, value] of headers) {
     if (!OWN_FIELDS.includes(name)) text += `${name}: ${value}\r\n`;
@@ -135,7 +136,7 @@ function headOf(response: Response, connection: number, lengthFieldText: string)
   return Buffer.from(`${text}${lengthFieldText}${CONNECTION_FIELDS[connection]}\r\n`, "latin1");
 }
 
-/** A piece of the body as it goes over the wire. An empty chunk would be the last one. */
+/** A piece of the body as sent. An empty piece is omitted: an empty chunk ends the body. */
 function frame(piece: Uint8Array, chunked: boolean): Uint8Array {
   if (!chunked) return piece;
   if (piece.length === 0) return NOTHING;

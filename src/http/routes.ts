@@ -1,27 +1,27 @@
 /**
- * Where an HTTP request goes: to an announce, a scrape, the statistics, a check of health, nowhere.
+ * Routes HTTP requests by path: announces, scrapes, statistics, health checks, pages.
  *
  *   http://tracker.example:6969/any/thing//announce.php/?info_hash=...#...
  *                              └───────── path ────────┘└── query ──┘
  *
- *   announce, announce.php   by the last segment, whatever stands before it   GET, HEAD
+ *   announce, announce.php   by the last segment, with any path before it     GET, HEAD
  *   scrape, scrape.php       likewise                                         GET, HEAD
  *   /health                  200 while the process runs                       GET, HEAD
- *   /scrape without a query  everything, to those who may have it             GET, HEAD
- *   /stats                   the statistics, or where they were put           GET, HEAD
+ *   /scrape without a query  full scrape, for permitted clients               GET, HEAD
+ *   /stats                   the statistics                                   GET, HEAD
  *   /ready                   200 or 503                                       GET, HEAD
- *   /                        a page for people, or 302 to another             GET, HEAD
- *   /favicon.ico             204: browsers ask for it beside any page         GET, HEAD
+ *   /                        the page, or 302 to another                      GET, HEAD
+ *   /favicon.ico             204: browsers request it with every page         GET, HEAD
  *   /live                    the figures of that page                         GET, HEAD
  *   anything else            404
  *
- * All but announces, scrapes and checks of health is under the rate limits before anything of it is
- * looked at; the former are in their own way, and of the latter a refusal would cost as much.
+ * Announces and scrapes pass the rate limit in their gates. Health checks have no rate limit,
+ * because a refusal would cost as much. All other requests are limited before they are read
+ * further.
  *
- * Clients are answered at once, in place; only a page of statistics may be a promise, and what was
- * pipelined behind it waits in its connection until it is sent (see server.ts). Paths are read
- * where they lie, percent-decoded, with repeated slashes taken for one: there is no time for a
- * `URL` of each request.
+ * Answers are written at once and in place; only a page of statistics may be a promise, and then
+ * pipelined requests wait in their connection until it is sent (see server.ts). Paths are read in
+ * place, percent-decoded, with repeated slashes read as one: a `URL` per request is too slow.
  */
 import { COUNT } from "../counters/counters.ts";
 import { Networks } from "../net/addresses.ts";
@@ -61,7 +61,7 @@ const PERCENT = 37;
 const QUESTION = 63;
 const HASH = 35;
 
-/** Taking the time of each request would cost as much as a hundredth of it. */
+/** One request in this number is timed: timing each one would cost 1 % of its time. */
 const TIMED_EVERY = 16;
 
 /** Routes requests; throws an Error if the settings or the reply buffer will not do. */
@@ -77,11 +77,11 @@ class Routes implements HttpHandler {
   readonly #row: Float64Array;
   readonly #ready: () => boolean;
   readonly #client: Client;
-  /** Judged in place of a page in a browser of this machine: no list of this machine has it. */
-  readonly #nobody = new Client(new Networks([]), "");
+  /** Stands for a foreign web page in a browser on this machine: no list of networks has it. */
+  readonly #unknown = new Client(new Networks([]), "");
   readonly #ownNames: Pick<OwnNames, "has"> | undefined;
   readonly #pages: StatisticsPages | undefined;
-  /** What is answered at `/`, if that is elsewhere. */
+  /** The answer at `/`, if it redirects. */
   readonly #redirect: AnswerForm | undefined;
   readonly #front: Front | undefined;
   readonly #gates: Gates;
@@ -143,12 +143,12 @@ class Routes implements HttpHandler {
     const pathTo = pathEnd(text, pathFrom, targetTo);
     const to = trimSlashes(text, pathFrom, pathTo);
     const segment = pathFrom < to ? text.lastIndexOf("/", to - 1) + 1 : pathFrom;
-    // A query begins behind its question mark; without one there is nothing to read.
+    // A query begins behind its question mark; without one it is empty.
     const query = text.charCodeAt(pathTo) === QUESTION ? pathTo + 1 : targetTo;
     const read = isRead(head);
     if (read && isAnnounce(text, segment, to)) return this.#announces.answer(exchange, query);
     if (read && isScrape(text, segment, to)) {
-      // Whoever may not have everything has forgotten an info hash, and is told so.
+      // A client that may not have a full scrape gets the error of a missing info hash.
       const full = pathTo === targetTo && isPath(text, pathFrom, to, "/scrape");
       const page = full ? this.#answerFullScrape(exchange) : undefined;
       return page ?? this.#scrapes.answer(exchange, query);
@@ -156,7 +156,7 @@ class Routes implements HttpHandler {
     return this.#answerOther(exchange, segment, to, query);
   }
 
-  /** Undefined if this client may have none. */
+  /** Undefined if this client may not have a full scrape. */
   #answerFullScrape(exchange: Exchange): number | Response | undefined {
     const pages = this.#pages;
     const known = this.#client.read(exchange) === VERDICT_OK;
@@ -166,7 +166,7 @@ class Routes implements HttpHandler {
     return pages.answerFullScrape(exchange, reader);
   }
 
-  /** Paths that clients do not ask for. Pages for people belong here. */
+  /** All paths but those of announces and scrapes. New pages belong here. */
   #answerOther(
     exchange: Exchange,
     segment: number,
@@ -191,7 +191,7 @@ class Routes implements HttpHandler {
     return this.#answerPage(exchange, to);
   }
 
-  /** True if the client asks too much, and is to be told so. */
+  /** True if the client is over its rate limit, and the limit is enforced. */
   #isOverRate(exchange: Exchange): boolean {
     if (this.#client.read(exchange) !== VERDICT_OK) return false;
     this.#gates.asked.family = this.#client.family;
@@ -210,11 +210,11 @@ class Routes implements HttpHandler {
     return this.#pages!.answer(exchange, query, this.#readerOf(exchange));
   }
 
-  /** Who reads what the client, which has been read, asks for: perhaps a page in its browser. */
+  /** The client whose rights count: not this machine, if a foreign web page sent the request. */
   #readerOf({ head }: Exchange): Client {
     const client = this.#client;
     if (this.#ownNames === undefined || !client.isLoopback) return client;
-    return this.#ownNames.has(head.text.slice(head.hostFrom, head.hostTo)) ? client : this.#nobody;
+    return this.#ownNames.has(head.text.slice(head.hostFrom, head.hostTo)) ? client : this.#unknown;
   }
 
   #answerPage(exchange: Exchange, to: number): number {
@@ -261,7 +261,7 @@ function isScrape(text: string, from: number, to: number): boolean {
   return isText(text, from, to, "scrape") || isText(text, from, to, "scrape.php");
 }
 
-/** True if the path is `path`, percent-decoded and however often its slashes are repeated. */
+/** True if the path is `path`, percent-decoded, with repeated slashes read as one. */
 function isPath(text: string, from: number, to: number, path: string): boolean {
   let size = 0;
   for (let at = from; at < to;) {

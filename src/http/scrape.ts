@@ -1,8 +1,9 @@
 /**
- * One HTTP scrape, from its target to its reply: the counts of the swarms it names, changing none.
+ * One HTTP scrape, from its target to its reply: the counts of the requested swarms. It changes no
+ * swarm.
  *
- * Unknown hashes show zeros, because clients take a missing key for a failure. The full scrape is
- * made with the statistics (opentracker/pages.ts), for the networks that may have it.
+ * Unknown hashes get zeros, because clients take a missing key for a failure. The full scrape
+ * belongs to the statistics (opentracker/pages.ts).
  *
  * https://www.bittorrent.org/beps/bep_0048.html
  */
@@ -31,7 +32,7 @@ export class HttpScrapes {
   constructor(deps: HttpDeps, gates: Gates, client: Client) {
     this.#tracker = deps.tracker;
     this.#row = deps.counters.row;
-    // The configured minimum itself: a drawn interval could only lower it.
+    // The configured minimum; a random interval could only lower it.
     this.#minRequestIntervalSeconds = deps.intervals.minimum(Infinity);
     this.#now = deps.now;
     this.#gates = gates;
@@ -54,7 +55,7 @@ export class HttpScrapes {
     return this.#write(exchange);
   }
 
-  /** The gates; a scrape needs no address, and where it is unknown nothing is limited. */
+  /** Passes the gates. A scrape needs no address; with an unknown address it is not limited. */
   #climb(exchange: Exchange, read: number): number {
     const gates = this.#gates;
     const { asked } = gates;
@@ -85,7 +86,7 @@ export class HttpScrapes {
     return writeScrapeEnd(out, at, this.#minRequestIntervalSeconds) - from;
   }
 
-  /** Where the address is unknown, the family of the socket is counted. */
+  /** With an unknown address, the family of the socket is counted. */
   #count(): void {
     const column = this.#client.family === 4 ? COUNT.httpScrapesIpv4 : COUNT.httpScrapesIpv6;
     this.#row[column] += 1;

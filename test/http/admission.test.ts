@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { Admission, type AdmissionOptions } from "../../src/http/admission.ts";
 import { Connection, ConnectionCounts, Connections } from "../../src/http/connection.ts";
 
-/** A door, and those who came to it: true for who got in. */
+/** An admission, and the result for each connection: true if it was accepted. */
 function door(options: AdmissionOptions) {
   const connections = new Connections();
   const counts = new ConnectionCounts();
@@ -20,13 +20,13 @@ function door(options: AdmissionOptions) {
   return { admission, connections, come, counts };
 }
 
-test("as many come as there may be, all of one address if nobody else does", () => {
+test("connections up to the limit are accepted, even if all come from one address", () => {
   const { come, counts } = door({ connectionsMax: 9, connectionsPerAddressMax: 2 });
   for (let i = 0; i < 9; i++) expect(come("192.0.2.1").admitted).toBe(true);
   expect(counts).toMatchObject({ crowded: 0, refused: 0 });
 });
 
-test("who has its share takes the place of its own that waits, and of nobody else", () => {
+test("an address at its limit replaces only a waiting connection of its own", () => {
   const { come, counts } = door({ connectionsMax: 2, connectionsPerAddressMax: 1 });
   const [other, own] = [come("192.0.2.2"), come("192.0.2.1", 5)];
   expect(come("192.0.2.1", 6).admitted).toBe(false);
@@ -36,7 +36,7 @@ test("who has its share takes the place of its own that waits, and of nobody els
   expect(counts).toMatchObject({ crowded: 1, refused: 1 });
 });
 
-test("when all are taken each that comes is told of, and takes the place of one that waits", () => {
+test("at the limit each new connection is reported, and replaces a waiting one", () => {
   let told = 0;
   const { come, counts } = door({ connectionsMax: 1, full: () => (told += 1) });
   come("192.0.2.1");
@@ -46,7 +46,7 @@ test("when all are taken each that comes is told of, and takes the place of one 
   expect(told).toBe(2);
 });
 
-test("who has gone is in no chain", () => {
+test("a closed connection is in no chain", () => {
   const { admission, come } = door({ connectionsMax: 9 });
   const { connection } = come("192.0.2.1");
   admission.displacement.owes(connection, 0);

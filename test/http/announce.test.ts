@@ -79,7 +79,7 @@ test("peers is there for a client over IPv6 too, and peers6 beside it", async ()
   expect(reply.get("external ip")).toBe(latin1("20010db8000000000000000000000001"));
 });
 
-test("a peer that does not fit into memory is warned, one that must not is not", async () => {
+test("a peer that does not fit into memory gets a warning, one that stops does not", async () => {
   const core = new FakeCore();
   core.reply.stored = false;
   core.reply.notStored = NOT_STORED_MEMORY;
@@ -100,7 +100,7 @@ test.each([
   ],
   ["a port too high", `${ANNOUNCE}&port=65536`, "port must be a number from 0 to 65535"],
 ])(
-  "an announce with %s is refused with a sentence and asks nothing of the core",
+  "an announce with %s is refused with a sentence and does not reach the core",
   async (_, target, reason) => {
     const core = new FakeCore();
     const { read, counters } = open(core);
@@ -116,13 +116,13 @@ test.each([
   ["a multicast address", "224.0.0.1", {}, "your address cannot be the address of a peer"],
   ["an unspecified address", "::", {}, "your address cannot be the address of a peer"],
   [
-    "a private address where these are refused",
+    "a private address, if these are refused",
     "192.168.1.2",
     { refusePrivate: true },
     "private addresses are not accepted: announce from a public address",
   ],
   [
-    "a trusted proxy that names nobody",
+    "a trusted proxy that names no client",
     "192.0.2.1",
     { trustedProxies: ["192.0.2.0/24"] },
     "the proxy in front of this tracker did not send your address: tell the operator",
@@ -142,7 +142,7 @@ test("private addresses are accepted unless a setting refuses them", async () =>
   expect(core.calls).toHaveLength(1);
 });
 
-test("behind a trusted proxy the peer is the client it names", async () => {
+test("behind a trusted proxy the peer is the client that the proxy names", async () => {
   const core = new FakeCore();
   const { read } = open(core, { trustedProxies: ["192.0.2.0/24"] });
   const headers = { "x-forwarded-for": "8.8.8.8, 203.0.113.9" };
@@ -212,7 +212,7 @@ test("a claim that the core refuses is answered, with a warning", async () => {
   core.reply.notStored = NOT_STORED_CLAIM;
   const { read } = open(core, { allowIpParameter: true });
   const reply = await read(`${ANNOUNCE}&ip=198.41.0.1`);
-  expect(reply.get("warning message")).toMatch(/^the address you name is another client's/);
+  expect(reply.get("warning message")).toMatch(/^another client has the claimed address/);
 });
 
 test("a peer with an address of this machine is answered, but not stored", async () => {
@@ -232,7 +232,7 @@ test("a peer with an address of this machine is answered, but not stored", async
   expect(counters.total("httpOwnAddresses")).toBe(3);
 });
 
-test("such a peer is not told that there is no room", async () => {
+test("a peer at an address of this machine gets no warning about full memory", async () => {
   const core = new FakeCore();
   core.reply.stored = false;
   core.reply.notStored = NOT_STORED_MEMORY;
@@ -262,12 +262,12 @@ test("announces are counted by family and by event", async () => {
   expect(counters.total("eventStopped")).toBe(1);
 });
 
-test("the reply buffer has room for the peers of either family, or nothing starts", () => {
+test("a reply buffer that is too small for the peers of both families is an error", () => {
   expect(repliesSize(200)).toBe(200 * 6 + 200 * 18);
   expect(() => open(new FakeCore(), { numwantMax: 201 })).toThrow("needs 4824 bytes");
 });
 
-test("over the real core two peers find each other, and one who stops is forgotten", async () => {
+test("over the real core two peers find each other, and a stopped peer is forgotten", async () => {
   const { read } = open(openTracker());
   await read(`${ANNOUNCE}&event=started&left=0`, "198.51.100.7");
   const found = await read(`${ANNOUNCE}&event=started`, "192.0.2.1");
@@ -278,7 +278,7 @@ test("over the real core two peers find each other, and one who stops is forgott
   expect(stopped.get("peers")).toBe("");
 });
 
-test("over the real core peers of both families are told to either", async () => {
+test("over the real core a client of either family gets peers of both", async () => {
   const { read } = open(openTracker());
   await read(ANNOUNCE, "192.0.2.1");
   const found = await read(ANNOUNCE, "2001:db8::1");
@@ -296,7 +296,7 @@ test("over the real core a peer with port 0 is answered but not stored", async (
   expect(reply.has("warning message")).toBe(false);
 });
 
-test("a host that is not allowed is refused, and noted all the same", async () => {
+test("a host that is not allowed is refused and noted", async () => {
   const tracker = openTracker();
   const notes = notesMemory(1, { tickSeconds: 45, minimumSeconds: 900 });
   const http = createHttp({

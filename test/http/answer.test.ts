@@ -22,7 +22,7 @@ import {
 } from "../../src/gates/verdicts.ts";
 import { exchangeOf, responseOf } from "./fixture.ts";
 
-/** The status and the body that an answer leaves behind. */
+/** Status and body of an answer. */
 function leave(answer: (exchange: Exchange) => number): [status: number, body: string] {
   const exchange = exchangeOf({ target: "/" })!;
   const size = answer(exchange);
@@ -35,7 +35,7 @@ test("bytes are answered with 200", () => {
   expect(leave((exchange) => answerBytes(exchange, Buffer.from("de")))).toEqual([200, "de"]);
 });
 
-test("a failure is a good answer with a bad word in it, and can be given again", () => {
+test("a failure has status 200 and a failure reason, and can be sent again", () => {
   const text = "d14:failure reason37:port must be a number from 0 to 65535e";
   const gates = { sentence: () => "go away", retryIn: () => "3" };
   const tell = (verdict: number) => (exchange: Exchange) => answerVerdict(exchange, gates, verdict);
@@ -49,7 +49,7 @@ test("a failure is a good answer with a bad word in it, and can be given again",
   }
 });
 
-test("the others have the status of their name", () => {
+test("the other answers have the status of their name", () => {
   expect(leave(answerNotFound)).toEqual([404, "not found\n"]);
   expect(leave(answerMethodNotAllowed)).toEqual([405, "method not allowed: use GET or HEAD\n"]);
   expect(leave((exchange) => answerHealth(exchange, false))).toEqual([503, "not ready\n"]);
@@ -60,7 +60,7 @@ test("the others have the status of their name", () => {
   expect(redirectForm("http://a/").lines).toBe("302 Found\r\nLocation: http://a/");
 });
 
-test("an icon is answered with nothing, for a week", () => {
+test("an icon is answered with 204, cached for a week", () => {
   const exchange = exchangeOf({ target: "/" })!;
   const { status, headers } = responseOf(exchange, answerWithoutIcon(exchange)) as Response;
   expect([status, headers.get("cache-control")]).toEqual([204, "max-age=604800"]);

@@ -9,14 +9,14 @@ import {
   BodySkipper,
 } from "../../src/http/body.ts";
 
-/** What becomes of a chunked body, and what is left behind it. */
+/** The verdict on a chunked body, and the bytes behind it. */
 function skipChunks(text: string): [verdict: number, rest: string] {
   const body = new BodySkipper(-1);
   const verdict = body.skip(Buffer.from(text, "latin1"), 0);
   return [verdict, verdict === BODY_DONE ? text.slice(body.next) : ""];
 }
 
-test("a body with a length ends after so many bytes, whatever pieces they come in", () => {
+test("a body with a length ends after that number of bytes, in any pieces", () => {
   const body = new BodySkipper(5);
   expect(body.skip(Buffer.from("GETab"), 3)).toBe(BODY_GOES_ON);
   expect(body.skip(Buffer.from("c"), 0)).toBe(BODY_GOES_ON);
@@ -60,7 +60,7 @@ test.each([
   expect(skipChunks(text)[0]).toBe(BODY_MALFORMED);
 });
 
-test("chunks that never come to an end are too large in the end, and so are announced ones", () => {
+test("endless chunks become too large, and so is a chunk whose size exceeds the limit", () => {
   expect(skipChunks("1\r\na\r\n".repeat(11_000))[0]).toBe(BODY_TOO_LARGE);
   expect(skipChunks(`1;${"x".repeat(BODY_BYTES_MAX)}`)[0]).toBe(BODY_TOO_LARGE);
   expect(skipChunks(`0\r\n${"A: b\r\n".repeat(11_000)}`)[0]).toBe(BODY_TOO_LARGE);
@@ -68,7 +68,7 @@ test("chunks that never come to an end are too large in the end, and so are anno
   expect(skipChunks("F".repeat(5000))[0]).toBe(BODY_TOO_LARGE);
 });
 
-test("any bytes in any pieces end as they do in one piece", () => {
+test("a body in pieces gets the same verdict as in one piece", () => {
   const piece = fc.constantFrom(
     "0",
     "3",

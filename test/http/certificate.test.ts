@@ -9,7 +9,7 @@ const directory = mkdtempSync(join(tmpdir(), "buntracker-certificate-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 
 describe("the certificate of HTTPS", () => {
-  test("is none if none is configured", () => {
+  test("is undefined if no files are configured", () => {
     expect(readCertificate(undefined, undefined)).toBeUndefined();
   });
 
@@ -24,14 +24,14 @@ describe("the certificate of HTTPS", () => {
     expect(() => readCertificate(one.cert, two.key)).toThrow("cannot be used together");
   });
 
-  test("that cannot be read is named", () => {
+  test("with an unreadable file names the file", () => {
     const missing = join(directory, "missing.pem");
     expect(() => readCertificate(missing, missing)).toThrow(
       `TRACKER_TLS_CERT_FILE is ${missing}, which cannot be read (ENOENT)`,
     );
   });
 
-  test("is tried whole: two files that cannot be read are two mistakes", () => {
+  test("with two unreadable files has two errors", () => {
     const [one, two] = [join(directory, "one.pem"), join(directory, "two.pem")];
     const problems = tryCertificate(one, two) as Error[];
     expect(problems.map(({ message }) => message)).toEqual([
@@ -40,7 +40,7 @@ describe("the certificate of HTTPS", () => {
     ]);
   });
 
-  test("that is no certificate is refused", () => {
+  test("is refused if a file is not a certificate", () => {
     const file = join(directory, "words.pem");
     writeFileSync(file, "not a certificate\n");
     expect(() => readCertificate(file, file)).toThrow("cannot be used together");

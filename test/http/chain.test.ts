@@ -12,7 +12,7 @@ function valuesOf(chain: Chain<number>): number[] {
   return there;
 }
 
-test("links join at the end, move there and leave from anywhere", () => {
+test("links join at the end, move to the end and leave from any position", () => {
   const step = fc.record({ at: fc.nat(4), what: fc.constantFrom("append", "leave", "move") });
   fc.assert(
     fc.property(fc.array(step), (steps) => {

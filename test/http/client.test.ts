@@ -22,13 +22,13 @@ function found(
   return verdict === VERDICT_OK ? writeAddress(client.address, 0, client.family) : verdict;
 }
 
-test("a client that nobody speaks for has the address of its socket", () => {
+test("a client without a trusted proxy has the address of its socket", () => {
   expect(found("203.0.113.9", {})).toBe("203.0.113.9");
   expect(found("::ffff:203.0.113.9", {})).toBe("203.0.113.9");
   expect(found("2001:DB9::1", {})).toBe("2001:db9::1");
 });
 
-test("a client on this machine is known by its address", () => {
+test("a client on this machine is recognized by its address", () => {
   const isLoopback = (from: string) => {
     const client = new Client(PROXIES, "x-forwarded-for");
     client.read(exchangeOf({ target: "/", from, headers: {} })!);
@@ -42,7 +42,7 @@ test("a client on this machine is known by its address", () => {
   }
 });
 
-test("a stranger's header is not believed", () => {
+test("the header of an untrusted client is ignored", () => {
   expect(found("203.0.113.9", { "x-forwarded-for": "198.51.100.1" })).toBe("203.0.113.9");
   const nobody = new Networks([]);
   expect(found("10.0.0.2", { "x-forwarded-for": "1.1.1.1" }, "x-forwarded-for", nobody)).toBe(
@@ -76,12 +76,12 @@ test.each([
   expect(found("10.0.0.2", { "x-forwarded-for": header })).toBe(VERDICT_ADDRESS_PROXY);
 });
 
-test("behind a proxy that says nothing the client has no address", () => {
+test("behind a proxy that does not send the header the client has no address", () => {
   expect(found("10.0.0.2", {})).toBe(VERDICT_ADDRESS_PROXY);
   expect(found("10.0.0.2", { "x-real-ip": "198.51.100.1" })).toBe(VERDICT_ADDRESS_PROXY);
 });
 
-test("another header can be the one that counts", () => {
+test("the header can be configured", () => {
   const headers = { "x-real-ip": "198.51.100.1", "x-forwarded-for": "198.51.100.2" };
   expect(found("10.0.0.2", headers, "x-real-ip")).toBe("198.51.100.1");
 });
@@ -102,7 +102,7 @@ test.each([
   "for=198.51.100.1, for=_hidden",
   "for=198.51.100.1, proto=https",
   "for=10.1.1.1",
-  // The stranger chose the host.
+  // The client chose the host.
   'for=198.51.100.1;host="a, for=1.1.1.1"',
   'for=198.51.100.1;host="a, for=1.1.1.1;b=";proto=http',
   'for=198.51.100.1;host="a, for=1.1.1.1;b=\\""',
@@ -110,7 +110,7 @@ test.each([
   expect(found("10.0.0.2", { forwarded }, "forwarded")).toBe(VERDICT_ADDRESS_PROXY);
 });
 
-test("a client that has hung up has no address", () => {
+test("a client that has disconnected has no address", () => {
   expect(found(null, {})).toBe(VERDICT_ADDRESS_UNKNOWN);
   expect(found("", {})).toBe(VERDICT_ADDRESS_UNKNOWN);
 });
@@ -137,7 +137,7 @@ describe("the scheme at a proxy", () => {
     expect(scheme("10.0.0.2", { "x-forwarded-proto": "https" }, "forwarded")).toBeUndefined();
   });
 
-  test("is not believed of strangers", () => {
+  test("is ignored from untrusted clients", () => {
     expect(scheme("203.0.113.9", { "x-forwarded-proto": "https" })).toBeUndefined();
   });
 });

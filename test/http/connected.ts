@@ -1,9 +1,9 @@
-/** A server on a port of its own, for tests that talk to it in bytes. */
+/** A server on a free port, for tests that send bytes. */
 import type { Exchange, HttpHandler } from "../../src/http/exchange.ts";
 import { HttpServer, type HttpServerOptions } from "../../src/http/server.ts";
 import { exchangeTcp, readResponses, type TcpExchange } from "../e2e/raw-http.ts";
 
-/** The path and query that an exchange is about. */
+/** Path and query of an exchange. */
 export function targetOf({ head }: Exchange): string {
   return head.text.slice(head.pathFrom, head.targetTo);
 }
@@ -14,7 +14,7 @@ export function answerText(exchange: Exchange, text: string): number {
   return text.length;
 }
 
-/** Answers with the target, unless the test knows better. */
+/** Answers with the target, unless the test has its own handler. */
 export function listen(
   answer: HttpHandler["answer"] = (exchange) => answerText(exchange, targetOf(exchange)),
   options: Partial<HttpServerOptions> = {},
@@ -29,7 +29,7 @@ export function listen(
     allowHalfOpen: true,
     socket: server.socket,
   });
-  /** Sends the pieces, and tells the statuses, the bodies, and whether the server hung up. */
+  /** Sends the pieces; returns the statuses, the bodies, and whether the server closed. */
   const ask = async (pieces: string[], how: Partial<TcpExchange> = {}) => {
     const bytes = pieces.map((piece) => Buffer.from(piece, "latin1"));
     const place = { host: "127.0.0.1", port: listener.port };

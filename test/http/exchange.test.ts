@@ -30,14 +30,14 @@ test.each([0, 9, 10, 99, 100, 999, 1000, 4000])("a body of %p bytes follows its 
   expect(write(body, 200, CONNECTION_OPEN)).toBe(`${START}Content-Length: ${size}\r\n\r\n${body}`);
 });
 
-test("the head says what becomes of the connection", () => {
+test("the head says whether the connection stays open", () => {
   const body = "x".repeat(123);
   const rest = `Content-Length: 123\r\n\r\n${body}`;
   expect(write(body, 200, CONNECTION_CLOSE)).toBe(`${START}Connection: close\r\n${rest}`);
   expect(write(body, 200, CONNECTION_KEPT)).toBe(`${START}Connection: keep-alive\r\n${rest}`);
 });
 
-test("other statuses have heads of other lengths, and 405 says which methods there are", () => {
+test("other statuses have heads of other lengths, and 405 lists the methods", () => {
   expect(write("no\n", 404, CONNECTION_OPEN)).toBe(
     "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n" +
       "Content-Length: 3\r\n\r\nno\n",
@@ -47,7 +47,7 @@ test("other statuses have heads of other lengths, and 405 says which methods the
   );
 });
 
-test("a form of its own stands for status and type, and may have no body", () => {
+test("a form replaces status and type, and may have no body", () => {
   const page = answerForm("200 OK\r\nContent-Type: text/html");
   expect(write("<p>", 404, CONNECTION_CLOSE, page)).toBe(
     `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n${NO_SNIFFING}Connection: close\r\n` +

@@ -1,4 +1,4 @@
-/** What the tests of the HTTP side share: dependencies, requests without a socket, a slow core. */
+/** Fixtures of the HTTP side: dependencies, requests without a socket, a fake core. */
 import { Limits } from "../../src/limits/limits.ts";
 import { counterMemory, Counters } from "../../src/counters/counters.ts";
 import { Intervals } from "../../src/limits/intervals.ts";
@@ -29,12 +29,12 @@ export const SETTINGS: HttpSettings = {
   refusePrivate: false,
 };
 
-/** A core that notes what it is asked and answers what the test has put into `reply`. */
+/** A core that records its calls and answers with the `reply` of the test. */
 export class FakeCore {
   readonly request = new AnnounceRequest();
   readonly reply = new AnnounceReply();
   readonly replies: Uint8Array = new Uint8Array(200 * 24);
-  /** One line per call: what was asked. */
+  /** One line per call. */
   readonly calls: string[] = [];
   peersIpv4 = "";
   peersIpv6 = "";
@@ -60,7 +60,7 @@ export class FakeCore {
   }
 }
 
-/** The real core with a few megabytes of its own. */
+/** The real core with a few megabytes. */
 export function openTracker(): Tracker {
   const memory = reserveSwarmMemory({
     memoryMax: 32 * 1024 * 1024,
@@ -71,24 +71,24 @@ export function openTracker(): Tracker {
   return new Tracker(new Store(memory), new ArrayBuffer(200 * 24));
 }
 
-/** The bytes of a request, and the address it comes from; null if the client has hung up. */
+/** A request and its source address; null if the client has disconnected. */
 export interface Asked {
   target: string;
   from?: string | null;
   method?: string;
   headers?: Record<string, string>;
-  /** HTTP/1.0 has no host to name. */
+  /** HTTP/1.0 has no Host field. */
   version?: "1.0" | "1.1";
 }
 
-/** What `http` answers, without a socket between. What is no request at all is 400. */
+/** The answer of `http`, without a socket. A malformed request gets 400. */
 export function answerOf(http: HttpHandler, asked: Asked): Response | Promise<Response> {
   const exchange = exchangeOf(asked, http.bodyBytesMax);
   if (exchange === undefined) return new Response(null, { status: 400 });
   return responseOf(exchange, http.answer(exchange));
 }
 
-/** An answer as a Response, wherever it was written. */
+/** An answer as a Response, whether written in place or not. */
 export function responseOf(
   { out, at, status, form }: Exchange,
   answer: number | Response | Promise<Response>,
@@ -102,7 +102,7 @@ export function responseOf(
   return new Response(body, { status: Number.parseInt(line!), headers });
 }
 
-/** What the server hands to a handler for these bytes; undefined if it would refuse them. */
+/** The exchange that the server gives to a handler; undefined if the server refuses the bytes. */
 export function exchangeOf(asked: Asked, bodyBytesMax = 0): Exchange | undefined {
   const { target, from = "192.0.2.1", method = "GET", headers = {}, version = "1.1" } = asked;
   const host = version === "1.1" ? { Host: "tracker.example" } : {};

@@ -4,7 +4,7 @@ import { Connection, Connections } from "../../src/http/connection.ts";
 import { Held, HELD_BYTES_MAX } from "../../src/http/held.ts";
 import { Neighbourhood } from "../../src/http/neighbours.ts";
 
-/** Connections that hold what they are told to, and who of them was cut, in order. */
+/** Connections that hold given numbers of bytes, and the closed ones in order. */
 function holders() {
   const connections = new Connections();
   const neighbourhood = new Neighbourhood<Connection>();
@@ -26,13 +26,13 @@ function holders() {
 
 const SHARE = HELD_BYTES_MAX / 16;
 
-test("as long as all fits nobody is cut", () => {
+test("below the limit no connection is closed", () => {
   const { held, hold, cut } = holders();
   for (let i = 0; i < 16; i++) hold(String(i), `192.0.2.${i}`, SHARE);
   expect([held.bytes, cut]).toEqual([HELD_BYTES_MAX, []]);
 });
 
-test("it is little up to a quarter of what may be held", () => {
+test("requests may wait their turn up to a quarter of the limit", () => {
   const { held, hold } = holders();
   hold("one", "192.0.2.1", HELD_BYTES_MAX / 4 - 1);
   expect(held.isLittle).toBe(true);
@@ -40,7 +40,7 @@ test("it is little up to a quarter of what may be held", () => {
   expect(held.isLittle).toBe(false);
 });
 
-test("the largest is cut, whoever comes last", () => {
+test("the connection that holds most is closed, not the newest", () => {
   const { held, hold, cut } = holders();
   const large = hold("large", "192.0.2.1", HELD_BYTES_MAX / 2);
   hold("other", "192.0.2.2", HELD_BYTES_MAX / 4);
@@ -49,7 +49,7 @@ test("the largest is cut, whoever comes last", () => {
   expect([held.bytes, large.held, large.closing]).toEqual([HELD_BYTES_MAX / 2 + 1, 0, true]);
 });
 
-test("many small ones of one address weigh what they weigh together", () => {
+test("many small connections of one address count together", () => {
   const { hold, cut } = holders();
   hold("lone", "192.0.2.2", 2 * SHARE);
   for (let i = 0; i < 28; i++) hold(`of many ${i}`, "192.0.2.1", SHARE / 2);
@@ -59,14 +59,14 @@ test("many small ones of one address weigh what they weigh together", () => {
   expect(cut.filter((name) => !name.startsWith("of many"))).toEqual([]);
 });
 
-test("who holds nothing is not cut for what neighbours hold", () => {
+test("a connection that holds nothing is not closed because of its neighbours", () => {
   const { hold, cut } = holders();
   hold("empty", "192.0.2.1", 0);
   hold("full", "192.0.2.1", HELD_BYTES_MAX + 1);
   expect(cut).toEqual(["full"]);
 });
 
-test("lighter ones follow where the heaviest do not suffice", () => {
+test("lighter places follow if the heaviest do not suffice", () => {
   const { held, hold, cut } = holders();
   hold("heavy", "192.0.2.99", SHARE + 1);
   for (let i = 0; i < 30; i++) hold("light", `192.0.2.${i}`, SHARE / 2);
@@ -74,7 +74,7 @@ test("lighter ones follow where the heaviest do not suffice", () => {
   expect(held.bytes).toBeLessThanOrEqual(HELD_BYTES_MAX - HELD_BYTES_MAX / 8);
 });
 
-test("what a connection held is forgotten with it, and what its neighbours hold is not", () => {
+test("the bytes of a closed connection no longer count, those of its neighbours do", () => {
   const { held, hold } = holders();
   const one = hold("one", "192.0.2.1", 300);
   const other = hold("other", "192.0.2.1", 40);

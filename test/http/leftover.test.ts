@@ -4,14 +4,14 @@ import { garbage } from "../../src/host/garbage.ts";
 import { Leftover } from "../../src/http/leftover.ts";
 import { Random } from "../fuzz/random.ts";
 
-/** What is left over after these pieces. */
+/** The leftover after these pieces. */
 function after(...pieces: string[]): Leftover {
   const leftover = new Leftover();
   for (const piece of pieces) leftover.add(Buffer.from(piece));
   return leftover;
 }
 
-test("what comes in one piece stays where it came", () => {
+test("one piece stays in the buffer in which it was received", () => {
   const leftover = new Leftover();
   const bytes = Buffer.from("GET /a HTTP/1.1\r\n\r\n");
   const before = garbage.noted;
@@ -22,7 +22,7 @@ test("what comes in one piece stays where it came", () => {
   expect([leftover.size, leftover.capacity, garbage.noted]).toEqual([0, 0, before]);
 });
 
-test("pieces lie behind each other, and the text is as long as asked for", () => {
+test("pieces are appended, and the text has at most the given size", () => {
   const leftover = after("ab", "c", "\xe9".repeat(2));
   expect(leftover.view().toString()).toBe(`abc${"\xe9".repeat(2)}`);
   expect([leftover.text(4), leftover.text(99).length]).toEqual(["abc\xc3", 7]);
@@ -51,12 +51,12 @@ test("a head that comes byte by byte costs twice its length, with as much room a
   expect(garbage.noted - before).toBeLessThan(2 * HTTP_HEAD_BYTES_MAX);
 });
 
-test("however much waits, there is room for one head more at most", () => {
+test("the spare room is at most the size of one head", () => {
   const leftover = after("x".repeat(100_000), "a");
   expect(leftover.capacity).toBe(100_001 + HTTP_HEAD_BYTES_MAX);
 });
 
-test("a byte for each request answered does not move what waits behind it each time", () => {
+test("removing a byte per request does not move the rest each time", () => {
   const leftover = after("x".repeat(60_000));
   const before = garbage.noted;
   for (let i = 0; i < 1000; i++) {
@@ -66,13 +66,13 @@ test("a byte for each request answered does not move what waits behind it each t
   expect(garbage.noted - before).toBeLessThan(4 * 60_000);
 });
 
-test("little that is left of much does not keep all of it", () => {
+test("a small rest does not keep a large buffer", () => {
   const leftover = after("x".repeat(60_000) + "rest");
   leftover.drop(60_000);
   expect([leftover.view().toString(), leftover.capacity]).toEqual(["rest", 4]);
 });
 
-test("bytes come out as they went in, whatever the pieces", () => {
+test("bytes stay the same in any pieces", () => {
   const random = new Random(11, "leftover");
   for (let round = 0; round < 200; round++) {
     const leftover = new Leftover();

@@ -32,7 +32,7 @@ test("a place is forgotten with its last connection, and only then", () => {
   expect([place.open, all.size]).toEqual([0, 0]);
 });
 
-test("who is exempt, or unknown, has no neighbours", () => {
+test("an exempt or unknown address has no neighbours", () => {
   const all = new Neighbourhood(new Networks(["10.0.0.0/8", "fd00::/8"]));
   for (const text of ["10.1.2.3", "fd00::1", ""]) {
     all.join(placeOf(all, text));
@@ -41,7 +41,7 @@ test("who is exempt, or unknown, has no neighbours", () => {
   expect(all.size).toBe(0);
 });
 
-test("the site that holds most is known, whoever comes and goes", () => {
+test("the site with the most connections is known at any time", () => {
   const all = new Neighbourhood(new Networks(["10.0.0.0/8"]));
   const texts = [
     "192.0.2.7",

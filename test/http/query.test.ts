@@ -23,13 +23,13 @@ import { HASH, HASH_HEX, PEER_ID, QUERY } from "./fixture.ts";
 
 const query = new AnnounceQuery(new Uint8Array(20));
 
-/** The record after a query that must be accepted. */
+/** The record after a valid query. */
 function accepted(text: string): AnnounceQuery {
   expect([text, query.read(text, 0)]).toEqual([text, VERDICT_OK]);
   return query;
 }
 
-/** The hash an announce is for, of a query with the info hash written as `value`. */
+/** The info hash of an announce that writes it as `value`. */
 function hashOf(value: string): string {
   return accepted(`info_hash=${value}&port=1`).infoHash.toHex();
 }
@@ -50,7 +50,7 @@ test("the announce of a real client is read whole", () => {
   });
 });
 
-test("an info hash may be escaped in either case of hex, or not where that is legal", () => {
+test("an info hash may be escaped in either case of hex, or raw where allowed", () => {
   expect(hashOf("%aa%BB%cC%Dd%2b/:@;,!*()'~-._=")).toBe("aabbccdd2b2f3a403b2c212a2829277e2d2e5f3d");
 });
 
@@ -77,7 +77,7 @@ test("any 20 bytes, percent-encoded any way, read back", () => {
   );
 });
 
-test("every byte is what its escape says, in either case of each digit", () => {
+test("every escape is read as its byte, in either case of each digit", () => {
   for (let byte = 0; byte < 256; byte++) {
     const [high, low] = byte.toString(16).padStart(2, "0");
     for (const first of [high, high.toUpperCase()]) {
@@ -90,8 +90,8 @@ test("every byte is what its escape says, in either case of each digit", () => {
   }
 });
 
-test("an escape is a percent sign and two digits, whatever else a character may be", () => {
-  // Up to 0x441: what looks like a digit in its lower 8 bits is none.
+test("only a percent sign with two hexadecimal digits is an escape", () => {
+  // Up to 0x441: a character whose lower 8 bits are a digit is not a digit.
   for (let code = 0; code <= 0x441; code++) {
     const char = String.fromCharCode(code);
     const isDigit = /[0-9A-Fa-f]/.test(char);
@@ -103,7 +103,7 @@ test("an escape is a percent sign and two digits, whatever else a character may 
   }
 });
 
-test("an escape that is cut off by the end of its value is none", () => {
+test("an escape that is cut off by the end of its value is malformed", () => {
   const hash = "%41".repeat(19);
   for (const cut of ["%", "%4"]) {
     expect(query.read(`port=1&info_hash=${hash}${cut}&41`, 0)).toBe(VERDICT_INFO_HASH_ESCAPE);
@@ -112,7 +112,7 @@ test("an escape that is cut off by the end of its value is none", () => {
   }
 });
 
-test("any text is read without an exception, and what is accepted is in range", () => {
+test("no text causes an exception, and accepted values are in range", () => {
   const piece = fc.oneof(
     fc.constantFrom(
       QUERY,
@@ -276,12 +276,12 @@ test("only compact=0 asks for the list form", () => {
   }
 });
 
-test("keys are percent-decoded before they are known", () => {
+test("keys are percent-decoded before they are compared", () => {
   expect(accepted(`%69nfo%5fhash=${HASH}&p%6Frt=5`).port).toBe(5);
   expect(query.infoHash.toHex()).toBe(HASH_HEX);
 });
 
-test("unknown keys are skipped, whatever stands in them", () => {
+test("unknown keys are skipped with any value", () => {
   const long = "k".repeat(1000);
   const noise = `&&=x&key=%zz&%=&trackerid=TID+/&${long}=1&num_want=3&info_hash2=x&%00=`;
   expect(accepted(`uid=1&${QUERY}${noise}`).port).toBe(23004);
@@ -303,7 +303,7 @@ test("a semicolon is part of a value", () => {
   expect(query.read(`info_hash=${HASH};port=1&port=2`, 0)).toBe(VERDICT_INFO_HASH_SIZE);
 });
 
-test("the places of claimed addresses are noted", () => {
+test("the ranges of claimed addresses are kept", () => {
   const text = `${QUERY}&ip=1.2.3.4&ipv4=5.6.7.8&ipv6=%3A%3A1`;
   accepted(text);
   expect(valueText(text, query.ipFrom, query.ipTo)).toBe("1.2.3.4");
@@ -313,7 +313,7 @@ test("the places of claimed addresses are noted", () => {
   expect(valueText(QUERY, query.ipFrom, query.ipTo)).toBe("");
 });
 
-test("a value that is broken or longer than any address is no text", () => {
+test("a value that is malformed or longer than any address is empty text", () => {
   expect(valueText("a%2", 0, 3)).toBe("");
   expect(valueText("a".repeat(64), 0, 64)).toHaveLength(64);
   expect(valueText("a".repeat(65), 0, 65)).toBe("");
@@ -328,7 +328,7 @@ test("text is compared decoded and in full", () => {
   expect(isText("", 0, 0, "")).toBe(true);
 });
 
-/** The hashes of a scrape, by their last byte, or its verdict. */
+/** The last bytes of the hashes of a scrape, or its verdict. */
 function scraped(max: number, ...hashes: string[]): number[] | number {
   const scrape = new ScrapeQuery(max);
   const verdict = scrape.read(hashes.map((hash) => `info_hash=${hash}`).join("&"), 0);
@@ -345,7 +345,7 @@ test("a scrape names a set of hashes, in order and without repeats", () => {
   expect(scraped(9, ...[200, 3, 128, 3, 1, 200, 255].map(numbered))).toEqual([1, 3, 128, 200, 255]);
 });
 
-test("a scrape agrees with a sorted set, whatever it names", () => {
+test("the hashes of a scrape equal a sorted set", () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1 }), (ends) => {
       const expected = [...new Set(ends)].sort((a, b) => a - b);
@@ -354,11 +354,11 @@ test("a scrape agrees with a sorted set, whatever it names", () => {
   );
 });
 
-test("hashes beyond the limit of a scrape are not looked at", () => {
+test("hashes beyond the limit of a scrape are ignored", () => {
   expect(scraped(2, numbered(9), numbered(4), numbered(1), "broken%")).toEqual([4, 9]);
 });
 
-test("a scrape of one hash among other keys is a scrape", () => {
+test("a scrape may have other keys beside its hash", () => {
   const scrape = new ScrapeQuery(74);
   expect(scrape.read(`azsf=S&amp;info_hash=${HASH}&port=1#x`, 0)).toBe(VERDICT_OK);
   expect(scrape.count).toBe(1);
@@ -367,7 +367,7 @@ test("a scrape of one hash among other keys is a scrape", () => {
 test.each([
   ["without info hash", "x=1", VERDICT_INFO_HASH_MISSING],
   [
-    "with one hash too short among good ones",
+    "with one hash too short among valid ones",
     `info_hash=${HASH}&info_hash=a`,
     VERDICT_INFO_HASH_SIZE,
   ],

@@ -14,13 +14,13 @@ test("a refusal is a whole answer that ends the connection", () => {
   );
 });
 
-test("who forgot the host is told so", () => {
+test("a missing Host field has its own sentence", () => {
   const text = REFUSALS_HEAD[HEAD_WITHOUT_HOST].toString();
   expect(text).toStartWith("HTTP/1.1 400 Bad Request\r\n");
-  expect(text).toEndWith("\r\n\r\nHTTP/1.1 requires a Host field, here is none\n");
+  expect(text).toEndWith("\r\n\r\nHTTP/1.1 requires a Host field\n");
 });
 
-test("each has its status", () => {
+test("each refusal has its status", () => {
   const all = [REFUSALS_HEAD[HEAD_TOO_LARGE], REFUSALS_HEAD[HEAD_VERSION]];
   const statuses = [...all, REFUSAL_BODY, REFUSAL_FAILURE].map((bytes) =>
     bytes.toString().slice(9, 12),

@@ -14,7 +14,7 @@ function slowly(pieces: string[], over: () => void = () => {}): ReadableStream<U
   });
 }
 
-test("status and fields are the Response's, the length is known where it can be", async () => {
+test("status and fields come from the Response, and the length if it is known", async () => {
   const headers = { "X-A": "b", Connection: "upgrade" };
   using place = listen(() => new Response("body", { status: 429, headers }));
   const { text } = await place.ask([get("/a")]);
@@ -26,7 +26,7 @@ test("status and fields are the Response's, the length is known where it can be"
   expect(body).toBe("body");
 });
 
-test("no browser may take a body for something else, whatever the Response says", async () => {
+test("browsers may not guess the type of a body, whatever the Response says", async () => {
   const headers = { "X-Content-Type-Options": "sniff" };
   using place = listen(() => new Response("<script>", { headers }));
   const [head] = (await place.ask([get("/a")])).text.split("\r\n\r\n");
@@ -35,7 +35,7 @@ test("no browser may take a body for something else, whatever the Response says"
   ]);
 });
 
-test("a body that comes in pieces is sent in chunks, to HTTP/1.0 until the end", async () => {
+test("a body in pieces is sent in chunks, over HTTP/1.0 until the connection closes", async () => {
   using place = listen(() => new Response(slowly(["one", "", "two"])));
   const modern = await place.ask([get("/a") + get("/b")], { responses: 2 });
   expect(modern.text).toContain(
@@ -48,7 +48,7 @@ test("a body that comes in pieces is sent in chunks, to HTTP/1.0 until the end",
   expect(old.closed).toBe(true);
 });
 
-test("a stated length is kept to; a body that is shorter or longer is cut off", async () => {
+test("a body that is shorter or longer than its stated length is cut off", async () => {
   const stated = (length: number) =>
     listen(() => {
       const headers = { "Content-Length": String(length) };
@@ -74,7 +74,7 @@ describe("no body", () => {
     expect(text).toEndWith(end);
   });
 
-  test("HEAD, whose body is not even made", async () => {
+  test("HEAD, whose body is not made", async () => {
     let cancelled = 0;
     using place = listen(() => new Response(slowly(["one"], () => (cancelled += 1))));
     const pieces = ["HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n"];
@@ -84,7 +84,7 @@ describe("no body", () => {
   });
 });
 
-test("a body is made no faster than the client takes it, and no more once it is gone", async () => {
+test("a body is made no faster than its client takes it, and not after it is gone", async () => {
   const piece = new Uint8Array(256 * 1024);
   let made = 0;
   const over = Promise.withResolvers<void>();
@@ -117,7 +117,7 @@ test("a body is made no faster than the client takes it, and no more once it is 
   expect(place.server.connections).toBe(0);
 });
 
-test("a promise that fails, or a body that does, ends the connection", async () => {
+test("a promise or a body that fails closes the connection", async () => {
   const reports: unknown[] = [];
   using place = listen(() => Promise.reject(new Error("a mistake")), {
     report: (error) => reports.push(error),

@@ -64,14 +64,14 @@ test.each([
   expect(counters.total("http:not_found")).toBe(1);
 });
 
-test("an announce without a query is one, and wrong", async () => {
+test("an announce without a query is an announce without an info hash", async () => {
   const { read } = open(new FakeCore());
   for (const target of ["/announce", "/announce?", `/announce#?${QUERY}`]) {
     expect((await read(target)).get("failure reason")).toBe("info_hash is missing");
   }
 });
 
-test("only GET and HEAD are answered where there is something to read", () => {
+test("only GET and HEAD are answered at existing paths", () => {
   for (const path of ["/announce", "/scrape", "/health", "/ready"]) {
     expect([path, statusOf(path, "GET")]).toEqual([path, 200]);
     expect([path, statusOf(path, "HEAD")]).toEqual([path, 200]);
@@ -83,7 +83,7 @@ test("only GET and HEAD are answered where there is something to read", () => {
   expect(statusOf("*", "OPTIONS")).toBe(404);
 });
 
-test("a refused method is told which are not, is counted, and asks nothing of the core", () => {
+test("a refused method gets the list of methods, is counted, and does not reach the core", () => {
   const core = new FakeCore();
   const { ask, counters } = open(core);
   const answer = ask(`/announce?${QUERY}`, "192.0.2.1", { method: "POST" });
@@ -92,7 +92,7 @@ test("a refused method is told which are not, is counted, and asks nothing of th
   expect(core.calls).toEqual([]);
 });
 
-test("an icon is not there, which is no mistake of the browser that asks", () => {
+test("a request for an icon is answered with 204 and not counted as an error", () => {
   const { ask, counters } = open(new FakeCore());
   const answer = ask("/favicon.ico");
   expect(answer.status).toBe(204);
@@ -100,7 +100,7 @@ test("an icon is not there, which is no mistake of the browser that asks", () =>
   expect([counters.total("http:not_found"), counters.total("httpFront")]).toEqual([0, 1]);
 });
 
-test("health is good while the process runs, readiness is what it is", async () => {
+test("health is 200 while the process runs, readiness follows the tracker", async () => {
   let ready = false;
   const { ask } = open(new FakeCore(), {}, () => ready);
   expect(ask("/ready").status).toBe(503);
@@ -111,7 +111,7 @@ test("health is good while the process runs, readiness is what it is", async () 
   expect(await ask("///ready").text()).toBe("ok");
 });
 
-describe("where rate limits are enforced", () => {
+describe("with enforced rate limits", () => {
   const openLimited = () => {
     const { limits } = limitsOf({ rates: { mode: "enforce" } });
     return open(new FakeCore(), { redirectUrl: "https://example.org/" }, () => true, limits);
@@ -123,7 +123,7 @@ describe("where rate limits are enforced", () => {
     ["/favicon.ico", "HEAD"],
     ["/nothing", "GET"],
     ["/announce", "POST"],
-  ])("%s by %s is under them like an announce", async (target, method) => {
+  ])("%s by %s is limited like an announce", async (target, method) => {
     const { ask, counters } = openLimited();
     for (let i = 0; i < 60; i++) expect(ask(target, "192.0.2.1", { method }).status).not.toBe(429);
     const refused = ask(target, "192.0.2.1", { method });
@@ -134,7 +134,7 @@ describe("where rate limits are enforced", () => {
   });
 
   test.each(["/announce", "/announce?info_hash=a", "/scrape", "/scrape?info_hash=a"])(
-    "%s is under them although it is wrong",
+    "%s is limited although it is malformed",
     async (target) => {
       const { read } = openLimited();
       for (let i = 0; i < 60; i++) expect((await read(target)).has("retry in")).toBe(false);
@@ -142,11 +142,14 @@ describe("where rate limits are enforced", () => {
     },
   );
 
-  test.each(["/health", "/ready"])("%s is not, because a refusal would cost as much", (target) => {
-    const { ask } = openLimited();
-    for (let i = 0; i < 100; i++) expect(ask(target).status).toBe(200);
-    expect(ask("/nothing").status).toBe(404);
-  });
+  test.each(["/health", "/ready"])(
+    "%s is not limited, because a refusal would cost as much",
+    (target) => {
+      const { ask } = openLimited();
+      for (let i = 0; i < 100; i++) expect(ask(target).status).toBe(200);
+      expect(ask("/nothing").status).toBe(404);
+    },
+  );
 });
 
 test("the bytes of requests and replies are counted", async () => {
@@ -160,7 +163,7 @@ test("the bytes of requests and replies are counted", async () => {
   expect(counters.total("httpSentBytes")).toBe(body.length + failure.length);
 });
 
-test("any target has an answer, never an exception", () => {
+test("no target causes an exception", () => {
   const piece = fc.oneof(
     fc.constantFrom("/", "announce", "scrape", "?", "#", "http://h", QUERY, "&", "%", "info_hash="),
     fc.string({ unit: "binary" }),
@@ -174,7 +177,7 @@ test("any target has an answer, never an exception", () => {
   );
 });
 
-test("a proxy network that is none stops the start", () => {
+test("a malformed proxy network is an error", () => {
   expect(() => open(new FakeCore(), { trustedProxies: ["proxy"] })).toThrow(
     '"proxy" is not a network',
   );
@@ -213,7 +216,7 @@ describe("with statistics", () => {
     return { ask, counters };
   };
 
-  test("they are at their path, for their networks only", async () => {
+  test("the pages are at their path, for their networks only", async () => {
     const { ask, counters } = openPages(["192.0.2.0/24"]);
     expect(await (await ask("/stats?mode=version")).text()).toBe("tracker 1.0\n");
     for (const path of ["//stats", "/stats//", "/%73tats"]) {
@@ -227,7 +230,7 @@ describe("with statistics", () => {
     expect([counters.total("httpStats"), counters.total("http:forbidden")]).toEqual([4, 1]);
   });
 
-  test("a proxy's word decides who the client is", async () => {
+  test("the header of a trusted proxy decides the client", async () => {
     const settings = { trustedProxies: ["203.0.113.1"] };
     const { ask } = openPages(["192.0.2.0/24"], settings);
     const through = (client: string) =>
@@ -237,7 +240,7 @@ describe("with statistics", () => {
     expect((await ask("/stats", "203.0.113.1")).status).toBe(403);
   });
 
-  test("a scrape of nothing is a full scrape for those who may, a failure for others", async () => {
+  test("a scrape without hashes is a full scrape for permitted clients only", async () => {
     const { ask } = openPages(["192.0.2.0/24"]);
     const failure = "d14:failure reason20:info_hash is missinge";
     expect(await (await ask("/scrape")).text()).toBe("d5:filesdee");
@@ -250,7 +253,7 @@ describe("with statistics", () => {
     }
   });
 
-  test("what this machine may see is not shown under another name", async () => {
+  test("pages for this machine are not shown under a foreign host name", async () => {
     const { ask } = openPages(["127.0.0.0/8", "::1", "192.0.2.0/24"]);
     const failure = "d14:failure reason20:info_hash is missinge";
     for (const from of ["127.0.0.1", "127.9.9.9", "::1"]) {
@@ -260,7 +263,7 @@ describe("with statistics", () => {
       expect(await (await named("/scrape", "evil.example")).text()).toBe(failure);
       for (const host of ["127.0.0.1:6969", "localhost", "tracker.example"]) {
         expect((await named("/stats?mode=version", host)).status).toBe(200);
-        // 429 where there was one already.
+        // 429 if this network already had a full scrape.
         expect([200, 429]).toContain((await named("/scrape", host)).status);
         expect(await (await named("/scrape", host)).text()).not.toBe(failure);
       }
@@ -271,7 +274,7 @@ describe("with statistics", () => {
     expect((await open.ask("/stats", "127.0.0.1", { headers })).status).toBe(200);
   });
 
-  test("the root sends people elsewhere if there is somewhere", async () => {
+  test("the root redirects if a URL is set", async () => {
     const { ask, counters } = openPages([], { redirectUrl: "https://example.org/" });
     const answer = await ask("/");
     expect([answer.status, answer.headers.get("location")]).toEqual([302, "https://example.org/"]);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { Bencoded, Dictionary } from "../e2e/bencode.ts";
 import { FakeCore, HASH, HASH_HEX, latin1, open, openTracker, QUERY } from "./fixture.ts";
 
-test("a scrape answers the counts of each swarm once, in the order of the hashes", async () => {
+test("a scrape returns the counts of each swarm once, in the order of the hashes", async () => {
   const core = new FakeCore();
   Object.assign(core.reply, { seeders: 1, leechers: 2, downloads: 3 });
   const [low, high] = ["%00".repeat(20), "%FF".repeat(20)];

@@ -12,7 +12,7 @@ import { makeCertificate } from "./openssl.ts";
 
 const CLOSE = "Connection: close\r\n";
 
-test("a request is answered and the connection stays, unless the client minds", async () => {
+test("a request is answered and the connection stays open, unless it says close", async () => {
   using place = listen();
   const kept = await place.ask([get("/a")]);
   expect(kept.text).toBe(
@@ -24,7 +24,7 @@ test("a request is answered and the connection stays, unless the client minds", 
   expect(closed.closed).toBe(true);
 });
 
-test("HTTP/1.0 is closed behind the answer, unless the client wants it kept", async () => {
+test("HTTP/1.0 is closed after the answer, unless the client says keep-alive", async () => {
   using place = listen();
   expect((await place.ask([get("/a", "", "1.0")])).closed).toBe(true);
   const kept = await place.ask([get("/a", "Connection: keep-alive\r\n", "1.0")]);
@@ -38,7 +38,7 @@ test("HEAD gets the head of the answer", async () => {
   expect(text).toBe("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n");
 });
 
-test("pipelined requests are answered in order, also behind one that takes time", async () => {
+test("pipelined requests are answered in order, also behind a slow one", async () => {
   using place = listen((exchange) => {
     const target = targetOf(exchange);
     if (target === "/slow") return Bun.sleep(30).then(() => new Response("late"));
@@ -52,7 +52,7 @@ test("pipelined requests are answered in order, also behind one that takes time"
   expect(closed).toBe(true);
 });
 
-test("thousands of requests at once are answered, however slowly the client reads", async () => {
+test("thousands of pipelined requests are answered to a slow reader", async () => {
   using place = listen((exchange) => answerText(exchange, "x".repeat(15_000)));
   const count = 3000;
   let bytes = 0;
@@ -81,7 +81,7 @@ test.each([
   ["small answers", (exchange: Exchange) => answerText(exchange, "a")],
   ["Responses", () => new Response("a page")],
 ])(
-  "thousands of requests for %s keep nobody else waiting",
+  "thousands of pipelined requests for %s do not delay other clients",
   async (_name, answer) => {
     const count = 10_000;
     const order: string[] = [];
@@ -101,7 +101,7 @@ test.each([
   20_000,
 );
 
-test("a client that ends its side gets its answer, and then our end", async () => {
+test("a client that half-closes gets its answer, and then the connection closes", async () => {
   using place = listen(() => Bun.sleep(20).then(() => new Response("late")));
   const { bodies, closed } = await place.ask([get("/a") + get("/b")], {
     halfClose: true,
@@ -112,7 +112,7 @@ test("a client that ends its side gets its answer, and then our end", async () =
   expect(place.server.connections).toBe(0);
 });
 
-test("a client that ends its side within a request is hung up on", async () => {
+test("a client that half-closes within a request is disconnected", async () => {
   using place = listen();
   expect(await place.ask(["GET /a HT"], { halfClose: true })).toMatchObject({
     text: "",
@@ -120,7 +120,7 @@ test("a client that ends its side within a request is hung up on", async () => {
   });
 });
 
-describe("what is no request", () => {
+describe("a malformed request", () => {
   test.each([
     ["a TLS hello", "\x16\x03\x01\x02\x00\x01\x00", 400],
     ["a blank in the target", "GET /a b HTTP/1.1\r\n", 400],
@@ -137,13 +137,13 @@ describe("what is no request", () => {
     expect(place.server.counts.malformed).toBe(1);
   });
 
-  test("does not cost the requests before it their answers", async () => {
+  test("does not affect the answers to requests before it", async () => {
     using place = listen();
     const { statuses } = await place.ask([get("/a") + "\0"], { responses: 2 });
     expect(statuses).toEqual([200, 400]);
   });
 
-  test("does not hide its refusal from a client that goes on sending", async () => {
+  test("is refused with an answer that the client gets even if it keeps sending", async () => {
     using place = listen();
     const { statuses } = await place.ask(["\0", ...Array(20).fill("x".repeat(30_000))], {
       delayMilliseconds: 2,
@@ -157,7 +157,7 @@ describe("a body", () => {
   test.each([
     ["with a length", "Content-Length: 5\r\n\r\n\r\n\r\nx"],
     ["in chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n0\r\n\r\n"],
-  ])("%s is read past, and the next request is answered", async (_name, rest) => {
+  ])("%s is skipped, and the next request is answered", async (_name, rest) => {
     using place = listen();
     const post = `POST /a HTTP/1.1\r\nHost: a\r\n${rest}`;
     const whole = await place.ask([post + get("/b")], { responses: 2 });
@@ -166,14 +166,14 @@ describe("a body", () => {
     expect(cut.bodies).toEqual(["/a", "/b"]);
   });
 
-  test("is asked for where the client waits for that", async () => {
+  test("is requested by 100 Continue if the client waits for it", async () => {
     using place = listen();
     const fields = "Expect: 100-continue\r\nContent-Length: 3\r\n";
     const { text } = await place.ask([get("/a", fields), "abc"], { delayMilliseconds: 20 });
     expect(text).toStartWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n");
   });
 
-  test("that breaks its framing ends the connection, and nothing in it is a request", async () => {
+  test("with malformed framing closes the connection, and nothing in it is a request", async () => {
     using place = listen();
     const post = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     const { statuses } = await place.ask([`${post}x\r\n${get("/b")}`], { responses: 3 });
@@ -181,7 +181,7 @@ describe("a body", () => {
   });
 });
 
-test("one connection too many is closed at once, and there is room again afterwards", async () => {
+test("a connection over the limit is closed at once, and later ones are accepted", async () => {
   using place = listen(undefined, { connectionsMax: 1 });
   const [first, second] = [place.ask([get("/a")]), place.ask([get("/b")])];
   const answers = await Promise.all([first, second]);
@@ -191,7 +191,7 @@ test("one connection too many is closed at once, and there is room again afterwa
   expect((await place.ask([get("/c")])).statuses).toEqual([200]);
 });
 
-test("one address may have more than its share as long as there is room for all", async () => {
+test("one address may exceed its limit while slots are free", async () => {
   using place = listen(undefined, { connectionsMax: 4, connectionsPerAddressMax: 2 });
   const mine = () => place.ask([get("/a")], { source: "127.0.0.2" });
   const answers = await Promise.all([mine(), mine(), mine(), mine()]);
@@ -207,7 +207,7 @@ test("400 announces at once from one address are all answered while slots are fr
   expect(place.server.counts).toMatchObject({ accepted: 400, crowded: 0, refused: 0 });
 });
 
-test("with all taken, who has its share drives out nobody, and who has none comes in", async () => {
+test("without free slots an address at its limit replaces no other address", async () => {
   using place = listen(undefined, { connectionsMax: 3, connectionsPerAddressMax: 2 });
   const linger = { lingerMilliseconds: 300 };
   const mine = () => place.ask([get("/a")], { source: "127.0.0.2", ...linger });
@@ -222,7 +222,7 @@ test("with all taken, who has its share drives out nobody, and who has none come
   expect((await held).map(({ statuses }) => statuses)).toEqual([[200], [200], [200]]);
 });
 
-test("who does not read gives way to a newcomer, and not who reads", async () => {
+test("a newcomer replaces a client that does not read, not one that reads", async () => {
   using place = listen((exchange) => answerText(exchange, "x".repeat(19_000)), {
     connectionsMax: 3,
     tickMilliseconds: 50,
@@ -253,22 +253,22 @@ test("who does not read gives way to a newcomer, and not who reads", async () =>
   await idle;
 }, 10_000);
 
-test("networks that are exempt have no share", async () => {
+test("exempt networks have no limit per address", async () => {
   const exempt = new Networks(["127.0.0.0/8"]);
   using place = listen(undefined, { connectionsMax: 1, connectionsPerAddressMax: 1, exempt });
   await Promise.all([place.ask([get("/a")]), place.ask([get("/b")])]);
-  // One that had its share would be counted as crowded.
+  // A connection from an address at its limit would be counted as crowded.
   expect(place.server.counts).toMatchObject({ accepted: 1, crowded: 0, refused: 1 });
 });
 
-test("the owner is told of each connection that comes when all are taken", async () => {
+test("each connection that arrives without a free slot is reported", async () => {
   let told = 0;
   using place = listen(undefined, { connectionsMax: 1, full: () => (told += 1) });
   await Promise.all([place.ask([get("/a")]), place.ask([get("/b")]), place.ask([get("/c")])]);
   expect(told).toBe(2);
 });
 
-test("who reads its answers is not cut for those who leave too many of theirs", async () => {
+test("a client that reads its answers is not closed because of clients that do not", async () => {
   using place = listen(() => new Response(inOnePiece(new Uint8Array(EMPTINESS_BYTES))));
   const to = (localAddress: string) => {
     const client = connect({ host: "127.0.0.1", port: place.port, localAddress });
@@ -290,7 +290,7 @@ test("who reads its answers is not cut for those who leave too many of theirs", 
   for (const client of greedy) client.destroy();
 }, 20_000);
 
-test("one connection too many takes the place of one that has waited for two ticks", async () => {
+test("a connection over the limit replaces one that has waited for two ticks", async () => {
   using place = listen(undefined, { connectionsMax: 1, tickMilliseconds: 20 });
   const idle = place.ask([get("/a")], { responses: 2 });
   await Bun.sleep(100);
@@ -300,7 +300,7 @@ test("one connection too many takes the place of one that has waited for two tic
 });
 
 test.if(makeCertificate.possible)(
-  "over TLS, who shakes no hands is counted and given up",
+  "over TLS a client without a handshake is counted and closed",
   async () => {
     const directory = mkdtempSync(join(tmpdir(), "buntracker-handshake-"));
     using place = listen(undefined, { tickMilliseconds: 10 });
@@ -320,7 +320,7 @@ test.if(makeCertificate.possible)(
 );
 
 test.if(makeCertificate.possible)(
-  "bytes within TLS that are no TLS are counted, and no mistake of ours",
+  "broken TLS records are counted, and not reported as a bug",
   async () => {
     const reports: unknown[] = [];
     const directory = mkdtempSync(join(tmpdir(), "buntracker-garbage-"));
@@ -330,7 +330,7 @@ test.if(makeCertificate.possible)(
     const options = { hostname: "127.0.0.1", port: 0, allowHalfOpen: true };
     using secure = Bun.listen({ ...options, tls, socket: place.server.socket });
     rmSync(directory, { recursive: true });
-    // A relay, because no client of TLS sends anything else.
+    // A relay, because a TLS client sends no broken records.
     const inward = connect({ host: "127.0.0.1", port: secure.port });
     inward.on("error", () => {});
     const relay = createServer((client) => {
@@ -353,7 +353,7 @@ test.if(makeCertificate.possible)(
   },
 );
 
-test("a handler that throws is our mistake: 500, the end, and a report", async () => {
+test("a handler that throws is a bug: 500, close, and a report", async () => {
   const reports: unknown[] = [];
   const mistake = new Error("a mistake");
   using place = listen(
@@ -405,7 +405,7 @@ test("a client that reads nothing is dropped", async () => {
   client.terminate();
 });
 
-test("stopping ends idle connections at once and others after their answers", async () => {
+test("stopping closes idle connections at once and others after their answers", async () => {
   using place = listen(() => Bun.sleep(150).then(() => new Response("late")));
   const busy = place.ask([get("/a")], { lingerMilliseconds: 1000 });
   const idle = place.ask([], { lingerMilliseconds: 1000 });
@@ -418,14 +418,14 @@ test("stopping ends idle connections at once and others after their answers", as
   expect(await idle).toMatchObject({ text: "", closed: true });
 });
 
-/** Pieces from which streams of requests, and of what is nearly one, are made. */
+/** Pieces for random streams of valid and malformed requests. */
 const PIECE = fc.oneof(
   fc.constantFrom(get("/a"), get("/b", CLOSE), get("/c", "Content-Length: 3\r\n"), "abc"),
   fc.constantFrom(get("/d", "Transfer-Encoding: chunked\r\n"), "3\r\nabc\r\n0\r\n\r\n", "\r\n"),
   fc.constantFrom("GET /e HTTP/1.0\r\n\r\n", "HEAD / HTTP/1.1\r\n", "Host: a\r\n\r\n", "\0", "x"),
 );
 
-test("any bytes in any pieces get the answers that they get in one piece", async () => {
+test("requests in any pieces get the same answers as in one piece", async () => {
   using place = listen();
   const whole = fc.array(PIECE, { maxLength: 6 });
   await fc.assert(
@@ -440,7 +440,7 @@ test("any bytes in any pieces get the answers that they get in one piece", async
   );
 }, 20_000);
 
-/** A body that is handed over at once, and so waits as a whole. */
+/** A body that is written at once, so all of it waits. */
 function inOnePiece(bytes: Uint8Array): ReadableStream<Uint8Array> {
   return new ReadableStream({
     start(controller) {
