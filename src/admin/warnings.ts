@@ -162,7 +162,7 @@ export class Warnings {
         swarms_without_peers: String(census.swarmsEmpty),
         remedy:
           "raise TRACKER_MEMORY_MAX; hardly more than one peer for each swarm means a flood: " +
-          "set TRACKER_RATE_LIMIT=enforce, or lower TRACKER_SWARMS_PER_ADDRESS_MAX",
+          "set TRACKER_RATE_LIMIT=enforce",
       },
       null,
     );

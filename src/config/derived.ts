@@ -9,6 +9,9 @@ import type { Config } from "./schema.ts";
 const ADDRESSES_MIN = 16;
 const CONNECTIONS_PER_ADDRESS_MIN = 64;
 
+/** A peer takes 8 bytes at least, and chance spreads all of them over 65,536 cells; twice that. */
+const MEMORY_BYTES_PER_CHANCE = (8 * 65_536) / 2;
+
 /** A swarm of one peer takes about 41 bytes, so an address may fill a twelfth of the memory. */
 const MEMORY_BYTES_PER_SWARM_OF_ADDRESS = 512;
 
@@ -31,6 +34,14 @@ export function peerTimeoutMax(config: Config): number {
 export function shortestInterval(config: Config): number {
   const shortest = Math.floor(config.intervalSeconds * (1 - INTERVAL_JITTER_PERCENT / 100));
   return Math.min(config.minIntervalSeconds, shortest);
+}
+
+/**
+ * The least number of them that can be told apart: with memory full of peers, an address that has
+ * none seems to have a part of that by chance (see swarm/holdings.ts).
+ */
+export function swarmsPerAddressMin(memoryBytesMax: number): number {
+  return Math.ceil(memoryBytesMax / MEMORY_BYTES_PER_CHANCE);
 }
 
 /** Swarms that one address may begin. */

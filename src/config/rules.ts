@@ -9,7 +9,14 @@ import { resolve } from "node:path";
 
 import type { Config, Origins } from "./schema.ts";
 import { doublings, INTERVAL_JITTER_PERCENT } from "../limits/intervals.ts";
-import { type Listener, showListener, showSeconds, showWebListener } from "./settings.ts";
+import { swarmsPerAddressMin } from "./derived.ts";
+import {
+  type Listener,
+  showBytes,
+  showListener,
+  showSeconds,
+  showWebListener,
+} from "./settings.ts";
 
 /** The header without which none was chosen. */
 const PROXY_HEADER_USUAL = "x-forwarded-for";
@@ -67,6 +74,14 @@ export const RULES: Rule[] = [
     const [min, interval] = [config.minIntervalSeconds, config.intervalSeconds].map(showSeconds);
     const hint = `choose at most ${interval}`;
     return `TRACKER_MIN_INTERVAL is ${min}, longer than TRACKER_INTERVAL: ${hint}`;
+  },
+  ({ swarmsPerAddressMax, memoryBytesMax }) => {
+    if (swarmsPerAddressMax === undefined || memoryBytesMax === undefined) return undefined;
+    const least = swarmsPerAddressMin(memoryBytesMax);
+    if (swarmsPerAddressMax >= least) return undefined;
+    const why = `fewer than addresses can be told apart by in ${showBytes(memoryBytesMax)}`;
+    const hint = `choose at least ${least}`;
+    return `TRACKER_SWARMS_PER_ADDRESS_MAX is ${swarmsPerAddressMax}, ${why}: ${hint}`;
   },
   (config) => {
     if (!(config.numwantDefault > config.numwantMax)) return undefined;

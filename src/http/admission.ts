@@ -14,6 +14,8 @@ export interface AdmissionOptions {
   connectionsPerAddressMax?: number;
   /** Networks without the limit per address. */
   exempt?: Networks;
+  /** Ticks for which a connection that waits for its client is spared; TICKS_SPARED if absent. */
+  sparedTicks?: number;
   /** Called for each connection that arrives at the limit. */
   full?: () => void;
 }
@@ -27,7 +29,7 @@ export class Admission {
 
   constructor(options: AdmissionOptions, connections: Connections, counts: ConnectionCounts) {
     this.neighbourhood = new Neighbourhood(options.exempt);
-    this.displacement = new Displacement(connections, this.neighbourhood);
+    this.displacement = new Displacement(connections, this.neighbourhood, options.sparedTicks);
     this.#options = options;
     this.#connections = connections;
     this.#counts = counts;

@@ -21,7 +21,7 @@ import type { Connection, Connections } from "./connection.ts";
 import type { Neighbourhood, Neighbours } from "./neighbours.ts";
 
 /** Who has waited, or has not read, for less is spared, or a flood would drive out all others. */
-const TICKS_SPARED = 2;
+export const TICKS_SPARED = 2;
 
 /** Bytes of answers a reader takes in that time at least, while others want its place. */
 export const PROGRESS_BYTES = 32 * 1024;
@@ -37,10 +37,16 @@ export class Displacement {
   readonly #neighbourhood: Neighbourhood<Connection>;
   /** Those whose answers wait; the one whose last progress is longest ago is first. */
   readonly #owed = new Chain<Connection>();
+  readonly #sparedTicks: number;
 
-  constructor(connections: Connections, neighbourhood: Neighbourhood<Connection>) {
+  constructor(
+    connections: Connections,
+    neighbourhood: Neighbourhood<Connection>,
+    sparedTicks = TICKS_SPARED,
+  ) {
     this.#connections = connections;
     this.#neighbourhood = neighbourhood;
+    this.#sparedTicks = sparedTicks;
   }
 
   /** Answers wait in this connection from tick `now` on, until it waits for its client again. */
@@ -65,14 +71,15 @@ export class Displacement {
     return (
       this.#stalled(now) ??
       this.#outweighing(place) ??
-      (crowded ? waitingIn(place.site, now) : this.#waiting(now))
+      (crowded ? this.#waitingIn(place.site, now) : this.#waiting(now))
     );
   }
 
   #stalled(now: number): Connection | undefined {
     for (let looks = LOOKS; looks > 0; looks--) {
       const connection = this.#owed.first?.value;
-      if (connection === undefined || !isLongAgo(connection.progressedAt, now)) return undefined;
+      if (connection === undefined || !this.#isLongAgo(connection.progressedAt, now))
+        return undefined;
       if (connection.unsent !== undefined) return connection;
       // It is not the client who is late: the next piece of its answer is being made.
       connection.debt.moveToEnd();
@@ -93,25 +100,25 @@ export class Displacement {
 
   #waiting(now: number): Connection | undefined {
     const { heaviest } = this.#neighbourhood;
-    const first = heaviest === undefined ? undefined : waitingIn(heaviest, now);
+    const first = heaviest === undefined ? undefined : this.#waitingIn(heaviest, now);
     if (first !== undefined) return first;
     const longest = this.#connections.longestWaiting(LOOKS);
-    return longest !== undefined && isLongAgo(longest.waitsSince, now) ? longest : undefined;
+    return longest !== undefined && this.#isLongAgo(longest.waitsSince, now) ? longest : undefined;
+  }
+
+  /** A connection of the site that has waited long enough; undefined if there is none. */
+  #waitingIn(site: Neighbours<Connection>, now: number): Connection | undefined {
+    const connection = firstIn(site);
+    return connection?.free && this.#isLongAgo(connection.waitsSince, now) ? connection : undefined;
+  }
+
+  #isLongAgo(tick: number, now: number): boolean {
+    return tick <= now - this.#sparedTicks;
   }
 }
 
 function outweighs(held: number, byNewcomers: number): boolean {
   return held > OUTWEIGHS * (byNewcomers + 1);
-}
-
-function isLongAgo(tick: number, now: number): boolean {
-  return tick <= now - TICKS_SPARED;
-}
-
-/** Who has waited long enough in a site, if anybody has. */
-function waitingIn(site: Neighbours<Connection>, now: number): Connection | undefined {
-  const connection = firstIn(site);
-  return connection?.free && isLongAgo(connection.waitsSince, now) ? connection : undefined;
 }
 
 /** Of the first in a site one of the place that holds most, and rather one that waits. */

@@ -47,7 +47,9 @@ export function listenAdmin(program: Program, parts: AdminParts): AdminFront {
     refused: (reason) => warnings.tellRefused(reason),
     pages,
   });
-  const options = { connectionsMax: connections.operator, report: reportTo(log) };
+  // Any program on this machine can open connections here and leave them: the oldest gives way at
+  // once, or the operator would be kept out. Requests are short, and answered when they are whole.
+  const options = { connectionsMax: connections.operator, sparedTicks: 0, report: reportTo(log) };
   const server = new HttpServer(handler, options);
   const front: { listener: Listener; close: () => void }[] = [];
   for (const { host, port } of config.adminListeners) {

@@ -14,7 +14,7 @@
  *
  * Addresses and networks are those of places.ts. The caller holds the lock of the shard.
  */
-import type { Family } from "../constants.ts";
+import { FAMILIES, type Family } from "../constants.ts";
 import { META_TICK, peerHalves, ROLES, SWARM_INFO_HASH, type Role } from "./blocks.ts";
 import type { Claims } from "./claims.ts";
 import { BUCKET_PEERS_MAX } from "./directories.ts";
@@ -35,6 +35,8 @@ const BUCKETS_COMPARED = 32;
 const ANY = 0;
 const OF_ITS_ADDRESS = 1;
 const OF_ITS_BUCKET = 2;
+/** A swarm's own block has its seeders and its leechers in one list. */
+const ONE_LIST: readonly Role[] = [ROLES[0]];
 
 export class Crowding {
   readonly #swarms: Swarms;
@@ -45,6 +47,8 @@ export class Crowding {
   readonly #request: AnnounceRequest;
   readonly #peersPerSwarmMax: number;
   readonly #peersPerAddressMax: number;
+  /** The part of the compared peers that `#mostHeld` found to be of one network. */
+  #mostPart = 0;
   /** Which peers of a list are compared. */
   readonly #compared = new Int32Array(COMPARED);
 
@@ -72,18 +76,13 @@ export class Crowding {
     const full = this.#swarms.peers(swarm) >= this.#peersPerSwarmMax;
     const large = this.#swarms.isLarge(swarm, family);
     // How many claims an address may have here has been asked before.
-    if (claimed) return !full && !(large && this.#isHomeFull(swarm));
-    if (large ? this.#thinLarge(line, swarm, tick) : this.#thinSmall(line, swarm, tick))
-      return true;
-    if (full) {
-      const other = family === 4 ? 6 : 4;
-      return (
-        this.#replaceClaim(line, swarm, ANY) ||
-        this.#replaceAny(line, swarm, family, tick) ||
-        this.#replaceAny(line, swarm, other, tick)
-      );
+    if (claimed) return !full && (!large || this.makesRoomInBucket(line, swarm, tick));
+    const thinned = large ? this.#thinLarge(line, swarm, tick) : this.#thinSmall(line, swarm, tick);
+    if (!thinned && full) {
+      const gone = this.#replaceClaim(line, swarm, ANY) || this.#replaceMostHeld(line, swarm, tick);
+      if (!gone) return false;
     }
-    return !large || !this.#isHomeFull(swarm) || this.#replaceAtHome(line, swarm, tick);
+    return !large || this.makesRoomInBucket(line, swarm, tick);
   }
 
   /** True if a claim has gone; `which` says of which kind it must be. */
@@ -214,6 +213,15 @@ export class Crowding {
 
   // A swarm, or a bucket, that is full.
 
+  /**
+   * False if the bucket that the announcer would join, in the role it says, is full, and no peer of
+   * it gives way. The swarm is large.
+   */
+  makesRoomInBucket(line: number, swarm: number, tick: number): boolean {
+    if (!this.#isHomeFull(swarm)) return true;
+    return !this.#request.claimed && this.#replaceAtHome(line, swarm, tick);
+  }
+
   /** True if the bucket that the announcer would join is full. */
   #isHomeFull(swarm: number): boolean {
     return this.#peersAtHome(swarm, this.#role) >= BUCKET_PEERS_MAX[this.#request.family];
@@ -227,29 +235,54 @@ export class Crowding {
     return this.#replaceInBucket(line, swarm, this.#request.family, role, home, tick);
   }
 
-  /** True if a peer of this family has gone. */
-  #replaceAny(line: number, swarm: number, family: Family, tick: number): boolean {
+  /**
+   * True if a peer of the network that holds most has gone. Of each family a list is looked at; the
+   * network with the largest part of what was compared gives way.
+   */
+  #replaceMostHeld(line: number, swarm: number, tick: number): boolean {
+    let family: Family = 4;
+    let bucket = 0;
+    let role: Role = ROLES[0];
+    let index = -1;
+    let part = 0;
+    for (const candidate of FAMILIES) {
+      const large = this.#swarms.isLarge(swarm, candidate);
+      for (const from of large ? ROLES : ONE_LIST) {
+        const list = large ? this.#fullest(this.#swarms.cell(swarm, candidate, from)) : 0;
+        const found = this.#mostHeldIn(swarm, candidate, list, tick);
+        if (found < 0 || this.#mostPart <= part) continue;
+        family = candidate;
+        role = from;
+        bucket = list;
+        index = found;
+        part = this.#mostPart;
+      }
+    }
+    if (index < 0) return false;
+    if (bucket === 0) this.#members.removeSmall(line, swarm, family, index);
+    else this.#members.removeLarge(line, swarm, family, role, bucket, index);
+    return true;
+  }
+
+  /** As `#mostHeld`, of a bucket, or of the swarm's own block if that is 0. */
+  #mostHeldIn(swarm: number, family: Family, bucket: number, tick: number): number {
     const swarms = this.#swarms;
-    if (!swarms.isLarge(swarm, family)) {
-      const count = swarms.smallCount(swarm, family);
-      const meta = swarms.metaAt(swarm, family);
-      const index = this.#mostHeld(family, swarms.peersAt(swarm, family), meta, count, tick);
-      if (index >= 0) this.#members.removeSmall(line, swarm, family, index);
-      return index >= 0;
+    if (bucket !== 0) {
+      const { directories } = swarms;
+      const first = directories.peerAt(family, bucket, 0);
+      const meta = directories.metaAt(family, bucket, 0);
+      return this.#mostHeld(family, first, meta, directories.peersIn(bucket), tick);
     }
-    for (const role of ROLES) {
-      const cell = swarms.cell(swarm, family, role);
-      if (swarms.directories.count(cell) === 0) continue;
-      const bucket = this.#fullest(cell);
-      if (bucket === 0) continue;
-      if (this.#replaceInBucket(line, swarm, family, role, bucket, tick)) return true;
-    }
-    return false;
+    if (swarms.isLarge(swarm, family)) return -1;
+    const count = swarms.smallCount(swarm, family);
+    const first = swarms.peersAt(swarm, family);
+    return this.#mostHeld(family, first, swarms.metaAt(swarm, family), count, tick);
   }
 
   /** The fullest of some neighbouring buckets; 0 if all of them are empty. */
   #fullest(cell: number): number {
     const { directories } = this.#swarms;
+    if (directories.count(cell) === 0) return 0;
     const buckets = directories.bucketCount(cell);
     const start = this.#random.below(buckets);
     let fullest = 0;
@@ -272,10 +305,7 @@ export class Crowding {
     bucket: number,
     tick: number,
   ): boolean {
-    const { directories } = this.#swarms;
-    const first = directories.peerAt(family, bucket, 0);
-    const meta = directories.metaAt(family, bucket, 0);
-    const index = this.#mostHeld(family, first, meta, directories.peersIn(bucket), tick);
+    const index = this.#mostHeldIn(swarm, family, bucket, tick);
     if (index >= 0) this.#members.removeLarge(line, swarm, family, role, bucket, index);
     return index >= 0;
   }
@@ -313,6 +343,7 @@ export class Crowding {
       most = same;
       found = oldest;
     }
+    this.#mostPart = most / compared;
     if (found < 0) return -1;
     const ofOwn =
       family === ownFamily && sameNetwork(halves, first + found * size, peer, 0, family);

@@ -46,7 +46,7 @@ const BUCKET_PEERS = 48;
 /** Buckets are merged again when they hold fewer than this on average. */
 const BUCKET_PEERS_MIN = 12;
 /** A directory is one block and a block fits a page; beyond this its buckets grow longer. */
-const BUCKETS_MAX = Math.floor((PAGE_SIZE - DIRECTORY_HEADER_SIZE) / 4);
+export const BUCKETS_MAX = Math.floor((PAGE_SIZE - DIRECTORY_HEADER_SIZE) / 4);
 const BUCKETS_AT_FIRST = 4;
 
 /** Peers of each family that a bucket holds at most: what fits a page. */

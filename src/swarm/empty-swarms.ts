@@ -123,9 +123,10 @@ export class EmptySwarms {
     if (address !== 0) this.#population.holdings.changeAddress(address, -1);
     const hash = (shardOf(line) << (32 - TICK_BITS)) | (entry >>> TICK_BITS);
     const swarm = this.#swarms.table.findHash(line, hash);
-    if (swarm === 0 || (bytes[swarm + SWARM_FLAGS] & FLAG_EMPTY) === 0) return;
-    if (bytes[swarm + SWARM_EMPTY_SINCE] !== (entry & TICK_MASK)) return;
-    this.#swarms.remove(line, hash, swarm);
+    if (swarm === 0 || bytes[swarm + SWARM_EMPTY_SINCE] !== (entry & TICK_MASK)) return;
+    if ((bytes[swarm + SWARM_FLAGS] & FLAG_EMPTY) !== 0) this.#swarms.remove(line, hash, swarm);
+    // It has peers just now; when it has lost them, it needs an entry again.
+    else bytes[swarm + SWARM_FLAGS] &= ~FLAG_LISTED;
   }
 
   #at(line: number, place: number): number {

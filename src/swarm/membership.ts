@@ -120,9 +120,8 @@ export class Membership {
 
   /** False if the peer was stored by another address, to which it belongs. */
   #isAdmitted(line: number, hash: number, swarm: number): boolean {
-    return (
-      this.#ownership === undefined || swarm === 0 || this.#ownership.admits(line, hash, swarm)
-    );
+    const ownership = this.#ownership;
+    return ownership === undefined || swarm === 0 || ownership.admits(line, hash, swarm);
   }
 
   /** False if the peer's network holds too much of memory that is tight, or of the claims. */
@@ -214,6 +213,8 @@ export class Membership {
     member.wasKnown = was !== 0;
     member.wasLeecher = was !== 0 && other === LEECHERS;
     if (was === 0 && !this.#mayJoin(line, swarm, tick)) return 0;
+    // A change of role takes a place in the other directory.
+    if (was !== 0) this.#crowding.makesRoomInBucket(line, swarm, tick);
     const meta =
       was === 0 ? metaOf(false, tick) : arena.bytes[directories.metaAt(family, was, wasAt)];
     const cell = swarms.cell(swarm, family, role);

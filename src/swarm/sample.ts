@@ -1,17 +1,16 @@
 /**
  * Drawing the peers of a reply.
  *
- * What is drawn is a window: peers that lie next to each other, beginning at one that is drawn
- * evenly, going round at the end. So copying is nearly all the work, no peer comes twice, and over
- * many announces every peer comes equally often. The announcer itself is skipped: the window is
- * drawn from the circle of the others.
+ * The first peer is drawn evenly from the circle of the others; the announcer itself is skipped. No
+ * peer comes twice, and over many announces every peer comes equally often.
  *
- *   small swarm   [ seeders … | leechers … ]      a leecher's window may lie anywhere,
- *                        ^^^^^^^^^^^              a seeder's among the leechers
- *   large swarm   one window in each directory, in proportion to its peers
+ *   small swarm   [ seeders … | leechers … ]      evenly spaced ones: for a leecher of all,
+ *                    ^   ^   ^   ^   ^            for a seeder of the leechers
+ *   large swarm   a window of neighbours in each directory, in proportion to its peers, so that
+ *                 copying is nearly all the work
  *
- * A window that looks as if one network owned it is given up, and the reply is drawn again so that
- * each network has its turn: see spread.ts. Looking costs five peers of a reply.
+ * A reply that few networks seem to own is given up, and drawn again so that each network has its
+ * turn: see spread.ts. Looking costs eight peers of a reply.
  *
  * Peers go to the reply buffer in wire format. Allocates nothing, never fails.
  */
@@ -30,8 +29,8 @@ export const OFFER_SEEDERS = 1 << SEEDERS;
 export const OFFER_LEECHERS = 1 << LEECHERS;
 export const OFFER_ALL = OFFER_SEEDERS | OFFER_LEECHERS;
 
-/** Peers of a reply that are compared, each with the next, to see whether a network owns it. */
-const COMPARED = 5;
+/** Peers of a reply that are compared with each other, to see whether few networks own it. */
+const COMPARED = 8;
 
 /** Draws for an even start in a directory before any start is taken; 2 are enough on average. */
 const DRAWS_MAX = 64;
@@ -44,6 +43,8 @@ export class Sample implements Drawing {
   readonly #reply: AnnounceReply;
   readonly #self: Member;
   readonly #spread: Spread;
+  /** Where the peers begin that are compared. */
+  readonly #compared = new Int32Array(COMPARED);
 
   /** `self` is where the announcer lies, to which it is not offered. */
   constructor(
@@ -78,7 +79,7 @@ export class Sample implements Drawing {
     if (fromOwn > 0) this.#offerFamily(swarm, own, roles, fromOwn, inOwn);
     if (fromOther > 0) this.#offerFamily(swarm, other, roles, fromOther, inOther);
     const offered = fromOwn + fromOther;
-    if (offered > 1 && offered < inOwn + inOther && this.#isOwned(peersIpv4, peersIpv6)) {
+    if (offered > 0 && offered < inOwn + inOther && this.#isOwned()) {
       this.#reply.peersIpv4 = peersIpv4;
       this.#reply.peersIpv6 = peersIpv6;
       this.#spread.offer(swarm, roles, offered, inOther);
@@ -86,23 +87,26 @@ export class Sample implements Drawing {
     return offered;
   }
 
-  /** True if one network seems to own what the reply has got beyond so many peers. */
-  #isOwned(afterIpv4: number, afterIpv6: number): boolean {
-    const ipv4 = this.#reply.peersIpv4 - afterIpv4;
-    const ipv6 = this.#reply.peersIpv6 - afterIpv6;
-    const family = ipv4 >= ipv6 ? 4 : 6;
-    const count = family === 4 ? ipv4 : ipv6;
-    if (count < 2) return false;
-    const first = family === 4 ? afterIpv4 : afterIpv6;
+  /**
+   * True if few networks seem to own the reply: of some peers, one drawn from each equal part of
+   * it, two pairs are of the same network. In an honest swarm that is one reply in thousands.
+   */
+  #isOwned(): boolean {
+    const { peersIpv4, peersIpv6 } = this.#reply;
+    const family = peersIpv4 >= peersIpv6 ? 4 : 6;
+    const count = this.peersOf(family);
     const compared = Math.min(count, COMPARED);
-    let same = 0;
-    let before = this.placeOf(family, first);
-    for (let i = 1; i < compared; i++) {
-      const at = this.placeOf(family, first + Math.floor((i * (count - 1)) / (compared - 1)));
-      if (sameNetwork(this.out, before, this.out, at, family)) same += 1;
-      before = at;
+    const places = this.#compared;
+    let pairs = 0;
+    for (let i = 0; i < compared; i++) {
+      const from = Math.floor((i * count) / compared);
+      const part = Math.floor(((i + 1) * count) / compared) - from;
+      places[i] = this.placeOf(family, from + this.#random.below(part));
+      for (let j = 0; j < i; j++) {
+        if (sameNetwork(this.out, places[i], this.out, places[j], family)) pairs += 1;
+      }
     }
-    return same * 2 >= compared - 1;
+    return pairs > 1 || (pairs === 1 && count === 2);
   }
 
   /** Peers of a family that the reply has got so far. */
@@ -123,10 +127,10 @@ export class Sample implements Drawing {
     return family === 4 ? (offsetIpv4 >>> 1) + 3 * i : (offsetIpv6 >>> 1) + 9 * i;
   }
 
-  /** True if the peers of a family from number `first` on are all of one network. */
-  areOfOneNetwork(family: Family, first: number): boolean {
-    const at = this.placeOf(family, first);
-    for (let i = first + 1; i < this.peersOf(family); i++) {
+  /** True if all peers of a family in the reply are of one network. */
+  areOfOneNetwork(family: Family): boolean {
+    const at = this.placeOf(family, 0);
+    for (let i = 1; i < this.peersOf(family); i++) {
       if (!sameNetwork(this.out, at, this.out, this.placeOf(family, i), family)) return false;
     }
     return true;
@@ -165,7 +169,10 @@ export class Sample implements Drawing {
     this.#offerDirectory(swarm, family, LEECHERS, wanted - fromSeeders);
   }
 
-  /** A window of `wanted` peers of a swarm's own block; there are at least that many others. */
+  /**
+   * `wanted` peers of a swarm's own block, evenly spaced from one that is drawn: peers of one place
+   * came together and lie together, and a window of neighbours would hold nothing else.
+   */
   #offerSmall(swarm: number, family: Family, roles: number, wanted: number): void {
     const swarms = this.#swarms;
     const seeders = swarms.smallSeeders(swarm, family);
@@ -173,20 +180,30 @@ export class Sample implements Drawing {
     const to = (roles & OFFER_LEECHERS) !== 0 ? swarms.smallCount(swarm, family) : seeders;
     const hasSelf = this.hasSelf(family, SEEDERS) || this.hasSelf(family, LEECHERS);
     const own = this.#self.index;
-    const self = hasSelf && own >= from && own < to ? own : -1;
-    let index = from + this.#random.below(to - from - (self < 0 ? 0 : 1));
-    if (self >= 0 && index >= self) index += 1;
+    const self = hasSelf && own >= from && own < to ? own : to;
+    const others = to - from - (self < to ? 1 : 0);
     const peers = swarms.peersAt(swarm, family);
     const size = peerHalves(family);
-    for (let left = wanted; left > 0;) {
-      // A run goes as far as the announcer itself, the end, or what is still wanted.
-      const stop = index < self ? self : to;
-      const count = Math.min(left, stop - index);
-      this.copy(family, peers + index * size, count);
-      left -= count;
-      index = stop === self ? self + 1 : from;
-      if (index === to) index = from;
-      if (index === self) index += 1;
+    if (wanted === others) {
+      // All of them, in two runs: those before the announcer and those behind it.
+      this.copy(family, peers + from * size, self - from);
+      this.copy(family, peers + (self + 1) * size, others - (self - from));
+      return;
+    }
+    const step = Math.floor(others / wanted);
+    const rest = others - step * wanted;
+    let place = this.#random.below(others);
+    let owed = 0;
+    for (let left = wanted; left > 0; left--) {
+      const index = from + place;
+      this.copy(family, peers + (index < self ? index : index + 1) * size, 1);
+      place += step;
+      owed += rest;
+      if (owed >= wanted) {
+        owed -= wanted;
+        place += 1;
+      }
+      if (place >= others) place -= others;
     }
   }
 

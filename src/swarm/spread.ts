@@ -3,23 +3,25 @@
  * its turn, however many peers it has stored.
  *
  *   small swarm   every n-th peer, so that those of one place, which came together, are thinned out
- *   large swarm   a few peers of each bucket in turn: networks lie in buckets of their own
+ *   large swarm   a few peers of each bucket in turn, of different networks: a network lies in one
  *   roles and families that are offered get equal parts
  *
  * If all of that is of one network, a peer of another one is put in, if there is one. So a reply
  * of two peers or more never consists of one network while others could be offered. Allocates
  * nothing, never fails; costs some microseconds.
  */
-import type { Family } from "../constants.ts";
+import { type Family, NUMWANT_CEILING } from "../constants.ts";
 import { LEECHERS, peerHalves, ROLES, SEEDERS, type Role } from "./blocks.ts";
+import { BUCKETS_MAX } from "./directories.ts";
 import type { Member } from "./membership.ts";
 import { sameNetwork } from "./places.ts";
 import type { Random } from "./random.ts";
 import type { AnnounceRequest } from "./requests.ts";
 import type { Swarms } from "./swarms.ts";
 
-/** In the first round through the buckets, each gives this part of what is wanted. */
-const BUCKETS_OF_A_REPLY = 16;
+/** Networks of which a bucket gives a peer in the first round; peers searched for them. */
+const NETWORKS_OF_A_BUCKET = 4;
+const COMPARED_OF_A_BUCKET = 64;
 
 /** The reply as it is being drawn. */
 export interface Drawing {
@@ -33,8 +35,8 @@ export interface Drawing {
   peersOf(family: Family): number;
   /** Where peer `i` of a family begins in the reply buffer, in halves. */
   placeOf(family: Family, i: number): number;
-  /** True if the peers of a family from number `first` on are all of one network. */
-  areOfOneNetwork(family: Family, first: number): boolean;
+  /** True if all peers of a family in the reply are of one network. */
+  areOfOneNetwork(family: Family): boolean;
   /** Copies `count` peers side by side, the first at `from` in the arena's halves, to the reply. */
   copy(family: Family, from: number, count: number): void;
   /** Puts the peer at `from` in the arena's halves in the place of the family's last one. */
@@ -48,6 +50,10 @@ export class Spread {
   /** Where the announcer lies, to which it is not offered. */
   readonly #announcer: Member;
   readonly #drawing: Drawing;
+  /** The places, in their buckets, of the peers of the first round, bucket by bucket. */
+  readonly #chosen = new Int32Array(NUMWANT_CEILING);
+  /** Where those of each bucket end. */
+  readonly #chosenEnds = new Int32Array(BUCKETS_MAX + 1);
 
   constructor(
     swarms: Swarms,
@@ -82,10 +88,9 @@ export class Spread {
 
   #offerFamily(swarm: number, family: Family, roles: number, wanted: number): void {
     if (wanted === 0) return;
-    const first = this.#drawing.peersOf(family);
     if (!this.#swarms.isLarge(swarm, family)) {
       this.#offerSmall(swarm, family, roles, wanted);
-      if (this.#drawing.areOfOneNetwork(family, first)) this.#mixSmall(swarm, family, roles);
+      if (this.#drawing.areOfOneNetwork(family)) this.#mixSmall(swarm, family, roles);
       return;
     }
     const drawing = this.#drawing;
@@ -95,7 +100,7 @@ export class Spread {
     const fromSeeders = fairPart(wanted, inSeeders, inLeechers);
     this.#offerDirectory(swarm, family, SEEDERS, fromSeeders);
     this.#offerDirectory(swarm, family, LEECHERS, wanted - fromSeeders);
-    if (drawing.areOfOneNetwork(family, first)) this.#mixLarge(swarm, family, roles);
+    if (drawing.areOfOneNetwork(family)) this.#mixLarge(swarm, family, roles);
   }
 
   // A swarm whose peers lie in its own block: seeders first, the announcer perhaps among them.
@@ -160,34 +165,90 @@ export class Spread {
   // A swarm whose peers lie in directories.
 
   /**
-   * Rounds through the buckets: in each round every bucket gives a few peers more than in the one
-   * before, from a place in it that is the same in all rounds.
+   * Rounds through the buckets. In the first, each bucket gives a few peers of as many networks; in
+   * the others, twice as many as in the one before of those that are left.
    */
   #offerDirectory(swarm: number, family: Family, role: Role, wanted: number): void {
     if (wanted === 0) return;
     const { directories } = this.#swarms;
     const cell = this.#swarms.cell(swarm, family, role);
     const buckets = directories.bucketCount(cell);
-    const first = this.#random.below(buckets);
+    const start = this.#random.below(buckets);
     const place = this.#random.below(1 << 16);
-    let most = Math.ceil(wanted / BUCKETS_OF_A_REPLY);
-    for (let done = 0; ; done += most, most *= 2) {
+    let visited = 0;
+    this.#chosenEnds[0] = 0;
+    for (let i = 0; i < buckets && wanted > 0; i++) {
+      const bucket = directories.bucketAt(cell, (start + i) % buckets);
+      if (bucket === 0) continue;
+      wanted -= this.#offerNetworks(family, role, bucket, place, visited, wanted);
+      visited += 1;
+    }
+    for (let done = 0, most = NETWORKS_OF_A_BUCKET; wanted > 0; done += most, most *= 2) {
       const before = wanted;
+      visited = 0;
       for (let i = 0; i < buckets && wanted > 0; i++) {
-        const bucket = directories.bucketAt(cell, (first + i) % buckets);
-        if (bucket !== 0)
-          wanted -= this.#offerBucket(family, role, bucket, place, done, most, wanted);
+        const bucket = directories.bucketAt(cell, (start + i) % buckets);
+        if (bucket === 0) continue;
+        wanted -= this.#offerRest(family, role, bucket, place, visited, done, most, wanted);
+        visited += 1;
       }
-      if (wanted === 0 || wanted === before) return;
+      if (wanted === before) return;
     }
   }
 
-  /** Offers `most` peers of a bucket, or `wanted`, that come after the `done` first ones. */
-  #offerBucket(
+  /** Offers peers of a bucket that are all of different networks, the first at `place`. */
+  #offerNetworks(
     family: Family,
     role: Role,
     bucket: number,
     place: number,
+    visited: number,
+    wanted: number,
+  ): number {
+    const { directories } = this.#swarms;
+    const self = this.#selfIn(family, role, bucket);
+    const others = directories.peersIn(bucket) - (self < 0 ? 0 : 1);
+    const most = Math.min(NETWORKS_OF_A_BUCKET, wanted);
+    const begin = this.#chosenEnds[visited];
+    let end = begin;
+    for (let i = 0; i < Math.min(others, COMPARED_OF_A_BUCKET) && end - begin < most; i++) {
+      const circle = (place + i) % others;
+      const index = self >= 0 && circle >= self ? circle + 1 : circle;
+      const at = directories.peerAt(family, bucket, index);
+      if (this.#hasNetwork(family, bucket, self, begin, end, at)) continue;
+      this.#chosen[end++] = circle;
+      this.#drawing.copy(family, at, 1);
+    }
+    this.#chosenEnds[visited + 1] = end;
+    return end - begin;
+  }
+
+  /** True if one of the chosen peers of a bucket is of the network of the peer at `at`. */
+  #hasNetwork(
+    family: Family,
+    bucket: number,
+    self: number,
+    begin: number,
+    end: number,
+    at: number,
+  ): boolean {
+    const { directories, arena } = this.#swarms;
+    for (let k = begin; k < end; k++) {
+      const circle = this.#chosen[k];
+      const index = self >= 0 && circle >= self ? circle + 1 : circle;
+      const other = directories.peerAt(family, bucket, index);
+      if (sameNetwork(arena.halves, at, arena.halves, other, family)) return true;
+    }
+    return false;
+  }
+
+  /** Offers `most` peers of a bucket, or `wanted`, that were not chosen, but for `done` of them. */
+  #offerRest(
+    family: Family,
+    role: Role,
+    bucket: number,
+    place: number,
+    visited: number,
     done: number,
     most: number,
     wanted: number,
@@ -195,13 +256,25 @@ export class Spread {
     const { directories } = this.#swarms;
     const self = this.#selfIn(family, role, bucket);
     const others = directories.peersIn(bucket) - (self < 0 ? 0 : 1);
-    const offered = Math.min(most, wanted, others - done);
-    for (let i = 0; i < offered; i++) {
-      let index = (place + done + i) % others;
-      if (self >= 0 && index >= self) index += 1;
+    const begin = this.#chosenEnds[visited];
+    const end = this.#chosenEnds[visited + 1];
+    let passed = 0;
+    let offered = 0;
+    for (let i = 0; i < others && offered < Math.min(most, wanted); i++) {
+      const circle = (place + i) % others;
+      if (this.#isChosen(circle, begin, end)) continue;
+      passed += 1;
+      if (passed <= done) continue;
+      const index = self >= 0 && circle >= self ? circle + 1 : circle;
       this.#drawing.copy(family, directories.peerAt(family, bucket, index), 1);
+      offered += 1;
     }
-    return Math.max(0, offered);
+    return offered;
+  }
+
+  #isChosen(circle: number, begin: number, end: number): boolean {
+    for (let k = begin; k < end; k++) if (this.#chosen[k] === circle) return true;
+    return false;
   }
 
   /** The announcer's place in a bucket; -1 if it is not there. */

@@ -29,7 +29,7 @@ test("the shortest interval is the minimum, unless jitter makes the interval sho
 
 test("one address may begin as many swarms as fill a twelfth of the memory, or as is set", () => {
   expect(swarmsPerAddressMax(configOf({ TRACKER_MEMORY_MAX: "64MiB" }))).toBe(131_072);
-  expect(swarmsPerAddressMax(configOf({ TRACKER_SWARMS_PER_ADDRESS_MAX: "10" }))).toBe(10);
+  expect(swarmsPerAddressMax(configOf({ TRACKER_SWARMS_PER_ADDRESS_MAX: "99999" }))).toBe(99_999);
 });
 
 test("it takes sixteen addresses to hold all HTTP connections, where there are many", () => {

@@ -23,6 +23,15 @@ function at(...texts: string[]) {
 
 const SECURE = { tlsCertFile: "/c", tlsKeyFile: "/k" };
 
+test("too few swarms for an address cannot be told from chance", () => {
+  const memoryBytesMax = 16 * 2 ** 20;
+  expect(problems({ memoryBytesMax, swarmsPerAddressMax: 64 })).toEqual([]);
+  expect(problems({ memoryBytesMax, swarmsPerAddressMax: 63 })).toEqual([
+    "TRACKER_SWARMS_PER_ADDRESS_MAX is 63, fewer than addresses can be told apart by in 16MiB: " +
+      "choose at least 64",
+  ]);
+});
+
 test("the defaults break no rule", () => {
   expect(problems({})).toEqual([]);
 });

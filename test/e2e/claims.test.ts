@@ -85,7 +85,11 @@ for (const [name, env] of Object.entries(SETTINGS)) {
 }
 
 test("a stranger uses its own quota up, and not the victim's", async () => {
-  const env = { ...CLAIMS, TRACKER_SWARMS_PER_ADDRESS_MAX: "1000" };
+  const env = {
+    ...CLAIMS,
+    TRACKER_MEMORY_MAX: "64MiB",
+    TRACKER_SWARMS_PER_ADDRESS_MAX: "1000",
+  };
   await using tracker = await startTracker({ env });
   const stored = async (count: number, from: string, ip?: string): Promise<number> => {
     let stored = 0;

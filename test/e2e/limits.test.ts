@@ -288,21 +288,21 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
 
   test("peers of one swarm, and swarms begun by one address, are as many as allowed", async () => {
     await using tracker = await start({
+      TRACKER_MEMORY_MAX: "16MiB",
       TRACKER_PEERS_PER_SWARM_MAX: "2",
-      TRACKER_SWARMS_PER_ADDRESS_MAX: "3",
+      TRACKER_SWARMS_PER_ADDRESS_MAX: "64",
     });
     for (const port of [1, 2, 3]) await announceUdp(tracker, { port });
     expect((await announceHttp(tracker, { port: 4 }))["incomplete"]).toBe(2);
     const counts: unknown[] = [];
-    for (const byte of [1, 2, 3]) {
+    // The two peers above are of this address too.
+    for (let byte = 1; byte <= 64; byte++) {
       const hash = new Uint8Array(20).fill(byte);
       await announceUdp(tracker, { hash });
-      counts.push(
-        (await announceHttp(tracker, { hash, source: "127.0.0.2", port: 0 }))["incomplete"],
-      );
+      const reply = await announceHttp(tracker, { hash, source: "127.0.0.2", port: 0 });
+      counts.push(reply["incomplete"]);
     }
-    // The two peers above are of this address too.
-    expect(counts).toEqual([1, 0, 0]);
+    expect(counts).toEqual([...new Array(62).fill(1), 0, 0]);
   });
 });
 

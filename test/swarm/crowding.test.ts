@@ -1,5 +1,6 @@
 /** No place owns a swarm, nor a reply. */
 import { describe, expect, test } from "bun:test";
+import { takeCensus } from "../../src/swarm/census.ts";
 import { BUCKET_PEERS_MAX } from "../../src/swarm/directories.ts";
 import { reserveSwarmMemory, type SwarmSettings } from "../../src/swarm/memory.ts";
 import { NOT_STORED_SWARM } from "../../src/swarm/requests.ts";
@@ -111,6 +112,62 @@ describe("a swarm that is full", () => {
   }
 });
 
+test("in a full swarm the network that holds most gives way, of whichever family it is", () => {
+  const tracker = trackerWith({ peersPerSwarmMax: 300 });
+  const honest: string[] = [];
+  for (let i = 0; i < 44; i++) {
+    const address = [60 + (i >> 1), 5, 5, i & 1];
+    announceFrom(tracker, { address, port: 5555 });
+    honest.push(`${address.join(".")}:5555`);
+  }
+  for (let port = 1; port <= 256; port++) {
+    announceFrom(tracker, { address: [0x20, 1], family: 6, port });
+  }
+  for (let i = 0; i < 40; i++) {
+    announceFrom(tracker, { address: [120 + i, 1, 1, 1] });
+    expect(tracker.reply.stored).toBe(true);
+  }
+  const told = announceFrom(tracker, { address: [1, 1, 1, 1], port: 0, wanted: 500 });
+  expect(honest.filter((peer) => !told.includes(peer))).toEqual([]);
+});
+
+test("an address that makes room in its other role does not overfill the bucket it joins", () => {
+  const tracker = trackerWith({ peersPerAddressMax: 256 });
+  for (let host = 1; host <= 5; host++) {
+    for (let port = 1; port <= 256; port++) {
+      announceFrom(tracker, { address: [9, 9, 9, host], port });
+    }
+  }
+  for (let port = 1; port <= 256; port++) {
+    announceFrom(tracker, { address: [9, 9, 9, 6], port, seeder: true });
+  }
+  for (let port = 1000; port < 1300; port++) {
+    announceFrom(tracker, { address: [9, 9, 9, 6], port });
+    expect(tracker.reply.stored).toBe(true);
+  }
+  expect(takeCensus(tracker.store.memory).peersNotStored).toEqual([0, 0, 0, 0, 0]);
+  expect(brokenInvariants(tracker)).toEqual([]);
+});
+
+test.each([4, 6] as const)(
+  "leechers of IPv%d become seeders though their bucket is full",
+  (family) => {
+    const tracker = trackerWith({});
+    const crowd = family === 4 ? [9, 9, 9, 9] : [0x20, 1];
+    for (let port = 1; port <= BUCKET_PEERS_MAX[family]; port++) {
+      announceFrom(tracker, { address: crowd, family, port, seeder: true });
+    }
+    // Of the same network, so that they share its bucket.
+    const address = family === 4 ? [9, 9, 9, 1] : [0x20, 1, 0, 0, 0, 0, 1];
+    for (let port = 1; port <= 40; port++) announceFrom(tracker, { address, family, port });
+    for (let port = 1; port <= 40; port++) {
+      announceFrom(tracker, { address, family, port, seeder: true });
+    }
+    expect(tracker.reply.leechers).toBe(0);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  },
+);
+
 describe("a network's peers in a large swarm", () => {
   test.each([4, 6] as const)("of IPv%d fill one page, and then replace each other", (family) => {
     const tracker = trackerWith({});
@@ -127,6 +184,33 @@ describe("a network's peers in a large swarm", () => {
     sweepRound(new Sweep(tracker.store), 2 * PEER_TIMEOUT);
     expect(scrape(tracker, 1)).toEqual([0, 0, 0]);
     expect(brokenInvariants(tracker)).toEqual([]);
+  });
+});
+
+describe("of 500 replies of 50, nine in ten hold one of 20 honest peers that came before", () => {
+  /** Peers that attack, how many networks they are of, and how many of one come in a row. */
+  const ATTACKS = [
+    [108, 2, 11],
+    [108, 16, 11],
+    [108, 16, 1],
+    [1500, 16, 11],
+    [256, 16, 1],
+    [1024, 64, 1],
+    [1024, 64, 16],
+  ] as const;
+  test.each(ATTACKS)("%d peers of %d networks in runs of %d", (peers, networks, run) => {
+    const tracker = trackerWith({ peersPerAddressMax: 256 });
+    const honest = comeHonest(tracker, 4);
+    for (let i = 0; i < peers; i++) {
+      const network = Math.floor(i / run) % networks;
+      announceFrom(tracker, { address: [9, 9, network, 9], port: 1 + i });
+    }
+    let held = 0;
+    for (let i = 0; i < 500; i++) {
+      const told = announceFrom(tracker, { address: [77, 7, 7, 7], port: 0, wanted: 50 });
+      if (told.some((peer) => honest.includes(peer))) held += 1;
+    }
+    expect(held).toBeGreaterThanOrEqual(450);
   });
 });
 

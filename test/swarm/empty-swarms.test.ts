@@ -98,6 +98,21 @@ describe("a shard's list of swarms without peers", () => {
     expect(brokenInvariants(tracker)).toEqual([]);
   });
 
+  test("knows a swarm again that had peers when its entry was dropped", () => {
+    const { tracker, memory } = makeTracker(16 * MIB);
+    const infoHashes = infoHashesOfOneShard(tracker, 1200);
+    // Empty, and at once with peers again: their entries push each other off the list meanwhile.
+    for (const infoHash of infoHashes) {
+      leaveCounter(tracker, infoHash);
+      announce(tracker, { infoHash, peer: 7 });
+    }
+    for (const infoHash of infoHashes) {
+      announce(tracker, { infoHash, peer: 7, event: "stopped" });
+    }
+    expect(takeCensus(memory).swarmsEmpty).toBeLessThan(300);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
   test("has one entry for a swarm that falls empty time and again", () => {
     const { tracker } = makeTracker(16 * MIB);
     const [often, other] = infoHashesOfOneShard(tracker, 2);

@@ -50,6 +50,21 @@ for (const family of [4, 6] as const) {
   }
 }
 
+test("a seeder that starts is told of a seeder elsewhere, not only of one network", () => {
+  const { tracker } = makeTracker();
+  for (let port = 1; port <= 49; port++) announceFrom(tracker, { address: [9, 9, 9, 9], port });
+  for (let port = 100; port < 1300; port++) {
+    announceFrom(tracker, { address: [9, 9, 9, port & 0xff], port, seeder: true });
+  }
+  for (let i = 0; i < 20; i++) announceFrom(tracker, { address: [60 + i, 5, 5, 5], seeder: true });
+  for (let i = 0; i < 100; i++) {
+    const asks = { address: [77, 7, 7, 7], port: 0, wanted: 50, seeder: true };
+    const told = announceFrom(tracker, { ...asks, event: "started" });
+    expect(told.length).toBe(50);
+    expect(new Set(told.map(networkOf)).size).toBe(2);
+  }
+});
+
 test("a crowd of one family does not hide the other from a client that is told both", () => {
   const { tracker } = makeTracker();
   for (let port = 1; port <= 1000; port++) announceFrom(tracker, { address: [9, 9, 9, 9], port });
