@@ -1,7 +1,7 @@
 /**
  * Cooldown: limits how often a network may request an expensive export.
  *
- * An IPv4 client stands for its /24, an IPv6 client for its /48. Fixed memory: when too many
+ * An IPv4 client counts as its /24, an IPv6 client as its /48. Fixed memory: when too many
  * networks are remembered, the one with the oldest request is forgotten.
  */
 import type { Family } from "../constants.ts";

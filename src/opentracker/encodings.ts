@@ -1,5 +1,5 @@
 /**
- * Which compression a client takes, read from its Accept-Encoding as the standard has it.
+ * Chooses the compression of an answer from the client's Accept-Encoding.
  *
  *   gzip, zstd;q=0.5        gzip
  *   gzip;q=0, *             zstd
@@ -10,15 +10,15 @@
 
 export type Encoding = "zstd" | "gzip" | "identity";
 
-/** In the order we prefer, where the client has no preference. */
+/** In our order of preference, which decides if the client has none. */
 const OFFERED = ["zstd", "gzip"] as const;
 
 /** `;q=` and a number from 0 to 1 with at most three decimals. */
 const QUALITY = /^q=(0(\.\d{0,3})?|1(\.0{0,3})?)$/i;
 
 /**
- * What to answer with. A weight that is no weight counts as 0: better plain than unreadable. The
- * client's refusal of `identity` is not heard, since everybody can read that.
+ * The encoding of the answer. An invalid weight counts as 0, so that the client gets an answer it
+ * can read. A refusal of `identity` is ignored, since every client can read that.
  */
 export function chooseEncoding(header: string): Encoding {
   const weights = new Map<string, number>();

@@ -1,5 +1,5 @@
 /**
- * Exports: everything the tracker knows of its swarms, as a stream in one of seven formats.
+ * Exports: all swarms with their counts, as a stream in one of six formats.
  *
  *   format   one swarm
  *   ben      20:<info hash>d8:completei1e10:downloadedi0e10:incompletei2ee   in d5:filesd … ee
@@ -7,11 +7,11 @@
  *   txt      <HEX>:<seeders>:<leechers>
  *   txtp     <HEX>:<seeders>:<leechers>:<downloads>
  *   url      <%-encoded>:<seeders>:<leechers>
- *   dump     <HEX>:<minutes since 1970 of the last announce, roughly>:<downloads>
+ *   dump     <HEX>:<minutes since 1970 of the last announce, estimated>:<downloads>
  *
- * Nothing is made before the client has taken what came before: a slow reader costs one chunk of
- * memory and no lock. Making it takes a millisecond at a time. The bencoded dictionary has its keys
- * in ascending order, each once (see sorted-swarms.ts); the others come in no order.
+ * The next chunk is made when the client has read the last one: a slow reader costs one chunk of
+ * memory and no lock. Work is done a millisecond at a time. The keys of the bencoded dictionary are
+ * in ascending order, each once (see sorted-swarms.ts); the other formats have no order.
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { writeScraped } from "../net/bencode.ts";
@@ -33,12 +33,12 @@ import {
 export const FORMATS = ["ben", "bin", "txt", "txtp", "url", "dump"] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** Bytes handed over at once, about; packing them, some milliseconds for 100 kB, is not sliced. */
+/** Size of a chunk, about; compressing 100 kB takes some milliseconds and cannot be interrupted. */
 const CHUNK_BYTES = 32 * 1024;
 /** The longest record, bencoded with three counts of ten digits, takes 88 bytes. */
 const RECORD_BYTES_MAX = 128;
 
-/** Garbage for each byte of an export: records, chunks, and those of a compression. */
+/** Garbage for each byte of an export: records, chunks and compressed chunks. */
 const GARBAGE_PER_BYTE = 4;
 
 const HEX = new TextEncoder().encode("0123456789ABCDEF");
@@ -50,7 +50,7 @@ const COLON = 58;
 const LINE_END = 10;
 const PERCENT = 37;
 
-/** What is known of the swarm at hand, for the writers. */
+/** The current swarm, for the writers. */
 export class Swarm {
   readonly infoHash = new Uint8Array(INFO_HASH_SIZE);
   readonly counts = new AnnounceReply();
@@ -58,7 +58,7 @@ export class Swarm {
   lastMinutes = 0;
 }
 
-/** Bytes on their way out. */
+/** Collects bytes of the next chunk. */
 export class Sink {
   bytes = new Uint8Array(2 * CHUNK_BYTES);
   size = 0;
@@ -110,7 +110,7 @@ function writeHex(out: Uint8Array, at: number, infoHash: Uint8Array): number {
   return at;
 }
 
-/** Escapes all but what RFC 3986 calls unreserved. */
+/** Escapes all bytes except the unreserved characters of RFC 3986. */
 function writeEscaped(out: Uint8Array, at: number, infoHash: Uint8Array): number {
   for (const byte of infoHash) {
     if (UNRESERVED[byte]) {
@@ -137,13 +137,13 @@ function writeWord(out: Uint8Array, at: number, value: number): number {
   return at;
 }
 
-/** Makes the bytes of one export, a turn at a time. */
+/** Makes the bytes of one export in turns. */
 interface Source {
-  /** Adds to the sink for about a millisecond; true when there is nothing left to add. */
+  /** Adds to the sink for about a millisecond; true at the end of the export. */
   turn(sink: Sink): boolean;
 }
 
-/** Swarms as they come. */
+/** All swarms in the order of the table. */
 class Unsorted implements Source {
   readonly #store: Store;
   readonly #format: Format;
@@ -175,11 +175,11 @@ class Unsorted implements Source {
     counts.downloads = swarms.downloads(at);
     if (this.#format === "dump") this.#swarm.lastMinutes = this.#lastMinutes(at);
     writeRecord(this.#sink, this.#format, this.#swarm);
-    // Written out, a swarm costs about five times what it costs to look at.
+    // Writing a swarm costs about five times as much as visiting it.
     return 5;
   };
 
-  /** A swarm with peers is of this minute; one without, of when it lost the last. */
+  /** For a swarm with peers, this minute; for one without, the minute it lost its last peer. */
   #lastMinutes(at: number): number {
     const { arena, emptyTicks } = this.#store;
     const minutes = Math.floor(Date.now() / 60_000);
@@ -194,7 +194,7 @@ class Sorted implements Source {
   readonly #sorted: SortedSwarms;
   readonly #swarm = new Swarm();
   #collected = false;
-  /** The info hash written last, if there is one. */
+  /** The last info hash written; not valid while `#first`. */
   readonly #previous = new Uint32Array(INFO_HASH_SIZE / 4);
   #first = true;
 
@@ -240,7 +240,7 @@ class Sorted implements Source {
       previous[i] = word;
       writeWord(infoHash, 4 * i, word);
     }
-    // A swarm that went and came back during the pass may have been met twice.
+    // A swarm that was removed and came back during the pass may be collected twice.
     if (same) return;
     this.#first = false;
     counts.seeders = records[at + RECORD_SEEDERS];
@@ -254,17 +254,17 @@ function append(sink: Sink, text: string): void {
   for (let i = 0; i < text.length; i++) sink.bytes[sink.size++] = text.charCodeAt(i);
 }
 
-/** What an export tells of itself while it runs. */
+/** Events of an export. */
 export interface ExportEvents {
-  /** So many bytes were made, before compression. */
+  /** Bytes were made; `bytes` is their number before compression. */
   made(bytes: number): void;
-  /** It is over: all was taken, or nothing was for `stallSeconds`, or the client has gone. */
+  /** The export ended: the client read all, read nothing for `stallSeconds`, or disconnected. */
   over(): void;
 }
 
 /**
- * The stream of an export. `swarms` is about how many there are. A client that takes nothing for
- * `stallSeconds` gets no more: its stream ends with an error, and so does its connection.
+ * The stream of an export. `swarms` is the approximate number of swarms. If the client reads
+ * nothing for `stallSeconds`, the stream ends with an error, and the connection is closed.
  */
 export function openExport(
   store: Store,

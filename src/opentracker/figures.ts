@@ -1,19 +1,19 @@
 /**
- * The figures of the statistics page: what counters, census and notes say, added up under one name
- * each. Gathering them takes some microseconds and walks nothing.
+ * The figures of the statistics pages: sums of counters and census under the names of opentracker.
+ * Collecting them takes some microseconds and walks no swarms.
  */
 import { type CounterName, COUNTERS, type Counters } from "../counters/counters.ts";
 import { takeCensus } from "../swarm/census.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 
-/** Numbers since the start, and numbers of now. */
+/** Counts since the start, and current numbers. */
 export interface Figures {
   uptimeSeconds: number;
   swarms: number;
   peers: number;
   seeders: number;
   downloads: number;
-  /** Requests by HTTP: connections are often used for many. */
+  /** Requests over HTTP, not connections. */
   httpRequests: number;
   httpAnnounces: number;
   httpScrapes: number;
@@ -33,7 +33,7 @@ export interface Figures {
   notFound: number;
 }
 
-/** Adds everything up; `nowSeconds` is the uptime. */
+/** Collects the figures; `nowSeconds` is the uptime. */
 export function gatherFigures(
   counters: Counters,
   memory: SwarmMemory,
@@ -66,11 +66,11 @@ export function gatherFigures(
   return { ...figures, ...sums(figures, counters) };
 }
 
-/** Requests that came to nothing, by their columns. */
+/** Counters of rejected requests. */
 const REJECTED_HTTP = COUNTERS.filter((name) => name.startsWith("http:"));
 const REJECTED_UDP = COUNTERS.filter((name) => name.startsWith("udp:"));
 
-/** What is made of others: all requests, whatever became of them. */
+/** Sums of other figures: all requests, answered or rejected. */
 function sums(figures: Omit<Figures, "httpRequests" | "udpDatagrams">, counters: Counters) {
   const { httpAnnounces, httpScrapes, udpConnects, udpAnnounces, udpScrapes } = figures;
   const { redirects, fullScrapes } = figures;

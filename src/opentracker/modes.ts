@@ -1,18 +1,18 @@
 /**
- * The texts of the statistics page, as opentracker's users know them.
+ * The texts of the statistics pages, in opentracker's formats.
  *
- * Programs read these: munin, MRTG and a handful of exporters. So every space, name and misspelling
- * is as they expect it, also where the word is not ours. The MRTG form is four lines: two numbers,
- * a time or a title, a title. What opentracker gets wrong is right here:
+ * Programs parse these: munin, MRTG and a handful of exporters. So every space, name and
+ * misspelling is as in opentracker. The MRTG form is four lines: two numbers, a time or a title, a
+ * title. These modes correct errors of opentracker:
  *
- *   everything   <tcp><scrape> counts the scrapes by HTTP; the numbers of http_error are those of
- *                their names
+ *   everything   <tcp><scrape> counts the scrapes over HTTP; each number of http_error belongs to
+ *                its name
  *   fscr         counts full scrapes, and their bytes
  *   herr         each line counts what it names
- *   s24s         IPv4 networks are written as such; IPv6 networks follow, by /48
+ *   s24s         IPv4 networks are written as IPv4; IPv6 networks follow, by /48
  *   woodpeckers  likewise, by /28, /24 and /48
  *
- * All of it is pure. https://erdgeist.org/arts/software/opentracker/
+ * All functions are pure. https://erdgeist.org/arts/software/opentracker/
  */
 import { writeAddress } from "../net/addresses.ts";
 import type { Figures } from "./figures.ts";
@@ -30,19 +30,19 @@ export function swarmsText({ swarms }: Figures): string {
   return `${swarms}\n0\nopentracker serving ${swarms} torrents\nopentracker`;
 }
 
-/** Requests of both transports, and those that brought something. */
+/** Requests of both transports, and the successful ones among them. */
 export function connectionsText(figures: Figures): string {
   const all = figures.httpRequests + figures.udpDatagrams;
   const good = figures.httpAnnounces + figures.udpAnnounces + figures.udpConnects;
   return rates(figures, all, good, "opentracker connections");
 }
 
-/** The same by HTTP, of both families. */
+/** Requests over HTTP, of both families. */
 export function httpText(figures: Figures): string {
   return rates(figures, figures.httpRequests, figures.httpAnnounces, "opentracker tcp4 stats");
 }
 
-/** The same by UDP, of both families. */
+/** Requests over UDP, of both families. */
 export function udpText(figures: Figures): string {
   const good = figures.udpAnnounces + figures.udpConnects;
   return rates(figures, figures.udpDatagrams, good, "opentracker udp4 stats");
@@ -53,7 +53,7 @@ function rates(figures: Figures, all: number, good: number, title: string): stri
   return `${all}\n${good}\n${since(figures)}\n${title}, ${perSecond}`;
 }
 
-/** Scrapes by HTTP and by UDP. */
+/** Scrapes over HTTP and over UDP. */
 export function scrapesText(figures: Figures): string {
   const { httpScrapes, udpScrapes } = figures;
   const rate = per(httpScrapes + udpScrapes, figures);
@@ -61,7 +61,7 @@ export function scrapesText(figures: Figures): string {
   return `${httpScrapes}\n${udpScrapes}\n${since(figures)}\n${title}`;
 }
 
-/** Full scrapes, in thousandths for MRTG's sake, and their bytes before compression. */
+/** Full scrapes times 1000, as MRTG expects, and their bytes before compression. */
 export function fullScrapesText(figures: Figures): string {
   const { fullScrapes, fullScrapeBytes } = figures;
   const title =
@@ -77,7 +77,7 @@ export function completedText(figures: Figures): string {
   return `${downloads}\n0\n${since(figures)}\nopentracker, ${perHour} completed/h.`;
 }
 
-/** Peers learned from other trackers: none, since trackers do not share them. */
+/** Peers from other trackers: always 0, since trackers do not share peers. */
 export function syncsText(figures: Figures): string {
   const [, , ...lines] = connectionsText(figures).split("\n");
   return `0\n0\n${lines.join("\n")}`;
@@ -91,7 +91,7 @@ function per(count: number, { uptimeSeconds }: Figures): number {
   return Math.floor(count / Math.max(1, uptimeSeconds));
 }
 
-/** Requests by HTTP that failed, and why. */
+/** Failed requests over HTTP, by reason. */
 export function errorsText(figures: Figures): string {
   const lines: [name: string, count: number][] = [
     ["302 RED", figures.redirects],
@@ -105,7 +105,7 @@ export function errorsText(figures: Figures): string {
   return lines.map(([name, count]) => `${name} ${count}\n`).join("");
 }
 
-/** The same for `everything`. */
+/** Failed requests over HTTP, with the names in `everything`. */
 function errorCounts(figures: Figures): [code: string, count: number][] {
   return [
     ["302 Redirect", figures.redirects],
@@ -120,12 +120,12 @@ function errorCounts(figures: Figures): [code: string, count: number][] {
   ];
 }
 
-/** Announces of known peers by the minutes since their last. */
+/** Announces of known peers by the minutes since their last announce. */
 export function renewedText(renewed: readonly number[]): string {
   return renewed.map((count, minutes) => `${twoDigits(minutes)} ${count}\n`).join("");
 }
 
-/** Announces by the peers they wanted. */
+/** Announces by the number of peers they wanted. */
 export function wantedText(wanted: readonly number[]): string {
   return wanted.map((count, peers) => `${String(peers).padStart(3, "0")} => ${count}\n`).join("");
 }
@@ -159,7 +159,7 @@ function addressOf(width: number, { high, low }: Frequency): string {
   return writeAddress(bytes, 0, width > 32 ? 6 : 4);
 }
 
-/** Under which names announces come. opentracker has no such page. */
+/** The hosts and paths of announces. opentracker has no such page. */
 export function hostsText(
   hosts: readonly NameCount[],
   paths: readonly NameCount[],

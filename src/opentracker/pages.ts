@@ -1,16 +1,15 @@
 /**
- * The statistics pages, from a query to a Response: who may see what, and how often.
+ * The statistics pages, from query to answer, with access by network and limits.
  *
- *   /stats?mode=M             the numbers; to the networks of TRACKER_STATS_NETWORKS
+ *   /stats?mode=M             numbers, for the networks of TRACKER_STATS_NETWORKS
  *   /stats?mode=tpbs&format=F ┐
- *   /stats?mode=statedump     ├ everything; to the networks of TRACKER_FULLSCRAPE_NETWORKS, once in
- *   /scrape                   ┘ an interval, and only so many at a time
+ *   /stats?mode=statedump     ├ exports of all swarms, for TRACKER_FULLSCRAPE_NETWORKS: one in an
+ *   /scrape                   ┘ interval for each network, and EXPORTS_MAX at a time
  *
- * The network of the client is judged before the query is read: 15 KB of `a&` cost 550 µs. What
- * can be told from counters is answered at once, and kept for a second. What needs a walk over all
- * swarms is worked out beside the announces and kept for some seconds, so that asking again costs
- * nothing; such an answer is a promise, and requests behind it on its connection wait until it is
- * written.
+ * The network of the client is judged before the query is parsed: 15 KB of `a&` cost 550 µs. Texts
+ * made from counters are answered at once and kept for a second. Texts that need a walk over all
+ * swarms are made in turns and kept for some seconds, so that repeated requests cost nothing. Such
+ * an answer is a promise, and later requests on its connection wait for it.
  */
 import { Networks } from "../net/addresses.ts";
 import { answerBytes } from "../http/answer.ts";
@@ -31,22 +30,22 @@ import { EARLY_WIDTHS, Tallies } from "../notes/tally.ts";
 const NAMES_MAX = 100;
 const NETWORKS_MAX = 128;
 
-/** Seconds for which a walk's result is good. */
+/** Seconds for which the result of a walk is kept. */
 const CACHE_SECONDS = 5;
-/** Seconds for which the text of another mode is good. */
+/** Seconds for which the text of another mode is kept. */
 const TEXT_SECONDS = 1;
 
-/** Nobody who asks for a page needs a longer query; who announces here is told so even then. */
+/** No page needs a longer query. Only this much of it is parsed, to recognise an announce. */
 const QUERY_LENGTH_MAX = 1024;
 
-/** Answers that are longer are sent as a Response. */
+/** Longer answers are sent as a Response. */
 const IN_PLACE_BYTES_MAX = 16 * 1024;
 
 /** Exports at a time: each takes some 3 MiB, and may have a slow reader. */
 const EXPORTS_MAX = 4;
-/** When to ask again if there are too many. */
+/** The Retry-After if too many exports run. */
 const EXPORTS_RETRY_SECONDS = 30;
-/** A reader that takes nothing for so long has gone. */
+/** An export ends if its client reads nothing for this long. */
 const STALL_SECONDS = 30;
 
 /** Formats of `mode=tpbs`, by their names there. */
@@ -60,12 +59,11 @@ const TPBS_FORMATS: Record<string, Format> = {
 
 const BINARY: readonly Format[] = ["ben", "bin"];
 
-/** How the pages are set up. */
+/** The settings of the pages. */
 export interface PagesSettings {
-  /** Where they are, without the slash before it; empty for nowhere. */
-  /** Who may see the numbers, as CIDR. */
+  /** Networks that may see the numbers, as CIDR. */
   readonly statsNetworks: readonly string[];
-  /** Who may have full scrapes and other exports. */
+  /** Networks that may request full scrapes and other exports. */
   readonly fullScrapeNetworks: readonly string[];
   readonly fullScrapeIntervalSeconds: number;
 }
@@ -76,12 +74,12 @@ export interface PagesDeps {
   readonly notes: NotesShared;
   /** Seconds since the start. */
   readonly now: () => number;
-  /** What the tracker calls itself. */
+  /** Name and version of the tracker. */
   readonly version: string;
   readonly settings: PagesSettings;
 }
 
-/** A text worked out at most once in CACHE_SECONDS; whoever asks meanwhile waits for the same. */
+/** A text made at most once in CACHE_SECONDS; requests in between share it. */
 class Cached<Value> {
   readonly #work: () => Promise<Value>;
   readonly #now: () => number;
@@ -104,20 +102,20 @@ class Cached<Value> {
   }
 }
 
-/** The texts of both modes that rank. */
+/** The texts of the modes top10 and top100. */
 type Ranked = Record<"top10" | "top100", string>;
 
-/** The text of a mode, and until when it is good. */
+/** The text of a mode, and when it expires. */
 interface Kept {
   bytes: Uint8Array<ArrayBuffer>;
   until: number;
 }
 
-/** One for the event loop. */
+/** The statistics pages; one object, for the event loop. */
 export class Pages {
-  /** Bytes of the longest answer that is written in place. */
+  /** The longest answer that is written in place, in bytes. */
   readonly bytesMax = IN_PLACE_BYTES_MAX;
-  /** Where they are. */
+  /** The path of the pages. */
   readonly path = "/stats";
   readonly #deps: PagesDeps;
   readonly #readers: Networks;
@@ -128,7 +126,7 @@ export class Pages {
   readonly #ranking: Cached<Ranked>;
   readonly #networks: Cached<string>;
   readonly #texts = new Map<string, Kept>();
-  /** Nothing can be told from it, nor forged with it. */
+  /** A random number without meaning. */
   readonly #trackerId = crypto.getRandomValues(new Uint32Array(1))[0];
   #exports = 0;
 
@@ -152,9 +150,9 @@ export class Pages {
     }
     const asked = new URLSearchParams(query.slice(0, QUERY_LENGTH_MAX));
     if (asked.has("info_hash")) {
-      return this.#refuse(exchange, "this is not where to announce: that ends in /announce");
+      return this.#refuse(exchange, "announce to a URL that ends in /announce, not here");
     }
-    if (query.length > QUERY_LENGTH_MAX) return this.#refuse(exchange, "that query is too long");
+    if (query.length > QUERY_LENGTH_MAX) return this.#refuse(exchange, "the query is too long");
     const mode = asked.get("mode") ?? "peer";
     if (mode === "statedump") return this.#export(exchange, client, "statedump", "dump");
     if (mode === "tpbs") {
@@ -170,12 +168,12 @@ export class Pages {
     return this.#tell(exchange, mode);
   }
 
-  /** Answers a request for everything; `client` has been read. */
+  /** Answers a full scrape; `client` has been read. */
   answerFullScrape(exchange: Exchange, client: Client): number | Response {
     return this.#export(exchange, client, "scrape", "ben");
   }
 
-  /** Whether a client may have a full scrape at all. */
+  /** Whether the client's network may request full scrapes. */
   mayFullScrape(client: Client): boolean {
     return this.#scrapers.containsBytes(client.address, 0, client.family);
   }
@@ -187,14 +185,14 @@ export class Pages {
     if (mode === "s24s") return this.#networks.get().then(plainText);
     const bytes = this.#bytesOf(mode);
     if (bytes === undefined) {
-      return this.#refuse(exchange, `no such mode: there are ${MODES.join(", ")}`);
+      return this.#refuse(exchange, `unknown mode: use one of ${MODES.join(", ")}`);
     }
     if (bytes.length > IN_PLACE_BYTES_MAX) return new Response(bytes, { headers: TEXT });
     exchange.form = GOOD;
     return answerBytes(exchange, bytes);
   }
 
-  /** The text of a mode, a second old at most; undefined if there is no such mode. */
+  /** The text of a mode, a second old at most; undefined for an unknown mode. */
   #bytesOf(mode: string): Uint8Array<ArrayBuffer> | undefined {
     const now = this.#deps.now();
     const kept = this.#texts.get(mode);
@@ -230,7 +228,7 @@ export class Pages {
     }
   }
 
-  /** Under which names announces come. */
+  /** The hosts and paths of announces. */
   hostsText(): string {
     const hosts = this.#hosts;
     return modes.hostsText(hosts.hosts(NAMES_MAX), hosts.paths(NAMES_MAX), NAMES_MAX);
@@ -292,7 +290,10 @@ export class Pages {
     this.#deps.counters.row[COUNT["http:too_many"]] += 1;
     const lines = `429 Too Many Requests\r\nContent-Type: text/plain\r\nRetry-After: ${seconds}`;
     exchange.form = answerForm(lines);
-    return answerBytes(exchange, Buffer.from(`not so often: try again in ${seconds} seconds\n`));
+    return answerBytes(
+      exchange,
+      Buffer.from(`too many requests: try again in ${seconds} seconds\n`),
+    );
   }
 }
 
@@ -300,14 +301,14 @@ const TEXT = { "Content-Type": "text/plain" };
 const GOOD = answerForm("200 OK\r\nContent-Type: text/plain");
 const BAD_REQUEST = answerForm("400 Bad Request\r\nContent-Type: text/plain");
 
-/** What those are told whose network may not see it, by the setting that decides. */
+/** The answer to clients of other networks, by the setting that names the allowed ones. */
 const FORBIDDEN: Record<string, Buffer> = {};
 for (const setting of ["TRACKER_STATS_NETWORKS", "TRACKER_FULLSCRAPE_NETWORKS"]) {
-  const text = `this is not shown to your network: the operator decides with ${setting}\n`;
+  const text = `your network may not see this: the operator can allow it with ${setting}\n`;
   FORBIDDEN[setting] = Buffer.from(text);
 }
 
-/** Modes that need nothing but the figures. */
+/** Modes that need only the figures. */
 const FIGURE_TEXTS: Record<string, (figures: Figures) => string> = {
   peer: modes.peersText,
   conn: modes.connectionsText,

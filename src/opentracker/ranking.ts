@@ -1,8 +1,8 @@
 /**
- * The statistics that need a look at every swarm: the largest, and the networks with most peers.
+ * The statistics that visit every swarm: the largest swarms, and the networks with the most peers.
  *
- * Both walk in slices and hold no more than they show: a hundred swarms of each kind, or tables of
- * fixed size (see frequent.ts; with ten million peers a count may be some 20 too high).
+ * Both walk in slices and use fixed memory: a hundred swarms of each kind, or tables of fixed size
+ * (see frequent.ts; with ten million peers a count may be some 20 too high).
  */
 import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
 import { nextTurn, runInTurns } from "../host/turns.ts";
@@ -11,7 +11,7 @@ import type { Store } from "../swarm/store.ts";
 import { visitPeers, walkAll } from "../swarm/walk.ts";
 import { Frequent, frequentBytes, type Frequency } from "../notes/frequent.ts";
 
-/** A swarm in a list: its info hash in upper-case hexadecimal, and what it is in the list for. */
+/** A swarm in a list: its info hash in upper-case hexadecimal, and the count that ranks it. */
 export interface Ranked {
   infoHash: string;
   count: number;
@@ -24,20 +24,20 @@ export interface Ranking {
   leechers: Ranked[];
 }
 
-/** The networks with most peers: IPv4 by /28 and /24, IPv6 by /48. */
+/** The networks with the most peers: IPv4 by /28 and /24, IPv6 by /48. */
 export interface BusyNetworks {
   ipv4By28: Frequency[];
   ipv4By24: Frequency[];
   ipv6By48: Frequency[];
 }
 
-/** Sets of eight networks in a table, as a power of two: 6 MiB while it is counted. */
+/** Sets of eight networks in a table, as a power of two: 6 MiB during the count. */
 const NETWORK_SET_BITS = 16;
 
-/** How much dearer than a swarm in a walk a peer is that is counted in two tables. */
+/** The cost of a peer counted in two tables, in units of a swarm in a walk. */
 const UNITS_PER_PEER = 2;
 
-/** Ranks all swarms; each list has at most `most`, of swarms that have any of its kind. */
+/** Ranks all swarms; each list has at most `most` swarms, without those that have a count of 0. */
 export async function rankSwarms(store: Store, most: number): Promise<Ranking> {
   const { swarms } = store;
   const [peers, seeders, leechers] = [new Best(most), new Best(most), new Best(most)];
@@ -53,7 +53,7 @@ export async function rankSwarms(store: Store, most: number): Promise<Ranking> {
   return { peers: peers.list, seeders: seeders.list, leechers: leechers.list };
 }
 
-/** The best so far, in order. */
+/** The largest swarms so far, in order. */
 class Best {
   readonly list: Ranked[] = [];
   readonly #most: number;
@@ -75,7 +75,7 @@ class Best {
   }
 }
 
-/** Counts the peers of all networks; each list has at most `most`, fullest first. */
+/** Counts the peers of all networks; each list has at most `most`, highest count first. */
 export async function countNetworks(store: Store, most: number): Promise<BusyNetworks> {
   const { halves } = store.arena;
   const [by28, by24, by48] = [openTable(), openTable(), openTable()];
@@ -111,7 +111,7 @@ function openTable(): Frequent {
   return new Frequent(words, NETWORK_SET_BITS, crypto.getRandomValues(new Int32Array(1))[0] | 1);
 }
 
-/** Peers lie in network order, halves are read in that of the machine. */
+/** Peers are stored in network byte order, halves are read in the order of the machine. */
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 function swapped(half: number): number {

@@ -1,18 +1,17 @@
 /**
- * All swarms in the order of their info hashes, without holding all of them.
+ * All swarms in the order of their info hashes, with fixed memory.
  *
- * Swarms lie in the order of a keyed hash, which has nothing to do with that of their info hashes.
- * So they are collected in passes over everything: a pass takes those whose info hash lies between
- * two bounds, sorts them and hands them out; the next one goes on behind.
+ * Swarms are stored in the order of a keyed hash. So they are collected in passes over all swarms:
+ * a pass collects the swarms whose info hash lies between two bounds, sorts them and returns them;
+ * the next pass continues at the upper bound.
  *
  *   pass 1   [0000… ─ 0a3f…]   pass 2   (0a3f… ─ 1480…]   …      some 49,000 swarms each, 2 MiB
  *
- * Within a pass records are dealt to parts by the first word of their info hash, and each part is
- * sorted when its turn to be handed out comes: some 800 records, a fraction of a millisecond.
+ * In a pass, records go to parts by the first word of their info hash, and each part is sorted just
+ * before it is returned: some 800 records, a fraction of a millisecond.
  *
- * Info hashes are chosen by strangers. Bounds and parts are guessed as if they were spread evenly;
- * where they are not and a pass becomes too full, its upper half is dropped and left to the next
- * one.
+ * Strangers choose info hashes. Bounds and parts are computed for evenly spread info hashes; if a
+ * pass gets too many records, its upper half is dropped and left to the next pass.
  *
  *   record   eight 32-bit words: five of info hash, big-endian, seeders, leechers, downloads
  */
@@ -29,12 +28,12 @@ export const RECORD_LEECHERS = 6;
 export const RECORD_DOWNLOADS = 7;
 const HASH_WORDS = 5;
 
-/** Records after which a pass is too full. */
+/** The most records of a pass. */
 const RECORDS_MAX = 2 ** 16;
-/** Records a pass aims at. */
+/** The expected records of a pass. */
 const RECORDS_AIM = RECORDS_MAX * 0.75;
 
-/** Parts that the records of a pass are dealt to. */
+/** Parts of a pass. */
 const PARTS = 64;
 
 /** A sort key is a word times this plus the record's number: exact in a 64-bit float. */
@@ -48,15 +47,15 @@ export class SortedSwarms {
   readonly #span: number;
   #walk: Walk;
   #count = 0;
-  /** Numbers of the records in each part, and how many parts have been handed out. */
+  /** Numbers of the records in each part, and the number of parts already returned. */
   #parts = emptyParts();
   #handedOut = 0;
-  /** Info hashes above the lower bound (if there is one) up to the upper bound are collected. */
+  /** The pass collects info hashes above `#lower`, if defined, up to and including `#upper`. */
   #lower: Uint32Array | undefined = undefined;
   #upper: Uint32Array;
   readonly #hash = new Uint32Array(HASH_WORDS);
 
-  /** `swarms` is about how many there are. */
+  /** `swarms` is the approximate number of swarms. */
   constructor(store: Store, swarms: number) {
     this.#store = store;
     this.#span = Math.ceil(Math.min(1, RECORDS_AIM / Math.max(1, swarms)) * WORD_RANGE);
@@ -65,12 +64,12 @@ export class SortedSwarms {
     garbage.note(this.records.byteLength);
   }
 
-  /** True once the last pass has been collected. */
+  /** True after the last pass was collected. */
   get last(): boolean {
     return this.#walk.done && this.#upper.every((word) => word === WORD_RANGE - 1);
   }
 
-  /** Collects until the clock shows `end`. True when the pass is over and can be handed out. */
+  /** Collects until the time `end`. True when the pass is complete and `take` can return it. */
   collect(end: number): boolean {
     while (!this.#walk.done && now() < end) {
       if (this.#count > RECORDS_MAX - 2 * WALK_SLICE_UNITS) this.#dropUpperHalf();
@@ -79,7 +78,7 @@ export class SortedSwarms {
     return this.#walk.done;
   }
 
-  /** The numbers of the next records in order; undefined when all of the pass are handed out. */
+  /** The numbers of the next records in order; undefined at the end of the pass. */
   take(): number[] | undefined {
     if (this.#handedOut === PARTS) return undefined;
     const part = this.#parts[this.#handedOut++];
@@ -107,7 +106,7 @@ export class SortedSwarms {
     if (this.#lower !== undefined && !isAbove(hash, this.#lower)) return 1;
     const { swarms } = this.#store;
     const at = this.#count * RECORD_WORDS;
-    // A slice may run on to the end of a long row of entries.
+    // A slice may continue to the end of a long row of entries.
     if (at === this.records.length) this.#grow();
     const { records } = this;
     records.set(hash, at);
@@ -131,7 +130,7 @@ export class SortedSwarms {
     this.records = larger;
   }
 
-  /** Keeps the lower half of what is collected; its highest becomes the upper bound. */
+  /** Keeps the lower half of the records; its highest info hash becomes the upper bound. */
   #dropUpperHalf(): void {
     let kept = 0;
     let last = 0;
@@ -145,7 +144,7 @@ export class SortedSwarms {
     this.#keep(this.#parts.slice(0, last));
   }
 
-  /** Forgets all records but those of these parts, which are the first ones. */
+  /** Keeps only the records of these parts, which are the first ones. */
   #keep(parts: number[][]): void {
     const records = new Uint32Array(this.records.length);
     garbage.note(records.byteLength);
@@ -164,7 +163,7 @@ export class SortedSwarms {
     for (const [place, part] of parts.entries()) this.#parts[place] = part;
   }
 
-  /** Sorts a stretch of `order` whose info hashes are the same up to `word`. */
+  /** Sorts a range of `order` whose info hashes have the same words before `word`. */
   #sortBy(word: number, order: number[], from: number, to: number): void {
     const { records } = this;
     const keys = new Float64Array(to - from);
@@ -188,7 +187,7 @@ function emptyParts(): number[][] {
   return Array.from({ length: PARTS }, () => []);
 }
 
-/** The last info hash of the `span` first words behind (and with) `word`. */
+/** The highest info hash whose first word is at most `word` + `span`. */
 function boundBehind(word: number, span: number): Uint32Array {
   const bound = new Uint32Array(HASH_WORDS).fill(WORD_RANGE - 1);
   bound[0] = Math.min(word + span, WORD_RANGE - 1);

@@ -1,15 +1,15 @@
 /**
- * Importing a state file: the download counters that opentracker wrote with `mode=statedump`.
+ * Imports a state file: the download counters that opentracker wrote with `mode=statedump`.
  *
  *   7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80:29354321:17
  *   └─────────── info hash, 40 digits ─────┘ └minutes┘ └ downloads
  *
- * Hexadecimal of any case; the minutes are not used: what is restored is as fresh as the start. A
- * line that is none of these is skipped and its number told. Counters only ever rise to what the
- * file says, so importing it again, at every start, changes nothing. A file may be compressed by
- * gzip: so it comes from opentracker as Debian has it, whatever the client asked for.
+ * Hexadecimal in upper or lower case. The minutes are ignored: swarms get the time of the start.
+ * Any other line is skipped, and its number is logged. A counter is raised to the number in the
+ * file and never lowered, so importing the file again at every start changes nothing. The file may
+ * be compressed by gzip, as opentracker in Debian always sends it.
  *
- * The file is read in pieces, and no text is made of a line: it may be larger than the memory.
+ * The file is read in pieces without making strings: it may be larger than the memory.
  */
 import { stat } from "node:fs/promises";
 import { eachPieceUnpacked } from "../access/pieces.ts";
@@ -22,10 +22,10 @@ import { StartError } from "../host/start-error.ts";
 import { DOWNLOADS_MAX } from "../swarm/blocks.ts";
 import type { Store } from "../swarm/store.ts";
 
-/** The swarms that the largest memory holds have 4 GiB of lines. */
+/** The lines of all swarms that fit the largest memory take 4 GiB. */
 const STATE_GIB_MAX = 16;
 
-/** Lines told of at most. */
+/** The most bad lines whose number is logged. */
 const BAD_LINES_MAX = 10;
 /** Digits of the largest counter that a number holds exactly. */
 const DOWNLOADS_DIGITS_MAX = 15;
@@ -36,20 +36,22 @@ const CARRIAGE_RETURN = 13;
 const SPACE = 32;
 const COLON = 58;
 
-/** What came of an import. */
+/** The result of an import. */
 export interface Imported {
-  /** Lines that were good and had room. */
+  /** Valid lines that were stored. */
   restored: number;
-  /** Those of them whose counter is more than we can count. */
+  /** Stored lines whose counter exceeds DOWNLOADS_MAX, and was limited to it. */
   cut: number;
-  /** Lines for which there was no memory. */
+  /** Valid lines for which there was no memory. */
   withoutRoom: number;
   skipped: number;
   /** Numbers of the first lines that were skipped. */
   badLines: number[];
 }
 
-/** Restores what the file at `path` holds and logs it; throws a StartError if it is unreadable. */
+/**
+ * Restores the counters in the file and logs the result; throws a StartError if it is unreadable.
+ */
 export async function restoreAtStart(
   path: string,
   store: Store,
@@ -62,20 +64,24 @@ export async function restoreAtStart(
   log.info("download counters restored", { file: path, restored, withoutRoom, skipped });
   if (cut > 0) {
     const fields = { file: path, counters: cut, most: DOWNLOADS_MAX };
-    log.warn("counters of the state file are larger than can be counted", fields, "state_cut");
+    log.warn(
+      "counters of the state file exceed the limit, which replaces them",
+      fields,
+      "state_cut",
+    );
   }
   if (withoutRoom > 0) {
     const fields = { file: path, lost: withoutRoom, remedy: "a larger TRACKER_MEMORY_MAX" };
-    log.warn("there is no room for all of the state file", fields, "state_room");
+    log.warn("not all counters of the state file fit the memory", fields, "state_room");
   }
   if (skipped === 0) return;
   const fields = { file: path, first: badLines.join(" ") };
-  log.warn("lines of the state file make no sense", fields, "state_lines");
+  log.warn("bad lines of the state file are skipped", fields, "state_lines");
 }
 
 /**
- * Lines of a state file that make no sense; throws a StartError if it is unreadable. Of a pipe none
- * are read: they would be gone, and the start is to have them.
+ * The number of bad lines of a state file; throws a StartError if it is unreadable. A pipe is not
+ * read, since the start could then no longer read its lines.
  */
 export async function countBadStateLines(path: string): Promise<number> {
   const found = await stat(path).catch(() => undefined);
@@ -83,7 +89,7 @@ export async function countBadStateLines(path: string): Promise<number> {
   return (await readState(path, () => true)).skipped;
 }
 
-/** Hands each good line to `restore`, which says whether there was room for it. */
+/** Passes each valid line to `restore`, which returns whether there was memory for it. */
 async function readState(path: string, restore: (line: StateLine) => boolean): Promise<Imported> {
   const reader = new StateReader(restore);
   const take = async (bytes: Uint8Array) => reader.take(bytes);
@@ -103,7 +109,7 @@ class StateLine {
   readonly infoHash = new Uint8Array(this.infoHashHalves.buffer);
   downloads = 0;
 
-  /** Reads the bytes from `from` to `to`; false if they are no line of a state file. */
+  /** Parses the bytes from `from` to `to`; false if they are not a line of a state file. */
   read(bytes: Uint8Array, from: number, to: number): boolean {
     let at = from;
     for (let i = 0; i < INFO_HASH_SIZE; i++, at += 2) {
@@ -125,7 +131,7 @@ class StateLine {
   }
 }
 
-/** Reads the pieces of a state file, each of which ends where a line does. */
+/** Reads the pieces of a state file; each piece ends with the end of a line. */
 export class StateReader {
   readonly imported: Imported = {
     restored: 0,
@@ -138,7 +144,7 @@ export class StateReader {
   readonly #line = new StateLine();
   #number = 0;
 
-  /** `restore` is given each good line and says whether there was room for it. */
+  /** `restore` gets each valid line and returns whether there was memory for it. */
   constructor(restore: (line: StateLine) => boolean) {
     this.#restore = restore;
   }
@@ -153,7 +159,7 @@ export class StateReader {
     }
   }
 
-  /** White space around a line does not matter, and neither do lines of nothing else. */
+  /** White space around a line and blank lines are ignored. */
   #takeLine(bytes: Uint8Array, from: number, to: number): void {
     while (from < to && isBlank(bytes[from])) from++;
     while (to > from && isBlank(bytes[to - 1])) to--;
@@ -176,13 +182,13 @@ function isBlank(byte: number): boolean {
   return byte === SPACE || (byte >= TAB && byte <= CARRIAGE_RETURN);
 }
 
-/** One before the minutes, one behind them, and at least a digit between. */
+/** True if a colon is before and behind the minutes, which have at least one digit. */
 function hasColons(bytes: Uint8Array, before: number, behind: number, to: number): boolean {
   if (behind >= to || behind === before + 1) return false;
   return bytes[before] === COLON && bytes[behind] === COLON;
 }
 
-/** Where the decimal digits that begin at `from` end. */
+/** The end of the decimal digits that begin at `from`. */
 function skipDecimals(bytes: Uint8Array, from: number, to: number): number {
   let at = from;
   while (at < to && DIGIT_VALUES[bytes[at]] <= 9) at++;

@@ -62,7 +62,7 @@ export async function examine(config: Partial<Config>): Promise<Examination> {
   if (stateImport !== undefined) {
     await attempt(async () => {
       const count = await countBadStateLines(stateImport);
-      if (count > 0) warnings.push(`${stateImport} has lines that make no sense: ${count} of them`);
+      if (count > 0) warnings.push(`${stateImport} has bad lines, which will be skipped: ${count}`);
     });
   }
   if (config.allowIpParameter === true) {

@@ -1,13 +1,14 @@
 /**
- * Asking the running tracker for a change, from the command line: the other end of `admin.ts`.
+ * Requests changes from the running tracker, for the command line: the client of `admin.ts`.
  *
  *   deny HASH     PUT /access/deny/HASH
  *   allow HASH    PUT /access/allow/HASH
  *   forget HASH   DELETE from both lists
  *   maintenance   PUT or DELETE /maintenance
  *
- * The token is never sent. What listens must prove first that it knows the token, and its answer
- * must as well, or nothing of it is shown: any program may hold the port (see admin/proof.ts).
+ * The token is never sent. The program on the port must prove that it knows the token, before the
+ * request and again in its answer; an answer without proof is not shown. Any program may listen on
+ * the port (see admin/proof.ts).
  */
 import { randomBytes } from "node:crypto";
 
@@ -25,11 +26,11 @@ import type { HttpAnswer } from "./http-answer.ts";
 import { askOverHttp, type HttpQuestion } from "./http-client.ts";
 import { excerpt } from "./printable.ts";
 
-/** A proof costs nothing but the way. */
+/** The timeout of a proof, which needs little more than the network. */
 const PROOF_MILLISECONDS_MAX = 5000;
-/** A million hashes are written anew for each change, to a disk that may be slow. */
+/** The timeout of a change: the file of a million hashes is rewritten, perhaps on a slow disk. */
 const ANSWER_MILLISECONDS_MAX = 30_000;
-/** Sentences are short; whatever sends more is not our tracker. */
+/** The longest answer: sentences are short. */
 const BODY_BYTES_MAX = 4096;
 
 const CHALLENGED = new RegExp(`^([0-9a-f]{${TRACKER_NONCE_DIGITS}}) ([0-9a-f]{${MAC_DIGITS}})\n?$`);
@@ -41,38 +42,38 @@ const CONFLICT = 409;
 /** Verbs that take info hashes. */
 export type ListVerb = "deny" | "allow" | "forget";
 
-/** What the tracker said: a status of HTTP and a sentence. */
+/** The tracker's answer: an HTTP status and a sentence. */
 export interface AdminAnswer {
   status: number;
   sentence: string;
 }
 
-/** What listens there has not proven that it is the tracker. */
+/** The program on the port has not proven that it is the tracker. */
 export class UnprovenError extends Error {}
 
 export class AdminClient {
   readonly #listener: Listener;
   readonly #proof: Proof;
 
-  /** For the tracker that listens there with this token. */
+  /** A client of the tracker at this address with this token. */
   constructor(listener: Listener, token: string) {
     this.#listener = listener;
     this.#proof = new Proof(token);
   }
 
-  /** Puts a hash on a list, or takes it off both. Rejects if there is no tracker to ask. */
+  /** Adds a hash to a list, or removes it from both. Rejects if no tracker answers. */
   async askForList(verb: ListVerb, hash: string): Promise<AdminAnswer> {
     if (verb !== "forget") return this.#ask("PUT", `/access/${verb}/${hash}`);
     const denied = await this.#ask("DELETE", `/access/deny/${hash}`);
     const allowed = await this.#ask("DELETE", `/access/allow/${hash}`);
-    // A list that there is not has forgotten everything.
+    // A list that does not exist needs no removal.
     if (denied.status === CONFLICT) return allowed;
     if (allowed.status === CONFLICT) return denied;
     const worse = denied.status > allowed.status ? denied : allowed;
     return { status: worse.status, sentence: `${denied.sentence}\n${allowed.sentence}` };
   }
 
-  /** Begins or ends maintenance. Rejects if there is no tracker to ask. */
+  /** Begins or ends maintenance. Rejects if no tracker answers. */
   askForMaintenance(on: boolean): Promise<AdminAnswer> {
     return this.#ask(on ? "PUT" : "DELETE", "/maintenance");
   }
@@ -96,7 +97,7 @@ export class AdminClient {
     throw new UnprovenError("the answer does not come from the tracker, so it is not shown");
   }
 
-  /** Has the tracker prove itself; the nonce it gave. */
+  /** Lets the tracker prove itself; returns its nonce. */
   async #challenge(verbNonce: string): Promise<string> {
     const target = `/challenge/${verbNonce}`;
     const answer = await this.#send({ method: "GET", target, timeout: PROOF_MILLISECONDS_MAX });

@@ -1,8 +1,8 @@
 /**
- * Reading bencode that some tracker sent: strict, bounded, and never an exception. [BEP 3]
+ * Parses bencode from an unknown tracker: strict, bounded, without exceptions. [BEP 3]
  *
- * Byte strings come as latin1 text, one character for each byte; integers as numbers; lists as
- * arrays; dictionaries as Maps.
+ * Byte strings become latin1 text, one character for each byte; integers numbers; lists
+ * arrays; dictionaries Maps.
  */
 
 export type Bencoded = number | string | Bencoded[] | Map<string, Bencoded>;
@@ -11,7 +11,7 @@ const DEPTH_MAX = 16;
 const INTEGER = /i(0|-?[1-9]\d{0,15})e/y;
 const SIZE = /(0|[1-9]\d{0,8}):/y;
 
-/** The value these bytes are; undefined if they are not one, or more than one. */
+/** The value in these bytes; undefined if they are not exactly one value. */
 export function readBencode(bytes: Uint8Array): Bencoded | undefined {
   const reader = { text: Buffer.from(bytes).toString("latin1"), at: 0 };
   const value = readValue(reader, 0);
@@ -54,7 +54,7 @@ function readList(reader: Reader, depth: number): Bencoded[] | undefined {
   return list;
 }
 
-/** Keys out of order are read: some trackers send them so, and clients do not mind. */
+/** Keys may be in any order: some trackers do not sort them, and clients accept that. */
 function readDictionary(reader: Reader, depth: number): Map<string, Bencoded> | undefined {
   const dictionary = new Map<string, Bencoded>();
   reader.at += 1;
@@ -68,7 +68,7 @@ function readDictionary(reader: Reader, depth: number): Map<string, Bencoded> | 
   return dictionary;
 }
 
-/** The group of a pattern that matches here; goes on behind it. */
+/** Matches a pattern at the current position, moves behind it and returns its group. */
 function take(reader: Reader, pattern: RegExp): string | undefined {
   pattern.lastIndex = reader.at;
   const match = pattern.exec(reader.text);

@@ -1,12 +1,12 @@
 /**
  * `buntracker dns NAME`: the records a tracker's name should have, as lines for a zone file.
  *
- *   A, AAAA   where it is. Every client asks for them, so a short life of these records costs
+ *   A, AAAA   its addresses. Every client resolves them, so a short TTL of these records costs
  *             gigabytes of DNS a day on a large tracker.
- *   TXT       that this host is a tracker and on which ports, most preferred first. [BEP 34]
+ *   TXT       the ports of the tracker, in order of preference. [BEP 34]
  *
- * Nothing is looked up: the addresses are those of this machine that the world can reach. Ports
- * that only this machine reaches, as behind a proxy, are no part of the record.
+ * The names are not resolved: the addresses are the public ones of this machine. Ports on loopback
+ * addresses, as behind a proxy, are left out of the record.
  */
 import type { NetworkInterfaceInfo } from "node:os";
 
@@ -18,15 +18,15 @@ const LOOPBACK = /^(127\.|::1$)/;
 
 type Interfaces = NodeJS.Dict<Pick<NetworkInterfaceInfo, "address" | "family">[]>;
 
-/** What the advice depends on. */
+/** The facts for the advice. */
 export interface DnsFacts {
   udpListeners: readonly Listener[];
   httpListeners: readonly Listener[];
-  /** As `os.networkInterfaces` has them. */
+  /** The result of `os.networkInterfaces`. */
   interfaces: Interfaces;
 }
 
-/** What TXT records say of a tracker: `BITTORRENT UDP:6969 TCP:6969`. */
+/** The content of the TXT record: `BITTORRENT UDP:6969 TCP:6969`. */
 export function trackerRecord({ udpListeners, httpListeners }: DnsFacts): string {
   const words = [
     ...udpListeners.filter(isReached).map(({ port }) => `UDP:${port}`),
@@ -47,8 +47,8 @@ export function dnsAdvice(name: string, facts: DnsFacts): string {
     `${host.padEnd(width)} ${TTL_SECONDS} IN ${type.padEnd(4)} ${value}\n`;
   const [ipv4, ipv6] = publicAddresses(facts.interfaces);
   const lines = [
-    `; Records for ${host} The 86400 seconds are a day: clients ask for addresses at\n`,
-    "; every announce, and short lives make gigabytes of DNS a day. Shorten them to an hour\n",
+    `; Records for ${host} 86400 seconds are a day: clients resolve the name at\n`,
+    "; every announce, so a short TTL causes gigabytes of DNS a day. Shorten it to an hour\n",
     "; a day before the tracker moves.\n",
     ...(ipv4.length > 0 ? ipv4 : ["192.0.2.1"]).map((address) => record("A", address)),
     ...(ipv6.length > 0 ? ipv6 : ["2001:db8::1"]).map((address) => record("AAAA", address)),
@@ -56,12 +56,12 @@ export function dnsAdvice(name: string, facts: DnsFacts): string {
   if (ipv4.length === 0) lines.push(placeholder("IPv4", "A"));
   if (ipv6.length === 0) lines.push(placeholder("IPv6", "AAAA"));
   lines.push(
-    "; That this is a tracker, and on which ports, the preferred one first (BEP 34):\n",
+    "; The ports of the tracker, the preferred one first (BEP 34):\n",
     record("TXT", `"${trackerRecord(facts)}"`),
     ...(facts.httpListeners.every(isReached)
       ? []
-      : ["; HTTP is answered to this machine alone: add its proxy's port, such as TCP:443.\n"]),
-    "; For names that are no tracker any more, so that clients give up:\n",
+      : ["; HTTP listens on loopback only: add the port of its proxy, such as TCP:443.\n"]),
+    "; For names that no longer are a tracker, so that clients stop:\n",
     ';   TXT "BITTORRENT DENY ALL"\n',
   );
   return lines.join("");
@@ -69,12 +69,12 @@ export function dnsAdvice(name: string, facts: DnsFacts): string {
 
 function placeholder(family: string, type: string): string {
   return (
-    `; This machine has no public ${family} address: write the one it is reached by, ` +
+    `; This machine has no public ${family} address: write the one that reaches it, ` +
     `or leave ${type} out.\n`
   );
 }
 
-/** Those of this machine, IPv4 and IPv6, that the world can reach. */
+/** The public addresses of this machine, IPv4 and IPv6. */
 function publicAddresses(interfaces: Interfaces): [string[], string[]] {
   const bytes = new Uint8Array(16);
   const all = Object.values(interfaces).flatMap((addresses) => addresses ?? []);

@@ -1,33 +1,32 @@
 /**
- * Reading one answer over HTTP/1.1 from a server that may be anything, in bounds. [RFC 9112]
+ * Parses one HTTP/1.1 answer from an unknown server, in bounded memory and time. [RFC 9112]
  *
  *   HTTP/1.1 200 OK␍␊                    status line and fields: at most 16 KiB, lines end in CR LF
- *   Content-Length: 2␍␊                  one length, or chunks, or the body ends the connection
+ *   Content-Length: 2␍␊                  a length, or chunks, or a body until the connection closes
  *   ␍␊
  *   ok                                   at most `bodyBytesMax`, however it is framed
  *
- *   fields and body lie in one buffer; the data of chunks are moved together where they lie:
+ *   fields and body lie in one buffer; the data of chunks are moved together in place:
  *
  *   | head | body so far | framing that was read | not read yet |
  *   0      bodyFrom      bodyTo                  at             size
  *
- * Each byte is stored once and looked at a fixed number of times, and a length is believed only
- * within the bound, so no answer costs more memory or time than its bytes. What a reader could
- * understand in two ways (two lengths, a length beside chunks, another coding) is refused. Nothing
- * here throws or waits: how long an answer may take is up to the caller.
+ * Each byte is stored once and read a fixed number of times, and a length must be within the bound,
+ * so no answer costs more memory or time than its bytes. Ambiguous answers (two lengths, a length
+ * and chunks, another coding) are refused. No method throws or waits: the caller sets the timeout.
  */
 
-/** What a server said. */
+/** The answer of a server. */
 export interface HttpAnswer {
   status: number;
-  /** By lower-case name; of fields that are repeated, the last. */
+  /** By lower-case name; of a repeated field, the last value. */
   fields: ReadonlyMap<string, string>;
   body: Uint8Array;
 }
 
 /** The status line and all fields. Trackers send 200 bytes, web servers 2 KiB. */
 export const ANSWER_HEAD_BYTES_MAX = 16 * 1024;
-/** The line before a chunk, with its extensions, of which nobody sends any. */
+/** The line before a chunk, with its extensions, which are rare. */
 const CHUNK_LINE_BYTES_MAX = 256;
 const BUFFER_BYTES_MIN = 4096;
 
@@ -41,12 +40,12 @@ const END_OF_HEAD = "\r\n\r\n";
 const END_OF_LINE = "\r\n";
 
 const NOT_HTTP = "the answer is not HTTP";
-const ENDLESS = "the answer has no end";
+const ENDLESS = "the answer is too long";
 
 /** How the end of a body is known. */
 type Framing = "chunks" | "close" | number;
 
-/** Reads one answer, piece by piece. */
+/** Parses one answer, piece by piece. */
 export class AnswerReader {
   readonly #bodyBytesMax: number;
   #bytes = Buffer.allocUnsafeSlow(BUFFER_BYTES_MIN);
@@ -63,12 +62,12 @@ export class AnswerReader {
     this.#bodyBytesMax = bodyBytesMax;
   }
 
-  /** Bytes of memory it holds. */
+  /** The size of its buffer. */
   get bufferBytes(): number {
     return this.#bytes.length;
   }
 
-  /** Takes the next bytes. The answer if it is whole, a sentence if it is wrong, else undefined. */
+  /** Takes bytes. Returns the complete answer, a sentence if it is wrong, or else undefined. */
   take(bytes: Uint8Array): HttpAnswer | string | undefined {
     if (this.#size + bytes.length > ANSWER_HEAD_BYTES_MAX + this.#bodyBytesMax) return ENDLESS;
     this.#append(bytes);
@@ -84,7 +83,7 @@ export class AnswerReader {
     return this.#size < to ? undefined : this.#answer(to);
   }
 
-  /** The connection was closed. The answer, or a sentence; undefined if there was not one byte. */
+  /** The connection was closed. Returns the answer or a sentence; undefined if no byte came. */
   end(): HttpAnswer | string | undefined {
     if (this.#size === 0) return undefined;
     if (this.#framing === undefined) return NOT_HTTP;
@@ -102,7 +101,7 @@ export class AnswerReader {
     this.#size = size;
   }
 
-  /** Where a text begins in the bytes from `from` up to `to`, -1 if it is not there. */
+  /** The position of a text in the bytes from `from` to `to`, -1 if it is not there. */
   #find(text: string, from: number, to: number): number {
     const at = this.#bytes.subarray(from, Math.min(this.#size, to)).indexOf(text, 0, "latin1");
     return at < 0 ? -1 : from + at;
@@ -111,7 +110,7 @@ export class AnswerReader {
   #readHead(): string | undefined {
     const start = this.#bytes.toString("latin1", 0, Math.min(this.#size, VERSION.length));
     if (!VERSION.startsWith(start)) return NOT_HTTP;
-    // Where the last piece was searched to, less what may be the beginning of the end.
+    // Continue behind the last piece, less the bytes that may begin the end of the head.
     const end = this.#find(END_OF_HEAD, this.#at, this.#size);
     this.#at = Math.max(0, this.#size - END_OF_HEAD.length + 1);
     if (end < 0) return this.#size > ANSWER_HEAD_BYTES_MAX ? ENDLESS : undefined;
@@ -141,14 +140,13 @@ export class AnswerReader {
     const coding = this.#fields.get("transfer-encoding");
     if (coding !== undefined) {
       if (length !== undefined) return "the answer has a length and chunks";
-      if (coding.toLowerCase() !== "chunked")
-        return "the answer has a transfer coding we never ask";
+      if (coding.toLowerCase() !== "chunked") return "the answer has an unknown transfer coding";
       this.#framing = "chunks";
       return undefined;
     }
     if (this.#status === 204 || this.#status === 304) this.#framing = 0;
     else if (length === undefined) this.#framing = "close";
-    else if (!LENGTH.test(length)) return "the answer has a length that is no number";
+    else if (!LENGTH.test(length)) return "the answer has a length that is not a number";
     else if (Number(length) > this.#bodyBytesMax) return ENDLESS;
     else this.#framing = Number(length);
     return undefined;

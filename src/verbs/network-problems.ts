@@ -1,6 +1,5 @@
 /**
- * What is wrong between us and some tracker, in words for its operator: from the codes that sockets
- * and TLS give.
+ * Explains network problems to the operator, from the error codes of sockets and TLS.
  *
  * https://nodejs.org/api/errors.html (codes of sockets)
  * https://nodejs.org/api/tls.html#x509-certificate-error-codes
@@ -15,7 +14,7 @@ const WORDS: Record<string, string> = {
   ETIMEDOUT: "the connection is not answered: a firewall may drop it",
   DEPTH_ZERO_SELF_SIGNED_CERT: "the certificate is self-signed, so clients do not trust it",
   SELF_SIGNED_CERT_IN_CHAIN: "the certificate is signed by an authority that clients do not trust",
-  UNABLE_TO_GET_ISSUER_CERT: "the certificate's chain is not complete: serve the whole of it",
+  UNABLE_TO_GET_ISSUER_CERT: "the certificate's chain is not complete: serve the full chain",
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     "the certificate's chain is not complete, or signed by an authority that clients do not trust",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -25,10 +24,10 @@ const WORDS: Record<string, string> = {
   ERR_TLS_CERT_ALTNAME_INVALID: "the certificate is for another name",
 };
 
-/** What TLS calls it when the other side speaks something else. */
+/** TLS errors if the server does not speak TLS. */
 const NO_TLS = /wrong version number|packet length too long|WRONG_VERSION_NUMBER|SSL_ERROR/i;
 
-/** A sentence about a failure; what is not known here keeps its own words. */
+/** A sentence about an error; an unknown error keeps its own message. */
 export function explainNetwork(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code = "" } = error as NodeJS.ErrnoException;

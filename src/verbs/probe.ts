@@ -1,26 +1,26 @@
 /**
- * Asking a running tracker, from outside, whether it answers: what the `health` verb does.
+ * Checks whether a running tracker answers, for the `health` verb.
  *
- * HTTP is asked for /health, UDP for a connection and then an announce: the whole way that requests
- * go. The announce says that a peer has stopped which never was, so nothing comes of it; a tracker
- * that refuses it is as well as one that does not. All goes to this machine, past any proxy the
- * environment names. The answer is yes or no: silence and nonsense are no. Nothing here throws or
- * outlives its timeout.
+ * Over HTTP it requests /health, over UDP a connection and then an announce, like a client. The
+ * announce stops a peer that never existed, so it changes nothing; a tracker that refuses it is
+ * healthy too. All requests go to this machine, never over a proxy from the environment. The result
+ * is true or false; no answer or a wrong answer is false. No function throws or exceeds its
+ * timeout.
  */
 import { randomBytes } from "node:crypto";
 
 import { askOverHttp, reachable } from "./http-client.ts";
 import { RefusedError, UdpClient } from "./udp-client.ts";
 
-/** An address to ask; one that means "all of this machine's" is asked by way of loopback. */
+/** The address of a tracker; a wildcard address means loopback. */
 interface Endpoint {
   host: string;
   port: number;
-  /** True for HTTPS. Whose certificate it is does not matter: we ask ourselves. */
+  /** True for HTTPS. The certificate is not verified: the tracker is on this machine. */
   tls?: boolean;
 }
 
-/** The tracker says "ok". */
+/** The longest answer; a healthy one is "ok". */
 const BODY_BYTES_MAX = 1024;
 
 /** True if GET /health is answered with 200 within `timeout` milliseconds. */

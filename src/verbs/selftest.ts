@@ -1,10 +1,10 @@
 /**
- * `buntracker selftest URL…`: is a tracker, ours or any other, what clients and newTrackon expect?
+ * `buntracker selftest URL…`: tests whether any tracker does what clients and newTrackon expect.
  *
  * For every URL and every address of its host, over IPv4 and IPv6: two peers announce a random info
- * hash, the second must be told of the first, the interval must be sensible, a scrape must count
- * both; then both leave. What is wrong is said in sentences, by the address at which it is. Who
- * tests from the tracker's own machine is answered but not stored: that is not wrong, but noted.
+ * hash, the second must get the first, the interval must be sensible, and a scrape must count both;
+ * then both stop. Problems are reported as sentences for each address. A test from the tracker's
+ * own machine is answered but not stored: that is a note, not a problem.
  */
 import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
@@ -18,21 +18,21 @@ import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
 import { readAnnounced, readScraped } from "./tracker-answers.ts";
 import { UdpClient } from "./udp-client.ts";
 
-/** Lists of public trackers leave those out that ask for more announces, or for fewer. */
+/** Lists of public trackers leave out trackers with shorter or longer intervals. */
 const INTERVAL_SECONDS_MIN = 5 * 60;
 const INTERVAL_SECONDS_MAX = 3 * 3600;
 
-/** How long an answer may take, in milliseconds. */
+/** The timeout of an answer, in milliseconds. */
 const TIMEOUT_MILLISECONDS = 4000;
 
-/** How long the addresses of a host may take to be found. */
+/** The timeout of name resolution. */
 const LOOKUP_MILLISECONDS_MAX = 20_000;
-/** Addresses of one host that are tested: a name may have thousands, and each takes its time. */
+/** The most addresses of a host that are tested: a name may have thousands. */
 const ADDRESSES_MAX = 16;
 
 const PORTS: Record<string, number> = { "http:": 80, "https:": 443 };
 
-/** What a tracker says that does not store us: not wrong of the one on this machine. */
+/** Problems that a tracker on this machine may have, since it does not store us. */
 const NOT_TOLD = "announce: a second peer did not get the first";
 const EMPTY = "a swarm of two was counted as empty";
 const NOT_STORED = [NOT_TOLD, `announce: ${EMPTY}`, `scrape: ${EMPTY}`];
@@ -43,7 +43,7 @@ const NOTE_HERE =
   "this machine has that address, and its peers are not stored: test it from elsewhere, " +
   "or 127.0.0.1 from here";
 
-/** Asks a tracker at one address. */
+/** A connection to a tracker at one address. */
 interface Session {
   announce(announcement: Announcement): Promise<Announced>;
   /** Resolves with undefined if the URL has no scrape. [BEP 48] */
@@ -52,8 +52,8 @@ interface Session {
 }
 
 /**
- * Tests all URLs, one after another, and writes what there is to say. True if nothing is wrong.
- * `here` are the addresses of this machine.
+ * Tests all URLs, one after another, and writes the results. True if there are no problems. `here`
+ * are the addresses of this machine.
  */
 export async function selftest(
   urls: readonly string[],
@@ -107,7 +107,7 @@ async function testUrl(
   return good;
 }
 
-/** What may be meant so: addresses that are not for the world, and a name of one family only. */
+/** Notes on what may be intended: private addresses, and a name with one family only. */
 function notesOn(host: string, addresses: readonly string[]): string[] {
   const notes = addresses
     .filter(isInternal)
@@ -129,7 +129,7 @@ function isInternal(address: string): boolean {
   return family !== 0 && isNotPublic(bytes, 0, family);
 }
 
-/** Of what is no URL, a port that is none is the likeliest mistake. */
+/** If a text is not a URL, a wrong port is the likeliest mistake. */
 function wrongWithText(text: string): string {
   return /^\w+:\/\/[^/?#]*:\d+([/?#]|$)/.test(text) ? PORT_RANGE : "it is not a URL";
 }
@@ -151,7 +151,7 @@ async function addressesOf(host: string): Promise<string[]> {
   return [...new Set(answers.map(({ address }) => address))];
 }
 
-/** What is wrong at one address; `told` is what was said where nothing is. */
+/** The problems at one address; `told` is the summary if there are none. */
 async function testAddress(
   url: URL,
   address: string,
@@ -195,7 +195,7 @@ function wrongWithAnnounce(announced: Announced, expectedPort: number): string[]
   const { interval, seeders, leechers, peerPorts } = announced;
   const problems: string[] = [];
   if (interval < INTERVAL_SECONDS_MIN || interval > INTERVAL_SECONDS_MAX) {
-    problems.push(`announce: the interval is ${interval} s: lists of trackers want 5m to 3h`);
+    problems.push(`announce: the interval is ${interval} s: lists of trackers require 5m to 3h`);
   }
   if (!peerPorts.includes(expectedPort)) {
     problems.push(NOT_TOLD);

@@ -1,11 +1,11 @@
 /**
- * A terminal as `buntracker top` uses it: a screen that is drawn anew as a whole, and single keys.
+ * A terminal for `buntracker top`: draws full screens and reads single keys.
  *
- * `open` takes the terminal over: the other screen, no cursor, keys as they are pressed. `close`
- * gives it back as it was, and is safe to call twice: it must be called whatever happens.
+ * `open` switches to the alternate screen, hides the cursor and reads keys as they are pressed.
+ * `close` restores the terminal; it may be called twice, and must be called in every case.
  */
 
-/** The streams of a process, as far as they are needed. */
+/** The streams of a process. */
 export interface TerminalStreams {
   stdin: Pick<NodeJS.ReadStream, "isTTY" | "on" | "off" | "resume" | "pause"> & {
     setRawMode?: (raw: boolean) => unknown;
@@ -13,7 +13,7 @@ export interface TerminalStreams {
   stdout: Pick<NodeJS.WriteStream, "isTTY" | "columns" | "rows" | "write">;
 }
 
-/** What is assumed where a terminal does not tell. [DEC VT100] */
+/** The size if the terminal does not tell it. [DEC VT100] */
 const COLUMNS = 80;
 const ROWS = 24;
 
@@ -32,7 +32,7 @@ export class Terminal {
     this.#streams = streams;
   }
 
-  /** Whether somebody watches; if not, only plain text should be written. */
+  /** True for a terminal; otherwise only plain text should be written. */
   get interactive(): boolean {
     return this.#streams.stdout.isTTY === true && this.#streams.stdin.isTTY === true;
   }
@@ -45,7 +45,7 @@ export class Terminal {
     return this.#streams.stdout.rows || ROWS;
   }
 
-  /** Takes the terminal over; `onKey` is told of every key, such as `q` or `\x03`. */
+  /** Switches the terminal; `onKey` gets every key, such as `q` or `\x03`. */
   open(onKey: (key: string) => void): void {
     const { stdin, stdout } = this.#streams;
     this.#open = true;
@@ -62,7 +62,7 @@ export class Terminal {
     this.#streams.stdout.write(HOME + text + CLEAR_BELOW);
   }
 
-  /** Gives the terminal back as it was. */
+  /** Restores the terminal. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;

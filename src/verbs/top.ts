@@ -6,11 +6,11 @@
  *   Swarms … Peers … Seeders … Leechers             the last 24 hours
  *   UDP ▇▇▇▇▇▇▇ 97 %   IPv4 ▇▇▇▇▇ 85 %   Memory ▇▇ 29 %
  *
- * They come from /live on the operator's address, which asks for no token: they are numbers alone.
- * Without a terminal they are printed once. The screen is given back as it was, however it ends.
+ * They come from /live on the operator's address, which needs no token: they are sums only. Without
+ * a terminal they are printed once. The screen is restored in every case.
  *
- * Any program of this machine may hold that port while no tracker does, so the figures are numbers
- * in their ranges or are refused, and the version is made printable.
+ * While no tracker runs, any program of this machine may listen on that port. So figures that are
+ * not numbers in their ranges are refused, and the version is made printable.
  */
 import { z } from "zod";
 
@@ -24,7 +24,7 @@ import type { Terminal } from "./terminal.ts";
 const REFRESH_MILLISECONDS = 1000;
 const TIMEOUT_MILLISECONDS = 2000;
 
-/** Keys that end it: q, Escape, Ctrl-C, Ctrl-D. */
+/** Keys that end the program: q, Escape, Ctrl-C, Ctrl-D. */
 const QUIT = ["q", "Q", "\x1b", "\x03", "\x04"];
 
 const BOLD = "\x1b[1m";
@@ -35,7 +35,7 @@ const PLAIN = "\x1b[0m";
 
 const EIGHTHS = " ▁▂▃▄▅▆▇█";
 const CURVE_ROWS_MAX = 12;
-/** Lines of everything but the curve. */
+/** Lines of everything except the curve. */
 const OTHER_LINES = 14;
 const COLUMNS_MAX = 120;
 
@@ -58,7 +58,7 @@ const FIGURES: z.ZodType<LiveFigures> = z.object({
   curve: z.object({ rates: z.array(AMOUNT).max(RATES_MAX), spanSeconds: AMOUNT }),
 });
 
-/** What the tracker at this address tells. Rejects, with a sentence, if it does not. */
+/** The figures of the tracker at this address. Rejects with a sentence if it does not answer. */
 export async function askForFigures({ host, port }: Listener): Promise<LiveFigures> {
   const question = { address: host, port, host: "localhost", target: "/live" };
   const answer = await askOverHttp({ ...question, timeout: TIMEOUT_MILLISECONDS });
@@ -78,8 +78,8 @@ export function readFigures(text: string): LiveFigures | undefined {
 }
 
 /**
- * Shows the figures until a key or a signal ends it; prints them once where nobody watches. Rejects
- * if the tracker cannot be asked at first; later failures are shown.
+ * Shows the figures until a key or a signal ends it; prints them once without a terminal. Rejects
+ * if the first request fails; later failures are shown.
  */
 export async function runTop(
   listener: Listener,
@@ -116,7 +116,7 @@ export async function runTop(
   }
 }
 
-/** How the figures are drawn. */
+/** Options of the drawing. */
 export interface TopOptions {
   colour: boolean;
   /** Why the figures are old, if they are. */
@@ -129,7 +129,7 @@ export function renderTop(
   size: { columns: number; rows: number },
   { colour, failure }: TopOptions,
 ): string[] {
-  // One column is left free on either side; what does not fit is cut before it is coloured.
+  // One column stays free on either side; lines are cut to fit before they are coloured.
   const width = Math.max(1, Math.min(size.columns - 2, COLUMNS_MAX));
   const paint = (code: string, line: string) => {
     const shown = printable(line).slice(0, width);
@@ -148,7 +148,7 @@ export function renderTop(
   const curveRows = size.rows - OTHER_LINES - counts.length;
   const lines = [
     paint(BOLD, name) + up.slice(0, width).padStart(width - name.length),
-    // Near the top, so that it is seen however few rows there are.
+    // Near the top, so that it is visible with few rows.
     failure === undefined ? "" : paint(RED, `no new figures: ${failure}`),
     paint(BOLD + GREEN, rate) + paint(FAINT, kindsOf(figures, width - rate.length)),
     "",
@@ -174,7 +174,7 @@ export function renderTop(
   return lines.slice(0, size.rows).map((line) => ` ${line}`.trimEnd());
 }
 
-/** What the announces are made of; nothing where that does not fit. */
+/** The rates by transport and family; empty if they do not fit. */
 function kindsOf({ announces }: LiveFigures, room: number): string {
   const [udpIpv4, udpIpv6, httpIpv4, httpIpv6] = announces;
   const udp = `UDP ${showRate(udpIpv4 + udpIpv6)}`;
@@ -183,7 +183,7 @@ function kindsOf({ announces }: LiveFigures, room: number): string {
   return text.length <= room ? text : "";
 }
 
-/** The curve in blocks of eighths of a line; an empty one as long as there is none. */
+/** The curve in blocks of eighths of a line; blank lines without a curve. */
 function curveOf({ curve }: LiveFigures, width: number, rows: number): string[] {
   const height = Math.max(1, Math.min(rows, CURVE_ROWS_MAX));
   const values = resample(curve.rates, width);
@@ -198,7 +198,7 @@ function curveOf({ curve }: LiveFigures, width: number, rows: number): string[] 
   });
 }
 
-/** A rate for each column: the mean of those that fall into it, or the one it is a part of. */
+/** A rate for each column: the mean of its rates, or the rate of which it is a part. */
 function resample(rates: readonly number[], columns: number): number[] {
   if (rates.length < 2) return [];
   return Array.from({ length: columns }, (_, column) => {
@@ -208,7 +208,7 @@ function resample(rates: readonly number[], columns: number): number[] {
   });
 }
 
-/** Labels and values side by side, as many in a line as are whole there: a cut number lies. */
+/** Labels and values side by side, as many in a line as fit uncut: a cut number would be wrong. */
 function countsOf(width: number, counts: readonly (readonly [string, string])[]): string[] {
   const cells = counts.map(([label, value]) => `${label} ${value}`);
   const longest = Math.max(...cells.map((cell) => cell.length));
@@ -222,7 +222,7 @@ function countsOf(width: number, counts: readonly (readonly [string, string])[])
   return lines;
 }
 
-/** The bar gives way to the words. */
+/** A bar in the room that label and text leave. */
 function barOf(label: string, percent: number, text: string, width: number): string {
   const room = Math.max(0, width - 8 - text.length - 2);
   const full = Math.round((percent / 100) * room);

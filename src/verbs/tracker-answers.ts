@@ -1,8 +1,8 @@
 /**
- * What trackers are asked and what they answer, over HTTP and UDP: the readers of `selftest`.
+ * Requests to trackers and parsers of their answers, over HTTP and UDP, for `selftest`.
  *
- * Any server may answer, with anything. A reader gives numbers, or throws a sentence that is fit to
- * be shown.
+ * Any server may answer, with any bytes. A parser returns numbers, or throws an error with a
+ * printable sentence.
  */
 import { type Bencoded, readBencode } from "./bencode-reader.ts";
 import type { HttpAnswer } from "./http-answer.ts";
@@ -22,7 +22,7 @@ export interface Announced {
   interval: number;
   seeders: number;
   leechers: number;
-  /** Ports of the peers that were told: enough to recognise them by. */
+  /** Ports of the peers in the answer, which identify them in a test. */
   peerPorts: number[];
 }
 
@@ -31,7 +31,7 @@ export interface Scraped {
   leechers: number;
 }
 
-/** What an announce over UDP is answered, 20 bytes or more. Throws likewise. [BEP 15] */
+/** Parses the answer to an announce over UDP, 20 bytes or more. Throws a sentence. [BEP 15] */
 export function readUdpAnnounced(reply: Buffer, family: 4 | 6): Announced {
   const peerPorts = readPorts(reply.subarray(20), family === 4 ? 6 : 18);
   if (peerPorts === undefined) throw new Error("the list of peers has a wrong length");
@@ -39,7 +39,7 @@ export function readUdpAnnounced(reply: Buffer, family: 4 | 6): Announced {
   return { interval, leechers, seeders, peerPorts };
 }
 
-/** Ports of peers of `size` bytes each, 6 or 18; undefined if that is not what these bytes are. */
+/** Ports of peers of `size` bytes each, 6 or 18; undefined if the length does not fit. */
 export function readPorts(bytes: Uint8Array, size: number): number[] | undefined {
   if (bytes.length % size !== 0) return undefined;
   const ports: number[] = [];
@@ -50,7 +50,7 @@ export function readPorts(bytes: Uint8Array, size: number): number[] | undefined
 
 type Dictionary = Map<string, Bencoded>;
 
-/** The dictionary an answer is. Throws what is wrong with it. */
+/** The dictionary in an answer. Throws a sentence if there is none. */
 function readReply({ status, body }: HttpAnswer): Dictionary {
   const reply = readBencode(body);
   if (!(reply instanceof Map)) {
@@ -65,7 +65,7 @@ function readReply({ status, body }: HttpAnswer): Dictionary {
   return reply;
 }
 
-/** What an announce over HTTP is answered. Throws, with a sentence, if that is no such answer. */
+/** Parses the answer to an announce over HTTP. Throws a sentence. */
 export function readAnnounced(answer: HttpAnswer): Announced {
   const reply = readReply(answer);
   const interval = numberOf(reply.get("interval"));
@@ -82,12 +82,12 @@ export function readAnnounced(answer: HttpAnswer): Announced {
   const peerPorts = lists.flatMap((ports) => ports ?? []);
   const seeders = numberOf(reply.get("complete"));
   const leechers = numberOf(reply.get("incomplete"));
-  // Not all trackers count; then the peers told are what there is.
+  // Not all trackers send counts; then the peers in the answer are counted.
   const counted = seeders === undefined && leechers === undefined ? peerPorts.length : 0;
   return { interval, seeders: seeders ?? counted, leechers: leechers ?? 0, peerPorts };
 }
 
-/** What a scrape over HTTP is answered of a swarm. Throws likewise. */
+/** Parses the counts of a swarm in the answer to a scrape over HTTP. Throws a sentence. */
 export function readScraped(answer: HttpAnswer, infoHash: Uint8Array): Scraped {
   const reply = readReply(answer);
   const files = reply.get("files");

@@ -1,17 +1,17 @@
 /**
- * A client of UDP trackers, for asking one how it is: connect, announce, scrape. [BEP 15]
+ * A client of UDP trackers, for tests: connect, announce, scrape. [BEP 15]
  *
  *   connect    id 0x41727101980 8 · action 0 4 · transaction 4                  → id at 8
  *   announce   id 8 · action 1 4 · transaction 4 · info hash 20 · peer id 20 · downloaded 8 ·
  *              left 8 · uploaded 8 · event 4 · ip 4 · key 4 · num want 4 · port 2
  *   scrape     id 8 · action 2 4 · transaction 4 · info hashes 20 each
  *
- * A request is sent again if its answer does not come: datagrams may be lost. What does not carry
- * its transaction number, or comes from elsewhere, is somebody else's. The socket is connected, so
- * a machine on which nothing listens says so. Whatever goes wrong rejects, with a sentence.
+ * A request without an answer is sent again: datagrams may be lost. A datagram with another
+ * transaction number or from another address is ignored. The socket is connected, so a closed port
+ * is reported as an error. All errors reject, with a sentence.
  *
- * Timers do not fire while datagrams come faster than they are read, so the number of those that
- * are nobody's is bounded as well as the time.
+ * Timers do not fire while datagrams come faster than they are read, so the number of ignored
+ * datagrams is limited as well as the time.
  */
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
@@ -29,10 +29,10 @@ export const ACTION_ERROR = 3;
 
 const EVENTS = { none: 0, completed: 1, started: 2, stopped: 3 } as const;
 
-/** How often a request is sent before it counts as unanswered. */
+/** How often a request is sent without an answer. */
 const ATTEMPTS = 2;
 
-/** Datagrams that answer nothing: a tracker sends at most two, as late answers. */
+/** The most ignored datagrams: a tracker sends at most two, as late answers. */
 const STRAY_DATAGRAMS_MAX = 1000;
 const FLOODED = "it sends datagrams that are not replies";
 
@@ -50,7 +50,7 @@ export class UdpClient {
   #strays = 0;
   #closed = false;
 
-  /** For one tracker; an answer may take `timeout` milliseconds. To be closed. */
+  /** A client of one tracker; `timeout` is in milliseconds. Call `close` at the end. */
   constructor(address: string, port: number, timeout: number) {
     this.#family = address.includes(":") ? 6 : 4;
     this.#timeout = timeout;
@@ -60,7 +60,7 @@ export class UdpClient {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#connected = promise;
     this.#failed = reject;
-    // Whoever asks is told; nobody need ask.
+    // Requests get the error; without a request it is ignored.
     promise.catch(() => {});
     this.#socket.connect(port, address, (error?: Error | null) => {
       if (error) reject(error);
@@ -107,14 +107,14 @@ export class UdpClient {
     if (this.#closed) return;
     const waiting = this.#waiting;
     if (reply.length >= 8 && waiting?.transaction.equals(reply.subarray(4, 8))) {
-      // Further ones with its number are strays.
+      // Later datagrams with this number are ignored.
       this.#waiting = undefined;
       waiting.take(reply);
       return;
     }
     this.#strays += 1;
     if (this.#strays <= STRAY_DATAGRAMS_MAX) return;
-    // Nothing is read from it any more, however much has come.
+    // No further datagrams are read.
     this.close();
     this.#failed(new Error(FLOODED));
   }
@@ -155,7 +155,7 @@ export class UdpClient {
   }
 }
 
-/** Throws unless a reply of 8 bytes or more is one to this action, with so many bytes. */
+/** Throws unless a reply of 8 bytes or more has this action and at least `sizeMin` bytes. */
 export function judgeReply(reply: Buffer, action: number, sizeMin: number): void {
   const told = reply.readUInt32BE(0);
   if (told === ACTION_ERROR) {
@@ -165,7 +165,7 @@ export function judgeReply(reply: Buffer, action: number, sizeMin: number): void
   if (reply.length < sizeMin) throw new Error(tooShort(reply.length, action));
 }
 
-/** opentracker answers so where it has a whitelist, and the info hash is not on it. */
+/** opentracker with a whitelist answers 8 bytes if the info hash is not on it. */
 function tooShort(size: number, action: number): string {
   const bare = size === 8 && action !== ACTION_CONNECT;
   return `the reply has only ${size} bytes${bare ? ": is the info hash not on its list?" : ""}`;

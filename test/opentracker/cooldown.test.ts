@@ -7,7 +7,7 @@ function request(cooldown: Cooldown, hex: string, now: number, kind = "scrape"):
   return cooldown.request(kind, address, (hex.length === 8 ? 4 : 6) as Family, now);
 }
 
-test("a network has one request granted in an interval, and learns how long to wait", () => {
+test("a network gets one request granted in an interval, and the time to wait", () => {
   const cooldown = new Cooldown(300);
   expect(request(cooldown, "c0000201", 1000)).toBe(0);
   expect(request(cooldown, "c0000201", 1000.5)).toBe(300);
@@ -31,7 +31,7 @@ test("an interval of 0 grants every request", () => {
   expect([request(cooldown, "c0000201", 0), request(cooldown, "c0000201", 0)]).toEqual([0, 0]);
 });
 
-test("too many networks make it forget the oldest only", () => {
+test("too many networks remove the oldest only", () => {
   const cooldown = new Cooldown(300);
   const hex = (i: number) => `0a${i.toString(16).padStart(4, "0")}01`;
   for (let i = 0; i < 5000; i++) request(cooldown, hex(i), 1);

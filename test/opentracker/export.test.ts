@@ -33,7 +33,7 @@ test("a record in bin is 28 bytes, one in ben a dictionary under its info hash",
   expect(record("ben").toString("latin1")).toBe(`20:${hash}${dictionary}`);
 });
 
-/** An export, and what it tells of itself. */
+/** An export and its events. */
 function opened(tracker: Tracker, format: Format, swarms: number, stallSeconds = 10) {
   const told = { made: 0, over: 0 };
   const stream = openExport(tracker.store, format, swarms, stallSeconds, {
@@ -43,7 +43,7 @@ function opened(tracker: Tracker, format: Format, swarms: number, stallSeconds =
   return { stream, told };
 }
 
-test("an empty tracker exports nothing, which is an empty dictionary in ben", async () => {
+test("an empty tracker exports no records; in ben an empty dictionary", async () => {
   const { tracker } = makeTracker();
   expect(await new Response(opened(tracker, "txt", 0).stream).text()).toBe("");
   expect(await new Response(opened(tracker, "ben", 0).stream).text()).toBe("d5:filesdee");
@@ -67,7 +67,7 @@ test("every swarm is exported once, and in ben in ascending order", async () => 
   expect(keys).toEqual(keys.toSorted());
 });
 
-test("nothing is made before the reader asks, and little ahead of it", async () => {
+test("no chunk is made before the reader asks for it", async () => {
   const { tracker } = makeTracker();
   for (let infoHash = 0; infoHash < 8000; infoHash++) announce(tracker, { infoHash });
   const { stream, told } = opened(tracker, "txt", 8000);
@@ -82,7 +82,7 @@ test("nothing is made before the reader asks, and little ahead of it", async () 
   expect(told.over).toBe(1);
 });
 
-test("a reader that takes nothing for too long loses its stream", async () => {
+test("the stream of a reader that stalls ends", async () => {
   const { tracker } = makeTracker();
   for (let infoHash = 0; infoHash < 8000; infoHash++) announce(tracker, { infoHash });
   const { stream, told } = opened(tracker, "txt", 8000, 0.05);
@@ -93,7 +93,7 @@ test("a reader that takes nothing for too long loses its stream", async () => {
   await expect(reader.read()).rejects.toThrow("stopped reading");
 });
 
-test("the dump tells when a swarm lost its last peer, for one with peers the present", async () => {
+test("the dump has the minute a swarm lost its last peer, or this minute", async () => {
   const { tracker } = makeTracker();
   complete(tracker, { infoHash: 1 });
   announce(tracker, { infoHash: 2 });

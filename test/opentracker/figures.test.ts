@@ -3,7 +3,7 @@ import { COUNT, counterMemory, Counters } from "../../src/counters/counters.ts";
 import { gatherFigures } from "../../src/opentracker/figures.ts";
 import { announce, complete, makeTracker } from "../swarm/fixture.ts";
 
-test("figures are those of all threads and of both families", () => {
+test("figures are sums over all threads and both families", () => {
   const { tracker, memory } = makeTracker();
   complete(tracker, { infoHash: 1, peer: 1 });
   announce(tracker, { infoHash: 1, peer: 2, family: 6, seeder: true });
@@ -25,7 +25,7 @@ test("figures are those of all threads and of both families", () => {
   expect(figures).toMatchObject({ udpConnects: 48, udpBadConnectionIds: 64, udpDatagrams: 240 });
 });
 
-test("what was refused was asked for, too", () => {
+test("rejected requests are requests, too", () => {
   const { memory } = makeTracker();
   const counters = new Counters(counterMemory(1), 0);
   const { row } = counters;

@@ -1,4 +1,4 @@
-/** The texts as programs written for opentracker read them: every byte counts. */
+/** The texts of opentracker, byte by byte. */
 import { expect, test } from "bun:test";
 import type { Figures } from "../../src/opentracker/figures.ts";
 import * as modes from "../../src/opentracker/modes.ts";
@@ -52,7 +52,7 @@ test.each([
   expect(write(FIGURES)).toBe(text);
 });
 
-test("in the first second and hour nothing is divided by nothing", () => {
+test("in the first second and hour nothing is divided by zero", () => {
   const figures = { ...FIGURES, uptimeSeconds: 0 };
   expect(modes.completedText(figures)).toBe(
     "29\n0\n0 seconds (0 hours)\nopentracker, 29 completed/h.",
@@ -65,7 +65,7 @@ test("histograms have a line for each column", () => {
   expect(modes.wantedText([5, 0])).toBe("000 => 5\n001 => 0\n");
 });
 
-test("the largest swarms are three lists, cut to the length asked for", () => {
+test("the largest swarms are three lists of the requested length", () => {
   const swarm = (infoHash: string, count: number) => ({ infoHash, count });
   const ranking = {
     peers: [swarm("AA", 9), swarm("BB", 8), swarm("CC", 1)],

@@ -67,13 +67,13 @@ test("histograms have 45 and 201 lines", async () => {
 });
 
 test.each([
-  ["mode=busy", "no such mode: there are peer, "],
-  ["mode=", "no such mode"],
-  ["mode=toString", "no such mode"],
+  ["mode=busy", "unknown mode: use one of peer, "],
+  ["mode=", "unknown mode"],
+  ["mode=toString", "unknown mode"],
   ["mode=tpbs", "mode=tpbs needs a format: ben, bin, txt, txtp, url\n"],
   ["mode=tpbs&format=dump", "mode=tpbs needs a format"],
   ["mode=tpbs&format=constructor", "mode=tpbs needs a format"],
-  ["info_hash=%7E&mode=peer", "this is not where to announce"],
+  ["info_hash=%7E&mode=peer", "announce to a URL that ends in /announce, not here"],
 ])("?%s is refused with a sentence", async (query, text) => {
   const answer = await open().ask(query);
   expect(answer.status).toBe(400);
@@ -110,11 +110,11 @@ test("a network that may see nothing is refused before its query is read", async
   }
 });
 
-test("a query that is too long is refused, and one that is an announce is told so", async () => {
+test("a query that is too long is refused, and so is an announce", async () => {
   const { read } = open();
-  expect(await read(`mode=peer&${"a&".repeat(1000)}`)).toBe("that query is too long\n");
+  expect(await read(`mode=peer&${"a&".repeat(1000)}`)).toBe("the query is too long\n");
   expect(await read(`info_hash=%7E&${"a&".repeat(1000)}`)).toContain(
-    "this is not where to announce",
+    "announce to a URL that ends in /announce, not here",
   );
 });
 
@@ -127,7 +127,7 @@ test("the text of a mode is made once a second", async () => {
   expect(await read("mode=torr")).toContain("serving 1 torrents");
 });
 
-test("a walk's result is kept for some seconds and asked for by many at once", async () => {
+test("the result of a walk is kept for some seconds and shared by requests", async () => {
   const { tracker, clock, read } = open();
   const [first, second] = await Promise.all([read("mode=top10"), read("mode=top10")]);
   expect(first).toBe(second);
@@ -148,7 +148,7 @@ test("a network may have each export once in an interval", async () => {
   expect([counters.total("httpFullScrapes"), counters.total("http:too_many")]).toEqual([3, 1]);
 });
 
-test("only so many exports run at a time, and one that ends makes room", async () => {
+test("the number of exports is limited, and one that ends makes room", async () => {
   const { ask } = open({ fullScrapeIntervalSeconds: 0 });
   const running: Response[] = [];
   for (let i = 0; i < 4; i++) running.push(await ask("scrape"));

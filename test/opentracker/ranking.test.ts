@@ -44,7 +44,7 @@ test("networks are counted over all swarms, IPv4 by /28 and /24, IPv6 by /48", a
   expect(networks.ipv6By48).toEqual([{ high: 0x20000000, low: 0, count: 5 }]);
 });
 
-test("nothing is ranked where nothing is", async () => {
+test("without swarms the lists are empty", async () => {
   const { tracker } = makeTracker();
   expect(await rankSwarms(tracker.store, 10)).toEqual({ peers: [], seeders: [], leechers: [] });
 });

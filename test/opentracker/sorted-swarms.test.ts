@@ -22,7 +22,7 @@ function takeAll(sorted: SortedSwarms): number[] {
   return all;
 }
 
-/** All info hashes in the order they come in, and the number of passes that took. */
+/** All info hashes in order, and the number of passes. */
 function collected(tracker: Tracker, swarms: number): { hashes: string[]; passes: number } {
   const sorted = new SortedSwarms(tracker.store, swarms);
   const hashes: string[] = [];
@@ -60,7 +60,7 @@ test("info hashes come in ascending order, each once, with the counts of their s
   expect([...sorted.records.subarray(last + 5, last + 8)]).toEqual([1, 0, 0]);
 });
 
-test("a pass ends when its time is over and goes on with the next call", () => {
+test("a pass stops when its time is over and continues with the next call", () => {
   const { tracker } = makeTracker();
   announceHash(tracker, [1]);
   const sorted = new SortedSwarms(tracker.store, 1);

@@ -42,13 +42,13 @@ test("each line restores a counter, whatever its case and line end", () => {
   expect(downloadsOf(made, OTHER)).toBe(3);
 });
 
-test("importing again does not double anything", () => {
+test("importing again changes nothing", () => {
   const made = makeTracker();
   for (let i = 0; i < 3; i++) imported(made, `${HASH}:29354321:7\n`);
   expect(downloadsOf(made, HASH)).toBe(7);
 });
 
-test("bad lines are skipped and told by their numbers, and make no swarms", () => {
+test("bad lines are skipped, reported by their numbers, and create no swarms", () => {
   const made = makeTracker();
   const bad = [`${HASH}:1`, HASH.slice(1) + ":1:1", `${HASH}:x:1`, `${HASH}:1:-1`, "nonsense"];
   const { restored, skipped, badLines } = imported(made, ["", ...bad, `${OTHER}:1:1`].join("\n"));
@@ -60,7 +60,7 @@ test("bad lines are skipped and told by their numbers, and make no swarms", () =
   expect(downloadsOf(made, HASH)).toBe(0);
 });
 
-test("a file that is larger than the memory is restored as far as there is room", () => {
+test("a file that is larger than the memory is restored until memory is full", () => {
   const made = makeTracker(16 * MIB);
   const lines = Array.from(
     { length: 400_000 },
@@ -72,7 +72,7 @@ test("a file that is larger than the memory is restored as far as there is room"
   expect(restored + withoutRoom).toBe(400_000);
 });
 
-test("a file that gzip has packed is unpacked, and one that is broken ends the start", async () => {
+test("a gzip file is decompressed, and a broken one ends the start", async () => {
   const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
   const path = join(folder, "state.gz");
   const packed = Bun.gzipSync(Buffer.from(`${HASH}:29354321:17\n`));
@@ -89,7 +89,7 @@ test("a file that gzip has packed is unpacked, and one that is broken ends the s
   rmSync(folder, { recursive: true });
 });
 
-test("a file is read at the start, and what became of it is logged", async () => {
+test("a file is read at the start, and the result is logged", async () => {
   const made = makeTracker();
   const lines: string[] = [];
   const write = (message: string, fields: object = {}) =>
@@ -104,7 +104,7 @@ test("a file is read at the start, and what became of it is logged", async () =>
     const counts = JSON.stringify({ file, restored: 1, withoutRoom: 0, skipped: 1 });
     expect(lines).toEqual([
       `download counters restored ${counts}`,
-      `lines of the state file make no sense ${JSON.stringify({ file, first: "2" })}`,
+      `bad lines of the state file are skipped ${JSON.stringify({ file, first: "2" })}`,
     ]);
     const missing = restoreAtStart(join(folder, "none"), made.store, log);
     await expect(missing).rejects.toThrow(/^the state file .* cannot be read: ENOENT$/);
@@ -113,7 +113,7 @@ test("a file is read at the start, and what became of it is logged", async () =>
   }
 });
 
-/** Restores a file of these lines; returns it and what was warned of. */
+/** Restores a file of these lines; returns it and the warnings. */
 async function warnedOf(made: Made, lines: string[]) {
   const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
   const file = join(folder, "state");
@@ -131,22 +131,22 @@ async function warnedOf(made: Made, lines: string[]) {
   }
 }
 
-test("counters that found no room are warned of, with the remedy", async () => {
+test("counters without room cause a warning with the remedy", async () => {
   const made = makeTracker(16 * MIB);
   const hash = (i: number) => i.toString(16).padStart(40, "0");
   const lines = Array.from({ length: 400_000 }, (_, i) => `${hash(i)}:1:1`);
   const { file, warned } = await warnedOf(made, lines);
   const fields = { file, lost: expect.any(Number), remedy: "a larger TRACKER_MEMORY_MAX" };
-  const message = "there is no room for all of the state file";
+  const message = "not all counters of the state file fit the memory";
   expect(warned).toEqual([[message, fields, "state_room"]]);
 });
 
-test("counters that are larger than can be counted are cut, which is warned of", async () => {
+test("counters above the limit are set to it, with a warning", async () => {
   const made = makeTracker();
   const lines = [`${HASH}:1:2147483647`, `${OTHER}:1:2147483648`];
   const { file, warned } = await warnedOf(made, lines);
   expect([downloadsOf(made, HASH), downloadsOf(made, OTHER)]).toEqual([2147483647, 2147483647]);
-  const message = "counters of the state file are larger than can be counted";
+  const message = "counters of the state file exceed the limit, which replaces them";
   const fields = { file, counters: 1, most: 2147483647 };
   expect(warned).toEqual([[message, fields, "state_cut"]]);
 });
@@ -161,7 +161,7 @@ test("bad lines can be counted without importing the others", async () => {
   rmSync(folder, { recursive: true });
 });
 
-test("a line is read as a regular expression would read it", () => {
+test("the parser agrees with a regular expression", () => {
   const LINE = /^([0-9a-f]{40}):\d+:(\d{1,15})$/i;
   const made = makeTracker();
   const odd = [":", "0", "9", "a", "F", "g", "/", "-", " ", "\t", "\x80", "\0"];
@@ -181,7 +181,7 @@ test("a line is read as a regular expression would read it", () => {
   }
 });
 
-test("a file far larger than what is held of it is read in pieces, packed or not", async () => {
+test("a large file is read in pieces, compressed or not", async () => {
   const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
   const file = join(folder, "state");
   const hash = (i: number) => i.toString(16).padStart(40, "0");

@@ -84,7 +84,7 @@ test("lines that would be skipped are warnings", async () => {
     warnings: [
       `${denyFile} has lines that will be skipped: 2, namely 1 3`,
       `${denyNetworksFile} has lines that will be skipped: 9, namely 1 2 3 4 5 …`,
-      `${stateImport} has lines that make no sense: 1 of them`,
+      `${stateImport} has bad lines, which will be skipped: 1`,
     ],
   });
 });

@@ -15,7 +15,7 @@ const TOKEN = "0123456789abcdef-secret";
 const stops: (() => unknown)[] = [];
 afterAll(() => stops.forEach((stop) => stop()));
 
-/** Answers by a function of the request; notes all that it is sent. */
+/** Answers by a function of the request; notes all requests. */
 function listen(answer: (req: Request) => Response | Promise<Response>) {
   const sent: string[] = [];
   const server = Bun.serve({
@@ -31,7 +31,7 @@ function listen(answer: (req: Request) => Response | Promise<Response>) {
   return { sent, port: server.port! };
 }
 
-/** A tracker's own handler behind a port; its lists change as told, in turn. No token is "". */
+/** The tracker's handler behind a port; `changes` are the results. An empty token means none. */
 function tracker({ token = TOKEN, changes = [] as Change[] } = {}) {
   const calls: string[] = [];
   const keeper = {
@@ -89,14 +89,14 @@ describe("forget", () => {
   });
 });
 
-test("maintenance is put and deleted", async () => {
+test("maintenance on is PUT, off is DELETE", async () => {
   const { calls, port } = tracker();
   await client(port).askForMaintenance(true);
   await client(port).askForMaintenance(false);
   expect(calls).toEqual(["maintenance true", "maintenance false"]);
 });
 
-test("where nothing listens, or something else does, is told", async () => {
+test("a closed port and another program on the port are errors", async () => {
   const server = Bun.listen({
     hostname: "127.0.0.1",
     port: 0,
@@ -108,17 +108,17 @@ test("where nothing listens, or something else does, is told", async () => {
   expect(await ask(port)).toContain("nothing listens there");
 });
 
-describe("what is not the tracker is asked for nothing:", () => {
+describe("no request is sent to a program that is not the tracker:", () => {
   const challengeOnly = (sent: string[]) =>
     expect(sent.map((line) => line.replace(/[0-9a-f]{64}/, "N"))).toEqual(["GET /challenge/N "]);
 
-  test("one that says yes to everything", async () => {
+  test("a program that answers yes to everything", async () => {
     const { sent, port } = listen(() => new Response("done\n"));
     expect(await ask(port)).toContain("not a tracker, or is one of another version");
     challengeOnly(sent);
   });
 
-  test("one that makes up a proof", async () => {
+  test("a program that invents a proof", async () => {
     const { sent, port } = listen(() => new Response(`${"0".repeat(104)} ${"0".repeat(64)}\n`));
     expect(await ask(port)).toBe(
       "the program on that port does not know the token that is set here",
@@ -126,7 +126,7 @@ describe("what is not the tracker is asked for nothing:", () => {
     challengeOnly(sent);
   });
 
-  test("one that repeats the proof that the tracker gave another verb", async () => {
+  test("a program that repeats a proof for another verb", async () => {
     const { port: real } = tracker();
     const old = await (await fetch(`http://127.0.0.1:${real}/challenge/${"ab".repeat(32)}`)).text();
     const { sent, port } = listen(() => new Response(old));
@@ -148,7 +148,7 @@ describe("what is not the tracker is asked for nothing:", () => {
     expect([...other.calls, ...none.calls]).toEqual([]);
   });
 
-  test("a tracker of before there were challenges", async () => {
+  test("an old tracker without challenges", async () => {
     const { port } = listen(() => new Response("there is nothing here\n", { status: 404 }));
     expect(await ask(port)).toContain("not a tracker, or is one of another version");
   });
@@ -169,7 +169,7 @@ describe("a relay between verb and tracker", () => {
     return { ...relaying, passed, pass };
   }
 
-  test("can pass on what was asked for, and cannot repeat it", async () => {
+  test("can forward a request, but not repeat it", async () => {
     const { calls, port } = tracker();
     const between = relay(port, () => ({}));
     expect(await ask(between.port)).toEqual({
@@ -191,7 +191,7 @@ describe("a relay between verb and tracker", () => {
     expect(calls).toEqual([]);
   });
 
-  test("cannot say that it was done, nor repeat what another verb was told", async () => {
+  test("can neither invent an answer nor repeat that of another request", async () => {
     const { calls, port } = tracker();
     let told: Response | undefined;
     const first = listen(async (req) => {

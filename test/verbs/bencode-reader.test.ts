@@ -1,4 +1,4 @@
-/** Bencode of strangers: read if it is, undefined if it is not, and never an exception. */
+/** Bencode of strangers: a value, or undefined, and never an exception. */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 
@@ -36,7 +36,7 @@ test.each([
   expect(read(text)).toBeUndefined();
 });
 
-test("bytes behind the value, and lists without end, are refused", () => {
+test("bytes behind the value and endless lists are refused", () => {
   expect(read("i1ei2e")).toBeUndefined();
   expect(read("l".repeat(100_000))).toBeUndefined();
 });

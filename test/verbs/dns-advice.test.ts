@@ -1,4 +1,4 @@
-/** The records a tracker's name should have. */
+/** The DNS records for a tracker's name. */
 import { expect, test } from "bun:test";
 
 import { dnsAdvice, type DnsFacts, trackerRecord } from "../../src/verbs/dns-advice.ts";
@@ -32,16 +32,16 @@ test("the record of BEP 34 names each port once, UDP first", () => {
   expect(trackerRecord({ ...FACTS, udpListeners: [] })).toBe("BITTORRENT TCP:6969 TCP:443");
 });
 
-test("ports that only this machine reaches are left out, and the proxy's asked for", () => {
+test("loopback ports are left out, and the advice asks for the proxy's port", () => {
   const httpListeners = [{ host: "127.0.0.1", port: 6969 }];
   const udpListeners = [...FACTS.udpListeners, { host: "::1", port: 7 }];
   const facts = { ...FACTS, udpListeners, httpListeners };
   expect(trackerRecord(facts)).toBe("BITTORRENT UDP:6969");
-  expect(dnsAdvice("t.example", facts)).toContain("add its proxy's port, such as TCP:443");
+  expect(dnsAdvice("t.example", facts)).toContain("add the port of its proxy, such as TCP:443");
   expect(dnsAdvice("t.example", FACTS)).not.toContain("proxy");
 });
 
-test("addresses are those the world can reach, and live for a day", () => {
+test("addresses are public, with a TTL of a day", () => {
   expect(records(dnsAdvice("tracker.example", FACTS))).toEqual([
     "tracker.example.         86400 IN A    8.8.4.4",
     "tracker.example.         86400 IN AAAA 2a00:1450::5",
@@ -49,7 +49,7 @@ test("addresses are those the world can reach, and live for a day", () => {
   ]);
 });
 
-test("where this machine has none, the place is held by an example that says so", () => {
+test("without a public address there is an example with a note", () => {
   const text = dnsAdvice("tracker.example.", { ...FACTS, interfaces: {} });
   expect(records(text).slice(0, 2)).toEqual([
     "tracker.example.         86400 IN A    192.0.2.1",
@@ -59,7 +59,7 @@ test("where this machine has none, the place is held by an example that says so"
   expect(text).toContain("; This machine has no public IPv6 address");
 });
 
-test("no line is wider than a terminal that is a hundred columns wide", () => {
+test("no line is wider than a hundred columns", () => {
   for (const line of dnsAdvice("tracker.example", FACTS).split("\n")) {
     expect(line.length).toBeLessThanOrEqual(100);
   }

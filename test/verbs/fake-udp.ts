@@ -7,12 +7,12 @@ const CONNECTED = Buffer.alloc(8, 7);
 /** Interval 1800, no leechers, one seeder, and the peer 127.0.0.1:258. */
 const ANNOUNCED = Buffer.from("00000708" + "00000000" + "00000001" + "7f0000010102", "hex");
 
-/** What a good tracker says. */
+/** The answers of a good tracker. */
 export function goodAnswer(action: number): Buffer | undefined {
   return [CONNECTED, ANNOUNCED, Buffer.from("000000010000000000000001", "hex")][action];
 }
 
-/** Listens on a port of its own; what `answers` leaves undefined is not answered. */
+/** Listens on its own port; actions that are undefined in `answers` get no answer. */
 export async function fakeUdp(answers: FakeAnswers = goodAnswer) {
   const requests: Buffer[] = [];
   const socket = await Bun.udpSocket({

@@ -1,15 +1,15 @@
-/** A server that answers anything to anything, and what hostile ones answer. */
+/** A server with any answer, and the answers of hostile servers. */
 
 export const OK = "HTTP/1.1 200 OK\r\n";
 export const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
 
-/** Sends a text on a connection; how much of it was taken, -1 once the connection is gone. */
+/** Sends a text; returns how many bytes were written, -1 after the connection closed. */
 export type Send = (text: string) => number;
 
-/** How a connection is answered: with a text, or as a function does. None is ended but by `end`. */
+/** The answer to a connection: a text or a function. Only `end` closes the connection. */
 export type HostileAnswer = string | ((send: Send, end: () => void) => void);
 
-/** Answers each connection so, and notes what it is asked. Disposable. */
+/** Gives each connection this answer, and notes its request. Disposable. */
 export function hostileHttp(answer: HostileAnswer) {
   const asked: string[] = [];
   const server = Bun.listen<undefined>({

@@ -1,10 +1,10 @@
-/** The client of HTTP: one request, one answer, in bounded bytes and time. */
+/** The HTTP client: one request, one answer, in bounded bytes and time. */
 import { describe, expect, test } from "bun:test";
 
 import { askOverHttp } from "../../src/verbs/http-client.ts";
 import { CHUNKED, hostileHttp, OK } from "./hostile-http.ts";
 
-/** Asks a server that answers so; the answer, or the sentence about it. */
+/** Asks a server with this answer; returns the answer or the error's sentence. */
 async function ask(answer: string | ((send: (text: string) => number) => void), timeout = 1000) {
   using server = hostileHttp(answer);
   const question = { address: "0.0.0.0", port: server.port, host: "t.example", target: "/a?b" };
@@ -16,13 +16,13 @@ async function ask(answer: string | ((send: (text: string) => number) => void), 
   return { outcome: read, asked: server.asked };
 }
 
-test("status and body are told without waiting for the connection to end", async () => {
+test("the client does not wait for the connection to close", async () => {
   const { outcome, asked } = await ask(`${OK}Content-Length: 2\r\n\r\nok`);
   expect(outcome).toEqual([200, "ok"]);
   expect(asked).toEqual(["GET /a?b HTTP/1.1\r\nHost: t.example\r\nConnection: close\r\n\r\n"]);
 });
 
-test("an answer may end with the connection", async () => {
+test("the end of the connection may end an answer", async () => {
   const server = Bun.listen({
     hostname: "127.0.0.1",
     port: 0,
@@ -34,14 +34,14 @@ test("an answer may end with the connection", async () => {
   server.stop(true);
 });
 
-test("a redirect is an answer, and nobody else is asked", async () => {
+test("a redirect is an answer and is not followed", async () => {
   using other = hostileHttp(`${OK}Content-Length: 0\r\n\r\n`);
   const to = `Location: http://127.0.0.1:${other.port}/\r\nContent-Length: 0\r\n\r\n`;
   expect((await ask(`HTTP/1.1 301 Moved\r\n${to}`)).outcome).toEqual([301, ""]);
   expect(other.asked).toEqual([]);
 });
 
-test("a proxy that the environment names is not asked", async () => {
+test("a proxy from the environment is not used", async () => {
   using proxy = hostileHttp(`${OK}Content-Length: 5\r\n\r\nproxy`);
   const before = process.env["HTTP_PROXY"];
   process.env["HTTP_PROXY"] = `http://127.0.0.1:${proxy.port}`;
@@ -53,7 +53,7 @@ test("a proxy that the environment names is not asked", async () => {
   }
 });
 
-test("a port where nothing listens is told so", async () => {
+test("a closed port is an error with a sentence", async () => {
   const server = hostileHttp("");
   const question = { address: "127.0.0.1", port: server.port, host: "x", target: "/" };
   server[Symbol.dispose]();
@@ -92,5 +92,5 @@ test.each<[string, string]>([
       if (send("") < 0) clearInterval(timer);
     }, 1);
   };
-  expect((await ask(pour, 5000)).outcome).toBe("the answer has no end");
+  expect((await ask(pour, 5000)).outcome).toBe("the answer is too long");
 });

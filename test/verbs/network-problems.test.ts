@@ -1,4 +1,4 @@
-/** Failures of sockets and of TLS are told in words, and those nobody foresaw in their own. */
+/** Errors of sockets and TLS have sentences; unknown errors keep their message. */
 import { expect, test } from "bun:test";
 
 import { explainNetwork } from "../../src/verbs/network-problems.ts";
@@ -13,12 +13,12 @@ test.each([
   expect(explainNetwork(failure(code))).toBe(words);
 });
 
-test("who answers TLS with something else does not speak HTTPS", () => {
+test("a server that does not answer TLS does not speak HTTPS", () => {
   const wrong = failure("ERR_SSL_WRONG_VERSION_NUMBER", "wrong version number");
   expect(explainNetwork(wrong)).toBe("it does not speak HTTPS on that port");
 });
 
-test("other failures keep their code and their words", () => {
+test("other errors keep their code and message", () => {
   expect(explainNetwork(failure("EXYZ", "odd"))).toBe("EXYZ: odd");
   expect(explainNetwork(new Error("no answer in 4 s"))).toBe("no answer in 4 s");
   expect(explainNetwork("gone")).toBe("gone");

@@ -1,4 +1,4 @@
-/** What may be shown on a terminal: visible characters, whatever came. */
+/** Only visible characters are shown on a terminal. */
 import { expect, test } from "bun:test";
 
 import { excerpt, printable, printableLines } from "../../src/verbs/printable.ts";

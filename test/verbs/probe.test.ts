@@ -1,4 +1,4 @@
-/** The probe: a good answer is yes; silence, refusal and nonsense are no. */
+/** The probe: true for a good answer, false for silence, refusal and other answers. */
 import { expect, test } from "bun:test";
 
 import { probeHttp, probeUdp } from "../../src/verbs/probe.ts";
@@ -7,7 +7,7 @@ import { fakeUdp, goodAnswer } from "./fake-udp.ts";
 const HOST = "127.0.0.1";
 const TIMEOUT = 300;
 
-/** Answers one TCP connection with `answer`, or with silence, and reports what it was asked. */
+/** Answers one TCP connection with `answer`, or not at all, and returns its request. */
 function listen(answer: string): Bun.TCPSocketListener & { asked?: string } {
   const listener: Bun.TCPSocketListener & { asked?: string } = Bun.listen({
     hostname: HOST,
@@ -39,7 +39,7 @@ test("200 to GET /health is healthy", async () => {
   expect(server.asked).toStartWith("GET /health HTTP/1.1\r\n");
 });
 
-test("an address of all interfaces is asked by way of loopback", async () => {
+test("a wildcard address is asked over loopback", async () => {
   using server = listen("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   expect(await probeHttp({ host: "::", port: server.port }, TIMEOUT)).toBe(true);
   expect(await probeHttp({ host: "0.0.0.0", port: server.port }, TIMEOUT)).toBe(true);
@@ -53,7 +53,7 @@ test.each(["HTTP/1.1 503 Service Unavailable\r\n\r\n", "SSH-2.0-x 200 \r\n", "x"
   },
 );
 
-test("a port nobody listens on is not healthy", async () => {
+test("a closed port is not healthy", async () => {
   const server = listen("");
   const port = server.port;
   server.stop(true);
@@ -72,7 +72,7 @@ test("UDP that connects and answers an announce is healthy", async () => {
   server.close();
 });
 
-test("a refused announce has been answered, and one without an answer has not", async () => {
+test("a refused announce is healthy, one without an answer is not", async () => {
   const silent = await fakeUdp((action) => (action === 0 ? goodAnswer(0) : undefined));
   expect(await probeUdp({ host: HOST, port: silent.port }, TIMEOUT)).toBe(false);
   silent.close();

@@ -1,4 +1,4 @@
-/** The self-test: a good tracker is good, and what is wrong with others is said. */
+/** The self-test: a good tracker passes, and the problems of others are reported. */
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ async function run(...urls: string[]) {
   return { good, text: text.replace(/\d+ ms/g, "N ms") };
 }
 
-/** A tracker over HTTP that answers so; an announce is told the port of the one before. */
+/** A tracker over HTTP with these answers; an announce gets the port of the one before. */
 function http(announce: (port: number) => string, scrape: (infoHash: string) => string) {
   let port = 0;
   return Bun.serve({
@@ -39,7 +39,7 @@ const counts = "8:completei1e10:incompletei1e";
 const announced = (port: number) => `d${counts}8:intervali1800e5:peers6:${compact(port)}e`;
 const scraped = (hash: string) => `d5:filesd20:${hash}d${counts}eee`;
 
-test("a good tracker is told to be good", async () => {
+test("a good tracker passes", async () => {
   const server = http(announced, scraped);
   const url = `http://127.0.0.1:${server.port}/announce`;
   expect(await run(url)).toEqual({
@@ -51,7 +51,7 @@ test("a good tracker is told to be good", async () => {
   await server.stop(true);
 });
 
-test("HTTPS with a certificate that nobody signed is told so", async () => {
+test("a self-signed certificate is reported", async () => {
   if (!makeCertificate.possible) return;
   const folder = mkdtempSync(join(tmpdir(), "selftest-"));
   const { cert, key } = makeCertificate(folder, "localhost");
@@ -71,7 +71,7 @@ test("HTTPS with a certificate that nobody signed is told so", async () => {
   rmSync(folder, { recursive: true });
 });
 
-test("HTTP where HTTPS is asked for is told so", async () => {
+test("HTTP on the port of an HTTPS URL is reported", async () => {
   const server = http(announced, scraped);
   expect((await run(`https://127.0.0.1:${server.port}/announce`)).text).toContain(
     "wrong: announce: it does not speak HTTPS on that port\n",
@@ -79,7 +79,7 @@ test("HTTP where HTTPS is asked for is told so", async () => {
   await server.stop(true);
 });
 
-test("a web server that is no tracker is told so", async () => {
+test("a web server that is not a tracker is reported", async () => {
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
@@ -96,7 +96,7 @@ test("a web server that is no tracker is told so", async () => {
   await server.stop(true);
 });
 
-describe("what is wrong is said", () => {
+describe("a problem is reported", () => {
   test.each([
     ["nonsense", "it is not a URL"],
     ["ws://127.0.0.1/", "it is not udp, http or https"],
@@ -109,7 +109,7 @@ describe("what is wrong is said", () => {
 
   test.each([
     [
-      "announce: the interval is 60 s: lists of trackers want 5m to 3h",
+      "announce: the interval is 60 s: lists of trackers require 5m to 3h",
       (port: number) => announced(port).replace("i1800e", "i60e"),
     ],
     ["announce: a second peer did not get the first", () => announced(1)],
@@ -133,7 +133,7 @@ describe("what is wrong is said", () => {
     await server.stop(true);
   });
 
-  test("UDP that forgets peers, and UDP that is silent", async () => {
+  test("UDP that forgets peers, and UDP that does not answer", async () => {
     const forgetful = await fakeUdp();
     const { good, text } = await run(`udp://127.0.0.1:${forgetful.port}`);
     expect(good).toBe(false);
@@ -149,7 +149,7 @@ describe("what is wrong is said", () => {
     );
   });
 
-  test("but not that a tracker on this machine does not store its peers", async () => {
+  test("except that a tracker on this machine does not store its peers", async () => {
     const empty = (text: string) => text.replace(/8:completei1e10:incompletei1e/, "8:completei0e");
     const server = http(
       () => empty(announced(1)).replace(/5:peers6.*e$/s, "5:peers0:e"),

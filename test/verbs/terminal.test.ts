@@ -1,4 +1,4 @@
-/** The terminal is taken over and given back; where there is none nothing is assumed of it. */
+/** The terminal is switched and restored; without a terminal there are defaults. */
 import { expect, test } from "bun:test";
 
 import { Terminal, type TerminalStreams } from "../../src/verbs/terminal.ts";
@@ -20,7 +20,7 @@ function fake(isTTY: boolean) {
   return { terminal: new Terminal(streams), log, handlers };
 }
 
-test("what is taken over is given back, once", () => {
+test("the terminal is restored once", () => {
   const { terminal, log, handlers } = fake(true);
   const keys: string[] = [];
   terminal.open((key) => keys.push(key));
@@ -39,13 +39,13 @@ test("what is taken over is given back, once", () => {
   ]);
 });
 
-test("drawing leaves nothing of what was there before", () => {
+test("drawing replaces the whole screen", () => {
   const { terminal, log } = fake(true);
   terminal.draw(["one", "two"]);
   expect(log).toEqual(["\x1b[Hone\x1b[K\r\ntwo\x1b[K\x1b[J"]);
 });
 
-test("a terminal that does not tell its size has the usual one", () => {
+test("a terminal that does not tell its size has the default size", () => {
   const { terminal } = fake(false);
   expect([terminal.columns, terminal.rows, terminal.interactive]).toEqual([80, 24, false]);
   expect(fake(true).terminal.interactive).toBe(true);

@@ -1,4 +1,4 @@
-/** The screen of `top`: it fits, says what the figures say, and warns. */
+/** The screen of `top`: it fits, shows the figures, and warns. */
 import { describe, expect, test } from "bun:test";
 
 import { Terminal, type TerminalStreams } from "../../src/verbs/terminal.ts";
@@ -25,7 +25,7 @@ describe("the screen", () => {
     }
   });
 
-  test("tells everything on the smallest usual terminal", () => {
+  test("shows everything on a terminal of 80 by 24", () => {
     const text = renderTop(FIGURES, { columns: 80, rows: 24 }, PLAIN).join("\n");
     for (const part of [
       "buntracker 1.2.3",
@@ -47,7 +47,7 @@ describe("the screen", () => {
     expect(text).not.toContain("\x1b");
   });
 
-  test("tells all four counts whole on half of that", () => {
+  test("shows all four counts uncut on half of that", () => {
     const text = renderTop(FIGURES, { columns: 40, rows: 20 }, PLAIN).join("\n");
     for (const count of ["Swarms 1,310,112", "Peers 4,204,331", "97 %", "312 MiB of 1 GiB"]) {
       expect(text).toContain(count);
@@ -58,7 +58,7 @@ describe("the screen", () => {
     expect(narrow).toContain(" Leechers 1,594,331");
   });
 
-  test("tells on few rows too that figures are old, and has as wide a line in colour", () => {
+  test("shows on few rows too that figures are old, and has the same width in colour", () => {
     const size = { columns: 30, rows: 10 };
     const lines = renderTop(FIGURES, size, { colour: true, failure: "x".repeat(99) });
     expect(lines.join("\n")).toContain("no new figures: xxx");
@@ -75,13 +75,13 @@ describe("the screen", () => {
     expect(curve[0].trim().length).toBeLessThan(curve.at(-1)!.trim().length);
   });
 
-  test("has an empty curve as long as there is none", () => {
+  test("has a blank curve at the start", () => {
     const curve = { rates: [], spanSeconds: 0 };
     const lines = renderTop({ ...FIGURES, curve }, { columns: 80, rows: 24 }, PLAIN);
     expect(lines.join("\n")).not.toMatch(/NaN|undefined|Infinity/);
   });
 
-  test("has a curve as wide as the screen, however young the tracker is", () => {
+  test("has a curve as wide as the screen, also soon after the start", () => {
     const curve = { rates: [1, 2], spanSeconds: 10 };
     const lines = renderTop({ ...FIGURES, curve }, { columns: 80, rows: 24 }, PLAIN);
     expect(lines[12]).toBe(` ${"█".repeat(78)}`);
@@ -111,7 +111,7 @@ test("figures come from /live, and everything else is an error", async () => {
   await server.stop(true);
 });
 
-test("what are not figures is refused, and a version cannot drive the terminal", () => {
+test("other texts are refused, and a version cannot control the terminal", () => {
   const changed = (changes: object) => readFigures(JSON.stringify({ ...FIGURES, ...changes }));
   expect(changed({})).toEqual(FIGURES);
   for (const wrong of [
@@ -138,7 +138,7 @@ test("what are not figures is refused, and a version cannot drive the terminal",
   expect(lines.join("")).not.toMatch(/\p{C}/u);
 });
 
-test("it runs until q is pressed, and gives the terminal back", async () => {
+test("it runs until q is pressed, and restores the terminal", async () => {
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,

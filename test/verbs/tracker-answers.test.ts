@@ -9,7 +9,7 @@ test("ports are the last two bytes of each peer, whatever the family", () => {
   expect(readPorts(new Uint8Array(0), 6)).toEqual([]);
 });
 
-test("peers that are cut short are none", () => {
+test("a list of peers that is cut short is refused", () => {
   expect(readPorts(new Uint8Array(7), 6)).toBeUndefined();
   expect(readPorts(new Uint8Array(6), 18)).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-/** The client of UDP trackers: what it asks, and what it makes of answers. */
+/** The client of UDP trackers: its requests, and how it parses answers. */
 import { expect, test } from "bun:test";
 
 import { UdpClient } from "../../src/verbs/udp-client.ts";
@@ -13,7 +13,7 @@ const PEER = {
   event: "started",
 } as const;
 
-/** Runs `use` with a client of a tracker that answers so. */
+/** Runs `use` with a client of a tracker with these answers. */
 async function against<T>(answers: FakeAnswers, use: (client: UdpClient) => Promise<T>) {
   const server = await fakeUdp(answers);
   const client = new UdpClient("127.0.0.1", server.port, 150);
@@ -25,7 +25,7 @@ async function against<T>(answers: FakeAnswers, use: (client: UdpClient) => Prom
   }
 }
 
-test("connect, announce and scrape are asked as BEP 15 wants, and read", async () => {
+test("connect, announce and scrape follow BEP 15, and answers are parsed", async () => {
   const { result, requests } = await against(goodAnswer, async (client) => {
     await client.connect();
     return [await client.announce(PEER), await client.scrape(INFO_HASH)] as const;
@@ -45,7 +45,7 @@ test("connect, announce and scrape are asked as BEP 15 wants, and read", async (
   expect(scrape).toMatch(/^(07){8}00000002[0-9a-f]{8}(aa){20}$/);
 });
 
-test("a request whose answer does not come is sent once more", async () => {
+test("a request without an answer is sent once more", async () => {
   let lost = 0;
   const { requests } = await against(
     (action) => (lost++ === 0 ? undefined : goodAnswer(action)),
@@ -62,7 +62,7 @@ test.each<[string, FakeAnswers, string]>([
   await against(answers, (client) => client.connect()).catch(() => {});
 });
 
-test("peers that are cut short are told of", async () => {
+test("a list of peers that is cut short is an error", async () => {
   const cut: FakeAnswers = (action) =>
     action === 1 ? goodAnswer(1)!.subarray(0, 15) : goodAnswer(action);
   const use = async (client: UdpClient) => {
@@ -73,7 +73,7 @@ test("peers that are cut short are told of", async () => {
   await against(cut, use).catch(() => {});
 });
 
-test("an answer without a body, as opentracker's for what is not on its list", async () => {
+test("an answer without a body, as from opentracker for an info hash not on its list", async () => {
   const bare: FakeAnswers = (action) => (action === 1 ? Buffer.alloc(0) : goodAnswer(action));
   const use = async (client: UdpClient) => {
     await client.connect();
@@ -84,7 +84,7 @@ test("an answer without a body, as opentracker's for what is not on its list", a
   expect(failure).toBe(words);
 });
 
-test("a text of an error is shown on one line, printable and cut", async () => {
+test("the text of an error is one printable line, cut if long", async () => {
   const socket = await Bun.udpSocket({
     hostname: "127.0.0.1",
     socket: {
@@ -103,7 +103,7 @@ test("a text of an error is shown on one line, printable and cut", async () => {
   socket.close();
 });
 
-test("datagrams that answer nothing, as fast as they go, are given up", async () => {
+test("a flood of datagrams that are not answers ends the client", async () => {
   let flooding = true;
   const socket = await Bun.udpSocket({
     hostname: "127.0.0.1",
