@@ -1,8 +1,7 @@
 /**
  * The numbers of the program: first those a specification gives, then our own with the reason.
  *
- * Byte offsets live beside the code that reads them; settings live in `config.ts`. A number that
- * follows from others is computed here and their relations are asserted at load.
+ * Byte offsets are defined beside the code that reads them, settings in `config/schema.ts`.
  */
 
 // ---------------------------------------------------------------------------------------------
@@ -24,7 +23,7 @@ export const PEER_SIZE_IPV6 = 18;
 /** Highest port number. [RFC 768] */
 export const PORT_MAX = 65535;
 
-/** What an announce tells of its client. The numbers are those of BEP 15's event field. */
+/** Events of an announce, with the numbers of BEP 15. */
 export const EVENT_NONE = 0;
 export const EVENT_COMPLETED = 1;
 export const EVENT_STARTED = 2;
@@ -32,7 +31,7 @@ export const EVENT_STOPPED = 3;
 /** A partial seed: it has all it wants but not all there is. [BEP 21; libtorrent sends 4] */
 export const EVENT_PAUSED = 4;
 
-/** Address families, named by the number people know them by. */
+/** Address families, by IP version. */
 export type Family = 4 | 6;
 export const FAMILIES: readonly Family[] = [4, 6];
 
@@ -40,19 +39,19 @@ export const FAMILIES: readonly Family[] = [4, 6];
 // Ours
 // ---------------------------------------------------------------------------------------------
 
-/** Most hashes one scrape may name, by default: BEP 15 says "about 74" fit its datagram. */
+/** The most hashes in one scrape by default: BEP 15 says "about 74" fit its datagram. */
 export const SCRAPE_HASHES_MAX = 74;
 
-/** Most peers a reply may carry if the operator wishes; more than any client asks for. */
+/** The highest setting for peers in a reply; more than any client asks for. */
 export const NUMWANT_CEILING = 1000;
 
 /** The exit codes of the program. [sysexits.h for EX_CONFIG] */
 export const EXIT_OK = 0;
-/** It was tried and failed: a port is taken, no tracker answers. */
+/** The attempt failed: for instance a port is taken, or no tracker answers. */
 export const EXIT_FAILED = 1;
-/** The command line is not understood. */
+/** The command line is not valid. */
 export const EXIT_USAGE = 2;
-/** The settings, or what they name, are wrong: to try again without a change is useless. */
+/** The settings or the files they name are wrong: another start without a change is useless. */
 export const EXIT_CONFIG = 78;
 
 /** Length limit of an HTTP request head, in bytes: 74 escaped hashes take 5,500 of them. */

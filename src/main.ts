@@ -1,10 +1,10 @@
 /**
- * The program: starts everything in order, and ends it in order. To be read from top to bottom.
+ * The program: starts everything in order, and ends it in order. Read it from top to bottom.
  *
  *   settings → memory → files → sockets and threads → "ready" → … → signal → drain → exit code
  *
- * The only file that spawns and exits; `start/` binds. What is started lives in the folder of its
- * name.
+ * The only file that starts threads and exits; `start/` binds. Each part that is started is in the
+ * folder of its name.
  *
  *   event loop       HTTP, the sweep, signals      ┐
  *   UDP workers      one blocking loop each        ├─ one memory of swarms, counters of their own
@@ -38,7 +38,7 @@ process.exit(
 
 /** Runs the tracker until a signal ends it; returns the exit code. Rejects with a StartError. */
 async function run(config: Config, origins: Origins): Promise<number> {
-  // Signals that come during the start wait for its end, or end it.
+  // Signals during the start take effect at its end. A second SIGTERM or SIGINT exits at once.
   const ending = untilSignal(["SIGTERM", "SIGINT"], process, () => process.exit(EXIT_FAILED));
   const onReload = listenEarly("SIGHUP");
   const onMaintenance = listenEarly("SIGUSR2");
@@ -50,11 +50,11 @@ async function run(config: Config, origins: Origins): Promise<number> {
   });
   const { log, threads, files } = program;
 
-  // What the settings name is read before anything is bound: a mistake in it ends the start.
+  // All files that the settings name are read before any socket is bound: a mistake ends the start.
   if (config.user !== undefined) readUser(config.user);
   await files.read();
 
-  // The swarms of an earlier run. A signal may end this: it may read a pipe without an end.
+  // Restores counters of an earlier run. A signal may end this, since a pipe may never end.
   const endedBy = await Promise.race([restore(program), ending]);
   if (endedBy !== undefined) {
     log.info("stopped before it was ready", { signal: endedBy });
@@ -96,8 +96,8 @@ async function run(config: Config, origins: Origins): Promise<number> {
   observation.begin();
   garbage.settle();
 
-  // The end: clients get their answers first. The operator's address comes last, because it says
-  // until then that the tracker is draining.
+  // The end: clients get their answers first. The operator's address closes last: until then it
+  // reports that the tracker is draining.
   const signal = await ending;
   draining = true;
   observation.notifier.stopping();

@@ -6,10 +6,10 @@
  * 300 ms is the same signal.
  */
 
-/** No person presses a key again this soon. */
+/** A person needs longer than this to press the key again. */
 export const ECHO_MILLISECONDS = 300;
 
-/** Where signals come from: the process. */
+/** The source of signals: the process. */
 export interface SignalSource {
   on(name: NodeJS.Signals, handler: () => void): unknown;
 }

@@ -1,9 +1,9 @@
 /**
- * Checks everything the settings name or need, as the start will: user, lists, rules, certificate,
- * state file, and how many files may be open.
+ * Checks what the settings name or need, as the start does: user, lists, rules, certificate,
+ * state file, and the limit of open files.
  *
- * The start ends at the first mistake; this goes on, so that an operator sees all mistakes at once.
- * It binds nothing, changes nothing, and keeps its user.
+ * The start ends at the first mistake; this check continues, so that an operator sees all mistakes
+ * at once. It binds nothing, changes nothing, and does not change its user.
  */
 import { type BadLines, showBadLines } from "../access/hash-file.ts";
 import { type ListFile, readHashList, readNetworkList } from "../access/list-files.ts";
@@ -19,17 +19,17 @@ import { countBadStateLines } from "../opentracker/state-import.ts";
 import { HASH_KEY_WORDS } from "../swarm/keyed-hash.ts";
 import { findLibc } from "../host/libc.ts";
 
-/** What the check has found. */
+/** The result of the check. */
 export interface Examination {
-  /** What would end the start, in the order in which it would find them. */
+  /** Problems that would end the start, in the order of the start. */
   problems: StartError[];
-  /** What the start would tolerate, as sentences. */
+  /** Problems that the start tolerates, as sentences. */
   warnings: string[];
 }
 
 /**
- * Checks what the settings name. Skips settings that are absent, as they are if they could not be
- * read. Rejects only if it has a bug.
+ * Checks what the settings name. Skips missing settings, which could not be parsed. Rejects only
+ * because of a bug.
  */
 export async function examine(config: Partial<Config>): Promise<Examination> {
   const problems: StartError[] = [];
@@ -74,7 +74,7 @@ export async function examine(config: Partial<Config>): Promise<Examination> {
   return { problems, warnings };
 }
 
-/** Whether everything is known that decides how many files are open. */
+/** Whether all settings are known that decide the number of open files. */
 function isComplete(config: Partial<Config>): config is Partial<Config> & FilesConfig {
   const { udpListeners, udpWorkers, httpListeners, adminListeners } = config;
   return ![udpListeners, udpWorkers, httpListeners, adminListeners].includes(undefined);

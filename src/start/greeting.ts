@@ -1,5 +1,5 @@
 /**
- * What the tracker reports when it has started: where it listens, and what is wrong on this
+ * The report after the start: the addresses where the tracker listens, and warnings about this
  * machine.
  */
 import { isIPv6 } from "node:net";
@@ -10,18 +10,18 @@ import type { Log } from "../host/log.ts";
 import { type Listener, showBytes, showListener, showSeconds } from "../config/settings.ts";
 import { showWebListener } from "../config/settings.ts";
 
-/** What has started. */
+/** The parts that have started. */
 export interface Started {
   config: Config;
   log: Log;
   warnings: Pick<Warnings, "tell">;
-  /** Undefined where batches of datagrams and socket options are not to be had. */
+  /** Undefined where batches of datagrams and socket options are not available. */
   libc: unknown;
-  /** UDP workers, of all addresses. */
+  /** The number of UDP workers, for all addresses. */
   threads: number;
-  /** The smallest UDP receive buffer that was granted; Infinity if none was asked for. */
+  /** The smallest UDP receive buffer granted; Infinity if no buffer was requested. */
   receiveBufferBytes: number;
-  /** The operator's addresses; fewer than the settings name if the usual one was taken. */
+  /** The operator's addresses; fewer than in the settings if the default one was in use. */
   admin: readonly Listener[];
   /** Addresses of this machine, without loopback. */
   addresses: readonly string[];
@@ -29,7 +29,7 @@ export interface Started {
   watched: boolean;
 }
 
-/** What Linux grants at most: it keeps twice as much in an int. [socket(7)] */
+/** The largest buffer that Linux grants: it stores twice the size in an int. [socket(7)] */
 const RECEIVE_BUFFER_BYTES_MAX = 2 ** 30 - 1;
 
 /** Reports where the tracker listens: in five lines on a terminal, else as log events. */
@@ -82,7 +82,7 @@ export function tellStarted(started: Started): void {
   }
 }
 
-/** Bun's sockets do not tell which address a request came to; clients accept no other's reply. */
+/** Bun's sockets do not tell the destination of a request, and clients need replies from there. */
 function warnOfSource({ config, log, addresses }: Started): void {
   const hosts = config.udpListeners.map(({ host }) => host);
   const reachable = addresses.filter((address) => !/^fe80:/i.test(address));

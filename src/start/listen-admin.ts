@@ -1,7 +1,7 @@
 /**
- * Listening for the operator, on an address of its own.
+ * Listens for the operator, on a separate address.
  *
- * Not by Bun.serve, which cannot limit connections: they would take the open files of clients.
+ * It does not use Bun.serve, which cannot limit connections: they would use up the open files.
  */
 import { type AdminPage, createAdmin } from "../admin/admin.ts";
 import type { Warnings } from "../admin/warnings.ts";
@@ -13,27 +13,27 @@ import { listenError } from "./listen-error.ts";
 import { reportTo } from "./listen-http.ts";
 import type { Program } from "./program.ts";
 
-/** What the operator's address shows and changes. */
+/** The parts behind the operator's address. */
 export interface AdminParts {
   pages: Readonly<Record<string, AdminPage>>;
   /** Whether the tracker can serve. */
   ready: () => boolean;
-  /** Where the settings come from: whether the address was chosen or is the usual one. */
+  /** The origins of the settings: whether the address was set or is the default. */
   origins: Origins;
   warnings: Pick<Warnings, "tellRefused">;
 }
 
-/** The operator is answered. */
+/** The open operator's address. */
 export interface AdminFront {
-  /** Where; fewer than the settings name if the usual address was taken. */
+  /** Its addresses; fewer than in the settings if the default one was in use. */
   listeners: Listener[];
-  /** Stops accepting, and cuts all connections. */
+  /** Stops accepting, and closes all connections. */
   stop(): void;
 }
 
 /**
- * Answers the operator. If the usual address is taken, by another tracker on this machine, the
- * program starts without it; if the operator chose the address or set a token, it does not start.
+ * Listens for the operator. If the default address is in use, by another tracker on this machine,
+ * the program starts without it. If the operator set the address or a token, it does not start.
  */
 export function listenAdmin(program: Program, parts: AdminParts): AdminFront {
   const { config, log, files, ownNames, connections } = program;
@@ -59,7 +59,7 @@ export function listenAdmin(program: Program, parts: AdminParts): AdminFront {
       front.push({ listener: { host, port }, close: () => socket.stop() });
     } catch (error) {
       const failure = listenError("admin", { host, port }, error);
-      // A token is for this tracker alone: it must not be sent to what holds the port instead.
+      // With a token, verbs would send requests to the other program on this port.
       const chosen = origins["TRACKER_ADMIN_ADDRESS"] !== "default";
       if (chosen || config.adminToken !== undefined) throw failure;
       log.warn(failure.message, { remedy: failure.hint }, "admin_address");

@@ -7,7 +7,7 @@ import { StartError } from "../host/start-error.ts";
 
 type Protocol = "udp" | "http" | "admin";
 
-/** A socket that cannot be bound. `cause` is what the system or Bun threw; its `code` decides. */
+/** The error for a socket that cannot be bound. `cause` is the error of the system or Bun. */
 export function listenError(protocol: Protocol, listener: Listener, cause: unknown): StartError {
   const { message, hint } = explain(protocol, listener, cause);
   return new StartError(message, hint, EXIT_FAILED);
@@ -18,7 +18,7 @@ function explain(protocol: Protocol, listener: Listener, cause: unknown) {
   const variable = `TRACKER_${protocol.toUpperCase()}_ADDRESS`;
   const { code: name } = cause as { code?: string };
   const zone = listener.host.split("%")[1];
-  // Bun gives no code for an interface that is not there.
+  // Bun gives no code for a missing interface.
   const code = zone !== undefined && (name ?? "ENOENT") === "ENOENT" ? "ENODEV" : name;
   switch (code) {
     case "EADDRINUSE":

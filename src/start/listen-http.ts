@@ -1,5 +1,5 @@
 /**
- * Listening for HTTP and HTTPS: one server behind all addresses.
+ * Listens for HTTP and HTTPS: one server behind all addresses.
  */
 import type { TCPSocketListener } from "bun";
 import { Access } from "../access/access.ts";
@@ -29,23 +29,23 @@ import { Tracker } from "../swarm/tracker.ts";
 import type { Libc } from "../host/libc.ts";
 import type { Program } from "./program.ts";
 
-/** How long a drain may take before connections that do not end are cut, in milliseconds. */
+/** After this time of draining, the remaining connections are closed, in milliseconds. */
 const DRAIN_MILLISECONDS = 2000;
 
-/** Connections that may wait to be accepted. Bun asks for 512, which a wave of clients fills. */
+/** The backlog of connections. Bun sets 512, which a wave of clients fills. */
 const BACKLOG = 4096;
 
 /**
- * Answers that wait in the system for one client; Linux takes twice as much, with its own records.
- * By itself it lets them grow to 4 MiB: 1,000 clients that did not read held 1,520 MiB of the
- * kernel's memory. An export over 50 ms still gets some 2 MB a second.
+ * The send buffer of a connection; Linux uses twice as much, with its own records. By default it
+ * grows to 4 MiB: 1,000 clients that did not read held 1,520 MiB of the kernel's memory. An export
+ * over a round trip of 50 ms still gets some 2 MB a second.
  */
 const SEND_BUFFER_BYTES = 64 * 1024;
 
-/** No stranger connects from there, but a proxy or a measurement does, with many connections. */
+/** A proxy or a benchmark on this machine may open many connections; strangers cannot. */
 const LOOPBACK = ["127.0.0.0/8", "::1"];
 
-/** What HTTP shows and reports beside answering announces and scrapes. */
+/** The parts of HTTP besides announces and scrapes. */
 export interface HttpParts {
   /** Statistics and exports. */
   pages: Pages;
@@ -53,15 +53,15 @@ export interface HttpParts {
   front: Front;
   /** Whether the tracker can serve. */
   ready: () => boolean;
-  /** Called when a connection comes while all that may be open are. */
+  /** Called for each new connection at the limit of connections. */
   full: () => void;
 }
 
-/** HTTP that is answered. */
+/** The open HTTP addresses. */
 export interface HttpFront {
-  /** What is behind all addresses, for its numbers. */
+  /** The server behind all addresses, for metrics. */
   server: Pick<HttpServer, "connections" | "counts">;
-  /** Stops accepting, answers what has begun; resolves when that is done. */
+  /** Stops accepting, answers the requests that have begun, then resolves. */
   stop(): Promise<void>;
 }
 
@@ -78,7 +78,7 @@ export function makePages({ config, store, threads }: Program): Pages {
   });
 }
 
-/** Announces, scrapes and everything else that is asked over HTTP. */
+/** The server for announces, scrapes and all other requests over HTTP. */
 function makeServer(program: Program, { pages, front, ready, full }: HttpParts): HttpServer {
   const { config, store, threads, connections, log } = program;
   const { shared } = threads;
@@ -127,7 +127,7 @@ function makeServer(program: Program, { pages, front, ready, full }: HttpParts):
   });
 }
 
-/** Logs what must not happen: a handler threw. */
+/** Logs an exception of a handler, which is a bug. */
 export function reportTo(log: Log): (error: unknown) => void {
   return (error) => {
     log.error("a request was not answered, because of a bug", {
@@ -136,10 +136,10 @@ export function reportTo(log: Log): (error: unknown) => void {
   };
 }
 
-/** Bun has more than its types say: the number of the socket that listens. */
+/** Bun's listener has the descriptor of its socket, which its types lack. */
 type TcpListener = TCPSocketListener<Connection> & { fd?: number };
 
-/** Answers HTTP and HTTPS on all addresses. Throws a StartError if one cannot be had. */
+/** Listens for HTTP and HTTPS on all addresses. Throws a StartError if one cannot be bound. */
 export function listenHttp(program: Program, parts: HttpParts): HttpFront {
   const { config, libc, threads } = program;
   const server = makeServer(program, parts);
@@ -164,18 +164,18 @@ export function listenHttp(program: Program, parts: HttpParts): HttpFront {
 
 /** A socket that accepts connections. */
 interface ListeningSocket {
-  /** Goes on with another certificate, if it had one. Connections that are open keep theirs. */
+  /** Replaces the certificate of an HTTPS listener. Open connections keep the old one. */
   renew(certificate: Certificate): void;
   /** Stops accepting. */
   close(): void;
 }
 
 /**
- * Listens for HTTP, or for HTTPS if there is a certificate for it. Bun gives a listener one
- * certificate for life, so a new one needs a new listener, which takes over before the old stops:
+ * Listens for HTTP, or for HTTPS with a certificate. Bun cannot change the certificate of a
+ * listener, so a new certificate needs a new listener, which is opened before the old one stops:
  *
- *   Linux     on the same socket, so that clients that wait to be accepted go on waiting
- *   others    on the same port; clients that waited on the old socket are reset
+ *   Linux     on the same socket, so that connections in its backlog are accepted
+ *   others    on the same port; connections in the backlog of the old socket are reset
  */
 function listenAt(
   listener: WebListener,
@@ -183,7 +183,7 @@ function listenAt(
   certificate: Certificate | undefined,
   libc: Libc | undefined,
 ): ListeningSocket {
-  // The end of a client's side is not the end of ours: its answer is still to come.
+  // A client may close its side before it has read the answer.
   const common = { hostname: listener.host, allowHalfOpen: true, socket: server.socket };
   const listen = (tls: Certificate | undefined, place: { reusePort: boolean } | { fd: number }) => {
     const certified = tls === undefined ? {} : { tls };

@@ -1,6 +1,5 @@
 /**
- * Listening for UDP: in threads of their own where the system offers batches, else in the event
- * loop.
+ * Listens for UDP: in worker threads where the system offers batches, else in the event loop.
  */
 import type { udp } from "bun";
 import type { Listener } from "../config/settings.ts";
@@ -14,10 +13,10 @@ import { type WorkerAnswer, WorkerMessages } from "../udp/messages.ts";
 import { listenError } from "./listen-error.ts";
 import type { Threads, WorkerThread } from "./threads.ts";
 
-/** How soon a worker that waits for datagrams sees that it has a message, in milliseconds. */
+/** A worker that waits for datagrams looks for messages after this time, in milliseconds. */
 const MESSAGE_LATENCY_MILLISECONDS = 200;
 
-/** What the C library does for a socket. */
+/** The calls of the C library for a socket. */
 type SocketLibc = Pick<
   Libc,
   | "bindUdp"
@@ -28,7 +27,7 @@ type SocketLibc = Pick<
   | "askForDestination"
 >;
 
-/** What listening for UDP needs. */
+/** What `listenUdp` needs. */
 export interface UdpNeeds {
   config: {
     udpListeners: readonly Listener[];
@@ -36,22 +35,22 @@ export interface UdpNeeds {
     udpWorkers: number;
     udpReceiveBufferBytes: number;
   };
-  /** Undefined where batches of datagrams and socket options are not to be had. */
+  /** Undefined where batches of datagrams and socket options are not available. */
   libc: SocketLibc | undefined;
   threads: Threads;
-  /** A new thread for a UDP worker. */
+  /** Starts a thread for a UDP worker. */
   spawnUdpWorker: () => Worker;
 }
 
-/** UDP that is answered. */
+/** The open UDP addresses. */
 export interface UdpFront {
-  /** The smallest receive buffer that was granted; Infinity if it is not known. */
+  /** The smallest receive buffer granted; Infinity if it is not known. */
   receiveBufferBytes: number;
-  /** Answers what is queued, then closes; resolves when that is done. */
+  /** Answers all queued datagrams, closes the sockets, then resolves. */
   stop(): Promise<void>;
 }
 
-/** Answers UDP on all addresses. Rejects with a StartError if one cannot be had. */
+/** Listens for UDP on all addresses. Rejects with a StartError if one cannot be bound. */
 export async function listenUdp(needs: UdpNeeds): Promise<UdpFront> {
   const fronts: UdpFront[] = [];
   for (const listener of needs.config.udpListeners) {
@@ -88,7 +87,7 @@ async function listenInEventLoop(
     binaryType: "uint8array",
     socket: {
       data: (socket, bytes, port, address) => source.receive(socket, bytes, port, address),
-      // An error reported here is about a datagram that is lost: there is nothing left to do.
+      // An error here is about a datagram that is already lost.
       error: () => {},
     },
   });
@@ -100,7 +99,7 @@ async function listenInEventLoop(
   return {
     receiveBufferBytes,
     async stop() {
-      // One turn of the event loop delivers what the socket still holds, the next one sends.
+      // The event loop first delivers the datagrams in the socket; then the replies are sent.
       await Bun.sleep(1);
       source.flush(socket);
       socket.close();
@@ -108,7 +107,7 @@ async function listenInEventLoop(
   };
 }
 
-/** Each thread has a socket of its own; the kernel spreads clients over them by their address. */
+/** Each thread has its own socket; the kernel spreads clients over them by address. */
 async function listenInThreads(
   { host, port }: Listener,
   libc: SocketLibc,
@@ -122,7 +121,7 @@ async function listenInThreads(
   const workers: WorkerThread[] = [];
   let receiveBufferBytes = Infinity;
   for (let i = 0; i < config.udpWorkers; i++) {
-    // Sharing costs the kernel a hash for every datagram: one thread alone need not pay it.
+    // Sharing costs the kernel a hash for every datagram, so a single thread does not share.
     const fd = libc.bindUdp(host, port, sharesPort);
     const granted = prepareSocket(libc, fd, config.udpReceiveBufferBytes);
     receiveBufferBytes = Math.min(receiveBufferBytes, granted);
@@ -142,15 +141,15 @@ async function listenInThreads(
 }
 
 /**
- * What Bun's sockets lack: room for bursts, and no errors of one client with another's reply.
- * Returns the bytes of the receive buffer that was granted.
+ * Sets what Bun's sockets lack: a large receive buffer, and no ICMP errors of other clients.
+ * Returns the size of the receive buffer granted, in bytes.
  */
 function prepareSocket(libc: SocketLibc, fd: number, receiveBufferBytes: number): number {
   libc.ignoreUnreachable(fd);
   return libc.setReceiveBuffer(fd, receiveBufferBytes);
 }
 
-/** What a worker answers: which socket, and as which thread. */
+/** The work of a worker: its socket, and its number as a thread. */
 interface Work {
   shared: UdpShared;
   thread: number;
@@ -158,7 +157,7 @@ interface Work {
   wildcard: boolean;
 }
 
-/** A tracker that answers only some of its clients is worse than a restart: `fail` ends it. */
+/** Starts a worker. If it fails, `fail` ends the tracker: a restart is better than part service. */
 function startWorker(worker: Worker, work: Work, fail: (reason: string) => never): WorkerThread {
   const messages = new WorkerMessages(worker);
   worker.onmessage = ({ data }: { data: WorkerAnswer }) => {
@@ -172,7 +171,7 @@ function startWorker(worker: Worker, work: Work, fail: (reason: string) => never
   return {
     ready: messages.send(task),
     async take({ access, rules }) {
-      // It has no use for a certificate, and need not leave its loop for one.
+      // A worker does not use certificates, so it is not interrupted for one.
       if (access !== undefined || rules !== undefined) await messages.send({ access, rules });
     },
     stop: () => messages.send("stop"),

@@ -1,6 +1,6 @@
 /**
- * Observation of the tracker: its metrics, page and warnings, what the supervisor learns, and the
- * timers that keep these numbers. No timer keeps the process alive.
+ * Observation of the tracker: metrics, page, warnings, messages to the supervisor, and their
+ * timers. No timer keeps the process alive.
  */
 import type { AdminPage } from "../admin/admin.ts";
 import { COMMIT, VERSION, versionLine } from "../version.ts";
@@ -21,19 +21,19 @@ import { takeShortage } from "../swarm/memory.ts";
 import type { Sweep } from "../swarm/sweep.ts";
 import type { Program } from "./program.ts";
 
-/** How often the announces are noted for the page. */
+/** How often the announces are sampled for the page. */
 const SAMPLE_MILLISECONDS = 1000;
-/** How often the event loop gets a timer, to measure how late it runs it. */
+/** The interval of the timer that measures the lag of the event loop. */
 const LAG_MILLISECONDS = 100;
-/** How often the supervisor gets a new status line, and the machine another look. */
+/** The intervals of the supervisor's status line, and of the checks of the machine. */
 const STATUS_MILLISECONDS = 5000;
 const LOOK_MILLISECONDS = 60_000;
 
-/** What metrics tell about, beside what the program holds. */
+/** Sources of metrics that are not in `Program`. */
 export interface MetricsNeeds {
   sweep: Pick<Sweep, "sizes" | "roundEndedSeconds">;
   http: Pick<HttpServer, "connections" | "counts">;
-  /** The smallest UDP receive buffer that was granted; not finite if it is not known. */
+  /** The smallest UDP receive buffer granted; not finite if it is not known. */
   receiveBufferBytes: number;
 }
 
@@ -47,7 +47,7 @@ export class Observation {
   readonly #program: Program;
   readonly #counters: Counters;
 
-  /** Make it when all UDP sockets are bound: their drops are counted. */
+  /** Create it after all UDP sockets are bound, so that their drops are counted. */
   constructor(program: Program, env: NodeJS.ProcessEnv) {
     const { config, log, machine, threads } = program;
     const { shared } = threads;
@@ -78,7 +78,7 @@ export class Observation {
     this.front = new Front(this.live, { ...config, publicName: config.publicName, tls });
   }
 
-  /** The page of metrics. What it is given has started already. */
+  /** The page of metrics. Its sources must have started. */
   metricsPage({ sweep, http, receiveBufferBytes }: MetricsNeeds): AdminPage {
     const { log, machine, load, threads, files, connections } = this.#program;
     const { shared } = threads;
@@ -113,7 +113,7 @@ export class Observation {
     return () => new Response(metricsText(sources), { headers });
   }
 
-  /** Everything is bound: tells the supervisor, and starts the timers. */
+  /** Notifies the supervisor and starts the timers, after everything is bound. */
   begin(): void {
     this.warnings.lookAtStart();
     this.notifier.ready(this.#status());
@@ -128,7 +128,7 @@ export class Observation {
     if (watchdogSeconds > 0) this.#keepWatchdogQuiet(watchdogSeconds);
   }
 
-  /** A connection came while all that may be open were. */
+  /** A connection came at the limit of connections. */
   connectionsFull(): void {
     this.warnings.tellConnections(this.#program.connections.http, now());
   }
@@ -166,7 +166,7 @@ export class Observation {
     });
   }
 
-  /** Reports that the process lives, while the event loop and the loop of every worker turn. */
+  /** Notifies the watchdog while the event loop and the loops of all workers run. */
   #keepWatchdogQuiet(seconds: number): void {
     const { workers } = this.#program.threads;
     const turnsBefore = workers.map(() => -1);

@@ -1,9 +1,9 @@
 /**
- * Work that a signal requests, and that must not run twice at once.
+ * Work that a signal requests and that must not run twice at the same time.
  *
- * A request while it runs is about what has changed since it began, so it runs once more; requests
- * while that waits are the same one. A hundred SIGHUPs in a second are two readings of the files,
- * not a hundred, behind which every change of a list would have to wait.
+ * A request during the work is about changes since it began, so the work runs once more; further
+ * requests before that run add nothing. A hundred SIGHUPs in a second are two readings of the
+ * files, not a hundred, behind which every change of a list would have to wait.
  */
 
 /** Returns a function that requests `work`, which must not reject. */

@@ -1,11 +1,11 @@
 /**
- * What open files are kept for. Without one left, Bun accepts connections in vain and without rest,
- * and one core is busy for nothing (Bun 1.4.5); so HTTP never has more than these leave:
+ * Divides the limit of open files. Without a free file, Bun tries to accept connections again and
+ * again, and one core is busy (Bun 1.4.5). So HTTP connections never exceed the rest:
  *
  *   ulimit -n = open at the start │ sockets and threads │ operator │ spare │ HTTP connections
  *
- * A start that would leave too few is refused before anything is bound: a thread that cannot have
- * its files ends the process with a crash.
+ * A start with too few files is refused before any socket is bound: a thread that cannot open its
+ * files crashes the process.
  */
 import type { Config } from "../config/schema.ts";
 import { StartError } from "../host/start-error.ts";
@@ -13,38 +13,38 @@ import type { Machine } from "../host/machine.ts";
 
 /** Connections of the operator: Prometheus, a browser's six, `top`, health checks, … */
 const OPERATOR_CONNECTIONS_MIN = 16;
-/** … and programs that change a hundred hashes at once, where there is room for them. */
+/** … and programs that change a hundred hashes at once, if the limit allows it. */
 const OPERATOR_CONNECTIONS_MAX = 256;
 const OPERATOR_SHARE = 1 / 8;
 
 /** A thread has an event loop, its wake-up and its socket (measured, Linux x64, Bun 1.4.5). */
 const FILES_PER_UDP_WORKER = 3;
-/** Files that are open for a moment: lists and drafts, certificates, /proc, one connection more. */
+/** Files that are open briefly: lists and drafts, certificates, /proc, one more connection. */
 const FILES_SPARE = 16;
-/** What a system has open that does not tell; 8 of Bun's own were seen. */
+/** Assumed open files where the system does not tell; Bun opens 8. */
 const FILES_OPEN_USUAL = 16;
-/** What a system allows that does not tell. */
+/** The assumed limit where the system does not tell. */
 const FILES_LIMIT_USUAL = 1024;
-/** HTTP connections held at most, where the system would let us have more. */
+/** The most HTTP connections, even if the system allows more. */
 const CONNECTIONS_MAX = 65_536;
-/** With fewer, HTTP is not worth the name. */
+/** With fewer connections HTTP is not usable. */
 const CONNECTIONS_MIN = 8;
 
-/** The settings that decide. */
+/** The settings that decide the number of files. */
 export type FilesConfig = Pick<
   Config,
   "udpListeners" | "udpWorkers" | "httpListeners" | "adminListeners"
 > & { httpConnectionsMax?: number | undefined };
 
-/** How many connections may be open. */
+/** The limits of connections. */
 export interface ConnectionLimits {
   http: number;
   operator: number;
 }
 
 /**
- * How many connections there are files for, whatever is wanted. `threads` says whether UDP workers
- * are threads here. Throws a StartError that names the files it takes, if there are not as many.
+ * The limits of connections that the open files allow. `threads` is true if UDP workers are
+ * threads. Throws a StartError with the number of files needed if the limit is lower.
  */
 export function connectionsFor(
   machine: Pick<Machine, "files" | "filesLimit">,
@@ -65,11 +65,11 @@ export function connectionsFor(
   return { http: Math.min(limit - own - operator, wanted ?? CONNECTIONS_MAX), operator };
 }
 
-/** Files that the settings take beside those of connections and those that are open already. */
+/** Files that the settings need, without connections and without those that are open already. */
 function filesTaken(config: FilesConfig, threads: boolean): number {
   const { udpListeners, udpWorkers, httpListeners, adminListeners } = config;
   const perUdp = threads && udpWorkers > 0 ? udpWorkers * FILES_PER_UDP_WORKER : 1;
-  // A new certificate has a listener of its own before the old one goes.
+  // A new certificate gets its own listener before the old one closes.
   const listeners = 2 * httpListeners.length + adminListeners.length;
   return udpListeners.length * perUdp + listeners + FILES_SPARE;
 }

@@ -1,5 +1,5 @@
 /**
- * What limits requests, made from the settings.
+ * Makes the limits on requests from the settings.
  */
 import { loadSettings, shortestInterval } from "../config/derived.ts";
 import type { Config } from "../config/schema.ts";
@@ -11,7 +11,7 @@ import { reserveRateLimits } from "../limits/rate-limits.ts";
 import { RuleKeeper } from "../limits/rule-keeper.ts";
 import { peerTicksOf, type SwarmMemory } from "../swarm/memory.ts";
 
-/** What the parts of the program need of the limits. */
+/** The limits, for the parts of the program. */
 export interface PreparedLimits {
   shared: LimitsShared;
   intervals: IntervalSettings;
@@ -19,7 +19,7 @@ export interface PreparedLimits {
   rules: RuleKeeper;
 }
 
-/** For `threads` threads, the event loop among them. There are no rules before they are read. */
+/** Limits for `threads` threads, including the event loop. Rules are read later. */
 export function prepareLimits(
   config: Config,
   memory: SwarmMemory,

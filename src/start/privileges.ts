@@ -1,8 +1,8 @@
 /**
- * Giving up root once everything that needs it is done: ports below 1024, large socket buffers.
+ * Gives up root after everything that needs it: ports below 1024, large socket buffers.
  *
- * The change holds for all threads and cannot be undone. What the user we become then lacks for
- * later is found at once, not on the day of the first change.
+ * The change holds for all threads and cannot be undone. Rights that the new user lacks for later
+ * work are reported at the start, not at the first change.
  */
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -24,14 +24,14 @@ export interface User {
 }
 
 /**
- * Becomes `name`, with that user's groups and nobody else's. Throws a StartError if there is no
- * such user, if it is root by another name, or if we may not become it.
+ * Becomes the user `name`, with the groups of that user only. Throws a StartError if there is no
+ * such user, if it is root by another name, or if the change is not permitted.
  */
 export function dropPrivileges(name: string): void {
   const user = readUser(name);
   if (process.getuid?.() === user.id) return;
   try {
-    // Missing in the types, but there (measured, Bun 1.4.5).
+    // Missing in the types of Bun, but implemented (Bun 1.4.5).
     (process as unknown as Initgroups).initgroups(name, user.group);
     process.setgid?.(user.group);
     process.setuid?.(user.id);
@@ -45,7 +45,7 @@ export function dropPrivileges(name: string): void {
   }
 }
 
-/** The user to become. Throws a StartError if there is no such user, or if it is root. */
+/** Finds the user to become. Throws a StartError if there is no such user, or if it is root. */
 export function readUser(name: string): User {
   const user = findUser(name);
   if (user === undefined) {
@@ -59,7 +59,7 @@ export function readUser(name: string): User {
   return user;
 }
 
-/** Something that will not work for the user we are, though the start did. */
+/** A right that the user of the process lacks for later work. */
 export interface MissingRight {
   message: string;
   file: string;
@@ -77,8 +77,8 @@ const READ_AGAIN = [
 ] as const;
 
 /**
- * What we may not do, as who we are by now, that is needed later: to read files again on SIGHUP,
- * and to change the lists in theirs. Nothing is tried but what can be asked. Never throws.
+ * The rights that the current user lacks: to read files again on SIGHUP, and to change the files of
+ * lists. Only asks for permissions and changes nothing. Never throws.
  */
 export function missingRights(config: Partial<Config>): MissingRight[] {
   const user = config.user ?? "the user it runs as";
@@ -102,7 +102,7 @@ export function missingRights(config: Partial<Config>): MissingRight[] {
   return [...unreadable, ...fixed];
 }
 
-/** Whether another file may take this one's place, with its owner (see replace-file.ts). */
+/** Whether this file can be replaced by another one with the same owner (see replace-file.ts). */
 function isReplaceable(file: string): boolean {
   try {
     const target = followLinks(file);
@@ -125,7 +125,7 @@ function isAllowed(path: string, mode: number): boolean {
   }
 }
 
-/** The user in /etc/passwd, by name; undefined if it is not there or there is no such file. */
+/** The user in /etc/passwd, by name; undefined if the user or the file is missing. */
 function findUser(name: string): User | undefined {
   let passwd: string;
   try {

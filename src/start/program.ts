@@ -1,6 +1,6 @@
 /**
- * What the start prepares before anything listens: the memory that all threads share, their owner,
- * and what the steps of the start hand on to each other. It binds nothing and starts nothing.
+ * Prepares the start before any socket is bound: the memory that all threads share, their owner,
+ * and the values that the steps of the start pass on. It binds nothing and starts nothing.
  */
 import { hostname } from "node:os";
 import { AccessKeeper } from "../access/keeper.ts";
@@ -26,23 +26,23 @@ import { type PreparedLimits, prepareLimits } from "./prepare-limits.ts";
 import { Files } from "./reload.ts";
 import { Threads } from "./threads.ts";
 
-/** What only `main.ts` does. */
+/** Actions that only `main.ts` may do. */
 export interface Main {
   exit: () => never;
-  /** A new thread for a UDP worker: a compiled program finds its file only from the entry. */
+  /** Starts a thread for a UDP worker: a compiled program finds its file only from the entry. */
   spawnUdpWorker: () => Worker;
 }
 
-/** What the steps of the start hand on. */
+/** The values that the steps of the start pass on. */
 export interface Program {
   readonly config: Config;
   readonly log: Log;
-  /** Undefined where batches of datagrams and socket options are not to be had. */
+  /** Undefined where batches of datagrams and socket options are not available. */
   readonly libc: Libc | undefined;
   readonly machine: Machine;
-  /** Host names under which this machine and the operator may be asked. */
+  /** Host names that requests to the operator's address may use. */
   readonly ownNames: OwnNames;
-  /** Connections that may be open. */
+  /** The limits of connections. */
   readonly connections: ConnectionLimits;
   /** The swarms, as the event loop reaches them. */
   readonly store: Store;
@@ -53,7 +53,7 @@ export interface Program {
   readonly spawnUdpWorker: () => Worker;
 }
 
-/** Prepares the start. Throws a StartError if the machine allows too little. */
+/** Prepares the start. Throws a StartError if the limits of the machine are too low. */
 export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Program {
   const libc = openLibc();
   libc?.refuseCoreDumps();
@@ -99,7 +99,7 @@ function reserveSwarms(config: Config, threads: boolean): SwarmMemory {
   });
 }
 
-/** Memory and settings for so many threads, the event loop included. */
+/** Memory and settings for `threads` threads, including the event loop. */
 function shareMemory(
   config: Config,
   memory: SwarmMemory,

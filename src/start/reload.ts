@@ -2,7 +2,7 @@
  * The files that are read at the start and again on SIGHUP: access lists, rules, certificate.
  *
  *   read all ─► one is wrong: nothing changes
- *      └──────► the certificate ─► lists and rules ─► every thread uses them ─► refused swarms go
+ *      └──────► certificate ─► lists and rules ─► every thread uses them ─► swarms are removed
  */
 import type { AccessKeeper } from "../access/keeper.ts";
 import { garbage } from "../host/garbage.ts";
@@ -11,13 +11,13 @@ import { readCertificate } from "../http/certificate.ts";
 import type { RuleKeeper } from "../limits/rule-keeper.ts";
 import type { Threads } from "./threads.ts";
 
-/** The files of the certificate; undefined if there is none. */
+/** The files of the certificate; undefined without HTTPS. */
 export interface CertificateFiles {
   tlsCertFile?: string | undefined;
   tlsKeyFile?: string | undefined;
 }
 
-/** Learns of a reload: metrics and the supervisor. */
+/** Is notified of reloads, for metrics and the supervisor. */
 export interface ReloadObserver {
   reloading(): void;
   reloaded(good: boolean): void;
@@ -42,8 +42,8 @@ export class Files {
   }
 
   /**
-   * Reads all files, and hands what is in them to all threads. Rejects with a StartError if one is
-   * wrong, and then nothing has changed.
+   * Reads all files and gives their content to all threads. Rejects with a StartError if a file is
+   * wrong; nothing has changed then.
    */
   read(): Promise<void> {
     return this.lists.alone(async () => {
@@ -51,14 +51,14 @@ export class Files {
       const rules = this.rules.read();
       const { tlsCertFile, tlsKeyFile } = this.#certificate;
       const certificate = readCertificate(tlsCertFile, tlsKeyFile);
-      // First, because it takes new sockets: without them nothing else may change either.
+      // The certificate comes first: it needs new sockets, and if they fail nothing may change.
       if (certificate !== undefined) await this.#threads.tell({ certificate });
       await this.#threads.tell({ access: this.lists.take(lists), rules: this.rules.take(rules) });
       await this.lists.evictRefused();
     });
   }
 
-  /** SIGHUP: reads all files again. Never rejects; the log and the observer learn the outcome. */
+  /** SIGHUP: reads all files again. Never rejects; the log and the observer get the result. */
   async reload(log: Pick<Log, "info" | "error">, observer: ReloadObserver): Promise<void> {
     observer.reloading();
     try {

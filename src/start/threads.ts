@@ -1,12 +1,12 @@
 /**
  * The threads that answer requests: the one owner of all of them.
  *
- *   thread 0     the event loop: HTTP, the operator, and UDP where it has no threads of its own
- *   1 and up     workers, each with a row of counters, a loop and a socket of its own
+ *   thread 0     the event loop: HTTP, the operator, and UDP if there are no workers
+ *   1 and up     workers, each with its own row of counters, loop and socket
  *
- * What changes while the program runs (access lists, rules, the certificate) reaches all of them in
- * one way: `tell` hands it to each thread, and resolves when every thread uses it. What starts
- * later begins with what was told last.
+ * Access lists, rules and the certificate change while the program runs. All threads get a change
+ * in one way: `tell` gives it to each thread, and resolves when every thread uses it. A thread that
+ * starts later begins with the last update.
  */
 import type { AccessShared } from "../access/access.ts";
 import type { Certificate } from "../http/certificate.ts";
@@ -14,7 +14,7 @@ import type { RulesShared } from "../limits/request-rules.ts";
 import { HELD_SECONDS_MAX, LOCK_LOST, watchLocks } from "../swarm/locks.ts";
 import type { UdpShared } from "../udp/answering.ts";
 
-/** What may change while the program runs; what is left out stays as it is. */
+/** A change while the program runs; fields that are left out do not change. */
 export interface Update {
   access?: AccessShared;
   rules?: RulesShared;
@@ -33,17 +33,17 @@ export interface WorkerThread {
   ready: Promise<void>;
   /** Resolves when the thread uses the update. */
   take(update: Update): Promise<void>;
-  /** Answers what is queued; resolves when that is done, and the thread has left its loop. */
+  /** Answers all queued datagrams; resolves when the thread has left its loop. */
   stop(): Promise<void>;
-  /** Grows while its loop turns: the supervisor's watchdog looks at it. */
+  /** A count that grows while its loop runs, for the supervisor's watchdog. */
   turns(): number;
-  /** Why it has failed, even if the event loop cannot read messages; undefined if it has not. */
+  /** Why the thread failed, readable without messages; undefined if it has not failed. */
   failure(): string | undefined;
 }
 
 export class Threads {
   readonly workers: WorkerThread[] = [];
-  /** Ends the process, because a thread cannot go on as it should. */
+  /** Ends the process because a thread failed. */
   readonly fail: (reason: string) => never;
   readonly #parts: Part[] = [];
   #shared: UdpShared;
@@ -54,12 +54,12 @@ export class Threads {
     this.fail = fail;
   }
 
-  /** What a thread or a part of the event loop begins with; can be posted to a worker as it is. */
+  /** The values for a new thread or part; can be posted to a worker as they are. */
   get shared(): UdpShared {
     return this.#shared;
   }
 
-  /** The certificate that HTTPS begins with; undefined before there is one. */
+  /** The current certificate; undefined before the first one. */
   get certificate(): Certificate | undefined {
     return this.#certificate;
   }
@@ -69,7 +69,7 @@ export class Threads {
     this.#parts.push(part);
   }
 
-  /** Starts a worker, of any kind: `start` is given its number and what it begins with. */
+  /** Starts a worker of any kind: `start` gets its number and the shared values. */
   addWorker(start: (thread: number, shared: UdpShared) => WorkerThread): WorkerThread {
     if (this.workers.length === 0) watchLocks((seconds) => this.#judgeLock(seconds));
     const worker = start(this.workers.length + 1, this.#shared);
@@ -78,8 +78,8 @@ export class Threads {
   }
 
   /**
-   * Hands an update to all threads; resolves when every thread uses it. Rejects if a part of the
-   * event loop cannot use it, which only a certificate can cause: then no other thread gets it.
+   * Gives an update to all threads; resolves when every thread uses it. Rejects if a part of the
+   * event loop cannot use it, which only a certificate can cause; no worker gets it then.
    */
   async tell(update: Update): Promise<void> {
     for (const part of this.#parts) part.take(update);
@@ -93,8 +93,8 @@ export class Threads {
   }
 
   /**
-   * The event loop waits for a lock, and reads no messages meanwhile: not even that the lock's
-   * owner has failed. A supervisor starts the program again; waiting for ever would serve nobody.
+   * Called while the event loop waits for a lock, when it cannot read messages, not even that the
+   * owner of the lock has failed. The program ends, and a supervisor starts it again.
    */
   #judgeLock(seconds: number): void {
     for (const worker of this.workers) {

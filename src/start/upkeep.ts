@@ -1,12 +1,13 @@
 /**
- * What the event loop does beside answering: it sweeps the swarms, releases memory that is not in
- * use (code, garbage, and pages that swarms have left), and follows the load and this machine's
- * addresses. No timer keeps the process alive.
+ * Background work of the event loop: it sweeps the swarms, releases unused memory (code, garbage,
+ * and free pages), and follows the load and this machine's addresses. No timer keeps the process
+ * alive.
  *
- * A round over all shards takes ROUND_SECONDS, or less if peers live shorter. Some 20 times a
- * second the shards that have come due are swept in slices, for one turn at most; what is left over
- * is left to the next one. With many swarms a round takes longer, and does no harm while every peer
- * is met once before its age begins again: where that is in danger the turns are longer.
+ * A round over all shards takes ROUND_SECONDS_MAX, or less with a short peer timeout. Some 20 times
+ * a second the shards that are due are swept in slices, for one turn at most; the rest waits for
+ * the next turn. With many swarms a round takes longer. That is harmless while every peer is
+ * visited before its age counter wraps; if a round may become too long for that, the turns are
+ * longer.
  */
 import { type CounterName, Counters } from "../counters/counters.ts";
 import { Histogram } from "../counters/histograms.ts";
@@ -29,31 +30,31 @@ import { listAddresses, OwnAddresses } from "../limits/own-addresses.ts";
 import type { Program } from "./program.ts";
 
 const ROUND_SECONDS_MAX = 60;
-/** A peer is at most this part of its timeout older than it should be. */
+/** Rounds in a peer timeout: a peer is removed at most 1/8 of it too late. */
 const ROUNDS_PER_TIMEOUT = 8;
 
 const TURN_MILLISECONDS = 50;
 /** Work of one slice, some 100 ns each: the longest an announce can wait for the sweep. */
 const SLICE_UNITS = 2000;
-/** How soon, and then how often, memory that is not in use is let go, in milliseconds. */
+/** The first release of unused memory, and the interval of further ones, in milliseconds. */
 const FORGET_FIRST_MILLISECONDS = 5000;
 const FORGET_MILLISECONDS = 30_000;
 
 /**
- * How long a turn may be where ages would begin again: a fifth of the time, some 600,000 swarms in
- * a second. With 6 million swarms and TRACKER_PEER_TIMEOUT=60s a millisecond was not enough.
+ * The longest turn, used if age counters might wrap: a fifth of the time, some 600,000 swarms a
+ * second. With 6 million swarms and TRACKER_PEER_TIMEOUT=60s a millisecond was not enough.
  */
 const TURN_SECONDS_MAX = 10 * TURN_SECONDS;
 
-/** How often garbage is collected where there is too little of it for that. */
+/** How often small amounts of garbage are collected. */
 const SETTLE_MILLISECONDS = 30_000;
 
 /** How often the load is measured. */
 const LOAD_MILLISECONDS = 1000;
-/** How often the machine is asked for its addresses: networks come and go. */
+/** How often the addresses of the machine are read: they can change. */
 const ADDRESSES_MILLISECONDS = 60_000;
 
-/** Announces that were answered, whose clients will come back. */
+/** Counters of announces that were answered. */
 const ANNOUNCES: CounterName[] = [
   "udpAnnouncesIpv4",
   "udpAnnouncesIpv6",
@@ -61,20 +62,20 @@ const ANNOUNCES: CounterName[] = [
   "httpAnnouncesIpv6",
 ];
 
-/** Announces that came early, and those among them that were refused, which are not above. */
+/** Counters of early announces, and of refused ones among them, which ANNOUNCES lacks. */
 const EARLY: CounterName[] = ["udpEarly", "httpEarly"];
 const REFUSED_EARLY: CounterName[] = ["udp:early", "http:early"];
 
-/** Announces that were only counted as too many of their address or network, and not early. */
+/** Counters of answered announces over a rate limit that were not early. */
 const OVER_RATE: CounterName[] = ["udpOverRateAnnounces", "httpOverRateAnnounces"];
 
-/** Pages given back to the system in one turn, some 1.5 µs each: 5 MiB a second. */
+/** Pages released to the system in one turn, some 1.5 µs each: 5 MiB a second. */
 const GIVEN_BACK_A_TURN = 32;
-/** Free pages that stay for who needs some soon: so many, or this part of those in use. */
+/** Free pages that are kept for reuse: this number, or this share of the pages in use. */
 const FREE_KEPT_MIN = 64;
 const FREE_KEPT_SHARE = 1 / 128;
 
-/** Starts all of it; returns the sweep, for its numbers. */
+/** Starts all background work; returns the sweep, for metrics. */
 export function startUpkeep({ config, libc, load, store, threads }: Program): Sweep {
   const { memory, counters, histograms, limits } = threads.shared;
   if (libc !== undefined) startForgetting(libc);
@@ -88,27 +89,27 @@ export function startUpkeep({ config, libc, load, store, threads }: Program): Sw
   });
 }
 
-/** Does the task now, and again after each interval. */
+/** Runs the task now, and again after each interval. */
 function every(milliseconds: number, task: () => void): void {
   task();
   setInterval(task, milliseconds).unref();
 }
 
-/** Keeps resident only the code that is in use. */
+/** Releases the pages of code that are not in use. */
 function startForgetting(libc: Pick<Libc, "forgetStartupCode">): void {
   setTimeout(() => libc.forgetStartupCode(), FORGET_FIRST_MILLISECONDS).unref();
   setInterval(() => libc.forgetStartupCode(), FORGET_MILLISECONDS).unref();
 }
 
-/** What `startSweeping` can do without. */
+/** Options of `startSweeping`. */
 export interface SweepingOptions {
   /** Gets the seconds of each slice. */
   observe?: (seconds: number) => void;
-  /** Where it is left out, memory that has been in use stays with the process. */
+  /** If left out, free pages are not released to the system. */
   libc?: Pick<Libc, "pageSize" | "discard"> | undefined;
 }
 
-/** Sweeps for ever, and gives the memory of pages that are free for long back to the system. */
+/** Sweeps until the process ends, and releases free pages to the system. */
 export function startSweeping(
   store: Store,
   peerTimeoutSeconds: number,
@@ -129,7 +130,7 @@ export function startSweeping(
   return sweep;
 }
 
-/** The work of one turn: sweeps what has come due, and gives some pages back. */
+/** The work of one turn: sweeps the shards that are due, and releases some pages. */
 export function makeSweeping(
   sweep: Sweep,
   store: Store,
@@ -138,7 +139,7 @@ export function makeSweeping(
 ): () => void {
   const round = Math.min(ROUND_SECONDS_MAX, peerTimeoutSeconds / ROUNDS_PER_TIMEOUT);
   const start = now();
-  // Of two visits of a peer one may come at the beginning of its round, the next at the end.
+  // A peer may be visited at the begin of one round and at the end of the next.
   const latest = Math.min(store.peerTicks.slackSeconds, store.emptyTicks.slackSeconds) / 2;
   const giveBack = makeGivingBack(store.arena, libc);
   return () => {
@@ -157,12 +158,12 @@ export function makeSweeping(
   };
 }
 
-/** How long a turn may be, so many shards and seconds into a round that must end in `latest`. */
+/** Length of a turn after `shards` shards and `seconds` of a round that must end in `latest`. */
 export function turnSeconds(shards: number, seconds: number, latest: number): number {
   return shards < (seconds / latest) * SHARD_COUNT ? TURN_SECONDS_MAX : TURN_SECONDS;
 }
 
-/** What gives a few free pages back; nothing does if the system's pages are larger than ours. */
+/** Releases a few free pages; does nothing if the system's pages are larger than ours. */
 function makeGivingBack(arena: Arena, libc: SweepingOptions["libc"]): () => void {
   if (libc === undefined || PAGE_SIZE % libc.pageSize !== 0) return () => {};
   const taken = new Int32Array(GIVEN_BACK_A_TURN);
@@ -174,7 +175,7 @@ function makeGivingBack(arena: Arena, libc: SweepingOptions["libc"]): () => void
   };
 }
 
-/** Measures the load at each call, stretches intervals by it and keeps peers longer. */
+/** Each call measures the load, and sets the stretch of intervals and the peer timeout. */
 export function followLoad(
   load: Load,
   counters: Counters,
@@ -185,9 +186,9 @@ export function followLoad(
   const total = (names: CounterName[]): number =>
     names.reduce((sum, name) => sum + counters.total(name), 0);
   return () => {
-    // An early announce has a place in the schedule: one client could fill it for hours otherwise.
+    // Early announces do not count: otherwise one client could lengthen intervals for hours.
     const early = total(EARLY) - total(REFUSED_EARLY);
-    // One address or network has the share in it that it may have of the tracker, and no more.
+    // Announces over a rate limit do not count, so that one network cannot lengthen intervals.
     load.update(total(ANNOUNCES) - early - total(OVER_RATE), clock());
     if (load.kept === kept) return;
     kept = load.kept;
@@ -195,7 +196,7 @@ export function followLoad(
   };
 }
 
-/** Lists this machine's addresses at each call; without an answer the list stays as it was. */
+/** Each call reads this machine's addresses; without an answer the list does not change. */
 function followAddresses(own: OwnAddresses): () => void {
   return () => {
     const addresses = listAddresses();
