@@ -85,7 +85,8 @@ export class Datagrams implements Disposable {
       (answer) => isConnectResponse(answer, transaction),
       milliseconds,
     );
-    return this.#received[index]!.slice(8, CONNECT_RESPONSE_SIZE);
+    // Taken out, so that `receive` gives the answer to what is sent next.
+    return this.#received.splice(index, 1)[0]!.slice(8, CONNECT_RESPONSE_SIZE);
   }
 
   /** Closes the socket at once: what is still on its way meets an ICMP "port unreachable". */
