@@ -30,6 +30,9 @@ const SCHEME_HEADER = "x-forwarded-proto";
 const SCHEME = /^\s*(https?)\s*(?:,|$)/i;
 const FORWARDED_SCHEME = /(?:^|[\s,;])proto="?(https?)(?=["\s,;]|$)/i;
 
+/** What of a request tells its client. */
+type Asking = Pick<Exchange, "address" | "family"> & { head: Pick<Exchange["head"], "get"> };
+
 /** The scheme of a URL that a proxy answers. */
 export type Scheme = "http" | "https";
 
@@ -57,7 +60,7 @@ export class Client {
   }
 
   /** Finds the address. Returns VERDICT_OK, or why there is none; then only `family` is a guess. */
-  read(exchange: Exchange): number {
+  read(exchange: Asking): number {
     // The client has disconnected.
     if (!this.#set(exchange.family)) return VERDICT_ADDRESS_UNKNOWN;
     for (let i = 0; i < 16; i++) this.address[i] = exchange.address[i];
@@ -70,7 +73,7 @@ export class Client {
    * The scheme between client and trusted proxy; undefined without a proxy, or if it does not say.
    * Only for showing the client its own URL: the leftmost of several entries is hearsay.
    */
-  schemeAtProxy({ address, family, head }: Exchange): Scheme | undefined {
+  schemeAtProxy({ address, family, head }: Asking): Scheme | undefined {
     if (family === 0 || !this.#proxies.containsBytes(address, 0, family)) return undefined;
     const scheme =
       this.#header === FORWARDED

@@ -8,7 +8,6 @@
  * Bun's sockets keep nothing: what a write does not take is kept here and offered again when the
  * socket drains. Holds state only; when to read, answer and close is the server's business.
  */
-import type { Socket } from "bun";
 import type { Family } from "../constants.ts";
 import { readAddress } from "../net/addresses.ts";
 import type { BodySkipper } from "./body.ts";
@@ -16,8 +15,37 @@ import { Link } from "./chain.ts";
 import { Leftover } from "./leftover.ts";
 import { type Neighbourhood, Neighbours } from "./neighbours.ts";
 
+/** What a connection needs of its socket, which is one of Bun's. */
+export interface ClientSocket {
+  readonly remoteAddress: string;
+  /** Returns the bytes it took, below 0 if it is closed. */
+  write(bytes: Uint8Array, from?: number, size?: number): number;
+  pause(): unknown;
+  resume(): unknown;
+  shutdown(): unknown;
+  end(): unknown;
+  terminate(): unknown;
+}
+
+/** A socket and its connection; it has none while it is being opened or if it was one too many. */
+export interface OwnedSocket extends ClientSocket {
+  data: Connection;
+}
+
+/** What Bun calls, for all sockets of a listener. */
+export interface SocketEvents {
+  binaryType: "buffer";
+  open(socket: OwnedSocket): void;
+  handshake(socket: OwnedSocket, success: boolean): void;
+  data(socket: OwnedSocket, bytes: Buffer): void;
+  drain(socket: OwnedSocket): void;
+  end(socket: OwnedSocket): void;
+  close(socket: OwnedSocket): void;
+  error(socket: OwnedSocket, error: Error): void;
+}
+
 export class Connection {
-  readonly socket: Socket<Connection>;
+  readonly socket: ClientSocket;
   /** Where it came from: 4 or 16 bytes, and which; 0 if the client was gone before we asked. */
   readonly address = new Uint8Array(16);
   readonly family: Family | 0;
@@ -62,7 +90,7 @@ export class Connection {
   #waiting: (() => void) | undefined;
 
   /** Without a neighbourhood it has no neighbours. */
-  constructor(socket: Socket<Connection>, neighbourhood?: Neighbourhood<Connection>) {
+  constructor(socket: ClientSocket, neighbourhood?: Neighbourhood<Connection>) {
     this.socket = socket;
     // One system call; with every request it would be the dearest part of the answer.
     this.family = readAddress(socket.remoteAddress ?? "", this.address, 0);

@@ -18,12 +18,12 @@
  * Short requests wait for the end of the turn (see gathered.ts). Those of a connection are answered
  * in order, 64 or one Response in a turn, so that others get theirs. Nothing a client does throws.
  */
-import type { Socket, SocketHandler } from "bun";
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 import { garbage, PIECE_GARBAGE_BYTES, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { BODY_BYTES_MAX, BODY_DONE, BODY_GOES_ON, BODY_TOO_LARGE, BodySkipper } from "./body.ts";
 import { Connection, ConnectionCounts, Connections } from "./connection.ts";
+import type { OwnedSocket, SocketEvents } from "./connection.ts";
 import {
   CONNECTION_CLOSE,
   CONNECTION_KEPT,
@@ -77,7 +77,7 @@ export interface HttpServerOptions extends AdmissionOptions {
 export class HttpServer {
   readonly counts = new ConnectionCounts();
   /** What Bun calls. */
-  readonly socket: SocketHandler<Connection>;
+  readonly socket: SocketEvents;
   readonly #handler: HttpHandler;
   readonly #options: HttpServerOptions;
   readonly #connections = new Connections();
@@ -157,7 +157,7 @@ export class HttpServer {
     this.#stopped.resolve();
   }
 
-  #open(socket: Socket<Connection>): void {
+  #open(socket: OwnedSocket): void {
     const connection = new Connection(socket, this.#admission.neighbourhood);
     if (this.#stopping || !this.#admission.admits(connection, this.#tick)) {
       socket.terminate();

@@ -65,8 +65,11 @@ const FINAL = [EBADF, EFAULT, EINVAL, ENOSYS, ENOTSOCK];
 const FAILING_SECONDS_MAX = 10;
 const FAILURE_PAUSE_MILLISECONDS = 1;
 
+/** The calls of the C library that carry datagrams. */
+export type SocketCalls = Pick<Libc, "receive" | "send" | "errno">;
+
 export class Batches {
-  readonly #libc: Libc;
+  readonly #libc: SocketCalls;
   readonly #fd: number;
   readonly #answering: Answering;
   readonly #counts: Float64Array;
@@ -87,7 +90,7 @@ export class Batches {
   readonly #replyVectorsPointer: number;
 
   /** `wildcard`: the socket is bound to all addresses, so each reply must set its source. */
-  constructor(libc: Libc, fd: number, wildcard: boolean, answering: Answering) {
+  constructor(libc: SocketCalls, fd: number, wildcard: boolean, answering: Answering) {
     this.#libc = libc;
     this.#fd = fd;
     this.#answering = answering;

@@ -5,12 +5,19 @@
  * `close` restores the terminal; it may be called twice, and must be called in every case.
  */
 
+type KeyHandler = (bytes: Buffer | string) => void;
+
 /** The streams of a process. */
 export interface TerminalStreams {
-  stdin: Pick<NodeJS.ReadStream, "isTTY" | "on" | "off" | "resume" | "pause"> & {
-    setRawMode?: (raw: boolean) => unknown;
+  stdin: {
+    isTTY?: boolean;
+    on(event: "data", handler: KeyHandler): unknown;
+    off(event: "data", handler: KeyHandler): unknown;
+    resume(): unknown;
+    pause(): unknown;
+    setRawMode?(raw: boolean): unknown;
   };
-  stdout: Pick<NodeJS.WriteStream, "isTTY" | "columns" | "rows" | "write">;
+  stdout: { isTTY?: boolean; columns?: number; rows?: number; write(text: string): unknown };
 }
 
 /** The size if the terminal does not tell it. [DEC VT100] */

@@ -5,20 +5,15 @@ import { Access, openToAll } from "../../src/access/access.ts";
 import { evictRefused } from "../../src/access/eviction.ts";
 import { HashList, hashListMemory } from "../../src/access/hash-list.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
-import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { atOnce, halvesOf, hashOf, KEYS } from "./fixture.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 const SWARMS = 3000;
 
 function openSwarms() {
-  const memory = reserveSwarmMemory({
-    memoryMax: 32 * 1024 * 1024,
-    peerTimeout: 2700,
-    downloadsTimeout: 86400,
-    threads: false,
-  });
+  const memory = someMemory();
   const tracker = new Tracker(new Store(memory), new ArrayBuffer(64));
   const { request } = tracker;
   for (let n = 0; n < SWARMS; n++) {

@@ -90,7 +90,7 @@ test("no file content makes the reader fail", () => {
   );
 });
 
-test("a million hashes are read in less than a second, into less than 32 MB", () => {
+test("a million hashes are read into less than 32 MB", () => {
   const digits = "0123456789abcdef";
   const bytes = new Uint8Array(41_000_000);
   for (let line = 0, random = 1; line < 1_000_000; line++) {
@@ -100,14 +100,9 @@ test("a million hashes are read in less than a second, into less than 32 MB", ()
     }
     bytes[line * 41 + 40] = 10;
   }
-  const times = [0, 1].map(() => {
-    const start = performance.now();
-    const { list } = atOnce(readHashFile(bytes, KEYS));
-    expect(list.size).toBe(1_000_000);
-    expect(list.memory.byteLength).toBeLessThan(32_000_000);
-    return performance.now() - start;
-  });
-  expect(Math.min(...times)).toBeLessThan(1000);
+  const { list } = atOnce(readHashFile(bytes, KEYS));
+  expect(list.size).toBe(1_000_000);
+  expect(list.memory.byteLength).toBeLessThan(32_000_000);
 }, 20_000);
 
 test("a larger list holds the same hashes and has room again", () => {

@@ -73,33 +73,3 @@ test("an empty list contains no address", () => {
   const list = atOnce(buildNetworkList(new Ranges()));
   expect([list.size, list.contains(new Uint8Array(16), 0, 4)]).toEqual([0, false]);
 });
-
-test("an address is looked up in 300,000 ranges in less than a microsecond", () => {
-  const ranges = new Ranges();
-  const first = new Uint8Array(16);
-  const last = new Uint8Array(16);
-  const views = [first, last].map((bytes) => new DataView(bytes.buffer));
-  for (const family of [4, 6] as const) {
-    for (let i = 0; i < 150_000; i++) {
-      const start = Math.imul(i, 0x9e3779b1) & 0xffffff00;
-      views[0].setUint32(0, start);
-      views[1].setUint32(0, start + 100);
-      ranges.add(family, first, last);
-    }
-  }
-  const list = atOnce(buildNetworkList(ranges));
-  expect(list.size).toBeGreaterThan(290_000);
-  const lookups = 500_000;
-  const times = [4, 6, 4, 6].map((family) => {
-    const start = performance.now();
-    let inside = 0;
-    for (let i = 0; i < lookups; i++) {
-      views[0].setUint32(0, Math.imul(i, 0x85ebca6b));
-      if (list.contains(first, 0, family as 4 | 6)) inside += 1;
-    }
-    expect(inside).toBeGreaterThan(0);
-    return ((performance.now() - start) / lookups) * 1000;
-  });
-  expect(Math.min(times[0], times[2])).toBeLessThan(1);
-  expect(Math.min(times[1], times[3])).toBeLessThan(1);
-}, 20_000);

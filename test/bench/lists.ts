@@ -1,12 +1,14 @@
 /**
- * The access lists at the size they are made for: `make lists`.
+ * The access lists at the size they are made for, and what else judges a request: `make lists`.
  *
  * The claims it defends: a million info hashes are read in less than half a second of processor
- * time and take at most 32 bytes each; an address is looked up in 300,000 ranges in less than a
- * microsecond. Prints a table and writes test/bench/results/lists.txt.
+ * time and take at most 32 bytes each; an address is looked up in 300,000 ranges, and judged by the
+ * rate limits, in less than a microsecond. Prints a table and writes test/bench/results/lists.txt.
  */
 import { readHashFile } from "../../src/access/hash-file.ts";
 import { readNetworkFile } from "../../src/access/network-file.ts";
+import { OwnAddresses, ownAddressMemory } from "../../src/limits/own-addresses.ts";
+import { RATE_OK, RateLimits, reserveRateLimits } from "../../src/limits/rate-limits.ts";
 import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 
@@ -99,7 +101,25 @@ function measureRanges(family: 4 | 6): string[][] {
   ];
 }
 
-const rows = [...measureHashes(), ...measureRanges(4), ...measureRanges(6)];
+function measureLimits(): string[][] {
+  const addresses = randomBytes(LOOKUPS * 4);
+  const settings = { mode: "enforce", addressRate: 200, networkRate: 2000 } as const;
+  const rates = new RateLimits(reserveRateLimits(settings));
+  const judge = nanoseconds((n) => rates.judge(addresses, n * 4, 4, n / 100_000) === RATE_OK);
+  const own = new OwnAddresses(ownAddressMemory());
+  own.take(Array.from({ length: 250 }, (_, i) => `192.0.2.${i}`));
+  const miss = nanoseconds((n) => own.has(addresses, n * 4, 4));
+  // The address before ours: it may share their row in the table.
+  const beside = Uint8Array.of(192, 0, 1, 255);
+  const worst = nanoseconds(() => own.has(beside, 0, 4));
+  return [
+    ["rate limits: judge an address, ns", "under 1000", judge.toFixed(0)],
+    ["own addresses: miss another one, ns", "", miss.toFixed(0)],
+    ["own addresses: miss the one beside 250, ns", "under 1000", worst.toFixed(0)],
+  ];
+}
+
+const rows = [...measureHashes(), ...measureRanges(4), ...measureRanges(6), ...measureLimits()];
 const table = showTable([["what", "bar", "reached"], ...rows]);
 const text = [...machineLines(), "", ...table].join("\n");
 console.log(text);

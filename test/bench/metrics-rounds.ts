@@ -13,9 +13,9 @@ import { INFO_HASH_WORDS, mix, putInfoHash, Workload } from "./workload.ts";
 import { histogramMemory } from "../../src/counters/histograms.ts";
 import { counterMemory } from "../../src/counters/counters.ts";
 import { notesMemory } from "../../src/notes/notes.ts";
-import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Answering } from "../../src/udp/answering.ts";
 import { ADDRESS_SLOT, BATCH_SIZE, REPLY_SLOT, REQUEST_SLOT } from "../../src/udp/datagrams.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 const options = readOptions({ notes: 1, histograms: 1, swarms: 100_000, peers: 1_000_000 });
 
@@ -31,12 +31,7 @@ const WANTED = 30;
 
 const answering = new Answering(
   {
-    memory: reserveSwarmMemory({
-      memoryMax: 2 ** 30,
-      peerTimeout: 2700,
-      downloadsTimeout: 86_400,
-      threads: true,
-    }),
+    memory: someMemory({ memoryMax: 2 ** 30, threads: true }),
     counters: counterMemory(2),
     key: new Uint8Array(32).map((_, at) => at * 7 + 1),
     connectionTtlSeconds: 86_400,

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { describe, GROUPS } from "../../src/config/description.ts";
 import { MEMORY_BYTES_CEILING, SCHEMA } from "../../src/config/schema.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
-import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 const all = Object.values(SCHEMA.shape).map(describe);
 
@@ -27,10 +27,7 @@ test("every setting has a reason to change it, in sentences", () => {
 
 test("all memory that may be asked for can be used, and no more than that may be asked for", () => {
   const MIB = 2 ** 20;
-  const reserve = (memoryMax: number) => {
-    const settings = { memoryMax, peerTimeout: 2700, downloadsTimeout: 0, threads: false };
-    return reserveSwarmMemory(settings);
-  };
+  const reserve = (memoryMax: number) => someMemory({ memoryMax });
   const most = reserve(MEMORY_BYTES_CEILING);
   expect(takeCensus(most).memoryMax).toBeGreaterThan(MEMORY_BYTES_CEILING - MIB);
   const more = reserve(MEMORY_BYTES_CEILING + 512 * MIB);

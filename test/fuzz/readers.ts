@@ -7,7 +7,6 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { Client } from "../../src/http/client.ts";
 import { AnnounceQuery, ScrapeQuery } from "../../src/http/query.ts";
-import type { Exchange } from "../../src/http/exchange.ts";
 import { createHttp } from "../../src/http/routes.ts";
 import { VERDICTS } from "../../src/gates/verdicts.ts";
 import { Networks, readAddress, readEndpoint, writeAddress } from "../../src/net/addresses.ts";
@@ -188,7 +187,7 @@ export function headerCampaign(): Campaign {
         const family = readAddress(address, bytes, 0);
         const believed = family !== 0 && trusted.containsBytes(bytes, 0, family);
         const head = { get: () => header };
-        const verdict = client.read({ head, address: bytes, family } as unknown as Exchange);
+        const verdict = client.read({ head, address: bytes, family });
         judge([address, header], () => {
           const last = header.slice(header.lastIndexOf(",") + 1).trim();
           if (verdict !== 0) must(believed, "a client without a proxy has no address");

@@ -42,8 +42,7 @@ async function heard(name: string, count: number, say: (notifier: Notifier) => v
 
 const onLinux = process.platform === "linux" && python !== null;
 
-test("all states are sent to a socket with a path", async () => {
-  if (!onLinux) return;
+test.if(onLinux)("all states are sent to a socket with a path", async () => {
   const messages = await heard(join(folder, "socket"), 6, (notifier) => {
     notifier.ready("answering");
     notifier.status("12 peers\nin 3 swarms");
@@ -62,8 +61,7 @@ test("all states are sent to a socket with a path", async () => {
   ]);
 });
 
-test("a socket may have an abstract name", async () => {
-  if (!onLinux) return;
+test.if(onLinux)("a socket may have an abstract name", async () => {
   const name = `@buntracker-test-${process.pid}`;
   expect(await heard(name, 1, (notifier) => notifier.alive())).toEqual(["WATCHDOG=1"]);
 });
@@ -80,10 +78,15 @@ test.each([undefined, "", "relative/path", "vsock:2:1234", `/${"x".repeat(200)}`
   },
 );
 
-test("a supervisor that has ended is ignored", () => {
-  const notifier = new Notifier({ NOTIFY_SOCKET: join(folder, "nobody") });
-  for (let i = 0; i < 100; i++) notifier.alive();
-});
+test.if(onLinux)(
+  "a supervisor that has ended is ignored, and one that comes back is notified",
+  async () => {
+    const name = join(folder, "again");
+    const notifier = new Notifier({ NOTIFY_SOCKET: name });
+    for (let i = 0; i < 100; i++) notifier.alive();
+    expect(await heard(name, 1, () => notifier.stopping())).toEqual(["STOPPING=1"]);
+  },
+);
 
 test("the watchdog is notified twice in its timeout, if it watches this process", () => {
   const seconds = (env: Record<string, string>) => new Notifier(env, 4711).watchdogSeconds;

@@ -1,7 +1,7 @@
-import type { Socket } from "bun";
 import { expect, test } from "bun:test";
 import { Admission, type AdmissionOptions } from "../../src/http/admission.ts";
 import { Connection, ConnectionCounts, Connections } from "../../src/http/connection.ts";
+import { fakeSocket } from "./fake-socket.ts";
 
 /** An admission, and the result for each connection: true if it was accepted. */
 function door(options: AdmissionOptions) {
@@ -9,9 +9,8 @@ function door(options: AdmissionOptions) {
   const counts = new ConnectionCounts();
   const admission = new Admission(options, connections, counts);
   const come = (remoteAddress: string, now = 0) => {
-    const socket = { remoteAddress } as unknown as Socket<Connection>;
-    const connection = new Connection(socket, admission.neighbourhood);
-    Object.assign(socket, { terminate: () => admission.remove(connection) });
+    const socket = fakeSocket({ remoteAddress, terminate: () => admission.remove(connection) });
+    const connection: Connection = new Connection(socket, admission.neighbourhood);
     const admitted = admission.admits(connection, now);
     if (admitted) admission.add(connection);
     connection.wait(now, 10);

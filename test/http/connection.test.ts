@@ -1,18 +1,18 @@
-import type { Socket } from "bun";
 import { expect, test } from "bun:test";
 import { Connection, Connections } from "../../src/http/connection.ts";
+import { fakeSocket } from "./fake-socket.ts";
 
 /** A socket that takes so many bytes at each write, and what it took. */
 function open(takes: number[], remoteAddress = "192.0.2.7") {
   const taken: string[] = [];
-  const socket = {
+  const socket = fakeSocket({
     remoteAddress,
     write(bytes: Uint8Array, from = 0, size = bytes.length - from) {
       const count = Math.min(takes.shift() ?? 0, size);
       if (count > 0) taken.push(Buffer.from(bytes.subarray(from, from + count)).toString());
       return count;
     },
-  } as unknown as Socket<Connection>;
+  });
   return { connection: new Connection(socket), taken };
 }
 

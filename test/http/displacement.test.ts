@@ -1,9 +1,9 @@
-import type { Socket } from "bun";
 import { describe, expect, test } from "bun:test";
 import { Admission } from "../../src/http/admission.ts";
 import { Connection, ConnectionCounts, Connections } from "../../src/http/connection.ts";
 import { PROGRESS_BYTES } from "../../src/http/displacement.ts";
 import { Networks } from "../../src/net/addresses.ts";
+import { fakeSocket } from "./fake-socket.ts";
 
 const EXEMPT = "10.0.0.0/8";
 
@@ -13,7 +13,7 @@ function crowd() {
   const admission = new Admission(options, new Connections(), new ConnectionCounts());
   const names = new Map<Connection, string>();
   const make = (remoteAddress: string) =>
-    new Connection({ remoteAddress } as Socket<Connection>, admission.neighbourhood);
+    new Connection(fakeSocket({ remoteAddress }), admission.neighbourhood);
   const open = (address: string, waitsSince: number, name = address) => {
     const connection = make(address);
     connection.wait(waitsSince, 10);

@@ -7,11 +7,11 @@ import { HEAD_OK, RequestHead } from "../../src/net/head.ts";
 import { readAddress } from "../../src/net/addresses.ts";
 import { createHttp } from "../../src/http/routes.ts";
 import type { Core, HttpDeps, HttpSettings } from "../../src/http/parts.ts";
-import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { AnnounceReply, AnnounceRequest } from "../../src/swarm/requests.ts";
 import { type Bencoded, decodeDictionary } from "../e2e/bencode.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 export const HASH = "%7E%99%03Q%7D%D7%92%13%0E%2Az%1A%E9%A6%2C%F2%DE%E3%CB%80";
 export const HASH_HEX = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
@@ -62,12 +62,7 @@ export class FakeCore {
 
 /** The real core with a few megabytes. */
 export function openTracker(): Tracker {
-  const memory = reserveSwarmMemory({
-    memoryMax: 32 * 1024 * 1024,
-    peerTimeout: 2700,
-    downloadsTimeout: 86400,
-    threads: false,
-  });
+  const memory = someMemory();
   return new Tracker(new Store(memory), new ArrayBuffer(200 * 24));
 }
 

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import type { Socket } from "bun";
-import { Connection } from "../../src/http/connection.ts";
+import { Connection, type OwnedSocket } from "../../src/http/connection.ts";
 import { Gathered, GATHERED_BYTES_MAX, GATHERED_MAX } from "../../src/http/gathered.ts";
 import { HttpServer } from "../../src/http/server.ts";
 import { answerText, get, targetOf } from "./connected.ts";
+import { fakeSocket } from "./fake-socket.ts";
 
 /** A connection on which `text` has come, without a socket. */
 function received(text: string): Connection {
-  const connection = new Connection({ remoteAddress: "192.0.2.1" } as Connection["socket"]);
+  const connection = new Connection(fakeSocket());
   connection.leftover.add(Buffer.from(text, "latin1"));
   return connection;
 }
@@ -121,26 +121,25 @@ function serve() {
   });
   const connect = () => {
     const place = { answers: "", ended: false, send, finish, vanish };
-    const socket = {
-      remoteAddress: "192.0.2.1",
-      write(bytes: Uint8Array, from: number, size: number) {
+    const socket = fakeSocket({
+      write(bytes, from = 0, size = bytes.length) {
         const text = Buffer.from(bytes.subarray(from, from + size)).toString("latin1");
         place.answers += text.replace(/HTTP[^]*?\r\n\r\n/g, "|");
         return size;
       },
       end: () => void (place.ended = true),
-      terminate: () => void close!(socket),
-    } as unknown as Socket<Connection>;
+      terminate: vanish,
+    }) as OwnedSocket;
     function send(text: string) {
-      void data!(socket, Buffer.from(text));
+      data(socket, Buffer.from(text));
     }
     function finish() {
-      void end!(socket);
+      end(socket);
     }
     function vanish() {
-      void close!(socket);
+      close(socket);
     }
-    void open!(socket);
+    open(socket);
     clients.push(place);
     return place;
   };

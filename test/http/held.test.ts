@@ -1,8 +1,8 @@
-import type { Socket } from "bun";
 import { expect, test } from "bun:test";
 import { Connection, Connections } from "../../src/http/connection.ts";
 import { Held, HELD_BYTES_MAX } from "../../src/http/held.ts";
 import { Neighbourhood } from "../../src/http/neighbours.ts";
+import { fakeSocket } from "./fake-socket.ts";
 
 /** Connections that hold given numbers of bytes, and the closed ones in order. */
 function holders() {
@@ -12,8 +12,7 @@ function holders() {
   const names = new Map<Connection, string>();
   const held = new Held(connections, (connection) => void cut.push(names.get(connection)!));
   const hold = (name: string, remoteAddress: string, bytes: number) => {
-    const socket = { remoteAddress } as unknown as Socket<Connection>;
-    const connection = new Connection(socket, neighbourhood);
+    const connection = new Connection(fakeSocket({ remoteAddress }), neighbourhood);
     neighbourhood.join(connection.neighbours);
     connections.add(connection);
     names.set(connection, name);

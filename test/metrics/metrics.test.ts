@@ -6,19 +6,15 @@ import { resolve } from "node:path";
 import { Histogram, histogramMemory } from "../../src/counters/histograms.ts";
 import { metricsText, type MetricsSources } from "../../src/metrics/metrics.ts";
 import { COUNT, counterMemory, Counters, COUNTERS } from "../../src/counters/counters.ts";
-import { POOL_AVAILABLE, reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { POOL_AVAILABLE } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { announce } from "../swarm/fixture.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 function sources(other: Partial<MetricsSources> = {}): MetricsSources {
-  const memory = reserveSwarmMemory({
-    memoryMax: 16 * 2 ** 20,
-    peerTimeout: 100,
-    downloadsTimeout: 100,
-    threads: false,
-  });
+  const memory = someMemory();
   return {
     build: { version: "1.2.3", commit: "abcdef0" },
     startedSeconds: 1_700_000_000.25,

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { openExport, type Format, Sink, Swarm, writeRecord } from "../../src/opentracker/export.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
 import { announce, complete, makeTracker } from "../swarm/fixture.ts";
+import { rounds, until } from "../until.ts";
 
 const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
 
@@ -71,12 +72,12 @@ test("no chunk is made before the reader asks for it", async () => {
   const { tracker } = makeTracker();
   for (let infoHash = 0; infoHash < 8000; infoHash++) announce(tracker, { infoHash });
   const { stream, told } = opened(tracker, "txt", 8000);
-  await Bun.sleep(10);
+  await rounds(100);
   expect(told.made).toBe(0);
   const reader = stream.getReader();
   await reader.read();
-  await Bun.sleep(10);
-  expect(told.made).toBeGreaterThan(30_000);
+  await until(() => told.made > 30_000);
+  await rounds(100);
   expect(told.made).toBeLessThan(150_000);
   await reader.cancel();
   expect(told.over).toBe(1);
@@ -88,8 +89,7 @@ test("the stream of a reader that stalls ends", async () => {
   const { stream, told } = opened(tracker, "txt", 8000, 0.05);
   const reader = stream.getReader();
   await reader.read();
-  await Bun.sleep(150);
-  expect(told.over).toBe(1);
+  await until(() => told.over === 1);
   await expect(reader.read()).rejects.toThrow("stopped reading");
 });
 

@@ -10,7 +10,7 @@ import {
 } from "../../src/page/front.ts";
 import { Live } from "../../src/page/live.ts";
 import { counterMemory, Counters } from "../../src/counters/counters.ts";
-import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 const SETTINGS: FrontSettings = {
   publicName: undefined,
@@ -29,12 +29,7 @@ function make(
     version: "buntracker 1.2.3",
     startedSeconds: 1_700_000_000,
     counters: new Counters(counterMemory(1), 0),
-    memory: reserveSwarmMemory({
-      memoryMax: 16 * 2 ** 20,
-      peerTimeout: 100,
-      downloadsTimeout: 100,
-      threads: false,
-    }),
+    memory: someMemory(),
     drops: () => drops ?? undefined,
     now,
   });

@@ -3,19 +3,14 @@ import { expect, test } from "bun:test";
 
 import { COUNT, counterMemory, Counters } from "../../src/counters/counters.ts";
 import { Live } from "../../src/page/live.ts";
-import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { announce } from "../swarm/fixture.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 /** `drops` is null where the system does not tell. */
 function make(drops: number | null = 0) {
-  const memory = reserveSwarmMemory({
-    memoryMax: 16 * 2 ** 20,
-    peerTimeout: 100,
-    downloadsTimeout: 100,
-    threads: false,
-  });
+  const memory = someMemory();
   const counters = new Counters(counterMemory(1), 0);
   const clock = { seconds: 0 };
   const live = new Live({

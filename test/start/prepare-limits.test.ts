@@ -4,7 +4,7 @@ import { readConfig } from "../../src/config/config.ts";
 import { Intervals } from "../../src/limits/intervals.ts";
 import { peerTimeoutMax } from "../../src/config/derived.ts";
 import { prepareLimits } from "../../src/start/prepare-limits.ts";
-import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 function configOf(env: Record<string, string>): Config {
   const result = readConfig(env);
@@ -13,12 +13,9 @@ function configOf(env: Record<string, string>): Config {
 }
 
 function memoryOf(config: Config) {
-  return reserveSwarmMemory({
-    memoryMax: 16 * 2 ** 20,
+  return someMemory({
     peerTimeout: config.peerTimeoutSeconds,
     peerTimeoutMax: peerTimeoutMax(config),
-    downloadsTimeout: 3600,
-    threads: false,
   });
 }
 

@@ -5,12 +5,7 @@ import { COUNT, type CounterName, counterMemory, Counters } from "../../src/coun
 import { now } from "../../src/host/clock.ts";
 import { Load, stretchMemory } from "../../src/limits/load.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
-import {
-  POOL_FREE_COUNT,
-  POOL_PEER_LIFETIME,
-  reserveSwarmMemory,
-  SHARD_COUNT,
-} from "../../src/swarm/memory.ts";
+import { POOL_FREE_COUNT, POOL_PEER_LIFETIME, SHARD_COUNT } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { Ticks } from "../../src/swarm/ticks.ts";
 import { Store } from "../../src/swarm/store.ts";
@@ -18,14 +13,10 @@ import { Tracker } from "../../src/swarm/tracker.ts";
 import { followLoad, makeSweeping, turnSeconds } from "../../src/start/upkeep.ts";
 import { announce } from "../swarm/fixture.ts";
 import { brokenInvariants } from "../swarm/invariants.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 test("every old peer is forgotten within an eighth of the timeout, and no other", async () => {
-  const memory = reserveSwarmMemory({
-    memoryMax: 16 * 2 ** 20,
-    peerTimeout: 40,
-    downloadsTimeout: 4,
-    threads: false,
-  });
+  const memory = someMemory({ peerTimeout: 40, downloadsTimeout: 4 });
   const tracker = new Tracker(new Store(memory), new ArrayBuffer(65536));
   for (let infoHash = 1; infoHash <= 2000; infoHash++) {
     announce(tracker, { infoHash, peer: 1, wanted: 0 }, now() - (infoHash % 2 === 0 ? 100 : 0));
@@ -73,12 +64,7 @@ test("a round is over before ages begin again, though 300,000 swarms begin a sec
 
 /** A tracker that had many swarms and lost them, and the turns of its upkeep. */
 function afterTheRush(pageSize: number) {
-  const memory = reserveSwarmMemory({
-    memoryMax: 64 * 2 ** 20,
-    peerTimeout: 40,
-    downloadsTimeout: 4,
-    threads: false,
-  });
+  const memory = someMemory({ memoryMax: 64 * 2 ** 20, peerTimeout: 40, downloadsTimeout: 4 });
   const tracker = new Tracker(new Store(memory), new ArrayBuffer(65536));
   for (let infoHash = 1; infoHash <= 120_000; infoHash++) {
     announce(tracker, { infoHash, peer: 1, wanted: 0 }, now() - 100);
@@ -145,13 +131,10 @@ test("where the system's pages are larger than ours it gets none back", async ()
 
 test("a process that has nothing else to do ends", async () => {
   const program = `
-    import { reserveSwarmMemory } from "./src/swarm/memory.ts";
     import { Store } from "./src/swarm/store.ts";
     import { startSweeping } from "./src/start/upkeep.ts";
-    const memory = reserveSwarmMemory({
-      memoryMax: 16 * 2 ** 20, peerTimeout: 60, downloadsTimeout: 60, threads: false,
-    });
-    startSweeping(new Store(memory), 60);
+    import { someMemory } from "./test/swarm/some-memory.ts";
+    startSweeping(new Store(someMemory()), 60);
   `;
   const child = Bun.spawn([process.execPath, "-e", program], {
     cwd: join(import.meta.dir, "../.."),
@@ -164,13 +147,7 @@ test("a process that has nothing else to do ends", async () => {
 
 /** What the load comes to when these announces are counted within a second. */
 function loadAfter(counted: Partial<Record<CounterName, number>>) {
-  const memory = reserveSwarmMemory({
-    memoryMax: 16 * 2 ** 20,
-    peerTimeout: 2700,
-    peerTimeoutMax: 10_800,
-    downloadsTimeout: 3600,
-    threads: false,
-  });
+  const memory = someMemory({ peerTimeoutMax: 10_800 });
   const settings = { targetRate: 10, interval: 1800, intervalMax: 7200, jitterPercent: 10 };
   const load = new Load(settings, stretchMemory());
   const counters = new Counters(counterMemory(1), 0);

@@ -1,8 +1,8 @@
 /**
  * The slow twin of the core: the same rules over a Map of objects, written to be obviously right.
- * It has no memory ceiling and does not draw: it tells which peers may be offered.
+ * It has no memory ceiling and does not draw: it tells which peers may be offered. Its ticks are
+ * its own, and never begin again.
  */
-import { Ticks } from "../../src/swarm/ticks.ts";
 
 export interface TwinAnnounce {
   infoHash: number;
@@ -29,7 +29,7 @@ interface TwinPeer {
   owner: string;
   seeder: boolean;
   completed: boolean;
-  tick: number;
+  seenAt: number;
 }
 
 interface TwinSwarm {
@@ -49,6 +49,22 @@ export const keyOf = (family: number, peer: number): string => `${family}/${peer
 const sourceOf = ({ family, peer, from }: TwinAnnounce): string =>
   from === undefined ? keyOf(family, peer) : keyOf(from.family, from.peer);
 
+/** Ages in sixtieths of a timeout, of whole seconds each. */
+class Ages {
+  readonly #tickSeconds: number;
+  readonly #ticksMax: number;
+
+  constructor(timeoutSeconds: number) {
+    this.#tickSeconds = Math.max(1, Math.ceil(timeoutSeconds / 60));
+    this.#ticksMax = Math.ceil(timeoutSeconds / this.#tickSeconds);
+  }
+
+  isTooOld(seenAt: number, now: number): boolean {
+    const tickOf = (seconds: number) => Math.floor(seconds / this.#tickSeconds);
+    return tickOf(now) - tickOf(seenAt) > this.#ticksMax;
+  }
+}
+
 export class Twin {
   readonly swarms = new Map<number, TwinSwarm>();
   expired = 0;
@@ -60,14 +76,14 @@ export class Twin {
   /** The download that each cell of the core's memory of downloads remembers. */
   readonly #remembered = new Map<number, string>();
   readonly #cellOf: (a: TwinAnnounce) => number;
-  readonly #peerTicks: Ticks;
-  readonly #emptyTicks: Ticks;
+  readonly #peerAges: Ages;
+  readonly #emptyAges: Ages;
 
   /** `cellOf` tells which downloads push each other out of what the core remembers. */
   constructor(peerTimeout: number, downloadsTimeout: number, cellOf: (a: TwinAnnounce) => number) {
     this.#cellOf = cellOf;
-    this.#peerTicks = new Ticks(peerTimeout);
-    this.#emptyTicks = new Ticks(downloadsTimeout, 0xff);
+    this.#peerAges = new Ages(peerTimeout);
+    this.#emptyAges = new Ages(downloadsTimeout);
   }
 
   /** Returns whether the announcer is stored now. */
@@ -94,7 +110,7 @@ export class Twin {
       owner: sourceOf(a),
       seeder: a.seeder,
       completed: completes || (before?.completed ?? false),
-      tick: this.#peerTicks.at(now),
+      seenAt: now,
     });
     swarm.emptySince = undefined;
     if (swarm.large.has(a.family)) return true;
@@ -167,10 +183,8 @@ export class Twin {
   }
 
   #expire(swarm: TwinSwarm, now: number, family: number): void {
-    const tick = this.#peerTicks.at(now);
     for (const [key, peer] of swarm.peers) {
-      if (peer.family !== family) continue;
-      if (this.#peerTicks.between(peer.tick, tick) <= this.#peerTicks.lifetime) continue;
+      if (peer.family !== family || !this.#peerAges.isTooOld(peer.seenAt, now)) continue;
       swarm.peers.delete(key);
       this.expired += 1;
     }
@@ -179,9 +193,8 @@ export class Twin {
   #settle(infoHash: number, now: number): void {
     const swarm = this.swarms.get(infoHash);
     if (swarm === undefined || swarm.peers.size > 0) return;
-    const tick = this.#emptyTicks.at(now);
-    swarm.emptySince ??= tick;
-    const since = this.#emptyTicks.between(swarm.emptySince, tick);
-    if (swarm.downloads === 0 || since > this.#emptyTicks.lifetime) this.swarms.delete(infoHash);
+    swarm.emptySince ??= now;
+    const tooOld = this.#emptyAges.isTooOld(swarm.emptySince, now);
+    if (swarm.downloads === 0 || tooOld) this.swarms.delete(infoHash);
   }
 }

@@ -1,7 +1,7 @@
 /** Batches over real sockets on loopback: the structs for the kernel must be right to the byte. */
 import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { COUNT } from "../../src/counters/counters.ts";
-import { Batches } from "../../src/udp/batches.ts";
+import { Batches, type SocketCalls } from "../../src/udp/batches.ts";
 import { BATCH_SIZE } from "../../src/udp/datagrams.ts";
 import { type Libc, openLibc } from "../../src/host/libc.ts";
 import { Answering } from "../../src/udp/answering.ts";
@@ -14,7 +14,7 @@ afterEach(() => {
 });
 
 /** A socket on a free port, and the batches that answer it. */
-function listen(host: string, port: number, calls = libc!) {
+function listen(host: string, port: number, calls: SocketCalls = libc!) {
   const answering = new Answering(sharedBy(1), 0);
   const fd = libc!.bindUdp(host, port, false);
   open.push(fd);
@@ -41,11 +41,11 @@ async function client(host: string, port: number) {
 }
 
 /** The C library on a system that refuses sendmmsg. */
-const withoutSending = {
+const withoutSending: SocketCalls = {
   receive: (...given: Parameters<Libc["receive"]>) => libc!.receive(...given),
   send: () => -1,
   errno: () => 38,
-} as unknown as Libc;
+};
 
 let nextPort = 20_000 + (process.pid % 10_000);
 
@@ -109,11 +109,11 @@ describe.if(libc !== undefined)("a batch", () => {
   test("survives ten seconds without memory, and throws after that", async () => {
     const port = nextPort++;
     let failing = true;
-    const short = {
+    const short: SocketCalls = {
       receive: (...given: Parameters<Libc["receive"]>) => (failing ? -1 : libc!.receive(...given)),
       send: (...given: Parameters<Libc["send"]>) => libc!.send(...given),
       errno: () => 12,
-    } as unknown as Libc;
+    };
     const { batches } = listen("127.0.0.1", port, short);
     using asking = await client("127.0.0.1", port);
     const turnFor = (seconds: number) => {

@@ -9,7 +9,6 @@ import {
 } from "../../src/counters/counters.ts";
 import { readAddress } from "../../src/net/addresses.ts";
 import { Intervals } from "../../src/limits/intervals.ts";
-import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { makeMemory, MIB } from "../swarm/fixture.ts";
@@ -17,6 +16,7 @@ import type { UdpShared } from "../../src/udp/answering.ts";
 import { ConnectionIds } from "../../src/udp/connection-ids.ts";
 import { ADDRESS_SLOT, Datagrams, REPLY_SLOT, REQUEST_SLOT } from "../../src/udp/datagrams.ts";
 import { Journey, type UdpSettings } from "../../src/udp/journey.ts";
+import { someMemory } from "../swarm/some-memory.ts";
 
 export const KEY = new Uint8Array(32).map((_, i) => i * 7 + 1);
 export const TTL = 600;
@@ -93,13 +93,7 @@ export class Desk {
   readonly journey: Journey;
 
   constructor(settings: Partial<UdpSettings> = {}, limits = new Limits(), access = new Access()) {
-    const memory = reserveSwarmMemory({
-      claims: settings.allowIpField === true,
-      memoryMax: 16 * 2 ** 20,
-      peerTimeout: 2700,
-      downloadsTimeout: 86_400,
-      threads: false,
-    });
+    const memory = someMemory({ claims: settings.allowIpField === true });
     this.tracker = new Tracker(new Store(memory), this.datagrams.replyMemory);
     this.journey = new Journey({
       datagrams: this.datagrams,

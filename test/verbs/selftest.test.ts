@@ -51,8 +51,7 @@ test("a good tracker passes", async () => {
   await server.stop(true);
 });
 
-test("a self-signed certificate is reported", async () => {
-  if (!makeCertificate.possible) return;
+test.if(makeCertificate.possible)("a self-signed certificate is reported", async () => {
   const folder = mkdtempSync(join(tmpdir(), "selftest-"));
   const { cert, key } = makeCertificate(folder, "localhost");
   const server = Bun.serve({
@@ -64,9 +63,9 @@ test("a self-signed certificate is reported", async () => {
   const { good, text } = await run(`https://127.0.0.1:${server.port}/announce`);
   expect(good).toBe(false);
   expect(text).toContain("wrong: announce: the certificate is self-signed, so clients do not");
-  expect((await run(`http://127.0.0.1:${server.port}/announce`)).text).toContain(
-    "wrong: announce: the connection was closed without an answer: is the scheme of the URL right",
-  );
+  const said = (await run(`http://127.0.0.1:${server.port}/announce`)).text;
+  expect(said).toContain("wrong: announce: the connection was closed without an answer");
+  expect(said).toContain("without an answer: is the scheme of the URL right");
   await server.stop(true);
   rmSync(folder, { recursive: true });
 });

@@ -6,7 +6,7 @@ import { Terminal, type TerminalStreams } from "../../src/verbs/terminal.ts";
 function fake(isTTY: boolean) {
   const log: string[] = [];
   const handlers = new Set<(bytes: Buffer) => void>();
-  const streams = {
+  const streams: TerminalStreams = {
     stdin: {
       isTTY,
       on: (_event: string, handler: (bytes: Buffer) => void) => handlers.add(handler),
@@ -16,7 +16,7 @@ function fake(isTTY: boolean) {
       setRawMode: (raw: boolean) => log.push(`raw ${raw}`),
     },
     stdout: { isTTY, write: (text: string) => log.push(text) },
-  } as unknown as TerminalStreams;
+  };
   return { terminal: new Terminal(streams), log, handlers };
 }
 

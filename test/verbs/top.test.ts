@@ -147,7 +147,7 @@ test("it runs until q is pressed, and restores the terminal", async () => {
   let written = "";
   const raw: boolean[] = [];
   let press = (_key: Buffer): void => {};
-  const streams = {
+  const streams: TerminalStreams = {
     stdin: {
       isTTY: true,
       on: (_event: string, handler: typeof press) => (press = handler),
@@ -157,7 +157,7 @@ test("it runs until q is pressed, and restores the terminal", async () => {
       setRawMode: (on: boolean) => raw.push(on),
     },
     stdout: { isTTY: true, columns: 80, rows: 24, write: (text: string) => (written += text) },
-  } as unknown as TerminalStreams;
+  };
   const ended = runTop({ host: "127.0.0.1", port: server.port! }, new Terminal(streams), () => {});
   while (!written.includes("q quits")) await Bun.sleep(5);
   expect(written).toStartWith("\x1b[?1049h\x1b[?25l");

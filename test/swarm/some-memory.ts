@@ -1,0 +1,12 @@
+/** Memory of swarms for tests that do not depend on its size and times. */
+import {
+  reserveSwarmMemory,
+  type SwarmMemory,
+  type SwarmSettings,
+} from "../../src/swarm/memory.ts";
+
+/** 16 MiB for one thread, with the default times, but for `changes`. */
+export function someMemory(changes: Partial<SwarmSettings> = {}): SwarmMemory {
+  const settings = { memoryMax: 16 * 2 ** 20, peerTimeout: 2700, downloadsTimeout: 86_400 };
+  return reserveSwarmMemory({ ...settings, threads: false, ...changes });
+}
