@@ -45,7 +45,7 @@ export class Admission {
     if (victim === undefined && crowded) this.#counts.crowded += 1;
     else this.#counts.refused += 1;
     if (victim === undefined) return false;
-    victim.closing = true;
+    victim.close();
     victim.socket.terminate();
     return true;
   }
@@ -55,14 +55,14 @@ export class Admission {
     const { neighbours } = connection;
     this.#connections.add(connection);
     this.neighbourhood.join(neighbours);
-    neighbours.site.connections.append(connection.seat);
+    neighbours.site.connections.append(connection.siteLink);
   }
 
   /** Call when it has closed. */
   remove(connection: Connection): void {
     this.#connections.remove(connection);
     this.neighbourhood.leave(connection.neighbours);
-    connection.seat.leave();
-    connection.debt.leave();
+    connection.siteLink.leave();
+    connection.unsentLink.leave();
   }
 }

@@ -1,12 +1,12 @@
 /**
- * One HTTP connection: what of it has come and is not answered, and what is not yet sent.
+ * One HTTP connection: received bytes that are not answered, and answers that are not sent.
  *
  *   received ──► leftover ──► (server) ──► unsent ──► socket
- *                a request in pieces,      what the system's send
- *                or waiting its turn       buffer did not take
+ *                a request in pieces,      bytes for which the system's
+ *                or waiting its turn       send buffer had no room
  *
- * Bun's sockets keep nothing: what a write does not take is kept here and offered again when the
- * socket drains. Holds state only; when to read, answer and close is the server's business.
+ * Bun's sockets keep no bytes: those that a write does not take are kept here, and written again
+ * when the socket drains. Holds state only; the server decides when to read, answer and close.
  */
 import type { Family } from "../constants.ts";
 import { readAddress } from "../net/addresses.ts";
@@ -15,10 +15,10 @@ import { Link } from "./chain.ts";
 import { Leftover } from "./leftover.ts";
 import { type Neighbourhood, Neighbours } from "./neighbours.ts";
 
-/** What a connection needs of its socket, which is one of Bun's. */
+/** The part of Bun's socket that a connection uses. */
 export interface ClientSocket {
   readonly remoteAddress: string;
-  /** Returns the bytes it took, below 0 if it is closed. */
+  /** Returns the number of bytes taken; negative if the socket is closed. */
   write(bytes: Uint8Array, from?: number, size?: number): number;
   pause(): unknown;
   resume(): unknown;
@@ -27,12 +27,12 @@ export interface ClientSocket {
   terminate(): unknown;
 }
 
-/** A socket and its connection; it has none while it is being opened or if it was one too many. */
+/** A socket with its connection; none while it opens, or if it was not accepted. */
 export interface OwnedSocket extends ClientSocket {
   data: Connection;
 }
 
-/** What Bun calls, for all sockets of a listener. */
+/** The handlers that Bun calls, for all sockets of a listener. */
 export interface SocketEvents {
   binaryType: "buffer";
   open(socket: OwnedSocket): void;
@@ -44,90 +44,139 @@ export interface SocketEvents {
   error(socket: OwnedSocket, error: Error): void;
 }
 
+/** Stages on the way to the end of a connection; see `Connection`. */
+const OPEN = 0;
+const CLOSING = 1;
+const LINGERING = 2;
+const SHUT = 3;
+const GONE = 4;
+
+/**
+ * Its end comes in stages. Each implies those before it, and none is taken back:
+ *
+ *   open ──► closing     the last answer is decided: no further request is read
+ *        ──► lingering   the client may still be sending: closing at once could lose the answer
+ *        ──► shut        our side is shut: received bytes are thrown away
+ *        ──► gone        the socket is closed
+ */
 export class Connection {
   readonly socket: ClientSocket;
-  /** Where it came from: 4 or 16 bytes, and which; 0 if the client was gone before we asked. */
+  /** Source address, 4 or 16 bytes; family 0 if the client was gone before it was read. */
   readonly address = new Uint8Array(16);
   readonly family: Family | 0;
-  /** The place it came from, and who else did. */
+  /** The place it comes from, and the other connections from there. */
   readonly neighbours: Neighbours<Connection>;
   /** Its link in the chain of its site. */
-  readonly seat = new Link<Connection>(this);
-  /** Its link in the chain of those whose answers wait: in it from then until it is idle again. */
-  readonly debt = new Link<Connection>(this);
-  /** Bytes of answers that its client has taken since the tick of its last progress. */
+  readonly siteLink = new Link<Connection>(this);
+  /** Its link in the chain of connections with unsent answers; in it until it is idle again. */
+  readonly unsentLink = new Link<Connection>(this);
+  /** Bytes of answers taken by its client since the tick of its last progress. */
   takenBytes = 0;
   progressedAt = 0;
   /** Its index in `Connections`. */
-  place = 0;
-  /** How much its place held when that was last looked at (see held.ts), as a power of two. */
+  index = 0;
+  /** Bytes that its place held at the last check (see held.ts), as a power of two. */
   level = 0;
-  /** The last tick of the server's clock it may see as it is. */
+  /** The last tick in its present state; after it the connection is closed. */
   deadline = 0;
-  /** The tick since which it waits for the client, if it is `free`. */
+  /** The tick since which it waits for its client, if it is `free`. */
   waitsSince = 0;
   /** Bytes of requests that are not answered. */
   readonly leftover = new Leftover();
   /** Bytes of answers that the socket has not taken. */
   unsent: Buffer | undefined;
-  /** The body that is being read past. */
+  /** The body that is being skipped. */
   body: BodySkipper | undefined;
-  /** True while a request has begun and not ended; a new connection owes us one. */
+  // These four are independent of the stage and of each other.
+  /** True while the rest of a request is awaited; a new connection awaits its first. */
   partial = true;
-  /** True while a Response is being made or sent, and while others have their turn. */
-  answering = false;
-  /** True once the last answer is decided: no further request is read. */
-  closing = false;
-  /** True if the client may be sending still, so that closing at once could cost it the answer. */
-  lingers = false;
-  /** True once our side is shut and what still comes is thrown away. */
-  shut = false;
-  /** True once the client has shut its side. */
-  ended = false;
-  gone = false;
+  /** True while a Response is made or sent, and while other connections have their turn. */
+  busy = false;
+  /** True after the client has shut its side. */
+  inputEnded = false;
+  /** True while the socket is not read. */
   paused = false;
+  #stage = OPEN;
   /** Called when `unsent` is sent or the connection is gone. */
-  #waiting: (() => void) | undefined;
+  #onSent: (() => void) | undefined;
 
   /** Without a neighbourhood it has no neighbours. */
   constructor(socket: ClientSocket, neighbourhood?: Neighbourhood<Connection>) {
     this.socket = socket;
-    // One system call; with every request it would be the dearest part of the answer.
+    // One system call. Once per request it would cost more than any other part of the answer.
     this.family = readAddress(socket.remoteAddress ?? "", this.address, 0);
     this.neighbours = neighbourhood?.of(this.address, this.family) ?? new Neighbours();
   }
 
-  /** True if the next request may be answered now. */
-  get free(): boolean {
-    return !this.answering && !this.closing && this.unsent === undefined && !this.gone;
+  get closing(): boolean {
+    return this.#stage >= CLOSING;
   }
 
-  /** True if nothing is under way. */
+  get lingering(): boolean {
+    return this.#stage >= LINGERING;
+  }
+
+  get shut(): boolean {
+    return this.#stage >= SHUT;
+  }
+
+  get gone(): boolean {
+    return this.#stage === GONE;
+  }
+
+  close(): void {
+    this.#advance(CLOSING);
+  }
+
+  linger(): void {
+    this.#advance(LINGERING);
+  }
+
+  /** Sends FIN. */
+  shutDown(): void {
+    this.#advance(SHUT);
+    this.socket.shutdown();
+  }
+
+  noteGone(): void {
+    this.#advance(GONE);
+  }
+
+  #advance(stage: number): void {
+    if (stage > this.#stage) this.#stage = stage;
+  }
+
+  /** True if the next request may be answered now. */
+  get free(): boolean {
+    return !this.busy && this.#stage === OPEN && this.unsent === undefined;
+  }
+
+  /** True if no request and no answer is in progress. */
   get idle(): boolean {
     return this.free && this.leftover.size === 0 && this.body === undefined;
   }
 
-  /** Bytes that what waits in it takes. */
+  /** Bytes of memory for requests and answers. */
   get held(): number {
     return this.leftover.capacity + (this.unsent?.length ?? 0);
   }
 
-  /** Throws away what it holds: the connection is about to be cut. */
+  /** Drops all held bytes before the connection is cut. */
   drop(): void {
     this.leftover.clear();
     this.unsent = undefined;
-    this.closing = true;
+    this.close();
   }
 
-  /** Waits for the client from tick `now` on, for so many ticks. */
+  /** Waits for the client for `ticks` ticks from tick `now`. */
   wait(now: number, ticks: number): void {
     this.waitsSince = now;
     this.deadline = now + ticks;
-    this.seat.moveToEnd();
-    this.debt.leave();
+    this.siteLink.moveToEnd();
+    this.unsentLink.leave();
   }
 
-  /** Sends bytes `from` to `to`; keeps a copy of what the socket does not take, of that size. */
+  /** Sends bytes `from` to `to`; keeps a copy of those not taken, and returns their number. */
   send(bytes: Uint8Array, from: number, to: number): number {
     let sent = 0;
     if (this.unsent === undefined) {
@@ -140,7 +189,7 @@ export class Connection {
     return rest.length;
   }
 
-  /** Offers the socket what it has not taken; true once it took all. */
+  /** Writes the unsent bytes again; true if the socket took all. */
   sendRest(): boolean {
     if (this.unsent === undefined) return true;
     const sent = this.socket.write(this.unsent);
@@ -153,35 +202,35 @@ export class Connection {
     return true;
   }
 
-  /** Resolves when all is sent: true, or false if nobody will get it. */
+  /** Resolves when all is sent: true; or false if the connection is gone. */
   async sent(): Promise<boolean> {
     if (this.unsent !== undefined && !this.gone) {
       await new Promise<void>((resolve) => {
-        this.#waiting = resolve;
+        this.#onSent = resolve;
       });
     }
     return !this.gone;
   }
 
-  /** Lets whoever waits for `sent` look again. */
+  /** Resolves a pending `sent`. */
   wake(): void {
-    this.#waiting?.();
-    this.#waiting = undefined;
+    this.#onSent?.();
+    this.#onSent = undefined;
   }
 }
 
-/** What became of connections; grows only. */
+/** Counters of connections; they only grow. */
 export class ConnectionCounts {
   accepted = 0;
-  /** Came when there were as many as there may be, so that they or others were closed. */
+  /** New connections at the limit, for which they or another were closed. */
   refused = 0;
-  /** Closed because then their address had as many as one may have. */
+  /** New connections closed at the limit because their address had reached its own. */
   crowded = 0;
-  /** Requests that were none. */
+  /** Malformed requests. */
   malformed = 0;
   /** Connections that did not send or read in time; idle ones are not counted. */
   expired = 0;
-  /** Connections closed because memory for what waits was short. */
+  /** Connections closed because all together held too many bytes. */
   starved = 0;
 }
 
@@ -194,18 +243,18 @@ export class Connections {
   }
 
   add(connection: Connection): void {
-    connection.place = this.#all.length;
+    connection.index = this.#all.length;
     this.#all.push(connection);
   }
 
   remove(connection: Connection): void {
     const last = this.#all.pop()!;
     if (last === connection) return;
-    this.#all[connection.place] = last;
-    last.place = connection.place;
+    this.#all[connection.index] = last;
+    last.index = connection.index;
   }
 
-  /** Of so many beside each other, the one that has waited for its client longest, if one does. */
+  /** The longest waiting among `most` connections at a random position; undefined if none waits. */
   longestWaiting(most: number): Connection | undefined {
     const all = this.#all;
     const from = Math.floor(Math.random() * all.length);
@@ -218,14 +267,14 @@ export class Connections {
     return longest;
   }
 
-  /** Those for which `isMeant` is true. */
-  filter(isMeant: (connection: Connection) => boolean): Connection[] {
-    return this.#all.filter(isMeant);
+  /** The connections that match. */
+  filter(matches: (connection: Connection) => boolean): Connection[] {
+    return this.#all.filter(matches);
   }
 
-  /** Calls `visit` with each; the one visited may be removed meanwhile. */
+  /** Calls `visit` with each connection; `visit` may remove it. */
   forEach(visit: (connection: Connection) => void): void {
-    // From the end, because removing one puts the last one into its place.
+    // From the end, because removing one moves the last one to its index.
     for (let i = this.#all.length - 1; i >= 0; i--) visit(this.#all[i]);
   }
 }

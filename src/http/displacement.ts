@@ -1,42 +1,43 @@
 /**
- * Who gives way to a newcomer when there are as many connections as there may be. In this order:
+ * Chooses the connection that is closed for a new one at the limit of connections. In this order:
  *
- *   1  one that does not read      its unsent answers made no progress for 2 ticks
- *   2  one of the site (see neighbours.ts) that holds most, if that has more than twice as many as
- *      the newcomer's would; within the newcomer's own site the same of its places
- *   3  one that has waited for its client for 2 ticks or more: of the site that holds most or, if
- *      none does there, of a few anywhere
+ *   1  a stalled reader: its unsent answers made no progress for 2 ticks
+ *   2  a connection of the site (see neighbours.ts) with the most connections, if it has more than
+ *      twice as many as the newcomer's site would have; within the newcomer's site, the same for
+ *      its places
+ *   3  a connection that has waited for its client for 2 ticks: of the site with the most
+ *      connections or, without one there, among a few at random
  *
- * Of a site it is the one that began to wait longest ago, of the place that holds most. Who has its
- * share already takes no other place than one of its own site by 3, so that those who come in
- * numbers thin out only each other. Progress is PROGRESS_BYTES taken in 2 ticks, a rate that any
- * honest reader has: what a client reads slowly is smaller than the system's send buffer, but for
- * exports. None of this takes longer with more connections.
+ * Within a site it is the longest waiting one of the place with the most connections. In step 3 an
+ * address at its limit replaces connections of its own site only, so a client with many connections
+ * displaces only its own. Progress means PROGRESS_BYTES taken in 2 ticks. Every honest reader
+ * reaches it: all answers but exports fit into the system's send buffer. The time for a choice does
+ * not depend on the number of connections.
  *
- * Connections that live for long by design, such as WebSockets would, are not to be in the chain of
- * their site: for them 1 alone holds.
+ * Connections that are long-lived by design, such as WebSockets, must not be in the chain of their
+ * site: only step 1 applies to them.
  */
 import { Chain } from "./chain.ts";
 import type { Connection, Connections } from "./connection.ts";
 import type { Neighbourhood, Neighbours } from "./neighbours.ts";
 
-/** Who has waited, or has not read, for less is spared, or a flood would drive out all others. */
+/** A connection that has waited or stalled for less is spared: a flood would close all others. */
 export const TICKS_SPARED = 2;
 
-/** Bytes of answers a reader takes in that time at least, while others want its place. */
+/** Bytes of answers that a reader must take in that time, while new connections arrive. */
 export const PROGRESS_BYTES = 32 * 1024;
 
-/** Connections looked at where there may be any number. */
+/** Limit of connections that a search looks at. */
 const LOOKS = 16;
 
-/** A site gives way, however busy, if it has more than so many times what the newcomer's would. */
+/** A site gives way, even if busy, if it has more than this multiple of the newcomer's number. */
 const OUTWEIGHS = 2;
 
 export class Displacement {
   readonly #connections: Connections;
   readonly #neighbourhood: Neighbourhood<Connection>;
-  /** Those whose answers wait; the one whose last progress is longest ago is first. */
-  readonly #owed = new Chain<Connection>();
+  /** Connections with unsent answers; the one with the oldest progress is first. */
+  readonly #unsent = new Chain<Connection>();
   readonly #sparedTicks: number;
 
   constructor(
@@ -49,24 +50,24 @@ export class Displacement {
     this.#sparedTicks = sparedTicks;
   }
 
-  /** Answers wait in this connection from tick `now` on, until it waits for its client again. */
-  owes(connection: Connection, now: number): void {
-    if (connection.debt.chain !== undefined) return;
+  /** Call when a connection has unsent answers from tick `now` on. */
+  noteUnsent(connection: Connection, now: number): void {
+    if (connection.unsentLink.chain !== undefined) return;
     connection.takenBytes = 0;
     connection.progressedAt = now;
-    this.#owed.append(connection.debt);
+    this.#unsent.append(connection.unsentLink);
   }
 
-  /** Its client has taken so many bytes of them. */
-  took(connection: Connection, bytes: number, now: number): void {
+  /** Call when its client has taken `bytes` of them. */
+  noteTaken(connection: Connection, bytes: number, now: number): void {
     connection.takenBytes += bytes;
     if (connection.takenBytes < PROGRESS_BYTES) return;
     connection.takenBytes = 0;
     connection.progressedAt = now;
-    connection.debt.moveToEnd();
+    connection.unsentLink.moveToEnd();
   }
 
-  /** Who gives way at tick `now`; undefined if nobody must. */
+  /** The connection to close at tick `now`; undefined to refuse the newcomer. */
   victimFor({ neighbours: place }: Connection, now: number, crowded: boolean) {
     return (
       this.#stalled(now) ??
@@ -77,12 +78,12 @@ export class Displacement {
 
   #stalled(now: number): Connection | undefined {
     for (let looks = LOOKS; looks > 0; looks--) {
-      const connection = this.#owed.first?.value;
+      const connection = this.#unsent.first?.value;
       if (connection === undefined || !this.#isLongAgo(connection.progressedAt, now))
         return undefined;
       if (connection.unsent !== undefined) return connection;
-      // It is not the client who is late: the next piece of its answer is being made.
-      connection.debt.moveToEnd();
+      // The client is not late: the next piece of its answer is being made.
+      connection.unsentLink.moveToEnd();
     }
     return undefined;
   }
@@ -121,7 +122,7 @@ function outweighs(held: number, byNewcomers: number): boolean {
   return held > OUTWEIGHS * (byNewcomers + 1);
 }
 
-/** Of the first in a site one of the place that holds most, and rather one that waits. */
+/** Among the first in a site: one of the place with most connections, preferably a waiting one. */
 function firstIn(site: Neighbours<Connection>): Connection | undefined {
   let best: Connection | undefined;
   let link = site.connections.first;

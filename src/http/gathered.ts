@@ -1,5 +1,5 @@
 /**
- * Short requests that one turn of the event loop brought, answered together at its end.
+ * Short requests received in one turn of the event loop, answered together at its end.
  *
  *   received   A ──► keeps it     B ──► keeps it     C ──► keeps it
  *   turn ends  all texts ──► prefetch ──► A answered, B answered, C answered
@@ -9,19 +9,19 @@
  * connections, Bun 1.4.5, 2026-11). A request that comes alone is still answered in the same turn,
  * before anything else is waited for.
  *
- * A connection is added once until it is answered, and keeps its bytes itself, because it may go,
+ * A connection is added once until it is answered. It keeps its bytes itself, because it may close,
  * or receive more, before the turn ends.
  */
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 import type { Connection } from "./connection.ts";
 
-/** Requests answered together at most: the first of them waits for the others to be received. */
+/** Limit of requests answered together, because the first waits until the others are received. */
 export const GATHERED_MAX = 64;
 
-/** Bytes of requests that are worth gathering; honest announces have a few hundred. */
+/** Size limit of gathered requests; an announce has a few hundred bytes. */
 export const GATHERED_BYTES_MAX = 2048;
 
-/** Told how those requests begin that are answered next: `texts` 0 to `count` - 1. */
+/** Gets the beginnings of the requests that are answered next: `texts` 0 to `count` - 1. */
 export type PrefetchTexts = (texts: readonly string[], count: number) => void;
 
 export class Gathered {
@@ -34,10 +34,10 @@ export class Gathered {
     this.#answerAll();
   };
   #count = 0;
-  /** True while the end of this turn is waited for. */
+  /** True while `#endTurn` is scheduled. */
   #turnEnds = false;
 
-  /** `answer` gets the text of what the connection has left over, as long as a head may be. */
+  /** `answer` gets the first received bytes as text, up to the size limit of a head. */
   constructor(
     prefetch: PrefetchTexts | undefined,
     answer: (connection: Connection, text: string) => void,
@@ -46,9 +46,9 @@ export class Gathered {
     this.#answer = answer;
   }
 
-  /** Has the connection answered at the end of this turn, or at once, if there are many. */
+  /** Answers the connection at the end of this turn, or at once if there are GATHERED_MAX. */
   add(connection: Connection): void {
-    connection.answering = true;
+    connection.busy = true;
     this.#connections[this.#count++] = connection;
     if (this.#count === GATHERED_MAX) {
       this.#answerAll();
@@ -66,7 +66,7 @@ export class Gathered {
     this.#prefetch(this.#texts, count);
     this.#count = 0;
     for (let i = 0; i < count; i++) {
-      this.#connections[i].answering = false;
+      this.#connections[i].busy = false;
       this.#answer(this.#connections[i], this.#texts[i]);
     }
   }

@@ -1,22 +1,24 @@
 /**
- * The HTTP/1.1 server: requests out of the bytes of connections, answers into them.
+ * The HTTP/1.1 server: reads requests from the bytes of connections and writes answers.
  *
- *   bytes ─► head read? ─► body small? ─► handler ─► answers of all requests ─► one write
- *              │ no: 400, 431, 505   │ no: 413
- *              └────────────┬────────┘
- *                     answered, then closed
+ *   receive ─► keep ─┬─ short ──► gathered ── end of the turn ─► resume ─► serve
+ *                    ├─ long, or may complete a head ────────────────────► serve
+ *                    └─ busy connection, or incomplete head: waits for more, or for resume
+ *   serve, for each request: skip the last body ─► read the head (400, 413, 431, 505) ─► handler
+ *          small answers: one write ─► settle: set the deadline, or close
+ *          64 requests: others have their turn ─► resume     a Response: respond ─► resume
+ *   drain ─► write the rest ─► resume
  *
- * Bun's own server tells neither raw bytes nor connections, and takes twice the time (14.5 µs of
- * CPU per request on an open connection, 7.3 µs so; Bun 1.4.5, 2026-11). What it would do is here:
+ * Bun's own server shows neither raw bytes nor connections, and takes twice the time (14.5 instead
+ * of 7.3 µs of CPU per request on an open connection; Bun 1.4.5, 2026-11). The limits here:
  *
- *   the head of a request   within 10 s of its first byte, or of the connection's first moment
- *   an idle connection      30 s
- *   one that does not read  30 s without progress; nothing more is answered meanwhile
- *   one too many            closed, or in the place of another (see admission.ts, displacement.ts)
- *   memory                  64 MiB for all that waits, in either direction (see held.ts)
+ *   head of a request    10 s from its first byte, or from the start of the connection
+ *   idle connection      30 s
+ *   unsent answers       30 s without progress; no further request is answered meanwhile
+ *   connections          see admission.ts and displacement.ts
+ *   memory               64 MiB for all that waits, in both directions (see held.ts)
  *
- * Short requests wait for the end of the turn (see gathered.ts). Those of a connection are answered
- * in order, 64 or one Response in a turn, so that others get theirs. Nothing a client does throws.
+ * A connection's requests are answered in order. No input of a client throws.
  */
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 import { garbage, PIECE_GARBAGE_BYTES, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
@@ -49,34 +51,34 @@ import {
 const TICKS_HEAD = 10;
 const TICKS_IDLE = 30;
 const TICKS_SEND = 30;
-/** How long a client that is still sending has to read why it is not listened to. */
+/** Time for a client that is still sending to read its refusal. */
 const TICKS_LINGER = 2;
 
-/** Answers to pipelined requests are written once they are so long. */
+/** Answers to pipelined requests are written when they reach this size. */
 const WRITE_BYTES = 64 * 1024;
 
-/** A connection whose requests wait is not read from once so many bytes of them are here. */
+/** The socket is paused when more bytes of requests wait in a connection. */
 const WAITING_BYTES_MAX = 64 * 1024;
 
-/** Requests of one connection that are answered before others get their turn: about 1 ms. */
+/** Limit of requests of one connection in a turn: about 1 ms. */
 const REQUESTS_A_TURN = 64;
 
-/** Of what waits for its turn, text is made of no more at first: one request may be all of it. */
+/** Bytes of waiting requests that become text at first: often they are one request. */
 const TURN_TEXT_BYTES = 1024;
 
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 
 export interface HttpServerOptions extends AdmissionOptions {
-  /** Told of what must not happen: the handler threw. */
+  /** Reports a bug, such as a handler that throws. */
   report?: (error: unknown) => void;
-  /** Length of a tick; tests cannot wait for seconds. */
+  /** Length of a tick; shorter in tests. */
   tickMilliseconds?: number;
 }
 
-/** Its `socket` goes to as many `Bun.listen` as there are addresses. */
+/** One server for all addresses: each `Bun.listen` gets its `socket`. */
 export class HttpServer {
   readonly counts = new ConnectionCounts();
-  /** What Bun calls. */
+  /** The handlers that Bun calls. */
   readonly socket: SocketEvents;
   readonly #handler: HttpHandler;
   readonly #options: HttpServerOptions;
@@ -91,7 +93,7 @@ export class HttpServer {
   readonly #out: Uint8Array;
   readonly #exchange: Exchange;
   readonly #timer: Timer;
-  /** Where the answers in `#out` end. */
+  /** End of the answers in `#out`. */
   #to = 0;
   #tick = 0;
   #stopping = false;
@@ -100,9 +102,11 @@ export class HttpServer {
   constructor(handler: HttpHandler, options: HttpServerOptions) {
     this.#handler = handler;
     this.#options = options;
-    this.#gathered = new Gathered(handler.prefetch, (asked, text) => this.#goOn(asked, text));
+    this.#gathered = new Gathered(handler.prefetch, (connection, text) =>
+      this.#resume(connection, text),
+    );
     this.#admission = new Admission(options, this.#connections, this.counts);
-    // Answers are written out between two requests, so the last one begins before WRITE_BYTES.
+    // Answers are written between two requests, so the last one begins before WRITE_BYTES.
     const room = CONTINUE.length + SMALL_HEAD_BYTES_MAX + handler.bodyBytesMax;
     this.#out = new Uint8Array(new ArrayBuffer(WRITE_BYTES + room));
     const common = { head: this.#head, address: new Uint8Array(16), out: this.#out };
@@ -112,7 +116,8 @@ export class HttpServer {
     this.socket = {
       binaryType: "buffer",
       open: (socket) => this.#open(socket),
-      // Without it TLS sockets open after the handshake, and who shakes no hands is not counted.
+      // Without this handler TLS sockets open after the handshake; then those without are not
+      // counted.
       handshake: (socket, success) => void (success || socket.terminate()),
       data: (socket, bytes) => this.#receive(socket.data, bytes),
       drain: (socket) => this.#drain(socket.data),
@@ -122,13 +127,13 @@ export class HttpServer {
     };
   }
 
-  /** Connections that are open. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#connections.count;
   }
 
   /**
-   * Ends idle connections now and the others after their answers; resolves when none is left. The
+   * Closes idle connections now and others after their answers; resolves when all are closed. The
    * caller has closed the listeners.
    */
   stop(): Promise<void> {
@@ -145,7 +150,7 @@ export class HttpServer {
     this.#connections.forEach((connection) => connection.socket.terminate());
   }
 
-  /** What the system or TLS says of a connection, which ends then; or else a mistake of ours. */
+  /** An error of the system or of TLS, which closes the connection; any other error is a bug. */
   #noteError(error: Error & { errno?: number }): void {
     if (error.errno === undefined) this.#options.report?.(error);
     else this.counts.malformed += 1;
@@ -170,9 +175,9 @@ export class HttpServer {
   }
 
   #close(connection: Connection | undefined): void {
-    // Without a connection it is one of those that were too many.
+    // A socket without a connection was not accepted.
     if (connection === undefined || connection.gone) return;
-    connection.gone = true;
+    connection.noteGone();
     this.#held.release(connection);
     this.#admission.remove(connection);
     connection.wake();
@@ -181,8 +186,8 @@ export class HttpServer {
 
   #end(connection: Connection | undefined): void {
     if (connection === undefined || connection.gone) return;
-    connection.ended = true;
-    // What was not worth a look before (see `mayComplete`) is judged now.
+    connection.inputEnded = true;
+    // Bytes that could not complete a head (see `mayComplete`) are read now.
     if (connection.free && connection.leftover.size > 0) this.#serve(connection);
     else if (connection.shut || connection.free) connection.socket.end();
   }
@@ -202,14 +207,14 @@ export class HttpServer {
     }
   }
 
-  /** Keeps bytes until they are answered, if there is memory for it. */
+  /** Keeps bytes until they are answered; may close connections that hold too much. */
   #keep(connection: Connection, bytes: Buffer): void {
     const before = connection.held;
     connection.leftover.add(bytes);
     this.#held.note(connection, connection.held - before);
   }
 
-  /** The first `count` bytes that were kept are done with. */
+  /** Drops the first `count` bytes that were kept. */
   #release(connection: Connection, count: number): void {
     const before = connection.held;
     connection.leftover.drop(count);
@@ -222,7 +227,7 @@ export class HttpServer {
     connection.socket.pause();
   }
 
-  /** Answers all requests that are whole; `text` is how they begin. */
+  /** Answers all complete requests; `text` is the beginning of the kept bytes. */
   #serve(connection: Connection, text = ""): void {
     const bytes = connection.leftover.view();
     let at = 0;
@@ -235,7 +240,7 @@ export class HttpServer {
         at = this.#skipBody(connection, connection.body, bytes, at);
         continue;
       }
-      // No more text than a head may have, so that looking for its marks never looks far.
+      // Not more text than a head may have, so a search in it stays short.
       if (at >= textFrom + text.length) {
         textFrom = at;
         text = bytes.toString("latin1", at, Math.min(at + HTTP_HEAD_BYTES_MAX, bytes.length));
@@ -256,17 +261,17 @@ export class HttpServer {
     }
     this.#flush(connection);
     if (at < bytes.length && connection.free && heads === turn) {
-      connection.answering = true;
-      setImmediate(() => this.#endTurn(connection));
+      connection.busy = true;
+      setImmediate(() => this.#takeTurn(connection));
     }
     if (connection.gone) return;
-    if (connection.closing && at < bytes.length) connection.lingers = true;
+    if (connection.closing && at < bytes.length) connection.linger();
     this.#release(connection, connection.closing ? bytes.length : at);
     if (!connection.free && bytes.length - at > WAITING_BYTES_MAX) this.#pause(connection);
     this.#settle(connection, heads > 0);
   }
 
-  /** Returns where the body, or what there is of it, ends. */
+  /** Returns the end of the body, or of the received part of it. */
   #skipBody(connection: Connection, body: BodySkipper, bytes: Buffer, at: number): number {
     const verdict = body.skip(bytes, at);
     if (verdict === BODY_GOES_ON) return bytes.length;
@@ -278,7 +283,7 @@ export class HttpServer {
     return bytes.length;
   }
 
-  /** Answers the request in `#head`: into `#out`, or by and by. */
+  /** Answers the request in `#head`: writes a small answer to `#out`, starts to send a Response. */
   #answer(connection: Connection): void {
     const head = this.#head;
     if (head.bodySize > BODY_BYTES_MAX) {
@@ -287,11 +292,11 @@ export class HttpServer {
     }
     if (head.bodySize !== 0) this.#expectBody(connection);
     const keep = head.keepAlive && !this.#stopping;
-    const fate = !keep ? CONNECTION_CLOSE : head.version11 ? CONNECTION_OPEN : CONNECTION_KEPT;
+    const after = !keep ? CONNECTION_CLOSE : head.version11 ? CONNECTION_OPEN : CONNECTION_KEPT;
     const exchange = this.#exchange;
     exchange.address = connection.address;
     exchange.family = connection.family;
-    exchange.at = this.#to + smallHeadRoom(fate);
+    exchange.at = this.#to + smallHeadRoom(after);
     exchange.status = 200;
     exchange.form = undefined;
     const withoutBody = head.hasMethod("HEAD");
@@ -303,19 +308,19 @@ export class HttpServer {
       this.#refuse(connection, REFUSAL_FAILURE);
       return;
     }
-    if (!keep) connection.closing = true;
+    if (!keep) connection.close();
     if (typeof answer === "number") {
-      const to = writeSmallHead(exchange, this.#to, answer, fate);
+      const to = writeSmallHead(exchange, this.#to, answer, after);
       this.#to = withoutBody ? to - answer : to;
       return;
     }
     this.#flush(connection);
-    connection.answering = true;
-    const form = { version11: head.version11, withoutBody, connection: fate };
+    connection.busy = true;
+    const form = { version11: head.version11, withoutBody, connection: after };
     void this.#respond(connection, answer, form);
   }
 
-  /** The answer does not wait for the body, whose bytes are read past when they come. */
+  /** The answer does not wait for the body, whose bytes are skipped when they arrive. */
   #expectBody(connection: Connection): void {
     const head = this.#head;
     connection.body = new BodySkipper(head.bodySize);
@@ -324,13 +329,12 @@ export class HttpServer {
     this.#to += CONTINUE.length;
   }
 
-  /** The last answer of a connection that does not say what it should. */
+  /** Sends the last answer of a connection: its request is malformed, or the handler threw. */
   #refuse(connection: Connection, answer: Buffer): void {
     this.counts.malformed += 1;
     this.#flush(connection);
     this.#send(connection, answer, 0, answer.length);
-    connection.closing = true;
-    connection.lingers = true;
+    connection.linger();
   }
 
   #flush(connection: Connection): void {
@@ -341,7 +345,7 @@ export class HttpServer {
   #send(connection: Connection, bytes: Uint8Array, from: number, to: number): void {
     if (connection.gone) return;
     const kept = connection.send(bytes, from, to);
-    if (kept > 0) this.#admission.displacement.owes(connection, this.#tick);
+    if (kept > 0) this.#admission.displacement.noteUnsent(connection, this.#tick);
     garbage.note(kept);
     this.#held.note(connection, kept);
   }
@@ -365,18 +369,18 @@ export class HttpServer {
     } catch (error) {
       this.#options.report?.(error);
     }
-    if (outcome === RESPONSE_ENDS_CONNECTION) connection.closing = true;
+    if (outcome === RESPONSE_ENDS_CONNECTION) connection.close();
     if (outcome === RESPONSE_BROKEN && !connection.gone) connection.socket.terminate();
-    // All promises are kept before the next event: without it one connection would be served alone.
-    if (connection.leftover.size > 0) setImmediate(() => this.#endTurn(connection));
-    else this.#endTurn(connection);
+    // Microtasks run before I/O: without setImmediate one connection would starve the others.
+    if (connection.leftover.size > 0) setImmediate(() => this.#takeTurn(connection));
+    else this.#takeTurn(connection);
   }
 
-  /** Others have had their turn, or nothing waits. */
-  #endTurn(connection: Connection): void {
-    connection.answering = false;
+  /** The answer is sent, or others have had their turn: the connection goes on. */
+  #takeTurn(connection: Connection): void {
+    connection.busy = false;
     connection.partial = false;
-    this.#goOn(connection, connection.leftover.text(TURN_TEXT_BYTES));
+    this.#resume(connection, connection.leftover.text(TURN_TEXT_BYTES));
   }
 
   #drain(connection: Connection | undefined): void {
@@ -386,12 +390,12 @@ export class HttpServer {
     const sent = before - connection.held;
     this.#held.note(connection, 0 - sent);
     if (sent > 0) connection.deadline = this.#tick + TICKS_SEND;
-    this.#admission.displacement.took(connection, sent, this.#tick);
-    if (all && !connection.answering) this.#endTurn(connection);
+    this.#admission.displacement.noteTaken(connection, sent, this.#tick);
+    if (all && !connection.busy) this.#takeTurn(connection);
   }
 
-  /** What waited for the answer before it gets its turn. */
-  #goOn(connection: Connection, text = ""): void {
+  /** Serves waiting requests, if the connection is free for them. */
+  #resume(connection: Connection, text = ""): void {
     if (connection.gone) return;
     if (connection.free && connection.leftover.size > 0) this.#serve(connection, text);
     else this.#settle(connection, true);
@@ -401,14 +405,14 @@ export class HttpServer {
     }
   }
 
-  /** What the connection waits for now, and how long it may. */
+  /** Sets the deadline for whatever the connection waits for next, or closes it. */
   #settle(connection: Connection, progress: boolean): void {
     if (connection.gone) return;
     const { partial } = connection;
     connection.partial = false;
     if (connection.unsent !== undefined) connection.deadline = this.#tick + TICKS_SEND;
-    else if (connection.answering) connection.deadline = Infinity;
-    else if (connection.closing || connection.ended) this.#finish(connection);
+    else if (connection.busy) connection.deadline = Infinity;
+    else if (connection.closing || connection.inputEnded) this.#finish(connection);
     else if (connection.idle && this.#stopping) connection.socket.end();
     else if (connection.idle) connection.wait(this.#tick, TICKS_IDLE);
     else {
@@ -417,15 +421,14 @@ export class HttpServer {
     }
   }
 
-  /** Closes. Who may still be sending gets our end first: a reset would cost it the answer. */
+  /** Closes. If the client may be sending, sends FIN first: a reset could discard the answer. */
   #finish(connection: Connection): void {
-    const sending = connection.lingers || connection.body !== undefined;
-    if (!sending || connection.ended) {
+    const sending = connection.lingering || connection.body !== undefined;
+    if (!sending || connection.inputEnded) {
       connection.socket.end();
     } else if (!connection.shut) {
-      connection.shut = true;
       connection.deadline = this.#tick + TICKS_LINGER;
-      connection.socket.shutdown();
+      connection.shutDown();
     }
   }
 
@@ -439,8 +442,8 @@ export class HttpServer {
   #cut(connection: Connection): void {
     if (connection.partial || connection.unsent !== undefined) this.counts.expired += 1;
     const gently = connection.unsent === undefined && !connection.closing;
-    connection.closing = true;
-    // Should it still be there after this, the next tick cuts it.
+    connection.close();
+    // The next tick terminates it if it is still open.
     if (gently) connection.socket.end();
     else connection.socket.terminate();
   }

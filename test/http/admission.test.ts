@@ -48,10 +48,10 @@ test("at the limit each new connection is reported, and replaces a waiting one",
 test("a closed connection is in no chain", () => {
   const { admission, come } = door({ connectionsMax: 9 });
   const { connection } = come("192.0.2.1");
-  admission.displacement.owes(connection, 0);
-  expect(connection.seat.chain).toBeDefined();
-  expect(connection.debt.chain).toBeDefined();
+  admission.displacement.noteUnsent(connection, 0);
+  expect(connection.siteLink.chain).toBeDefined();
+  expect(connection.unsentLink.chain).toBeDefined();
   admission.remove(connection);
-  expect([connection.seat.chain, connection.debt.chain]).toEqual([undefined, undefined]);
+  expect([connection.siteLink.chain, connection.unsentLink.chain]).toEqual([undefined, undefined]);
   expect(admission.neighbourhood.heaviest).toBeUndefined();
 });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Connection, Connections } from "../../src/http/connection.ts";
 import { fakeSocket } from "./fake-socket.ts";
 
-/** A socket that takes so many bytes at each write, and what it took. */
+/** A socket that takes a given number of bytes at each write, and the bytes it took. */
 function open(takes: number[], remoteAddress = "192.0.2.7") {
   const taken: string[] = [];
   const socket = fakeSocket({
@@ -16,7 +16,7 @@ function open(takes: number[], remoteAddress = "192.0.2.7") {
   return { connection: new Connection(socket), taken };
 }
 
-test("the address is that of the client, as few bytes as it has", () => {
+test("the address is that of the client, in 4 or 16 bytes", () => {
   const { connection } = open([], "::ffff:192.0.2.7");
   expect(connection.family).toBe(4);
   expect([...connection.address.subarray(0, 4)]).toEqual([192, 0, 2, 7]);
@@ -24,7 +24,7 @@ test("the address is that of the client, as few bytes as it has", () => {
   expect(open([], "").connection.family).toBe(0);
 });
 
-test("what a write does not take is kept, in order, until the socket takes it", async () => {
+test("bytes that a write does not take are kept in order until the socket takes them", async () => {
   const { connection, taken } = open([4, 1, 100]);
   const bytes = Buffer.from("..abcdef..");
   connection.send(bytes, 2, 8);
@@ -39,19 +39,19 @@ test("what a write does not take is kept, in order, until the socket takes it", 
   expect([await sent, connection.held, connection.idle]).toEqual([true, 0, true]);
 });
 
-test("nothing is kept for a socket that is closed, and who waits for it is told", async () => {
+test("nothing is kept for a closed socket, and a pending `sent` resolves with false", async () => {
   const closed = open([-1]).connection;
   closed.send(Buffer.from("abc"), 0, 3);
   expect(closed.held).toBe(0);
   const { connection } = open([]);
   connection.send(Buffer.from("abc"), 0, 3);
   const sent = connection.sent();
-  connection.gone = true;
+  connection.noteGone();
   connection.wake();
   expect(await sent).toBe(false);
 });
 
-test("connections can be removed while they are visited", () => {
+test("connections can be removed during a visit", () => {
   const connections = new Connections();
   const all = Array.from({ length: 5 }, () => open([]).connection);
   for (const connection of all) connections.add(connection);
@@ -66,4 +66,23 @@ test("connections can be removed while they are visited", () => {
   const left: Connection[] = [];
   connections.forEach((connection) => left.push(connection));
   expect(left).toEqual([all[3]]);
+});
+
+test("the stages of the end imply those before them and are never taken back", () => {
+  const stages = ({ closing, lingering, shut, gone }: Connection) => [
+    closing,
+    lingering,
+    shut,
+    gone,
+  ];
+  const { connection } = open([]);
+  expect(stages(connection)).toEqual([false, false, false, false]);
+  expect(connection.free).toBe(true);
+  connection.linger();
+  connection.close();
+  expect(stages(connection)).toEqual([true, true, false, false]);
+  expect(connection.free).toBe(false);
+  connection.noteGone();
+  connection.close();
+  expect(stages(connection)).toEqual([true, true, true, true]);
 });

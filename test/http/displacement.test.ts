@@ -7,7 +7,7 @@ import { fakeSocket } from "./fake-socket.ts";
 
 const EXEMPT = "10.0.0.0/8";
 
-/** Connections that are open, and who of them gives way to a newcomer, by name. */
+/** Open connections by name, and the one that gives way to a newcomer. */
 function crowd() {
   const options = { connectionsMax: Infinity, exempt: new Networks([EXEMPT]) };
   const admission = new Admission(options, new Connections(), new ConnectionCounts());
@@ -23,7 +23,7 @@ function crowd() {
   };
   const owe = (connection: Connection, now: number) => {
     connection.unsent = Buffer.from("answers");
-    admission.displacement.owes(connection, now);
+    admission.displacement.noteUnsent(connection, now);
   };
   const victim = (address: string, now: number, crowded = false) => {
     const found = admission.displacement.victimFor(make(address), now, crowded);
@@ -34,8 +34,8 @@ function crowd() {
 
 const NEWCOMER = "203.0.113.1";
 
-describe("first who does not read gives way", () => {
-  test("for two ticks, not sooner, however long others wait", () => {
+describe("first a connection that does not read gives way", () => {
+  test("after two ticks, not sooner, however long others wait", () => {
     const { open, owe, victim } = crowd();
     open("192.0.2.1", 0, "waiting");
     owe(open("192.0.2.2", 0, "stalled"), 9);
@@ -43,27 +43,28 @@ describe("first who does not read gives way", () => {
     expect(victim(NEWCOMER, 11)).toBe("stalled");
   });
 
-  test("of several the one whose progress is longest ago", () => {
+  test("of several the one with the oldest progress", () => {
     const { displacement, open, owe, victim } = crowd();
     const [first, second] = [open("192.0.2.1", 0, "first"), open("192.0.2.2", 0, "second")];
     owe(first, 1);
     owe(second, 2);
     expect(victim(NEWCOMER, 9)).toBe("first");
-    displacement.took(first, PROGRESS_BYTES, 5);
+    displacement.noteTaken(first, PROGRESS_BYTES, 5);
     expect(victim(NEWCOMER, 9)).toBe("second");
   });
 
-  test("who takes a few bytes now and then does not read", () => {
+  test("also one that takes only a few bytes now and then", () => {
     const { displacement, open, owe, victim } = crowd();
     const connection = open("192.0.2.1", 9, "slow");
     owe(connection, 10);
-    for (let tick = 10; tick < 12; tick++) displacement.took(connection, PROGRESS_BYTES / 3, tick);
+    for (let tick = 10; tick < 12; tick++)
+      displacement.noteTaken(connection, PROGRESS_BYTES / 3, tick);
     expect(victim(NEWCOMER, 12)).toBe("slow");
-    displacement.took(connection, PROGRESS_BYTES / 2, 12);
+    displacement.noteTaken(connection, PROGRESS_BYTES / 2, 12);
     expect(victim(NEWCOMER, 13)).toBe("nobody");
   });
 
-  test("what it was late with is kept until it waits for its next request", () => {
+  test("its progress is kept until it waits for its next request", () => {
     const { owe, open, victim } = crowd();
     const connection = open("192.0.2.1", 0, "slow");
     owe(connection, 1);
@@ -76,18 +77,18 @@ describe("first who does not read gives way", () => {
     expect(victim(NEWCOMER, 10)).toBe("nobody");
   });
 
-  test("who waits for an answer that is being made is not late", () => {
+  test("but not one whose answer is still being made", () => {
     const { owe, open, victim } = crowd();
     const connection = open("192.0.2.1", 0);
     owe(connection, 1);
     connection.unsent = undefined;
-    connection.answering = true;
+    connection.busy = true;
     expect(victim(NEWCOMER, 9)).toBe("nobody");
   });
 });
 
-describe("then one of the address that holds most", () => {
-  test("the one that began to wait longest ago", () => {
+describe("then a connection of the address with the most connections gives way", () => {
+  test("the one that has waited longest", () => {
     const { open, victim } = crowd();
     open("192.0.2.9", 0, "light");
     const first = open("192.0.2.1", 1, "first");
@@ -97,7 +98,7 @@ describe("then one of the address that holds most", () => {
     expect(victim(NEWCOMER, 9)).toBe("second");
   });
 
-  test("spared for two ticks, unless it holds twice as many as the newcomer's would", () => {
+  test("not before two ticks, unless it has twice as many as the newcomer's would have", () => {
     const { open, victim } = crowd();
     for (let i = 0; i < 2; i++) open("192.0.2.1", 8, `heavy ${i}`);
     expect(victim(NEWCOMER, 9)).toBe("nobody");
@@ -116,7 +117,7 @@ describe("then one of the address that holds most", () => {
     expect(victim("2001:db8:1::1", 9)).toBe("/64 0");
   });
 
-  test("within its own /48 a newcomer takes the place of the /64 that holds most", () => {
+  test("within its own /48 a newcomer replaces one of the /64 with the most connections", () => {
     const { open, victim } = crowd();
     open("2001:db8:0:1::1", 8, "light");
     for (let i = 0; i < 3; i++) open("2001:db8:0:2::1", 8, `heavy ${i}`);
@@ -124,21 +125,21 @@ describe("then one of the address that holds most", () => {
     expect(victim("2001:db8:0:2::1", 9)).toBe("nobody");
   });
 
-  test("one that waits rather than one that is being answered", () => {
+  test("one that waits before one that is being answered", () => {
     const { open, victim } = crowd();
-    open("192.0.2.1", 1, "busy").answering = true;
+    open("192.0.2.1", 1, "busy").busy = true;
     for (let i = 0; i < 3; i++) open("192.0.2.1", 2 + i, `idle ${i}`);
     expect(victim(NEWCOMER, 9)).toBe("idle 0");
   });
 
-  test("and if nobody waits there, one that waits anywhere", () => {
+  test("without a waiting one there, a waiting one from anywhere", () => {
     const { open, victim } = crowd();
     open("192.0.2.1", 0, "idle");
     for (let i = 0; i < 2; i++) open("192.0.2.2", 9);
     expect(victim(NEWCOMER, 9)).toBe("idle");
   });
 
-  test("networks that are exempt never hold most, but those who wait there give way", () => {
+  test("exempt networks never have the most connections, but waiting ones there give way", () => {
     const { open, victim } = crowd();
     for (let i = 0; i < 9; i++) open(`10.0.0.${i}`, 8, "exempt");
     for (let i = 0; i < 3; i++) open("192.0.2.1", 9, "heavy");
@@ -150,7 +151,7 @@ describe("then one of the address that holds most", () => {
   });
 });
 
-test("who has its share takes the place of its own only", () => {
+test("an address at its limit replaces connections of its own site only", () => {
   const { open, victim } = crowd();
   open("192.0.2.1", 0, "other");
   open(NEWCOMER, 8, "own");
@@ -158,7 +159,7 @@ test("who has its share takes the place of its own only", () => {
   expect(victim(NEWCOMER, 10, true)).toBe("own");
 });
 
-test("a newcomer costs the same whether there are ten connections or 20,000", () => {
+test("the time for a newcomer is the same with ten connections and with 20,000", () => {
   const { displacement, open, owe } = crowd();
   for (let i = 0; i < 20_000; i++) {
     const connection = open(`192.0.${(i >> 8) & 127}.${i & 255}`, 8);

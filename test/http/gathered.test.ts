@@ -5,20 +5,20 @@ import { HttpServer } from "../../src/http/server.ts";
 import { answerText, get, targetOf } from "./connected.ts";
 import { fakeSocket } from "./fake-socket.ts";
 
-/** A connection on which `text` has come, without a socket. */
+/** A connection that has received `text`, without a socket. */
 function received(text: string): Connection {
   const connection = new Connection(fakeSocket());
   connection.leftover.add(Buffer.from(text, "latin1"));
   return connection;
 }
 
-/** What is gathered, and what became of it, one line for each call. */
+/** A `Gathered`, and one line for each of its calls. */
 function open() {
   const calls: string[] = [];
   const gathered = new Gathered(
     (texts, count) => void calls.push(`prefetch ${texts.slice(0, count).join(" ")}`),
     (connection, text) => {
-      expect(connection.answering).toBe(false);
+      expect(connection.busy).toBe(false);
       calls.push(`answer ${text}`);
     },
   );
@@ -31,15 +31,13 @@ test("what comes in one turn is prefetched and answered at its end, in order", a
   const { gathered, calls } = open();
   const connections = ["a", "b", "\xff"].map(received);
   for (const connection of connections) gathered.add(connection);
-  expect(connections.map(({ answering, free }) => [answering, free])).toEqual(
-    Array(3).fill([true, false]),
-  );
+  expect(connections.map(({ busy, free }) => [busy, free])).toEqual(Array(3).fill([true, false]));
   expect(calls).toEqual([]);
   await turn();
   expect(calls).toEqual(["prefetch a b \xff", "answer a", "answer b", "answer \xff"]);
 });
 
-test("each turn has its own", async () => {
+test("each turn has its own requests", async () => {
   const { gathered, calls } = open();
   for (const text of ["long before", "b"]) {
     gathered.add(received(text));
@@ -49,7 +47,7 @@ test("each turn has its own", async () => {
   expect(calls).toEqual(["prefetch long before", "answer long before", "prefetch b", "answer b"]);
 });
 
-test("so many are answered at once, and the next ones at the end of the turn", async () => {
+test("a full set is answered at once, and the next requests at the end of the turn", async () => {
   const { gathered, calls } = open();
   for (let i = 0; i < GATHERED_MAX; i++) {
     expect(calls).toEqual([]);
@@ -63,7 +61,7 @@ test("so many are answered at once, and the next ones at the end of the turn", a
   expect(calls.slice(1 + GATHERED_MAX)).toEqual(["prefetch next", "answer next"]);
 });
 
-test("the text is what the connection has by then, nothing if that was thrown away", async () => {
+test("the text is all that the connection has at the end of the turn", async () => {
   const { gathered, calls } = open();
   const connections = ["a", "b"].map(received);
   for (const connection of connections) gathered.add(connection);
@@ -73,14 +71,14 @@ test("the text is what the connection has by then, nothing if that was thrown aw
   expect(calls).toEqual(["prefetch a and more ", "answer a and more", "answer "]);
 });
 
-test("the text is as long as a head may be", async () => {
+test("the text has at most the size of a head", async () => {
   const { gathered, calls } = open();
   gathered.add(received("x".repeat(20_000)));
   await turn();
   expect(calls[1]).toBe(`answer ${"x".repeat(16 * 1024)}`);
 });
 
-test("whoever is answered may be added again, for the next time", async () => {
+test("an answered connection can be added again", async () => {
   const calls: string[] = [];
   const gathered = new Gathered(undefined, (connection, text) => {
     calls.push(text);
@@ -96,13 +94,13 @@ test("whoever is answered may be added again, for the next time", async () => {
   expect(calls).toEqual(["a", "b", "c", "again", "again", "again"]);
 });
 
-/** Ends the servers of a test: their clocks would cut its connections in the midst of another. */
+/** Stops the servers of a test, whose clocks would close connections of the next one. */
 const endings: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of endings.splice(0)) await end();
 });
 
-/** A server whose sockets are none: what happens within one turn is the test's choice. */
+/** A server with fake sockets: the test decides the events of one turn. */
 function serve() {
   const prefetched: string[][] = [];
   const server = new HttpServer(
@@ -147,7 +145,7 @@ function serve() {
 }
 
 describe("a server", () => {
-  test("answers what comes in one turn at its end, to each its own", async () => {
+  test("answers the requests of one turn at its end, each client its own", async () => {
     const { connect, prefetched } = serve();
     const clients = ["/a", "/b", "/c"].map((target) => ({ target, client: connect() }));
     for (const { target, client } of clients) client.send(get(target));
@@ -157,7 +155,7 @@ describe("a server", () => {
     expect(prefetched).toEqual([clients.map(({ target }) => get(target))]);
   });
 
-  test("keeps the order of what one connection sends in one turn, in whatever pieces", async () => {
+  test("keeps the order of one connection's requests in one turn, in any pieces", async () => {
     const { connect } = serve();
     const client = connect();
     client.send(get("/a") + "GET /b");
@@ -170,7 +168,7 @@ describe("a server", () => {
     expect(client.answers).toBe("|/a|/b|/cccc|/d|/e");
   });
 
-  test("answers long requests as they come", () => {
+  test("answers long requests at once", () => {
     const { connect, prefetched } = serve();
     const client = connect();
     client.send(get("/a", `Cookie: ${"x".repeat(GATHERED_BYTES_MAX)}\r\n`));
@@ -178,7 +176,7 @@ describe("a server", () => {
     expect(prefetched).toEqual([]);
   });
 
-  test("answers a client that ends its side in the same turn, and only then ends", async () => {
+  test("answers a client that half-closes in the same turn, and then closes", async () => {
     const { connect } = serve();
     const client = connect();
     client.send(get("/a"));
@@ -188,7 +186,7 @@ describe("a server", () => {
     expect(client).toMatchObject({ answers: "|/a", ended: true });
   });
 
-  test("answers nobody who is gone by the end of the turn", async () => {
+  test("sends nothing to a client that is gone by the end of the turn", async () => {
     const { server, connect } = serve();
     const [client, other] = [connect(), connect()];
     for (const { send } of [client, other]) send(get("/a"));
@@ -197,7 +195,7 @@ describe("a server", () => {
     expect([client.answers, other.answers, server.connections]).toEqual(["", "|/a", 1]);
   });
 
-  test("that stops answers what has come, and ends", async () => {
+  test("that stops answers received requests, and closes", async () => {
     const { server, connect } = serve();
     const [client, idle] = [connect(), connect()];
     idle.send(get("/b"));
