@@ -1,14 +1,14 @@
-# Needs git, GNU make and npm (or Bun); everything else is fetched into this directory. `make help`.
+# Needs git, GNU make and npm (or Bun); all other tools are fetched into this directory. `make help`.
 
 BUN := scripts/bun
 BINARY := dist/bin/buntracker
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 COMMIT := $(shell git rev-parse --short=7 HEAD 2>/dev/null || echo unknown)
-# Folders count too: they change when a file comes or goes.
+# Folders too: they change when a file is added or removed.
 SOURCES := $(shell find src)
-# A worker is a program of its own inside the binary.
+# A worker is a separate program inside the binary.
 ENTRIES := src/main.ts $(wildcard src/udp/worker.ts)
-# How a binary is made, for this machine and for all others.
+# The command that builds a binary, for this machine and for all others.
 COMPILE = $(BUN) build --compile --minify --sourcemap \
   --no-compile-autoload-dotenv --no-compile-autoload-bunfig \
   --define BUILD_VERSION='"$(VERSION)"' --define BUILD_COMMIT='"$(COMMIT)"' $(ENTRIES)
@@ -19,7 +19,7 @@ MODULES_STAMP := node_modules/.installed
 .PHONY: help run build test check format docs picture clients fuzz soak overload clean FORCE
 .PHONY: dist test-dist container-dist lint-dist
 
-help: ## say what there is to make
+help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 run: $(BINARY) ## build the tracker and run it
@@ -34,10 +34,10 @@ check: $(MODULES_STAMP) ## check the format and the types
 	$(BUN) fmt --check
 	$(BUN) check
 
-format: $(MODULES_STAMP) ## put all files into the format that check asks for
+format: $(MODULES_STAMP) ## format all files
 	$(BUN) fmt
 
-docs: $(MODULES_STAMP) ## write the documents that are made from the program
+docs: $(MODULES_STAMP) ## write the documents that are generated from the program
 	$(BUN) scripts/documents.ts
 
 # Needs Chromium, and port 6969.
@@ -48,14 +48,14 @@ clients: $(BINARY) ## let real BitTorrent clients find each other
 	$(BUN) test/clients/run.ts
 
 # SEED=n repeats a run.
-fuzz: $(BINARY) ## throw mutated requests at it (SECONDS=120)
+fuzz: $(BINARY) ## send mutated requests (SECONDS=120)
 	$(BUN) test/fuzz/run.ts --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
-# The outcome is left in test/soak/results.
-soak: $(BINARY) ## keep it under load and attack (MINUTES=20)
+# The results are in test/soak/results.
+soak: $(BINARY) ## run it under load and attacks (MINUTES=20)
 	$(BUN) test/soak/run.ts --minutes $(or $(MINUTES),20)
 
-overload: $(BINARY) ## ask three times what it can answer (SECONDS=60)
+overload: $(BINARY) ## send three times the load it can answer (SECONDS=60)
 	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
 
 .PHONY: bench compare lists stalls
@@ -65,13 +65,13 @@ bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 compare: $(BINARY) ## measure the tracker against others on this machine
 	$(BUN) test/bench/compare.ts
 
-lists: $(MODULES_STAMP) ## measure the access lists: reading and asking them
+lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 	$(BUN) test/bench/lists.ts
 
-stalls: $(BINARY) ## measure what announces wait for: exports, reloads, sweep
+stalls: $(BINARY) ## measure delays of announces: exports, reloads, sweep
 	$(BUN) test/bench/stalls.ts
 
-clean: ## remove what was built and fetched
+clean: ## remove all files that were built or fetched
 	rm -rf dist/bin .tools node_modules
 
 $(MODULES_STAMP): package.json bun.lock scripts/bun
@@ -81,18 +81,18 @@ $(MODULES_STAMP): package.json bun.lock scripts/bun
 $(BINARY): $(SOURCES) $(MODULES_STAMP) $(COMMIT_STAMP) Makefile tsconfig.json
 	$(COMPILE) --outfile $@
 
-# The binary names its commit, so a new commit is a new binary.
+# The binary contains its commit, so a new commit needs a new binary.
 $(COMMIT_STAMP): FORCE
 	@mkdir -p $(@D)
 	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
 
-# Releases. Each binary lies in a folder of its own, because its name is part of its bytes.
+# Releases. Each binary has its own folder, because its name is part of its bytes.
 
 TARGETS := linux-x64 linux-arm64 linux-x64-musl linux-arm64-musl freebsd-x64 freebsd-arm64 \
   darwin-x64 darwin-arm64 windows-x64
 PROGRAMS := $(TARGETS:%=dist/bin/%/buntracker)
 PROGRAMS := $(PROGRAMS:dist/bin/windows-%=dist/bin/windows-%.exe)
-# Files in an archive are as old as the commit.
+# Files in an archive have the time of the commit.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 ENGINE ?= $(firstword $(foreach engine,podman docker buildah,$(shell command -v $(engine))))
 CONTEXT := .tools/context
@@ -100,7 +100,7 @@ CONTEXT := .tools/context
 dist: $(PROGRAMS) ## write the release archives into dist/bin
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUN) scripts/release.ts
 
-test-dist: $(MODULES_STAMP) ## build them twice, compare, look inside: 15 minutes
+test-dist: $(MODULES_STAMP) ## build them twice, compare and check: 15 minutes
 	$(BUN) test/dist/run.ts
 
 # The archives of HEAD.
@@ -113,8 +113,8 @@ container-dist: ## the same in a container (ENGINE=podman)
 	  --build-arg COMMIT=$(COMMIT) --build-arg SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) \
 	  --output type=local,dest=dist/bin $(CONTEXT)
 
-# Those of them that are there.
-lint-dist: ## let systemd, shellcheck and others read the packaging
+# Checks only with installed programs.
+lint-dist: ## check the packaging with systemd, shellcheck and others
 	scripts/lint-dist
 
 $(PROGRAMS): $(SOURCES) $(MODULES_STAMP) $(COMMIT_STAMP) Makefile tsconfig.json

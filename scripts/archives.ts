@@ -1,9 +1,9 @@
 /**
- * Archives whose bytes depend on their content alone: tar (ustar) and zip.
+ * Archives whose bytes depend only on their content: tar (ustar) and zip.
  *
  * The same entries and the same time give the same bytes on every machine: entries are sorted by
- * path, belong to root, and all carry the one time that is given. That is why no `tar` and no `zip`
- * program is asked; a machine may lack the one, and the other writes what it likes.
+ * path, belong to root, and all have the same given time. The programs `tar` and `zip` are not
+ * used, because they may be missing and their output depends on their version.
  *
  *   tar   per entry a header of 512 bytes and the content, padded to 512; then 1024 zeros
  *   zip   per entry a local header and the content; then the directory; then its end
@@ -32,7 +32,7 @@ const ZIP_LEVEL = 9;
 const ZIP_LOCAL_BYTES = 30;
 const ZIP_CENTRAL_BYTES = 46;
 const ZIP_END_BYTES = 22;
-/** The first moment the two bytes of a DOS date can say, in seconds since 1970. */
+/** The earliest DOS date, in seconds since 1970. */
 const DOS_EPOCH_SECONDS = Date.UTC(1980, 0, 1) / 1000;
 
 const FILE_MODE = 0o644;
@@ -67,7 +67,7 @@ export function zipArchive(entries: Entry[], mtime: number): Uint8Array {
   return Buffer.concat([...files, ...directory, zipEnd(directory.length, size, offset)]);
 }
 
-/** By path, as bytes compare; throws on a path that is unfit or there twice. */
+/** Sorts by the bytes of the path; throws on a path that is not valid or repeated. */
 function sorted(entries: Entry[]): Entry[] {
   for (const { path } of entries) {
     if (!/^[!-~]+$/.test(path) || path.startsWith("/") || path.length > TAR_PATH_BYTES_MAX) {
@@ -101,7 +101,7 @@ function tarHeader({ path, bytes, executable }: Entry, mtime: number): Uint8Arra
   return header;
 }
 
-/** What the two headers of a file in a zip archive have in common, in their order. */
+/** The common fields of the two headers of a file in a zip archive, in order. */
 function zipFacts({ path, bytes }: Entry, packedSize: number, mtime: number): Buffer {
   const facts = Buffer.alloc(26);
   const date = new Date(Math.max(mtime, DOS_EPOCH_SECONDS) * 1000);

@@ -2,8 +2,8 @@
  * The documents that are made from the program: the settings, the example file, the manual page,
  * the completions, and the lists of verbs and of make targets.
  *
- * `make docs` runs this to write them; a test asks for the same texts and compares. A document that
- * is made in part says so in a comment: what stands between its two markers is replaced.
+ * `make docs` runs this to write them; a test makes the same texts and compares. A document that is
+ * made in part says so in a comment: the text between its two markers is replaced.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -14,7 +14,7 @@ import { bashCompletion, fishCompletion, manual, verbs, zshCompletion } from "./
 
 export const ROOT = resolve(import.meta.dir, "..");
 
-/** Documents that are written as a whole, by their path in the project. */
+/** Documents that are written completely, by their path in the project. */
 export const WHOLE: Record<string, () => string> = {
   "dist/buntracker.env.example": example,
   "dist/man/buntracker.8": manual,
@@ -31,9 +31,9 @@ export const IN_PART: Record<string, [part: string, text: () => string]> = {
 };
 
 const EXAMPLE_HEAD = `# Settings of buntracker, with their defaults. Remove a "#" to change one.
-# A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB also read.
-# What is left empty is not set, unless the text says what empty means.
-# Whatever reads this file, a change needs a restart. docs/settings.md says more.
+# A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB work too.
+# An empty variable is not set, unless its text says what empty means.
+# A change needs a restart. See docs/settings.md for more.
 `;
 
 const SETTINGS_HEAD = `<!-- Written by \`make docs\`: change src/config/schema.ts instead. -->
@@ -43,16 +43,16 @@ const SETTINGS_HEAD = `<!-- Written by \`make docs\`: change src/config/schema.t
 Settings are environment variables. There is no configuration file and no flag, and without any
 variable buntracker is a correct public tracker.
 
-- A plain number is seconds or bytes; \`30m\`, \`24h\`, \`64KiB\` and \`8MiB\` also read.
-- A variable that is left empty is not set, unless the text says what empty means.
+- A plain number is seconds or bytes; \`30m\`, \`24h\`, \`64KiB\` and \`8MiB\` work too.
+- An empty variable is not set, unless its text says what empty means.
 - A variable that begins with \`TRACKER_\` but is not listed here is an error, so that a typing
   mistake does not go unnoticed.
 - A change needs a restart. The files that settings name are read again on SIGHUP.
-- \`buntracker check\` says what is wrong with the settings, \`buntracker config\` prints those in
-  effect, and [dist/buntracker.env.example](../dist/buntracker.env.example) is a file of them all.
+- \`buntracker check\` reports problems with the settings, \`buntracker config\` prints those in
+  effect, and [dist/buntracker.env.example](../dist/buntracker.env.example) lists all of them.
 `;
 
-/** A document with the part between its markers as it should be. Throws if it has no markers. */
+/** Replaces the text between the markers of a document. Throws if it has no markers. */
 export function withPart(current: string, part: string, text: string): string {
   const [first, last] = [`<!-- ${part}: written by \`make docs\` -->`, `<!-- end of ${part} -->`];
   const [begin, end] = [current.indexOf(first), current.indexOf(last)];
@@ -65,7 +65,7 @@ export function example(): string {
   return EXAMPLE_HEAD + byGroup((group) => `\n# -- ${group}\n`, exampleOfSetting);
 }
 
-/** Every setting under a heading of its own, so that it can be linked to. */
+/** Every setting under its own heading, so that links to it work. */
 export function settings(): string {
   const contents = GROUPS.map((group) => {
     const names = descriptions().filter((description) => description.group === group);
@@ -112,14 +112,14 @@ function meaning({ text, range }: Pick<Description, "text" | "range">): string {
   return range === "" ? text : `${text} (${range})`;
 }
 
-/** What there is to make, as `make help` says it. */
+/** The make targets, as `make help` prints them. */
 function targets(): string {
   const makefile = readFileSync(resolve(ROOT, "Makefile"), "utf8");
   const lines = [...makefile.matchAll(/^([a-z-]+):.*## (.*)$/gm)];
   return fenced(lines.map(([, name, text]) => [`make ${name}`, text]));
 }
 
-/** What can be typed, as `buntracker --help` says it. */
+/** The commands, as `buntracker --help` prints them. */
 function commands(): string {
   const lines = verbs().map(({ name, parameters, text }) => [
     `buntracker ${name} ${parameters}`.trim(),

@@ -1,9 +1,9 @@
 /**
- * What a program file is, read from its own bytes: the system, the machine and the C library.
+ * Identifies a program file from its bytes: the system, the machine and the C library.
  *
- * A release is named for a target, and a file that is not what its name says is found out by its
- * user; so names are checked against this. Reads only, never throws: what it does not know, or what
- * is cut short, is undefined.
+ * A release is named for a target. `make dist` checks each binary against its name, so that users
+ * do not get a wrong one. Reads only, never throws: unknown files and files that are cut short are
+ * undefined.
  *
  *   ELF     0  7f 45 4c 46   18 machine u16   32 program headers u64   54 their size   56 how many
  *           a program header: 0 type u32 (3 interpreter, 4 notes)   8 offset u64   32 size u64
@@ -11,7 +11,7 @@
  *   Mach-O  0  cf fa ed fe    4 machine u32   12 kind u32 (2 is a program)
  *   PE      0  4d 5a         60 where "PE\0\0" is; behind it the machine u16
  *
- * All numbers are little-endian. FreeBSD is told by its note, the C library of Linux by the name of
+ * All numbers are little-endian. A note identifies FreeBSD; the C library of Linux is known from
  * the interpreter.
  */
 
@@ -33,7 +33,7 @@ const DOS_MAGIC = 0x5a4d;
 const PE_MAGIC = 0x00004550;
 const PE_MACHINES: Record<number, string> = { 0x8664: "x64", 0xaa64: "arm64" };
 
-/** The target these bytes are a program for, such as `linux-x64-musl`; undefined if unknown. */
+/** The target of a program, such as `linux-x64-musl`; undefined if unknown. */
 export function targetOf(bytes: Uint8Array): string | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
@@ -42,7 +42,7 @@ export function targetOf(bytes: Uint8Array): string | undefined {
     if (view.getUint16(0, true) === DOS_MAGIC) return peTarget(view);
     return undefined;
   } catch (error) {
-    // Reading behind the end is how a file that was cut short shows itself.
+    // The file is cut short: a read went beyond its end.
     if (error instanceof RangeError) return undefined;
     throw error;
   }

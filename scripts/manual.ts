@@ -1,22 +1,22 @@
 /**
  * The manual page and the shells' completions, made from the help and the schema of the settings.
  *
- * Nothing is described twice: verbs and their words are read off the help, settings off the schema,
- * so a page that is out of date is one that `make docs` was not run for. Pure: text in, text out.
+ * Nothing is described twice: verbs come from the help, settings from the schema. `make docs`
+ * updates the pages. All functions are pure.
  */
 import { helpText } from "../src/cli.ts";
 import { descriptions } from "../src/config/config.ts";
 import { type Description, GROUPS } from "../src/config/description.ts";
 
-/** A verb of the command line, as the help has it. */
+/** A verb of the command line, from the help. */
 export interface Verb {
   name: string;
-  /** What stands behind it, such as `HASH...` or `on | off`; "" for most. */
+  /** Its operands, such as `HASH...` or `on | off`; "" for most. */
   parameters: string;
   text: string;
 }
 
-/** A line of the help for a verb; longer texts go on in the next line, further to the right. */
+/** A line of the help for a verb; longer texts continue in the next line, indented further. */
 const VERB_LINE = /^ {2}([a-z][a-z0-9-]*)((?: (?:[A-Z[][^ ]*|on|off|\|))*) {2,}(\S.*)$/;
 const NEXT_LINE = /^ {5,}(\S.*)$/;
 
@@ -62,7 +62,7 @@ There is no configuration file and no flag: settings are environment variables, 
 them set
 .B buntracker
 is a correct public tracker.
-A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB also read.
+A plain number is seconds or bytes; 30m, 24h, 64KiB and 8MiB work too.
 A variable that begins with TRACKER_ but is not listed here is an error.
 Changing a variable needs a restart.
 `;
@@ -117,7 +117,7 @@ docs/settings.md, which says why one would change a setting.
 BitTorrent Enhancement Proposals 3, 7, 15, 23 and 48: https://www.bittorrent.org/beps/
 `;
 
-/** The manual page, in the man(7) language, which groff and mandoc both read. */
+/** The manual page, in the man(7) language for groff and mandoc. */
 export function manual(): string {
   const commands = verbs().map(({ name, parameters, text }) => {
     const title =
@@ -140,7 +140,7 @@ export function manual(): string {
   return parts.join("") + MANUAL_TAIL;
 }
 
-/** A line for the verbs that stand alone, and one for each other. */
+/** One line for the verbs without operands, and one for each other verb. */
 function synopsis(): string {
   const alone = verbs().filter(({ parameters }) => parameters === "");
   const choice = alone.map(({ name }) => roff(name)).join(" | ");
@@ -176,7 +176,7 @@ function sentence(phrase: string): string {
   return `${roff(phrase[0].toUpperCase() + phrase.slice(1))}.`;
 }
 
-/** A text such that roff shows it as it is: no escapes, no requests, hyphens that can be copied. */
+/** Escapes a text for roff, so that it shows the same text, with hyphens that can be copied. */
 function roff(text: string): string {
   const escaped = text.replaceAll("\\", "\\e").replaceAll("-", "\\-").replaceAll("…", "...");
   return escaped.replaceAll('"', "\\(dq").replace(/^(?=[.'])/, "\\&");
@@ -184,18 +184,18 @@ function roff(text: string): string {
 
 // The completions.
 
-/** All that can be the first word: the verbs and the options. */
+/** All first words: the verbs and the options. */
 const OPTIONS: [name: string, text: string][] = [
-  ["--help", "say all of this, and every setting"],
+  ["--help", "print all verbs and settings"],
   ["--version", "print the version"],
 ];
 
-/** The words of which one must stand behind a verb, such as `on` and `off`; none for most. */
+/** The possible words behind a verb, such as `on` and `off`; empty for most. */
 function choicesOf({ parameters }: Verb): string[] {
   return /^[a-z]+( \| [a-z]+)+$/.test(parameters) ? parameters.split(" | ") : [];
 }
 
-/** Completion for bash: the first word, and the second where it is one of a few. */
+/** Completion for bash: the first word, and the second if it is one of a few. */
 export function bashCompletion(): string {
   const choices = verbs().filter((verb) => choicesOf(verb).length > 0);
   const cases = choices.map(
@@ -222,7 +222,7 @@ complete -F _buntracker buntracker
 `;
 }
 
-/** Completion for zsh: the first word with what it does, the second where it is one of a few. */
+/** Completion for zsh: the first word with its description, the second if it is one of a few. */
 export function zshCompletion(): string {
   const quoted = (text: string) => `'${text.replaceAll("'", "'\\''").replaceAll(":", "\\:")}'`;
   const lines = verbs().map(({ name, text }) => `        ${quoted(name)}:${quoted(text)}\n`);
@@ -250,7 +250,7 @@ _buntracker "$@"
 `;
 }
 
-/** Completion for fish: the first word with what it does, the second where it is one of a few. */
+/** Completion for fish: the first word with its description, the second if it is one of a few. */
 export function fishCompletion(): string {
   const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
   const words = verbs().map(

@@ -1,9 +1,9 @@
 /**
- * The picture of the page in the README: the tracker runs, gets traffic for a minute and a half,
- * and Chromium without a window takes the picture.
+ * The picture of the page in the README: starts the tracker, sends it traffic for a minute and a
+ * half, and takes the picture with headless Chromium.
  *
  * `make picture` runs this. It needs Chromium and the port 6969, because the page shows the port.
- * The traffic is made up: peers at loopback addresses over UDP, and at documentation addresses
+ * The traffic is generated: peers at loopback addresses over UDP, and at documentation addresses
  * [RFC 3849] over HTTP, as from behind a proxy.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ const PORT = 6969;
 /** The curve begins with slots of five seconds: this fills eighteen. */
 const TRAFFIC_SECONDS = 90;
 const STEP_SECONDS = 0.1;
-/** Announces per second: a mean, and a wave around it. */
+/** Announces per second: the mean and the amplitude of a wave. */
 const RATE_MEAN = 2000;
 const RATE_WAVE = 600;
 const WAVE_SECONDS = 50;
@@ -29,7 +29,7 @@ const IPV6_SHARE = 0.3;
 const SEEDER_SHARE = 0.6;
 const SWARMS = 40_000;
 
-/** Points of the page's layout, and pixels for each. */
+/** Size of the page in CSS pixels, and device pixels for each. */
 const WIDTH = 880;
 const HEIGHT = 930;
 const SCALE = 1.25;

@@ -1,13 +1,13 @@
 /**
  * The archives of a release, from the binaries that `make dist` has compiled.
  *
- *   dist/bin/TARGET/buntracker[.exe]                  what is packed
- *   dist/bin/buntracker-VERSION-TARGET.tar.xz         what comes of it; .zip for Windows
- *   dist/bin/SHA256SUMS                               of all archives, for sha256sum -c
+ *   dist/bin/TARGET/buntracker[.exe]                  the input
+ *   dist/bin/buntracker-VERSION-TARGET.tar.xz         the output; .zip for Windows
+ *   dist/bin/SHA256SUMS                               checksums of all archives, for sha256sum -c
  *
- * Inside, everything lies in one folder of the archive's name, at the path it has here, so that the
- * links in the documents hold. The bytes depend on the content and on SOURCE_DATE_EPOCH alone. A
- * binary that is not for the target it is named for ends this with an error.
+ * An archive has one folder with its name, in which each file keeps its path in the project, so
+ * that the links in the documents work. The bytes depend only on the content and on
+ * SOURCE_DATE_EPOCH. A binary for another target than its name says is an error.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -19,7 +19,7 @@ import { targetOf } from "./executables.ts";
 const ROOT = resolve(import.meta.dir, "..");
 const OUT = join(ROOT, "dist/bin");
 
-/** What a release is built for, in the order it is listed. */
+/** The targets of a release, in order. */
 export const TARGETS = [
   "linux-x64",
   "linux-arm64",
@@ -79,7 +79,7 @@ const ON_SYSTEM: Record<string, string[]> = {
 /** Files with this name are programs. */
 const PROGRAMS = ["dist/freebsd/buntracker"];
 
-/** Good and slow enough: a level more saves a percent and costs half as much time again. */
+/** One level more saves a percent and takes 50 % more time. */
 const XZ_OPTIONS = ["-6", "--threads=1", "--check=crc64", "--stdout"];
 
 /** The name of a target's binary. */
@@ -93,7 +93,7 @@ export function archiveName(target: Target, version: string): string {
   return `buntracker-${version}-${target}.${ending}`;
 }
 
-/** The files a target's archive holds beside the binary, by their path here. */
+/** The files in a target's archive besides the binary, by their path in the project. */
 export function companions(target: Target): string[] {
   return [...EVERYWHERE, ...ON_SYSTEM[target.split("-")[0]]].sort();
 }
@@ -103,7 +103,7 @@ export function releaseVersion(): string {
   return JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")).version;
 }
 
-/** What goes into a target's archive; throws if the binary is for another one. */
+/** The entries of a target's archive; throws if the binary is for another target. */
 function entriesOf(target: Target, folder: string): Entry[] {
   const program = readFileSync(join(OUT, target, programName(target)));
   const found = targetOf(program);
@@ -126,7 +126,7 @@ async function pack(target: Target, version: string, mtime: number): Promise<voi
   console.log(`${archive}\t${(packed.length / 1e6).toFixed(1)} MB`);
 }
 
-/** Through the xz program, whatever the environment would like it to do. */
+/** Compresses with the xz program, without its environment variables. */
 async function compressed(bytes: Uint8Array): Promise<Uint8Array> {
   const { XZ_OPT: _, XZ_DEFAULTS: __, ...env } = process.env;
   const xz = Bun.spawn(["xz", ...XZ_OPTIONS], { stdin: bytes, env, stderr: "inherit" });

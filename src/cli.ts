@@ -1,23 +1,23 @@
 /**
- * The command line: one verb and what it is about, no setting: those come from the environment.
+ * The command line: a verb and its operands. Settings come from the environment.
  *
  *   buntracker            run in the foreground
- *   buntracker check      look at the settings and all they name, bind nothing
- *   buntracker config     print the settings in effect and where they come from
- *   buntracker health     ask the tracker that runs with these settings whether it answers
- *   buntracker top        show what it does, in this terminal
- *   buntracker dns NAME   print the DNS records a tracker of this name should have
- *   buntracker selftest URL…   ask any tracker for all a client would, and say what is wrong
+ *   buntracker check      check the settings and the files they name, bind nothing
+ *   buntracker config     print the settings in effect and their origin
+ *   buntracker health     check whether the tracker with these settings answers
+ *   buntracker top        show the figures of the running tracker in this terminal
+ *   buntracker dns NAME   print the DNS records for a tracker of this name
+ *   buntracker selftest URL…   test any tracker like a client, and report problems
  *   buntracker version    print the version
  *
- *   buntracker deny HASH…            ask it to refuse these info hashes from now on
- *   buntracker allow HASH…           … to serve these, where there is a list of those served
- *   buntracker forget HASH…          … to take these off both lists
- *   buntracker maintenance on|off    … to refuse announces for a while
+ *   buntracker deny HASH…            let the running tracker refuse these info hashes
+ *   buntracker allow HASH…           … serve these, if it has an allow list
+ *   buntracker forget HASH…          … remove these from both lists
+ *   buntracker maintenance on|off    … refuse all announces, or answer them again
  *
  *   exit code   0 done   1 failed   2 not understood   78 settings are wrong
  *
- * Nothing here binds, ends the process or writes anywhere but to the `Output` it is given.
+ * No function binds a socket, ends the process, or writes anywhere but to its `Output`.
  */
 import { parseArgs } from "node:util";
 
@@ -45,14 +45,14 @@ import { runTop } from "./verbs/top.ts";
 /** How long `health` waits for an answer, in milliseconds. */
 const HEALTH_TIMEOUT_MILLISECONDS = 2000;
 
-/** What helps where the tracker cannot be asked. */
+/** Hints if the tracker does not answer. */
 const NOT_RUNNING = "start the tracker, or give this command the settings it runs with";
 const ANY_PORT = "name a port where the tracker runs, and give this command the same";
 const NO_ADDRESS = "set it here and where the tracker runs, such as to 127.0.0.1:6970";
 const UNPROVEN =
   "set TRACKER_ADMIN_TOKEN, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs; " +
   "if it is the same, another program has that port: see ss -lnp";
-/** What helps where the tracker refuses a change, by its status (see admin.ts). */
+/** Hints if the tracker refuses a change, by status (see admin.ts). */
 const REFUSAL_HINTS: Record<number, string | undefined> = {
   409: "set it where the tracker runs, and restart it; the file may be empty",
   500: "the tracker's user must own the file, and be allowed to write to its folder",
@@ -60,12 +60,12 @@ const REFUSAL_HINTS: Record<number, string | undefined> = {
 
 const HELP_COLUMNS = 80;
 const VERBS = ["check", "config", "health", "top", "version"] as const;
-/** Verbs that say about what, and for which no tracker needs to run here. */
+/** Verbs with operands that need no running tracker. */
 const ADVICE_VERBS = ["dns", "selftest"] as const;
-/** Verbs for which the running tracker is asked, and which say about what. */
+/** Verbs with operands that change the running tracker. */
 const ADMIN_VERBS = ["deny", "allow", "forget", "maintenance"] as const;
 
-/** What verbs cannot do without. */
+/** The operands that verbs need. */
 const WANTED: Readonly<Record<string, string | undefined>> = {
   dns: "the tracker's host name",
   selftest: "the announce URL of a tracker, or several",
@@ -85,22 +85,22 @@ const HELP_HEAD = `${USAGE}
 
 An open BitTorrent tracker. Without a verb it runs in the foreground.
 
-  check      look at the settings and the files they name, and say what is wrong
+  check      check the settings and the files they name, and report problems
   config     print the settings in effect, one per line
-  health     ask the running tracker whether it answers: exit code 0 or 1
-  top        show what the running tracker does, until q is pressed
+  health     check whether the running tracker answers: exit code 0 or 1
+  top        show the figures of the running tracker until q is pressed
   version    print the version
 
-  dns NAME              print the DNS records a tracker of this name should have
-  selftest URL...       ask any tracker what clients ask, and say what is wrong
+  dns NAME              print the DNS records for a tracker of this name
+  selftest URL...       test any tracker like a client, and report problems
 
-  deny HASH...          ask the running tracker to refuse these info hashes
-  allow HASH...         ask it to serve these, if it serves only what is listed
-  forget HASH...        ask it to take these off both lists
-  maintenance on | off  ask it to refuse announces for a while
+  deny HASH...          let the running tracker refuse these info hashes
+  allow HASH...         let it serve these, if it has an allow list
+  forget HASH...        let it remove these from both lists
+  maintenance on | off  let it refuse all announces, or answer them again
 
 Everything is set by environment variables. A plain number is seconds or bytes;
-30m, 24h, 64KiB and 8MiB also read. Changing a variable needs a restart.
+30m, 24h, 64KiB and 8MiB work too. Changing a variable needs a restart.
 `;
 
 const HELP_TAIL = `
@@ -111,19 +111,19 @@ Example: TRACKER_INTERVAL=15m TRACKER_HTTP_ADDRESS= buntracker
 More: README.md and docs/ of the release, such as docs/operating.md.
 `;
 
-/** Where the words go: `main.ts` gives the process's own streams, tests their own. */
+/** Where the output goes: `main.ts` passes the streams of the process, tests pass their own. */
 export interface Output {
   stdout: (text: string) => void;
   stderr: (text: string) => void;
 }
 
-/** What is done when there is no verb: start the tracker, return once it is to end. */
+/** Runs the tracker until its end; called without a verb. */
 export type Run = (config: Config, origins: Origins) => Promise<number>;
 
 /**
- * Does what the arguments say (without the program's own name) and returns the exit code. `run` is
- * called only with a valid configuration. A StartError it throws is told and decides the exit code;
- * what else it throws is thrown. Everything that is written is printable, whoever it comes from.
+ * Executes the arguments (without the name of the program) and returns the exit code. `run` is
+ * called only with a valid configuration. If it throws a StartError, that is printed and decides
+ * the exit code; other errors are thrown. All output is made printable.
  */
 export async function runCli(
   argv: string[],
@@ -167,13 +167,13 @@ export async function runCli(
   }
 }
 
-/** What went wrong, for people: lower case, no full stop, and what to do about it if that helps. */
+/** An error message for people: lower case, without full stop, and with a hint if there is one. */
 export function errorLines(error: string, hint?: string): string {
   const lines = `buntracker: error: ${error}\n`;
   return hint === undefined ? lines : `${lines}buntracker: hint: ${hint}\n`;
 }
 
-/** The whole help, at most 80 columns wide; the settings are those of the schema. */
+/** The help, at most 80 columns wide, with the settings of the schema. */
 export function helpText(): string {
   const groups = GROUPS.map((group) => {
     const settings = descriptions().filter((description) => description.group === group);
@@ -189,7 +189,7 @@ type Verb =
   | "run"
   | "help";
 
-/** A verb and what it is about; undefined if the arguments mean nothing to us. */
+/** A verb and its operands; undefined if the arguments are not valid. */
 function readRequest(argv: string[]): { verb: Verb; operands: string[] } | undefined {
   try {
     const { values, positionals } = parseArgs({
@@ -234,7 +234,7 @@ function complain(output: Output, problems: string[]): void {
   output.stderr("buntracker: hint: see buntracker --help for all settings\n");
 }
 
-/** Tells all that is wrong with what the settings name. */
+/** Prints all problems with the files and names in the settings. */
 async function look(config: Partial<Config>, output: Output): Promise<number> {
   const { problems, warnings } = await examine(config);
   for (const { message, hint } of problems) output.stderr(errorLines(message, hint));
@@ -242,7 +242,7 @@ async function look(config: Partial<Config>, output: Output): Promise<number> {
   return problems.length > 0 ? EXIT_CONFIG : EXIT_OK;
 }
 
-/** Why the tracker did not start; where the settings are at fault, with all else that is. */
+/** Prints why the tracker did not start; for a wrong setting, with all other problems. */
 async function explain(error: StartError, config: Config, output: Output): Promise<number> {
   const { message, hint, exitCode } = error;
   const seen = exitCode === EXIT_CONFIG && (await look(config, output)) === EXIT_CONFIG;
@@ -309,7 +309,7 @@ function dns(config: Config, name: string, output: Output): number {
   return say(output, dnsAdvice(name, { ...config, interfaces: networkInterfaces() }));
 }
 
-/** Asks the running tracker for changes, one after another; stops at the first that fails. */
+/** Requests changes from the running tracker, one after another; stops at the first failure. */
 async function administer(
   { adminListeners, adminToken }: Config,
   verb: ListVerb | "maintenance",
@@ -351,7 +351,7 @@ function fail(output: Output, error: string, hint?: string): number {
   return EXIT_FAILED;
 }
 
-/** The variable with its default, then what it does, indented and wrapped. */
+/** The variable with its default, and its description, indented and wrapped. */
 function helpOfSetting({ variable, initial, computed, text, range, secret }: Description): string {
   const name = computed ? `${variable} (${initial})` : `${variable}=${initial}`;
   const words = [range === "" ? text : `${text} (${range})`];
@@ -359,7 +359,7 @@ function helpOfSetting({ variable, initial, computed, text, range, secret }: Des
   return `  ${name}\n${wrap(words.join("; "), "      ")}`;
 }
 
-/** The text in lines that are indented and no wider than the help. */
+/** Wraps a text to indented lines of the width of the help. */
 function wrap(text: string, indent: string): string {
   const lines = [""];
   for (const word of text.split(" ")) {

@@ -1,8 +1,8 @@
 /**
- * Which program this is: its version and commit, as the build gives them.
+ * The version and commit of the program, set by the build.
  */
 
-// Given by `bun build --define`; absent when the sources are run as they are.
+// Set by `bun build --define`; undefined when the sources are run directly.
 declare const BUILD_VERSION: string | undefined;
 declare const BUILD_COMMIT: string | undefined;
 

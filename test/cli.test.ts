@@ -1,4 +1,4 @@
-/** The command line: which words it knows, what they print, and the exit codes. */
+/** The command line: its verbs, their output, and the exit codes. */
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -39,7 +39,7 @@ describe("without a verb", () => {
     expect(result).toEqual({ code: 7, stdout: "", stderr: "" });
   });
 
-  test("wrong settings are told, and nothing runs", async () => {
+  test("wrong settings are reported, and nothing runs", async () => {
     const env = { TRACKER_INTERVAL: "soon", TRACKER_NUMWANT_MAX: "x" };
     const result = await cli([], env, () => Promise.reject(new Error("was run")));
     expect(result).toEqual({
@@ -55,17 +55,17 @@ describe("without a verb", () => {
     });
   });
 
-  test("what the tracker throws is not swallowed", () => {
+  test("an exception of the tracker is thrown", () => {
     expect(cli([], {}, () => Promise.reject(new Error("was run")))).rejects.toThrow("was run");
   });
 });
 
-test("check is silent about good settings and does not run", async () => {
+test("check prints nothing for good settings and does not run the tracker", async () => {
   expect(await cli(["check"])).toEqual({ code: 0, stdout: "", stderr: "" });
   expect((await cli(["check"], { TRACKER_X: "1" })).code).toBe(78);
 });
 
-describe("what the settings name", () => {
+describe("files and names in the settings", () => {
   const env = { TRACKER_DENY_FILE: "/nowhere/denied", TRACKER_USER: "no-such-user" };
   const sentences = [
     'buntracker: error: TRACKER_USER is "no-such-user", and there is no such user\n',
@@ -74,11 +74,11 @@ describe("what the settings name", () => {
     "buntracker: hint: check the path and its permissions; the file may be empty\n",
   ];
 
-  test("is looked into by check, which tells all mistakes with their remedies", async () => {
+  test("are checked by check, which reports all mistakes with their remedies", async () => {
     expect(await cli(["check"], env)).toEqual({ code: 78, stdout: "", stderr: sentences.join("") });
   });
 
-  test("is looked into even where other settings are not understood", async () => {
+  test("are checked even if other settings are wrong", async () => {
     for (const argv of [["check"], []]) {
       const { code, stderr } = await cli(argv, { ...env, TRACKER_INTERVAL: "soon" });
       expect(code).toBe(78);
@@ -87,20 +87,20 @@ describe("what the settings name", () => {
     }
   });
 
-  test("is told as a whole when the start finds the first of it", async () => {
+  test("are all reported when the start finds the first mistake", async () => {
     const run = () => Promise.reject(new StartError("the first of it", "a hint"));
     expect(await cli([], env, run)).toEqual({ code: 78, stdout: "", stderr: sentences.join("") });
     const { code, stderr } = await cli([], {}, run);
     expect([code, stderr]).toEqual([78, errorLines("the first of it", "a hint")]);
   });
 
-  test("is not asked about when it is the machine that refuses", async () => {
+  test("are not checked when the machine is the problem", async () => {
     const run = () => Promise.reject(new StartError("port taken", "try another", EXIT_FAILED));
     const { code, stderr } = await cli([], env, run);
     expect([code, stderr]).toEqual([1, errorLines("port taken", "try another")]);
   });
 
-  test("is warned of where the start would put up with it", async () => {
+  test("cause warnings for problems that the start tolerates", async () => {
     const path = join(mkdtempSync(join(tmpdir(), "buntracker-cli-")), "denied");
     writeFileSync(path, "nonsense\n");
     expect(await cli(["check"], { TRACKER_DENY_FILE: path })).toEqual({
@@ -238,7 +238,7 @@ describe("health", () => {
   );
 });
 
-test("nothing that is written drives a terminal, whoever it comes from", async () => {
+test("no output controls a terminal, even with text from strangers", async () => {
   const url = "http://127.0.0.1:1/\x1b]0;title\x07";
   const { stdout } = await cli(["selftest", url]);
   expect(stdout).toStartWith("http://127.0.0.1:1/?]0;title?\n");
@@ -254,7 +254,7 @@ describe("advice", () => {
     expect(stdout).toContain('86400 IN TXT  "BITTORRENT UDP:7000 TCP:6969"\n');
   });
 
-  test("dns wants a host name", async () => {
+  test("dns needs a host name", async () => {
     expect((await cli(["dns", "192.0.2.1"])).stderr).toStartWith(
       'buntracker: error: "192.0.2.1" is an address: records are for a name\n',
     );
@@ -271,13 +271,13 @@ describe("advice", () => {
     }
   });
 
-  test("selftest fails if anything is wrong", async () => {
+  test("selftest fails on any problem", async () => {
     const { code, stdout } = await cli(["selftest", "ftp://tracker.example/"]);
     expect(code).toBe(1);
     expect(stdout).toBe("ftp://tracker.example/\n  wrong: it is not udp, http or https\n");
   });
 
-  test("top without a terminal prints what the tracker tells, once", async () => {
+  test("top without a terminal prints the figures once", async () => {
     const server = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -330,7 +330,7 @@ describe("a change that the tracker refuses", () => {
     },
   );
 
-  test("or for there is none, is told", async () => {
+  test("or cannot receive, is an error", async () => {
     const env = { TRACKER_ADMIN_ADDRESS: "127.0.0.1:1", TRACKER_ADMIN_TOKEN: TOKEN };
     for (const argv of [
       ["deny", hash],

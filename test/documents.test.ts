@@ -19,7 +19,7 @@ const DOCUMENTS = [
   ...new Bun.Glob("docs/*.md").scanSync(ROOT),
 ];
 
-/** What a document says outside of code. */
+/** The text of a document outside of code. */
 const prose = (path: string): string =>
   read(path)
     .replaceAll(/^```.*?^```/gms, "")
@@ -75,7 +75,7 @@ describe("the README", () => {
     expect(read("README.md").trimEnd().split("\n").length).toBeLessThanOrEqual(README_LINES_MAX);
   });
 
-  test("begins with commands that can be typed as they are", () => {
+  test("begins with commands without placeholders", () => {
     const commands = [...read("README.md").matchAll(/^```sh\n(.*?)\n```$/gms)];
     expect(commands.map(([, command]) => command)).toEqual(["./buntracker", "make run"]);
   });
@@ -110,7 +110,7 @@ describe("a document", () => {
     expect(DOCUMENTS.filter((path) => !reached.has(path))).toEqual([]);
   });
 
-  test("names no variable that does not exist; the changes may name one that went", () => {
+  test("names no variable that does not exist; the changes may name removed ones", () => {
     const known = descriptions().flatMap(({ variable }) => [variable, `${variable}_FILE`]);
     for (const path of DOCUMENTS.filter((name) => name !== "CHANGELOG.md")) {
       const named = read(path).match(/TRACKER_[A-Z_]*[A-Z]/g) ?? [];
@@ -118,7 +118,7 @@ describe("a document", () => {
     }
   });
 
-  test("names no metric that does not exist; the changes may name one that went", () => {
+  test("names no metric that does not exist; the changes may name removed ones", () => {
     const source = read("src/metrics/metrics.ts");
     for (const path of DOCUMENTS.filter((name) => name !== "CHANGELOG.md")) {
       const named = read(path).match(/\btracker_[a-z_]*[a-z]/g) ?? [];
@@ -137,7 +137,7 @@ describe("a document", () => {
 });
 
 describe("the settings", () => {
-  test("have a heading each, with a reason to change it, the default and the range", () => {
+  test("each have a heading, a reason to change it, the default and the range", () => {
     const headings = headingsOf("docs/settings.md");
     for (const { variable, reason, initial, range } of descriptions()) {
       expect(reason).toMatch(/^[A-Z].*\.$/);
@@ -152,11 +152,11 @@ describe("the settings", () => {
     }
   });
 
-  test("are in the example file as they are (make docs writes it)", () => {
+  test("are all in the example file, which make docs writes", () => {
     expect(read("dist/buntracker.env.example")).toBe(example());
   });
 
-  test("of the example, all switched on, change nothing but what is worked out at start", () => {
+  test("of the example, all enabled, change only values that are computed at start", () => {
     const lines = example().match(/^#TRACKER_.+=.*$/gm) ?? [];
     const computed = descriptions().filter((description) => description.computed);
     const names = computed.flatMap(({ variable }) => [variable, `${variable}_FILE`]);
@@ -171,7 +171,7 @@ describe("the settings", () => {
 });
 
 describe("the guide for contributors", () => {
-  test("shows the layers that are kept", () => {
+  test("shows the layers that the tidy test checks", () => {
     const kept = /const LAYERS = (\[.*?\n {2}\]);/s.exec(read("test/tidy.test.ts"))![1];
     const layers = JSON.parse(kept.replaceAll(/,(\s*\])/g, "$1")) as string[][];
     const rows = [...read("CONTRIBUTING.md").matchAll(/^\| (\d+) +\| `([\w.]+)\/?` /gm)];
@@ -190,7 +190,7 @@ describe("the guide for contributors", () => {
     expect(missing).toEqual(["src/a/b.ts", "test/a/b.test.ts"]);
   });
 
-  test("says what there is to make, and every target says it in a line of 80 columns", () => {
+  test("lists the make targets, each in a line of 80 columns", () => {
     const makefile = read("Makefile");
     const targets = [...makefile.matchAll(/^([a-z-]+):.*## (.*)$/gm)];
     const phony = [...makefile.matchAll(/^\.PHONY: (.*)$/gm)].flatMap(([, names]) =>

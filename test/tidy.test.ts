@@ -1,4 +1,4 @@
-/** The house style, as far as a machine can keep it. A broken rule is named with file and line. */
+/** The house style, as far as a program can check it. A broken rule is named with file and line. */
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, normalize, resolve } from "node:path";
@@ -8,13 +8,13 @@ const LINE_COLUMNS_MAX = 100;
 const FILE_LINES_MAX = 450;
 const FUNCTION_LINES_MAX = 70;
 
-/** Programs of their own: nothing imports them. */
+/** Entries of programs: nothing imports them. */
 const ENTRIES = ["src/main.ts", "src/udp/worker.ts"];
 
-/** Tested by the end-to-end tests (the entries), or holding nothing that could be wrong alone. */
+/** Files without a unit test: the end-to-end tests cover the entries; the others hold no code. */
 const WITHOUT_TWIN = [...ENTRIES, "src/constants.ts", "src/http/parts.ts"];
 
-/** What binds and starts is tested through the compiled binary. */
+/** Files that bind and start are tested through the compiled binary. */
 const isWithoutTwin = (path: string): boolean =>
   WITHOUT_TWIN.includes(path) || path.startsWith("src/start/");
 
@@ -38,7 +38,7 @@ const SKIPPED = new RegExp(
 );
 const MAIN_ONLY = /\b(process\.exit\b|new Worker\b)/;
 const START_ONLY = /\bBun\.(serve|listen|udpSocket)\b/;
-/** The field's word is swarm; one word per idea. */
+/** The word of the field is swarm; one word for each idea. */
 const BANNED_IDENTIFIERS = /\b(torrents?|[a-z]+Torrents?|Torrents?[A-Z]\w*|torrents?[A-Z]\w*)\b/;
 
 interface Source {
@@ -64,7 +64,7 @@ function linesWhere(sources: Source[], matches: (line: string) => boolean): stri
   );
 }
 
-/** The files of the project that this one imports, also those of which it takes types only. */
+/** The files of the project that this one imports, including imports of types. */
 function importsOf({ path, text }: Source): string[] {
   const scanned = new Bun.Transpiler({ loader: "ts" }).scanImports(text).map((found) => found.path);
   const written = [...text.matchAll(/\bfrom "([^"]+)"/g)].map(([, name]) => name);
@@ -72,13 +72,13 @@ function importsOf({ path, text }: Source): string[] {
   return relative.map((name) => normalize(join(dirname(path), name)));
 }
 
-/** A line without its comments and texts, roughly: enough to look for identifiers. */
+/** A line without comments and strings, approximately: enough to search for identifiers. */
 function codeOf(line: string): string {
   if (/^\s*(\/?\*|\/\/)/.test(line)) return "";
   return line.replace(/"[^"]*"|`[^`]*`|\/\/.*$/g, "");
 }
 
-/** Blocks that begin behind a parameter list or an arrow, by the indentation of their two ends. */
+/** Blocks behind a parameter list or an arrow, found by the indentation of both ends. */
 function longBlocks({ path, lines }: Source): string[] {
   return lines.flatMap((line, from) => {
     if (!/(\)|=>).*\{$/.test(line)) return [];
@@ -95,12 +95,12 @@ describe("a source file", () => {
     expect(bare.map(({ path }) => path)).toEqual([]);
   });
 
-  test("has a name of its own, so that a stack trace needs no folder", () => {
+  test("has a unique name, so that a stack trace needs no folder", () => {
     const names = src.map(({ path }) => basename(path));
     expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([]);
   });
 
-  test("is named for what it holds", () => {
+  test("is named for its content", () => {
     const named = all.filter(({ path }) => BANNED_FILE_NAMES.includes(basename(path, ".ts")));
     expect(named.map(({ path }) => path)).toEqual([]);
   });
@@ -133,15 +133,15 @@ describe("a line", () => {
     expect(linesWhere(all, (line) => line.length > LINE_COLUMNS_MAX)).toEqual([]);
   });
 
-  test("leaves nothing for later, and no test is left out", () => {
+  test("has no unfinished work, and no test is skipped", () => {
     expect(linesWhere(all, (line) => UNFINISHED.test(line) || SKIPPED.test(line))).toEqual([]);
   });
 
-  test("does not print: the log, the command line and main do", () => {
+  test("does not print: only the log, the command line and main do", () => {
     expect(linesWhere(src, (line) => /\bconsole\./.test(codeOf(line)))).toEqual([]);
   });
 
-  test("says swarm where it means one", () => {
+  test("uses the word swarm", () => {
     expect(linesWhere(src, (line) => BANNED_IDENTIFIERS.test(codeOf(line)))).toEqual([]);
   });
 
@@ -202,7 +202,7 @@ describe("the parts", () => {
     expect(LAYERS.flat().filter((room) => !rooms.has(room))).toEqual([]);
   });
 
-  test("lower layers never import higher ones, nor a folder its neighbour", () => {
+  test("lower layers never import higher ones, and no folder imports its neighbour", () => {
     const wrong = src.flatMap((source) =>
       importsOf(source)
         .filter((path) => roomOf(path) !== roomOf(source.path))
@@ -242,7 +242,7 @@ describe("the parts", () => {
     expect(linesWhere(others, (line) => START_ONLY.test(codeOf(line)))).toEqual([]);
   });
 
-  test("only main spawns and exits", () => {
+  test("only main starts threads and exits", () => {
     const others = src.filter(({ path }) => path !== "src/main.ts");
     expect(linesWhere(others, (line) => MAIN_ONLY.test(codeOf(line)))).toEqual([]);
   });

@@ -1,12 +1,12 @@
 /**
- * The configuration: what the environment says about every setting, and whether it makes sense.
+ * The configuration: reads all settings from the environment and checks them.
  *
- * Which settings there are is written in `schema.ts`, rules that bind two of them in `rules.ts`.
+ * The settings are defined in `schema.ts`, rules between settings in `rules.ts`.
  *
- * Nothing is guessed: a variable with the prefix that is not a setting is a mistake. All mistakes
- * are reported together, as one sentence each. Pure but for reading the files of secrets.
+ * A variable with the prefix that is not a setting is a mistake. All mistakes are reported
+ * together, as one sentence each. Functions are pure, except that they read the files of secrets.
  *
- * Variables by which others change the runtime inside our program are mistakes as well.
+ * Variables that change the runtime inside our program are mistakes as well.
  */
 import type { z } from "zod";
 
@@ -16,19 +16,19 @@ import { describe, type Description } from "./description.ts";
 import { type Config, type Origins, SCHEMA } from "./schema.ts";
 import { quote } from "./settings.ts";
 
-/** What every variable of ours begins with. */
+/** The prefix of our variables. */
 export const PREFIX = "TRACKER_";
 
 /**
- * What acts on the runtime inside the compiled program (each was tried, Bun 1.4.5): BUN_INSPECT
- * opens a debugger, BUN_OPTIONS runs other code, and BUN_JSC_useJIT=0 makes hot code some twenty
- * times as slow. The first two have acted before this is read, but nothing has been told to them
- * yet. Not here: what does nothing in a compiled program (NODE_OPTIONS), and what never lets us be
- * asked (BUN_BE_BUN, LD_PRELOAD).
+ * Variables that act on the runtime inside the compiled program (each was tried, Bun 1.4.5):
+ * BUN_INSPECT opens a debugger, BUN_OPTIONS runs other code, and BUN_JSC_useJIT=0 makes hot code
+ * some twenty times as slow. The first two have acted before this check, but no secret has been
+ * read yet. Not checked: NODE_OPTIONS, which has no effect in a compiled program, and BUN_BE_BUN
+ * and LD_PRELOAD, which can bypass this check.
  */
 const RUNTIME_VARIABLES = /^(BUN_INSPECT.*|BUN_OPTIONS|BUN_JSC_.*)$/;
 
-/** Variables that were settings once, each with what holds in its place. */
+/** Variables that are no longer settings, each with the constant behaviour. */
 const RETIRED: Record<string, string> = {
   TRACKER_HTTP_CONNECTIONS_PER_ADDRESS_MAX:
     "an address always has a sixteenth of the connections, and at least 64",
@@ -38,16 +38,16 @@ const RETIRED: Record<string, string> = {
   TRACKER_UDP_REPLY_BYTES: "UDP replies always have at most 1232 bytes",
 };
 
-/** What an environment without a mistake says. */
+/** The result for an environment without mistakes. */
 export interface Reading {
   config: Config;
   origins: Origins;
 }
 
 /**
- * The configuration the environment asks for, or everything that is wrong with it, one sentence
- * each, in the order of the schema, and the settings that could be understood all the same.
- * Of variables without our prefix only those of the runtime are looked at. Never throws.
+ * Returns the configuration in the environment; or all problems, one sentence each, in the order of
+ * the schema, and the settings that could be parsed. Of variables without our prefix only those of
+ * the runtime are checked. Never throws.
  */
 export function readConfig(
   env: Record<string, string | undefined>,
@@ -70,7 +70,7 @@ export function readConfig(
   if (origins["TRACKER_MIN_INTERVAL"] === "default") {
     values["minIntervalSeconds"] = Math.floor(Number(values["intervalSeconds"]) / 2);
   }
-  // Settings that could not be read are missing here; a comparison with one of them breaks no rule.
+  // Settings that could not be parsed are undefined here; comparisons with them break no rule.
   const config = values as Config;
   problems.push(...RULES.flatMap((rule) => rule(config, origins) ?? []));
   return problems.length > 0 ? { problems, understood: config } : { config, origins };
@@ -81,7 +81,7 @@ export function descriptions(): Description[] {
   return Object.values(SCHEMA.shape).map(describe);
 }
 
-/** Every setting with the value it has, as one would write it; secrets as `(set)`. */
+/** Every setting with its value, as an operator writes it; secrets as `(set)`. */
 export function effectiveValues(config: Config): { variable: string; value: string }[] {
   return Object.entries(SCHEMA.shape).map(([key, field]) => {
     const description = describe(field);
@@ -94,10 +94,11 @@ export function effectiveValues(config: Config): { variable: string; value: stri
 }
 
 /**
- * The text of a variable, or of the file its twin names; undefined if neither is set.
+ * The text of a variable, or of the file that its `_FILE` variable names; undefined if neither is
+ * set.
  *
- * A variable that is left empty is not set, unless its reader knows what nothing means. So a line
- * of the example file may be switched on before it is filled in.
+ * An empty variable is not set, unless its reader accepts an empty text. So a line of the example
+ * file may be enabled before it has a value.
  */
 function readVariable(
   env: Record<string, string | undefined>,
@@ -123,7 +124,7 @@ function isBlank(text: string | undefined): boolean {
   return text === undefined || text.trim() === "";
 }
 
-/** What zod has to say, as sentences of ours. */
+/** The issues that zod found, as our sentences. */
 function complaints({ variable, secret }: Description, text: string, error: z.ZodError): string[] {
   const shown = secret ? `a secret of ${text.trim().length} characters` : quote(text);
   return error.issues.map(({ message }) => `${variable} is ${shown}, ${message}`);
@@ -138,7 +139,7 @@ function runtimeVariables(env: Record<string, string | undefined>): string[] {
   return shown.map((name) => `${name} is set, which changes the program from outside: unset it`);
 }
 
-/** One sentence for each variable that has our prefix but is none of our settings. */
+/** One sentence for each variable that has our prefix but is not a setting. */
 function unknownVariables(env: Record<string, string | undefined>): string[] {
   const known = descriptions().flatMap(({ variable, secret }) =>
     secret ? [variable, `${variable}_FILE`] : [variable],
@@ -153,14 +154,14 @@ function unknownVariables(env: Record<string, string | undefined>): string[] {
     const nearest = known
       .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
       .reduce((best, other) => (other.distance < best.distance ? other : best));
-    // A name that shares less than half of its letters is no slip of the finger.
+    // A name that shares less than half of its letters is not a typing mistake.
     const slip = nearest.distance * 2 <= name.length - PREFIX.length;
     const hint = slip ? `did you mean ${nearest.candidate}` : "remove it";
     return `${quote(name).slice(1, -1)} is not a setting: ${hint}`;
   });
 }
 
-/** Letters to insert, delete or replace until one name is the other. [Levenshtein 1966] */
+/** Letters to insert, delete or replace to turn one name into the other. [Levenshtein 1966] */
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, at) => at);
   for (let i = 1; i <= from.length; i++) {

@@ -1,11 +1,11 @@
 /**
- * Numbers that follow from several settings, or from a setting that was left out.
+ * Numbers computed from several settings, or for a setting that is not set.
  */
 import { INTERVAL_JITTER_PERCENT } from "../limits/intervals.ts";
 import { type LoadSettings, stretchMax } from "../limits/load.ts";
 import type { Config } from "./schema.ts";
 
-/** Addresses it takes at least to hold all HTTP connections, where there are many. */
+/** The fewest addresses that can hold all HTTP connections, if there are many connections. */
 const ADDRESSES_MIN = 16;
 const CONNECTIONS_PER_ADDRESS_MIN = 64;
 
@@ -15,7 +15,7 @@ const MEMORY_BYTES_PER_CHANCE = (8 * 65_536) / 2;
 /** A swarm of one peer takes about 41 bytes, so an address may fill a twelfth of the memory. */
 const MEMORY_BYTES_PER_SWARM_OF_ADDRESS = 512;
 
-/** The settings of the load, as far as others depend on them. */
+/** The settings of the load. */
 export function loadSettings(config: Config): LoadSettings {
   return {
     targetRate: config.targetRate,
@@ -25,7 +25,7 @@ export function loadSettings(config: Config): LoadSettings {
   };
 }
 
-/** The longest that peers may have to be kept, in seconds. */
+/** The longest peer timeout that the load can cause, in seconds. */
 export function peerTimeoutMax(config: Config): number {
   return Math.ceil(config.peerTimeoutSeconds * stretchMax(loadSettings(config)));
 }
@@ -51,8 +51,8 @@ export function swarmsPerAddressMax(config: Config): number {
 }
 
 /**
- * HTTP connections that one address may have: enough for the people behind a carrier's NAT, whose
- * requests are short, and so few that a handful of addresses cannot keep all others out.
+ * HTTP connections that one address may have: enough for the clients behind a carrier's NAT, whose
+ * requests are short, and few enough that a handful of addresses cannot use all connections.
  */
 export function connectionsPerAddressMax(connectionsMax: number): number {
   return Math.max(CONNECTIONS_PER_ADDRESS_MIN, Math.floor(connectionsMax / ADDRESSES_MIN));

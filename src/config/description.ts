@@ -1,14 +1,14 @@
 /**
- * What is known of a setting besides how it is read: what it does, why an operator would change it,
- * its default and its range. `schema.ts` has the settings themselves.
+ * The description of a setting: what it does, why an operator would change it, its default and its
+ * range. `schema.ts` has the settings themselves.
  *
- * `setting` and `optional` make an entry of the schema, and `describe` gives back what it says.
+ * `setting` and `optional` make an entry of the schema, and `describe` returns its description.
  */
 import { z } from "zod";
 
 import type { Kind } from "./settings.ts";
 
-/** Groups in the order they are shown. */
+/** Groups in the order of the documents. */
 export const GROUPS = [
   "Listening",
   "Protocol",
@@ -19,7 +19,7 @@ export const GROUPS = [
   "Observability",
 ] as const;
 
-/** What is known of a setting besides how it is read. */
+/** The description of a setting. */
 export interface Description {
   variable: string;
   group: (typeof GROUPS)[number];
@@ -27,11 +27,11 @@ export interface Description {
   text: string;
   /** Why an operator would change it, in sentences. */
   reason: string;
-  /** What may be written, in a phrase; "" if the text says it. */
+  /** The allowed values, in a phrase; "" if `text` names them. */
   range: string;
-  /** The default as one would write it, or in words (see `computed`). */
+  /** The default as an operator writes it, or in words (see `computed`). */
   initial: string;
-  /** True if `initial` is in words, because the value is worked out at start. */
+  /** True if `initial` is in words, because the value is computed at the start. */
   computed: boolean;
   /** True if the value must not be shown, and may come from the file named by `…_FILE`. */
   secret: boolean;
@@ -40,14 +40,14 @@ export interface Description {
 
 const DESCRIPTIONS = z.registry<Description>();
 
-/** What an entry of the schema says. */
+/** The description in an entry of the schema. */
 export interface Entry {
   text: string;
   reason: string;
   initial: string;
   secret?: boolean;
   show?: (value: never) => string;
-  /** The default as text, if it is worked out at start; `initial` is then in words. */
+  /** Computes the default as text at the start; `initial` is then in words. */
   compute?: () => string;
 }
 
@@ -63,7 +63,7 @@ export function setting<V>(
   return schema.register(DESCRIPTIONS, toDescription(group, variable, kind.range, entry));
 }
 
-/** A setting without a value of its own unless one is given; `initial` says what happens then. */
+/** A setting that may be undefined; `initial` says what happens then. */
 export function optional<V>(
   group: Description["group"],
   variable: string,
@@ -84,7 +84,7 @@ function toDescription(
   return { variable, group, text, reason, range, initial, computed, secret, show };
 }
 
-/** What is known of a setting of the schema. */
+/** The description of a setting of the schema. */
 export function describe(field: z.ZodType): Description {
   return DESCRIPTIONS.get(field)!;
 }

@@ -1,9 +1,9 @@
 /**
- * Rules that bind two settings or more: what each of them allows alone, but not both together.
+ * Rules between two or more settings, whose values are valid alone but not together.
  *
- * Settings that could not be read are missing in what a rule is given, so it must hold its tongue
- * where it cannot compare; the setting has been complained about already. A setting that only lies
- * idle beside another is no contradiction: one environment may serve several trackers.
+ * Settings that could not be parsed are undefined in the arguments of a rule, which then reports
+ * nothing; they are reported already. A setting that has no effect because of another one breaks no
+ * rule: one environment may serve several trackers.
  */
 import { resolve } from "node:path";
 
@@ -18,13 +18,13 @@ import {
   showWebListener,
 } from "./settings.ts";
 
-/** The header without which none was chosen. */
+/** The default of TRACKER_PROXY_HEADER. */
 const PROXY_HEADER_USUAL = "x-forwarded-for";
 
-/** The sentence that says what does not go together, or undefined if all does. */
+/** Returns a sentence about the contradiction, or undefined without one. */
 type Rule = (config: Config, origins: Origins) => string | undefined;
 
-/** Rules that bind two settings or more, in the order in which they are told. */
+/** Rules between settings, in the order in which they are reported. */
 export const RULES: Rule[] = [
   (config) => {
     if ((config.tlsCertFile === undefined) === (config.tlsKeyFile === undefined)) return undefined;
@@ -59,7 +59,7 @@ export const RULES: Rule[] = [
     return sameAddress([...http, ...admin]);
   },
   ({ adminListeners = [] }) => {
-    // No URL can name such an address, so browsers and Prometheus could not ask it. [RFC 9844 5]
+    // No URL can name such an address, so browsers and Prometheus could not use it. [RFC 9844 5]
     const zoned = adminListeners.find(({ host }) => host.includes("%"));
     if (zoned === undefined) return undefined;
     const why = "and the operator is not answered at link-local addresses";
@@ -132,7 +132,7 @@ export const RULES: Rule[] = [
   },
 ];
 
-/** Files that are read as one thing or another, never as two. */
+/** Files that must not be the same, because each is read in its own format. */
 const FILES = {
   denyFile: "TRACKER_DENY_FILE",
   allowFile: "TRACKER_ALLOW_FILE",
@@ -158,10 +158,10 @@ function sameFile(config: Config): string | undefined {
   return undefined;
 }
 
-/** An address, and the variable it is of. */
+/** An address, and the variable that names it. */
 type Place = Listener & { of: string };
 
-/** Two of these that cannot both be had, since what one answers the other would answer too. */
+/** A sentence about two addresses that cannot both be bound; undefined without a conflict. */
 function sameAddress(places: Place[]): string | undefined {
   for (const [at, later] of places.entries()) {
     const earlier = places.slice(0, at).find((place) => overlap(place, later));
@@ -176,7 +176,7 @@ function sameAddress(places: Place[]): string | undefined {
   return undefined;
 }
 
-/** True if a socket of the one keeps the other from being bound. Port 0 is any free one. */
+/** True if sockets at both addresses conflict. Port 0 is any free port. */
 function overlap(a: Listener, b: Listener): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   if (a.host === b.host) return true;
@@ -187,8 +187,8 @@ function overlap(a: Listener, b: Listener): boolean {
 }
 
 /**
- * The longest interval without load, in seconds: that of the largest swarm. Load needs no rule, for
- * where it makes intervals longer peers are kept longer by the same factor.
+ * The longest interval without load, in seconds: that of the largest swarm. Load needs no rule,
+ * because it lengthens intervals and the peer timeout by the same factor.
  */
 function longestUsual(config: Config): number {
   const { intervalSeconds, intervalMaxSeconds, intervalPerDoublingSeconds } = config;

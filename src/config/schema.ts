@@ -1,7 +1,7 @@
 /**
- * The settings: every TRACKER_* variable, what it means, what may be written, and its default.
+ * The settings: every TRACKER_* variable with its meaning, its allowed values and its default.
  *
- * `SCHEMA` is the only place a setting is written down. The help text, docs/settings.md, the
+ * `SCHEMA` is the only place that defines settings. The help text, docs/settings.md, the
  * example file, the `config` verb and the validation are made from it, in its order; to add a
  * setting, add an entry. A rule that binds two settings goes into `rules.ts`.
  */
@@ -27,16 +27,16 @@ const DAY = 24 * HOUR;
 const KIB = 1024;
 const MIB = 1024 ** 2;
 const MEMORY_BYTES_MIN = 16 * MIB;
-/** The core's arena ends at 2 GiB (see swarm/memory.ts); with its index that is all it can use. */
+/** The core's arena is at most 2 GiB (see swarm/memory.ts); this is the arena with its index. */
 export const MEMORY_BYTES_CEILING = 2560 * MIB;
 const MEMORY_BYTES_DEFAULT_MAX = 1024 * MIB;
 /** The peers of a network lie in one page of memory; a page has room for 1,168 of IPv4. */
 const PEERS_PER_ADDRESS_CEILING = 1000;
-/** More than fit the memory, and more than any machine answers. */
+/** More than fits the memory, and more than any machine answers. */
 const COUNT_MAX = 100_000_000;
 const RATE_MAX = 1_000_000;
 
-/** The settings, by the name of their value; a reader of its text for each. */
+/** The settings, by the name of their value, each with the reader of its text. */
 export const SCHEMA = z.object({
   // -- Listening
   udpListeners: setting("Listening", "TRACKER_UDP_ADDRESS", listeners(), {
@@ -156,7 +156,7 @@ export const SCHEMA = z.object({
       show: showBytes,
     },
   ),
-  // One more than there are files for, and accepting fails and is tried without end.
+  // With more connections than open files allow, accepting fails and is repeated endlessly.
   httpConnectionsMax: optional("Limits", "TRACKER_HTTP_CONNECTIONS_MAX", count(1, COUNT_MAX), {
     text: "how many HTTP connections may be open; one more may close another",
     reason: "Lower it to bound the memory and the files of HTTP.",
@@ -365,7 +365,7 @@ function showListeners(value: Listener[]): string {
   return value.map(showListener).join(",");
 }
 
-/** A quarter of what the machine or its container has, in whole MiB and within bounds. */
+/** A quarter of the memory of the machine or its container, in whole MiB and within bounds. */
 function defaultMemoryBytes(): number {
   const constrained = process.constrainedMemory();
   const memory = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
@@ -373,10 +373,10 @@ function defaultMemoryBytes(): number {
   return Math.max(MEMORY_BYTES_MIN, Math.min(quarter, MEMORY_BYTES_DEFAULT_MAX));
 }
 
-/** The settings as the program uses them. An undefined one has no value until start draws it. */
+/** The settings as the program uses them. */
 export type Config = Omit<z.output<typeof SCHEMA>, "minIntervalSeconds"> & {
   minIntervalSeconds: number;
 };
 
-/** Where a setting got its value from, by variable. */
+/** The origin of each value, by variable. */
 export type Origins = Record<string, "default" | "environment">;

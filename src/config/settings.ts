@@ -1,10 +1,10 @@
 /**
- * How the text of an environment variable becomes a value: one reader per kind of setting.
+ * Parses the text of an environment variable: one reader for each kind of setting.
  *
- * A reader is a zod schema from the text as typed to the value as used. What is wrong with a text
- * comes back as the rest of a sentence that begins `TRACKER_X is "…", `, and says what to write.
- * A reader that takes an empty text gives it a meaning; for the others, empty is not set at all
- * (`config.ts`). Nothing here knows which settings there are.
+ * A reader is a zod schema from the text as typed to the value as used. A problem is returned as
+ * the rest of a sentence that begins `TRACKER_X is "…", `, and says what to write. Some readers
+ * accept an empty text; for the others, an empty variable is not set (`config.ts`). This file does
+ * not know the settings.
  *
  *   kind        reads                             gives
  *   seconds     90, 90s, 30m, 24h, 7d             seconds
@@ -39,27 +39,27 @@ export interface Listener {
 
 /** An address to answer HTTP on. */
 export interface WebListener extends Listener {
-  /** True for https://, false for http://; undefined if neither was said. */
+  /** True for https://, false for http://; undefined without a scheme. */
   tls: boolean | undefined;
 }
 
-/** Addresses that every interface may have: which is meant, one must say. [RFC 4291 2.5.6] */
+/** Link-local addresses, which need the name of an interface. [RFC 4291 2.5.6] */
 const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
 
-/** A reader, and the words for what it accepts ("1s to 24h"), or "" if that needs no words. */
+/** A reader, and its range in words ("1s to 24h"), or "" if it needs no words. */
 export interface Kind<Value> {
   schema: z.ZodType<Value, string>;
   range: string;
 }
 
-/** Of a name in DNS, without the last dot; a part of one has 63. [RFC 1035 2.3.4] */
+/** The longest DNS name, without the last dot; a label has 63 characters. [RFC 1035 2.3.4] */
 const HOST_NAME_CHARACTERS_MAX = 253;
 const SECONDS_PER_UNIT = { s: 1, m: 60, h: 3600, d: 86400 };
 const BYTES_PER_UNIT = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
-/** Shortest secret that is not a joke: 16 characters of hexadecimal are 64 bits. */
+/** The shortest secret: 16 hexadecimal characters are 64 bits. */
 export const SECRET_LENGTH_MIN = 16;
-/** Shortest one that can be guessed without asking us: 32 of them are 128 bits. */
+/** The shortest secret that resists offline guessing: 32 hexadecimal characters are 128 bits. */
 export const KEY_LENGTH_MIN = 32;
 
 /** A time from `min` to `max`, in seconds. */
@@ -98,49 +98,49 @@ export function choice<Word extends string>(words: readonly Word[]): Kind<Word> 
   return { schema, range };
 }
 
-/** Yes or no, in the words people use. */
+/** Yes or no, in several common words. */
 export function yesOrNo(): Kind<boolean> {
   const words = z.stringbool({ error: "which is neither yes nor no: write yes or no" });
   return { schema: z.string().trim().pipe(words), range: "yes or no" };
 }
 
-/** Addresses to listen on, separated by commas; an empty text is none. */
+/** Addresses to listen on, separated by commas; an empty text is an empty list. */
 export function listeners(): Kind<Listener[]> {
   return { schema: list("listener", readListener), range: "" };
 }
 
-/** The same for HTTP: `http://` or `https://` before an address says which of the two it speaks. */
+/** Addresses to listen on for HTTP; each may have `http://` or `https://` before it. */
 export function webListeners(): Kind<WebListener[]> {
   return { schema: list("listener", readWebListener), range: "" };
 }
 
-/** The path of a file or the name of a user: anything but nothing. */
+/** The path of a file or the name of a user: any text that is not empty. */
 export function name(): Kind<string> {
   return { schema: z.string().trim().min(1, "which is empty: leave it out instead"), range: "" };
 }
 
-/** Networks or single addresses, as `readNetwork` takes them; an empty text is none. */
+/** Networks or single addresses, as `readNetwork` accepts them; an empty text is an empty list. */
 export function networks(): Kind<string[]> {
   return { schema: list("network", readNetworkText), range: "" };
 }
 
-/** Beginnings of peer ids, as `readPeerIdPrefix` takes them; an empty text is none. */
+/** Beginnings of peer ids, as `readPeerIdPrefix` accepts them; an empty text is an empty list. */
 export function peerIdPrefixes(): Kind<string[]> {
   return { schema: list("beginning of a peer id", readPrefix), range: "" };
 }
 
-/** Names of hosts as URLs have them, in lower case and without ports; an empty text is all. */
+/** Host names as in URLs, in lower case and without ports; an empty text means every host. */
 export function hostNames(): Kind<string[]> {
   return { schema: list("host name", readHostName), range: "" };
 }
 
-/** What is wrong with a host name, as the rest of a sentence; undefined if nothing is. */
+/** The problem with a host name, as the rest of a sentence; undefined if it is valid. */
 export function hostNameProblem(text: string): string | undefined {
   const host = readHostName(text);
   return host instanceof Fault ? host.rest : undefined;
 }
 
-/** One such name. */
+/** One host name. */
 export function hostName(): Kind<string> {
   const schema = z.string().transform((text, context) => {
     const host = readHostName(text.trim());
@@ -162,7 +162,7 @@ export function webUrl(): Kind<string> {
   return { schema, range: "" };
 }
 
-/** A text for people, of ASCII characters that can be seen, on one line. */
+/** A text for people: printable ASCII characters on one line. */
 export function message(lengthMax: number): Kind<string> {
   const schema = z
     .string()
@@ -182,20 +182,20 @@ export function headerName(): Kind<string> {
   return { schema, range: "" };
 }
 
-/** A secret, without the white space around it, such as a line end that an editor put there. */
+/** A secret, without white space around it, such as a line end from an editor. */
 export function secret(lengthMin = SECRET_LENGTH_MIN): Kind<string> {
   const remedy = `use at least ${lengthMin} characters, such as those of openssl rand -hex 32`;
   const schema = z.string().trim().min(lengthMin, `which is too short: ${remedy}`);
   return { schema, range: `at least ${lengthMin} characters` };
 }
 
-/** Seconds in the largest unit that leaves no rest, hours at most: `30m`, `24h`. */
+/** Seconds in the largest unit without a remainder, hours at most: `30m`, `24h`. */
 export function showSeconds(value: number): string {
   const { s, m, h } = SECONDS_PER_UNIT;
   return showAmount(value, { s, m, h }, "s");
 }
 
-/** Bytes in the largest unit that leaves no rest: `8MiB`. */
+/** Bytes in the largest unit without a remainder: `8MiB`. */
 export function showBytes(value: number): string {
   return showAmount(value, BYTES_PER_UNIT, "");
 }
@@ -205,13 +205,13 @@ export function showListener({ host, port }: Listener): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** The same with the scheme, if one was given. */
+/** An address for HTTP, with its scheme if it has one. */
 export function showWebListener(listener: WebListener): string {
   const scheme = listener.tls === undefined ? "" : listener.tls ? "https://" : "http://";
   return scheme + showListener(listener);
 }
 
-/** A text as it was typed, in quotes, on one line and not endless. */
+/** A text as it was typed, in quotes, on one line and shortened. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
@@ -235,7 +235,7 @@ function amount(
   return { schema, range };
 }
 
-/** Digits, then at most one unit; undefined for anything else. */
+/** Parses digits and at most one unit; undefined for other texts. */
 function readAmount(text: string, units: Record<string, number>): number | undefined {
   const match = /^(\d+)([A-Za-z]*)$/.exec(text);
   if (match === null) return undefined;
@@ -250,7 +250,7 @@ function showAmount(value: number, units: Record<string, number>, smallest: stri
   return `${value / size}${unit}`;
 }
 
-/** What is wrong with one thing in a list: the rest of a sentence, with what to write instead. */
+/** The problem with one item of a list: the rest of a sentence, with what to write instead. */
 class Fault {
   readonly rest: string;
 
@@ -259,7 +259,7 @@ class Fault {
   }
 }
 
-/** A kind that is several things separated by commas, none of them twice. */
+/** A kind that is a list, separated by commas and without repeated items. */
 function list<Item>(noun: string, read: (text: string) => Item | Fault) {
   return z.string().transform((text, context) => {
     const parts = text.split(",").map((part) => part.trim());

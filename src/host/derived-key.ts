@@ -1,5 +1,5 @@
 /**
- * Derives keys from secrets that people choose. An attacker who has an answer made with the key can
+ * Derives keys from secrets that people choose. An attacker with an answer made by the key can
  * test guessed secrets offline: 1.7 million a second on one core for a plain hash, 40 for scrypt.
  */
 import { scryptSync } from "node:crypto";

@@ -151,7 +151,7 @@ async function addressesOf(host: string): Promise<string[]> {
   return [...new Set(answers.map(({ address }) => address))];
 }
 
-/** The problems at one address; `told` is the summary if there are none. */
+/** The problems at one address; `told` is the summary without problems. */
 async function testAddress(
   url: URL,
   address: string,

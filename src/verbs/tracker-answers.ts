@@ -50,7 +50,7 @@ export function readPorts(bytes: Uint8Array, size: number): number[] | undefined
 
 type Dictionary = Map<string, Bencoded>;
 
-/** The dictionary in an answer. Throws a sentence if there is none. */
+/** The dictionary in an answer. Throws a sentence if it has no dictionary. */
 function readReply({ status, body }: HttpAnswer): Dictionary {
   const reply = readBencode(body);
   if (!(reply instanceof Map)) {

@@ -1,4 +1,4 @@
-/** The configuration as a whole: defaults, every problem with its sentence, and the bound rules. */
+/** The whole configuration: defaults, every problem with its sentence, and rules. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { totalmem, tmpdir } from "node:os";
@@ -79,7 +79,7 @@ test("an empty environment is a correct public tracker", () => {
   expect(memoryBytesMax).toBeLessThanOrEqual(1_073_741_824);
 });
 
-test("variables without our prefix are none of our business", () => {
+test("variables without our prefix are ignored", () => {
   expect(problemsOf({ PATH: "/bin", tracker_interval: "x", TRACKERS: "y", INTERVAL: "z" })).toEqual(
     [],
   );
@@ -173,7 +173,7 @@ describe("a problem is one sentence with the value seen and a hint", () => {
   }
 });
 
-test("the values next to a bound rule are fine", () => {
+test("values at the limit of a rule are valid", () => {
   expect(problemsOf({ TRACKER_MIN_INTERVAL: "1800" })).toEqual([]);
   expect(problemsOf({ TRACKER_NUMWANT_DEFAULT: "200" })).toEqual([]);
   expect(problemsOf({ TRACKER_PEER_TIMEOUT: "1981" })).toEqual([]);
@@ -181,7 +181,7 @@ test("the values next to a bound rule are fine", () => {
   expect(problemsOf({ TRACKER_HTTP_ADDRESS: "" })).toEqual([]);
 });
 
-test("all problems are told together, those of the rules last", () => {
+test("all problems are reported together, those of the rules last", () => {
   expect(
     problemsOf({
       TRACKER_LOG_LEVEL: "loud",
@@ -192,7 +192,7 @@ test("all problems are told together, those of the rules last", () => {
   ).toEqual(["TRACKER_ZZZ", "TRACKER_INTERVAL", "TRACKER_LOG_LEVEL", "TRACKER_NUMWANT_DEFAULT"]);
 });
 
-test("a variable that is left empty is not set, unless empty has a meaning", () => {
+test("an empty variable is not set, unless empty has a meaning", () => {
   const names = descriptions().flatMap(({ variable, secret }) =>
     secret ? [variable, `${variable}_FILE`] : [variable],
   );
@@ -216,7 +216,7 @@ test("a variable that is left empty is not set, unless empty has a meaning", () 
   expect(problemsOf(both)[0]).toContain("cannot be read");
 });
 
-test("what could be understood is told beside the problems", () => {
+test("settings that could be parsed are returned with the problems", () => {
   const result = readConfig({ TRACKER_INTERVAL: "soon", TRACKER_DENY_FILE: "/lists/deny" });
   if (!("problems" in result)) throw new Error();
   expect(result.understood.denyFile).toBe("/lists/deny");
@@ -232,7 +232,7 @@ describe("a secret", () => {
   const path = join(folder, "secret");
   writeFileSync(path, "  correct horse battery staple and more\n");
 
-  test("may be in the file its twin names, which is read without white space around it", () => {
+  test("may be in the file that its _FILE variable names, without white space around it", () => {
     const result = readConfig({ TRACKER_UDP_SECRET_FILE: path });
     if ("problems" in result) throw new Error();
     expect(result.config.udpSecret).toBe("correct horse battery staple and more");
@@ -261,7 +261,7 @@ describe("a secret", () => {
     }
   });
 
-  test("is never shown, neither in a problem nor among the values", () => {
+  test("is never shown, neither in a problem nor in the values", () => {
     const short = problemsOf({ TRACKER_UDP_SECRET: "hunter2" }).join();
     expect(short).not.toContain("hunter2");
     const values = effectiveValues(
@@ -287,7 +287,7 @@ test("the values in effect, given back as an environment, are the same configura
   expect(configOf(again)).toEqual(config);
 });
 
-test("whatever a variable holds, the answer is a configuration or sentences about it", () => {
+test("any text of a variable gives a configuration or sentences", () => {
   const variable = fc.constantFrom(...descriptions().map((description) => description.variable));
   fc.assert(
     fc.property(fc.array(fc.tuple(variable, fc.string({ unit: "binary" }))), (pairs) => {
@@ -315,7 +315,7 @@ test.each(["BUN_INSPECT", "BUN_INSPECT_NOTIFY", "BUN_OPTIONS", "BUN_JSC_useJIT"]
   },
 );
 
-test("variables of others that do nothing here are left alone", () => {
+test("variables of other programs without effect here are ignored", () => {
   expect(problemsOf({ NODE_OPTIONS: "--inspect", BUN_INSTALL: "/opt/bun", NODE_ENV: "x" })).toEqual(
     [],
   );

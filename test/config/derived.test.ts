@@ -15,7 +15,7 @@ function configOf(env: Record<string, string>): Config {
   return result.config;
 }
 
-test("peers are kept as long as clients may be told to wait, at most", () => {
+test("the longest peer timeout follows the longest interval", () => {
   expect(peerTimeoutMax(configOf({}))).toBe(2700);
   const config = configOf({ TRACKER_TARGET_RATE: "10", TRACKER_INTERVAL_MAX: "2h" });
   expect(loadSettings(config)).toMatchObject({ targetRate: 10, intervalMax: 7200 });
@@ -27,12 +27,12 @@ test("the shortest interval is the minimum, unless jitter makes the interval sho
   expect(shortestInterval(configOf({ TRACKER_MIN_INTERVAL: "30m" }))).toBe(1620);
 });
 
-test("one address may begin as many swarms as fill a twelfth of the memory, or as is set", () => {
+test("an address may begin swarms for a twelfth of the memory, or the number set", () => {
   expect(swarmsPerAddressMax(configOf({ TRACKER_MEMORY_MAX: "64MiB" }))).toBe(131_072);
   expect(swarmsPerAddressMax(configOf({ TRACKER_SWARMS_PER_ADDRESS_MAX: "99999" }))).toBe(99_999);
 });
 
-test("it takes sixteen addresses to hold all HTTP connections, where there are many", () => {
+test("at least sixteen addresses are needed to hold all HTTP connections", () => {
   expect(connectionsPerAddressMax(65_536)).toBe(4096);
   expect(connectionsPerAddressMax(100)).toBe(64);
 });

@@ -1,4 +1,4 @@
-/** What an entry of the schema says comes back as it was said. */
+/** The description of an entry of the schema. */
 import { expect, test } from "bun:test";
 
 import { describe, optional, setting } from "../../src/config/description.ts";
@@ -6,7 +6,7 @@ import { count } from "../../src/config/settings.ts";
 
 const entry = { text: "doors that open", reason: "For a house with fewer doors.", initial: "4" };
 
-test("a setting has the default that is written, and is described with its range", () => {
+test("a setting has its default, and is described with its range", () => {
   const doors = setting("Limits", "TRACKER_DOORS", count(1, 8), entry);
   expect(doors.parse(undefined)).toBe(4);
   expect(describe(doors)).toEqual({

@@ -235,7 +235,7 @@ test("a quoted value stays on one line and is not endless", () => {
 });
 
 describe("host names", () => {
-  test("are read without their case and their last dot; an empty text is none", () => {
+  test("are read without their case and their last dot; an empty text is an empty list", () => {
     const text = "Tracker.Example., [2001:DB8::1],127.0.0.1";
     expect(read(hostNames(), text)).toEqual(["tracker.example", "[2001:db8::1]", "127.0.0.1"]);
     expect(read(hostNames(), "")).toEqual([]);
@@ -253,7 +253,7 @@ describe("host names", () => {
       ["http://a.example", "a.example:6969", "a/b", "a..b", "2001:db8::1", "ä.example"],
       [`${long}x.example`, `${long}.${long}.${long}.${long}`],
     ].flat(),
-  )("%p is none", (text) => {
+  )("%p is refused", (text) => {
     expect(complaintOf(hostNames(), text)).toBe(
       "which is not a host name: write it without scheme and port, like tracker.example.org",
     );
@@ -266,7 +266,7 @@ describe("a web page", () => {
   });
 
   test.each(["", "example.org", "ftp://example.org", "https://", "https://a b", "http://a\r\nb"])(
-    "%p is none",
+    "%p is refused",
     (text) => {
       expect(complaintOf(webUrl(), text)).toBe(
         "which is not a web page: write a URL such as https://example.org/",
@@ -284,7 +284,7 @@ describe("a message", () => {
     );
   });
 
-  test.each(["ä", "a\nb", "\u0007"])("%p is none", (text) => {
+  test.each(["ä", "a\nb", "\u0007"])("%p is refused", (text) => {
     expect(complaintOf(message(9), `x${text}x`)).toBe(
       "which has more than plain ASCII in it: write it without accents",
     );

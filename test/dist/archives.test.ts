@@ -1,4 +1,4 @@
-/** The archives of a release are readable by others, and depend on nothing but their content. */
+/** Other programs can read the archives of a release, whose bytes depend only on their content. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,7 +42,7 @@ describe("a tar archive", () => {
     }
   });
 
-  test("has the bytes that POSIX asks for", () => {
+  test("has the bytes that POSIX requires", () => {
     const bytes = Buffer.from(tarArchive([file("a", "hello")], 0));
     expect(bytes.length).toBe(512 + 512 + 1024);
     expect(bytes.toString("latin1", 0, 2)).toBe("a\0");
@@ -76,7 +76,7 @@ describe("a zip archive", () => {
     expect(packed.length).toBeLessThan(1000);
   });
 
-  test("of a time before there was DOS is from its first day", () => {
+  test("of a time before 1980 has the earliest DOS date", () => {
     expect(unzip(zipArchive([file("a", "")], 0))[0].time).toEqual([1980, 1, 1, 0, 0, 0]);
   });
 });
@@ -91,7 +91,7 @@ describe.each([
     expect(archive(entries, TIME + 2)).not.toEqual(bytes);
   });
 
-  test("refuses a path that is absolute, too long, not ASCII or there twice", () => {
+  test("refuses a path that is absolute, too long, not ASCII or repeated", () => {
     for (const path of ["/etc/passwd", "a".repeat(101), "ä", "a b", ""]) {
       expect(() => archive([file(path, "")], TIME)).toThrow("cannot be a path");
     }

@@ -1,4 +1,4 @@
-/** A program file says what it is for; headers are written here byte by byte. */
+/** The target of a program file, from headers that are written here byte by byte. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 
@@ -80,7 +80,7 @@ test.each([
   expect(targetOf(bytes)).toBe(target);
 });
 
-describe("a file is no program for anything we know", () => {
+describe("a file is not a program for a known target", () => {
   test.each([
     ["empty", Buffer.alloc(0)],
     ["text", Buffer.from("#!/bin/sh\necho hello\n")],
@@ -94,7 +94,7 @@ describe("a file is no program for anything we know", () => {
     expect(targetOf(bytes)).toBeUndefined();
   });
 
-  test("if it ends anywhere before what tells it", () => {
+  test("if it is cut short before the bytes that identify it", () => {
     const whole = elf(ELF_X64, [interpreter("/libexec/ld-elf.so.1"), freebsdNotes]);
     for (let length = 0; length < whole.length - 4; length++) {
       expect(targetOf(whole.subarray(0, length))).not.toBe("linux-x64");

@@ -1,4 +1,4 @@
-/** The manual page and the completions name what there is, all of it and nothing else. */
+/** The manual page and the completions name all verbs and settings, and nothing else. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -12,7 +12,7 @@ import { descriptions } from "../../src/config/config.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 
-/** The exit code of the program for these words, in an environment where nothing is right. */
+/** The exit code of the program for these words, in an environment with wrong settings. */
 async function exitCode(...words: string[]): Promise<number> {
   const quiet = { stdout: () => {}, stderr: () => {} };
   return runCli(words, { TRACKER_NO_SUCH_SETTING: "1" }, async () => 0, quiet);
@@ -23,7 +23,7 @@ test.each(Object.keys(WHOLE))("%s is what make docs writes", (path) => {
 });
 
 describe("the verbs", () => {
-  test("are read off the help with what stands behind them and what they do", () => {
+  test("come from the help with their operands and descriptions", () => {
     const help =
       "usage\n\n  one        does this\n  two HASH…  does that\n             and more\n\n" +
       "  three on | off  does a third\n\nEnd";

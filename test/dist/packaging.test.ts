@@ -14,7 +14,7 @@ const packaged = [...new Bun.Glob("dist/**").scanSync(ROOT)].filter(
   (path) => !path.startsWith("dist/bin/"),
 );
 
-/** The values of a key of the unit, in their order; a key may be there more than once. */
+/** The values of a key of the unit, in order; a key may be repeated. */
 function unit(key: string): string[] {
   const lines = read("dist/systemd/buntracker.service").split("\n");
   return lines.filter((line) => line.startsWith(`${key}=`)).map((line) => line.split(/=(.*)/)[1]);
@@ -47,7 +47,7 @@ describe("a release", () => {
     }
   });
 
-  test("holds what its documents link to, but sources and what is for another system", () => {
+  test("holds the files its documents link to, except sources and other systems", () => {
     const documents = companions("linux-x64").filter((path) => path.endsWith(".md"));
     expect(documents).toContain("docs/settings.md");
     const links = documents.flatMap((path) =>
@@ -63,7 +63,7 @@ describe("a release", () => {
     }
   });
 
-  test("leaves no packaging file out but the one that builds it", () => {
+  test("leaves out no packaging file except the one that builds it", () => {
     const held = new Set(TARGETS.flatMap(companions));
     expect(packaged.filter((path) => !held.has(path))).toEqual(["dist/docker/Containerfile.build"]);
   });
@@ -84,13 +84,13 @@ test("no packaging file names a variable that is not a setting", () => {
 });
 
 describe("the systemd unit", () => {
-  test("tells readiness and is watched", () => {
+  test("reports readiness and has a watchdog", () => {
     expect(unit("Type")).toEqual(["notify"]);
     expect(unit("NotifyAccess")).toEqual(["main"]);
     expect(Number(unit("WatchdogSec"))).toBeGreaterThan(0);
   });
 
-  test("leaves memory that is written and run alone, or the compiler is off", () => {
+  test("allows memory that is writable and executable, which the compiler needs", () => {
     expect(unit("MemoryDenyWriteExecute")).toEqual([]);
   });
 
@@ -113,18 +113,18 @@ describe("the systemd unit", () => {
     expect(unit("LimitCORE")).toEqual(["0"]);
   });
 
-  test("does not start again with settings that are wrong", () => {
+  test("does not restart with wrong settings", () => {
     expect(unit("Restart")).toEqual(["on-failure"]);
     expect(unit("RestartPreventExitStatus")).toEqual([String(EXIT_CONFIG)]);
   });
 
-  test("lets the tracker read what the kernel says about drops, and talk to systemd", () => {
+  test("lets the tracker read the kernel's drops, and notify systemd", () => {
     expect(unit("ProcSubset")).toEqual([]);
     expect(unit("RestrictAddressFamilies")[0].split(" ")).toContain("AF_UNIX");
     expect(unit("SystemCallFilter")).toEqual(["@system-service", "~@privileged @resources"]);
   });
 
-  test("gives it no right but that to low ports", () => {
+  test("gives no right except that to low ports", () => {
     expect(unit("CapabilityBoundingSet")).toEqual(["CAP_NET_BIND_SERVICE"]);
     expect(unit("DynamicUser")).toEqual(["yes"]);
     expect(unit("ProtectSystem")).toEqual(["strict"]);
@@ -135,14 +135,14 @@ describe("the systemd unit", () => {
 describe("the rc script of FreeBSD", () => {
   const script = read("dist/freebsd/buntracker");
 
-  test("is a program that the shell can read", () => {
+  test("is a valid shell script", () => {
     expect(statSync(join(ROOT, "dist/freebsd/buntracker")).mode & 0o111).toBe(0o111);
     const shell = Bun.spawnSync(["sh", "-n", join(ROOT, "dist/freebsd/buntracker")]);
     expect(shell.stderr.toString()).toBe("");
     expect(shell.exitCode).toBe(0);
   });
 
-  test("says where it belongs in the order of the start", () => {
+  test("names its place in the order of the start", () => {
     expect(script).toMatch(/^# PROVIDE: buntracker$/m);
     expect(script).toMatch(/^# REQUIRE: NETWORKING\b/m);
     expect(script).toMatch(/^# KEYWORD: shutdown$/m);
@@ -172,7 +172,7 @@ describe("the rc script of FreeBSD", () => {
 });
 
 describe("the container files", () => {
-  test("run a program by number of user, and ask it with its own verb whether it is well", () => {
+  test("run the tracker by user id, and check it with its health verb", () => {
     const image = read("dist/docker/Containerfile");
     expect(image).toMatch(/^USER \d+:\d+$/m);
     expect(image).toContain('CMD ["/usr/bin/buntracker", "health"]');
@@ -189,7 +189,7 @@ describe("the container files", () => {
   });
 });
 
-describe("what watches the tracker", () => {
+describe("monitoring of the tracker", () => {
   const rules = Bun.YAML.parse(read("dist/prometheus/buntracker.rules.yml")) as {
     groups: { rules: { alert: string; expr: string; annotations: object }[] }[];
   };
@@ -199,7 +199,7 @@ describe("what watches the tracker", () => {
     templating: { list: { name: string }[] };
   };
 
-  test("alerts say what is the matter and what to do", () => {
+  test("alerts name the problem and the remedy", () => {
     const alerts = rules.groups.flatMap((group) => group.rules);
     expect(alerts.length).toBeGreaterThan(5);
     for (const { annotations } of alerts) {

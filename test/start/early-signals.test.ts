@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { listenEarly } from "../../src/start/early-signals.ts";
 
-test("signals that come before there is a handler are handled when there is one", async () => {
+test("signals that come before the handler are handled later", async () => {
   const handled: string[] = [];
   const giveHandler = listenEarly("SIGUSR2");
   process.kill(process.pid, "SIGUSR2");

@@ -1,4 +1,4 @@
-/** What the settings name is looked into as a whole. */
+/** All files and names in the settings are checked. */
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,7 +22,7 @@ test("settings that name nothing have no problems", async () => {
   expect(await examine({})).toEqual({ problems: [], warnings: [] });
 });
 
-test("files that are as they should be have none", async () => {
+test("valid files have no problems", async () => {
   const files = {
     denyFile: fileOf("deny", `${HASH}\n`),
     allowFile: fileOf("allow", ""),
@@ -34,12 +34,12 @@ test("files that are as they should be have none", async () => {
   expect(await examine(files)).toEqual({ problems: [], warnings: [] });
 });
 
-test.if(makeCertificate.possible)("nor has a certificate with its key", async () => {
+test.if(makeCertificate.possible)("a certificate with its key has no problems", async () => {
   const { cert, key } = makeCertificate(folder, "examined.example");
   expect((await examine({ tlsCertFile: cert, tlsKeyFile: key })).problems).toEqual([]);
 });
 
-test("every mistake is told, each with a remedy, and none hides another", async () => {
+test("every mistake is reported with a remedy, and no mistake hides another", async () => {
   const missing = join(folder, "missing");
   const { problems } = await examine({
     user: "no-such-user",

@@ -1,4 +1,4 @@
-/** What is told at the start, one log event for each line. */
+/** The report at the start, one log event for each line. */
 import { expect, test } from "bun:test";
 
 import { readConfig } from "../../src/config/config.ts";
@@ -26,7 +26,7 @@ function told(
   return lines.slice(1);
 }
 
-test("where it listens, and what it tells clients", () => {
+test("the addresses and the interval are logged", () => {
   expect(told({ TRACKER_MEMORY_MAX: "64MiB" }, 4_194_304)).toEqual([
     '<6>level=info msg="listening for UDP" at=udp://[::]:6969 threads=2 receiveBuffer=4MiB',
     '<6>level=info msg="listening for HTTP" at=http://[::]:6969',
@@ -36,19 +36,19 @@ test("where it listens, and what it tells clients", () => {
   ]);
 });
 
-test("nothing of an operator's address that there is not", () => {
+test("without an operator's address there is no line about it", () => {
   const lines = told({ TRACKER_ADMIN_ADDRESS: "" }, 4_194_304);
   expect(lines.filter((line) => line.includes("operator"))).toEqual([]);
 });
 
-test("that the system grants a smaller buffer, with the remedy", () => {
+test("a smaller receive buffer is a warning with the remedy", () => {
   expect(told({}, 212_992).at(-1)).toBe(
     '<4>level=warn msg="the system limits the UDP receive buffer, so bursts may be dropped" ' +
       'granted=208KiB remedy="sysctl -w net.core.rmem_max=4194304"',
   );
 });
 
-test("what opens a tracker that believes the addresses clients claim", () => {
+test("believing the addresses that clients claim is a warning", () => {
   const warned = (value: string): string[] =>
     told({ TRACKER_ALLOW_IP_PARAMETER: value }, 4_194_304).filter((line) => line.includes("=warn"));
   expect(warned("no")).toEqual([]);
@@ -60,12 +60,12 @@ test("what opens a tracker that believes the addresses clients claim", () => {
   ]);
 });
 
-test("nothing of a buffer that no system could grant a byte more of", () => {
+test("the largest possible buffer is no warning", () => {
   const lines = told({ TRACKER_UDP_RECEIVE_BUFFER: "1GiB" }, 2 ** 30 - 1);
   expect(lines.filter((line) => line.includes("rmem_max"))).toEqual([]);
 });
 
-test("that replies may leave from another address than was asked, where they may", () => {
+test("replies that may leave from another address are a warning", () => {
   const one = ["192.0.2.1", "2001:db8::1", "fe80::1%eth0", "fe80::2"];
   const warned = (addresses: readonly string[], env: Record<string, string> = {}): string[] =>
     told({ TRACKER_UDP_WORKERS: "0", ...env }, Infinity, addresses).filter((line) =>

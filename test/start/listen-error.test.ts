@@ -5,7 +5,7 @@ import { listenError } from "../../src/start/listen-error.ts";
 
 const listener = { host: "::", port: 6969 };
 
-describe("a socket that could not be had", () => {
+describe("a socket that cannot be bound", () => {
   test.each([
     ["EADDRINUSE", "udp port 6969 is already in use ([::]:6969)", "ss -lnp"],
     ["EACCES", "no permission for udp port 6969 ([::]:6969)", "CAP_NET_BIND_SERVICE"],
@@ -18,7 +18,7 @@ describe("a socket that could not be had", () => {
     expect(error.hint).toContain(remedy);
   });
 
-  test("on an interface that is not there is a sentence, with or without a code", () => {
+  test("on a missing interface is a sentence, with or without a code", () => {
     const zoned = { host: "fe80::1%nope", port: 1 };
     for (const cause of [{ code: "ENODEV" }, { code: "ENOENT" }, new Error("Failed to listen")]) {
       const error = listenError("http", zoned, cause);
@@ -38,7 +38,7 @@ describe("a socket that could not be had", () => {
   });
 });
 
-test("settings that name what will not do end it with 78, a socket that is taken does not", () => {
+test("wrong settings end the start with 78, a port in use with 1", () => {
   expect(new StartError("there is no such file", "make one").exitCode).toBe(EXIT_CONFIG);
   expect(listenError("udp", listener, { code: "EADDRINUSE" }).exitCode).toBe(EXIT_FAILED);
 });

@@ -1,4 +1,4 @@
-/** UDP threads that cannot go on. Linux only: elsewhere there are none. */
+/** UDP threads that fail. Linux only: other systems have no UDP threads. */
 import { expect, test } from "bun:test";
 import { listenUdp, type UdpNeeds } from "../../src/start/listen-udp.ts";
 import { Threads } from "../../src/start/threads.ts";
@@ -15,7 +15,7 @@ import { sharedBy } from "../udp/fixture.ts";
 const libc = openLibc();
 const WORKER = new URL("../../src/udp/worker.ts", import.meta.url).href;
 
-/** The C library, whose sockets have numbers that no socket has. */
+/** The C library, with descriptors that are not sockets. */
 const withoutSockets = (): UdpNeeds["libc"] =>
   Object.assign(Object.create(libc!), {
     bindUdp: () => -1,
@@ -47,7 +47,7 @@ function workerThatFails(words: string): string {
   return URL.createObjectURL(new Blob([program], { type: "application/typescript" }));
 }
 
-/** What the program says at its end when the event loop needs a lock of a worker that is gone. */
+/** The last message when the event loop needs a lock of a worker that has ended. */
 async function reasonOfEnd(words: string): Promise<string> {
   const own = sharedBy(2);
   own.memory.settings.threads = true;

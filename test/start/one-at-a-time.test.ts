@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { oneAtATime } from "../../src/start/one-at-a-time.ts";
 
-test("what is asked for while it runs is done once more, however often", async () => {
+test("any number of requests during a run cause one more run", async () => {
   let running = 0;
   let done = 0;
   const ask = oneAtATime(async () => {

@@ -1,18 +1,18 @@
-/** How many HTTP connections open files leave, and when the start is refused for want of them. */
+/** The limit of HTTP connections from open files, and starts that are refused for too few. */
 import { expect, test } from "bun:test";
 import { connectionsFor, type FilesConfig } from "../../src/start/open-files.ts";
 import { StartError } from "../../src/host/start-error.ts";
 
 const AT = { host: "127.0.0.1", port: 6969 };
 
-/** Settings as they are by default: one address of each kind and one UDP worker. */
+/** The default settings: one address of each kind and one UDP worker. */
 function settings(changes: Partial<FilesConfig> = {}): FilesConfig {
   const http = [{ ...AT, tls: undefined }];
   const usual = { udpListeners: [AT], httpListeners: http, adminListeners: [AT], udpWorkers: 1 };
   return { ...usual, ...changes };
 }
 
-/** A machine on which so many files may be open and eight are; undefined where it does not tell. */
+/** A machine with this limit of files, and eight open ones; undefined if it does not tell. */
 function machine(limit: number | undefined, open: number | undefined = 8) {
   const files = limit === undefined ? undefined : { open, limit };
   return { files: () => files, filesLimit: () => limit };
@@ -51,15 +51,15 @@ test.each([
   expect(connectionsFor(machine(limit), settings(), true).operator).toBe(allowed);
 });
 
-test("where UDP has no threads, workers take no files", () => {
+test("without UDP threads, workers need no files", () => {
   expect(connectionsFor(machine(64), settings({ udpWorkers: 64 }), false).http).toBe(20);
 });
 
-test("what a parent left open counts as well", () => {
+test("files that a parent process left open count too", () => {
   expect(connectionsFor(machine(1024, 108), settings(), true).http).toBe(866 - 100);
 });
 
-test("too few files are one sentence that names how many it takes, and so many do", () => {
+test("too few files are an error that names the number needed, which is enough", () => {
   const config = settings({ udpWorkers: 64 });
   let told: unknown;
   try {
@@ -75,7 +75,7 @@ test("too few files are one sentence that names how many it takes, and so many d
   expect(() => connectionsFor(machine(242), config, true)).toThrow(StartError);
 });
 
-test("without HTTP no connection needs to be left", () => {
+test("without HTTP no files are needed for connections", () => {
   const config = settings({ httpListeners: [], adminListeners: [] });
   expect(connectionsFor(machine(27), config, true)).toEqual({ http: 0, operator: 0 });
   expect(() => connectionsFor(machine(26), config, true)).toThrow("27");

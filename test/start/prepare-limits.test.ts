@@ -32,16 +32,16 @@ test("by default limits are observed, and nothing is refused", () => {
   });
 });
 
-test("an announce is early by the shortest interval that clients are told", () => {
+test("an announce is early before the shortest interval that clients get", () => {
   const config = configOf({ TRACKER_MIN_INTERVAL: "30m", TRACKER_EARLY_ANNOUNCES: "refuse" });
   const { shared } = prepareLimits(config, memoryOf(config), 1);
   expect(shared.settings).toMatchObject({ minimumSeconds: 1620, refuseEarly: true });
 });
 
-describe("where intervals may grow", () => {
+describe("if intervals may grow", () => {
   const config = configOf({ TRACKER_TARGET_RATE: "10", TRACKER_INTERVAL_MAX: "2h" });
 
-  test("peers may be kept longer by as much, so ticks last longer", () => {
+  test("peers may be kept longer by the same factor, so ticks last longer", () => {
     expect(prepareLimits(config, memoryOf(config), 1).shared.settings.tickSeconds).toBe(180);
   });
 

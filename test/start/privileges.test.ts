@@ -10,7 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const PATH = `${import.meta.dir}/../../src/start/privileges.ts`;
 
-/** Drops privileges in a process of its own: it could not take them back. */
+/** Drops privileges in a separate process, which cannot get them back. */
 function dropIn(user: string, setup = ""): { stdout: string; exitCode: number } {
   const module = JSON.stringify(PATH);
   const script = `
@@ -34,32 +34,32 @@ describe("dropping privileges", () => {
     );
   });
 
-  test("to root is refused: that drops nothing", () => {
+  test("to root is refused", () => {
     expect(() => dropPrivileges("root")).toThrow("which is root");
   });
 
-  test.if(process.getuid?.() === 0)("leaves no way back and no group of root's", () => {
+  test.if(process.getuid?.() === 0)("cannot be undone, and leaves no group of root", () => {
     const { stdout } = dropIn("nobody");
     expect(stdout).toBe("65534 65534 65534 65534\nno way back\n");
   });
 
-  test.if(process.getuid?.() === 0)("is refused to somebody who is not root", () => {
+  test.if(process.getuid?.() === 0)("is refused to a user that is not root", () => {
     const { stdout } = dropIn("daemon", "process.setgid(65534); process.setuid(65534);");
     expect(stdout).toContain("not permitted to become daemon | only root can become");
   });
 });
 
-describe("what is lacking for later", () => {
+describe("a missing right", () => {
   const LIVE = { adminToken: "0123456789abcdef", adminListeners: [{ host: "::1", port: 1 }] };
 
-  test("is nothing where the files and their folder are ours", () => {
+  test("is not reported if the files and their folder are ours", () => {
     const denyFile = join(folder, "deny");
     writeFileSync(denyFile, "");
     expect(missingRights({ ...LIVE, denyFile })).toEqual([]);
     expect(missingRights({})).toEqual([]);
   });
 
-  test("is a file that is not there any more", () => {
+  test("is reported for a file that is gone", () => {
     const rulesFile = join(folder, "gone");
     expect(missingRights({ rulesFile, user: "nobody" })).toEqual([
       {
@@ -70,7 +70,7 @@ describe("what is lacking for later", () => {
     ]);
   });
 
-  test.if(process.getuid?.() === 0)("is told of the user that root becomes", () => {
+  test.if(process.getuid?.() === 0)("is reported for the user that root becomes", () => {
     const [mine, theirs] = [join(folder, "mine"), join(folder, "theirs")];
     for (const place of [mine, theirs]) {
       mkdirSync(place);
@@ -97,7 +97,7 @@ describe("what is lacking for later", () => {
     expect(lackingTo({ ...lists, adminListeners: LIVE.adminListeners })).toEqual([""]);
   });
 
-  test.if(process.getuid?.() === 0)("is a list behind another user's link", () => {
+  test.if(process.getuid?.() === 0)("is reported for a list behind another user's link", () => {
     const list = join(folder, "linked");
     writeFileSync(list, "");
     const denyFile = join(folder, "link");

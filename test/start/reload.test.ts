@@ -1,4 +1,4 @@
-/** A reload: everything is read before anything is taken, and all threads learn it in one way. */
+/** A reload: all files are read before any is taken, and all threads get the update in one way. */
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A tracker's files, and all updates of its threads. `state.refuses`: there are no sockets. */
+/** A tracker's files, and all updates of its threads. `state.refuses`: new sockets fail. */
 function open() {
   const path = (name: string) => join(folder, name);
   const write = (name: string, text: string) => writeFileSync(path(name), text);

@@ -1,4 +1,4 @@
-/** The owner of threads: every thread gets an update, and what starts later begins with it. */
+/** The owner of threads: every thread gets an update, and later threads begin with it. */
 import { afterEach, expect, test } from "bun:test";
 import { openToAll } from "../../src/access/access.ts";
 import { shareRules } from "../../src/limits/request-rules.ts";
@@ -29,7 +29,7 @@ function makeThreads(shared: UdpShared = sharedBy(3)): Threads {
   });
 }
 
-/** A worker that holds an update when it is let go on. */
+/** A worker that uses an update only after it is released. */
 function makeWorker(failure?: string) {
   const held: Update[] = [];
   const waiting: (() => void)[] = [];
@@ -46,7 +46,7 @@ function makeWorker(failure?: string) {
   return { worker, held, goOn: () => waiting.shift()!() };
 }
 
-test("an update is told when every thread holds it, the event loop among them", async () => {
+test("tell resolves when every thread uses the update, including the event loop", async () => {
   const threads = makeThreads();
   const here: Update[] = [];
   threads.addPart({ take: (update) => void here.push(update) });
@@ -70,7 +70,7 @@ test("an update is told when every thread holds it, the event loop among them", 
   expect(numbers).toEqual([1, 2]);
 });
 
-test("what starts later begins with what was told last", async () => {
+test("a thread that starts later begins with the last update", async () => {
   const threads = makeThreads();
   await threads.tell({ access, rules });
   await threads.tell({ certificate });
@@ -82,7 +82,7 @@ test("what starts later begins with what was told last", async () => {
   });
 });
 
-test("a certificate that the event loop cannot use reaches no other thread", async () => {
+test("a certificate that the event loop cannot use reaches no worker", async () => {
   const threads = makeThreads();
   threads.addPart({
     take() {
@@ -96,7 +96,7 @@ test("a certificate that the event loop cannot use reaches no other thread", asy
   expect(other.goOn).toThrow();
 });
 
-/** What ends the program when the event loop waits for a lock that no thread gives back. */
+/** The reason that ends the program when the event loop waits for a lost lock. */
 function reasonAtLostLock(...failures: (string | undefined)[]): string {
   const shared = sharedBy(2);
   const threads = makeThreads(shared);

@@ -1,4 +1,4 @@
-/** Upkeep: the sweep goes round in the time set, the load is followed, no process is kept alive. */
+/** Upkeep: sweep rounds end in time, the load is followed, and no process is kept alive. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { COUNT, type CounterName, counterMemory, Counters } from "../../src/counters/counters.ts";
@@ -15,7 +15,7 @@ import { announce } from "../swarm/fixture.ts";
 import { brokenInvariants } from "../swarm/invariants.ts";
 import { someMemory } from "../swarm/some-memory.ts";
 
-test("every old peer is forgotten within an eighth of the timeout, and no other", async () => {
+test("every old peer is removed within an eighth of the timeout, and no other", async () => {
   const memory = someMemory({ peerTimeout: 40, downloadsTimeout: 4 });
   const tracker = new Tracker(new Store(memory), new ArrayBuffer(65536));
   for (let infoHash = 1; infoHash <= 2000; infoHash++) {
@@ -33,7 +33,7 @@ test("every old peer is forgotten within an eighth of the timeout, and no other"
   expect(takeCensus(memory)).toMatchObject({ leechersIpv4: 1000, swarms: 1000 });
 });
 
-test("a round is over before ages begin again, though 300,000 swarms begin a second", () => {
+test("a round ends before age counters wrap, with 300,000 new swarms a second", () => {
   /** Measured where swarms lie apart, with another thread beside: by a turn of a millisecond. */
   const SWARMS_PER_SECOND_OF_TURN = 3_000_000;
   const TURN = 0.05;
@@ -62,7 +62,7 @@ test("a round is over before ages begin again, though 300,000 swarms begin a sec
   expect(visits(18e6, new Ticks(2700).slackSeconds / 2).share).toBeCloseTo(0.02, 3);
 });
 
-/** A tracker that had many swarms and lost them, and the turns of its upkeep. */
+/** A tracker that lost many swarms, and the turns of its upkeep. */
 function afterTheRush(pageSize: number) {
   const memory = someMemory({ memoryMax: 64 * 2 ** 20, peerTimeout: 40, downloadsTimeout: 4 });
   const tracker = new Tracker(new Store(memory), new ArrayBuffer(65536));
@@ -83,7 +83,7 @@ function afterTheRush(pageSize: number) {
   return { tracker, discarded, turn };
 }
 
-test("memory of pages that swarms have left goes back to the system, but for a few", async () => {
+test("free pages are released to the system, except a few", async () => {
   const { tracker, discarded, turn } = afterTheRush(4096);
   const { shards } = tracker.store.arena;
   const deadline = now() + 8;
@@ -105,7 +105,7 @@ test("memory of pages that swarms have left goes back to the system, but for a f
   expect(brokenInvariants(tracker)).toEqual([]);
 }, 30_000);
 
-test("where many pages are in use, a 128th of them stays for who needs some soon", async () => {
+test("if many pages are in use, 1/128 of them stays free for reuse", async () => {
   const { tracker, discarded, turn } = afterTheRush(4096);
   const { arena } = tracker.store;
   Object.defineProperty(arena, "pagesInUse", { get: () => 128 * 150 });
@@ -118,7 +118,7 @@ test("where many pages are in use, a 128th of them stays for who needs some soon
   expect(discarded.size).toBeGreaterThanOrEqual(60);
 }, 30_000);
 
-test("where the system's pages are larger than ours it gets none back", async () => {
+test("if the system's pages are larger than ours, none are released", async () => {
   const { tracker, discarded, turn } = afterTheRush(16_384);
   const deadline = now() + 8;
   while (tracker.store.arena.pagesInUse > 300 && now() < deadline) {
@@ -129,7 +129,7 @@ test("where the system's pages are larger than ours it gets none back", async ()
   expect(discarded.size).toBe(0);
 }, 30_000);
 
-test("a process that has nothing else to do ends", async () => {
+test("a process without other work ends", async () => {
   const program = `
     import { Store } from "./src/swarm/store.ts";
     import { startSweeping } from "./src/start/upkeep.ts";
@@ -145,7 +145,7 @@ test("a process that has nothing else to do ends", async () => {
   expect(child.signalCode).toBeNull();
 });
 
-/** What the load comes to when these announces are counted within a second. */
+/** The load after these announces within a second. */
 function loadAfter(counted: Partial<Record<CounterName, number>>) {
   const memory = someMemory({ peerTimeoutMax: 10_800 });
   const settings = { targetRate: 10, interval: 1800, intervalMax: 7200, jitterPercent: 10 };

@@ -54,7 +54,7 @@ describe("answers of hostile servers are refused:", () => {
   test.each<[string, string, string]>([
     ["a negative chunk", `${CHUNKED}-6\r\n\r\n`, "a chunk of the answer has no size"],
     ["a chunk without a size", `${CHUNKED}\r\n\r\n`, "a chunk of the answer has no size"],
-    ["a size that is none", `${CHUNKED}0x10\r\n`, "a chunk of the answer has no size"],
+    ["a size that is not a number", `${CHUNKED}0x10\r\n`, "a chunk of the answer has no size"],
     ["a size of nine digits", `${CHUNKED}100000000\r\n`, "a chunk of the answer has no size"],
     ["an endless size", `${CHUNKED}${"0".repeat(300)}`, "a chunk of the answer has no size"],
     ["endless extensions", `${CHUNKED}1;${"x".repeat(300)}`, "a chunk of the answer has no size"],
