@@ -150,6 +150,20 @@ describe("a line", () => {
     expect(linesWhere(src, (line) => /^export (\*|\{.*\}) from\b/.test(line))).toEqual([]);
   });
 
+  test("exports what another file uses: what none does is local, or dead", () => {
+    const exported = /^export (?:async )?(?:const|function\*?|class) (\w+)/gm;
+    const unused = all.flatMap(({ path, text }) =>
+      [...text.matchAll(exported)]
+        .map(([, name]) => name!)
+        .filter((name) => {
+          const word = new RegExp(`\\b${name}\\b`);
+          return !all.some((other) => other.path !== path && word.test(other.text));
+        })
+        .map((name) => `${path} exports ${name}`),
+    );
+    expect(unused).toEqual([]);
+  });
+
   test("imports a file by its whole name", () => {
     const bare = (line: string) => /\bfrom "\.[^"]*(?<!\.ts)"/.test(line);
     expect(linesWhere(all, bare)).toEqual([]);

@@ -139,7 +139,7 @@ export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8A
   }
   if (kept.length === 0) return undefined;
   kept.push(bytes.subarray(from));
-  return concatenated(kept);
+  return Buffer.concat(kept);
 }
 
 /** Reads a file from its first line to its last, in steps of some lines. */
@@ -233,14 +233,4 @@ export function parseInfoHash(text: string): Uint8Array | undefined {
 
 function isBlank(byte: number): boolean {
   return byte === SPACE || byte === TAB || byte === CARRIAGE_RETURN;
-}
-
-function concatenated(parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -28,7 +28,7 @@ import { type Judgement, Token } from "./token.ts";
 export type AdminPage = (req: Request) => Response | Promise<Response>;
 
 /** Why a request was refused that may come from an attacker. */
-export const OPERATOR_REFUSALS = ["host", "token"] as const;
+const OPERATOR_REFUSALS = ["host", "token"] as const;
 export type OperatorRefusal = (typeof OPERATOR_REFUSALS)[number];
 
 export interface AdminDeps {

@@ -26,9 +26,9 @@ export const WARNINGS = [
 export type Warning = (typeof WARNINGS)[number];
 
 /** With a lower limit of open files, a busy tracker refuses connections. */
-export const OPEN_FILES_FEW = 16_384;
+const OPEN_FILES_FEW = 16_384;
 /** The largest usual share of announces from one private address: more means a NAT before us. */
-export const PRIVATE_SHARE_MAX = 1 / 4;
+const PRIVATE_SHARE_MAX = 1 / 4;
 
 /** What TRACKER_ALLOW_IP_PARAMETER opens; `check` says it too. */
 export const IP_PARAMETER = {

@@ -17,7 +17,7 @@ import { type Config, type Origins, SCHEMA } from "./schema.ts";
 import { quote } from "./settings.ts";
 
 /** The prefix of our variables. */
-export const PREFIX = "TRACKER_";
+const PREFIX = "TRACKER_";
 
 /**
  * Variables that act on the runtime inside the compiled program (each was tried, Bun 1.4.5):

@@ -58,7 +58,7 @@ const SECONDS_PER_UNIT = { s: 1, m: 60, h: 3600, d: 86400 };
 const BYTES_PER_UNIT = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
 /** The shortest secret: 16 hexadecimal characters are 64 bits. */
-export const SECRET_LENGTH_MIN = 16;
+const SECRET_LENGTH_MIN = 16;
 /** The shortest secret that resists offline guessing: 32 hexadecimal characters are 128 bits. */
 export const KEY_LENGTH_MIN = 32;
 

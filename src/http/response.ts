@@ -30,7 +30,7 @@ export interface ResponseForm {
 }
 
 /** Results. The connection stays as the head says. */
-export const RESPONSE_SENT = 0;
+const RESPONSE_SENT = 0;
 /** All is sent; the connection must close, which tells the client the end of the body. */
 export const RESPONSE_ENDS_CONNECTION = 1;
 /** The body is incomplete: the connection must be cut, so the client notices. */

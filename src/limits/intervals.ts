@@ -27,7 +27,7 @@ export interface IntervalSettings {
 export const INTERVAL_JITTER_PERCENT = 10;
 
 /** A swarm with more peers is large. One reply lists about this many peers. */
-export const SWARM_SIZE_USUAL = 64;
+const SWARM_SIZE_USUAL = 64;
 const SWARM_SIZE_USUAL_BITS = Math.log2(SWARM_SIZE_USUAL);
 
 /** How often the usual size doubles up to `peers`: 0 up to 127, 1 up to 255. */

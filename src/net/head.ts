@@ -34,7 +34,7 @@ const FIELDS_MAX = 100;
 const EMPTY_LINES_MAX = 4;
 
 /** Limit of characters in a method; the longest registered method has 17. */
-export const METHOD_SIZE_MAX = 32;
+const METHOD_SIZE_MAX = 32;
 
 /** Digits of a length that a number always holds exactly. */
 const LENGTH_DIGITS_MAX = 15;

@@ -20,8 +20,8 @@ import { readU32 } from "../net/words.ts";
 import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import { Frequent, frequentBytes, type Frequency, byCount } from "./frequent.ts";
 
-export const WANTED_COLUMNS = 201;
-export const RENEWED_COLUMNS = 45;
+const WANTED_COLUMNS = 201;
+const RENEWED_COLUMNS = 45;
 
 /** 128 sets of eight networks in each table. */
 const EARLY_SET_BITS = 7;

@@ -23,10 +23,7 @@ const SLOTS_LAST = SPAN_SECONDS / WIDTH_LAST_SECONDS;
 const NOW_SECONDS = 10;
 const SAMPLES = 16;
 
-/** Kinds of announces, in the order of every tuple of four numbers. */
-export const KINDS = ["udpIpv4", "udpIpv6", "httpIpv4", "httpIpv6"] as const;
-
-/** Announces by kind: since the start, or per second. */
+/** Announces over UDP by IPv4 and IPv6, then over HTTP: since the start, or per second. */
 export type ByKind = readonly [number, number, number, number];
 
 /** The curve. */

@@ -66,8 +66,8 @@ export const SWARM_DOWNLOADS_LOW = 27;
 export const SWARM_HEADER_SIZE = 28;
 // Only with FLAG_IPV6.
 export const SWARM_CAPACITY_IPV6 = 28;
-export const SWARM_COUNT_IPV6 = 29;
-export const SWARM_SEEDERS_IPV6 = 30;
+const SWARM_COUNT_IPV6 = 29;
+const SWARM_SEEDERS_IPV6 = 30;
 
 export const FLAG_LARGE_IPV4 = 1;
 export const FLAG_LARGE_IPV6 = 2;

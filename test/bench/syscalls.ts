@@ -49,9 +49,9 @@ export const EPOLL_DATA = process.arch === "x64" ? 4 : 8;
 export const EPOLL_EVENT = EPOLL_DATA + 8;
 
 export const HEADER = 64;
-export const HEADER_IOV = 16;
-export const HEADER_IOV_COUNT = 24;
-export const HEADER_RECEIVED = 56;
+const HEADER_IOV = 16;
+const HEADER_IOV_COUNT = 24;
+const HEADER_RECEIVED = 56;
 export const IOVEC = 16;
 export const IOVEC_LENGTH = 8;
 

@@ -34,7 +34,7 @@ import {
 } from "./syscalls.ts";
 import { INFO_HASH_WORDS, mix, putInfoHash, Workload } from "./workload.ts";
 
-export const UDP_DEFAULTS = {
+const UDP_DEFAULTS = {
   host: "127.0.0.1",
   port: 6969,
   /** Process whose CPU time is told; 0 for none. */

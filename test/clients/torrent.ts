@@ -12,7 +12,7 @@ const FILE_BYTES = 1_000_003;
 const PIECE_BYTES = 32 * 1024;
 
 /** Name of the file, and of the torrent beside it. */
-export const FILE_NAME = "payload.bin";
+const FILE_NAME = "payload.bin";
 const TORRENT_NAME = "payload.torrent";
 
 /** A torrent on disk. */

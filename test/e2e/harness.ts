@@ -24,7 +24,7 @@ export const BINARY = resolve(
 );
 
 /** The longest a tracker may take to end after a signal, in milliseconds: its own promise. */
-export const STOP_MILLISECONDS_MAX = 10_000;
+const STOP_MILLISECONDS_MAX = 10_000;
 
 /** Generous, because several test processes may share a small machine. */
 const READY_MILLISECONDS_MAX = 10_000;

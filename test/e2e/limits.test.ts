@@ -12,6 +12,7 @@ import { announceRequest, type Datagrams, isAround } from "./datagrams.ts";
 import { openDatagrams, randomBytes } from "./datagrams.ts";
 import { type Environment, startProcess, startTracker, type Tracker } from "./harness.ts";
 import { exchangeTcp, readResponses } from "./raw-http.ts";
+import { until } from "../until.ts";
 
 const HOST = "127.0.0.1";
 const SLOW_MILLISECONDS = 30_000;
@@ -102,15 +103,6 @@ async function answered(client: Datagrams, connectionId: Uint8Array, count: numb
 
 const intervalOf = (answer: Uint8Array | undefined): number =>
   new DataView(answer!.buffer, answer!.byteOffset).getUint32(8);
-
-/** Tries until it holds, for as long as a busy machine may need. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 25_000;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error("it never came true");
-    await Bun.sleep(50);
-  }
-}
 
 describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
   const start = (env: Environment) =>

@@ -38,15 +38,6 @@ async function announcePeers(port: number, host: string, count: number): Promise
   }
 }
 
-/** Waits until it is so: figures are a second old at most. */
-async function eventually(isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`never so: ${isSo.toString()}`);
-    await Bun.sleep(50);
-  }
-}
-
 /** What the page tells of the tracker at this port. */
 async function figuresOf(port: number): Promise<LiveFigures> {
   return (await (await fetch(`http://127.0.0.1:${port}/live`)).json()) as LiveFigures;
@@ -83,7 +74,7 @@ describe.each(Object.entries(SETTINGS))("metrics with %s", (_, env) => {
     // All datagrams of batches; one in 16 of those that come one by one. Noted after the reply.
     const timed = env["TRACKER_UDP_WORKERS"] === "0" ? 2 : 44;
     const line = `tracker_request_duration_seconds_count{transport="udp"} ${timed}`;
-    await eventually(async () => (await (await page("/metrics")).text()).includes(`\n${line}\n`));
+    await until(async () => (await (await page("/metrics")).text()).includes(`\n${line}\n`));
     const promtool = Bun.which("promtool");
     if (promtool === null) return;
     const check = Bun.spawnSync([promtool, "check", "metrics"], { stdin: Buffer.from(text) });
@@ -105,7 +96,7 @@ describe("the page at /", () => {
     const text = await page.text();
     expect(text.length).toBeLessThan(30_000);
     expect(text).toContain(`<code>udp://127.0.0.1:${tracker.port}<wbr>/announce</code>`);
-    await eventually(async () => (await figuresOf(tracker.port)).peers === 7);
+    await until(async () => (await figuresOf(tracker.port)).peers === 7);
     expect(await figuresOf(tracker.port)).toMatchObject({ swarms: 7, seeders: 0, drops: 0 });
     expect((await fetch(`${base}/`, { method: "POST" })).status).toBe(405);
     expect((await fetch(`${base}/live`, { method: "DELETE" })).status).toBe(405);
@@ -116,9 +107,9 @@ describe("the page at /", () => {
     await using browser = await Browser.open(`http://127.0.0.1:${tracker.port}/`);
     const peers = () =>
       browser.evaluate(`document.querySelector('[data-text="peers"]')?.textContent`);
-    await eventually(async () => (await peers()) === "7");
+    await until(async () => (await peers()) === "7");
     await announcePeers(tracker.port, "127.0.0.1", 5);
-    await eventually(async () => (await peers()) === "12");
+    await until(async () => (await peers()) === "12");
     const stale = "document.body.classList.contains('stale')";
     expect(await browser.evaluate(stale)).toBe(false);
     const labels = "[...document.querySelectorAll('button')].map((one) => one.ariaLabel)";
@@ -158,7 +149,7 @@ describe("verbs that ask", () => {
     await using _tracker = tracker;
     await announcePeers(tracker.port, "127.0.0.1", 3);
     const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}` };
-    await eventually(async () => (await figuresOf(tracker.port)).peers === 3);
+    await until(async () => (await figuresOf(tracker.port)).peers === 3);
     const { code, stdout } = await verb(["top"], 1, env);
     expect(code).toBe(0);
     expect(stdout).toContain("Peers 3 ");
@@ -208,6 +199,7 @@ print("bound", flush=True)
 while True:
     print(json.dumps(s.recv(4096).decode()), flush=True)
 `;
+import { until } from "../until.ts";
 
 test("who asks while it ends is told that it lives and is not ready", async () => {
   const { tracker, page } = await startObserved();

@@ -30,7 +30,7 @@ const ANSWER_MILLISECONDS_MAX = 1000;
 /** Flooders ask for their ids before they begin. */
 const PREPARATION_MILLISECONDS = 2000;
 
-export async function floodBesideNeighbour(asked: Neighbours): Promise<Outcome> {
+async function floodBesideNeighbour(asked: Neighbours): Promise<Outcome> {
   const { host, port, flooders, seconds, floodRate } = asked;
   const words = [import.meta.path, host, `${port}`, `${seconds}`, `${floodRate}`, ...flooders];
   const child = Bun.spawn([process.execPath, ...words], {

@@ -46,7 +46,7 @@ async function medianOfAnnounces(port: number, seconds: number): Promise<number>
 }
 
 /** Starts such a flood; resolves to the number of requests sent. */
-export async function floodPages(
+async function floodPages(
   port: number,
   seconds: number,
   bytesPerSecond: number,
