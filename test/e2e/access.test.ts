@@ -29,7 +29,7 @@ const NETWORK = "your network is denied here";
 const CLIENT = "your client is denied here: use another client";
 const MAINTENANCE = "this tracker is under maintenance: it will be back soon";
 
-/** A worker sees its mail when its receive times out. */
+/** A worker reads its messages when its receive times out. */
 const MAIL_MILLISECONDS = 1000;
 const SLOW_MILLISECONDS = 30_000;
 
@@ -50,7 +50,7 @@ function fileOf(words: string): string {
 }
 const read = (path: string) => readFileSync(path, "utf8");
 
-/** A tracker with an admin address, and what its settings say to a second process. */
+/** A tracker with an operator's address, and its settings for a second process. */
 async function start(env: Environment, workers: string) {
   const adminPort = freePort();
   const all: Environment = {
@@ -101,7 +101,7 @@ function announceHttp(tracker: Tracker, asking: Asking): Promise<Dictionary> {
 
 const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
 
-/** The failure and when to try again; "served" if there is none. */
+/** The failure and the retry time; "served" without a failure. */
 async function sentenceHttp(tracker: Tracker, asking: Asking): Promise<string> {
   const answer = await announceHttp(tracker, asking);
   const reason = answer["failure reason"];
@@ -109,7 +109,7 @@ async function sentenceHttp(tracker: Tracker, asking: Asking): Promise<string> {
   return `${String(reason)} / ${String(answer["retry in"])}`;
 }
 
-/** The text of an error; "served" if there is none. */
+/** The text of an error; "served" without an error. */
 async function sentenceUdp(tracker: Tracker, asking: Asking): Promise<string> {
   const { hash, source, peerId, event } = asking;
   using client = await openDatagrams("127.0.0.1", tracker.port, source);
@@ -135,7 +135,7 @@ async function peersOf(tracker: Tracker, hash: Uint8Array): Promise<number> {
   return Number(counts!["complete"]) + Number(counts!["incomplete"]);
 }
 
-/** Repeats a question until it is answered so, as long as mail may take. */
+/** Repeats a request until it gets this answer, as long as messages to workers may take. */
 async function until<Answer extends string | number>(
   expected: Answer,
   ask: () => Promise<Answer>,
@@ -179,7 +179,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     expect(await sentenceUdp(allowing.tracker, { hash })).toBe("served");
   });
 
-  test("with an allow list others are refused, and deny wins", async () => {
+  test("with an allow list other hashes are refused, and the deny list comes first", async () => {
     const [allowed, both, other] = [randomBytes(20), randomBytes(20), randomBytes(20)];
     await using running = await start(
       {
@@ -219,7 +219,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     expect(await sentenceUdp(tracker, others)).toBe("served");
   });
 
-  test("SIGHUP reads all files again, or none, and evicts what is denied now", async () => {
+  test("SIGHUP reads all files again, or none, and evicts denied swarms", async () => {
     const [first, second] = [randomBytes(20), randomBytes(20)];
     const deny = fileOf(`${first.toHex()}\n`);
     const networks = fileOf("");
@@ -247,7 +247,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     await until(0, () => peersOf(tracker, second));
   });
 
-  test("many SIGHUPs at once keep a change of a list waiting no longer than two", async () => {
+  test("many SIGHUPs at once delay a change of a list no longer than two do", async () => {
     await using running = await start({ TRACKER_DENY_FILE: fileOf("") }, workers);
     const { tracker, admin } = running;
     for (let i = 0; i < 50; i++) {
@@ -263,7 +263,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     if (workers !== "0") expect(reloads).toBeLessThan(10);
   });
 
-  test("a single hash is denied and forgotten at once, and the file remembers", async () => {
+  test("a single hash is denied and forgotten at once, and in the file", async () => {
     const hash = randomBytes(20);
     const hex = hash.toHex();
     const deny = fileOf("# mine\n");
@@ -287,7 +287,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     );
   });
 
-  test("what was denied, allowed and forgotten while it ran is so after a restart", async () => {
+  test("changes of the lists outlive a restart", async () => {
     const [denied, allowed, gone] = [randomBytes(20), randomBytes(20), randomBytes(20)];
     const env = {
       TRACKER_DENY_FILE: fileOf(""),
@@ -342,7 +342,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     expect(textOf(answer!.subarray(8))).toBe(NETWORK);
   });
 
-  test("a list that must grow while it is used reaches every thread", async () => {
+  test("a list that must grow during use reaches every thread", async () => {
     const deny = fileOf("");
     await using running = await start({ TRACKER_DENY_FILE: deny }, workers);
     const hashes = Array.from({ length: 120 }, () => randomBytes(20));
@@ -382,7 +382,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
   });
 });
 
-test("SIGHUP while it starts is heard when it has started", async () => {
+test("SIGHUP during the start takes effect after the start", async () => {
   const state = join(folder, "state-pipe");
   Bun.spawnSync(["mkfifo", state]);
   const env = { TRACKER_STATE_IMPORT: state, TRACKER_HTTP_ADDRESS: `127.0.0.1:${freePort()}` };
@@ -406,7 +406,7 @@ test("SIGHUP while it starts is heard when it has started", async () => {
 });
 
 describe("the verbs of the binary", () => {
-  test("deny, allow and forget ask the running tracker", async () => {
+  test("deny, allow and forget change the running tracker", async () => {
     const [one, two] = [randomBytes(20).toHex(), randomBytes(20).toHex()];
     const [deny, allow] = [fileOf(""), fileOf("")];
     await using running = await start({ TRACKER_DENY_FILE: deny, TRACKER_ALLOW_FILE: allow }, "1");
@@ -424,7 +424,7 @@ describe("the verbs of the binary", () => {
     expect([read(deny), read(allow)]).toEqual([`${two}\n`, ""]);
   });
 
-  test("failures are a sentence, a hint where it helps, and exit code 1", async () => {
+  test("failures give a sentence, perhaps a hint, and exit code 1", async () => {
     const hash = randomBytes(20).toHex();
     await using running = await start({}, "1");
     expect(await running.verb("deny", hash)).toEqual({
@@ -448,7 +448,7 @@ describe("the verbs of the binary", () => {
   });
 });
 
-describe("when a file cannot be had", () => {
+describe("when a file cannot be used", () => {
   test.each(["TRACKER_DENY_FILE", "TRACKER_ALLOW_FILE", "TRACKER_DENY_NETWORKS_FILE"])(
     "%s that is missing at the start is an error with a hint",
     async (variable) => {
@@ -470,7 +470,7 @@ describe("when a file cannot be had", () => {
     },
   );
 
-  test("a change that finds the disk full is refused, and the list stays as it was", async () => {
+  test("a change on a full disk is refused, and the list does not change", async () => {
     const disk = join(folder, "disk");
     mkdirSync(disk);
     const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
@@ -496,7 +496,7 @@ describe("when a file cannot be had", () => {
 });
 
 describe("the admin address", () => {
-  test("refuses changes where no token is set, and shows health to everybody", async () => {
+  test("refuses changes without a token set, and shows health without a token", async () => {
     const port = freePort();
     const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${port}` };
     await using tracker = await startTracker({ env });
@@ -507,8 +507,8 @@ describe("the admin address", () => {
     expect(put.status).toBe(403);
   });
 
-  test("that is the usual one and taken is only warned of", async () => {
-    // Whoever has it already does as well.
+  test("that is the default and in use causes a warning only", async () => {
+    // Another program on the address does as well.
     const takeIt = () =>
       Bun.serve({ hostname: "127.0.0.1", port: 6970, fetch: () => new Response() });
     let server: ReturnType<typeof takeIt> | undefined;
@@ -528,7 +528,7 @@ describe("the admin address", () => {
     await server?.stop(true);
   });
 
-  test("that is the usual one and taken is an error where a token is set", async () => {
+  test("that is the default and in use is an error if a token is set", async () => {
     let server: ReturnType<typeof Bun.serve> | undefined;
     try {
       server = Bun.serve({ hostname: "127.0.0.1", port: 6970, fetch: () => new Response() });
@@ -548,7 +548,7 @@ describe("the admin address", () => {
     await server?.stop(true);
   });
 
-  test("gets no token from a verb when something else than the tracker has it", async () => {
+  test("gets no token from a verb if another program has the port", async () => {
     const sent: string[] = [];
     const server = Bun.serve({
       hostname: "127.0.0.1",
@@ -578,7 +578,7 @@ describe("the admin address", () => {
     await server.stop(true);
   });
 
-  test("that was asked for and is taken is an error", async () => {
+  test("that was set and is in use is an error", async () => {
     const port = freePort();
     const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${port}` };
     await using first = await startTracker({ env });

@@ -18,7 +18,7 @@ import { exchangeTcp, readResponses } from "./raw-http.ts";
 const PROGRAM = "/usr/bin/opentracker";
 const HOST = "127.0.0.1";
 
-/** Info hashes that opentracker serves: one for each test, so that none minds another's peers. */
+/** Info hashes that opentracker serves: one for each test, so that tests share no peers. */
 const HASHES = Array.from({ length: 32 }, (_, i) => (0x10 + i).toString(16).repeat(20));
 let used = 0;
 const nextHash = (): string => HASHES[used++]!;
@@ -102,7 +102,7 @@ if (!existsSync(PROGRAM)) {
       }
     });
 
-    test("a leecher alone with others is told the same peers", async () => {
+    test("a leecher gets the same peers", async () => {
       const hash = nextHash();
       for (const source of ["127.0.0.5", "127.0.0.6"])
         await announce(hash, "port=81&left=0", source);
@@ -140,7 +140,7 @@ if (!existsSync(PROGRAM)) {
       expect([both.ours.status, both.theirs.status]).toEqual([404, 404]);
     });
 
-    test("UDP tells the same counts and peers", async () => {
+    test("UDP gives the same counts and peers", async () => {
       const hash = nextHash();
       for (const source of ["127.0.0.5", "127.0.0.6"])
         await announce(hash, "port=81&left=0", source);
@@ -161,14 +161,14 @@ if (!existsSync(PROGRAM)) {
       expect(answers[0]!.peers).toEqual(["127.0.0.5:81", "127.0.0.6:81"]);
     });
 
-    describe("but on purpose", () => {
-      test("the announcer is not handed itself", async () => {
+    describe("with intended differences:", () => {
+      test("the announcer does not get itself", async () => {
         const both = await announce(nextHash(), "port=1&left=1");
         expect(peers(both.ours)).toEqual([]);
         expect(peers(both.theirs)).toEqual(["127.0.0.1:1"]);
       });
 
-      test("a seeder is told of leechers only", async () => {
+      test("a seeder gets leechers only", async () => {
         const hash = nextHash();
         await announce(hash, "port=1&left=0", "127.0.0.2");
         await announce(hash, "port=2&left=1", "127.0.0.2");
@@ -199,7 +199,7 @@ if (!existsSync(PROGRAM)) {
         expect(both.theirs.status).toBe(400);
       });
 
-      test("a scrape shows zeros for what is not known, and no key twice", async () => {
+      test("a scrape shows zeros for unknown swarms, and no key twice", async () => {
         const [known, unknown] = [nextHash(), nextHash()];
         await announce(known, "port=1&left=1");
         const { ours, theirs } = await scrape(known, unknown, known);
@@ -266,7 +266,7 @@ async function startOpentracker(folder: string) {
   throw new Error("opentracker does not answer");
 }
 
-/** The answer that is no connect response; undefined if there is none. */
+/** The answer that is not a connect response; undefined without one. */
 async function announcedBy(
   client: Datagrams,
   request: Uint8Array,

@@ -60,7 +60,7 @@ async function announceHttp(tracker: Tracker, asking: Asking = {}): Promise<Dict
   return decodeDictionary((await askHttp(tracker, asking))!.body);
 }
 
-/** What is said to the announcer: "served", or the failure and when to try again. */
+/** The answer to an announce: "served", or the failure and the retry time. */
 async function saidHttp(tracker: Tracker, asking: Asking = {}): Promise<string> {
   const answer = await askHttp(tracker, asking);
   if (answer === undefined || answer.body.length === 0) return "nothing";
@@ -69,7 +69,7 @@ async function saidHttp(tracker: Tracker, asking: Asking = {}): Promise<string> 
   return retryIn === undefined ? String(reason) : `${String(reason)} / ${String(retryIn)}`;
 }
 
-/** What is said over UDP; "nothing" for silence. */
+/** The answer over UDP; "nothing" without one. */
 async function saidUdp(tracker: Tracker, asking: Asking = {}): Promise<string> {
   const answer = await announceUdp(tracker, asking);
   if (answer === undefined) return "nothing";
@@ -161,7 +161,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
       SLOW_MILLISECONDS,
     );
 
-    test("refuse nobody by default", async () => {
+    test("refuse no request by default", async () => {
       await using tracker = await start({ TRACKER_RATE_LIMIT_ADDRESS: "1" });
       using client = await openDatagrams(HOST, tracker.port);
       expect(await answered(client, await client.connect(), 100)).toBe(100);
@@ -205,7 +205,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     );
   });
 
-  test("announces that are too early are refused if that is wanted, events are not", async () => {
+  test("early announces are refused if set, but events are not", async () => {
     await using tracker = await start({ TRACKER_EARLY_ANNOUNCES: "refuse" });
     const early = "this announce is too early: wait for the interval";
     for (const said of [saidHttp, saidUdp]) {
@@ -218,14 +218,14 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     }
   });
 
-  test("announces that are too early are answered by default", async () => {
+  test("early announces are answered by default", async () => {
     await using tracker = await start({});
     for (let i = 0; i < 3; i++) {
       expect([await saidHttp(tracker), await saidUdp(tracker)]).toEqual(["served", "served"]);
     }
   });
 
-  test("a peer with a port below the least is answered, not counted nor told of", async () => {
+  test("a peer with a port below the minimum is answered but not stored", async () => {
     await using tracker = await start({ TRACKER_PORT_MIN: "1024" });
     await announceHttp(tracker, { port: 1023 });
     await announceUdp(tracker, { port: 80 });
@@ -263,7 +263,7 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     2 * SLOW_MILLISECONDS,
   );
 
-  test("a large swarm is told to wait longer, a small one is not", async () => {
+  test("a large swarm gets longer intervals, a small one does not", async () => {
     await using tracker = await start({
       TRACKER_INTERVAL_PER_SWARM_SIZE: "30m",
       TRACKER_PEER_TIMEOUT: "3h",
@@ -321,7 +321,7 @@ test("a peer cannot have an address that nobody has", async () => {
   }
 });
 
-test("a rules file that cannot be used is a sentence at start, with the line", async () => {
+test("a bad rules file ends the start with a sentence that names the line", async () => {
   const path = join(folder, "bad-rules");
   writeFileSync(path, "drop port=1\ndrop\n");
   const tracker = startProcess({ env: { TRACKER_RULES_FILE: path, TRACKER_ADMIN_ADDRESS: "" } });

@@ -76,7 +76,7 @@ async function honestStored(tracker: Tracker, before: Uint8Array[]): Promise<num
     using client = await openDatagrams("127.0.0.1", tracker.port, source);
     const connectionId = await client.connect();
     await client.exchange(announceRequest({ connectionId, infoHash, port: 2000 }));
-    // A second peer there is told of the first one, if that is stored.
+    // A second peer there gets the first one, if that is stored.
     using other = await openDatagrams("127.0.0.1", tracker.port, "127.77.1.1");
     const id = await other.connect();
     const [answer] = await other.exchange(announceRequest({ connectionId: id, infoHash, port: 0 }));

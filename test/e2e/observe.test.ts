@@ -28,7 +28,7 @@ async function startObserved(env: Record<string, string> = {}) {
   return { tracker, adminPort, page };
 }
 
-/** Announces so many peers over UDP. */
+/** Announces this many peers over UDP. */
 async function announcePeers(port: number, host: string, count: number): Promise<void> {
   using client = await openDatagrams(host, port);
   const connectionId = await client.connect();
@@ -38,12 +38,12 @@ async function announcePeers(port: number, host: string, count: number): Promise
   }
 }
 
-/** What the page tells of the tracker at this port. */
+/** The figures of the tracker at this port. */
 async function figuresOf(port: number): Promise<LiveFigures> {
   return (await (await fetch(`http://127.0.0.1:${port}/live`)).json()) as LiveFigures;
 }
 
-/** Runs a verb with the settings of the tracker at this port; what it said and its exit code. */
+/** Runs a verb with the settings of the tracker at this port; its output and exit code. */
 async function verb(args: string[], port = 1, env: Record<string, string> = {}) {
   const address = `127.0.0.1:${port}`;
   const addresses = { TRACKER_HTTP_ADDRESS: address, TRACKER_UDP_ADDRESS: address };
@@ -53,7 +53,7 @@ async function verb(args: string[], port = 1, env: Record<string, string> = {}) 
 }
 
 describe.each(Object.entries(SETTINGS))("metrics with %s", (_, env) => {
-  test("count what all threads did, and promtool has nothing against them", async () => {
+  test("count the work of all threads, and promtool accepts them", async () => {
     const { tracker, page } = await startObserved(env);
     await using _tracker = tracker;
     await announcePeers(tracker.port, "127.0.0.1", 40);
@@ -90,7 +90,7 @@ describe("the page at /", () => {
   });
   afterAll(async () => void (await tracker.stop()));
 
-  test("is there, with its feed, and only to be read", async () => {
+  test("is served with its feed, and is read-only", async () => {
     const base = `http://127.0.0.1:${tracker.port}`;
     const page = await fetch(`${base}/`);
     const text = await page.text();
@@ -102,7 +102,7 @@ describe("the page at /", () => {
     expect((await fetch(`${base}/live`, { method: "DELETE" })).status).toBe(405);
   });
 
-  test("lives in a browser: new figures come in, under its own policy", async () => {
+  test("updates in a browser, under its own policy", async () => {
     if (CHROMIUM === null) return;
     await using browser = await Browser.open(`http://127.0.0.1:${tracker.port}/`);
     const peers = () =>
@@ -119,11 +119,11 @@ describe("the page at /", () => {
     ]);
     const wide = "document.documentElement.scrollWidth > innerWidth";
     expect(await browser.evaluate(wide)).toBe(false);
-    // Browsers ask for an icon, which there is none of.
+    // Browsers request an icon, which does not exist.
     expect(browser.complaints.filter((text) => !text.includes("favicon"))).toEqual([]);
   }, 40_000);
 
-  test("gives way to a redirect", async () => {
+  test("is replaced by a redirect", async () => {
     const target = "https://example.org/";
     const { tracker: other } = await startObserved({ TRACKER_REDIRECT_URL: target });
     await using _other = other;
@@ -134,8 +134,8 @@ describe("the page at /", () => {
   });
 });
 
-describe("verbs that ask", () => {
-  test("health asks both transports of a tracker, and misses one that is off", async () => {
+describe("verbs that read", () => {
+  test("health checks both transports, and fails if one is off", async () => {
     const { tracker } = await startObserved();
     expect(await verb(["health"], tracker.port)).toMatchObject({ code: 0, stdout: "ok\n" });
     await Bun.sleep(1000);
@@ -144,7 +144,7 @@ describe("verbs that ask", () => {
     expect(await verb(["health"], tracker.port)).toMatchObject({ code: 1 });
   });
 
-  test("top prints the tracker's figures where there is no terminal", async () => {
+  test("top prints the figures without a terminal", async () => {
     const { tracker, adminPort } = await startObserved();
     await using _tracker = tracker;
     await announcePeers(tracker.port, "127.0.0.1", 3);
@@ -155,7 +155,7 @@ describe("verbs that ask", () => {
     expect(stdout).toContain("Peers 3 ");
   });
 
-  test("selftest finds nothing wrong with us, over both transports and families", async () => {
+  test("selftest finds no problem with us, over both transports and families", async () => {
     const { tracker } = await startObserved();
     await using _tracker = tracker;
     const urls = ["udp", "http"].flatMap((scheme) =>
@@ -167,7 +167,7 @@ describe("verbs that ask", () => {
     expect(code).toBe(0);
   });
 
-  test("selftest tells why opentracker with a whitelist serves nobody", async () => {
+  test("selftest explains why opentracker with a whitelist refuses it", async () => {
     if (!existsSync(OPENTRACKER)) return;
     const port = freePort();
     // It gives up root for a user who must be able to read its whitelist.
@@ -201,7 +201,7 @@ while True:
 `;
 import { until } from "../until.ts";
 
-test("who asks while it ends is told that it lives and is not ready", async () => {
+test("while it drains, it is healthy and not ready", async () => {
   const { tracker, page } = await startObserved();
   expect((await page("/ready")).status).toBe(200);
   // A request that does not end is waited for.
@@ -219,7 +219,7 @@ test("who asks while it ends is told that it lives and is not ready", async () =
   expect(await tracker.exited()).toBe(0);
 });
 
-test("a supervisor is told of readiness, life, reloads and the end", async () => {
+test("a supervisor is notified of readiness, life, reloads and the end", async () => {
   const python = Bun.which("python3");
   if (python === null || process.platform !== "linux") return;
   const path = join(folder, "notify");

@@ -69,7 +69,7 @@ test.if(makeCertificate.possible)(
 describe("a pipe as TRACKER_STATE_IMPORT", () => {
   const env = { TRACKER_STATE_IMPORT: pipe, TRACKER_ADMIN_ADDRESS: "" };
 
-  test("that nobody writes to does not keep one SIGTERM from ending the start", async () => {
+  test("without a writer does not keep one SIGTERM from ending the start", async () => {
     const tracker = startProcess({ env });
     await Bun.sleep(500);
     tracker.signal("SIGTERM");
@@ -77,7 +77,7 @@ describe("a pipe as TRACKER_STATE_IMPORT", () => {
     expect(tracker.stderr).toContain("stopped before it was ready");
   });
 
-  test("that never ends does not either", async () => {
+  test("without an end does not keep it either", async () => {
     const tracker = startProcess({ env: { ...env, TRACKER_MEMORY_MAX: "16MiB" } });
     const writer = Bun.spawn(["sh", "-c", `yes ${HASH}:1:1 > ${pipe}`], { stderr: "ignore" });
     await Bun.sleep(700);
@@ -86,7 +86,7 @@ describe("a pipe as TRACKER_STATE_IMPORT", () => {
     await writer.exited;
   });
 
-  test("is not read by check, for the start is to have it", async () => {
+  test("is not read by check, since the start needs its lines", async () => {
     const child = startProcess({ args: ["check"], env });
     expect([await child.exited(4000), child.stderr]).toEqual([0, ""]);
   });
@@ -108,7 +108,7 @@ test("a list that is written while it is read is refused, and the old one stays"
   await tracker.says(`msg=reloaded denied=${100_000 + written}`);
 });
 
-/** Only root can make a link that is another user's. */
+/** Only root can make a link that belongs to another user. */
 describe.if(process.getuid?.() === 0)("in a folder that others may write to", () => {
   async function deny(tracker: Tracker, adminPort: number): Promise<string> {
     const headers = { Authorization: `Bearer ${TOKEN}` };

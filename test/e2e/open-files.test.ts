@@ -7,7 +7,7 @@ import type { Socket } from "bun";
 import { cpuShareOf, vitalsOf } from "../soak/vitals.ts";
 import { freePort, startProcess, startTracker } from "./harness.ts";
 
-/** What a tracker's settings are here: an operator's port, and so many workers. */
+/** The settings of a tracker: an operator's port, and this number of workers. */
 function settings(adminPort: number, workers: number): Record<string, string> {
   return {
     TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}`,
@@ -63,7 +63,7 @@ test.each([
   30_000,
 );
 
-test("the operator's port holds an eighth of the files and no more", async () => {
+test("the operator's port gets an eighth of the files and no more", async () => {
   const adminPort = freePort();
   await using tracker = await startTracker({ files: 256, env: settings(adminPort, 1) });
   // The connection that found it ready may still be open.
@@ -75,7 +75,7 @@ test("the operator's port holds an eighth of the files and no more", async () =>
   expect(vitalsOf(tracker.pid).descriptors - before).toBe(32);
 });
 
-test("too few files end the start and check alike, with how many do", async () => {
+test("too few files end the start and check, with the number needed", async () => {
   const env = settings(freePort(), 64);
   const places = { TRACKER_UDP_ADDRESS: "127.0.0.1:0", TRACKER_HTTP_ADDRESS: "127.0.0.1:0" };
   const refused = startProcess({ files: 128, env: { ...places, ...env } });

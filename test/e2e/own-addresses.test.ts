@@ -65,7 +65,7 @@ async function overHttp(
   return decodeDictionary(await (await fetch(url, { headers, keepalive: false })).bytes());
 }
 
-/** How many are counted, asked by one who is not. */
+/** The number of peers counted, in the answer to a peer that is not stored. */
 async function counted(tracker: Tracker, infoHash: Uint8Array): Promise<unknown> {
   return (await overHttp(tracker, "127.0.0.1", infoHash, { port: 0 }))["incomplete"];
 }
@@ -77,12 +77,12 @@ function describeSockets(): void {
       test("peers of this machine are answered, but not stored, over both transports", () =>
         expect(announceEverywhere(env)).resolves.toEqual([0, 0, 0, 0]));
 
-      test("they are stored where the setting says so", () =>
+      test("they are stored if the setting says so", () =>
         expect(announceEverywhere({ ...env, ...store })).resolves.toEqual([1, 2, 3, 4]));
     });
   }
 
-  test("loopback is no address of this machine: peers from there are stored", async () => {
+  test("peers at loopback addresses are stored", async () => {
     await using tracker = await startTracker();
     const infoHash = randomBytes(20);
     await overUdp(tracker, "127.0.0.9", infoHash, "127.0.0.1");
@@ -90,7 +90,7 @@ function describeSockets(): void {
     expect(await counted(tracker, infoHash)).toBe(2);
   });
 
-  test("nor are they stored when a proxy or an ip parameter names them", async () => {
+  test("they are not stored either if a proxy or an ip parameter names them", async () => {
     const env = { TRACKER_TRUSTED_PROXIES: "127.0.0.1", TRACKER_ALLOW_IP_PARAMETER: "yes" };
     await using tracker = await startTracker({ env });
     const infoHash = randomBytes(20);
@@ -101,7 +101,7 @@ function describeSockets(): void {
     expect((await proxied(OWN_IPV4, "&ip=198.41.100.9"))["incomplete"]).toBe(1);
   });
 
-  test("the first is told of once, with remedy and without address, and counted", async () => {
+  test("the first one causes one warning, with remedy and without address", async () => {
     const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:6970` };
     await using tracker = await startTracker({ env });
     const infoHash = randomBytes(20);
@@ -117,7 +117,7 @@ function describeSockets(): void {
     expect(metrics).toContain('tracker_warnings_total{warning="own_address"} 1\n');
   });
 
-  test("health and selftest find a tracker good that listens on such an address", async () => {
+  test("health and selftest pass for a tracker on such an address", async () => {
     await using tracker = await startTracker({ address: `[${OWN_IPV6}]`, ...addressOnly() });
     const verb = async (...args: string[]) => {
       const address = `[${OWN_IPV6}]:${tracker.port}`;
@@ -134,7 +134,7 @@ function describeSockets(): void {
   });
 }
 
-/** Readiness is asked of loopback, so the tracker listens there too. */
+/** Readiness is checked over loopback, so the tracker listens there too. */
 function addressOnly(): { port: number; env: Environment } {
   const both = `[${OWN_IPV6}]:7777,127.0.0.1:7777`;
   return { port: 7777, env: { TRACKER_UDP_ADDRESS: both, TRACKER_HTTP_ADDRESS: both } };

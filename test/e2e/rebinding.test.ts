@@ -19,7 +19,7 @@ async function ask(port: number, method: string, path: string, host: string, fie
   return Buffer.from(bytes).toString("latin1");
 }
 
-test("only addresses, names of this machine and names that are set are answered", async () => {
+test("only addresses, names of this machine and configured names are answered", async () => {
   const admin = freePort();
   await using tracker = await startTracker({
     env: {
@@ -52,7 +52,7 @@ test("only addresses, names of this machine and names that are set are answered"
   expect(metrics).toContain('tracker_warnings_total{warning="operator_host"} 6');
 });
 
-test("wrong tokens are slowed, counted, and told of once", async () => {
+test("wrong tokens are slowed, counted, and warned of once", async () => {
   const admin = freePort();
   const address = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${admin}` };
   await using tracker = await startTracker({ env: { ...address, TRACKER_ADMIN_TOKEN: TOKEN } });

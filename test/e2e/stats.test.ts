@@ -1,4 +1,4 @@
-/** Statistics, exports and what belongs to them, asked of the compiled binary. */
+/** Statistics and exports of the compiled binary. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,7 +49,7 @@ test("announces over both transports are counted in the statistics", async () =>
   expect(everything).toContain("<completed>\n    <count>1</count>");
 });
 
-test("an export is the same plain, as gzip and as zstd, as its reader wishes", async () => {
+test("an export has the same content plain, as gzip and as zstd", async () => {
   await using tracker = await start({ TRACKER_FULLSCRAPE_INTERVAL: "0" });
   await read(tracker, ANNOUNCE);
   const line = `${HEX}:1:0\n`;
@@ -73,7 +73,7 @@ test("a network has a full scrape once in an interval", async () => {
   expect(Number(again.headers.get("retry-after"))).toBeGreaterThan(590);
 });
 
-test("who is not of the networks is told so, and may not have everything", async () => {
+test("other networks may see neither statistics nor exports", async () => {
   const env = { TRACKER_STATS_NETWORKS: "192.0.2.0/24", TRACKER_FULLSCRAPE_NETWORKS: "" };
   await using tracker = await start({ ...env, TRACKER_TRUSTED_PROXIES: "127.0.0.1" });
   const from = (address: string) => ({ headers: { "X-Forwarded-For": address } });
@@ -83,7 +83,7 @@ test("who is not of the networks is told so, and may not have everything", async
   expect(await read(tracker, "scrape", from("192.0.2.1"))).toStartWith("d14:failure reason");
 });
 
-test("where no network may see the statistics, this machine may not either", async () => {
+test("without networks for statistics, this machine may not see them either", async () => {
   await using tracker = await start({
     TRACKER_STATS_NETWORKS: "",
     TRACKER_FULLSCRAPE_NETWORKS: "",
@@ -121,7 +121,7 @@ test("announces come under allowed host names only, and carry the warning", asyn
   expect(await read(tracker, "stats?mode=hosts")).toContain("\t1\tfree.rider\n");
 });
 
-test("people who open the root are sent to the page of the operator", async () => {
+test("a request for the root is redirected to the operator's page", async () => {
   await using tracker = await start({ TRACKER_REDIRECT_URL: "https://example.org/x" });
   const answer = await ask(tracker, "");
   expect([answer.status, answer.headers.get("location")]).toEqual([302, "https://example.org/x"]);
@@ -136,7 +136,7 @@ const FORMATS: Record<string, string> = {
   url: "~%99%03Q%7d%d7%92%13%0e%2az%1a%e9%a6%2c%f2%de%e3%cb%80:1:0\n",
 };
 
-test("every mode and every format that opentracker has is answered", async () => {
+test("every mode and format of opentracker is answered", async () => {
   await using tracker = await start({ TRACKER_FULLSCRAPE_INTERVAL: "0" });
   await read(tracker, ANNOUNCE);
   const modes =
@@ -153,7 +153,7 @@ test("every mode and every format that opentracker has is answered", async () =>
   }
 });
 
-test("an announce that went to the statistics is refused", async () => {
+test("an announce to the URL of the statistics is refused", async () => {
   await using tracker = await start();
   const answer = await ask(tracker, ANNOUNCE.replace("announce?", "stats?"));
   expect(answer.status).toBe(400);
