@@ -10,7 +10,7 @@
  *   buntracker selftest URL…   test any tracker like a client, and report problems
  *   buntracker version    print the version
  *
- *   buntracker deny HASH…            let the running tracker refuse these info hashes
+ *   buntracker deny HASH…            make the running tracker refuse these info hashes
  *   buntracker allow HASH…           … serve these, if it has an allow list
  *   buntracker forget HASH…          … remove these from both lists
  *   buntracker maintenance on|off    … refuse all announces, or answer them again
@@ -94,10 +94,10 @@ An open BitTorrent tracker. Without a verb it runs in the foreground.
   dns NAME              print the DNS records for a tracker of this name
   selftest URL...       test any tracker like a client, and report problems
 
-  deny HASH...          let the running tracker refuse these info hashes
-  allow HASH...         let it serve these, if it has an allow list
-  forget HASH...        let it remove these from both lists
-  maintenance on | off  let it refuse all announces, or answer them again
+  deny HASH...          make the running tracker refuse these info hashes
+  allow HASH...         make it serve these, if it has an allow list
+  forget HASH...        make it remove these from both lists
+  maintenance on | off  make it refuse all announces, or answer them again
 
 Everything is set by environment variables. A plain number is seconds or bytes;
 30m, 24h, 64KiB and 8MiB work too. Changing a variable needs a restart.
