@@ -56,8 +56,8 @@ export class PeerGate {
   }
 
   /**
-   * True if a client may claim to be at this address, which is another than the one it comes from.
-   * One that is not public means nothing to others, and clients behind a NAT name theirs always.
+   * True if a client may claim this address instead of its source address. An address that is not
+   * public is useless to other peers, and clients behind a NAT always send theirs.
    */
   believesClaim(bytes: Uint8Array, at: number, family: Family): boolean {
     return !isNotPublic(bytes, at, family);

@@ -136,8 +136,8 @@ export class HttpAnnounces {
   }
 
   /**
-   * Makes the address in `text` the peer's; false if it is none of this family (0 for either), or
-   * one that is not believed.
+   * Makes the address in `text` the peer's; false if it is malformed or of another family than
+   * `only` (0 for either), or one that is not believed.
    */
   #claim(text: string, only: Family | 0): boolean {
     const { request } = this.#tracker;

@@ -30,7 +30,7 @@ const SCHEME_HEADER = "x-forwarded-proto";
 const SCHEME = /^\s*(https?)\s*(?:,|$)/i;
 const FORWARDED_SCHEME = /(?:^|[\s,;])proto="?(https?)(?=["\s,;]|$)/i;
 
-/** What of a request tells its client. */
+/** The part of an exchange that gives its client. */
 type Asking = Pick<Exchange, "address" | "family"> & { head: Pick<Exchange["head"], "get"> };
 
 /** The scheme of a URL that a proxy answers. */
@@ -59,7 +59,10 @@ export class Client {
     return address[15] === 1 && address.every((byte, at) => byte === 0 || at === 15);
   }
 
-  /** Finds the address. Returns VERDICT_OK, or why there is none; then only `family` is a guess. */
+  /**
+   * Finds the address. Returns VERDICT_OK, or the reason why it is unknown; `family` is then a
+   * guess.
+   */
   read(exchange: Asking): number {
     // The client has disconnected.
     if (!this.#set(exchange.family)) return VERDICT_ADDRESS_UNKNOWN;

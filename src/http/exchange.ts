@@ -52,7 +52,7 @@ export interface HttpHandler {
   readonly bodyBytesMax: number;
   /** Returns the size of the body it wrote, or a Response. Must not throw or reject. */
   answer(exchange: Exchange): number | Response | Promise<Response>;
-  /** Told of requests it is about to be asked (see gathered.ts); must change nothing. */
+  /** Gets the requests that are answered next (see gathered.ts); must change nothing. */
   readonly prefetch?: PrefetchTexts | undefined;
 }
 

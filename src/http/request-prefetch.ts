@@ -5,7 +5,7 @@
  *                           └── 20 bytes ──┘
  *
  * A guess, made quickly: nothing is refused or answered by it, and where it is wrong, memory is
- * read that nobody needed.
+ * read for nothing.
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import type { Prefetch } from "../swarm/prefetch.ts";

@@ -1,6 +1,6 @@
 /**
  * A browser without a window, driven over its debugging socket: opens one page, evaluates
- * expressions in it, and keeps what it complains of.
+ * expressions in it, and keeps its errors.
  *
  * https://chromedevtools.github.io/devtools-protocol/
  */
@@ -99,7 +99,7 @@ export class Browser implements AsyncDisposable {
   }
 }
 
-/** The port the browser tells of on standard error. */
+/** The port that the browser writes to standard error. */
 async function debuggingPort(stderr: ReadableStream<Uint8Array>): Promise<string> {
   const deadline = performance.now() + START_MILLISECONDS_MAX;
   const reader = stderr.getReader();
@@ -116,7 +116,7 @@ async function debuggingPort(stderr: ReadableStream<Uint8Array>): Promise<string
   throw new Error(`the browser did not start\n${text}`);
 }
 
-/** What is not read would make the browser wait. */
+/** Reads the output, because a full pipe would block the browser. */
 async function drain(reader: { read(): Promise<{ done: boolean }> }): Promise<void> {
   while (!(await reader.read()).done);
 }

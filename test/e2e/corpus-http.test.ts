@@ -16,9 +16,9 @@ const DISPUTED: Record<string, string> = {};
 
 /** Our answer where it is acceptable but not the recommended one. */
 const DECIDED: Record<string, HttpClass> = {
-  // A peer is an address and a port; who calls itself what is not needed.
+  // A peer is an address and a port; its id is not needed.
   "e-pid-missing": "ok-announce",
-  // What is not a number means a leecher, who is offered everybody.
+  // A value that is not a number means a leecher, which gets peers of both kinds.
   "v-left-abc": "ok-announce",
   "v-left-float": "ok-announce",
   "v-left-undefined": "ok-announce",
@@ -33,9 +33,9 @@ const DECIDED: Record<string, HttpClass> = {
   // Both fit the 16 KiB a request head may have.
   "h-hdr-big": "ok-announce",
   "h-uri-9k": "ok-announce",
-  // Whoever sends too much is told so before the end.
+  // A head that is too large gets an answer before the connection closes.
   "h-hdr-2m": "http-4xx",
-  // A path in the host, control bytes and folded lines: two readers could understand them
+  // A path in the host, control bytes and folded lines: two parsers could understand them
   // differently.
   "a-ua-ansi": "http-4xx",
   "h-host-evil": "http-4xx",
@@ -47,12 +47,12 @@ const TIMEOUT_MILLISECONDS = 30_000;
 const records = await readHttpCorpus();
 const quick = records.filter((record) => !record.slow);
 
-/** The corpus is what strangers send, and they may not have everything at once. */
+/** The corpus is from untrusted clients, which may not have a full scrape. */
 const asStranger = (env: Environment): Environment => ({ TRACKER_FULLSCRAPE_NETWORKS: "", ...env });
 
 describe.each(Object.entries(SETTINGS))("with %s", (_name, env) => {
   test(
-    "every HTTP line of the corpus gets the answer it deserves over IPv4",
+    "every HTTP line of the corpus gets the right answer over IPv4",
     async () => {
       await using tracker = await startTracker({ env: asStranger(env) });
       const outcomes = await replayHttp(

@@ -8,7 +8,7 @@ import { expect, test } from "bun:test";
 import { startTracker } from "./harness.ts";
 import { readUdpCorpus, replayUdp } from "./replay-udp.ts";
 
-test("a connection id is still good 115 seconds after it was issued", async () => {
+test("a connection id is still valid 115 seconds after it was issued", async () => {
   await using tracker = await startTracker();
   const slow = (await readUdpCorpus()).filter((record) => record.slow);
   const outcomes = await replayUdp(tracker.port, 4, slow);

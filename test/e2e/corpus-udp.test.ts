@@ -27,7 +27,7 @@ const DECIDED: Record<string, UdpClass[]> = {
   "act-5": ["error"],
   "act-1000000": ["error"],
   "act-ffffffff": ["error"],
-  // A trailing part of a hash is ignored, and what is left is a scrape of nothing.
+  // An incomplete hash is ignored, and the rest is a scrape without hashes.
   "scr-partial-4": ["scrape-response"],
 };
 
@@ -38,7 +38,7 @@ const neutral = quick.filter(isFamilyNeutral);
 
 describe.each(Object.entries(SETTINGS))("with %s", (_name, env) => {
   test(
-    "every UDP line of the corpus gets the answer it deserves",
+    "every UDP line of the corpus gets the right answer",
     async () => {
       await using tracker = await startTracker({ env });
       expectDecided(await replayUdp(tracker.port, 4, quick));

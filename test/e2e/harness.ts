@@ -5,7 +5,7 @@
  *
  *   await using tracker = await startTracker();
  *
- * and the process is ended by its pid when the block is left, also when a check in it failed.
+ * and the process is ended by its pid at the end of the block, even if a check in it fails.
  * A tracker that is still running then must leave with exit code 0 on SIGTERM, or the block throws.
  * The child sees only the variables given here, never those of the shell that runs the tests.
  *
@@ -29,7 +29,10 @@ const STOP_MILLISECONDS_MAX = 10_000;
 /** Generous, because several test processes may share a small machine. */
 const READY_MILLISECONDS_MAX = 10_000;
 
-/** Below 32768, where Linux picks ports for outgoing connections: nobody takes them in between. */
+/**
+ * Below 32768, where Linux picks ports for outgoing connections: no other process takes them in
+ * between.
+ */
 const PORT_FIRST = 20_000;
 const PORT_COUNT = 12_000;
 
@@ -38,12 +41,12 @@ const PORT_COUNT = 12_000;
  * another path through the program, and must therefore not change an answer.
  */
 export const SETTINGS: Record<string, Environment> = {
-  "the settings it has by default": {},
+  "default settings": {},
   "UDP in the event loop": { TRACKER_UDP_WORKERS: "0" },
   "two UDP workers": { TRACKER_UDP_WORKERS: "2" },
 };
 
-/** What to start, and how. */
+/** Options of a start. */
 export interface StartOptions {
   /** Added to, and stronger than, the addresses chosen here. */
   env?: Environment;
@@ -130,7 +133,7 @@ export class Tracker implements AsyncDisposable {
     if (code !== 0) throw new Error(`exit code ${code} after SIGTERM\n${this.#stderrText}`);
   }
 
-  /** Ends what is left of it. One that has ended by itself has been judged by its test. */
+  /** Ends the process, unless it has ended by itself, which its test has checked. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.running) await this.stop();
   }

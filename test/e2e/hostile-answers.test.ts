@@ -1,6 +1,6 @@
 /**
- * The verbs of the compiled binary against servers that want to hang them, fill the machine or
- * drive the operator's terminal: each ends in time, small, with exit code 1 and a sentence.
+ * The verbs of the compiled binary against servers that try to block them, fill the memory or
+ * control the operator's terminal: each ends in time, small, with exit code 1 and a sentence.
  */
 import { describe, expect, test } from "bun:test";
 
@@ -18,7 +18,7 @@ const LINUX = process.platform === "linux";
 const TITLE = "\x1b]0;title\x07\x1b]52;c;ZWNobw==\x07\u202e";
 const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
 
-/** Sends a beginning, and then the same again and again, as much at a time. */
+/** Sends a beginning, and then the same bytes again and again. */
 function endless(begin: string, piece: string, milliseconds = 1, times = 50) {
   return (send: Send) => {
     send(begin);
@@ -61,7 +61,7 @@ const ANSWERS: [string, HostileAnswer][] = [
   ["brackets of JSON that nest", withLength("[".repeat(500_000))],
 ];
 
-/** Runs a verb against a port; what it wrote, once it has ended. Throws if it does not in time. */
+/** Runs a verb against a port; returns its output. Throws if it does not end in time. */
 async function run(args: string[], port: number) {
   const child = startProcess({
     args,
@@ -90,7 +90,7 @@ describe.each(ANSWERS)("%s", (_name, answer) => {
     ["health", ["health"]],
     ["top", ["top"]],
   ])(
-    "does not hang %s, nor drive a terminal",
+    "neither blocks %s nor controls a terminal",
     async (verb, args) => {
       using server = hostileHttp(answer);
       const url = `http://127.0.0.1:${server.port}/announce`;
@@ -98,7 +98,7 @@ describe.each(ANSWERS)("%s", (_name, answer) => {
         verb === "selftest" ? [...args, url] : args,
         server.port,
       );
-      // Any answer of status 200 is a healthy one.
+      // Every answer with status 200 is healthy.
       if (verb !== "health") expect(code).toBe(1);
       expect(text).not.toMatch(/(?!\n)\p{C}/u);
       expect(text.split("\n").length).toBeLessThan(8);
@@ -125,7 +125,7 @@ test.each<[string, HostileAnswer]>([
   TIMEOUT_MILLISECONDS,
 );
 
-test("a version in figures does not drive the terminal that top is in", async () => {
+test("the version in the figures does not control the terminal of top", async () => {
   const body = JSON.stringify({ ...FIGURES, version: TITLE });
   using server = hostileHttp(withLength(body));
   const { code, text } = await run(["top"], server.port);

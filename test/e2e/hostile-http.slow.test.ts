@@ -5,11 +5,11 @@ import { startTracker } from "./harness.ts";
 
 const MINUTE_MILLISECONDS = 60_000;
 
-/** An unfinished request head is given up after 10 s, by a clock of whole seconds. */
+/** An unfinished request head is closed after 10 s, by a clock of whole seconds. */
 const HEAD_MILLISECONDS_MAX = 13_000;
 
 test(
-  "a request head that does not end is given up, even if bytes keep dripping in",
+  "a request head that does not end is closed, even if bytes keep arriving",
   async () => {
     await using tracker = await startTracker();
     const start = performance.now();

@@ -1,6 +1,6 @@
 /**
- * Hostile HTTP against the compiled binary: slow, cut, endless, ambiguous. Whoever does this loses
- * a connection; everybody else notices nothing.
+ * Hostile HTTP against the compiled binary: slow, cut, endless, ambiguous. Such a client loses its
+ * connection; other clients are not affected.
  */
 import { connect, type Socket } from "node:net";
 import { describe, expect, test } from "bun:test";
@@ -25,7 +25,7 @@ interface Options {
   linger?: number;
 }
 
-/** The statuses a text gets, and whether the connection was ended. */
+/** The statuses for a text, and whether the server closed the connection. */
 async function ask(tracker: Tracker, text: string, options: Options = {}) {
   const answer = await exchangeTcp({
     host: "127.0.0.1",
@@ -61,7 +61,7 @@ async function openMany(port: number, count: number, text: string): Promise<Sock
 }
 
 describe("an honest client is answered", () => {
-  test("in time while 500 others have not finished their request", async () => {
+  test("in time while 500 others have unfinished requests", async () => {
     await using tracker = await startTracker();
     const slow = await openMany(tracker.port, 500, "GET /announce?info_hash=");
     const times: number[] = [];
@@ -75,21 +75,21 @@ describe("an honest client is answered", () => {
     expect(times.sort((a, b) => a - b)[98]!).toBeLessThan(200);
   });
 
-  test("when its request comes byte by byte", async () => {
+  test("when it sends its request byte by byte", async () => {
     await using tracker = await startTracker();
     const [first, ...rest] = [...REQUEST];
     const { responses } = await ask(tracker, first!, { pieces: rest, delay: 1 });
     expect(responses.map(isAnnounce)).toEqual([true]);
   });
 
-  test("when it has ended its side of the connection", async () => {
+  test("when it has half-closed the connection", async () => {
     await using tracker = await startTracker();
     const { responses, closed } = await ask(tracker, REQUEST, { halfClose: true, linger: 500 });
     expect(responses.map(isAnnounce)).toEqual([true]);
     expect(closed).toBe(true);
   });
 
-  test("in HTTP/1.0 and without a host, and the connection ends", async () => {
+  test("in HTTP/1.0 without a host, and the connection closes", async () => {
     await using tracker = await startTracker();
     const { responses, closed } = await ask(tracker, `GET ${TARGET} HTTP/1.0\r\n\r\n`, {
       linger: 500,
@@ -98,7 +98,7 @@ describe("an honest client is answered", () => {
     expect(closed).toBe(true);
   });
 
-  test("when it names the whole URL, as it would to a proxy", async () => {
+  test("when it sends the whole URL, as to a proxy", async () => {
     await using tracker = await startTracker();
     const absolute = `GET http://other.example${TARGET} HTTP/1.1\r\nHost: x\r\n\r\n`;
     expect((await ask(tracker, absolute)).responses.map(isAnnounce)).toEqual([true]);
@@ -137,7 +137,7 @@ test(
 /** Bytes of pipelined requests, more than any socket takes, from a client that reads nothing. */
 const UNREAD_BYTES = 100 * MIB;
 
-/** What such a client may cost; 22 MiB were measured, most of which the program takes once. */
+/** Limit of memory for such a client; 22 MiB were measured, most of it used only once. */
 const UNREAD_COST_BYTES_MAX = 48 * MIB;
 
 test("a client that sends requests and never reads costs bounded memory", async () => {
@@ -160,11 +160,11 @@ test("a client that sends requests and never reads costs bounded memory", async 
   socket.destroy();
 });
 
-/** What thousands of pages at once may cost; 217 MiB were measured, and 1,986 before turns. */
+/** Limit of memory for thousands of pages; 217 MiB were measured, 1,986 before turns. */
 const PAGES_COST_BYTES_MAX = 300 * MIB;
 
 test.skipIf(process.platform !== "linux")(
-  "clients that ask for the page by the thousand cost bounded memory",
+  "thousands of requests for the page cost bounded memory",
   async () => {
     await using tracker = await startTracker();
     const before = vitalsOf(tracker.pid).residentBytes;
@@ -183,11 +183,11 @@ test.skipIf(process.platform !== "linux")(
 );
 
 const DEAR_REQUESTS = 10_000;
-/** An announce takes 8 µs; the page took 24 times that, and takes 2 times that since it is kept. */
+/** An announce takes 8 µs; the page took 24 times that, and since it is cached 2 times that. */
 const DEAR_FACTOR_MAX = 8;
 
 test.skipIf(process.platform !== "linux")(
-  "no page, no feed, no statistics and no refusal is much dearer than an announce",
+  "page, feed, statistics and refusals cost little more than an announce",
   async () => {
     await using tracker = await startTracker();
     const cost = async (target: string) => {
@@ -212,7 +212,7 @@ test.skipIf(process.platform !== "linux")(
   MINUTE_MILLISECONDS,
 );
 
-test("connections beyond the limit are said once, with what to do", async () => {
+test("connections beyond the limit are logged once, with a remedy", async () => {
   await using tracker = await startTracker({ env: { TRACKER_HTTP_CONNECTIONS_MAX: "3" } });
   const held = await openMany(tracker.port, 8, "GET /announce?info_hash=");
   await tracker.says("the limit of HTTP connections is reached");
@@ -228,7 +228,7 @@ test("connections from the machine itself are not counted as those of one addres
     TRACKER_ADMIN_ADDRESS: `127.0.0.1:${operator}`,
   };
   await using tracker = await startTracker({ env });
-  // As many as one other address may have. The next one is closed for want of room alone.
+  // The limit of another address. The next connection is closed only because no slot is free.
   const held = await openMany(tracker.port, 64, "GET /announce?info_hash=");
   await ask(tracker, REQUEST);
   const metrics = await (await fetch(`http://127.0.0.1:${operator}/metrics`)).text();
@@ -244,14 +244,14 @@ describe("a request head", () => {
     return `${start}${"a".repeat(size - start.length - 4)}\r\n\r\n`;
   };
 
-  test("of 15 KiB is read, and one of 17 KiB is refused with 431 and the end", async () => {
+  test("of 15 KiB is read, and one of 17 KiB is refused with 431 and closed", async () => {
     await using tracker = await startTracker();
     expect((await ask(tracker, headOf(15 * 1024))).statuses).toEqual([200]);
     const large = await ask(tracker, headOf(17 * 1024), { linger: 500 });
     expect(large).toMatchObject({ statuses: [431], closed: true });
   });
 
-  test("of a megabyte is cut off, and nobody else notices", async () => {
+  test("of a megabyte is cut off, and other clients are not affected", async () => {
     await using tracker = await startTracker();
     const { statuses } = await ask(tracker, headOf(1024 * 1024));
     expect(statuses.filter((status) => status !== 431)).toEqual([]);
@@ -263,14 +263,14 @@ describe("a body", () => {
   const post = (headers: string, body: string): string =>
     `POST ${TARGET} HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${body}`;
 
-  test("in chunks is taken in and not looked at", async () => {
+  test("in chunks is skipped", async () => {
     await using tracker = await startTracker();
     const chunks = post("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n");
     const { statuses } = await ask(tracker, chunks + REQUEST, { responses: 2 });
     expect(statuses).toEqual([405, 200]);
   });
 
-  test("that is no chunk, or is announced as huge, ends the connection", async () => {
+  test("with a malformed or huge chunk closes the connection", async () => {
     await using tracker = await startTracker();
     const broken = await ask(tracker, post("Transfer-Encoding: chunked", "zz\r\n"), {
       linger: 500,
@@ -281,7 +281,7 @@ describe("a body", () => {
   });
 });
 
-describe("a request that two readers could read differently", () => {
+describe("a request that two parsers could read differently", () => {
   const smuggled = "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n";
   const get = (headers: string, body: string): string =>
     `GET ${TARGET} HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${body}`;

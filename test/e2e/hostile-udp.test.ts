@@ -1,6 +1,6 @@
 /**
- * Hostile datagrams against the compiled binary: cut, huge, from nowhere, in floods; and what
- * connection ids promise. An honest client goes on throughout.
+ * Hostile datagrams against the compiled binary: cut, huge, from invalid addresses, in floods; and
+ * the guarantees of connection ids. An honest client is served throughout.
  */
 import { describe, expect, test } from "bun:test";
 import {
@@ -46,7 +46,7 @@ describe.each([
 ])("with %s", (_name, workers) => {
   const env = { TRACKER_UDP_WORKERS: workers };
 
-  test("every beginning of a packet is answered as what it is, or not at all", async () => {
+  test("every beginning of a packet gets the answer of its length, or no answer", async () => {
     await using tracker = await startTracker({ env });
     const connect = await answersToBeginnings(tracker, () =>
       concat(connectRequest(TRANSACTION), new Uint8Array(4)),
@@ -65,7 +65,7 @@ describe.each([
     expect(scrape).toEqual(["0..15:0", "16..35:8", "36..55:20", "56..75:32", "76..76:44"]);
   });
 
-  test("datagrams of 64 KiB get what their beginning deserves", async () => {
+  test("datagrams of 64 KiB are answered by their beginning", async () => {
     await using tracker = await startTracker({ env });
     using client = await openDatagrams("127.0.0.1", tracker.port);
     const id = await client.connect();
@@ -85,7 +85,7 @@ describe.each([
   });
 
   test(
-    "clients that are gone before their answer cost an honest one none of its own",
+    "clients that disappear before their answer do not affect an honest one",
     async () => {
       await using tracker = await startTracker({ env });
       using honest = await openDatagrams("127.0.0.1", tracker.port);
@@ -103,7 +103,7 @@ describe.each([
   );
 
   if (RAW_SOCKETS) {
-    test("senders that cannot be answered cost nothing", async () => {
+    test("senders that cannot be answered have no effect", async () => {
       await using tracker = await startTracker({ env });
       using honest = await openDatagrams("127.0.0.1", tracker.port);
       const lines = tracker.stderr.split("\n").length;
@@ -121,7 +121,7 @@ describe.each([
     });
   }
 
-  test("before an address has proven itself it never gets more bytes than it sent", async () => {
+  test("an unproven address never gets more bytes than it sent", async () => {
     await using tracker = await startTracker({ env });
     using client = await openDatagrams("127.0.0.1", tracker.port);
     const id = await client.connect();
@@ -145,7 +145,7 @@ describe("a connection id", () => {
   const announceWith = (connectionId: Uint8Array): Uint8Array =>
     announceRequest({ connectionId, infoHash: randomBytes(20), port: 6881 });
 
-  test("is good for every port of its address, and for no other address", async () => {
+  test("is valid for every port of its address, and for no other address", async () => {
     await using tracker = await startTracker();
     using first = await openDatagrams("127.0.0.1", tracker.port, "127.0.0.5");
     const id = await first.connect();
@@ -158,7 +158,7 @@ describe("a connection id", () => {
     expect(await otherFamily.exchange(announceWith(id))).toEqual([]);
   });
 
-  test("is worth nothing with one bit flipped", async () => {
+  test("is invalid with one bit flipped", async () => {
     await using tracker = await startTracker();
     using client = await openDatagrams("127.0.0.1", tracker.port);
     const id = await client.connect();
@@ -170,7 +170,7 @@ describe("a connection id", () => {
     expect(await client.exchange(announceWith(id))).toHaveLength(1);
   });
 
-  test("outlives a restart with a secret, and does not without one or with another", async () => {
+  test("stays valid after a restart with the same secret only", async () => {
     const secret = { TRACKER_UDP_SECRET: "correct horse battery staple and more" };
     const other = { TRACKER_UDP_SECRET: "correct horse battery stable and more" };
     const answersAfter = async (before: Record<string, string>, after: Record<string, string>) => {
@@ -195,7 +195,7 @@ describe.each([
   ["UDP in the event loop", "0"],
 ])("with %s", (_name, workers) => {
   test.each(["garbage", "huge"] as const)(
-    "honest clients and HTTP go on during a flood of datagrams: %s",
+    "honest clients and HTTP are served during a flood of datagrams: %s",
     async (kind) => {
       await using tracker = await startTracker({ env: { TRACKER_UDP_WORKERS: workers } });
       const flooding = flood(tracker.port, 3, kind);

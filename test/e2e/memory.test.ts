@@ -1,5 +1,5 @@
 /**
- * Memory that attackers fill, through the compiled binary: honest peers are stored all the same.
+ * Memory filled by attackers, through the compiled binary: honest peers are still stored.
  */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
@@ -125,7 +125,7 @@ const SETTINGS = {
 };
 
 test.skipIf(process.platform !== "linux")(
-  "what is reserved and not used is not resident, however often it is started",
+  "reserved but unused memory is not resident, in every start",
   async () => {
     for (let start = 0; start < 8; start++) {
       await using tracker = await startTracker({ env: { TRACKER_MEMORY_MAX: "1GiB" } });

@@ -1,6 +1,6 @@
 /**
  * The process as a whole: killed, stopped under load, full, overloaded, with a clock that jumps.
- * Whatever happens, it answers, stays within its memory, and corrupts nothing.
+ * In all cases it answers, stays within its memory, and corrupts nothing.
  */
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
@@ -64,7 +64,7 @@ describe("killed without warning", () => {
 
 describe("stopped under load", () => {
   test(
-    "it leaves with exit code 0, and every HTTP answer it began is whole",
+    "it exits with code 0, and every HTTP answer it began is complete",
     async () => {
       const tracker = await startTracker();
       const flooding = flood(tracker.port, 3, "connects");
@@ -90,7 +90,7 @@ describe("stopped under load", () => {
 });
 
 test(
-  "overloaded it goes on answering HTTP, does not grow, and is itself again within a second",
+  "under overload it answers HTTP, does not grow, and recovers within a second",
   async () => {
     await using tracker = await startTracker({ env: { TRACKER_MEMORY_MAX: "32MiB" } });
     const calm = await udpLatency(tracker.port);
@@ -120,7 +120,7 @@ async function yearOfNextLine(tracker: Tracker): Promise<number> {
 }
 
 describe("when the clock jumps", () => {
-  test("ids given before a step of more than their lifetime are refused, whichever way", () => {
+  test("ids are refused after a clock step of more than their lifetime, in both directions", () => {
     const ids = new ConnectionIds(randomBytes(32), 600);
     const [address, id] = [randomBytes(4), new Uint8Array(8)];
     const now = 1_800_000_000;
@@ -132,7 +132,7 @@ describe("when the clock jumps", () => {
     expect(ids.accepts(address, 0, 4, now, id, 0)).toBe(true);
   });
 
-  test("the core forgets at most too early or too late, and nothing breaks", () => {
+  test("the core only expires peers too early or too late", () => {
     const { tracker } = makeTracker();
     const sweep = new Sweep(tracker.store);
     const seconds = [0, 10 * PEER_TIMEOUT, 5, 2 ** 31, 2 ** 40, 1, 0.5, PEER_TIMEOUT];
@@ -146,7 +146,7 @@ describe("when the clock jumps", () => {
 
   const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
   if (existsSync(library)) {
-    test("ids and peers outlive steps of the wall clock by two years, either way", async () => {
+    test("ids and peers survive steps of the wall clock by two years, both ways", async () => {
       const directory = await mkdtemp(join(tmpdir(), "buntracker-clock-"));
       const clock = join(directory, "clock");
       await Bun.write(clock, "+0\n");

@@ -1,11 +1,11 @@
-/** Behind a proxy: whose address counts, for announces, statistics and rate limits alike. */
+/** Behind a proxy: the address that counts for announces, statistics and rate limits. */
 import { describe, expect, test } from "bun:test";
 import { decodeDictionary, type Dictionary } from "./bencode.ts";
 import { startTracker, type Tracker } from "./harness.ts";
 
 const HASH = "%7E%99%03Q%7D%D7%92%13%0E%2Az%1A%E9%A6%2C%F2%DE%E3%CB%80";
 const ANNOUNCE = `announce?info_hash=${HASH}&peer_id=M5-0-9--04ced8af43f0&port=23004&left=1`;
-/** What one address may ask at once, at one request a second. */
+/** The burst of one address, at one request a second. */
 const REQUESTS_AT_ONCE = 60;
 
 /** How each header names a client at an address, behind another proxy that is trusted. */
@@ -40,7 +40,7 @@ describe.each(Object.entries(HEADERS))("behind a proxy that writes %s", (header,
   };
   const from = (address: string) => ({ [header]: valueFor(address) });
 
-  test("a peer has the client's address, which statistics and rate limits use too", async () => {
+  test("a peer has the client's address, and so have statistics and rate limits", async () => {
     await using tracker = await startTracker({ env });
     const first = await announce(tracker, from("198.51.100.7"));
     expect(bytesOf(first, "external ip")).toBe("c6336407");
@@ -64,7 +64,7 @@ describe.each(Object.entries(HEADERS))("behind a proxy that writes %s", (header,
     expect(other["failure reason"]).toBeUndefined();
   });
 
-  test("a request without the header is nobody's, and the proxy is no peer", async () => {
+  test("a request without the header has no client, and the proxy is not a peer", async () => {
     await using tracker = await startTracker({ env });
     const names = Object.keys(HEADERS).filter((name) => name !== header);
     for (const headers of [{}, { [names[0]!]: "203.0.113.9" }, { [header]: "rubbish" }]) {

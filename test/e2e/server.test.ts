@@ -32,7 +32,7 @@ describe("starting", () => {
     expect(Math.min(...times)).toBeLessThan(1000);
   });
 
-  test("it says in a few lines where it listens, and nothing on stdout", async () => {
+  test("it logs in a few lines where it listens, and writes nothing to stdout", async () => {
     await using tracker = await startTracker();
     const { port } = tracker;
     const lines = tracker.stderr.trimEnd().split("\n");
@@ -113,7 +113,7 @@ describe("refusing to start", () => {
     expect(second.stderr).toContain(String(first.port));
   });
 
-  test("a bad configuration is exit 78, with everything that is wrong in it", async () => {
+  test("a wrong configuration is exit code 78, with all its errors", async () => {
     const tracker = startProcess({
       env: {
         TRACKER_INTERVAL: "soon",
@@ -129,7 +129,7 @@ describe("refusing to start", () => {
     expect(tracker.stderr).not.toMatch(/^\s+at /m);
   });
 
-  test("files that will not do are exit 78 too, by the start as by check", async () => {
+  test("unusable files are exit code 78, too, for the start and for check", async () => {
     const env = {
       TRACKER_DENY_FILE: "/nowhere/denied",
       TRACKER_RULES_FILE: "/nowhere/rules",
@@ -166,7 +166,7 @@ describe("ending", () => {
     HALF_MINUTE_MILLISECONDS,
   );
 
-  test("a signal that comes twice at once, as a group of processes gets it, is one", async () => {
+  test("a signal that arrives twice at once, as in a process group, counts once", async () => {
     for (const name of ["SIGTERM", "SIGINT"] as const) {
       await using tracker = await startTracker();
       tracker.signal(name);
@@ -179,7 +179,7 @@ describe("ending", () => {
   });
 
   test(
-    "a second signal ends it at once, also while a client dawdles",
+    "a second signal ends it at once, even while a client is slow",
     async () => {
       await using tracker = await startTracker();
       const dawdling = exchangeTcp({
@@ -190,7 +190,7 @@ describe("ending", () => {
       });
       await Bun.sleep(100);
       tracker.signal("SIGTERM");
-      // The same signal sooner than this would be an echo of the first.
+      // A repeat within this time counts as the same signal.
       await Bun.sleep(400);
       if (tracker.running) tracker.signal("SIGTERM");
       await tracker.exited(1000);
@@ -261,7 +261,7 @@ describe("answering", () => {
     expect(answer["external ip"]).toBe(`${"\0".repeat(15)}\x01`);
   });
 
-  test("an IPv6 peer is handed to all over HTTP, and to its own kind over UDP", async () => {
+  test("an IPv6 peer is handed to all over HTTP, and over UDP to IPv6 clients only", async () => {
     const infoHash = randomBytes(20);
     const loopback = "00000000000000000000000000000001";
     await announceUdp(infoHash, { host: "::1", port: 7001 });
@@ -298,7 +298,7 @@ describe("answering", () => {
     expect(scraped).toEqual(infoHashes.map((hash) => [hash.toHex()]));
   });
 
-  test("Connection: close and HTTP/1.0 end the connection after the answer", async () => {
+  test("Connection: close and HTTP/1.0 close the connection after the answer", async () => {
     for (const request of [
       "GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
       "GET /health HTTP/1.0\r\n\r\n",
@@ -314,7 +314,7 @@ describe("answering", () => {
     }
   });
 
-  test("clients that vanish before their answer cost no other client its own", async () => {
+  test("clients that vanish before their answer do not affect other clients", async () => {
     using healthy = await openDatagrams("127.0.0.1", tracker.port, "127.0.0.6");
     let answered = 0;
     for (let round = 0; round < 50; round++) {
@@ -328,7 +328,7 @@ describe("answering", () => {
     expect(answered).toBe(50);
   }, 60_000);
 
-  test("vanishing clients of the other family cost nothing either", async () => {
+  test("vanishing clients of the other family do not either", async () => {
     using healthy = await openDatagrams("::1", tracker.port);
     let answered = 0;
     for (let round = 0; round < 50; round++) {
@@ -397,7 +397,7 @@ function peersOf(answer: Dictionary): string[] {
   return peers;
 }
 
-/** One sentence what happened, one what to do; no stack trace, nothing else. */
+/** One sentence for the error, one for the remedy; no stack trace, nothing else. */
 function expectErrorAndHint(stderr: string): void {
   const lines = stderr.trimEnd().split("\n");
   expect(lines.filter((line) => line.startsWith("buntracker: error: "))).toHaveLength(1);

@@ -9,7 +9,7 @@ import { startTracker, type Tracker } from "./harness.ts";
 
 const LINUX = process.platform === "linux";
 const SWARMS = 1_450_000;
-/** What exports may take beside the swarms: chunks under way, and garbage not yet collected. */
+/** Limit of memory for exports beside the swarms: chunks in progress and uncollected garbage. */
 const EXPORTS_BYTES_MAX = 200 * MIB;
 const EXPORTS_MAX = 4;
 /** The server's own patience is 30 seconds. */
@@ -50,7 +50,7 @@ afterAll(async () => {
 const scrape = (encoding: string): Promise<Response> =>
   fetch(`http://127.0.0.1:${tracker.port}/scrape`, { headers: { "Accept-Encoding": encoding } });
 
-/** A reader that asks, and then takes nothing. */
+/** A reader that sends a request and then reads nothing. */
 async function stoppedReader(): Promise<Socket> {
   const socket = connect({ host: "127.0.0.1", port: tracker.port });
   socket.on("error", () => {});
@@ -107,7 +107,7 @@ describe("an export of 100 MB", () => {
   );
 
   test(
-    "goes to four readers at once, and to a fifth only when one has gone",
+    "is sent to four readers at once, and to a fifth only after one is gone",
     async () => {
       const readers: Socket[] = [];
       for (let i = 0; i < EXPORTS_MAX; i++) readers.push(await stoppedReader());
@@ -129,7 +129,7 @@ describe("an export of 100 MB", () => {
   );
 
   test(
-    "takes little memory, packed for four readers at once",
+    "takes little memory when compressed for four readers at once",
     async () => {
       await Bun.sleep(500);
       const before = LINUX ? vitalsOf(tracker.pid).residentBytes : 0;
@@ -154,7 +154,7 @@ describe("an export of 100 MB", () => {
   );
 
   test(
-    "ends for a reader that has stopped",
+    "is closed for a reader that has stopped",
     async () => {
       const socket = await stoppedReader();
       const start = performance.now();

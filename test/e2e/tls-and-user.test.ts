@@ -138,7 +138,7 @@ describe.if(makeCertificate.possible)("HTTPS", () => {
     expect(openFiles(tracker.pid)).toBeLessThanOrEqual(filesBefore);
   }, 60_000);
 
-  test("without a certificate is a sentence and exit code 78", async () => {
+  test("without a certificate is an error with exit code 78", async () => {
     const tracker = startProcess({ env: { TRACKER_HTTP_ADDRESS: "https://127.0.0.1:1" } });
     expect(await tracker.exited()).toBe(78);
     expect(tracker.stderr).toContain("needs a certificate: set TRACKER_TLS_CERT_FILE");
@@ -146,7 +146,7 @@ describe.if(makeCertificate.possible)("HTTPS", () => {
 });
 
 describe.if(process.getuid?.() === 0)("TRACKER_USER", () => {
-  test("is who runs once the addresses are bound", async () => {
+  test("runs the process after the addresses are bound", async () => {
     await using tracker = await startTracker({ env: { TRACKER_USER: "nobody" } });
     const status = readFileSync(`/proc/${tracker.pid}/status`, "utf8");
     expect(status).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m);

@@ -187,7 +187,7 @@ test.each([
   expect(await believed(`&ip=${claim}&ipv4=198.41.0.2`, "192.0.2.1", true)).toBe("c629000259dc");
 });
 
-test("the core is told where a claim comes from, and that another is none", async () => {
+test("the core gets the source of a claim, and no source without a claim", async () => {
   const core = new FakeCore();
   const { request } = core;
   const { read } = open(core, { allowIpParameter: true, trustedProxies: ["192.0.2.1"] });

@@ -56,7 +56,7 @@ test.each([
   "5 \r\n",
   "00000000000000005\r\n",
   `${"0".repeat(60_000)}\r\n`,
-])("the chunks %j are none", (text) => {
+])("the chunks %j are malformed", (text) => {
   expect(skipChunks(text)[0]).toBe(BODY_MALFORMED);
 });
 

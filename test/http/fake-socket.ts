@@ -1,4 +1,4 @@
-/** A socket that is none: it takes all that is written, and nothing happens to it by itself. */
+/** A fake socket: it takes all written bytes, and has no events of its own. */
 import type { ClientSocket } from "../../src/http/connection.ts";
 
 export function fakeSocket(changes: Partial<ClientSocket> = {}): ClientSocket {

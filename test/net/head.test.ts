@@ -69,7 +69,7 @@ test.each([
   ["a host by its number", "GET / HTTP/1.1\r\nHost: [2001:db8::1]:6969\r\n\r\n"],
   ["a host without a name", "GET / HTTP/1.1\r\nHost:\r\n\r\n"],
   ["a host with an underscore", "GET / HTTP/1.1\r\nHost: my_tracker:80\r\n\r\n"],
-  ["a host that is none", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"],
+  ["a malformed host", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"],
   ["OPTIONS for the server itself", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"],
 ])("%s is accepted", (_name, text) => {
   expect(verdictOf(text)).toBe(HEAD_OK);
