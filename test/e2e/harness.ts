@@ -37,8 +37,8 @@ const PORT_FIRST = 20_000;
 const PORT_COUNT = 12_000;
 
 /**
- * The settings the whole corpus is replayed under, by a name that fits "with …": those that choose
- * another path through the program, and must therefore not change an answer.
+ * Settings under which the whole corpus is replayed, by a name that fits "with …": they choose
+ * other paths through the program, and must not change an answer.
  */
 export const SETTINGS: Record<string, Environment> = {
   "default settings": {},
