@@ -245,6 +245,12 @@ export class Directories {
     return this.#arena.halves[(bucket + BUCKET_COUNT) >>> 1];
   }
 
+  /** Peers in bucket number `i`. */
+  peersAt(cell: number, i: number): number {
+    const bucket = this.bucketAt(cell, i);
+    return bucket === 0 ? 0 : this.peersIn(bucket);
+  }
+
   /** Where a peer of a bucket begins, in halves of the arena. */
   peerAt(family: Family, bucket: number, index: number): number {
     return ((bucket + BUCKET_HEADER_SIZE) >>> 1) + index * peerHalves(family);

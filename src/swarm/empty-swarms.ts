@@ -55,7 +55,7 @@ export class EmptySwarms {
    */
   create(line: number, hash: number, infoHash: Uint16Array, tick: number): number {
     if (this.isFull(line)) return 0;
-    const swarm = this.#swarms.create(line, hash, infoHash, 4);
+    const swarm = this.#swarms.create(line, hash, infoHash, 1, 0);
     if (swarm !== 0) this.mark(line, hash, swarm, tick, 0);
     return swarm;
   }

@@ -50,6 +50,14 @@ export class Members {
     return false;
   }
 
+  /** Where the meta byte of the peer lies that `find` has found. */
+  metaAt(swarm: number, family: Family): number {
+    const { bucket, index } = this;
+    const swarms = this.#swarms;
+    if (bucket === 0) return swarms.metaAt(swarm, family) + index;
+    return swarms.directories.metaAt(family, bucket, index);
+  }
+
   /** Takes out the peer that `find` has found. */
   removeFound(line: number, swarm: number, family: Family): void {
     const { bucket, index, role } = this;

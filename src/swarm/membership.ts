@@ -86,8 +86,7 @@ export class Membership {
     const { family } = request;
     member.role = request.seeder ? SEEDERS : LEECHERS;
     member.wasLeecher = false;
-    const few = swarm === 0 || swarms.peers(swarm) < FEW_PEERS;
-    arena.keepBack = few ? PAGES_RESERVED : this.#keptForFew;
+    arena.keepBack = this.pagesKeptFrom(swarm === 0 ? 0 : swarms.peers(swarm));
     if (!this.#isAdmitted(line, hash, swarm)) {
       member.notStored = NOT_STORED_CLAIM;
       return 0;
@@ -101,7 +100,13 @@ export class Membership {
       }
       if (!this.#mayStore(line)) return 0;
       if (holdings.tight) emptySwarms.drop(line, RECLAIMED_TIGHT);
-      swarm = swarms.create(line, hash, request.infoHashHalves, family);
+      swarm = swarms.create(
+        line,
+        hash,
+        request.infoHashHalves,
+        family === 4 ? 1 : 0,
+        family === 4 ? 0 : 1,
+      );
       if (swarm === 0) return 0;
     }
     if (swarms.isLarge(swarm, family)) return this.#joinLarge(line, swarm, tick) ? swarm : 0;
@@ -116,6 +121,11 @@ export class Membership {
     const store = this.#store;
     if (this.member.notStored !== NOT_STORED_MEMORY || !store.reclaim(line)) return 0;
     return this.join(line, hash, store.table.find(line, hash, this.#request.infoHashHalves), tick);
+  }
+
+  /** Pages that are kept back from a swarm with so many peers. */
+  pagesKeptFrom(peers: number): number {
+    return peers < FEW_PEERS ? PAGES_RESERVED : this.#keptForFew;
   }
 
   /** False if the peer was stored by another address, to which it belongs. */

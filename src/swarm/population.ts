@@ -54,6 +54,12 @@ export class Population {
     this.claims!.add(line, request);
   }
 
+  /** The peer at `at` in the arena has been put there; it is at its own address. */
+  put(line: number, family: Family, role: Role, at: number): void {
+    this.#arena.shards[columnOf(line, family) + role] += 1;
+    this.holdings.charge(this.#arena.halves, at, family);
+  }
+
   /** The peer at `at` in the arena goes from its swarm: it stopped, or had to make room. */
   gone(line: number, swarm: number, family: Family, role: Role, at: number): void {
     this.#arena.shards[columnOf(line, family) + role] -= 1;

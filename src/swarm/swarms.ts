@@ -67,18 +67,20 @@ export class Swarms {
     this.#population = population;
   }
 
-  /** A new swarm with room for one peer of `family`; 0 if there is no room. */
-  create(line: number, hash: number, infoHash: Uint16Array, family: Family): number {
+  /** A new swarm with room for so many peers; 0 if there is no room for it. */
+  create(line: number, hash: number, infoHash: Uint16Array, ipv4: number, ipv6: number): number {
     const { arena } = this;
-    const flags = family === 6 ? FLAG_IPV6 : 0;
-    const size = blockSize(flags, family === 4 ? 1 : 0, family === 6 ? 1 : 0);
-    const swarm = arena.allocate(line, size, KIND_SWARM);
+    const flags = ipv6 > 0 ? FLAG_IPV6 : 0;
+    const swarm = arena.allocate(line, blockSize(flags, ipv4, ipv6), KIND_SWARM);
     if (swarm === 0) return 0;
     copyHalves(infoHash, 0, arena.halves, (swarm + SWARM_INFO_HASH) >>> 1, INFO_HASH_SIZE / 2);
     arena.words[(swarm + SWARM_SEEDERS_IPV4) >>> 2] = 0;
-    if (family === 6) arena.words[(swarm + SWARM_CAPACITY_IPV6) >>> 2] = 0;
     arena.bytes[swarm + SWARM_FLAGS] = flags;
-    arena.bytes[swarm + capacityAt(family)] = 1;
+    arena.bytes[swarm + SWARM_CAPACITY_IPV4] = ipv4;
+    if (ipv6 > 0) {
+      arena.words[(swarm + SWARM_CAPACITY_IPV6) >>> 2] = 0;
+      arena.bytes[swarm + SWARM_CAPACITY_IPV6] = ipv6;
+    }
     if (this.table.insert(line, hash, swarm)) return swarm;
     arena.release(line, swarm);
     return 0;
@@ -241,6 +243,13 @@ export class Swarms {
     copyHalves(source, at, halves, this.peersAt(swarm, family) + index * size, size);
     bytes[this.metaAt(swarm, family) + index] = meta;
     return index;
+  }
+
+  /** Tells how many peers of a family lie in the block of a new swarm, seeders first. */
+  setCounts(swarm: number, family: Family, peers: number, seeders: number): void {
+    const { bytes } = this.arena;
+    bytes[swarm + countAt(family)] = peers;
+    bytes[swarm + seedersAt(family)] = seeders;
   }
 
   /** Takes the peer at `index` out of the block. */

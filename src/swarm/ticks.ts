@@ -19,7 +19,7 @@ export class Ticks {
   readonly slackSeconds: number;
   readonly #mask: number;
   /** What was asked last: all announces of a batch ask for the same moment. */
-  #lastSeconds = -1;
+  #lastSeconds = NaN;
   #lastTick = 0;
 
   constructor(timeoutSeconds: number, mask: number = META_TICK) {

@@ -1,0 +1,52 @@
+/**
+ * Records: swarms and peers on their way out of one store and into another.
+ *
+ *   record, 34 bytes and its peers; little-endian, as everything in the store
+ *
+ *   offset  size  field
+ *        0    20  info hash
+ *       20     4  downloads, 31 bits
+ *       24     2  IPv4 seeders
+ *       26     2  IPv4 leechers
+ *       28     2  IPv6 seeders
+ *       30     2  IPv6 leechers
+ *       32     2  minutes since the swarm lost its last peer, if all four are 0
+ *       34  6*n4  IPv4 peers in wire format, seeders first
+ *        …  18*n6 IPv6 peers likewise
+ *        …  n4+n6 meta bytes of all peers, as in blocks.ts: completed | tick of the last announce
+ *        …  0, 1  a zero, so that the next record begins at an even byte
+ *
+ * Records lie one behind the other in a chunk. The ticks are those of the store that wrote them:
+ * which tick it was then, and how long one lasts, goes with the chunk. A large swarm has several
+ * records. A record says nothing about hash keys, memory or timeouts.
+ */
+import { META_TICK, peerSize, type Role } from "./blocks.ts";
+import type { Family } from "../constants.ts";
+
+export const RECORD_DOWNLOADS = 20;
+/** The first of four counts of two bytes each. */
+const RECORD_COUNTS = 24;
+export const RECORD_MINUTES = 32;
+export const RECORD_PEERS = 34;
+
+/** Minutes are told up to here: 45 days. */
+export const MINUTES_MAX = 0xffff;
+
+/** Offset of the count of a role and family in a record. */
+export const recordCountAt = (family: Family, role: Role): number =>
+  RECORD_COUNTS + (family === 4 ? 0 : 4) + 2 * role;
+
+/** Bytes of a record with so many peers. */
+export function recordSize(ipv4: number, ipv6: number): number {
+  const size = RECORD_PEERS + ipv4 * (peerSize(4) + 1) + ipv6 * (peerSize(6) + 1);
+  return size + (size & 1);
+}
+
+/**
+ * Age in ticks of a peer with this meta byte, when it was `tick`. One that announced in another
+ * thread just when a tick began may be a tick ahead: it has no age.
+ */
+export function ageOf(meta: number, tick: number): number {
+  const age = (tick - meta) & META_TICK;
+  return age === META_TICK ? 0 : age;
+}

@@ -1,0 +1,308 @@
+/** What becomes of records in a store that has rules and peers of its own. */
+import { describe, expect, test } from "bun:test";
+import * as fc from "fast-check";
+import { takeCensus } from "../../src/swarm/census.ts";
+import { Dump } from "../../src/swarm/dump.ts";
+import type { SwarmSettings } from "../../src/swarm/memory.ts";
+import { type Judge, PutBack } from "../../src/swarm/put-back.ts";
+import { Store } from "../../src/swarm/store.ts";
+import { Sweep } from "../../src/swarm/sweep.ts";
+import type { Tracker } from "../../src/swarm/tracker.ts";
+import {
+  announce,
+  announceFrom,
+  complete,
+  makeMemory,
+  makeTracker,
+  MIB,
+  PEER_TIMEOUT,
+  peerNumberAt,
+  scrape,
+  sweepRound,
+  trackerOver,
+} from "./fixture.ts";
+import { brokenInvariants } from "./invariants.ts";
+
+const ALL: Judge = { maySwarm: () => true, mayPeer: () => true };
+
+/** Everything a store holds, as one chunk. */
+function dumped(store: Store, now = 0): Uint8Array {
+  const dump = new Dump(store, 8 * MIB);
+  while (!dump.done) dump.slice(now, 1000);
+  return dump.chunk.slice(0, dump.size);
+}
+
+interface Options {
+  /** The time in the store that was dumped, and in the one that it is put back into. */
+  at?: number;
+  now?: number;
+  elapsed?: number;
+  judge?: Judge;
+}
+
+function put(to: Store, chunk: Uint8Array, options: Options = {}): PutBack {
+  const { at = 0, now = 0, elapsed = 0, judge = ALL } = options;
+  const { peerTicks } = makeTracker().store;
+  const back = new PutBack(to, judge, new Int32Array([1, 2, 3, 4]));
+  const written = { tick: peerTicks.at(at), tickSeconds: peerTicks.seconds };
+  back.open(chunk, { ...written, elapsedSeconds: elapsed }, now);
+  while (back.next());
+  return back;
+}
+
+function trackerWith(limits: Partial<SwarmSettings>, memoryMax = 64 * MIB): Tracker {
+  return trackerOver(makeMemory(memoryMax, false, limits));
+}
+
+/** Ticks since the last announce of a peer, as the tracker sees them when it announces again. */
+function ageOf(tracker: Tracker, changes: Parameters<typeof announce>[1], now: number): number {
+  announce(tracker, { event: "none", ...changes }, now);
+  return tracker.reply.ticksSinceLast;
+}
+
+/** A swarm of so many peers, of which one in three seeds, and its chunk. */
+function swarmOf(peers: number, now = 0): Uint8Array {
+  const { tracker, store } = makeTracker();
+  for (let peer = 0; peer < peers; peer++) {
+    announce(tracker, { peer, seeder: peer % 3 === 0, event: "none", wanted: 0 }, now);
+  }
+  return dumped(store, now);
+}
+
+describe.each([
+  ["a small swarm", 9],
+  ["a large swarm", 900],
+])("%s", (_name, peers) => {
+  test("is there again with its roles, and its peers go on growing old", () => {
+    const { tracker, store, memory } = makeTracker();
+    const { counts } = put(store, swarmOf(peers, 60), { at: 100, now: 5000, elapsed: 200 });
+    expect(counts).toMatchObject({ peers, swarms: 1, expired: 0 });
+    expect(scrape(tracker, 1)).toEqual([peers / 3, (peers * 2) / 3, 0]);
+    expect(brokenInvariants(tracker)).toEqual([]);
+    // 40 seconds old when it was dumped, 240 when it was put back.
+    sweepRound(new Sweep(store), 5000 + PEER_TIMEOUT - 240 - 10);
+    expect(takeCensus(memory).peers).toBe(peers);
+    sweepRound(new Sweep(store), 5000 + PEER_TIMEOUT - 240 + 20);
+    expect(takeCensus(memory).peers).toBe(0);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("may be put back twice, and nothing changes", () => {
+    const { tracker, store, memory } = makeTracker();
+    const chunk = swarmOf(peers);
+    put(store, chunk);
+    const before = takeCensus(memory);
+    expect(put(store, chunk).counts).toMatchObject({ peers, swarms: 0 });
+    expect(takeCensus(memory)).toEqual(before);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("that is too old does not come back, its counter does", () => {
+    const { tracker, store } = makeTracker();
+    const from = makeTracker();
+    for (let peer = 0; peer < peers; peer++) complete(from.tracker, { peer });
+    const { counts } = put(store, dumped(from.store), { elapsed: PEER_TIMEOUT + 20, now: 1000 });
+    expect(counts).toMatchObject({ expired: peers, peers: 0 });
+    expect(scrape(tracker, 1)).toEqual([0, 0, peers]);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("keeps who is judged well", () => {
+    const { tracker, store } = makeTracker();
+    const mayPeer: Judge["mayPeer"] = (halves, at) =>
+      peerNumberAt(new Uint8Array(halves.buffer, halves.byteOffset), 2 * at) % 3 === 0;
+    const { counts } = put(store, swarmOf(peers), { judge: { ...ALL, mayPeer } });
+    expect(counts).toMatchObject({ peers: peers / 3, refused: (peers * 2) / 3 });
+    expect(scrape(tracker, 1)).toEqual([peers / 3, 0, 0]);
+    const none = makeTracker();
+    put(none.store, swarmOf(peers), { judge: { ...ALL, maySwarm: () => false } });
+    expect(takeCensus(none.memory).swarms).toBe(0);
+  });
+
+  test("joins one that is there, as it would have been put back alone", () => {
+    const alone = makeTracker();
+    put(alone.store, swarmOf(peers));
+    const joined = makeTracker();
+    announce(joined.tracker, { peer: 5000 });
+    put(joined.store, swarmOf(peers));
+    announce(joined.tracker, { peer: 5000, event: "stopped" });
+    for (const { tracker } of [alone, joined]) {
+      expect(scrape(tracker, 1)).toEqual([peers / 3, (peers * 2) / 3, 0]);
+      expect(brokenInvariants(tracker)).toEqual([]);
+    }
+  });
+});
+
+describe("of a peer that is stored already", () => {
+  const tick = makeTracker().store.peerTicks.seconds;
+  /** A peer announced in one store and later or earlier in the other, where it is put back. */
+  const meet = (ours: number, theirs: number, seeds: { ours: boolean; theirs: boolean }) => {
+    const from = makeTracker();
+    announce(from.tracker, { seeder: seeds.theirs }, theirs * tick);
+    const to = makeTracker();
+    announce(to.tracker, { seeder: seeds.ours }, ours * tick);
+    const now = 10 * tick;
+    put(to.store, dumped(from.store, now), { at: now, now });
+    expect(brokenInvariants(to.tracker)).toEqual([]);
+    const [seeders] = scrape(to.tracker, 1);
+    return { seeder: seeders === 1, age: ageOf(to.tracker, { seeder: seeders === 1 }, now) };
+  };
+
+  test("the younger decides role and age", () => {
+    expect(meet(3, 7, { ours: true, theirs: false })).toEqual({ seeder: false, age: 3 });
+    expect(meet(7, 3, { ours: true, theirs: false })).toEqual({ seeder: true, age: 3 });
+    expect(meet(7, 3, { ours: false, theirs: true })).toEqual({ seeder: false, age: 3 });
+  });
+
+  test("the seeder decides if both are of an age", () => {
+    expect(meet(5, 5, { ours: false, theirs: true })).toEqual({ seeder: true, age: 5 });
+    expect(meet(5, 5, { ours: true, theirs: false })).toEqual({ seeder: true, age: 5 });
+  });
+
+  test("it has completed if either says so, and its download counts no more", () => {
+    for (const ours of [2, 8]) {
+      const from = makeTracker();
+      complete(from.tracker, {}, 5 * tick);
+      const to = makeTracker();
+      announce(to.tracker, {}, ours * tick);
+      put(to.store, dumped(from.store, 5 * tick), { at: 5 * tick, now: 8 * tick });
+      expect(scrape(to.tracker, 1)[2]).toBe(1);
+      complete(to.tracker, {}, 9 * tick);
+      expect(scrape(to.tracker, 1)).toEqual([1, 0, 1]);
+    }
+  });
+
+  test("two stores that exchange it move its age by a tick at most", () => {
+    const ages = [1, 7, 20, 33, 50];
+    const stores = [PEER_TIMEOUT, 777].map((peerTimeout) => trackerWith({ peerTimeout }));
+    const [one, two] = stores as [Tracker, Tracker];
+    const now = 10_000;
+    for (const age of ages) announce(one, { infoHash: age, wanted: 0 }, now - age * 10);
+    const tell = (from: Tracker, to: Tracker): void => {
+      const back = new PutBack(to.store, ALL);
+      const { peerTicks } = from.store;
+      const written = { tick: peerTicks.at(now), tickSeconds: peerTicks.seconds };
+      back.open(dumped(from.store, now), { ...written, elapsedSeconds: 0 }, now);
+      while (back.next());
+    };
+    for (let i = 0; i < 20; i++) {
+      tell(one, two);
+      tell(two, one);
+    }
+    // 50 ticks of 10 seconds are 38 of 13 in the other, and that is 49 here.
+    expect(ages.map((infoHash) => ageOf(one, { infoHash }, now))).toEqual([1, 7, 20, 33, 49]);
+  });
+});
+
+describe("ceilings and quotas hold:", () => {
+  test("peers of a swarm", () => {
+    const tracker = trackerWith({ peersPerSwarmMax: 50 });
+    const { counts } = put(tracker.store, swarmOf(120));
+    expect(counts).toMatchObject({ peers: 50, crowded: 70 });
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("peers of an address in a swarm", () => {
+    const from = makeTracker();
+    for (let port = 1; port <= 100; port++)
+      announceFrom(from.tracker, { address: [9, 9, 9, 9], port });
+    const tracker = trackerWith({ peersPerAddressMax: 7 });
+    put(tracker.store, dumped(from.store));
+    expect(scrape(tracker, 1)).toEqual([0, 7, 0]);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("swarms that an address begins", () => {
+    const from = makeTracker();
+    for (let infoHash = 0; infoHash < 100; infoHash++) {
+      announceFrom(from.tracker, { infoHash, address: [9, 9, 9, 9] });
+      announceFrom(from.tracker, { infoHash, address: [8, infoHash, 9, 9], family: 4 });
+    }
+    const tracker = trackerWith({ swarmsPerAddressMax: 10 });
+    const { counts } = put(tracker.store, dumped(from.store));
+    expect(counts.swarms).toBe(100);
+    expect(brokenInvariants(tracker)).toEqual([]);
+    const alone = makeTracker();
+    for (let infoHash = 0; infoHash < 100; infoHash++) {
+      announceFrom(alone.tracker, { infoHash, address: [9, 9, 9, 9] });
+    }
+    const other = trackerWith({ swarmsPerAddressMax: 10 });
+    expect(put(other.store, dumped(alone.store)).counts).toMatchObject({ swarms: 10, crowded: 90 });
+    expect(brokenInvariants(other)).toEqual([]);
+  });
+
+  test("memory: what finds no room is counted, and what is there is whole", () => {
+    const from = makeTracker(128 * MIB);
+    for (let infoHash = 0; infoHash < 150_000; infoHash++) {
+      announce(from.tracker, { infoHash, peer: infoHash, wanted: 0 });
+    }
+    const dump = new Dump(from.store, 16 * MIB);
+    const to = makeTracker(4 * MIB);
+    const back = new PutBack(to.store, ALL);
+    const written = { tick: 0, tickSeconds: from.store.peerTicks.seconds, elapsedSeconds: 0 };
+    while (!dump.done) {
+      dump.slice(0, 1000);
+      if (!dump.isFull && !dump.done) continue;
+      back.open(dump.chunk.subarray(0, dump.size), written, 0);
+      while (back.next());
+      dump.clear();
+    }
+    expect(back.counts.withoutRoom + back.counts.peers).toBe(150_000);
+    expect(takeCensus(to.memory).peers).toBe(back.counts.peers);
+    expect(back.counts.peers).toBeGreaterThan(10_000);
+    expect(brokenInvariants(to.tracker)).toEqual([]);
+  });
+});
+
+test("a record may name a peer twice, or port 0: it is stored once, or not at all", () => {
+  const chunk = swarmOf(2);
+  const twice = chunk.slice();
+  twice.copyWithin(34 + 6, 34, 34 + 6);
+  const { tracker, store, memory } = makeTracker();
+  put(store, twice);
+  expect(takeCensus(memory)).toMatchObject({ seeders: 1, peers: 1 });
+  expect(brokenInvariants(tracker)).toEqual([]);
+  const port0 = chunk.slice();
+  port0.fill(0, 34 + 4, 34 + 6);
+  const other = makeTracker();
+  expect(put(other.store, port0).counts).toMatchObject({ peers: 1, refused: 1 });
+});
+
+test("a chunk that is cut short ends at its last whole record", () => {
+  const from = makeTracker();
+  for (let infoHash = 0; infoHash < 50; infoHash++) announce(from.tracker, { infoHash });
+  const chunk = dumped(from.store);
+  for (let length = 0; length < chunk.length; length += 37) {
+    const to = makeTracker(8 * MIB);
+    const back = put(to.store, chunk.subarray(0, length));
+    expect(back.counts.peers).toBe(Math.floor(length / 42));
+    expect(back.at).toBe(42 * back.counts.peers);
+  }
+});
+
+test("whatever a chunk holds, the store stays whole", () => {
+  const chunk = new Uint8Array([...swarmOf(9), ...swarmOf(300), ...swarmOf(1)]);
+  const { tracker, store } = makeTracker(16 * MIB);
+  const change = fc.record({ at: fc.nat(chunk.length - 1), byte: fc.nat(255) });
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 1, maxLength: 30 }), fc.nat(127), (changes, tick) => {
+      const bytes = chunk.slice();
+      for (const { at, byte } of changes) bytes[at] = byte;
+      const back = new PutBack(store, ALL);
+      back.open(bytes, { tick, tickSeconds: 10, elapsedSeconds: 5 }, 100);
+      while (back.next());
+      expect(back.at).toBeLessThanOrEqual(bytes.length);
+    }),
+    { numRuns: 1000, seed: 5 },
+  );
+  expect(brokenInvariants(tracker)).toEqual([]);
+});
+
+test("swarms are put back while another thread's locks are asked for", () => {
+  const from = makeTracker();
+  for (let infoHash = 0; infoHash < 500; infoHash++) complete(from.tracker, { infoHash });
+  const { tracker, store } = makeTracker(64 * MIB, true);
+  expect(put(store, dumped(from.store)).counts).toMatchObject({ swarms: 500, peers: 500 });
+  expect(scrape(tracker, 499)).toEqual([1, 0, 1]);
+  expect(brokenInvariants(tracker)).toEqual([]);
+});

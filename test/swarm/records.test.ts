@@ -1,0 +1,16 @@
+import { expect, test } from "bun:test";
+import { LEECHERS, SEEDERS } from "../../src/swarm/blocks.ts";
+import { ageOf, RECORD_MINUTES, recordCountAt, recordSize } from "../../src/swarm/records.ts";
+
+test("a record is 34 bytes and its peers, and ends at an even byte", () => {
+  expect([recordSize(0, 0), recordSize(1, 0), recordSize(2, 1)]).toEqual([34, 42, 68]);
+});
+
+test("the four counts lie side by side, before the minutes", () => {
+  const counts = [recordCountAt(4, SEEDERS), recordCountAt(4, LEECHERS), recordCountAt(6, SEEDERS)];
+  expect([...counts, recordCountAt(6, LEECHERS), RECORD_MINUTES]).toEqual([24, 26, 28, 30, 32]);
+});
+
+test("an age is counted in ticks round the end of them; a tick ahead is no age", () => {
+  expect([ageOf(5, 9), ageOf(0x80 | 5, 9), ageOf(126, 2), ageOf(10, 9)]).toEqual([4, 4, 4, 0]);
+});
