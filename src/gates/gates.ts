@@ -16,7 +16,10 @@
  *
  * The first gate that refuses gives the verdict. It is counted here; the transport sends it. A
  * scrape stores nothing, so it passes the gates up to the rules; pages pass the rate only. A
- * transport only turns bytes into `asked` and the core's request, and a verdict into bytes.
+ * transport only turns bytes into `asked` and the core's request, and a verdict into bytes. It may
+ * leave out only what this table leaves out, with the reason; test/gates/gates.test.ts sends each
+ * transport's requests to each gate. Host names are noted once a query is read, so that the report
+ * of hosts names those that are refused too.
  *
  * Allocates nothing, never throws, never waits.
  */

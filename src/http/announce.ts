@@ -81,33 +81,34 @@ export class HttpAnnounces {
   }
 
   #answer(exchange: Exchange, queryAt: number): number {
-    const { head } = exchange;
-    const read = this.#query.read(head.text, queryAt, head.targetTo);
-    if (read === VERDICT_OK) this.#notes?.noteHead(head);
-    const verdict = this.#climb(exchange, read);
+    const verdict = this.#judge(exchange, this.#client.read(exchange), queryAt);
     return verdict === VERDICT_OK
       ? this.#write(exchange)
       : answerVerdict(exchange, this.#gates, verdict);
   }
 
-  /** Passes the gates; `read` is the verdict of reading the query. */
-  #climb(exchange: Exchange, read: number): number {
+  /** Passes the gates. Reads the query after the gate of rates, so that a flood costs little. */
+  #judge({ head }: Exchange, located: number, queryAt: number): number {
     const gates = this.#gates;
     const { asked } = gates;
     const query = this.#query;
-    const located = this.#client.read(exchange);
-    if (located !== VERDICT_OK) return gates.refuse(read === VERDICT_OK ? located : read);
     const nowSeconds = this.#now();
-    asked.family = this.#client.family;
-    asked.head = exchange.head;
-    let verdict = gates.judgeRate(nowSeconds);
-    if (verdict !== VERDICT_OK) return verdict;
-    if (read !== VERDICT_OK) return gates.refuse(read);
+    let verdict: number = VERDICT_OK;
+    if (located === VERDICT_OK) {
+      asked.family = this.#client.family;
+      asked.head = head;
+      verdict = gates.judgeRate(nowSeconds);
+      if (verdict !== VERDICT_OK) return verdict;
+    }
+    verdict = query.read(head.text, queryAt, head.targetTo);
+    if (verdict !== VERDICT_OK) return gates.refuse(verdict);
+    this.#notes?.noteHead(head);
+    if (located !== VERDICT_OK) return gates.refuse(located);
     asked.port = query.port;
     asked.peerIdAt = query.hasPeerId ? 0 : -1;
     verdict = gates.judgeRules();
     if (verdict !== VERDICT_OK) return verdict;
-    this.#readPeer(exchange.head.text);
+    this.#readPeer(head.text);
     this.#readWishes();
     return gates.announce(nowSeconds);
   }

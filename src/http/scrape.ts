@@ -48,16 +48,16 @@ export class HttpScrapes {
   }
 
   #answer(exchange: Exchange, queryAt: number): number {
-    const { head } = exchange;
-    const verdict = this.#climb(exchange, this.#query.read(head.text, queryAt, head.targetTo));
+    const verdict = this.#judge(exchange, queryAt);
     if (verdict !== VERDICT_OK) return answerVerdict(exchange, this.#gates, verdict);
     this.#count();
     return this.#write(exchange);
   }
 
   /** Passes the gates. A scrape needs no address; with an unknown address it is not limited. */
-  #climb(exchange: Exchange, read: number): number {
+  #judge(exchange: Exchange, queryAt: number): number {
     const gates = this.#gates;
+    const { head } = exchange;
     const { asked } = gates;
     const located = this.#client.read(exchange) === VERDICT_OK;
     if (located) {
@@ -65,9 +65,10 @@ export class HttpScrapes {
       const verdict = gates.judgeRate(this.#now());
       if (verdict !== VERDICT_OK) return verdict;
     }
+    const read = this.#query.read(head.text, queryAt, head.targetTo);
     if (read !== VERDICT_OK) return gates.refuse(read);
     if (!located) return VERDICT_OK;
-    asked.head = exchange.head;
+    asked.head = head;
     asked.port = PORT_NONE;
     asked.peerIdAt = -1;
     return gates.judgeRules();

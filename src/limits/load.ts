@@ -1,8 +1,8 @@
 /**
  * Intervals that follow the load: above the target rate, clients are told to wait longer.
  *
- * What a client is told decides when it comes back, so the intervals told are a schedule of the
- * returns. Each announce is given the next free place in it, 1/target after the one before:
+ * The interval in a reply decides when the client returns, so the intervals told are a schedule of
+ * the returns. Each announce is given the next free place in it, 1/target after the one before:
  *
  *   backlog += (rate / target - 1) * seconds        0 to the longest interval less the usual one
  *   interval = usual interval + backlog

@@ -138,12 +138,12 @@ export class Journey {
     const datagrams = this.#datagrams;
     const length = datagrams.requestLengths[slot];
     this.#counts[COUNT.udpReceivedBytes] += length;
-    const reply = this.#climb(slot, length, nowSeconds, idSeconds);
+    const reply = this.#judge(slot, length, nowSeconds, idSeconds);
     datagrams.replyLengths[slot] = reply;
     this.#counts[COUNT.udpSentBytes] += reply;
   }
 
-  #climb(slot: number, length: number, nowSeconds: number, idSeconds: number): number {
+  #judge(slot: number, length: number, nowSeconds: number, idSeconds: number): number {
     const { requests, addresses, families, replies } = this.#datagrams;
     const counts = this.#counts;
     const at = slot * REQUEST_SLOT;

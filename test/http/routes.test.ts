@@ -1,5 +1,6 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
+import { AnnounceQuery, ScrapeQuery } from "../../src/http/query.ts";
 import { createHttp } from "../../src/http/routes.ts";
 import type { HttpSettings } from "../../src/http/parts.ts";
 import { counterMemory, Counters } from "../../src/counters/counters.ts";
@@ -141,6 +142,21 @@ describe("with enforced rate limits", () => {
       expect((await read(target)).get("retry in")).toBe("1");
     },
   );
+
+  test.each(["/announce", "/scrape"])("the query of a limited %s is not read", async (path) => {
+    const { read } = openLimited();
+    for (let i = 0; i < 60; i++) await read(path);
+    const decode = spyOn(
+      path === "/announce" ? AnnounceQuery.prototype : ScrapeQuery.prototype,
+      "read",
+    );
+    try {
+      expect((await read(`${path}?${QUERY}`)).get("retry in")).toBe("1");
+      expect(decode).not.toHaveBeenCalled();
+    } finally {
+      decode.mockRestore();
+    }
+  });
 
   test.each(["/health", "/ready"])(
     "%s is not limited, because a refusal would cost as much",
