@@ -35,6 +35,7 @@ import {
   SHARD_OPEN_USED,
   type SwarmMemory,
 } from "./memory.ts";
+import type { Line } from "./units.ts";
 
 export class Arena {
   /** The same bytes, by ones, twos and fours. */
@@ -62,16 +63,16 @@ export class Arena {
    * A new block of `size` bytes (a multiple of four, at most a page) in the shard whose line is
    * `line`. Returns its offset, or 0 if the arena is full. All but the header is left as it was.
    */
-  allocate(line: number, size: number, kind: number): number {
+  allocate(line: Line, size: number, kind: number): number {
     return this.#place(line, size, kind, this.keepBack);
   }
 
   /** As `allocate`, for a block that moves: may use the pages kept back for that. */
-  allocateForMove(line: number, size: number, kind: number): number {
+  allocateForMove(line: Line, size: number, kind: number): number {
     return this.#place(line, size, kind, 0);
   }
 
-  #place(line: number, size: number, kind: number, reserve: number): number {
+  #place(line: Line, size: number, kind: number, reserve: number): number {
     const { shards, pages } = this;
     let page = shards[line + SHARD_OPEN_PAGE];
     let used = shards[line + SHARD_OPEN_USED];
@@ -92,7 +93,7 @@ export class Arena {
   }
 
   /** The block at `offset` is not needed any more. */
-  release(line: number, offset: number): void {
+  release(line: Line, offset: number): void {
     const size = sizeOf(this.words[offset >>> 2]);
     const page = offset >>> PAGE_SHIFT;
     this.words[offset >>> 2] = headerOf(size, KIND_DEAD);
@@ -100,7 +101,7 @@ export class Arena {
     if (page !== this.shards[line + SHARD_OPEN_PAGE]) this.shards[line + SHARD_CLOSED_LIVE] -= size;
   }
 
-  #closePage(line: number, page: number, used: number): void {
+  #closePage(line: Line, page: number, used: number): void {
     const { shards, pages } = this;
     pages[page * PAGE_WORDS + PAGE_USED] = used;
     pages[page * PAGE_WORDS + PAGE_NEXT] = shards[line + SHARD_CLOSED_PAGES];
@@ -110,13 +111,13 @@ export class Arena {
   }
 
   /** Bytes in closed pages that nobody uses: what moving blocks could win back. */
-  wasted(line: number): number {
+  wasted(line: Line): number {
     const { shards } = this;
     return shards[line + SHARD_CLOSED_COUNT] * PAGE_SIZE - shards[line + SHARD_CLOSED_LIVE];
   }
 
   /** Takes the closed page with the fewest live bytes off the shard's list; 0 if none. */
-  takeEmptiestPage(line: number): number {
+  takeEmptiestPage(line: Line): number {
     const { shards, pages } = this;
     let best = 0;
     let beforeBest = 0;
@@ -143,7 +144,7 @@ export class Arena {
   }
 
   /** Puts a page taken by `takeEmptiestPage` back among the shard's closed pages. */
-  putBack(line: number, page: number): void {
+  putBack(line: Line, page: number): void {
     this.#closePage(line, page, this.pages[page * PAGE_WORDS + PAGE_USED]);
   }
 

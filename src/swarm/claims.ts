@@ -22,6 +22,7 @@ import { CLAIM_BYTES, SHARD_CLAIMS, SHARD_COUNT, SHARD_WORDS, type SwarmMemory }
 import { copyHalves } from "./peers.ts";
 import { sameAddress, sameNetwork } from "./places.ts";
 import type { AnnounceRequest } from "./requests.ts";
+import type { Hash, Line } from "./units.ts";
 
 const ENTRY_WORDS = CLAIM_BYTES / 4;
 const ENTRY_HALVES = CLAIM_BYTES / 2;
@@ -63,12 +64,12 @@ export class Claims {
   }
 
   /** Claims of a shard. */
-  count(line: number): number {
+  count(line: Line): number {
     return this.#shards[line + SHARD_CLAIMS];
   }
 
   /** The entry of a peer, in a swarm whose info hash has this hash; -1 if it has none. */
-  find(line: number, hash: number, family: Family, source: Uint16Array, at: number): number {
+  find(line: Line, hash: Hash, family: Family, source: Uint16Array, at: number): number {
     if (this.count(line) === 0) return -1;
     const mask = this.#slots - 1;
     const first = this.#firstOf(line);
@@ -90,7 +91,7 @@ export class Claims {
    * True if the address that a request came from may store one more claim: in the swarm it may have
    * as many as peers of its own, and its network must not hold too many of all.
    */
-  mayAdd(line: number, request: AnnounceRequest): boolean {
+  mayAdd(line: Line, request: AnnounceRequest): boolean {
     const count = this.count(line);
     if (count >= this.#most) return false;
     if (count === 0) return true;
@@ -112,7 +113,7 @@ export class Claims {
   }
 
   /** Notes that the peer of a request has been stored, for which there is room. */
-  add(line: number, request: AnnounceRequest): void {
+  add(line: Line, request: AnnounceRequest): void {
     const { infoHashHalves, family, peerHalves: peer, sourceFamily, sourceHalves } = request;
     const hash = hashInfoHash(this.#keys, infoHashHalves, 0);
     const mask = this.#slots - 1;
@@ -129,7 +130,7 @@ export class Claims {
   }
 
   /** Forgets an entry. Those behind it may move, so that a search never meets a gap. */
-  remove(line: number, entry: number): void {
+  remove(line: Line, entry: number): void {
     const mask = this.#slots - 1;
     const first = this.#firstOf(line);
     let gap = entry - first;
@@ -149,7 +150,7 @@ export class Claims {
    * The first entry at or behind the `from`th of a shard that is a claim in the swarm with this
    * hash; -1 if there is none.
    */
-  next(line: number, hash: number, from: number): number {
+  next(line: Line, hash: Hash, from: number): number {
     if (this.count(line) === 0) return -1;
     const first = this.#firstOf(line);
     for (let entry = Math.max(first, from); entry < first + this.#slots; entry++) {
@@ -176,7 +177,7 @@ export class Claims {
     return (this.halves[entry * ENTRY_HALVES + FAMILIES] >>> FAMILY_BITS) as Family;
   }
 
-  #firstOf(line: number): number {
+  #firstOf(line: Line): number {
     return (line / SHARD_WORDS) * this.#slots;
   }
 
@@ -184,7 +185,7 @@ export class Claims {
     return this.halves[entry * ENTRY_HALVES + FAMILIES] !== 0;
   }
 
-  #holds(entry: number, hash: number, family: Family, source: Uint16Array, at: number): boolean {
+  #holds(entry: number, hash: Hash, family: Family, source: Uint16Array, at: number): boolean {
     if (this.#words[entry * ENTRY_WORDS] !== hash || this.peerFamily(entry) !== family)
       return false;
     return isSame(this.halves, this.peerAt(entry), source, at, peerHalves(family));
@@ -195,7 +196,7 @@ export class Claims {
     return this.#slotOf(hash, this.peerFamily(entry), this.halves, this.peerAt(entry));
   }
 
-  #slotOf(hash: number, family: Family, source: Uint16Array, at: number): number {
+  #slotOf(hash: Hash, family: Family, source: Uint16Array, at: number): number {
     return (hash ^ hashPeer(this.#keys, source, at, peerHalves(family))) & (this.#slots - 1);
   }
 }

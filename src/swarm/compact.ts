@@ -24,6 +24,7 @@ import {
 } from "./blocks.ts";
 import { PAGE_LIVE, PAGE_SHIFT, PAGE_SIZE, PAGE_WORDS, SHARD_CLOSED_COUNT } from "./memory.ts";
 import type { Table } from "./table.ts";
+import type { Line, SwarmAt } from "./units.ts";
 
 /**
  * The part of the closed pages that may be waste: an eighth while announces come, who should not
@@ -38,7 +39,7 @@ export const WASTE_FULL = 0;
  * Moves the blocks of the shard's emptiest page if more than `share` of the closed pages, and a
  * whole page, is waste: at most one page of 8 KiB, some 10 microseconds. Returns true if it did.
  */
-export function compact(arena: Arena, table: Table, line: number, share: number): boolean {
+export function compact(arena: Arena, table: Table, line: Line, share: number): boolean {
   const wasted = arena.wasted(line);
   if (wasted < PAGE_SIZE) return false;
   if (wasted <= arena.shards[line + SHARD_CLOSED_COUNT] * PAGE_SIZE * share) return false;
@@ -49,7 +50,7 @@ export function compact(arena: Arena, table: Table, line: number, share: number)
   return true;
 }
 
-function evacuate(arena: Arena, table: Table, line: number, page: number): boolean {
+function evacuate(arena: Arena, table: Table, line: Line, page: number): boolean {
   const { words, bytes, pages } = arena;
   for (let from = arena.nextLive(page, page << PAGE_SHIFT); from !== 0;) {
     const header = words[from >>> 2];
@@ -65,7 +66,7 @@ function evacuate(arena: Arena, table: Table, line: number, page: number): boole
   return true;
 }
 
-function moved(arena: Arena, table: Table, line: number, from: number, to: number): void {
+function moved(arena: Arena, table: Table, line: Line, from: number, to: number): void {
   const { words } = arena;
   const kind = kindOf(words[to >>> 2]);
   if (kind === KIND_SWARM) {
@@ -78,7 +79,7 @@ function moved(arena: Arena, table: Table, line: number, from: number, to: numbe
 }
 
 /** Tells the directories of a swarm where the words that point to them lie now. */
-export function adoptDirectories(arena: Arena, swarm: number): void {
+export function adoptDirectories(arena: Arena, swarm: SwarmAt): void {
   const flags = arena.bytes[swarm + SWARM_FLAGS];
   let pairs = 0;
   if ((flags & FLAG_LARGE_IPV4) !== 0) pairs += 1;

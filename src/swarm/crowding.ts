@@ -25,6 +25,7 @@ import { sameAddress, sameNetwork } from "./places.ts";
 import type { Random } from "./random.ts";
 import type { AnnounceRequest } from "./requests.ts";
 import type { Swarms } from "./swarms.ts";
+import type { BucketAt, Cell, Line, SwarmAt, Tick } from "./units.ts";
 
 /** Peers of a list that are compared with each other: 500 comparisons, about a microsecond. */
 const COMPARED = 32;
@@ -71,7 +72,7 @@ export class Crowding {
   }
 
   /** True if the announcer, which is not stored, may join; a peer may have gone to make room. */
-  makesRoom(line: number, swarm: number, tick: number): boolean {
+  makesRoom(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     const { family, claimed } = this.#request;
     const full = this.#swarms.peers(swarm) >= this.#peersPerSwarmMax;
     const large = this.#swarms.isLarge(swarm, family);
@@ -86,7 +87,7 @@ export class Crowding {
   }
 
   /** True if a claim has gone; `which` says of which kind it must be. */
-  #replaceClaim(line: number, swarm: number, which: number): boolean {
+  #replaceClaim(line: Line, swarm: SwarmAt, which: number): boolean {
     const claims = this.#claims;
     if (claims === undefined || claims.count(line) === 0) return false;
     const { halves } = this.#swarms.arena;
@@ -124,7 +125,7 @@ export class Crowding {
   // An address that has as many peers as it may.
 
   /** True if a peer of the announcer's address has gone. */
-  #thinSmall(line: number, swarm: number, tick: number): boolean {
+  #thinSmall(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     const swarms = this.#swarms;
     const { family } = this.#request;
     const count = swarms.smallCount(swarm, family);
@@ -138,7 +139,7 @@ export class Crowding {
   }
 
   /** The same; its seeders and its leechers lie in one bucket each. */
-  #thinLarge(line: number, swarm: number, tick: number): boolean {
+  #thinLarge(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     const { directories } = this.#swarms;
     const { family } = this.#request;
     let peers = 0;
@@ -168,12 +169,12 @@ export class Crowding {
     return true;
   }
 
-  #home(swarm: number, role: Role): number {
+  #home(swarm: SwarmAt, role: Role): BucketAt {
     const { family, peerHalves: peer } = this.#request;
     return this.#swarms.directories.home(this.#swarms.cell(swarm, family, role), family, peer, 0);
   }
 
-  #peersAtHome(swarm: number, role: Role): number {
+  #peersAtHome(swarm: SwarmAt, role: Role): number {
     const bucket = this.#home(swarm, role);
     return bucket === 0 ? 0 : this.#swarms.directories.peersIn(bucket);
   }
@@ -191,7 +192,7 @@ export class Crowding {
   }
 
   /** Which of them announced longest ago; -1 if there is none. */
-  #oldestNeighbour(first: number, meta: number, count: number, tick: number): number {
+  #oldestNeighbour(first: number, meta: number, count: number, tick: Tick): number {
     const { halves } = this.#swarms.arena;
     const { family, peerHalves: peer } = this.#request;
     const size = peerHalves(family);
@@ -207,7 +208,7 @@ export class Crowding {
     return oldest;
   }
 
-  #age(meta: number, tick: number): number {
+  #age(meta: number, tick: Tick): number {
     return (tick - this.#swarms.arena.bytes[meta]) & META_TICK;
   }
 
@@ -217,18 +218,18 @@ export class Crowding {
    * False if the bucket that the announcer would join, in the role it says, is full, and no peer of
    * it gives way. The swarm is large.
    */
-  makesRoomInBucket(line: number, swarm: number, tick: number): boolean {
+  makesRoomInBucket(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     if (!this.#isHomeFull(swarm)) return true;
     return !this.#request.claimed && this.#replaceAtHome(line, swarm, tick);
   }
 
   /** True if the bucket that the announcer would join is full. */
-  #isHomeFull(swarm: number): boolean {
+  #isHomeFull(swarm: SwarmAt): boolean {
     return this.#peersAtHome(swarm, this.#role) >= BUCKET_PEERS_MAX[this.#request.family];
   }
 
   /** True if a peer of this bucket has gone. */
-  #replaceAtHome(line: number, swarm: number, tick: number): boolean {
+  #replaceAtHome(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     if (this.#replaceClaim(line, swarm, OF_ITS_BUCKET)) return true;
     const role = this.#role;
     const home = this.#home(swarm, role);
@@ -239,7 +240,7 @@ export class Crowding {
    * True if a peer of the network that holds most has gone. Of each family a list is looked at; the
    * network with the largest part of what was compared gives way.
    */
-  #replaceMostHeld(line: number, swarm: number, tick: number): boolean {
+  #replaceMostHeld(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     let family: Family = 4;
     let bucket = 0;
     let role: Role = ROLES[0];
@@ -265,7 +266,7 @@ export class Crowding {
   }
 
   /** As `#mostHeld`, of a bucket, or of the swarm's own block if that is 0. */
-  #mostHeldIn(swarm: number, family: Family, bucket: number, tick: number): number {
+  #mostHeldIn(swarm: SwarmAt, family: Family, bucket: BucketAt, tick: Tick): number {
     const swarms = this.#swarms;
     if (bucket !== 0) {
       const { directories } = swarms;
@@ -280,7 +281,7 @@ export class Crowding {
   }
 
   /** The fullest of some neighbouring buckets; 0 if all of them are empty. */
-  #fullest(cell: number): number {
+  #fullest(cell: Cell): BucketAt {
     const { directories } = this.#swarms;
     if (directories.count(cell) === 0) return 0;
     const buckets = directories.bucketCount(cell);
@@ -298,12 +299,12 @@ export class Crowding {
   }
 
   #replaceInBucket(
-    line: number,
-    swarm: number,
+    line: Line,
+    swarm: SwarmAt,
     family: Family,
     role: Role,
-    bucket: number,
-    tick: number,
+    bucket: BucketAt,
+    tick: Tick,
   ): boolean {
     const index = this.#mostHeldIn(swarm, family, bucket, tick);
     if (index >= 0) this.#members.removeLarge(line, swarm, family, role, bucket, index);
@@ -314,7 +315,7 @@ export class Crowding {
    * Of the peers side by side from `first`: the oldest one that was compared of the network that
    * has most of those; -1 if it has but one, or no more than the announcer's own network.
    */
-  #mostHeld(family: Family, first: number, meta: number, count: number, tick: number): number {
+  #mostHeld(family: Family, first: number, meta: number, count: number, tick: Tick): number {
     const { halves } = this.#swarms.arena;
     const { family: ownFamily, peerHalves: peer } = this.#request;
     if (count === 0) return -1;

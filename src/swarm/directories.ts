@@ -40,6 +40,7 @@ import { hashNetwork } from "./keyed-hash.ts";
 import { PAGE_SIZE } from "./memory.ts";
 import { copyHalves, findPeer, isExpired, roomier } from "./peers.ts";
 import type { Population } from "./population.ts";
+import type { BucketAt, Cell, Line, SwarmAt, Tick } from "./units.ts";
 
 /** Peers per bucket on average before the next one is split. */
 const BUCKET_PEERS = 48;
@@ -69,20 +70,20 @@ export class Directories {
   }
 
   /** Peers in the directory. */
-  count(cell: number): number {
+  count(cell: Cell): number {
     const directory = this.#arena.words[cell >>> 2];
     return directory === 0 ? 0 : this.#arena.words[(directory + DIRECTORY_PEERS) >>> 2];
   }
 
   /** Bucket in which the peers of this one's network lie; 0 if there is none. */
-  home(cell: number, family: Family, source: Uint16Array, at: number): number {
+  home(cell: Cell, family: Family, source: Uint16Array, at: number): BucketAt {
     const { words } = this.#arena;
     const directory = words[cell >>> 2];
     return directory === 0 ? 0 : words[this.#home(directory, family, source, at) >>> 2];
   }
 
   /** Bucket that holds the peer whose halves begin at `source[at]`, or 0; `index` tells where. */
-  find(cell: number, family: Family, source: Uint16Array, at: number): number {
+  find(cell: Cell, family: Family, source: Uint16Array, at: number): BucketAt {
     const bucket = this.home(cell, family, source, at);
     if (bucket === 0) return 0;
     const { halves } = this.#arena;
@@ -94,13 +95,13 @@ export class Directories {
 
   /** Adds a peer that is not there. Returns its bucket, or 0 if there is no room. */
   insert(
-    line: number,
-    cell: number,
+    line: Line,
+    cell: Cell,
     family: Family,
     source: Uint16Array,
     at: number,
     meta: number,
-  ): number {
+  ): BucketAt {
     const { words } = this.#arena;
     const directory = words[cell >>> 2] || this.#create(line, cell);
     if (directory === 0) return 0;
@@ -116,13 +117,13 @@ export class Directories {
   }
 
   /** Offset of the peer's meta byte. */
-  metaAt(family: Family, bucket: number, index: number): number {
+  metaAt(family: Family, bucket: BucketAt, index: number): number {
     const capacity = this.#arena.halves[(bucket + BUCKET_CAPACITY) >>> 1];
     return bucket + BUCKET_HEADER_SIZE + capacity * peerSize(family) + index;
   }
 
   /** Takes a peer out of its bucket; the bucket's last one takes its place. */
-  remove(line: number, cell: number, family: Family, bucket: number, index: number): void {
+  remove(line: Line, cell: Cell, family: Family, bucket: BucketAt, index: number): void {
     const { halves, words } = this.#arena;
     const last = halves[(bucket + BUCKET_COUNT) >>> 1] - 1;
     this.#move(bucket, family, last, bucket, index);
@@ -136,12 +137,12 @@ export class Directories {
    * it looked at; -1 if there is no bucket of this number, nor of a higher one.
    */
   expire(
-    line: number,
-    swarm: number,
-    cell: number,
+    line: Line,
+    swarm: SwarmAt,
+    cell: Cell,
     family: Family,
     role: Role,
-    tick: number,
+    tick: Tick,
     ticks: number,
     i: number,
   ): number {
@@ -161,7 +162,7 @@ export class Directories {
    * Once all buckets have been through `expire`: sees which is the largest now, and undoes up to
    * `merges` splits, last first, while the buckets are nearly empty. True if no more are to be.
    */
-  tidy(line: number, cell: number, family: Family, merges: number): boolean {
+  tidy(line: Line, cell: Cell, family: Family, merges: number): boolean {
     const { words } = this.#arena;
     const directory = words[cell >>> 2];
     if (directory === 0) return true;
@@ -182,13 +183,13 @@ export class Directories {
 
   /** Takes the old peers out of a bucket, which goes if none stay; returns how many do. */
   #expireBucket(
-    line: number,
-    swarm: number,
-    cell: number,
+    line: Line,
+    swarm: SwarmAt,
+    cell: Cell,
     family: Family,
     role: Role,
-    bucket: number,
-    tick: number,
+    bucket: BucketAt,
+    tick: Tick,
     ticks: number,
   ): number {
     const { bytes, halves } = this.#arena;
@@ -203,7 +204,7 @@ export class Directories {
   }
 
   /** Notes that all its peers go: it is about to be released. */
-  forgetAll(line: number, swarm: number, cell: number, family: Family, role: Role): void {
+  forgetAll(line: Line, swarm: SwarmAt, cell: Cell, family: Family, role: Role): void {
     const directory = this.#arena.words[cell >>> 2];
     if (directory === 0) return;
     for (let i = 0; i < this.bucketCount(cell); i++) {
@@ -216,7 +217,7 @@ export class Directories {
   }
 
   /** Releases the directory and its buckets; the cell becomes 0. */
-  release(line: number, cell: number): void {
+  release(line: Line, cell: Cell): void {
     const arena = this.#arena;
     const directory = arena.words[cell >>> 2];
     if (directory === 0) return;
@@ -229,35 +230,35 @@ export class Directories {
   // Walking a directory: for drawing peers, and for taking them all back into a swarm's block.
 
   /** Buckets of the directory; some may be empty. */
-  bucketCount(cell: number): number {
+  bucketCount(cell: Cell): number {
     const { words } = this.#arena;
     return words[(words[cell >>> 2] + DIRECTORY_BUCKETS) >>> 2];
   }
 
   /** Offset of a bucket, 0 if it is empty. */
-  bucketAt(cell: number, i: number): number {
+  bucketAt(cell: Cell, i: number): BucketAt {
     const { words } = this.#arena;
     return words[(words[cell >>> 2] + DIRECTORY_HEADER_SIZE + 4 * i) >>> 2];
   }
 
   /** Peers in a bucket. */
-  peersIn(bucket: number): number {
+  peersIn(bucket: BucketAt): number {
     return this.#arena.halves[(bucket + BUCKET_COUNT) >>> 1];
   }
 
   /** Peers in bucket number `i`. */
-  peersAt(cell: number, i: number): number {
+  peersAt(cell: Cell, i: number): number {
     const bucket = this.bucketAt(cell, i);
     return bucket === 0 ? 0 : this.peersIn(bucket);
   }
 
   /** Where a peer of a bucket begins, in halves of the arena. */
-  peerAt(family: Family, bucket: number, index: number): number {
+  peerAt(family: Family, bucket: BucketAt, index: number): number {
     return ((bucket + BUCKET_HEADER_SIZE) >>> 1) + index * peerHalves(family);
   }
 
   /** No bucket has more peers than this. */
-  largest(cell: number): number {
+  largest(cell: Cell): number {
     const { words } = this.#arena;
     return words[(words[cell >>> 2] + DIRECTORY_LARGEST) >>> 2];
   }
@@ -275,7 +276,7 @@ export class Directories {
   }
 
   /** The bucket that `owner` points to, made or enlarged so that one more peer fits; 0 if not. */
-  #bucketWithRoom(line: number, owner: number, family: Family): number {
+  #bucketWithRoom(line: Line, owner: number, family: Family): BucketAt {
     const { words, halves } = this.#arena;
     const bucket = words[owner >>> 2];
     const count = bucket === 0 ? 0 : halves[(bucket + BUCKET_COUNT) >>> 1];
@@ -285,7 +286,7 @@ export class Directories {
   }
 
   /** Moves what `owner` points to into a bucket of another capacity; 0 if there is no room. */
-  #resizeBucket(line: number, owner: number, family: Family, capacity: number): number {
+  #resizeBucket(line: Line, owner: number, family: Family, capacity: number): BucketAt {
     const arena = this.#arena;
     const { words, halves } = arena;
     if (capacity > BUCKET_PEERS_MAX[family]) return 0;
@@ -303,7 +304,7 @@ export class Directories {
     return bucket;
   }
 
-  #append(bucket: number, family: Family, source: Uint16Array, at: number, meta: number): number {
+  #append(bucket: BucketAt, family: Family, source: Uint16Array, at: number, meta: number): number {
     const { halves, bytes } = this.#arena;
     const count = peerHalves(family);
     const index = halves[(bucket + BUCKET_COUNT) >>> 1]++;
@@ -321,7 +322,7 @@ export class Directories {
   }
 
   /** Releases the bucket that `owner` points to. */
-  #drop(line: number, owner: number): void {
+  #drop(line: Line, owner: number): void {
     const bucket = this.#arena.words[owner >>> 2];
     if (bucket === 0) return;
     this.#arena.release(line, bucket);
@@ -329,7 +330,7 @@ export class Directories {
   }
 
   /** Gives back the room of a bucket that has lost most of its peers. */
-  #tighten(line: number, owner: number, family: Family): void {
+  #tighten(line: Line, owner: number, family: Family): void {
     const { words, halves } = this.#arena;
     const bucket = words[owner >>> 2];
     const count = halves[(bucket + BUCKET_COUNT) >>> 1];
@@ -339,7 +340,7 @@ export class Directories {
 
   // Directories.
 
-  #create(line: number, cell: number): number {
+  #create(line: Line, cell: Cell): number {
     const arena = this.#arena;
     const size = DIRECTORY_HEADER_SIZE + 4 * BUCKETS_AT_FIRST;
     const directory = arena.allocate(line, size, KIND_DIRECTORY);
@@ -352,7 +353,7 @@ export class Directories {
   }
 
   /** Splits the next bucket in turn if the buckets are too full; true if any peer changed place. */
-  #splitOne(line: number, cell: number, family: Family): boolean {
+  #splitOne(line: Line, cell: Cell, family: Family): boolean {
     const { words, halves } = this.#arena;
     let directory = words[cell >>> 2];
     const buckets = words[(directory + DIRECTORY_BUCKETS) >>> 2];
@@ -387,12 +388,12 @@ export class Directories {
     return true;
   }
 
-  #meta(family: Family, bucket: number, index: number): number {
+  #meta(family: Family, bucket: BucketAt, index: number): number {
     return this.#arena.bytes[this.metaAt(family, bucket, index)];
   }
 
   /** After a split or a merge: an empty bucket goes, a roomy one is made to measure. */
-  #settle(line: number, owner: number, family: Family): void {
+  #settle(line: Line, owner: number, family: Family): void {
     const { words, halves } = this.#arena;
     const count = halves[(words[owner >>> 2] + BUCKET_COUNT) >>> 1];
     if (count === 0) this.#drop(line, owner);
@@ -400,7 +401,7 @@ export class Directories {
   }
 
   /** The directory, moved to a larger block if it needs one for `buckets`; 0 if it cannot. */
-  #withRoomFor(line: number, directory: number, buckets: number): number {
+  #withRoomFor(line: Line, directory: number, buckets: number): number {
     const arena = this.#arena;
     const size = sizeOf(arena.words[directory >>> 2]);
     if (DIRECTORY_HEADER_SIZE + 4 * buckets <= size) return directory;
@@ -414,7 +415,7 @@ export class Directories {
     return larger;
   }
 
-  #mergeLast(line: number, directory: number, family: Family, last: number): boolean {
+  #mergeLast(line: Line, directory: number, family: Family, last: number): boolean {
     const { words, halves } = this.#arena;
     const from = directory + DIRECTORY_HEADER_SIZE + 4 * last;
     const to = directory + DIRECTORY_HEADER_SIZE + 4 * (last & (maskFor(last + 1) >>> 1));

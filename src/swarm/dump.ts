@@ -45,6 +45,7 @@ import {
 import type { Store } from "./store.ts";
 import { lineOf } from "./table.ts";
 import { Walk } from "./walk.ts";
+import type { Cell, Hash, SwarmAt, Tick } from "./units.ts";
 
 /** Peers of a piece at most: about as long as any slice may take, half a millisecond. */
 const PIECE_PEERS_MAX = 4000;
@@ -65,7 +66,7 @@ const STEPS: readonly { family: Family; role: Role }[] = [
 /** A swarm that is still to be written, and how far it is. */
 interface Noted {
   readonly infoHash: Uint16Array;
-  readonly hash: number;
+  readonly hash: Hash;
   step: number;
   bucket: number;
   /** Buckets of the directory after the last piece. */
@@ -77,7 +78,7 @@ export class Dump {
   readonly chunk: Uint8Array;
   size = 0;
   /** The tick of the last slice: no peer of the chunk has announced later. */
-  tick = 0;
+  tick: Tick = 0;
   /** Records and peers written so far, in all chunks. */
   records = 0;
   peers = 0;
@@ -87,7 +88,7 @@ export class Dump {
   readonly #ticksMax: number;
   readonly #noted: Noted[] = [];
   #lacksRoom = false;
-  #emptyTick = 0;
+  #emptyTick: Tick = 0;
   /** Meta bytes of a record whose peers are sifted. */
   readonly #metas = new Uint8Array(PIECE_PEERS_MAX);
 
@@ -127,7 +128,7 @@ export class Dump {
     else if (this.#goOn(noted)) this.#noted.shift();
   }
 
-  readonly #visit = (swarm: number): number => {
+  readonly #visit = (swarm: SwarmAt): number => {
     const { swarms } = this.#store;
     const large = swarms.isLarge(swarm, 4) || swarms.isLarge(swarm, 6);
     if (large || this.#lacksRoom || !this.#writeWhole(swarm)) {
@@ -137,7 +138,7 @@ export class Dump {
     return 1 + UNITS_PER_PEER * swarms.peers(swarm);
   };
 
-  #note(swarm: number): void {
+  #note(swarm: SwarmAt): void {
     const { arena, table } = this.#store;
     const at = (swarm + SWARM_INFO_HASH) >>> 1;
     const infoHash = arena.halves.slice(at, at + INFO_HASH_SIZE / 2);
@@ -156,7 +157,7 @@ export class Dump {
   }
 
   /** True when all of the swarm has been written. */
-  #writePiece(swarm: number, noted: Noted): boolean {
+  #writePiece(swarm: SwarmAt, noted: Noted): boolean {
     const { swarms, directories } = this.#store;
     if (!swarms.isLarge(swarm, 4) && !swarms.isLarge(swarm, 6)) return this.#writeWhole(swarm);
     for (; noted.step < STEPS.length; noted.step++, noted.bucket = 0, noted.buckets = 0) {
@@ -180,13 +181,13 @@ export class Dump {
   // Records. What finds no room in the chunk writes nothing and sets `#lacksRoom`.
 
   /** Writes a swarm whose peers all lie in its block. */
-  #writeWhole(swarm: number): boolean {
+  #writeWhole(swarm: SwarmAt): boolean {
     const { swarms } = this.#store;
     return this.#writeBlock(swarm, swarms.smallCount(swarm, 4), swarms.smallCount(swarm, 6));
   }
 
   /** Writes the peers that lie in a swarm's block: all of a family, or 0. */
-  #writeBlock(swarm: number, ipv4: number, ipv6: number): boolean {
+  #writeBlock(swarm: SwarmAt, ipv4: number, ipv6: number): boolean {
     const { arena, swarms } = this.#store;
     if (!this.#hasRoomFor(recordSize(ipv4, ipv6))) return false;
     const at = this.#begin(swarm);
@@ -209,7 +210,7 @@ export class Dump {
   }
 
   /** Writes buckets of a directory from where the swarm was left, as many as may be. */
-  #writeBuckets(swarm: number, cell: number, noted: Noted): void {
+  #writeBuckets(swarm: SwarmAt, cell: Cell, noted: Noted): void {
     const { arena, directories } = this.#store;
     const { family, role } = STEPS[noted.step];
     noted.buckets = directories.bucketCount(cell);
@@ -250,7 +251,7 @@ export class Dump {
   }
 
   /** Writes all of a record but its counts and peers; returns where it begins. */
-  #begin(swarm: number): number {
+  #begin(swarm: SwarmAt): number {
     const { arena, swarms, emptyTicks } = this.#store;
     const at = this.size;
     const halves = this.#halves;
@@ -270,7 +271,7 @@ export class Dump {
   }
 
   /** Ends the record at `at`, unless it would say nothing. */
-  #end(swarm: number, at: number): void {
+  #end(swarm: SwarmAt, at: number): void {
     const { claims } = this.#store.population;
     const hash = claims === undefined ? 0 : this.#store.table.hashAt(swarm);
     const hasClaims = claims !== undefined && claims.count(lineOf(hash)) > 0;
@@ -288,7 +289,7 @@ export class Dump {
   }
 
   /** Takes out of a record the peers that are too old, and claims. */
-  #sift(at: number, hash: number, hasClaims: boolean): void {
+  #sift(at: number, hash: Hash, hasClaims: boolean): void {
     const { chunk } = this;
     const halves = this.#halves;
     const metas = this.#metas;
@@ -315,7 +316,7 @@ export class Dump {
     for (let i = 0; i < kept; i++) chunk[to + i] = metas[i];
   }
 
-  #isClaim(hash: number, family: Family, at: number): boolean {
+  #isClaim(hash: Hash, family: Family, at: number): boolean {
     const { claims } = this.#store.population;
     return claims!.find(lineOf(hash), hash, family, this.#halves, at) >= 0;
   }

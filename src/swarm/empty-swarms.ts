@@ -23,6 +23,7 @@ import {
 } from "./memory.ts";
 import type { Population } from "./population.ts";
 import type { Swarms } from "./swarms.ts";
+import type { Hash, Line, SwarmAt, Tick } from "./units.ts";
 
 const TICK_BITS = 8;
 const TICK_MASK = 0xff;
@@ -45,7 +46,7 @@ export class EmptySwarms {
   }
 
   /** True if one more makes the oldest go. */
-  isFull(line: number): boolean {
+  isFull(line: Line): boolean {
     return this.#arena.shards[line + SHARD_EMPTY_LISTED] >= this.#size;
   }
 
@@ -53,7 +54,7 @@ export class EmptySwarms {
    * Makes a swarm that has had no peers since `tick`. Returns 0 if there is no room for it; none of
    * the others is dropped for it.
    */
-  create(line: number, hash: number, infoHash: Uint16Array, tick: number): number {
+  create(line: Line, hash: Hash, infoHash: Uint16Array, tick: Tick): SwarmAt {
     if (this.isFull(line)) return 0;
     const swarm = this.#swarms.create(line, hash, infoHash, 1, 0);
     if (swarm !== 0) this.mark(line, hash, swarm, tick, 0);
@@ -61,7 +62,7 @@ export class EmptySwarms {
   }
 
   /** Keeps a swarm that has just lost its last peer. Returns its offset: it may have moved. */
-  keep(line: number, hash: number, swarm: number, tick: number): number {
+  keep(line: Line, hash: Hash, swarm: SwarmAt, tick: Tick): SwarmAt {
     const swarms = this.#swarms;
     const { lastAddress } = this.#population.holdings;
     for (const family of FAMILIES) {
@@ -73,7 +74,7 @@ export class EmptySwarms {
   }
 
   /** Notes that a swarm has no peers from `tick` on; the address with this key is charged. */
-  mark(line: number, hash: number, swarm: number, tick: number, address: number): void {
+  mark(line: Line, hash: Hash, swarm: SwarmAt, tick: Tick, address: number): void {
     const { bytes } = this.#arena;
     this.#population.setEmpty(line, swarm, true);
     const listed = (bytes[swarm + SWARM_FLAGS] & FLAG_LISTED) !== 0;
@@ -85,7 +86,7 @@ export class EmptySwarms {
   }
 
   /** Drops the `most` oldest of the shard's list; returns how many there were. */
-  drop(line: number, most: number): number {
+  drop(line: Line, most: number): number {
     const { shards } = this.#arena;
     const count = Math.min(most, shards[line + SHARD_EMPTY_LISTED]);
     for (let i = 0; i < count; i++) this.#dropOldest(line);
@@ -93,7 +94,7 @@ export class EmptySwarms {
   }
 
   /** Drops those that fell empty more than `lifetime` ticks ago. */
-  expire(line: number, tick: number, lifetime: number): void {
+  expire(line: Line, tick: Tick, lifetime: number): void {
     const { shards } = this.#arena;
     while (shards[line + SHARD_EMPTY_LISTED] > 0) {
       const since = this.#ring[this.#at(line, shards[line + SHARD_EMPTY_FIRST])];
@@ -102,7 +103,7 @@ export class EmptySwarms {
     }
   }
 
-  #add(line: number, hash: number, tick: number, address: number): void {
+  #add(line: Line, hash: Hash, tick: Tick, address: number): void {
     const { shards } = this.#arena;
     const place = shards[line + SHARD_EMPTY_FIRST] + shards[line + SHARD_EMPTY_LISTED]++;
     const at = this.#at(line, place % this.#size);
@@ -112,7 +113,7 @@ export class EmptySwarms {
   }
 
   /** Takes the oldest entry off the list, and its swarm away if that is still without peers. */
-  #dropOldest(line: number): void {
+  #dropOldest(line: Line): void {
     const { shards, bytes } = this.#arena;
     const first = shards[line + SHARD_EMPTY_FIRST];
     shards[line + SHARD_EMPTY_FIRST] = first + 1 === this.#size ? 0 : first + 1;
@@ -129,9 +130,9 @@ export class EmptySwarms {
     else bytes[swarm + SWARM_FLAGS] &= ~FLAG_LISTED;
   }
 
-  #at(line: number, place: number): number {
+  #at(line: Line, place: number): number {
     return (shardOf(line) * this.#size + place) * EMPTY_SWARM_WORDS;
   }
 }
 
-const shardOf = (line: number): number => (line / SHARD_WORDS) | 0;
+const shardOf = (line: Line): number => (line / SHARD_WORDS) | 0;

@@ -11,6 +11,7 @@
  */
 import type { Family } from "../constants.ts";
 import { addressHalves, THIRD_BYTE } from "./places.ts";
+import type { Hash } from "./units.ts";
 
 /** Halves of the longest input: an IPv6 peer has nine, an info hash ten. */
 const HALVES_MAX = 10;
@@ -21,7 +22,7 @@ export const HASH_KEY_WORDS = 4 * HALVES_MAX;
 const PEER_KEYS = 2 * HALVES_MAX;
 
 /** 32 bits that depend on the ten halves of the info hash at `at`. Signed; use `>>>`. */
-export function hashInfoHash(keys: Int32Array, halves: Uint16Array, at: number): number {
+export function hashInfoHash(keys: Int32Array, halves: Uint16Array, at: number): Hash {
   return keyedHash(keys, 0, halves, at, 10);
 }
 

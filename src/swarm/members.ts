@@ -9,10 +9,11 @@ import { LEECHERS, peerHalves, ROLES, type Role } from "./blocks.ts";
 import { findPeer } from "./peers.ts";
 import type { Population } from "./population.ts";
 import type { Swarms } from "./swarms.ts";
+import type { BucketAt, Line, SwarmAt } from "./units.ts";
 
 export class Members {
   /** The bucket it lies in; 0 in a small swarm. */
-  bucket = 0;
+  bucket: BucketAt = 0;
   /** Its place in the bucket, or in the swarm's block. */
   index = -1;
   role: Role = LEECHERS;
@@ -25,7 +26,7 @@ export class Members {
   }
 
   /** Looks for the peer whose halves begin at `source[at]`; false if it is not stored. */
-  find(swarm: number, family: Family, source: Uint16Array, at: number): boolean {
+  find(swarm: SwarmAt, family: Family, source: Uint16Array, at: number): boolean {
     const swarms = this.#swarms;
     if (swarms.isLarge(swarm, family)) return this.#findLarge(swarm, family, source, at);
     const { halves } = swarms.arena;
@@ -37,7 +38,7 @@ export class Members {
     return this.index >= 0;
   }
 
-  #findLarge(swarm: number, family: Family, source: Uint16Array, at: number): boolean {
+  #findLarge(swarm: SwarmAt, family: Family, source: Uint16Array, at: number): boolean {
     const { directories } = this.#swarms;
     for (const role of ROLES) {
       const bucket = directories.find(this.#swarms.cell(swarm, family, role), family, source, at);
@@ -51,7 +52,7 @@ export class Members {
   }
 
   /** Where the meta byte of the peer lies that `find` has found. */
-  metaAt(swarm: number, family: Family): number {
+  metaAt(swarm: SwarmAt, family: Family): number {
     const { bucket, index } = this;
     const swarms = this.#swarms;
     if (bucket === 0) return swarms.metaAt(swarm, family) + index;
@@ -59,14 +60,14 @@ export class Members {
   }
 
   /** Takes out the peer that `find` has found. */
-  removeFound(line: number, swarm: number, family: Family): void {
+  removeFound(line: Line, swarm: SwarmAt, family: Family): void {
     const { bucket, index, role } = this;
     if (bucket === 0) this.removeSmall(line, swarm, family, index);
     else this.removeLarge(line, swarm, family, role, bucket, index);
   }
 
   /** Takes a peer out of the swarm's own block. */
-  removeSmall(line: number, swarm: number, family: Family, index: number): void {
+  removeSmall(line: Line, swarm: SwarmAt, family: Family, index: number): void {
     const swarms = this.#swarms;
     const role = swarms.roleOfSmall(swarm, family, index);
     const at = swarms.peersAt(swarm, family) + index * peerHalves(family);
@@ -76,11 +77,11 @@ export class Members {
 
   /** Takes a peer out of a bucket of the directory of its role. */
   removeLarge(
-    line: number,
-    swarm: number,
+    line: Line,
+    swarm: SwarmAt,
     family: Family,
     role: Role,
-    bucket: number,
+    bucket: BucketAt,
     index: number,
   ): void {
     const { directories } = this.#swarms;

@@ -26,6 +26,7 @@ import {
 } from "./requests.ts";
 import type { Store } from "./store.ts";
 import { SMALL_PEERS_MAX } from "./swarms.ts";
+import type { BucketAt, Hash, Line, SwarmAt, Tick } from "./units.ts";
 
 /** While memory is tight, swarms without peers that are dropped for each swarm that begins. */
 const RECLAIMED_TIGHT = 2;
@@ -35,7 +36,7 @@ export class Member {
   /** Its position in the swarm's block or in its bucket; -1 if it is not stored. */
   index = -1;
   /** The bucket of a large swarm; 0 if the peer lies in the swarm's block. */
-  bucket = 0;
+  bucket: BucketAt = 0;
   /** Where its meta byte lies. */
   metaAt = 0;
   /** The role it is stored in: that of the request, unless there was no room to change it. */
@@ -79,7 +80,7 @@ export class Membership {
    * that is new has the meta byte of `tick`. Returns the swarm, which may have moved; 0 if the peer
    * is not stored: see `joinAgain`.
    */
-  join(line: number, hash: number, swarm: number, tick: number): number {
+  join(line: Line, hash: Hash, swarm: SwarmAt, tick: Tick): SwarmAt {
     const { member } = this;
     const request = this.#request;
     const { swarms, population, arena, emptySwarms } = this.#store;
@@ -117,7 +118,7 @@ export class Membership {
    * Tries again after `join` has returned 0, if memory was full and room could be made. If this
    * returns 0 too, the peer is not stored: `member.notStored` says why. The swarm may have moved.
    */
-  joinAgain(line: number, hash: number, tick: number): number {
+  joinAgain(line: Line, hash: Hash, tick: Tick): SwarmAt {
     const store = this.#store;
     if (this.member.notStored !== NOT_STORED_MEMORY || !store.reclaim(line)) return 0;
     return this.join(line, hash, store.table.find(line, hash, this.#request.infoHashHalves), tick);
@@ -129,13 +130,13 @@ export class Membership {
   }
 
   /** False if the peer was stored by another address, to which it belongs. */
-  #isAdmitted(line: number, hash: number, swarm: number): boolean {
+  #isAdmitted(line: Line, hash: Hash, swarm: SwarmAt): boolean {
     const ownership = this.#ownership;
     return ownership === undefined || swarm === 0 || ownership.admits(line, hash, swarm);
   }
 
   /** False if the peer's network holds too much of memory that is tight, or of the claims. */
-  #mayStore(line: number): boolean {
+  #mayStore(line: Line): boolean {
     const request = this.#request;
     const { holdings, claims } = this.#store.population;
     const { chargedHalves, chargedFamily } = request;
@@ -149,14 +150,14 @@ export class Membership {
   }
 
   /** False if the peer, which is not stored, may not join the swarm. */
-  #mayJoin(line: number, swarm: number, tick: number): boolean {
+  #mayJoin(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     if (!this.#mayStore(line)) return false;
     if (this.#crowding.makesRoom(line, swarm, tick)) return true;
     this.member.notStored = NOT_STORED_SWARM;
     return false;
   }
 
-  #joinSmall(line: number, swarm: number, tick: number): number {
+  #joinSmall(line: Line, swarm: SwarmAt, tick: Tick): SwarmAt {
     const { member } = this;
     const store = this.#store;
     const { swarms, arena, population } = store;
@@ -191,7 +192,7 @@ export class Membership {
     return swarm;
   }
 
-  #joinLarge(line: number, swarm: number, tick: number): boolean {
+  #joinLarge(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     const { member } = this;
     const { swarms, directories } = this.#store;
     const { family, seeder, peerHalves: peer } = this.#request;
@@ -211,7 +212,7 @@ export class Membership {
    * Adds the peer to the directory of its role, and takes it out of the other's. If there is no
    * room it stays where it is. Returns its bucket, 0 if it is in neither.
    */
-  #joinDirectory(line: number, swarm: number, tick: number): number {
+  #joinDirectory(line: Line, swarm: SwarmAt, tick: Tick): BucketAt {
     const { member } = this;
     const { swarms, directories, arena, population } = this.#store;
     const { family, seeder, peerHalves: peer } = this.#request;
@@ -244,7 +245,7 @@ export class Membership {
   }
 
   /** Takes the peer out of the swarm, which may be left without any: see `Store.settle`. */
-  leave(line: number, hash: number, swarm: number): void {
+  leave(line: Line, hash: Hash, swarm: SwarmAt): void {
     const { members } = this.#store;
     const { family, peerHalves: peer } = this.#request;
     if (!this.#isAdmitted(line, hash, swarm) || !members.find(swarm, family, peer, 0)) return;

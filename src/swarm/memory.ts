@@ -22,6 +22,7 @@
  */
 import { HASH_KEY_WORDS } from "./keyed-hash.ts";
 import { Ticks } from "./ticks.ts";
+import type { Line } from "./units.ts";
 
 export const SHARD_BITS = 8;
 export const SHARD_COUNT = 1 << SHARD_BITS;
@@ -98,7 +99,7 @@ export const TOTAL_EXPIRED = 1;
 export const TOTAL_NOT_STORED = 2;
 
 /** Where the totals of the shard begin whose line is `line`. */
-export function totalsOf(line: number): number {
+export function totalsOf(line: Line): number {
   return (line / SHARD_WORDS) * SHARD_TOTALS;
 }
 

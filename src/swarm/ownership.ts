@@ -14,6 +14,7 @@
 import type { Claims } from "./claims.ts";
 import type { Members } from "./members.ts";
 import type { AnnounceRequest } from "./requests.ts";
+import type { Hash, Line, SwarmAt } from "./units.ts";
 
 export class Ownership {
   readonly #claims: Claims;
@@ -30,7 +31,7 @@ export class Ownership {
    * True if the announcer may go on with its peer, or the peer is not stored. One that others have
    * claimed goes when its own address announces it, whatever that announces.
    */
-  admits(line: number, hash: number, swarm: number): boolean {
+  admits(line: Line, hash: Hash, swarm: SwarmAt): boolean {
     const { family, peerHalves: peer, claimed } = this.#request;
     const entry = this.#claims.find(line, hash, family, peer, 0);
     if (entry >= 0 && claimed) return this.#claims.isOwner(entry, this.#request);

@@ -5,6 +5,7 @@
  * halves. All of it allocates nothing and never fails.
  */
 import { META_TICK } from "./blocks.ts";
+import type { Tick } from "./units.ts";
 
 /**
  * Position of a peer among those from `from` to `to` - 1 of the list that begins at `first`; -1 if
@@ -68,7 +69,7 @@ export function swapPeers(
 }
 
 /** True if the peer's last announce was more than `ticks` ticks before `tick`. */
-export function isExpired(meta: number, tick: number, ticks: number): boolean {
+export function isExpired(meta: number, tick: Tick, ticks: number): boolean {
   return ((tick - meta) & META_TICK) > ticks;
 }
 

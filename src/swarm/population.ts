@@ -28,6 +28,7 @@ import {
   type SwarmMemory,
 } from "./memory.ts";
 import type { AnnounceRequest } from "./requests.ts";
+import type { Line, SwarmAt } from "./units.ts";
 
 export class Population {
   readonly holdings: Holdings;
@@ -44,7 +45,7 @@ export class Population {
   }
 
   /** The peer of a request has been stored. */
-  came(line: number, role: Role, request: AnnounceRequest): void {
+  came(line: Line, role: Role, request: AnnounceRequest): void {
     this.#arena.shards[columnOf(line, request.family) + role] += 1;
     if (!request.claimed) {
       this.holdings.charge(request.peerHalves, 0, request.family);
@@ -55,26 +56,26 @@ export class Population {
   }
 
   /** The peer at `at` in the arena has been put there; it is at its own address. */
-  put(line: number, family: Family, role: Role, at: number): void {
+  put(line: Line, family: Family, role: Role, at: number): void {
     this.#arena.shards[columnOf(line, family) + role] += 1;
     this.holdings.charge(this.#arena.halves, at, family);
   }
 
   /** The peer at `at` in the arena goes from its swarm: it stopped, or had to make room. */
-  gone(line: number, swarm: number, family: Family, role: Role, at: number): void {
+  gone(line: Line, swarm: SwarmAt, family: Family, role: Role, at: number): void {
     this.#arena.shards[columnOf(line, family) + role] -= 1;
     if (this.claims !== undefined && this.#endClaim(line, swarm, family, at)) return;
     this.holdings.discharge(this.#arena.halves, at, family);
   }
 
   /** The peer at `at` in the arena goes because its last announce was too long ago. */
-  expired(line: number, swarm: number, family: Family, role: Role, at: number): void {
+  expired(line: Line, swarm: SwarmAt, family: Family, role: Role, at: number): void {
     this.gone(line, swarm, family, role, at);
     this.#arena.totals[totalsOf(line) + TOTAL_EXPIRED] += 1;
   }
 
   /** Discharges the owner of the peer's claim, which ends; false if there is none. */
-  #endClaim(line: number, swarm: number, family: Family, at: number): boolean {
+  #endClaim(line: Line, swarm: SwarmAt, family: Family, at: number): boolean {
     const claims = this.claims!;
     if (claims.count(line) === 0) return false;
     const { halves } = this.#arena;
@@ -87,14 +88,14 @@ export class Population {
   }
 
   /** A peer now has this role, and had the other. */
-  switched(line: number, family: Family, role: Role): void {
+  switched(line: Line, family: Family, role: Role): void {
     const column = columnOf(line, family);
     this.#arena.shards[column + role] += 1;
     this.#arena.shards[column + (role === SEEDERS ? LEECHERS : SEEDERS)] -= 1;
   }
 
   /** Marks a swarm as one without peers, or as one that has some again; it may be so already. */
-  setEmpty(line: number, swarm: number, empty: boolean): void {
+  setEmpty(line: Line, swarm: SwarmAt, empty: boolean): void {
     const { bytes, shards } = this.#arena;
     const flags = bytes[swarm + SWARM_FLAGS];
     if (((flags & FLAG_EMPTY) !== 0) === empty) return;
@@ -103,5 +104,5 @@ export class Population {
   }
 }
 
-const columnOf = (line: number, family: Family): number =>
+const columnOf = (line: Line, family: Family): number =>
   line + (family === 4 ? SHARD_SEEDERS_IPV4 : SHARD_SEEDERS_IPV6);

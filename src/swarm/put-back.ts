@@ -45,6 +45,7 @@ import { AnnounceRequest, NOT_STORED_MEMORY, NOT_STORED_NETWORK } from "./reques
 import type { Store } from "./store.ts";
 import { SMALL_PEERS_MAX } from "./swarms.ts";
 import { lineOf } from "./table.ts";
+import type { Hash, Line, SwarmAt, Tick } from "./units.ts";
 
 /** Says what may be stored at present. Offsets count halves; a peer's address is in wire format. */
 export interface Judge {
@@ -55,7 +56,7 @@ export interface Judge {
 /** When the records of a chunk were written. */
 export interface Dumped {
   /** The tick it was, and how many seconds such a tick lasts. */
-  tick: number;
+  tick: Tick;
   tickSeconds: number;
   /** Seconds since then. */
   elapsedSeconds: number;
@@ -83,7 +84,7 @@ export class PutBack {
   /** Peers of the record that may be put back, by family and role. */
   readonly #left = { 4: [0, 0], 6: [0, 0] };
   #nowSeconds = 0;
-  #tick = 0;
+  #tick: Tick = 0;
   #elapsedSeconds = 0;
 
   constructor(
@@ -242,7 +243,7 @@ export class PutBack {
   }
 
   /** Makes the swarm with all of its peers. False if that cannot be: nothing has changed. */
-  #putNewSwarm(line: number, hash: number, at: number): boolean {
+  #putNewSwarm(line: Line, hash: Hash, at: number): boolean {
     const { arena, swarms, population } = this.#store;
     const [ipv4, ipv6] = this.#leftByFamily();
     if (!this.#mayBegin(at)) return false;
@@ -290,7 +291,7 @@ export class PutBack {
 
   // Any other swarm.
 
-  #putPeer(line: number, hash: number, meta: number): void {
+  #putPeer(line: Line, hash: Hash, meta: number): void {
     const store = this.#store;
     const request = this.#request;
     store.enter(line);
@@ -305,19 +306,19 @@ export class PutBack {
   }
 
   /** Meta byte of the peer where it is stored already; -1 if it is not. */
-  #metaOfStored(swarm: number): number {
+  #metaOfStored(swarm: SwarmAt): number {
     const { arena, members } = this.#store;
     const { family, peerHalves: peer } = this.#request;
     if (!members.find(swarm, family, peer, 0)) return -1;
     return arena.bytes[members.metaAt(swarm, family)];
   }
 
-  #completeStored(swarm: number, meta: number): void {
+  #completeStored(swarm: SwarmAt, meta: number): void {
     const { arena, members } = this.#store;
     arena.bytes[members.metaAt(swarm, this.#request.family)] |= meta & META_COMPLETED;
   }
 
-  #join(line: number, hash: number, swarm: number, meta: number, stored: number): void {
+  #join(line: Line, hash: Hash, swarm: SwarmAt, meta: number, stored: number): void {
     const { arena, members, population } = this.#store;
     const request = this.#request;
     const membership = this.#membership;

@@ -22,6 +22,7 @@
  */
 import { META_TICK, peerSize, type Role } from "./blocks.ts";
 import type { Family } from "../constants.ts";
+import type { Tick } from "./units.ts";
 
 export const RECORD_DOWNLOADS = 20;
 /** The first of four counts of two bytes each. */
@@ -46,7 +47,7 @@ export function recordSize(ipv4: number, ipv6: number): number {
  * Age in ticks of a peer with this meta byte, when it was `tick`. One that announced in another
  * thread just when a tick began may be a tick ahead: it has no age.
  */
-export function ageOf(meta: number, tick: number): number {
+export function ageOf(meta: number, tick: Tick): number {
   const age = (tick - meta) & META_TICK;
   return age === META_TICK ? 0 : age;
 }

@@ -23,6 +23,7 @@ import type { Random } from "./random.ts";
 import type { AnnounceReply, AnnounceRequest } from "./requests.ts";
 import { type Drawing, Spread } from "./spread.ts";
 import type { Swarms } from "./swarms.ts";
+import type { SwarmAt } from "./units.ts";
 
 /** Which roles are offered: bits, one for each role. */
 export const OFFER_SEEDERS = 1 << SEEDERS;
@@ -65,7 +66,7 @@ export class Sample implements Drawing {
   }
 
   /** Adds up to `wanted` peers of the given roles to the reply; returns how many. */
-  offer(swarm: number, roles: number, wanted: number): number {
+  offer(swarm: SwarmAt, roles: number, wanted: number): number {
     const own = this.#request.family;
     const other = own === 4 ? 6 : 4;
     const inOwn = this.#available(swarm, own, roles);
@@ -137,7 +138,7 @@ export class Sample implements Drawing {
   }
 
   /** Peers of a family that may be offered: all of these roles but the announcer. */
-  #available(swarm: number, family: Family, roles: number): number {
+  #available(swarm: SwarmAt, family: Family, roles: number): number {
     let available = 0;
     if ((roles & OFFER_SEEDERS) !== 0) available += this.others(swarm, family, SEEDERS);
     if ((roles & OFFER_LEECHERS) !== 0) available += this.others(swarm, family, LEECHERS);
@@ -145,7 +146,7 @@ export class Sample implements Drawing {
   }
 
   /** Peers of a family and role but for the announcer. */
-  others(swarm: number, family: Family, role: Role): number {
+  others(swarm: SwarmAt, family: Family, role: Role): number {
     return this.#swarms.count(swarm, family, role) - (this.hasSelf(family, role) ? 1 : 0);
   }
 
@@ -155,7 +156,7 @@ export class Sample implements Drawing {
     return self.index >= 0 && self.role === role && this.#request.family === family;
   }
 
-  #offerFamily(swarm: number, family: Family, roles: number, wanted: number, all: number): void {
+  #offerFamily(swarm: SwarmAt, family: Family, roles: number, wanted: number, all: number): void {
     if (!this.#swarms.isLarge(swarm, family)) {
       this.#offerSmall(swarm, family, roles, wanted);
       return;
@@ -173,7 +174,7 @@ export class Sample implements Drawing {
    * `wanted` peers of a swarm's own block, evenly spaced from one that is drawn: peers of one place
    * came together and lie together, and a window of neighbours would hold nothing else.
    */
-  #offerSmall(swarm: number, family: Family, roles: number, wanted: number): void {
+  #offerSmall(swarm: SwarmAt, family: Family, roles: number, wanted: number): void {
     const swarms = this.#swarms;
     const seeders = swarms.smallSeeders(swarm, family);
     const from = (roles & OFFER_SEEDERS) !== 0 ? 0 : seeders;
@@ -208,7 +209,7 @@ export class Sample implements Drawing {
   }
 
   /** A window of `wanted` peers of a directory; there are at least that many others. */
-  #offerDirectory(swarm: number, family: Family, role: Role, wanted: number): void {
+  #offerDirectory(swarm: SwarmAt, family: Family, role: Role, wanted: number): void {
     if (wanted === 0) return;
     const { directories } = this.#swarms;
     const cell = this.#swarms.cell(swarm, family, role);

@@ -21,6 +21,7 @@ import {
   SWARM_HEADER_SIZE,
   SWARM_INFO_HASH,
 } from "./blocks.ts";
+import type { Line, SwarmAt } from "./units.ts";
 
 /**
  * A block with the same fields, room for `capacity` peers of `family`, none of which is there
@@ -28,8 +29,8 @@ import {
  */
 export function copyShape(
   arena: Arena,
-  line: number,
-  swarm: number,
+  line: Line,
+  swarm: SwarmAt,
   family: Family,
   capacity: number,
   flags: number,

@@ -18,6 +18,7 @@ import { sameNetwork } from "./places.ts";
 import type { Random } from "./random.ts";
 import type { AnnounceRequest } from "./requests.ts";
 import type { Swarms } from "./swarms.ts";
+import type { BucketAt, SwarmAt } from "./units.ts";
 
 /** Networks of which a bucket gives a peer in the first round; peers searched for them. */
 const NETWORKS_OF_A_BUCKET = 4;
@@ -28,7 +29,7 @@ export interface Drawing {
   /** The reply buffer in halves. */
   readonly out: Uint16Array;
   /** Peers of a family and role but for the announcer. */
-  others(swarm: number, family: Family, role: Role): number;
+  others(swarm: SwarmAt, family: Family, role: Role): number;
   /** True if the announcer is one of them. */
   hasSelf(family: Family, role: Role): boolean;
   /** Peers of a family that the reply has got so far. */
@@ -70,7 +71,7 @@ export class Spread {
   }
 
   /** Adds `wanted` peers; that many may be offered, `inOther` of them of the other family. */
-  offer(swarm: number, roles: number, wanted: number, inOther: number): void {
+  offer(swarm: SwarmAt, roles: number, wanted: number, inOther: number): void {
     const { family } = this.#request;
     const inOwn = this.#available(swarm, family, roles);
     const fromOwn = fairPart(wanted, inOwn, inOther);
@@ -78,7 +79,7 @@ export class Spread {
     this.#offerFamily(swarm, family === 4 ? 6 : 4, roles, wanted - fromOwn);
   }
 
-  #available(swarm: number, family: Family, roles: number): number {
+  #available(swarm: SwarmAt, family: Family, roles: number): number {
     let available = 0;
     for (const role of ROLES) {
       if ((roles & (1 << role)) !== 0) available += this.#drawing.others(swarm, family, role);
@@ -86,7 +87,7 @@ export class Spread {
     return available;
   }
 
-  #offerFamily(swarm: number, family: Family, roles: number, wanted: number): void {
+  #offerFamily(swarm: SwarmAt, family: Family, roles: number, wanted: number): void {
     if (wanted === 0) return;
     if (!this.#swarms.isLarge(swarm, family)) {
       this.#offerSmall(swarm, family, roles, wanted);
@@ -105,11 +106,11 @@ export class Spread {
 
   // A swarm whose peers lie in its own block: seeders first, the announcer perhaps among them.
 
-  #from(swarm: number, family: Family, roles: number): number {
+  #from(swarm: SwarmAt, family: Family, roles: number): number {
     return (roles & (1 << SEEDERS)) !== 0 ? 0 : this.#swarms.smallSeeders(swarm, family);
   }
 
-  #to(swarm: number, family: Family, roles: number): number {
+  #to(swarm: SwarmAt, family: Family, roles: number): number {
     const swarms = this.#swarms;
     return (roles & (1 << LEECHERS)) !== 0
       ? swarms.smallCount(swarm, family)
@@ -125,7 +126,7 @@ export class Spread {
   }
 
   /** Every n-th of the peers that may be offered, going round from one that is drawn. */
-  #offerSmall(swarm: number, family: Family, roles: number, wanted: number): void {
+  #offerSmall(swarm: SwarmAt, family: Family, roles: number, wanted: number): void {
     const from = this.#from(swarm, family, roles);
     const to = this.#to(swarm, family, roles);
     const self = this.#self(family);
@@ -141,7 +142,7 @@ export class Spread {
   }
 
   /** Puts a peer of another network in the place of the last one, if there is one. */
-  #mixSmall(swarm: number, family: Family, roles: number): void {
+  #mixSmall(swarm: SwarmAt, family: Family, roles: number): void {
     const peers = this.#swarms.peersAt(swarm, family);
     const from = this.#from(swarm, family, roles);
     const to = this.#to(swarm, family, roles);
@@ -168,7 +169,7 @@ export class Spread {
    * Rounds through the buckets. In the first, each bucket gives a few peers of as many networks; in
    * the others, twice as many as in the one before of those that are left.
    */
-  #offerDirectory(swarm: number, family: Family, role: Role, wanted: number): void {
+  #offerDirectory(swarm: SwarmAt, family: Family, role: Role, wanted: number): void {
     if (wanted === 0) return;
     const { directories } = this.#swarms;
     const cell = this.#swarms.cell(swarm, family, role);
@@ -200,7 +201,7 @@ export class Spread {
   #offerNetworks(
     family: Family,
     role: Role,
-    bucket: number,
+    bucket: BucketAt,
     place: number,
     visited: number,
     wanted: number,
@@ -226,7 +227,7 @@ export class Spread {
   /** True if one of the chosen peers of a bucket is of the network of the peer at `at`. */
   #hasNetwork(
     family: Family,
-    bucket: number,
+    bucket: BucketAt,
     self: number,
     begin: number,
     end: number,
@@ -246,7 +247,7 @@ export class Spread {
   #offerRest(
     family: Family,
     role: Role,
-    bucket: number,
+    bucket: BucketAt,
     place: number,
     visited: number,
     done: number,
@@ -278,14 +279,14 @@ export class Spread {
   }
 
   /** The announcer's place in a bucket; -1 if it is not there. */
-  #selfIn(family: Family, role: Role, bucket: number): number {
+  #selfIn(family: Family, role: Role, bucket: BucketAt): number {
     const drawing = this.#drawing;
     return drawing.hasSelf(family, role) && this.#announcer.bucket === bucket
       ? this.#announcer.index
       : -1;
   }
 
-  #mixLarge(swarm: number, family: Family, roles: number): void {
+  #mixLarge(swarm: SwarmAt, family: Family, roles: number): void {
     const { directories } = this.#swarms;
     for (const role of ROLES) {
       const cell = this.#swarms.cell(swarm, family, role);

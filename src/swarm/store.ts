@@ -34,6 +34,7 @@ import { Population } from "./population.ts";
 import { Swarms } from "./swarms.ts";
 import { lineOf, Table } from "./table.ts";
 import { Ticks } from "./ticks.ts";
+import type { Hash, Line, SwarmAt } from "./units.ts";
 
 /** Swarms without peers that are dropped at once when memory is full: 8 KiB with their peers. */
 const RECLAIMED = 256;
@@ -67,12 +68,12 @@ export class Store {
   }
 
   /** Takes the lock of a shard, if there are other threads. */
-  enter(line: number): void {
+  enter(line: Line): void {
     if (this.#threads) lock(this.arena.shards, line + SHARD_LOCK);
   }
 
   /** Gives the lock back. */
-  leave(line: number): void {
+  leave(line: Line): void {
     if (this.#threads) unlock(this.arena.shards, line + SHARD_LOCK);
   }
 
@@ -123,7 +124,7 @@ export class Store {
    * Decides about a swarm that may have lost its last peer: without a download it is removed, with
    * one it stays until its time is over. Returns the swarm, 0 if it is gone.
    */
-  settle(line: number, hash: number, swarm: number, nowSeconds: number): number {
+  settle(line: Line, hash: Hash, swarm: SwarmAt, nowSeconds: number): SwarmAt {
     const { arena, swarms } = this;
     if (swarms.peers(swarm) > 0) return swarm;
     const tick = this.emptyTicks.at(nowSeconds);
@@ -138,7 +139,7 @@ export class Store {
   }
 
   /** Makes room in memory that is full; offsets change. False if nothing could be dropped. */
-  reclaim(line: number): boolean {
+  reclaim(line: Line): boolean {
     const dropped = this.emptySwarms.drop(line, RECLAIMED);
     return compact(this.arena, this.table, line, WASTE_FULL) || dropped > 0;
   }

@@ -47,6 +47,7 @@ import type { Population } from "./population.ts";
 import { copyHalves, isExpired, movePeer, roomier, swapPeers } from "./peers.ts";
 import { copyShape } from "./shape.ts";
 import type { Table } from "./table.ts";
+import type { Cell, Hash, Line, SwarmAt, Tick } from "./units.ts";
 
 /** Peers of one family that a swarm's own block holds at most; a search through them is short. */
 export const SMALL_PEERS_MAX = 128;
@@ -68,7 +69,7 @@ export class Swarms {
   }
 
   /** A new swarm with room for so many peers; 0 if there is no room for it. */
-  create(line: number, hash: number, infoHash: Uint16Array, ipv4: number, ipv6: number): number {
+  create(line: Line, hash: Hash, infoHash: Uint16Array, ipv4: number, ipv6: number): SwarmAt {
     const { arena } = this;
     const flags = ipv6 > 0 ? FLAG_IPV6 : 0;
     const swarm = arena.allocate(line, blockSize(flags, ipv4, ipv6), KIND_SWARM);
@@ -87,7 +88,7 @@ export class Swarms {
   }
 
   /** Forgets a swarm and everything in it. */
-  remove(line: number, hash: number, swarm: number): void {
+  remove(line: Line, hash: Hash, swarm: SwarmAt): void {
     for (const family of FAMILIES) {
       if (!this.isLarge(swarm, family)) {
         for (let index = this.smallCount(swarm, family) - 1; index >= 0; index--) {
@@ -109,12 +110,12 @@ export class Swarms {
   }
 
   /** True if the peers of `family` lie in directories. */
-  isLarge(swarm: number, family: Family): boolean {
+  isLarge(swarm: SwarmAt, family: Family): boolean {
     return (this.arena.bytes[swarm + SWARM_FLAGS] & flagLarge(family)) !== 0;
   }
 
   /** Peers of one role and family. */
-  count(swarm: number, family: Family, role: Role): number {
+  count(swarm: SwarmAt, family: Family, role: Role): number {
     if (this.isLarge(swarm, family)) {
       return this.directories.count(this.cell(swarm, family, role));
     }
@@ -124,17 +125,17 @@ export class Swarms {
   }
 
   /** Seeders of both families. */
-  seeders(swarm: number): number {
+  seeders(swarm: SwarmAt): number {
     return this.count(swarm, 4, SEEDERS) + this.count(swarm, 6, SEEDERS);
   }
 
   /** Leechers of both families. */
-  leechers(swarm: number): number {
+  leechers(swarm: SwarmAt): number {
     return this.count(swarm, 4, LEECHERS) + this.count(swarm, 6, LEECHERS);
   }
 
   /** Peers of both roles and families. */
-  peers(swarm: number): number {
+  peers(swarm: SwarmAt): number {
     return (
       this.count(swarm, 4, SEEDERS) +
       this.count(swarm, 4, LEECHERS) +
@@ -144,7 +145,7 @@ export class Swarms {
   }
 
   /** Times a peer has completed the download; at most DOWNLOADS_MAX. */
-  downloads(swarm: number): number {
+  downloads(swarm: SwarmAt): number {
     const { bytes, words } = this.arena;
     const flags = bytes[swarm + SWARM_FLAGS];
     const low = bytes[swarm + SWARM_DOWNLOADS_LOW];
@@ -156,7 +157,7 @@ export class Swarms {
    * Sets that. Returns the swarm, which has moved if the number has outgrown its byte; 0 if there
    * is no room for that, and then nothing has changed.
    */
-  setDownloads(line: number, swarm: number, downloads: number): number {
+  setDownloads(line: Line, swarm: SwarmAt, downloads: number): SwarmAt {
     const { bytes, words } = this.arena;
     let flags = bytes[swarm + SWARM_FLAGS];
     if (downloads > 0xff && (flags & FLAG_DOWNLOADS) === 0) {
@@ -172,7 +173,7 @@ export class Swarms {
   }
 
   /** Offset of the word that points to the directory of a role; only if `isLarge`. */
-  cell(swarm: number, family: Family, role: Role): number {
+  cell(swarm: SwarmAt, family: Family, role: Role): Cell {
     const flags = this.arena.bytes[swarm + SWARM_FLAGS];
     const before = family === 6 && (flags & FLAG_LARGE_IPV4) !== 0 ? DIRECTORY_PAIR_SIZE : 0;
     return swarm + directoriesAt(flags) + before + 4 * role;
@@ -180,25 +181,25 @@ export class Swarms {
 
   // The peers of a family that lie in the swarm's own block.
 
-  smallCount(swarm: number, family: Family): number {
+  smallCount(swarm: SwarmAt, family: Family): number {
     return this.#hasRoomFor(swarm, family) ? this.arena.bytes[swarm + countAt(family)] : 0;
   }
 
-  smallSeeders(swarm: number, family: Family): number {
+  smallSeeders(swarm: SwarmAt, family: Family): number {
     return this.#hasRoomFor(swarm, family) ? this.arena.bytes[swarm + seedersAt(family)] : 0;
   }
 
-  #capacity(swarm: number, family: Family): number {
+  #capacity(swarm: SwarmAt, family: Family): number {
     return this.#hasRoomFor(swarm, family) ? this.arena.bytes[swarm + capacityAt(family)] : 0;
   }
 
   /** False if the block lacks even the fields of the family. */
-  #hasRoomFor(swarm: number, family: Family): boolean {
+  #hasRoomFor(swarm: SwarmAt, family: Family): boolean {
     return family === 4 || (this.arena.bytes[swarm + SWARM_FLAGS] & FLAG_IPV6) !== 0;
   }
 
   /** Where the peers of `family` begin, in halves of the arena. */
-  peersAt(swarm: number, family: Family): number {
+  peersAt(swarm: SwarmAt, family: Family): number {
     const { bytes } = this.arena;
     const peers = swarm + peersAt(bytes[swarm + SWARM_FLAGS]);
     const before = family === 6 ? bytes[swarm + SWARM_CAPACITY_IPV4] * PEER_SIZE_IPV4 : 0;
@@ -206,7 +207,7 @@ export class Swarms {
   }
 
   /** Where the meta bytes of `family` begin. */
-  metaAt(swarm: number, family: Family): number {
+  metaAt(swarm: SwarmAt, family: Family): number {
     const { bytes } = this.arena;
     const ipv4 = bytes[swarm + SWARM_CAPACITY_IPV4];
     const ipv6 = this.#capacity(swarm, 6);
@@ -216,7 +217,7 @@ export class Swarms {
   }
 
   /** The swarm with room for one more peer of `family` in its block; 0 if there is none. */
-  withRoom(line: number, swarm: number, family: Family): number {
+  withRoom(line: Line, swarm: SwarmAt, family: Family): SwarmAt {
     const count = this.smallCount(swarm, family);
     if (count < this.#capacity(swarm, family)) return swarm;
     const capacity = Math.min(SMALL_PEERS_MAX, roomier(count));
@@ -225,7 +226,7 @@ export class Swarms {
 
   /** Adds a peer that is not there, and for which there is room. Returns its position. */
   insertSmall(
-    swarm: number,
+    swarm: SwarmAt,
     family: Family,
     role: Role,
     source: Uint16Array,
@@ -246,14 +247,14 @@ export class Swarms {
   }
 
   /** Tells how many peers of a family lie in the block of a new swarm, seeders first. */
-  setCounts(swarm: number, family: Family, peers: number, seeders: number): void {
+  setCounts(swarm: SwarmAt, family: Family, peers: number, seeders: number): void {
     const { bytes } = this.arena;
     bytes[swarm + countAt(family)] = peers;
     bytes[swarm + seedersAt(family)] = seeders;
   }
 
   /** Takes the peer at `index` out of the block. */
-  removeSmall(swarm: number, family: Family, index: number): void {
+  removeSmall(swarm: SwarmAt, family: Family, index: number): void {
     const { bytes } = this.arena;
     const last = --bytes[swarm + countAt(family)];
     const seeders = bytes[swarm + seedersAt(family)];
@@ -268,7 +269,7 @@ export class Swarms {
   }
 
   /** The peer at `index` changes its role; returns its new position. Its meta goes with it. */
-  switchSmall(swarm: number, family: Family, index: number): number {
+  switchSmall(swarm: SwarmAt, family: Family, index: number): number {
     const { bytes } = this.arena;
     const seeders = bytes[swarm + seedersAt(family)];
     const becomesSeeder = index >= seeders;
@@ -279,7 +280,7 @@ export class Swarms {
   }
 
   /** Takes out the peers of the block whose last announce is too long ago. */
-  expireSmall(line: number, swarm: number, family: Family, tick: number, ticks: number): void {
+  expireSmall(line: Line, swarm: SwarmAt, family: Family, tick: Tick, ticks: number): void {
     const { bytes } = this.arena;
     const meta = this.metaAt(swarm, family);
     const peers = this.peersAt(swarm, family);
@@ -292,18 +293,18 @@ export class Swarms {
   }
 
   /** The role of the peer at `index` of the block. */
-  roleOfSmall(swarm: number, family: Family, index: number): Role {
+  roleOfSmall(swarm: SwarmAt, family: Family, index: number): Role {
     return index < this.smallSeeders(swarm, family) ? SEEDERS : LEECHERS;
   }
 
-  #moveSmall(swarm: number, family: Family, from: number, to: number): void {
+  #moveSmall(swarm: SwarmAt, family: Family, from: number, to: number): void {
     const { bytes, halves } = this.arena;
     movePeer(halves, this.peersAt(swarm, family), peerHalves(family), from, to);
     const meta = this.metaAt(swarm, family);
     bytes[meta + to] = bytes[meta + from];
   }
 
-  #swapSmall(swarm: number, family: Family, a: number, b: number): void {
+  #swapSmall(swarm: SwarmAt, family: Family, a: number, b: number): void {
     const { bytes, halves } = this.arena;
     swapPeers(halves, this.peersAt(swarm, family), peerHalves(family), a, b);
     const meta = this.metaAt(swarm, family);
@@ -318,7 +319,7 @@ export class Swarms {
    * Moves the peers of `family` from the block to directories. Returns the swarm's new offset, or 0
    * if there is no room, and then nothing has changed.
    */
-  enlarge(line: number, swarm: number, family: Family): number {
+  enlarge(line: Line, swarm: SwarmAt, family: Family): SwarmAt {
     const { arena } = this;
     const { bytes } = arena;
     const larger = copyShape(
@@ -342,7 +343,7 @@ export class Swarms {
     return this.#replace(line, swarm, larger);
   }
 
-  #moveToDirectories(line: number, swarm: number, larger: number, family: Family): boolean {
+  #moveToDirectories(line: Line, swarm: SwarmAt, larger: SwarmAt, family: Family): boolean {
     const { bytes, halves } = this.arena;
     const count = bytes[swarm + countAt(family)];
     const seeders = bytes[swarm + seedersAt(family)];
@@ -358,7 +359,7 @@ export class Swarms {
   }
 
   /** Brings the peers of `family` back into the block if they are few. Returns the swarm. */
-  diminish(line: number, swarm: number, family: Family): number {
+  diminish(line: Line, swarm: SwarmAt, family: Family): SwarmAt {
     const { arena, directories } = this;
     const count = this.count(swarm, family, SEEDERS) + this.count(swarm, family, LEECHERS);
     if (count > SMALL_PEERS_AGAIN) return swarm;
@@ -374,7 +375,7 @@ export class Swarms {
     return this.#replace(line, swarm, smaller);
   }
 
-  #moveFromDirectory(cell: number, smaller: number, family: Family, role: Role): void {
+  #moveFromDirectory(cell: Cell, smaller: SwarmAt, family: Family, role: Role): void {
     const { directories } = this;
     const { bytes, halves } = this.arena;
     if (directories.count(cell) === 0) return;
@@ -391,7 +392,7 @@ export class Swarms {
   }
 
   /** Gives back the room of a block that has lost most of its peers. Returns the swarm's offset. */
-  tighten(line: number, swarm: number, family: Family): number {
+  tighten(line: Line, swarm: SwarmAt, family: Family): SwarmAt {
     const count = this.smallCount(swarm, family);
     if (this.#capacity(swarm, family) <= count + 2 + (count >>> 1)) return swarm;
     return (
@@ -400,7 +401,7 @@ export class Swarms {
   }
 
   /** The swarm in a block of another shape; 0 if there is no room for it. */
-  #reshape(line: number, swarm: number, family: Family, capacity: number, flags: number): number {
+  #reshape(line: Line, swarm: SwarmAt, family: Family, capacity: number, flags: number): SwarmAt {
     const { bytes, halves } = this.arena;
     const shaped = copyShape(this.arena, line, swarm, family, capacity, flags);
     if (shaped === 0) return 0;
@@ -418,7 +419,7 @@ export class Swarms {
   }
 
   /** Copies what a copied shape still lacks: the other family's peers, and directories kept. */
-  #copyOtherFamily(swarm: number, copy: number, family: Family): void {
+  #copyOtherFamily(swarm: SwarmAt, copy: SwarmAt, family: Family): void {
     const { bytes, halves, words } = this.arena;
     for (const kept of FAMILIES) {
       if (!this.isLarge(swarm, kept) || !this.isLarge(copy, kept)) continue;
@@ -436,7 +437,7 @@ export class Swarms {
   }
 
   /** `copy` takes the place of `swarm`. */
-  #replace(line: number, swarm: number, copy: number): number {
+  #replace(line: Line, swarm: SwarmAt, copy: SwarmAt): SwarmAt {
     this.table.repoint(line, swarm, copy);
     adoptDirectories(this.arena, copy);
     this.arena.release(line, swarm);

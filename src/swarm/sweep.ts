@@ -18,6 +18,7 @@ import {
   SHARD_WORDS,
 } from "./memory.ts";
 import type { Store } from "./store.ts";
+import type { Hash, Line, SwarmAt, Tick } from "./units.ts";
 
 const PEERS_PER_UNIT = 8;
 /** What looking at one bucket of a large swarm costs beside its peers. */
@@ -97,7 +98,7 @@ export class Sweep {
   }
 
   /** Moves the blocks of one page together if that is worth it; true if it did. */
-  #tidy(line: number): boolean {
+  #tidy(line: Line): boolean {
     const { arena, table } = this.#store;
     const wasted = arena.wasted(line);
     if (this.#movesLeft === Infinity) {
@@ -144,7 +145,7 @@ export class Sweep {
   #went = false;
 
   /** The swarm that was left in the middle, if it is still there; else that of the slot, or 0. */
-  #swarmInTurn(line: number): number {
+  #swarmInTurn(line: Line): SwarmAt {
     const { table } = this.#store;
     if (this.#inside) {
       const swarm = table.find(line, this.#insideHash, this.#insideInfoHash);
@@ -162,7 +163,7 @@ export class Sweep {
   }
 
   /** Does up to about `units` of work in a swarm and returns those done; see `#inside`. */
-  #visit(line: number, swarm: number, nowSeconds: number, units: number): number {
+  #visit(line: Line, swarm: SwarmAt, nowSeconds: number, units: number): number {
     const store = this.#store;
     const { swarms, table } = store;
     const hash = table.hashAt(swarm);
@@ -194,7 +195,7 @@ export class Sweep {
   }
 
   /** Forgets the old peers of a family from where it was left; at its end, no role is left. */
-  #expireLarge(line: number, swarm: number, family: Family, tick: number, units: number): number {
+  #expireLarge(line: Line, swarm: SwarmAt, family: Family, tick: Tick, units: number): number {
     const { swarms, directories, peerLifetime } = this.#store;
     let used = 0;
     for (; this.#role <= LEECHERS; this.#role++, this.#bucket = 0) {
@@ -223,7 +224,7 @@ export class Sweep {
     return used;
   }
 
-  #leaveInside(hash: number, swarm: number): void {
+  #leaveInside(hash: Hash, swarm: SwarmAt): void {
     const { halves } = this.#store.arena;
     const infoHash = this.#insideInfoHash;
     const at = (swarm + SWARM_INFO_HASH) >>> 1;

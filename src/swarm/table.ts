@@ -22,6 +22,7 @@ import {
   SHARD_WORDS,
   type SwarmMemory,
 } from "./memory.ts";
+import type { Hash, Line, SwarmAt } from "./units.ts";
 
 /** A table begins with 64 entries: one page of memory holds those of 16 shards. */
 const TABLE_BITS_MIN = 6;
@@ -34,7 +35,7 @@ const LOAD_FULL_TENTHS = 9;
 const OFFSET_MASK = 0x1fffffff;
 
 /** The line of the shard that a hash belongs to. */
-export const lineOf = (hash: number): number => (hash >>> (32 - SHARD_BITS)) * SHARD_WORDS;
+export const lineOf = (hash: Hash): Line => (hash >>> (32 - SHARD_BITS)) * SHARD_WORDS;
 
 export class Table {
   readonly #arena: Arena;
@@ -53,7 +54,7 @@ export class Table {
   }
 
   /** Offset of the swarm with these ten halves of info hash, whose hash is `hash`; 0 if unknown. */
-  find(line: number, hash: number, infoHash: Uint16Array): number {
+  find(line: Line, hash: Hash, infoHash: Uint16Array): SwarmAt {
     const bits = this.#arena.shards[line + SHARD_INDEX_BITS];
     if (bits === 0) return 0;
     const index = this.#index;
@@ -70,7 +71,7 @@ export class Table {
   }
 
   /** Offset of a swarm whose info hash has this hash; 0 if there is none. */
-  findHash(line: number, hash: number): number {
+  findHash(line: Line, hash: Hash): SwarmAt {
     const bits = this.#arena.shards[line + SHARD_INDEX_BITS];
     if (bits === 0) return 0;
     const start = this.#start(line);
@@ -93,12 +94,12 @@ export class Table {
   }
 
   /** Offset of the swarm that the entry at a place names; 0 if there is none. */
-  peek(place: number): number {
+  peek(place: number): SwarmAt {
     return (this.#index[place] & OFFSET_MASK) << 2;
   }
 
   /** Adds the swarm at `offset`, which is not in the table. Returns false if the table is full. */
-  insert(line: number, hash: number, offset: number): boolean {
+  insert(line: Line, hash: Hash, offset: SwarmAt): boolean {
     const { shards } = this.#arena;
     const swarms = shards[line + SHARD_SWARMS];
     let bits = shards[line + SHARD_INDEX_BITS];
@@ -112,7 +113,7 @@ export class Table {
   }
 
   /** Takes the swarm at `offset` out. */
-  remove(line: number, hash: number, offset: number): void {
+  remove(line: Line, hash: Hash, offset: number): void {
     const { shards } = this.#arena;
     const bits = shards[line + SHARD_INDEX_BITS];
     const index = this.#index;
@@ -131,29 +132,29 @@ export class Table {
   }
 
   /** The swarm at `from` now lies at `to`; its info hash can be read at either. */
-  repoint(line: number, from: number, to: number): void {
+  repoint(line: Line, from: number, to: number): void {
     const hash = this.hashAt(to);
     const slot = this.#slotHolding(line, this.#arena.shards[line + SHARD_INDEX_BITS], hash, from);
     this.#index[this.#start(line) + slot] = (hash << 29) | (to >>> 2);
   }
 
   /** Slots of the shard's table; 0 before its first swarm. */
-  slots(line: number): number {
+  slots(line: Line): number {
     const bits = this.#arena.shards[line + SHARD_INDEX_BITS];
     return bits === 0 ? 0 : 1 << bits;
   }
 
   /** Offset of the swarm in a slot of the shard's table; 0 if there is none. */
-  at(line: number, slot: number): number {
+  at(line: Line, slot: number): SwarmAt {
     return (this.#index[this.#start(line) + slot] & OFFSET_MASK) << 2;
   }
 
   /** The hash of the swarm at `offset`. */
-  hashAt(offset: number): number {
+  hashAt(offset: SwarmAt): Hash {
     return hashInfoHash(this.#keys, this.#arena.halves, (offset + SWARM_INFO_HASH) >>> 1);
   }
 
-  #start(line: number): number {
+  #start(line: Line): number {
     return ((line / SHARD_WORDS) | 0) << this.#regionBits;
   }
 
@@ -164,7 +165,7 @@ export class Table {
     return true;
   }
 
-  #put(line: number, bits: number, hash: number, entry: number): void {
+  #put(line: Line, bits: number, hash: Hash, entry: number): void {
     const index = this.#index;
     const start = this.#start(line);
     const mask = (1 << bits) - 1;
@@ -173,7 +174,7 @@ export class Table {
     index[start + slot] = entry;
   }
 
-  #slotHolding(line: number, bits: number, hash: number, offset: number): number {
+  #slotHolding(line: Line, bits: number, hash: Hash, offset: number): number {
     const index = this.#index;
     const start = this.#start(line);
     const mask = (1 << bits) - 1;
@@ -182,7 +183,7 @@ export class Table {
     return slot;
   }
 
-  #grow(line: number, bits: number): number {
+  #grow(line: Line, bits: number): number {
     const index = this.#index;
     const scratch = this.#scratch;
     const start = this.#start(line);
@@ -202,6 +203,6 @@ export class Table {
 }
 
 /** Home of a hash in a table of `1 << bits` slots: the bits below the shard's. */
-function slotOf(hash: number, bits: number): number {
+function slotOf(hash: Hash, bits: number): number {
   return (hash << SHARD_BITS) >>> (32 - bits);
 }

@@ -6,6 +6,7 @@
  * time in seconds.
  */
 import { META_TICK } from "./blocks.ts";
+import type { Tick } from "./units.ts";
 
 const TICKS_PER_TIMEOUT = 60;
 
@@ -35,7 +36,7 @@ export class Ticks {
   }
 
   /** The tick of a moment, given in seconds. */
-  at(seconds: number): number {
+  at(seconds: number): Tick {
     if (seconds !== this.#lastSeconds) {
       this.#lastSeconds = seconds;
       this.#lastTick = Math.floor(seconds / this.seconds) & this.#mask;
@@ -44,7 +45,7 @@ export class Ticks {
   }
 
   /** Ticks between two of them. */
-  between(from: number, to: number): number {
+  between(from: Tick, to: Tick): number {
     return (to - from) & this.#mask;
   }
 }

@@ -40,6 +40,7 @@ import { OFFER_ALL, OFFER_LEECHERS, OFFER_SEEDERS, Sample } from "./sample.ts";
 import type { Store } from "./store.ts";
 import type { Swarms } from "./swarms.ts";
 import { lineOf, type Table } from "./table.ts";
+import type { Hash, Line, SwarmAt, Tick } from "./units.ts";
 
 export class Tracker {
   readonly request = new AnnounceRequest();
@@ -117,7 +118,7 @@ export class Tracker {
     store.leave(line);
   }
 
-  #count(swarm: number): void {
+  #count(swarm: SwarmAt): void {
     const { reply } = this;
     const swarms = this.#swarms;
     reply.seeders = swarms.seeders(swarm);
@@ -129,7 +130,7 @@ export class Tracker {
    * A seeder, or a partial seed, is offered leechers. Only when it starts is the room that is left
    * filled with seeders: a client that has only a magnet link may say that nothing is left.
    */
-  #offer(swarm: number): void {
+  #offer(swarm: SwarmAt): void {
     const { request } = this;
     const sample = this.#sample;
     if (!request.seeder && request.event !== EVENT_PAUSED) {
@@ -142,7 +143,7 @@ export class Tracker {
   }
 
   /** Stores or refreshes the announcer. Returns the swarm, 0 if there is none. */
-  #remember(line: number, hash: number, swarm: number, tick: number): number {
+  #remember(line: Line, hash: Hash, swarm: SwarmAt, tick: Tick): SwarmAt {
     const { request, reply } = this;
     const member = this.#member;
     const arena = this.#arena;
@@ -170,7 +171,7 @@ export class Tracker {
     return stored;
   }
 
-  #noteNotStored(line: number): void {
+  #noteNotStored(line: Line): void {
     const { notStored } = this.#member;
     const arena = this.#arena;
     this.reply.notStored = notStored;
@@ -181,7 +182,7 @@ export class Tracker {
   }
 
   /** One download more, unless it is counted or there is no room. The swarm may move. */
-  #countDownload(line: number, hash: number, swarm: number): number {
+  #countDownload(line: Line, hash: Hash, swarm: SwarmAt): SwarmAt {
     const member = this.#member;
     const swarms = this.#swarms;
     const { family, chargedHalves, chargedFamily } = this.request;

@@ -15,6 +15,7 @@ import type { Family } from "../constants.ts";
 import { peerHalves, ROLES } from "./blocks.ts";
 import { SHARD_COUNT, SHARD_WORDS } from "./memory.ts";
 import type { Store } from "./store.ts";
+import type { Line, SwarmAt } from "./units.ts";
 
 /** What an empty slot costs, where a swarm costs what its visitor says. */
 const UNITS_PER_EMPTY_SLOT = 0.1;
@@ -47,7 +48,7 @@ export class Walk {
    * Visits swarms of one shard for about `units` of work. `visit` is given the swarm's offset,
    * which is good until it returns, and says how many units it took; some 100 nanoseconds each.
    */
-  slice(units: number, visit: (swarm: number) => number): void {
+  slice(units: number, visit: (swarm: SwarmAt) => number): void {
     if (this.done) return;
     const store = this.#store;
     const line = this.#shard * SHARD_WORDS;
@@ -61,7 +62,7 @@ export class Walk {
   }
 
   /** True when the shard has been walked to its end. The lock of the shard is held. */
-  #walk(line: number, units: number, visit: (swarm: number) => number): boolean {
+  #walk(line: Line, units: number, visit: (swarm: SwarmAt) => number): boolean {
     const { table } = this.#store;
     const slots = table.slots(line);
     if (slots === 0) return true;
@@ -80,7 +81,7 @@ export class Walk {
   }
 
   /** Finds the place again, in a table that may have doubled since. */
-  #adapt(line: number, slots: number): void {
+  #adapt(line: Line, slots: number): void {
     const { table } = this.#store;
     if (this.#slots === 0) {
       let first = 0;
@@ -98,7 +99,7 @@ export class Walk {
 /** Visits every swarm, as `Walk.slice` does; may be interrupted after each slice. */
 export function* walkAll(
   store: Store,
-  visit: (swarm: number) => number,
+  visit: (swarm: SwarmAt) => number,
 ): Generator<undefined, void> {
   const walk = new Walk(store);
   for (;;) {
@@ -116,7 +117,7 @@ export function* walkAll(
  */
 export function visitPeers(
   store: Store,
-  swarm: number,
+  swarm: SwarmAt,
   family: Family,
   visit: (at: number, weight: number) => void,
 ): number {
@@ -130,7 +131,7 @@ export function visitPeers(
 
 function visitLarge(
   store: Store,
-  swarm: number,
+  swarm: SwarmAt,
   family: Family,
   visit: (at: number, weight: number) => void,
 ): number {
