@@ -60,6 +60,7 @@ export class Leftover {
 
   /** Removes the first `count` bytes. */
   drop(count: number): void {
+    if (count === 0) return;
     this.from += count;
     if (this.from >= this.to) this.clear();
     else if (SPARSE * this.size < this.buffer.length) this.#move(this.size);

@@ -66,6 +66,12 @@ test("removing a byte per request does not move the rest each time", () => {
   expect(garbage.noted - before).toBeLessThan(4 * 60_000);
 });
 
+test("removing no bytes keeps the spare room", () => {
+  const leftover = after("a", "b");
+  leftover.drop(0);
+  expect([leftover.size, leftover.capacity]).toEqual([2, 256]);
+});
+
 test("a small rest does not keep a large buffer", () => {
   const leftover = after("x".repeat(60_000) + "rest");
   leftover.drop(60_000);

@@ -10,6 +10,7 @@ import { POOL_AVAILABLE } from "../../src/swarm/memory.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
+import { garbage } from "../../src/host/garbage.ts";
 import { announce } from "../swarm/fixture.ts";
 import { someMemory } from "../swarm/some-memory.ts";
 
@@ -190,4 +191,10 @@ test("promtool accepts the metrics, where it is installed", () => {
   const check = Bun.spawnSync([promtool, "check", "metrics"], { stdin });
   expect(check.stdout.toString() + check.stderr.toString()).toBe("");
   expect(check.exitCode).toBe(0);
+});
+
+test("the page notes its garbage", () => {
+  const before = garbage.noted;
+  const { length } = metricsText(sources());
+  expect(garbage.noted - before).toBeGreaterThan(2 * length);
 });

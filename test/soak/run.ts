@@ -5,12 +5,14 @@
  *
  * Honest clients announce and scrape over both transports and are timed. Beside them floods come
  * and go: garbage, connects, random info hashes, random ports, mutated packets and requests, and
- * connections that never finish their request. At the end one part of a network floods with limits
- * enforced, and its neighbour must be served (neighbours.ts); then one address asks for the page
- * 18,000 times a second, and announces may take ten times as long at most (pages.ts); then both
- * ports get more connections than there are files for (open-files.ts); then one IPv6 /56 holds all
- * connections and does not read (stalled-readers.ts, as root). Every few seconds a line is written:
- * memory, descriptors, latencies, how many were answered.
+ * connections that drip bytes into requests which they never finish. A list of 200,000 hashes is
+ * read again every two seconds. At the end one part of a network floods with limits enforced, and
+ * its neighbour must be served (neighbours.ts); then one address asks for the page 18,000 times a
+ * second, and announces may take ten times as long at most (pages.ts); then both ports get more
+ * connections than there are files for (open-files.ts); then one IPv6 /56 holds all connections and
+ * does not read (stalled-readers.ts, as root); then 1,000 clients drip 200,000 bytes a second, and a
+ * list is read 200 times (garbage.ts). Every few seconds a line is written: memory, descriptors,
+ * latencies, how many were answered.
  *
  * It fails (exit code 1) if the process ends, an honest HTTP request fails, the median of the
  * memory in the last quarter is more than a tenth above that of the second, descriptors stay
@@ -26,7 +28,9 @@ import { BINARY, startTracker, type Tracker } from "../e2e/harness.ts";
 import { must } from "../fuzz/oracle.ts";
 import { Random } from "../fuzz/random.ts";
 import { fuzzHttp, fuzzUdp } from "../fuzz/sockets.ts";
+import { drip, DRIP_KINDS } from "./drips.ts";
 import { flood, type FloodKind } from "./flood.ts";
+import { complaintsOfGarbage, longList, reload } from "./garbage.ts";
 import { complaintsOfNeighbour } from "./neighbours.ts";
 import { complaintsOfFiles } from "./open-files.ts";
 import { complaintsOfPages } from "./pages.ts";
@@ -46,6 +50,8 @@ const SAMPLE_SECONDS = 5;
 /** One round: floods for this long, then quiet for as long, so that recovery is seen. */
 const PHASE_SECONDS = 10;
 const SLOW_CONNECTIONS = 200;
+const DRIPS = { connections: 200, dripsPerSecond: 5000 };
+const RELOAD_MILLISECONDS = 2000;
 const GROWTH_MAX = 1.1;
 /** What Bun's allocator may keep between two looks, whatever the size. */
 const GROWTH_BYTES_FREE = 8 * MIB;
@@ -90,7 +96,7 @@ class Soak {
   }
 
   async run(): Promise<void> {
-    const parts = [this.#askHttp(), this.#askUdp(), this.#attack(), this.#sample()];
+    const parts = [this.#askHttp(), this.#askUdp(), this.#attack(), this.#reload(), this.#sample()];
     const noted = parts.map((part) => part.catch((error: unknown) => (this.#broken ??= error)));
     await Promise.all(noted);
     if (this.#broken !== undefined) throw this.#broken;
@@ -138,6 +144,7 @@ class Soak {
       const [sent, http] = await Promise.all([
         flood(port, PHASE_SECONDS, FLOODS[round % FLOODS.length]!),
         fuzzHttp(random, port, PHASE_SECONDS),
+        drip(port, PHASE_SECONDS, DRIP_KINDS[round % DRIP_KINDS.length]!, DRIPS),
       ]);
       this.#sent += sent;
       this.#fuzzed += http.inputs;
@@ -146,6 +153,13 @@ class Soak {
       await Bun.sleep(PHASE_SECONDS * 500);
       // Only now: a flood makes answers late, and late ones look as if nobody had asked.
       this.#fuzzed += (await fuzzUdp(random, port, PHASE_SECONDS / 2)).inputs;
+    }
+  }
+
+  async #reload(): Promise<void> {
+    while (this.#running) {
+      await reload(this.tracker);
+      await Bun.sleep(RELOAD_MILLISECONDS);
     }
   }
 
@@ -229,7 +243,9 @@ function complaints(samples: Sample[]): string[] {
   return found;
 }
 
+using list = longList();
 const env = {
+  TRACKER_DENY_FILE: list.path,
   TRACKER_MEMORY_MAX: "64MiB",
   TRACKER_INTERVAL: "20s",
   TRACKER_PEER_TIMEOUT: "30s",
@@ -245,6 +261,7 @@ try {
   failures.push(...(await complaintsOfPages()));
   failures.push(...(await complaintsOfFiles()));
   failures.push(...(await complaintsOfStalledReaders(BINARY)));
+  failures.push(...(await complaintsOfGarbage()));
 } catch (error) {
   failures.push((error as Error).message);
 }

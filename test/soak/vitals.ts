@@ -35,4 +35,19 @@ export async function cpuShareOf(pid: number, milliseconds: number): Promise<num
   return (vitalsOf(pid).cpuSeconds - before) / ((performance.now() - start) / 1000);
 }
 
+/** The most resident memory that `task` adds to a process while it runs, in bytes. */
+export async function memoryPeakOf(pid: number, task: () => Promise<unknown>): Promise<number> {
+  const before = vitalsOf(pid).residentBytes;
+  let most = before;
+  const watch = setInterval(() => {
+    most = Math.max(most, vitalsOf(pid).residentBytes);
+  }, 20);
+  try {
+    await task();
+  } finally {
+    clearInterval(watch);
+  }
+  return most - before;
+}
+
 export const MIB = 1024 * 1024;
