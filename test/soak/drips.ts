@@ -12,7 +12,7 @@
  */
 import type { Socket } from "bun";
 
-const DRIP_KINDS = ["head", "fields", "waiting", "chunks", "size", "trailers"] as const;
+export const DRIP_KINDS = ["head", "fields", "waiting", "chunks", "size", "trailers"] as const;
 export type DripKind = (typeof DRIP_KINDS)[number];
 
 export interface DripOptions {

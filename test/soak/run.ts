@@ -6,12 +6,12 @@
  * Honest clients announce and scrape over both transports and are timed. Beside them floods come
  * and go: garbage, connects, random info hashes, random ports, mutated packets and requests, and
  * connections that drip bytes into requests which they never finish. A list of 200,000 hashes is
- * read again every two seconds. Every few seconds a line is written: memory, descriptors, latencies,
- * how many were answered. At the end:
+ * read again every two seconds. Every few seconds a line is written: memory, descriptors,
+ * latencies, how many were answered. At the end:
  *
  *   neighbours.ts        one part of a network floods with limits enforced; its neighbour is served
- *   pages.ts             one address asks for the page 18,000 times a second; announces may take ten
- *                        times as long at most
+ *   pages.ts             one address asks for the page 18,000 times a second; announces may take
+ *                        ten times as long at most
  *   open-files.ts        both ports get more connections than there are files for
  *   stalled-readers.ts   one IPv6 /56 holds all connections and does not read (as root)
  *   garbage.ts           1,000 clients drip 200,000 bytes a second; a list is read 200 times
