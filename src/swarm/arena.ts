@@ -4,7 +4,7 @@
  * A shard fills its open page from the front; when a block does not fit any more the page is closed
  * and another one opened. A released block stays where it is, marked dead, until `compact` moves
  * what still lives in the emptiest page elsewhere and gives that page back. So no memory is bound
- * to a size that nobody needs any more, and a peer list may have any capacity.
+ * to a size that is no longer needed, and a peer list may have any capacity.
  *
  *   page  [ swarm | dead | bucket | swarm | directory | dead | … ]  used ^          8 KiB
  *
@@ -45,7 +45,7 @@ export class Arena {
   readonly shards: Int32Array;
   readonly totals: Float64Array;
   readonly pages: Int32Array;
-  /** Pages that `allocate` leaves untouched; the rules of who may take them are the tracker's. */
+  /** Pages that `allocate` leaves free; membership.ts decides which swarms may use them. */
   keepBack = PAGES_RESERVED;
   readonly #threads: boolean;
 
@@ -110,7 +110,7 @@ export class Arena {
     shards[line + SHARD_CLOSED_LIVE] += pages[page * PAGE_WORDS + PAGE_LIVE];
   }
 
-  /** Bytes in closed pages that nobody uses: what moving blocks could win back. */
+  /** Unused bytes in closed pages: what moving blocks could win back. */
   wasted(line: Line): number {
     const { shards } = this;
     return shards[line + SHARD_CLOSED_COUNT] * PAGE_SIZE - shards[line + SHARD_CLOSED_LIVE];
@@ -161,7 +161,7 @@ export class Arena {
 
   // The pool of pages, common to all shards.
 
-  /** Pages that are not free; page 0, which nobody may use, is one of them. */
+  /** Pages that are not free, and page 0, which is never used. */
   get pagesInUse(): number {
     return this.pages.length / PAGE_WORDS - this.shards[POOL_AVAILABLE];
   }

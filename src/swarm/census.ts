@@ -37,7 +37,7 @@ export interface Census {
   peers: number;
   /** Downloads counted since the start, also of swarms that are gone. */
   downloads: number;
-  /** Peers forgotten because they did not announce any more. */
+  /** Peers removed because they no longer announced. */
   peersExpired: number;
   /** Announces answered but not stored, by reason: in the order of NOT_STORED_REASONS. */
   peersNotStored: number[];

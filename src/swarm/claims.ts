@@ -129,7 +129,7 @@ export class Claims {
     this.#shards[line + SHARD_CLAIMS] += 1;
   }
 
-  /** Forgets an entry. Those behind it may move, so that a search never meets a gap. */
+  /** Removes an entry. Those behind it may move, so that a search never meets a gap. */
   remove(line: Line, entry: number): void {
     const mask = this.#slots - 1;
     const first = this.#firstOf(line);

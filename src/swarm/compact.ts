@@ -3,7 +3,8 @@
  *
  * Every block has one place that points to it: a swarm its entry in the index, a directory a word
  * of its swarm, a bucket a word of its directory. Directories and buckets know that place, a swarm
- * is found by its info hash. Whatever moves is pointed to anew, and tells those it points to.
+ * is found by its info hash. Moving a block updates that place, and the owner words of the blocks
+ * that it points to.
  *
  * The caller holds the lock of the shard and keeps no offset across `compact`.
  */
@@ -27,12 +28,12 @@ import type { Table } from "./table.ts";
 import type { Line, SwarmAt } from "./units.ts";
 
 /**
- * The part of the closed pages that may be waste: an eighth while announces come, who should not
- * wait for pages that are nearly full to be moved, less for the sweep, which has the time.
+ * The part of the closed pages that may be waste: an eighth for an announce, which should not wait
+ * while nearly full pages are moved, and less for the sweep, which has the time.
  */
 export const WASTE_ANNOUNCE = 1 / 8;
 export const WASTE_SWEEP = 1 / 32;
-/** Where there is no page left, each one that can be won is worth moving. */
+/** When no page is left, each page that can be won is worth the moving. */
 export const WASTE_FULL = 0;
 
 /**
@@ -78,7 +79,7 @@ function moved(arena: Arena, table: Table, line: Line, from: number, to: number)
   if (kind === KIND_DIRECTORY) adoptBuckets(arena, to);
 }
 
-/** Tells the directories of a swarm where the words that point to them lie now. */
+/** Updates the owner words of a swarm's directories after the swarm has moved. */
 export function adoptDirectories(arena: Arena, swarm: SwarmAt): void {
   const flags = arena.bytes[swarm + SWARM_FLAGS];
   let pairs = 0;
@@ -88,7 +89,7 @@ export function adoptDirectories(arena: Arena, swarm: SwarmAt): void {
   adopt(arena, first, first + pairs * DIRECTORY_PAIR_SIZE);
 }
 
-/** Tells the buckets of a directory where the words that point to them lie now. */
+/** Updates the owner words of a directory's buckets after the directory has moved. */
 export function adoptBuckets(arena: Arena, directory: number): void {
   const first = directory + DIRECTORY_HEADER_SIZE;
   adopt(arena, first, first + 4 * arena.words[(directory + DIRECTORY_BUCKETS) >>> 2]);

@@ -1,11 +1,12 @@
 /**
- * The downloads that were counted last, so that none counts twice.
+ * The downloads that were counted last, so that no download counts twice.
  *
- * A stored peer remembers that it has completed. One that stops is forgotten, and could begin and
- * complete the same download again, ten thousand times a second. So each download that counts is
- * noted here too, in a cell chosen by a keyed hash of its info hash and peer: one that meets its
- * own mark there is not counted. A cell keeps the latest mark only: an attacker who fills the cells
- * makes them forget, and gains a count for each 65,536; no honest download is refused.
+ * The meta byte of a stored peer says that it has completed. A peer that stops is removed, and
+ * could begin and complete the same download again, ten thousand times a second. So each download
+ * that counts is also noted here, in a cell chosen by a keyed hash of its info hash and peer: a
+ * download that finds its own mark there is not counted. A cell keeps the latest mark only: an
+ * attacker that overwrites the cells gains one count for 65,536 requests; no honest download is
+ * lost.
  *
  *   keyed hash of (info hash, peer)  ─►  cell: 16 bits, mark: 32 bits
  *

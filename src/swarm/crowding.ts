@@ -5,12 +5,12 @@
  *   the swarm, or the newcomer's bucket, is full  a peer of the network that holds most makes room,
  *                                                 if that holds more than the newcomer's own
  *
- * Claims (see claims.ts) give way before any of these, and push nobody out: so no peer loses its
- * place because of what others claim.
+ * Claims (see claims.ts) give way before any of these, and never push a peer out: so no peer loses
+ * its place because of what others claim.
  *
  * Which network holds most is judged by some peers of the block or bucket, not by all: an attacker
- * who holds a tenth of a list has three of the 32 that are looked at. An ordinary newcomer costs
- * two comparisons of counts: nothing is looked at until there are as many as an address may have.
+ * with a tenth of a list has three of the 32 that are compared. An ordinary newcomer costs
+ * two comparisons of counts: no peer is compared below the limit of an address.
  *
  * Addresses and networks are those of places.ts. The caller holds the lock of the shard.
  */

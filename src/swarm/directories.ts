@@ -5,10 +5,9 @@
  * All peers of one network (IPv4 /24, IPv6 /48) lie in one bucket, and a bucket in one page: so no
  * network can own a swarm, an address can be counted where its peers lie, and peers of two buckets
  * are always of two networks. A directory grows by linear hashing: with n buckets, hash `h` lives
- * in bucket `h mod 2^k`
- * (2^k the power of two at or above n), or without the top bit if there is no such bucket yet. Each
- * time the buckets hold more than BUCKET_PEERS on average the next one in turn is split in two, so
- * no announce ever pays for more than one split, however large the swarm.
+ * in bucket `h mod 2^k` (2^k is the power of two at or above n), or without the top bit if there is
+ * no such bucket yet. When the buckets hold more than BUCKET_PEERS on average, the next one in turn
+ * is split in two, so an announce pays for one split at most, however large the swarm.
  *
  *   n = 6:   0   1  | 2   3  | 4   5        buckets 2 and 3 are still to be split into 2,6 and 3,7
  *
@@ -203,7 +202,7 @@ export class Directories {
     return left;
   }
 
-  /** Notes that all its peers go: it is about to be released. */
+  /** Takes all its peers out of the counts: it is about to be released. */
   forgetAll(line: Line, swarm: SwarmAt, cell: Cell, family: Family, role: Role): void {
     const directory = this.#arena.words[cell >>> 2];
     if (directory === 0) return;
@@ -370,7 +369,7 @@ export class Directories {
     if (bucket === 0) return true;
     const peer = peerHalves(family);
     const count = halves[(bucket + BUCKET_COUNT) >>> 1];
-    // Room first, for all of them: a split half done would leave peers where nobody looks.
+    // Room first, for all of them: after half a split some peers would not be found.
     if (this.#resizeBucket(line, added, family, count) === 0) {
       words[(directory + DIRECTORY_BUCKETS) >>> 2] = buckets;
       return false;

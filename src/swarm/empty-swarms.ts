@@ -61,7 +61,7 @@ export class EmptySwarms {
     return swarm;
   }
 
-  /** Keeps a swarm that has just lost its last peer. Returns its offset: it may have moved. */
+  /** Keeps a swarm that has just lost its last peer. Returns the swarm, which may have moved. */
   keep(line: Line, hash: Hash, swarm: SwarmAt, tick: Tick): SwarmAt {
     const swarms = this.#swarms;
     const { lastAddress } = this.#population.holdings;

@@ -1,6 +1,6 @@
 /**
- * What addresses and networks hold: how many peers of theirs are stored, so that none of them can
- * fill the memory.
+ * What addresses and networks hold: how many of their peers are stored, so that none of them fills
+ * the memory.
  *
  *   address   an IPv4 address or IPv6 /64 that holds `swarmsPerAddressMax` begins no more swarms
  *   network   an IPv4 /24 or IPv6 /48 gets no more peers, while memory is tight, once it holds more

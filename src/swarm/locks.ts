@@ -3,11 +3,12 @@
  *
  *   0  free
  *   1  held
- *   2  held, and somebody sleeps until it is free
+ *   2  held, and another thread sleeps until it is free
  *
  * A thread that finds it held tries again for a while and then sleeps: its owner may have lost the
  * processor, and spinning would keep it from getting it back. An owner that is stopped, or has
- * thrown and is gone, never gives it back, and what it was changing is half done: nobody can go on.
+ * ended by an exception, never gives it back, and what it was changing is half done: no thread can
+ * go on.
  * So a thread that sleeps for long asks its watcher now and then, which ends the program in time.
  *
  * The word does not name its owner: a thread that is stopped lives, and one look at the word must
@@ -28,7 +29,7 @@ export const HELD_SECONDS_MAX = 10;
 /** Told how long this thread has slept for one lock, in seconds; throws when that is too long. */
 export type LockWatcher = (seconds: number) => void;
 
-/** Why nobody can go on. */
+/** Why no thread can go on. */
 export const LOCK_LOST = "a thread that holds a lock of the swarms has stopped, or is gone";
 
 const failWhenLost: LockWatcher = (seconds) => {

@@ -124,7 +124,7 @@ export class Membership {
     return this.join(line, hash, store.table.find(line, hash, this.#request.infoHashHalves), tick);
   }
 
-  /** Pages that are kept back from a swarm with so many peers. */
+  /** Pages that are kept back from a swarm with this number of peers. */
   pagesKeptFrom(peers: number): number {
     return peers < FEW_PEERS ? PAGES_RESERVED : this.#keptForFew;
   }

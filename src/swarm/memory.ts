@@ -1,7 +1,7 @@
 /**
  * Where everything the swarms know lies: shared buffers, reserved once and never grown.
  *
- * The sizes follow from one number, the ceiling. Pages nobody has touched cost nothing, so the
+ * The sizes follow from one number, the ceiling. Pages that were never used cost nothing, so the
  * reservation is a ceiling and not a bill.
  *
  *   arena        pages of 8 KiB, each owned by one shard; blocks of swarms and peers (see arena.ts)
@@ -18,7 +18,7 @@
  * that was in use before, and clears it. So what is small lies behind what is large.
  *
  * A shard is everything whose info hashes begin, after keyed mixing, with the same eight bits. Its
- * lock word guards its lines, its region of the index and its pages. With one thread nobody locks.
+ * lock word guards its lines, its region of the index and its pages. One thread needs no lock.
  */
 import { HASH_KEY_WORDS } from "./keyed-hash.ts";
 import { Ticks } from "./ticks.ts";
@@ -116,14 +116,14 @@ export const POOL_FRESH = POOL + 2;
 export const POOL_AVAILABLE = POOL + 3;
 /** Age in ticks up to which peers are kept at this time. */
 export const POOL_PEER_LIFETIME = POOL + 4;
-/** 1 once a peer was not stored for want of memory, until somebody looks. */
+/** 1 after a peer was not stored for lack of memory, until `takeShortage` is called. */
 export const POOL_SHORT = POOL + 7;
 
 /** Settings that decide how swarms are stored. */
 export interface SwarmSettings {
   /** Ceiling for all buffers together, in bytes. */
   memoryMax: number;
-  /** Seconds after its last announce at which a peer is forgotten. */
+  /** Seconds after its last announce at which a peer is removed. */
   peerTimeout: number;
   /** The longest that `setPeerTimeout` may make of that; the same if absent. */
   peerTimeoutMax?: number;
@@ -135,7 +135,7 @@ export interface SwarmSettings {
   peersPerSwarmMax?: number;
   /** Peers of one address (IPv6: of one /64) that a swarm stores at most; no limit if absent. */
   peersPerAddressMax?: number;
-  /** An address that has so many peers stored begins no more swarms; no limit if absent. */
+  /** An address with this number of stored peers begins no more swarms; no limit if absent. */
   swarmsPerAddressMax?: number;
   /** True if peers may be stored under another address than they come from. */
   claims?: boolean;
@@ -153,7 +153,7 @@ export interface SwarmMemory {
   holdingsAt: number;
   completionsAt: number;
   claimsAt: number;
-  /** Secret multipliers of the keyed hash; strangers choose info hashes and addresses. */
+  /** Secret multipliers of the keyed hash; attackers can choose info hashes and addresses. */
   keys: Int32Array;
   /** Entries in one shard's region of the index: a power of two. */
   indexRegionBits: number;
@@ -215,14 +215,14 @@ export function peerTicksOf({ peerTimeout, peerTimeoutMax = peerTimeout }: Swarm
   return new Ticks(Math.max(peerTimeout, peerTimeoutMax));
 }
 
-/** From now on, for all threads, peers are forgotten this long after their last announce. */
+/** From now on all threads remove peers this long after their last announce. */
 export function setPeerTimeout(memory: SwarmMemory, seconds: number): void {
   const ticks = peerTicksOf(memory.settings);
   const lifetime = Math.min(ticks.lifetime, ticks.lifetimeOf(seconds));
   Atomics.store(new Int32Array(memory.shards), POOL_PEER_LIFETIME, lifetime);
 }
 
-/** True if a peer was not stored for want of memory since the last call. */
+/** True if a peer was not stored for lack of memory since the last call. */
 export function takeShortage(memory: SwarmMemory): boolean {
   return Atomics.exchange(new Int32Array(memory.shards), POOL_SHORT, 0) !== 0;
 }

@@ -1,6 +1,6 @@
 /**
- * The population: whenever a peer comes, goes or changes its role, the counts of its shard and what
- * its address and network hold change here, so that they cannot drift from what is stored.
+ * The population: the counts of a shard, and what addresses and networks hold, change here and only
+ * here when a peer comes, goes or changes its role, so that they match what is stored.
  *
  * A peer is charged to the address it came from: its own, or the owner of its claim, which comes
  * and goes with it. Moving a peer, from block to bucket or page to page, is neither. The caller

@@ -10,9 +10,8 @@
  *               entry → block         entry → block   all blocks
  *                       block → meta          …       all meta bytes
  *
- * Takes no lock and decides nothing: what it reads may be about to change, and an entry whose hash
- * collides leads elsewhere. Offsets it meets are those of the arena; what lies behind its end is
- * read as nothing.
+ * It takes no lock and decides nothing: what it reads may be about to change, and an entry whose
+ * hash collides leads elsewhere. A read behind the end of the arena gives nothing.
  */
 import type { Arena } from "./arena.ts";
 import {

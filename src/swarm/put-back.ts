@@ -1,8 +1,8 @@
 /**
  * Putting back: the records of a dump (records.ts) become swarms and peers of this store.
  *
- * Each peer is judged by the ceilings and quotas of an announce (membership.ts), and first by the
- * caller, who knows lists and addresses. Its age goes on: it is the age in the record and the time
+ * The caller judges each peer by its lists and addresses; then the ceilings and quotas of an
+ * announce apply (membership.ts). Its age goes on: it is the age in the record and the time
  * since then, rounded to a tick of this store. Putting the same back again changes nothing.
  *
  *   a peer that is not stored     is stored at its age, unless that is beyond its time
@@ -13,7 +13,7 @@
  *   record ─► swarm unknown, few peers, no quota near?  yes ─► a block of exactly that size
  *                                                       no  ─► each peer joins as if it announced
  *
- * Chunks may come from anywhere: one that is not sound ends there, and breaks nothing. A shard is
+ * Chunks may come from anywhere: one that is not sound ends early, and breaks nothing. A shard is
  * locked for one small swarm, or one peer. Ages in records are those of `Dump`.
  */
 import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
@@ -105,7 +105,7 @@ export class PutBack {
     this.at = 0;
     this.#nowSeconds = nowSeconds;
     this.#tick = peerTicks.at(nowSeconds);
-    // A clock that went back makes nobody younger.
+    // A clock that went back makes no peer younger.
     this.#elapsedSeconds = Math.max(0, elapsedSeconds);
     for (let meta = 0; meta < this.#metas.length; meta++) {
       const seconds = ageOf(meta, tick) * tickSeconds + this.#elapsedSeconds;

@@ -30,14 +30,14 @@ const RECORD_COUNTS = 24;
 export const RECORD_MINUTES = 32;
 export const RECORD_PEERS = 34;
 
-/** Minutes are told up to here: 45 days. */
+/** The largest number of minutes in a record: 45 days. */
 export const MINUTES_MAX = 0xffff;
 
 /** Offset of the count of a role and family in a record. */
 export const recordCountAt = (family: Family, role: Role): number =>
   RECORD_COUNTS + (family === 4 ? 0 : 4) + 2 * role;
 
-/** Bytes of a record with so many peers. */
+/** Bytes of a record with these numbers of peers. */
 export function recordSize(ipv4: number, ipv6: number): number {
   const size = RECORD_PEERS + ipv4 * (peerSize(4) + 1) + ipv6 * (peerSize(6) + 1);
   return size + (size & 1);

@@ -41,11 +41,11 @@ export class AnnounceRequest {
   event = 0;
   /** Peers wanted at most, 0 or more; of both families together if `bothFamilies`. */
   wanted = 0;
-  /** True to be told peers of the other family as well (HTTP); UDP tells its own only. */
+  /** True to be offered peers of the other family as well (HTTP); UDP offers its own only. */
   bothFamilies = false;
   /**
-   * An announce fewer ticks after the last one does not count as one: the time of the last stays,
-   * so that who is refused for being early is not early for ever. 0 for none; may stay as it is.
+   * An announce fewer ticks after the last one does not renew the peer's tick: so a client that is
+   * refused as early is not early again each time. 0 renews always; may stay as it is.
    */
   earlyTicks = 0;
   /** Byte offsets in the reply buffer where the peers of each family go; even numbers. */

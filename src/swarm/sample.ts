@@ -220,7 +220,7 @@ export class Sample implements Drawing {
     let i = 0;
     let index = 0;
     for (let draws = 0; draws < DRAWS_MAX; draws++) {
-      // Even over all peers: any bucket, any place the fullest one has; again if nobody is there.
+      // Even over all peers: any bucket, any place of the fullest one; again if no peer is there.
       i = this.#random.below(buckets);
       index = this.#random.below(largest);
       const bucket = directories.bucketAt(cell, i);

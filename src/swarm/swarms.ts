@@ -68,7 +68,7 @@ export class Swarms {
     this.#population = population;
   }
 
-  /** A new swarm with room for so many peers; 0 if there is no room for it. */
+  /** A new swarm with room for these numbers of peers; 0 if there is no room for it. */
   create(line: Line, hash: Hash, infoHash: Uint16Array, ipv4: number, ipv6: number): SwarmAt {
     const { arena } = this;
     const flags = ipv6 > 0 ? FLAG_IPV6 : 0;
@@ -87,7 +87,7 @@ export class Swarms {
     return 0;
   }
 
-  /** Forgets a swarm and everything in it. */
+  /** Removes a swarm and its peers. */
   remove(line: Line, hash: Hash, swarm: SwarmAt): void {
     for (const family of FAMILIES) {
       if (!this.isLarge(swarm, family)) {

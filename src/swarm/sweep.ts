@@ -1,10 +1,10 @@
 /**
- * The sweep: goes round all swarms, a slice at a time, and forgets what is too old.
+ * The sweep: visits all swarms in rounds, a slice at a time, and removes what is too old.
  *
  * A slice holds the lock of one shard for at most `units` of work; a unit is a swarm or eight
  * peers, some 100 nanoseconds. A swarm that is larger than that is left in the middle, and found
  * again by its info hash in the next slice. The sweep also gives back room that swarms no longer
- * need and moves blocks together. Whoever calls decides how often: every peer must be looked at
+ * need and moves blocks together. The caller decides how often: every peer must be visited
  * once in a peer timeout.
  */
 import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
@@ -31,7 +31,7 @@ const UNITS_PER_STEP = 500;
 /** What moving the blocks of a page costs, and the bytes it must win on average to be worth it. */
 const UNITS_PER_PAGE = 150;
 const BYTES_PER_MOVE = PAGE_SIZE / 64;
-/** Pages that may be moved in a shard in one round: all it had at its beginning, and so many. */
+/** Pages that may be moved in a shard in one round: all it had at its beginning, and these. */
 const MOVES_MIN = 64;
 
 /** Sizes by which swarms are counted, in peers. */
@@ -141,7 +141,7 @@ export class Sweep {
     this.#counted[size] += 1;
   }
 
-  /** True if the swarm visited last was removed. */
+  /** True if the swarm that was visited last is gone. */
   #went = false;
 
   /** The swarm that was left in the middle, if it is still there; else that of the slot, or 0. */

@@ -12,7 +12,7 @@ const TICKS_PER_TIMEOUT = 60;
 
 /** Ticks of one kind: peers' or empty swarms'. */
 export class Ticks {
-  /** Age in ticks up to which nothing is forgotten; never too early, at most two ticks late. */
+  /** Age in ticks up to which nothing expires; never too early, at most two ticks late. */
   readonly lifetime: number;
   /** Seconds a tick lasts. */
   readonly seconds: number;

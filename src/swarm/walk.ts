@@ -110,7 +110,7 @@ export function* walkAll(
 }
 
 /**
- * Visits the peers of a family in a swarm: `visit` is told where each begins, in halves of the
+ * Visits the peers of a family in a swarm: `visit` gets where each begins, in halves of the
  * arena, and for how many it stands. Of a huge swarm only some buckets are looked at; which
  * networks are in which bucket is a keyed hash, so they are a fair sample. Returns the peers
  * visited. The lock of the shard is held.

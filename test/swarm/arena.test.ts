@@ -27,7 +27,7 @@ test("shards have pages of their own", () => {
   expect(arena.allocate(LINE, 44, KIND_SWARM)).toBe(PAGE_SIZE + 44);
 });
 
-test("waste is what nobody uses in pages that are closed", () => {
+test("waste is what is not used in closed pages", () => {
   const arena = open();
   const block = arena.allocate(LINE, 1000, KIND_SWARM);
   const other = arena.allocate(LINE, 1000, KIND_SWARM);

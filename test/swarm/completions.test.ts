@@ -22,7 +22,7 @@ test("the cells of downloads are spread over all there are", () => {
   expect(Math.max(...cells)).toBeLessThan(COMPLETION_CELLS);
 });
 
-test("a flood makes it forget, and refuses nobody", () => {
+test("a flood overwrites marks, and every new download still counts", () => {
   const completions = new Completions(makeMemory(16 * MIB));
   completions.note(1, 1);
   let refused = 0;

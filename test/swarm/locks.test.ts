@@ -15,7 +15,7 @@ test("a lock is a word that is 1 while it is held", () => {
   expect([...words]).toEqual([0, 0, 0]);
 });
 
-test("who finds a lock held waits until it is free", async () => {
+test("a thread that finds a lock held waits until it is free", async () => {
   const words = new Int32Array(new SharedArrayBuffer(8));
   const program = `
     import { lock, unlock } from ${JSON.stringify(import.meta.resolve("../../src/swarm/locks.ts"))};
@@ -42,7 +42,7 @@ test("who finds a lock held waits until it is free", async () => {
   worker.terminate();
 });
 
-test("who waits for long asks its watcher ten times a second, and stops when that throws", () => {
+test("a thread that waits long asks its watcher ten times a second, and ends if it throws", () => {
   const shared = new Int32Array(new SharedArrayBuffer(4)).fill(1);
   const asked: number[] = [];
   watchLocks((seconds) => {
@@ -54,7 +54,7 @@ test("who waits for long asks its watcher ten times a second, and stops when tha
   watchLocks();
 });
 
-test("without a watcher nobody waits for ever", () => {
+test("without a watcher a wait ends all the same", () => {
   const shared = new Int32Array(new SharedArrayBuffer(4)).fill(1);
   const begun = performance.now();
   expect(() => lock(shared, 0)).toThrow(LOCK_LOST);

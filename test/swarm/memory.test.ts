@@ -139,7 +139,7 @@ describe("a flood of info hashes", () => {
     expect(scrape(tracker, 2)).toEqual([0, 500, 0]);
   });
 
-  test("does not keep those who are there from announcing again, also with another role", () => {
+  test("lets stored peers announce again, also with another role", () => {
     for (let peer = 1; peer <= 10; peer++) {
       announce(tracker, { infoHash: 1, peer, seeder: peer % 2 === 0, event: "none" }, 100);
       expect(tracker.reply.stored).toBe(true);
@@ -195,7 +195,7 @@ describe("a flood of peers in one swarm", () => {
     expect(brokenInvariants(tracker)).toEqual([]);
   }, 30_000);
 
-  test("does not keep those who are there from announcing again, nor anybody from a reply", () => {
+  test("lets stored peers announce again, and answers every announce", () => {
     for (let peer = 1; peer < 2000; peer++) {
       const family = peer % 2 === 0 ? 4 : 6;
       const seeder = peer % 3 === 0;
@@ -254,7 +254,7 @@ test("an announcer without room for its new role stays in the old, not offered i
   expect(brokenInvariants(tracker)).toEqual([]);
 });
 
-test("where any block may find no room, only who is not stored is not there", () => {
+test("where any block may find no room, only a peer that is not stored is missing", () => {
   const { tracker } = makeTracker();
   const { store, reply } = tracker;
   const { arena } = store;

@@ -45,7 +45,7 @@ for (const [kind, beside] of [
       return tracker;
     };
 
-    test("nobody stops, changes or refreshes a peer by claiming its address", () => {
+    test("a client that claims the address of a peer cannot stop, change or refresh it", () => {
       const tracker = filled();
       expect(stores(tracker, { address: VICTIM, seeder: true })).toBe(true);
       for (const from of [STRANGER, [0x2a, 1], OTHER.concat(1)]) {
@@ -62,7 +62,7 @@ for (const [kind, beside] of [
       expect(brokenInvariants(tracker)).toEqual([]);
     });
 
-    test("a claim is its owner's to refresh, change and stop, and nobody else's", () => {
+    test("only the owner of a claim can refresh, change and stop it", () => {
       const tracker = filled();
       expect(stores(tracker, { address: VICTIM, from: STRANGER })).toBe(true);
       expect(stores(tracker, { address: VICTIM, from: OTHER })).toBe(false);
@@ -101,7 +101,7 @@ for (const [kind, beside] of [
       expect(brokenInvariants(tracker)).toEqual([]);
     });
 
-    test("nobody seeds in the name of peers that are there, nor of those that come", () => {
+    test("a claim makes no seeder of peers that are stored or that come later", () => {
       const tracker = filled();
       for (let i = 0; i < 50; i++) announceFrom(tracker, { address: [60, i, 1, 1] });
       for (let i = 0; i < 100; i++) {

@@ -107,7 +107,7 @@ describe.each([
     expect(brokenInvariants(tracker)).toEqual([]);
   });
 
-  test("keeps who is judged well", () => {
+  test("keeps only the peers that the judge admits", () => {
     const { tracker, store } = makeTracker();
     const mayPeer: Judge["mayPeer"] = (halves, at) =>
       peerNumberAt(new Uint8Array(halves.buffer, halves.byteOffset), 2 * at) % 3 === 0;

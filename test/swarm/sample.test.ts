@@ -117,7 +117,7 @@ for (const family of [4, 6] as const) {
         }
       });
 
-      test("whoever wants more than there are gets all others once", () => {
+      test("a client that wants more peers than there are gets all others once", () => {
         const keys = announce(tracker, { peer: 1, family, event: "none", wanted: 1300 });
         expect(keys.length).toBe(2 * count - 1);
         expect(new Set(keys)).toEqual(new Set(everybody.filter((key) => key !== keyOf(family, 1))));
@@ -136,7 +136,7 @@ for (const family of [4, 6] as const) {
         expect(order.indexOf(false)).toBe(count);
       });
 
-      test("nobody is offered to whoever wants none", () => {
+      test("a client that wants no peers is offered none", () => {
         expect(announce(tracker, { peer: 7, family, seeder: true, wanted: 0 })).toEqual([]);
       });
     });
@@ -193,7 +193,7 @@ describe("two families", () => {
   });
 });
 
-test("a large swarm that most peers have left without a sweep still offers who is there", () => {
+test("a large swarm that most peers have left without a sweep still offers the others", () => {
   const { tracker } = makeTracker();
   for (let peer = 1; peer <= 10_000; peer++) announce(tracker, { peer, wanted: 0 });
   for (let peer = 1; peer <= 10_000; peer++) {

@@ -50,7 +50,7 @@ test("no downloads make no swarm", () => {
   expect(takeCensus(made.memory).swarms).toBe(0);
 });
 
-test("what nobody announces goes after the time of download counters", () => {
+test("a swarm without announces goes after the time of download counters", () => {
   const made = makeTracker();
   raise(made, 1, 7);
   const sweep = new Sweep(made.tracker.store);

@@ -34,7 +34,7 @@ function order(tracker: Tracker): number[] {
   return Array.from({ length: count }, (_, i) => peerNumberAt(arena.bytes, at + 6 * i));
 }
 
-test("seeders lie before leechers, whoever comes, switches or goes", () => {
+test("seeders lie before leechers, whichever peer comes, switches or goes", () => {
   const { tracker } = makeTracker();
   for (const peer of [1, 2, 3]) announce(tracker, { peer });
   for (const peer of [4, 5]) announce(tracker, { peer, seeder: true });

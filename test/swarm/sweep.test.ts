@@ -25,7 +25,7 @@ test("a round visits every swarm, however small its slices", () => {
   }
 });
 
-test("a round leaves alone who is not old enough", () => {
+test("a round keeps the peers that are not old enough", () => {
   const { tracker, memory } = makeTracker(16 * MIB);
   for (let i = 0; i < 3000; i++) announce(tracker, { infoHash: i % 900, peer: i }, i / 100);
   sweepRound(new Sweep(tracker.store), PEER_TIMEOUT);
@@ -82,7 +82,7 @@ describe("a swarm too large for one slice", () => {
     expect(brokenInvariants(tracker)).toEqual([]);
   });
 
-  test("may grow, move and lose peers meanwhile, and keeps who announced", () => {
+  test("may grow, move and lose peers meanwhile, and keeps the peers that announced", () => {
     const { tracker, memory, sweep } = begin();
     let young = 0;
     for (let peer = 0; peer < 3000; peer++) {
@@ -118,7 +118,7 @@ describe("a swarm too large for one slice", () => {
   });
 });
 
-test("shards come round for ever", () => {
+test("rounds follow each other without end", () => {
   const { tracker, memory } = makeTracker(16 * MIB);
   const sweep = new Sweep(tracker.store);
   sweepRound(sweep, 0);

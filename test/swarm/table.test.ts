@@ -30,7 +30,7 @@ function longestWalk(tracker: Tracker): number {
   return longest;
 }
 
-test("a shard's table doubles when seven tenths are taken, and loses nobody", () => {
+test("a shard's table doubles when seven tenths are taken, and loses no swarm", () => {
   const { tracker } = makeTracker();
   const infoHashes = infoHashesOfOneShard(tracker, 400);
   const line = lineOf(hashOf(tracker, infoHashes[0]));

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Ticks } from "../../src/swarm/ticks.ts";
 
-test("nothing is forgotten too early, nor more than two ticks late", () => {
+test("nothing expires too early, nor more than two ticks late", () => {
   for (const timeout of [1, 2, 59, 60, 61, 119, 600, 2700, 3599, 86_400]) {
     for (const mask of [0x7f, 0xff]) {
       const ticks = new Ticks(timeout, mask);

@@ -363,7 +363,7 @@ describe("an announce", () => {
     expect(announce(tracker, { peer: 3 })).toEqual(["4/1"]);
   });
 
-  test("that stops a peer nobody knows changes nothing", () => {
+  test("that stops an unknown peer changes nothing", () => {
     const { tracker, memory } = makeTracker();
     announce(tracker, { peer: 9, event: "stopped" });
     expect(takeCensus(memory).swarms).toBe(0);
@@ -546,7 +546,7 @@ describe("a scrape", () => {
 });
 
 describe("the time since a peer's last announce", () => {
-  test("is told in ticks, and -1 for who was not known", () => {
+  test("is told in ticks, and is -1 for a peer that was not known", () => {
     const { tracker } = makeTracker();
     const ticksAfter = (seconds: number, changes: Partial<TwinAnnounce> = {}): number => {
       announce(tracker, changes, seconds);
