@@ -3,9 +3,9 @@
  *
  * Attackers can choose both inputs, so a secret decides where they land. The input is read as
  * 16-bit halves; each is multiplied by a secret 32-bit number and the products are added. The
- * upper 16 bits of such a sum collide for two different inputs with probability 2^-16, whatever they
- * are (multiply-shift for vectors, Dietzfelbinger 1996). Two such sums make 32 bits; the last step
- * is a bijection that only removes linear patterns, which linear probing would mind.
+ * upper 16 bits of such a sum collide for two different inputs with probability 2^-16, whatever
+ * they are (multiply-shift for vectors, Dietzfelbinger 1996). Two such sums make 32 bits; the last
+ * step is a bijection that only removes linear patterns, which linear probing would mind.
  *
  * Allocates nothing, keeps no state, never fails.
  */
