@@ -32,6 +32,9 @@ export const OFFER_ALL = OFFER_SEEDERS | OFFER_LEECHERS;
 
 /** Peers of a reply that are compared with each other, to see whether few networks own it. */
 const COMPARED = 8;
+/** Bits of chance that place each of them in its part of the reply. */
+const DRAW_BITS = 3;
+const DRAW_MASK = (1 << DRAW_BITS) - 1;
 
 /** Draws for an even start in a directory before any start is taken; 2 are enough on average. */
 const DRAWS_MAX = 64;
@@ -98,11 +101,12 @@ export class Sample implements Drawing {
     const count = this.peersOf(family);
     const compared = Math.min(count, COMPARED);
     const places = this.#compared;
+    // One number for all of them: three bits say in which eighth of its part a peer lies.
+    let chance = this.#random.below(2 ** 31);
     let pairs = 0;
-    for (let i = 0; i < compared; i++) {
-      const from = Math.floor((i * count) / compared);
-      const part = Math.floor(((i + 1) * count) / compared) - from;
-      places[i] = this.placeOf(family, from + this.#random.below(part));
+    for (let i = 0; i < compared; i++, chance >>>= DRAW_BITS) {
+      const drawn = ((i << DRAW_BITS) | (chance & DRAW_MASK)) * count;
+      places[i] = this.placeOf(family, Math.floor(drawn / (compared << DRAW_BITS)));
       for (let j = 0; j < i; j++) {
         if (sameNetwork(this.out, places[i], this.out, places[j], family)) pairs += 1;
       }
