@@ -37,8 +37,8 @@ export function shortestInterval(config: Config): number {
 }
 
 /**
- * The least number of them that can be told apart: with memory full of peers, an address that has
- * none seems to have a part of that by chance (see swarm/holdings.ts).
+ * The smallest usable limit of swarms for one address. Counters are shared by hashing: in memory
+ * full of peers an address without swarms may appear to have some (see swarm/holdings.ts).
  */
 export function swarmsPerAddressMin(memoryBytesMax: number): number {
   return Math.ceil(memoryBytesMax / MEMORY_BYTES_PER_CHANCE);

@@ -27,8 +27,8 @@ export class AnnounceRequest {
   /** Which of the two forms `peer` holds. A v4-mapped address must be given as IPv4. */
   family: Family = 4;
   /**
-   * True if the peer has another address than the request came from, which then is `source`; it is
-   * what may be charged. Stays false where no such peers are believed: see `comesFrom`.
+   * True if the peer claims an address that differs from the sender's. `source` then holds the
+   * sender's address, which is charged. False where claims are not believed: see `comesFrom`.
    */
   claimed = false;
   /** That address with the peer's port, in wire format. */

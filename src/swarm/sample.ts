@@ -9,8 +9,8 @@
  *   large swarm   a window of neighbours in each directory, in proportion to its peers, so that
  *                 copying is nearly all the work
  *
- * A reply that few networks seem to own is given up, and drawn again so that each network has its
- * turn: see spread.ts. Looking costs eight peers of a reply.
+ * A reply that a few networks seem to dominate is discarded, and drawn again so that each network
+ * has its turn: see spread.ts. To see that, eight peers of the reply are compared.
  *
  * Peers go to the reply buffer in wire format. Allocates nothing, never fails.
  */

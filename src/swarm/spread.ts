@@ -1,6 +1,6 @@
 /**
- * Drawing a reply that no network owns, where one would own an evenly drawn one: each place has
- * its turn, however many peers it has stored.
+ * Draws a reply in which no network dominates, where an even draw would be dominated by one: each
+ * network has its turn, however many peers it has stored.
  *
  *   small swarm   every n-th peer, so that those of one place, which came together, are thinned out
  *   large swarm   a few peers of each bucket in turn, of different networks: a network lies in one

@@ -42,7 +42,7 @@ export class Sweep {
   shardsDone = 0;
   /** When the last round ended; 0 if none has. */
   roundEndedSeconds = 0;
-  /** Swarms that had peers in the last round, but no more than the SWARM_SIZES say. */
+  /** Swarms with peers, of at most SWARM_SIZES[i] of them, counted in the last round. */
   readonly sizes = new Float64Array(SWARM_SIZES.length);
   /** The same for the round that goes on, each swarm once; the last number is of larger ones. */
   readonly #counted = new Float64Array(SWARM_SIZES.length + 1);
@@ -50,8 +50,8 @@ export class Sweep {
   #slot = 0;
 
   /**
-   * Bytes that moving blocks has won in this shard, less what it had to win. When it owes a page,
-   * what is wasted are ends of pages that fit no block; it goes on if there is twice as much.
+   * Bytes freed by moving blocks in this shard, minus the minimum that makes moving worthwhile.
+   * Below minus one page, the waste is page ends that fit no block; moving stops until it doubles.
    */
   #won = 0;
   #unavoidable = 0;
