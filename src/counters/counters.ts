@@ -15,40 +15,24 @@
 export const TRANSPORTS = ["udp", "http"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
+/** Reasons of the gates, which are the same for every transport. */
+const OF_GATES = [
+  "address",
+  "query",
+  "rate",
+  "rule",
+  "maintenance",
+  "denied",
+  "unlisted",
+  "network",
+  "client",
+  "early",
+] as const;
+
 /** Why requests are rejected: the label `reason`, by transport. See gates/verdicts.ts. */
 export const REASONS = {
-  udp: [
-    "short",
-    "magic",
-    "action",
-    "connection_id",
-    "address",
-    "query",
-    "rate",
-    "rule",
-    "maintenance",
-    "denied",
-    "unlisted",
-    "network",
-    "client",
-    "early",
-  ],
-  http: [
-    "not_found",
-    "method",
-    "forbidden",
-    "too_many",
-    "address",
-    "query",
-    "rate",
-    "rule",
-    "maintenance",
-    "denied",
-    "unlisted",
-    "network",
-    "client",
-    "early",
-  ],
+  udp: ["short", "magic", "action", "connection_id", ...OF_GATES],
+  http: ["not_found", "method", "forbidden", "too_many", ...OF_GATES],
 } as const;
 export type Reason = (typeof REASONS)[Transport][number];
 

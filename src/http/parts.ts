@@ -53,9 +53,9 @@ export type HttpDeps = {
   readonly access?: Access;
   /** Limits of requests; without them nothing is limited. */
   readonly limits?: Limits;
-  /** The pages of statistics; without them there are none. */
+  /** The pages of statistics; omitted to serve no statistics. */
   readonly pages?: StatisticsPages;
-  /** The page at `/`; without it there is none. */
+  /** The page at `/`; omitted to serve no page. */
   readonly front?: Front;
   /** Histogram for the duration of one request in TIMED_EVERY. */
   readonly requestSeconds?: Histogram;

@@ -191,7 +191,7 @@ export class Crowding {
     return neighbours;
   }
 
-  /** Which of them announced longest ago; -1 if there is none. */
+  /** Index of the neighbour that announced longest ago; -1 if no peer is of that address. */
   #oldestNeighbour(first: number, meta: number, count: number, tick: Tick): number {
     const { halves } = this.#swarms.arena;
     const { family, peerHalves: peer } = this.#request;

@@ -74,7 +74,7 @@ export class Directories {
     return directory === 0 ? 0 : this.#arena.words[(directory + DIRECTORY_PEERS) >>> 2];
   }
 
-  /** Bucket in which the peers of this one's network lie; 0 if there is none. */
+  /** The bucket for the network of this peer; 0 if the network has no bucket. */
   home(cell: Cell, family: Family, source: Uint16Array, at: number): BucketAt {
     const { words } = this.#arena;
     const directory = words[cell >>> 2];

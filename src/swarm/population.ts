@@ -74,7 +74,7 @@ export class Population {
     this.#arena.totals[totalsOf(line) + TOTAL_EXPIRED] += 1;
   }
 
-  /** Discharges the owner of the peer's claim, which ends; false if there is none. */
+  /** Ends the claim of the peer and discharges its owner; false if the peer was not claimed. */
   #endClaim(line: Line, swarm: SwarmAt, family: Family, at: number): boolean {
     const claims = this.claims!;
     if (claims.count(line) === 0) return false;

@@ -117,7 +117,7 @@ export class PutBack {
   }
 
   /**
-   * Puts the next record back. False when there is none: at the end `at` is the chunk's length;
+   * Puts the next record back. False if no record follows: at the end `at` is the chunk's length;
    * elsewhere the chunk is not sound.
    */
   next(): boolean {
