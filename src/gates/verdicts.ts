@@ -43,6 +43,9 @@ export const VERDICT_ACTION = 21;
 export const VERDICT_ADDRESS_UNKNOWN = 22;
 export const VERDICT_ADDRESS_PROXY = 23;
 
+// An announce to a page.
+export const VERDICT_PATH = 24;
+
 /** One row of the table. */
 export interface Verdict {
   /** The label `reason` of tracker_rejected_total. */
@@ -88,6 +91,7 @@ export const VERDICTS: readonly Verdict[] = [
   row("query", "unknown action"),
   row("address", "your address is unknown: try again"),
   row("address", "the proxy in front of this tracker did not send your address: tell the operator"),
+  row("query", "this is a page of the tracker: its announce URL ends in /announce"),
 ];
 
 /** True if the client gets no sentence. */

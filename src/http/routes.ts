@@ -4,8 +4,7 @@
  *   http://tracker.example:6969/any/thing//announce.php/?info_hash=...#...
  *                              └───────── path ────────┘└── query ──┘
  *
- *   announce, announce.php   by the last segment, with any path before it     GET, HEAD
- *   scrape, scrape.php       likewise                                         GET, HEAD
+ *   announces and scrapes    see paths.ts                                     GET, HEAD
  *   /health                  200 while the process runs                       GET, HEAD
  *   /scrape without a query  full scrape, for permitted clients               GET, HEAD
  *   /stats                   the statistics                                   GET, HEAD
@@ -21,7 +20,7 @@
  *
  * Answers are written at once and in place; only a page of statistics may be a promise, and then
  * pipelined requests wait in their connection until it is sent (see server.ts). Paths are read in
- * place, percent-decoded, with repeated slashes read as one: a `URL` per request is too slow.
+ * place: a `URL` per request is too slow.
  */
 import { COUNT } from "../counters/counters.ts";
 import { Networks } from "../net/addresses.ts";
@@ -39,6 +38,7 @@ import {
   answerNotFound,
   answerTooMany,
   answerUnknownAddress,
+  answerVerdict,
   answerWithoutIcon,
   redirectForm,
 } from "./answer.ts";
@@ -48,18 +48,24 @@ import { type AnswerForm, answerForm, type Exchange, type HttpHandler } from "./
 import { RequestPrefetch } from "./request-prefetch.ts";
 import type { PrefetchTexts } from "./gathered.ts";
 import type { RequestHead } from "../net/head.ts";
-import { byteAt, isText } from "./query.ts";
 import type { HttpDeps, StatisticsPages } from "./parts.ts";
+import {
+  isPath,
+  kindOfPath,
+  PATH_ANNOUNCE,
+  PATH_MISTAKEN,
+  PATH_OTHER,
+  PATH_SCRAPE,
+  pathEnd,
+  trimmedEnd,
+} from "./paths.ts";
 import { HttpScrapes } from "./scrape.ts";
-import { VERDICT_OK } from "../gates/verdicts.ts";
+import { VERDICT_OK, VERDICT_PATH } from "../gates/verdicts.ts";
 
 const PAGE = answerForm(`200 OK\r\n${PAGE_FIELDS}`);
 const FEED = answerForm(`200 OK\r\n${FEED_FIELDS}`);
 
-const SLASH = 47;
-const PERCENT = 37;
 const QUESTION = 63;
-const HASH = 35;
 
 /** One request in this number is timed: timing each one would cost 1 % of its time. */
 const TIMED_EVERY = 16;
@@ -141,19 +147,19 @@ class Routes implements HttpHandler {
     const { text, pathFrom, targetTo } = head;
     this.#row[COUNT.httpReceivedBytes] += head.end - head.methodFrom;
     const pathTo = pathEnd(text, pathFrom, targetTo);
-    const to = trimSlashes(text, pathFrom, pathTo);
-    const segment = pathFrom < to ? text.lastIndexOf("/", to - 1) + 1 : pathFrom;
+    const to = trimmedEnd(text, pathFrom, pathTo);
     // A query begins behind its question mark; without one it is empty.
     const query = text.charCodeAt(pathTo) === QUESTION ? pathTo + 1 : targetTo;
-    const read = isRead(head);
-    if (read && isAnnounce(text, segment, to)) return this.#announces.answer(exchange, query);
-    if (read && isScrape(text, segment, to)) {
+    const kind = kindOfPath(text, pathFrom, to, query, targetTo);
+    if (!isRead(head)) return this.#answerOther(exchange, kind, to, query);
+    if (kind === PATH_ANNOUNCE) return this.#announces.answer(exchange, query);
+    if (kind === PATH_SCRAPE) {
       // A client that may not have a full scrape gets the error of a missing info hash.
       const full = pathTo === targetTo && isPath(text, pathFrom, to, "/scrape");
       const page = full ? this.#answerFullScrape(exchange) : undefined;
       return page ?? this.#scrapes.answer(exchange, query);
     }
-    return this.#answerOther(exchange, segment, to, query);
+    return this.#answerOther(exchange, kind, to, query);
   }
 
   /** Undefined if this client may not have a full scrape. */
@@ -166,10 +172,10 @@ class Routes implements HttpHandler {
     return pages.answerFullScrape(exchange, reader);
   }
 
-  /** All paths but those of announces and scrapes. New pages belong here. */
+  /** All but announces and scrapes that are read. New pages belong here, and in paths.ts. */
   #answerOther(
     exchange: Exchange,
-    segment: number,
+    kind: number,
     to: number,
     query: number,
   ): number | Response | Promise<Response> {
@@ -177,13 +183,14 @@ class Routes implements HttpHandler {
     const { text, pathFrom } = head;
     const stats = this.#pages !== undefined && isPath(text, pathFrom, to, this.#pages.path);
     const health = isPath(text, pathFrom, to, "/health");
-    if (!stats && (health || isPath(text, pathFrom, to, "/ready"))) {
+    if (kind === PATH_OTHER && !stats && (health || isPath(text, pathFrom, to, "/ready"))) {
       if (!isRead(head)) return this.#refuseMethod(exchange);
       return answerHealth(exchange, health || this.#ready());
     }
     if (this.#isOverRate(exchange)) return answerTooMany(exchange);
-    if (isAnnounce(text, segment, to) || isScrape(text, segment, to)) {
-      return this.#refuseMethod(exchange);
+    if (kind !== PATH_OTHER && !isRead(head)) return this.#refuseMethod(exchange);
+    if (kind === PATH_MISTAKEN) {
+      return answerVerdict(exchange, this.#gates, this.#gates.refuse(VERDICT_PATH));
     }
     if (stats) {
       return isRead(head) ? this.#answerStats(exchange, query) : this.#refuseMethod(exchange);
@@ -251,38 +258,4 @@ class Routes implements HttpHandler {
 
 function isRead(head: RequestHead): boolean {
   return head.hasMethod("GET") || head.hasMethod("HEAD");
-}
-
-function isAnnounce(text: string, from: number, to: number): boolean {
-  return isText(text, from, to, "announce") || isText(text, from, to, "announce.php");
-}
-
-function isScrape(text: string, from: number, to: number): boolean {
-  return isText(text, from, to, "scrape") || isText(text, from, to, "scrape.php");
-}
-
-/** True if the path is `path`, percent-decoded, with repeated slashes read as one. */
-function isPath(text: string, from: number, to: number, path: string): boolean {
-  let size = 0;
-  for (let at = from; at < to;) {
-    const code = text.charCodeAt(at);
-    const repeated = code === SLASH && at > from && text.charCodeAt(at - 1) === SLASH;
-    if (!repeated && byteAt(text, at, to) !== path.charCodeAt(size++)) return false;
-    at += code === PERCENT ? 3 : 1;
-  }
-  return size === path.length;
-}
-
-function pathEnd(text: string, from: number, to: number): number {
-  for (let at = from; at < to; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUESTION || code === HASH) return at;
-  }
-  return to;
-}
-
-function trimSlashes(text: string, from: number, to: number): number {
-  let end = to;
-  while (end > from && text.charCodeAt(end - 1) === SLASH) end--;
-  return end;
 }

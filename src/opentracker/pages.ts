@@ -35,7 +35,7 @@ const CACHE_SECONDS = 5;
 /** Seconds for which the text of another mode is kept. */
 const TEXT_SECONDS = 1;
 
-/** No page needs a longer query. Only this much of it is parsed, to recognise an announce. */
+/** No page needs a longer query. */
 const QUERY_LENGTH_MAX = 1024;
 
 /** Longer answers are sent as a Response. */
@@ -148,11 +148,8 @@ export class Pages {
     if (!reads && !this.mayFullScrape(client)) {
       return this.#forbid(exchange, "TRACKER_STATS_NETWORKS");
     }
-    const asked = new URLSearchParams(query.slice(0, QUERY_LENGTH_MAX));
-    if (asked.has("info_hash")) {
-      return this.#refuse(exchange, "announce to a URL that ends in /announce, not here");
-    }
     if (query.length > QUERY_LENGTH_MAX) return this.#refuse(exchange, "the query is too long");
+    const asked = new URLSearchParams(query);
     const mode = asked.get("mode") ?? "peer";
     if (mode === "statedump") return this.#export(exchange, client, "statedump", "dump");
     if (mode === "tpbs") {

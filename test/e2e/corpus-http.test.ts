@@ -22,9 +22,10 @@ const DECIDED: Record<string, HttpClass> = {
   "v-left-abc": "ok-announce",
   "v-left-float": "ok-announce",
   "v-left-undefined": "ok-announce",
-  // Anything may stand before the last segment of the path.
+  // Anything may stand before or behind the name, and with an info hash /a is enough.
   "p-dotdot": "ok-announce",
   "p-passkey": "ok-announce",
+  "p-stats-injection": "ok-announce",
   "p-root": "http-200-other",
   // HEAD is GET without the body.
   "h-m-HEAD": "http-200-other",

@@ -140,6 +140,25 @@ if (!existsSync(PROGRAM)) {
       expect([both.ours.status, both.theirs.status]).toEqual([404, 404]);
     });
 
+    test.each([
+      ...["/a", "/announce.php", "/announces", "/announce/0a1b2c", "/announce.php/0a1b2c"],
+      ...["/abc/x", "/announce%20"],
+    ])("%s is an announce", async (path) => {
+      const query = `info_hash=${escaped(nextHash())}&peer_id=${"p".repeat(20)}&port=1&left=1`;
+      const { ours, theirs } = await ask(`${path}?${query}`);
+      expect([read(ours)["incomplete"], read(theirs)["incomplete"]]).toEqual([1, 1]);
+    });
+
+    test.each(["/sc", "/scarlet", "/scrape.php", "/scrape/0a1b2c", "/scrape.php/0a1b2c"])(
+      "%s is a scrape",
+      async (path) => {
+        const hash = nextHash();
+        await announce(hash, "port=1&left=1");
+        const { ours, theirs } = await ask(`${path}?info_hash=${escaped(hash)}`);
+        expect(files(ours)).toEqual(files(theirs));
+      },
+    );
+
     test("UDP gives the same counts and peers", async () => {
       const hash = nextHash();
       for (const source of ["127.0.0.5", "127.0.0.6"])

@@ -166,6 +166,7 @@ const OF_SOME = new Map<number, string>([
   [verdicts.VERDICT_PEER_ID, ""],
   [verdicts.VERDICT_PORT_MISSING, ""],
   [verdicts.VERDICT_PORT, ""],
+  [verdicts.VERDICT_PATH, "UDP has no pages"],
 ]);
 
 test("every verdict has a scene, or a reason why some transport cannot give it", () => {

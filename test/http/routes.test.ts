@@ -27,6 +27,10 @@ test.each([
   "/0123456789abcdef/announce",
   "/any/thing//announce.php/",
   "/%61nnounce",
+  "/announce/0123456789abcdef",
+  "/a",
+  "/announce%20",
+  "/",
 ])("%s is an announce, with a host and without", async (path) => {
   const core = new FakeCore();
   const { http } = open(core);
@@ -38,11 +42,32 @@ test.each([
   expect(core.calls).toHaveLength(5);
 });
 
-test.each(["/scrape", "/scrape.php", "/scrape/", "/passkey//scrape"])(
-  "%s is a scrape",
+test.each([
+  ...["/scrape", "/scrape.php", "/scrape/", "/passkey//scrape"],
+  ...["/scrape/0123456789abcdef", "/sc", "/scrape%20"],
+])("%s is a scrape", async (path) => {
+  const answer = open(new FakeCore()).ask(`${path}?info_hash=${HASH}`);
+  expect(await answer.text()).toStartWith("d5:files");
+});
+
+test("an announce to the root is no page and no redirect", async () => {
+  const { ask } = open(new FakeCore(), { redirectUrl: "https://example.org/" });
+  expect(ask("/").status).toBe(302);
+  expect(await ask(`/?${QUERY}`).text()).toStartWith("d8:complete");
+});
+
+test.each(["/stats", "/live", "/health", "/ready", "/favicon.ico"])(
+  "an announce to %s fails with the right path, in bencode, which clients show",
   async (path) => {
-    const answer = open(new FakeCore()).ask(`${path}?info_hash=${HASH}`);
-    expect(await answer.text()).toStartWith("d5:files");
+    const { ask, read, counters } = open(new FakeCore());
+    expect(ask(`${path}?${QUERY}`).status).toBe(200);
+    expect(await read(`${path}?${QUERY}`)).toEqual(
+      new Map([
+        ["failure reason", "this is a page of the tracker: its announce URL ends in /announce"],
+      ]),
+    );
+    expect(counters.total("http:query")).toBe(2);
+    expect(ask(`${path}?${QUERY}`, "192.0.2.1", { method: "POST" }).status).toBe(405);
   },
 );
 
@@ -52,7 +77,9 @@ test.each([
   "/announces",
   "/announce.html",
   "/ANNOUNCE",
-  "/announce/x",
+  "/admin.php",
+  "/scripts/x",
+  "/a",
   "/xannounce",
   "/announce%22%7D,evil%7Bx=%22",
   "/x/health",
@@ -124,6 +151,7 @@ describe("with enforced rate limits", () => {
     ["/favicon.ico", "HEAD"],
     ["/nothing", "GET"],
     ["/announce", "POST"],
+    [`/health?${QUERY}`, "GET"],
   ])("%s by %s is limited like an announce", async (target, method) => {
     const { ask, counters } = openLimited();
     for (let i = 0; i < 60; i++) expect(ask(target, "192.0.2.1", { method }).status).not.toBe(429);

@@ -73,7 +73,6 @@ test.each([
   ["mode=tpbs", "mode=tpbs needs a format: ben, bin, txt, txtp, url\n"],
   ["mode=tpbs&format=dump", "mode=tpbs needs a format"],
   ["mode=tpbs&format=constructor", "mode=tpbs needs a format"],
-  ["info_hash=%7E&mode=peer", "announce to a URL that ends in /announce, not here"],
 ])("?%s is refused with a sentence", async (query, text) => {
   const answer = await open().ask(query);
   expect(answer.status).toBe(400);
@@ -110,12 +109,9 @@ test("a network that may see nothing is refused before its query is read", async
   }
 });
 
-test("a query that is too long is refused, and so is an announce", async () => {
+test("a query that is too long is refused", async () => {
   const { read } = open();
   expect(await read(`mode=peer&${"a&".repeat(1000)}`)).toBe("the query is too long\n");
-  expect(await read(`info_hash=%7E&${"a&".repeat(1000)}`)).toContain(
-    "announce to a URL that ends in /announce, not here",
-  );
 });
 
 test("the text of a mode is made once a second", async () => {
