@@ -5,7 +5,7 @@
  *              8:interval i?e 12:min interval i?e 5:peers ?:... [6:peers6 ?:...]
  *              [15:warning message ?:...] e
  *   with compact=0, peers is a list:  l d 2:ip ?:... 4:port i?e e ... e
- *   failure    d 14:failure reason ?:... [8:retry in ?:...] e
+ *   failure    d 14:failure reason ?:... [8:interval i?e 12:min interval i?e] [8:retry in ?:...] e
  *   scrape     d 5:files d 20:<info hash> d8:complete i?e 10:downloaded i?e 10:incomplete i?e e
  *              ... e 5:flags d 20:min_request_interval i?e ee
  *
@@ -186,12 +186,18 @@ function writeListedPeer(
 
 /**
  * A whole failure body. `retryIn` is minutes or `never`, as the string of BEP 31; "" to leave it
- * out. Allocates, so most failure bodies are made once and not per request.
+ * out. Minutes are given as intervals too: libtorrent ignores `retry in`, and without an interval
+ * it stays away for 30 minutes. Allocates, so most failure bodies are made once and not per request.
  */
 export function failureBody(reason: string, retryIn: string): Uint8Array {
-  const out = new Uint8Array(64 + reason.length + retryIn.length);
+  const out = new Uint8Array(128 + reason.length + retryIn.length);
   out[0] = DICTIONARY;
   let at = writeText(out, writeBytes(out, 1, FAILURE_REASON), reason);
+  const seconds = Number(retryIn) * 60;
+  if (seconds > 0) {
+    at = writeInteger(out, writeBytes(out, at, INTERVAL), seconds);
+    at = writeInteger(out, writeBytes(out, at, MIN_INTERVAL), seconds);
+  }
   if (retryIn !== "") at = writeText(out, writeBytes(out, at, RETRY_IN), retryIn);
   out[at] = END;
   return out.slice(0, at + 1);

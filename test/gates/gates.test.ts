@@ -88,7 +88,8 @@ const COLUMNS: Record<Transport, (scene: Scene) => Promise<Outcome>> = {
     http.counters.row.fill(0);
     const answer = http.ask(target, from);
     const body = Buffer.from(await answer.bytes()).toString("latin1");
-    const sentence = /14:failure reason\d+:(.*?)(?:8:retry in.*)?e$/.exec(body)?.[1] ?? "";
+    const sentence =
+      /14:failure reason\d+:(.*?)(?:8:(?:interval|retry in).*)?e$/.exec(body)?.[1] ?? "";
     return { reason: reasonOf(http.counters, "http"), sentence };
   },
 };

@@ -45,7 +45,9 @@ test("a failure has status 200 and a failure reason, and can be sent again", () 
   for (const verdict of VERDICTS.keys()) leave(tell(verdict));
   expect(leave(tell(VERDICT_RULE_DROP))).toEqual([403, ""]);
   for (const verdict of [VERDICT_RULE, VERDICT_EARLY]) {
-    expect(leave(tell(verdict))[1]).toBe("d14:failure reason7:go away8:retry in1:3e");
+    expect(leave(tell(verdict))[1]).toBe(
+      "d14:failure reason7:go away8:intervali180e12:min intervali180e8:retry in1:3e",
+    );
   }
 });
 

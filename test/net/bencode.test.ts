@@ -124,10 +124,12 @@ test("every announce reply decodes strictly to its input, and fits its size limi
   );
 });
 
-test("a failure is a sentence, followed by the retry time as a string", () => {
+test("a failure that passes gives the time as intervals too, one for good gives none", () => {
   const text = (body: Uint8Array) => Buffer.from(body).toString("latin1");
   expect(text(failureBody("no", ""))).toBe("d14:failure reason2:noe");
-  expect(text(failureBody("no", "5"))).toBe("d14:failure reason2:no8:retry in1:5e");
+  expect(text(failureBody("no", "5"))).toBe(
+    "d14:failure reason2:no8:intervali300e12:min intervali300e8:retry in1:5e",
+  );
   expect(text(failureBody("no", "never"))).toBe("d14:failure reason2:no8:retry in5:nevere");
 });
 
