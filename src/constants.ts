@@ -45,6 +45,10 @@ export const SCRAPE_HASHES_MAX = 74;
 /** The highest setting for peers in a reply; more than any client asks for. */
 export const NUMWANT_CEILING = 1000;
 
+/** Lists of public trackers, such as newTrackon, leave out shorter and longer intervals. */
+export const LISTED_INTERVAL_SECONDS_MIN = 5 * 60;
+export const LISTED_INTERVAL_SECONDS_MAX = 3 * 3600;
+
 /** The exit codes of the program. [sysexits.h for EX_CONFIG] */
 export const EXIT_OK = 0;
 /** The attempt failed: for instance a port is taken, or no tracker answers. */

@@ -1,7 +1,7 @@
 /**
  * Numbers computed from several settings, or for a setting that is not set.
  */
-import { INTERVAL_JITTER_PERCENT } from "../limits/intervals.ts";
+import { INTERVAL_JITTER_PERCENT, shortestDraw } from "../limits/intervals.ts";
 import { type LoadSettings, stretchMax } from "../limits/load.ts";
 import type { Config } from "./schema.ts";
 
@@ -32,7 +32,7 @@ export function peerTimeoutMax(config: Config): number {
 
 /** The shortest interval that a client may get, in seconds. */
 export function shortestInterval(config: Config): number {
-  const shortest = Math.floor(config.intervalSeconds * (1 - INTERVAL_JITTER_PERCENT / 100));
+  const shortest = shortestDraw(config.intervalSeconds, INTERVAL_JITTER_PERCENT);
   return Math.min(config.minIntervalSeconds, shortest);
 }
 

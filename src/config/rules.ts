@@ -8,7 +8,7 @@
 import { resolve } from "node:path";
 
 import type { Config, Origins } from "./schema.ts";
-import { doublings, INTERVAL_JITTER_PERCENT } from "../limits/intervals.ts";
+import { doublings, INTERVAL_JITTER_PERCENT, longestDraw } from "../limits/intervals.ts";
 import { swarmsPerAddressMin } from "./derived.ts";
 import {
   type Listener,
@@ -90,8 +90,7 @@ export const RULES: Rule[] = [
     return `TRACKER_NUMWANT_DEFAULT is ${numwantDefault}, more than TRACKER_NUMWANT_MAX: ${hint}`;
   },
   (config) => {
-    const usual = longestUsual(config);
-    const longest = usual + Math.floor((usual * INTERVAL_JITTER_PERCENT) / 100);
+    const longest = longestDraw(longestUsual(config), INTERVAL_JITTER_PERCENT);
     if (!(config.peerTimeoutSeconds <= longest)) return undefined;
     const [timeout, wait] = [config.peerTimeoutSeconds, longest].map(showSeconds);
     const why = "peers would be forgotten between two announces";

@@ -187,7 +187,7 @@ function writeListedPeer(
 /**
  * A whole failure body. `retryIn` is minutes or `never`, as the string of BEP 31; "" to leave it
  * out. Minutes are given as intervals too: libtorrent ignores `retry in`, and without an interval
- * it stays away for 30 minutes. Allocates, so most failure bodies are made once and not per request.
+ * it stays away for 30 minutes. Allocates, so most failure bodies are made once.
  */
 export function failureBody(reason: string, retryIn: string): Uint8Array {
   const out = new Uint8Array(128 + reason.length + retryIn.length);

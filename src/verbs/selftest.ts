@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 
+import { LISTED_INTERVAL_SECONDS_MAX, LISTED_INTERVAL_SECONDS_MIN } from "../constants.ts";
 import { listAddresses } from "../limits/own-addresses.ts";
 import { isNotPublic, readAddress } from "../net/addresses.ts";
 import { showSeconds } from "../config/settings.ts";
@@ -17,10 +18,6 @@ import { askOverHttp } from "./http-client.ts";
 import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
 import { readAnnounced, readScraped } from "./tracker-answers.ts";
 import { UdpClient } from "./udp-client.ts";
-
-/** Lists of public trackers leave out trackers with shorter or longer intervals. */
-const INTERVAL_SECONDS_MIN = 5 * 60;
-const INTERVAL_SECONDS_MAX = 3 * 3600;
 
 /** The timeout of an answer, in milliseconds. */
 const TIMEOUT_MILLISECONDS = 4000;
@@ -194,7 +191,7 @@ function peer(infoHash: Uint8Array, left: number): Announcement {
 function wrongWithAnnounce(announced: Announced, expectedPort: number): string[] {
   const { interval, seeders, leechers, peerPorts } = announced;
   const problems: string[] = [];
-  if (interval < INTERVAL_SECONDS_MIN || interval > INTERVAL_SECONDS_MAX) {
+  if (interval < LISTED_INTERVAL_SECONDS_MIN || interval > LISTED_INTERVAL_SECONDS_MAX) {
     problems.push(`announce: the interval is ${interval} s: lists of trackers require 5m to 3h`);
   }
   if (!peerPorts.includes(expectedPort)) {

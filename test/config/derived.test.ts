@@ -25,6 +25,8 @@ test("the longest peer timeout follows the longest interval", () => {
 test("the shortest interval is the minimum, unless jitter makes the interval shorter", () => {
   expect(shortestInterval(configOf({}))).toBe(900);
   expect(shortestInterval(configOf({ TRACKER_MIN_INTERVAL: "30m" }))).toBe(1620);
+  const five = { TRACKER_INTERVAL: "5m", TRACKER_MIN_INTERVAL: "5m" };
+  expect(shortestInterval(configOf(five))).toBe(300);
 });
 
 test("an address may begin swarms for a twelfth of the memory, or the number set", () => {

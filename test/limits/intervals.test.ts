@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { doublings, Intervals } from "../../src/limits/intervals.ts";
+import { doublings, Intervals, longestDraw, shortestDraw } from "../../src/limits/intervals.ts";
 
 const draws = (settings: { interval: number; jitterPercent: number }, times: number): number[] => {
   const intervals = new Intervals({ minimum: 900, ...settings });
@@ -29,6 +29,26 @@ describe("a drawn interval", () => {
 
   test("is always the configured one without jitter", () => {
     expect(new Set(draws({ interval: 1800, jitterPercent: 0 }, 100))).toEqual(new Set([1800]));
+  });
+
+  test.each([
+    [299, 270, 299],
+    [300, 300, 330],
+    [320, 300, 352],
+    [334, 301, 367],
+    [9818, 8837, 10_799],
+    [10_000, 9000, 10_800],
+    [10_800, 9720, 10_800],
+    [10_801, 10_801, 11_881],
+    [12_000, 10_801, 13_200],
+    [12_002, 10_802, 13_202],
+  ])("of %d seconds stays on its side of 5 minutes and 3 hours: %d to %d", (interval, from, to) => {
+    expect([shortestDraw(interval, 10), longestDraw(interval, 10)]).toEqual([from, to]);
+    const all = draws({ interval, jitterPercent: 10 }, 40_000);
+    expect([Math.min(...all), Math.max(...all)].map((drawn) => Math.round(drawn / 10))).toEqual(
+      [from, to].map((end) => Math.round(end / 10)),
+    );
+    expect(all.every((drawn) => drawn >= from && drawn <= to)).toBe(true);
   });
 
   test("is a whole number, and never 0", () => {
@@ -90,6 +110,15 @@ test.each([
   [1_000_000, 13],
 ])("a swarm of %d peers has doubled %d times", (peers, expected) => {
   expect(doublings(peers)).toBe(expected);
+});
+
+test("draws for swarms of different sizes have ranges of their own", () => {
+  const settings = { interval: 1000, jitterPercent: 10, minimum: 900, perDoubling: 1000 };
+  const intervals = new Intervals(settings);
+  for (let i = 0; i < 200; i++) {
+    expect(Math.abs(intervals.draw(0) - 1000)).toBeLessThanOrEqual(100);
+    expect(Math.abs(intervals.draw(128) - 2000)).toBeLessThanOrEqual(200);
+  }
 });
 
 test("a large swarm is told to wait longer, up to the maximum", () => {
