@@ -52,10 +52,9 @@ const NO_ADDRESS = "set it here and where the tracker runs, such as to 127.0.0.1
 const UNPROVEN =
   "set TRACKER_ADMIN_TOKEN, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs; " +
   "if it is the same, another program has that port: see ss -lnp";
-/** Hints if the tracker refuses a change, by status (see admin.ts). */
+/** Hints if the tracker refuses a change, by status; other answers hold theirs (see admin.ts). */
 const REFUSAL_HINTS: Record<number, string | undefined> = {
   409: "set it where the tracker runs, and restart it; the file may be empty",
-  500: "the tracker's user must own the file, and be allowed to write to its folder",
 };
 
 const HELP_COLUMNS = 80;

@@ -15,8 +15,9 @@ import { Access, ACCESS_OK, type AccessShared, openToAll } from "./access.ts";
 import { evictRefused } from "./eviction.ts";
 import { enlargeHashList, hashLine, showBadLines, withoutHash } from "./hash-file.ts";
 import type { HashList } from "./hash-list.ts";
-import { codeOf, type ListFile, readHashList, readNetworkList } from "./list-files.ts";
+import { type ListFile, readHashList, readNetworkList } from "./list-files.ts";
 import type { NetworkList } from "./network-list.ts";
+import { codeOf, writeRemedy } from "../host/file-errors.ts";
 import { runInTurns } from "../host/turns.ts";
 import { eachPieceOf } from "./pieces.ts";
 import { type Fill, replaceFile } from "./replace-file.ts";
@@ -41,7 +42,8 @@ export type TellAccess = (update: { access: AccessShared }) => Promise<void>;
 
 /** The outcome of a change to one list. */
 export type Change =
-  { outcome: "changed" | "unchanged" | "no list" } | { outcome: "failed"; reason: string };
+  | { outcome: "changed" | "unchanged" | "no list" }
+  | { outcome: "failed"; reason: string; remedy: string };
 
 /** For metrics. The sizes of lists that do not exist are 0. */
 export interface AccessStatus {
@@ -145,9 +147,11 @@ export class AccessKeeper {
         return { outcome };
       } catch (error) {
         this.#counts.changesFailed += 1;
-        const reason = `${path} cannot be written (${codeOf(error)})`;
-        this.#log.error("an access list could not be changed", { reason });
-        return { outcome: "failed", reason };
+        const code = codeOf(error);
+        const reason = `${path} cannot be written (${code})`;
+        const remedy = writeRemedy(code);
+        this.#log.error("an access list could not be changed", { reason, remedy });
+        return { outcome: "failed", reason, remedy };
       }
     });
   }

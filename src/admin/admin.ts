@@ -164,7 +164,7 @@ async function changeList(
     case "no list":
       return [409, `there is no ${name} list: set TRACKER_${name.toUpperCase()}_FILE`];
     case "failed":
-      return [500, `nothing was changed: ${change.reason}`];
+      return [500, `nothing was changed: ${change.reason}: ${change.remedy}`];
   }
 }
 

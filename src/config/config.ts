@@ -10,6 +10,7 @@
  */
 import type { z } from "zod";
 
+import { codeOf, readRemedy } from "../host/file-errors.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { RULES } from "./rules.ts";
 import { describe, type Description } from "./description.ts";
@@ -114,9 +115,9 @@ function readVariable(
   try {
     return { text: readSmallFile(path) };
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
-    const hint = "check the path and its permissions";
-    return { problem: `${twin} is ${quote(path)}, which cannot be read (${code}): ${hint}` };
+    const code = codeOf(error);
+    const problem = `${twin} is ${quote(path)}, which cannot be read (${code})`;
+    return { problem: `${problem}: ${readRemedy(code)}` };
   }
 }
 

@@ -2,6 +2,7 @@
  * The certificate of HTTPS: read from its files and checked before use.
  */
 import { createSecureContext } from "node:tls";
+import { codeOf, readRemedy } from "../host/file-errors.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 
@@ -47,8 +48,8 @@ function read(file: string, variable: string): string | StartError {
   try {
     return readSmallFile(file);
   } catch (error) {
-    const reason = (error as { code?: string }).code ?? "unknown error";
-    const message = `${variable} is ${file}, which cannot be read (${reason})`;
-    return new StartError(message, "check the path and its permissions");
+    const code = codeOf(error);
+    const message = `${variable} is ${file}, which cannot be read (${code})`;
+    return new StartError(message, readRemedy(code));
   }
 }

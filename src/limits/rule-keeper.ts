@@ -6,6 +6,7 @@
  * a whole, since a misspelt rule would admit the requests that it should refuse. A line that does
  * not change keeps its count; the counts of removed lines are lost.
  */
+import { codeOf, readRemedy } from "../host/file-errors.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 import { countRules, type RulesShared, shareRules } from "./request-rules.ts";
@@ -71,8 +72,9 @@ function readText(path: string): string {
   try {
     return readSmallFile(path);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    const code = codeOf(error);
     const problem = `TRACKER_RULES_FILE is ${path}, which cannot be read (${code})`;
-    throw new StartError(problem, "check the path and its permissions; the file may be empty");
+    const usual = "check the path and its permissions; the file may be empty";
+    throw new StartError(problem, readRemedy(code, usual));
   }
 }

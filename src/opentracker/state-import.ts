@@ -7,16 +7,18 @@
  * Hexadecimal in upper or lower case. The minutes are ignored: swarms get the time of the start.
  * Any other line is skipped, and its number is logged. A counter is raised to the number in the
  * file and never lowered, so importing the file again at every start changes nothing. The file may
- * be compressed by gzip, as opentracker in Debian always sends it.
+ * be compressed by gzip, as opentracker in Debian always sends it. A file with bad lines only is
+ * refused: it is some other file.
  *
  * The file is read in pieces without making strings: it may be larger than the memory.
  */
 import { stat } from "node:fs/promises";
 import { eachPieceUnpacked } from "../access/pieces.ts";
 import { DIGIT_VALUES, NO_DIGIT } from "../access/hash-file.ts";
-import { codeOf } from "../access/list-files.ts";
+import { noGoodLine } from "../access/list-files.ts";
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { now } from "../host/clock.ts";
+import { codeOf, readRemedy } from "../host/file-errors.ts";
 import type { Log } from "../host/log.ts";
 import { StartError } from "../host/start-error.ts";
 import { DOWNLOADS_MAX } from "../swarm/blocks.ts";
@@ -50,7 +52,8 @@ export interface Imported {
 }
 
 /**
- * Restores the counters in the file and logs the result; throws a StartError if it is unreadable.
+ * Restores the counters in the file and logs the result; throws a StartError if it is unreadable or
+ * has bad lines only.
  */
 export async function restoreAtStart(
   path: string,
@@ -80,8 +83,8 @@ export async function restoreAtStart(
 }
 
 /**
- * The number of bad lines of a state file; throws a StartError if it is unreadable. A pipe is not
- * read, since the start could then no longer read its lines.
+ * The number of bad lines of a state file; throws a StartError if it is unreadable or has no other
+ * lines. A pipe is not read, since the start could then no longer read its lines.
  */
 export async function countBadStateLines(path: string): Promise<number> {
   const found = await stat(path).catch(() => undefined);
@@ -89,7 +92,10 @@ export async function countBadStateLines(path: string): Promise<number> {
   return (await readState(path, () => true)).skipped;
 }
 
-/** Passes each valid line to `restore`, which returns whether there was memory for it. */
+/**
+ * Passes each valid line to `restore`, which returns whether there was memory for it. Throws a
+ * StartError if the file is unreadable or has bad lines only.
+ */
 async function readState(path: string, restore: (line: StateLine) => boolean): Promise<Imported> {
   const reader = new StateReader(restore);
   const take = async (bytes: Uint8Array) => reader.take(bytes);
@@ -98,8 +104,13 @@ async function readState(path: string, restore: (line: StateLine) => boolean): P
     // Names of zlib's errors, such as Z_BUF_ERROR.
     const step = code.startsWith("Z_") ? "unpacked" : "read";
     const hint = "check TRACKER_STATE_IMPORT, and whether the file may be read";
-    throw new StartError(`the state file ${path} cannot be ${step}: ${code}`, hint);
+    const remedy = readRemedy(code, hint);
+    throw new StartError(`the state file ${path} cannot be ${step}: ${code}`, remedy);
   });
+  const { restored, withoutRoom, skipped, badLines } = reader.imported;
+  if (restored + withoutRoom === 0 && skipped > 0) {
+    throw noGoodLine(`the state file ${path}`, { count: skipped, first: badLines });
+  }
   return reader.imported;
 }
 

@@ -10,6 +10,7 @@ import { dirname } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { EXIT_FAILED } from "../constants.ts";
 import { quote } from "../config/settings.ts";
+import { codeOf, writeRemedy } from "../host/file-errors.ts";
 import { followLinks } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 
@@ -91,26 +92,36 @@ export function missingRights(config: Partial<Config>): MissingRight[] {
     }));
   const changes = config.adminToken !== undefined && config.adminListeners?.length !== 0;
   const lists = changes ? [config.denyFile, config.allowFile] : [];
-  const fixed = lists
-    .filter((file) => file !== undefined)
-    .filter((file) => !isReplaceable(file))
-    .map((file) => ({
-      message: "a list cannot be changed while the tracker runs",
-      file,
-      remedy: `put it into a folder of its own, and let ${user} own both`,
-    }));
+  const message = "a list cannot be changed while the tracker runs";
+  const fixed = lists.flatMap((file) => {
+    const code = file === undefined ? undefined : obstacle(file);
+    if (file === undefined || code === undefined) return [];
+    const owned = `put it into a folder of its own, and let ${user} own both`;
+    return [{ message, file, remedy: code in OBSTACLES ? writeRemedy(code) : owned }];
+  });
   return [...unreadable, ...fixed];
 }
 
-/** Whether this file can be replaced by another one with the same owner (see replace-file.ts). */
-function isReplaceable(file: string): boolean {
+/** Errors that no owner and no permission of a file can solve. */
+const OBSTACLES = { EROFS: true, EBUSY: true };
+
+/**
+ * Why this file cannot be replaced by another one with the same owner (see replace-file.ts), as the
+ * code of the error to expect; undefined if it can.
+ */
+function obstacle(file: string): string | undefined {
   try {
     const target = followLinks(file);
+    const folder = dirname(target);
     const own = process.geteuid?.() ?? 0;
-    if (own !== 0 && statSync(target).uid !== own) return false;
-    return isAllowed(target, constants.R_OK) && isAllowed(dirname(target), WRITE_AND_SEARCH);
-  } catch {
-    return false;
+    const { uid, dev } = statSync(target);
+    if (own !== 0 && uid !== own) return "EPERM";
+    accessSync(target, constants.R_OK);
+    accessSync(folder, WRITE_AND_SEARCH);
+    // A mount, such as a single file of the host in a container, cannot be replaced.
+    return statSync(folder).dev === dev ? undefined : "EBUSY";
+  } catch (error) {
+    return codeOf(error);
   }
 }
 

@@ -7,6 +7,7 @@
 import type { AccessKeeper } from "../access/keeper.ts";
 import { garbage } from "../host/garbage.ts";
 import type { Log } from "../host/log.ts";
+import { StartError } from "../host/start-error.ts";
 import { readCertificate } from "../http/certificate.ts";
 import type { RuleKeeper } from "../limits/rule-keeper.ts";
 import type { Threads } from "./threads.ts";
@@ -69,7 +70,8 @@ export class Files {
       observer.reloaded(true);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log.error("reload failed, everything stays as it was", { reason });
+      const remedy = error instanceof StartError ? error.hint : undefined;
+      log.error("reload failed, everything stays as it was", { reason, remedy });
       observer.reloaded(false);
     } finally {
       garbage.settle();

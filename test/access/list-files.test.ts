@@ -1,11 +1,10 @@
 /** The files of the access lists, read as a whole. */
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { codeOf, readHashList, readNetworkList } from "../../src/access/list-files.ts";
+import { readHashList, readNetworkList } from "../../src/access/list-files.ts";
 import { StartError } from "../../src/host/start-error.ts";
 import { hashOf, KEYS } from "./fixture.ts";
 
@@ -52,8 +51,37 @@ test("a file that cannot be read is an error with the variable and the reason", 
   expect(readNetworkList("TRACKER_DENY_NETWORKS_FILE", "/dev/null")).rejects.toThrow("not a file");
 });
 
-test("an error is known by its code", async () => {
-  const reading = readFile(join(folder, "missing"));
-  expect(codeOf(await reading.catch((error: unknown) => error))).toBe("ENOENT");
-  expect(codeOf("odd")).toBe("odd");
+describe("a file with bad lines only", () => {
+  const page = "<html>\r\n<title>502 Bad Gateway</title>\r\n\r\n</html>\r\n";
+  const packed = Bun.gzipSync(Buffer.from(`${hashOf(1).toHex()}\n`));
+  const one = { wrong: "has bad lines only: 3, namely 1 2 4", text: page };
+
+  test.each([
+    ["the page of a web server", one],
+    ["a list packed by gzip", { wrong: /has bad lines only: \d+, namely 1/, text: packed }],
+    ["a single word", { wrong: "has bad lines only: 1, namely 1", text: "no" }],
+    ["text in UTF-16", { wrong: "has bad lines only", text: Buffer.from("# a\n10", "utf16le") }],
+  ])("is refused, since it would empty the list: %s", async (_name, { wrong, text }) => {
+    const path = join(folder, "other");
+    writeFileSync(path, text);
+    const hashes = readHashList("TRACKER_ALLOW_FILE", path, KEYS);
+    const networks = readNetworkList("TRACKER_DENY_NETWORKS_FILE", path);
+    for (const reading of [hashes, networks]) {
+      const error = (await reading.catch((reason: unknown) => reason)) as StartError;
+      expect(error).toBeInstanceOf(StartError);
+      expect(error.message).toMatch(wrong);
+      expect(error.hint).toBe("check whether it is the right file; one that is empty is allowed");
+    }
+    expect(hashes).rejects.toThrow(`TRACKER_ALLOW_FILE is ${path}, which has bad lines only`);
+  });
+
+  test("is not one of blanks and comments, which is an empty list", async () => {
+    const path = join(folder, "emptied");
+    for (const text of ["", "\n", "# none\n", " \t\r\n\n  # none any more", "\ufeff# none\n"]) {
+      writeFileSync(path, text);
+      expect((await readHashList("TRACKER_DENY_FILE", path, KEYS))!.list.size).toBe(0);
+      const networks = await readNetworkList("TRACKER_DENY_NETWORKS_FILE", path);
+      expect(networks!.list.size).toBe(0);
+    }
+  });
 });

@@ -64,10 +64,10 @@ test.each([
   [{ outcome: "unchanged" } as Change, "DELETE", 200, `${HASH} was not on the deny list\n`],
   [{ outcome: "no list" } as Change, "PUT", 409, "there is no deny list: set TRACKER_DENY_FILE\n"],
   [
-    { outcome: "failed", reason: "/x cannot be written (ENOSPC)" } as Change,
+    { outcome: "failed", reason: "/x cannot be written (ENOSPC)", remedy: "make room" } as Change,
     "PUT",
     500,
-    "nothing was changed: /x cannot be written (ENOSPC)\n",
+    "nothing was changed: /x cannot be written (ENOSPC): make room\n",
   ],
 ])("%j is told as it is", async (change, method, status, sentence) => {
   const answer = await open({}, change).ask(method, `/access/deny/${HASH}`);

@@ -484,7 +484,7 @@ describe("when a file cannot be used", () => {
       await using running = await start({ TRACKER_DENY_FILE: deny }, "1");
       const answer = await running.admin("PUT", `/access/deny/${next.toHex()}`);
       expect(answer).toStartWith(`500 nothing was changed: ${deny} cannot be written (`);
-      if (mount.exitCode === 0) expect(answer).toContain("ENOSPC");
+      if (mount.exitCode === 0) expect(answer).toContain("(ENOSPC): make room on that disk");
       expect(read(deny)).toBe(words);
       expect(existsSync(`${deny}.new`)).toBe(mount.exitCode !== 0);
       expect(await sentenceUdp(running.tracker, { hash: old })).toBe(DENIED);

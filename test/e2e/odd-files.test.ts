@@ -134,7 +134,8 @@ describe.if(process.getuid?.() === 0)("in a folder that others may write to", ()
     lchownSync(list, 65534, 65534);
     expect(await deny(tracker, adminPort)).toBe(
       `500 nothing was changed: ${list} cannot be written ` +
-        "(there is a symbolic link of another user)\n",
+        "(there is a symbolic link of another user): the tracker's user must own the file, " +
+        "and be allowed to write to its folder\n",
     );
     expect(readFileSync(precious, "utf8")).toBe("root's own\n");
     lchownSync(list, 0, 0);

@@ -151,6 +151,19 @@ test("counters above the limit are set to it, with a warning", async () => {
   expect(warned).toEqual([[message, fields, "state_cut"]]);
 });
 
+test("a file with bad lines only ends the start, and one without lines does not", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
+  const file = join(folder, "state");
+  const log = { info() {}, warn() {} };
+  writeFileSync(file, "<html>\n404\n</html>\n");
+  const other = `the state file ${file} has bad lines only: 3, namely 1 2 3`;
+  expect(restoreAtStart(file, makeTracker().store, log)).rejects.toThrow(other);
+  await expect(countBadStateLines(file)).rejects.toThrow(other);
+  writeFileSync(file, "\n \n");
+  await restoreAtStart(file, makeTracker().store, log);
+  rmSync(folder, { recursive: true });
+});
+
 test("bad lines can be counted without importing the others", async () => {
   const folder = mkdtempSync(join(tmpdir(), "buntracker-state-"));
   const file = join(folder, "state");

@@ -77,8 +77,8 @@ test("a setting that lets strangers claim addresses is a warning", async () => {
 
 test("lines that would be skipped are warnings", async () => {
   const denyFile = fileOf("bad-deny", `x\n${HASH}\ny\n`);
-  const denyNetworksFile = fileOf("bad-networks", "x\n".repeat(9));
-  const stateImport = fileOf("bad-state", "x\n");
+  const denyNetworksFile = fileOf("bad-networks", `${"x\n".repeat(9)}192.0.2.0/24\n`);
+  const stateImport = fileOf("bad-state", `x\n${HASH}:1:1\n`);
   expect(await examine({ denyFile, denyNetworksFile, stateImport })).toEqual({
     problems: [],
     warnings: [
@@ -87,4 +87,19 @@ test("lines that would be skipped are warnings", async () => {
       `${stateImport} has bad lines, which will be skipped: 1`,
     ],
   });
+});
+
+test("files with bad lines only are problems, as for the start", async () => {
+  const page = fileOf("page", "<html>\nnot found\n</html>\n");
+  const { problems, warnings } = await examine({
+    denyFile: page,
+    denyNetworksFile: page,
+    stateImport: page,
+  });
+  expect(warnings).toEqual([]);
+  expect(problems.map(({ message }) => message)).toEqual([
+    `TRACKER_DENY_FILE is ${page}, which has bad lines only: 3, namely 1 2 3`,
+    `TRACKER_DENY_NETWORKS_FILE is ${page}, which has bad lines only: 3, namely 1 2 3`,
+    `the state file ${page} has bad lines only: 3, namely 1 2 3`,
+  ]);
 });

@@ -97,6 +97,27 @@ describe("a missing right", () => {
     expect(lackingTo({ ...lists, adminListeners: LIVE.adminListeners })).toEqual([""]);
   });
 
+  test.if(process.getuid?.() === 0)("has a remedy of its own where no owner can help", () => {
+    const disk = mkdtempSync(join(folder, "disk-"));
+    const mount = (...args: string[]) => Bun.spawnSync(["mount", ...args]).exitCode === 0;
+    // Without mounts, as in some containers, there is nothing to see.
+    if (!mount("-t", "tmpfs", "tmpfs", disk)) return;
+    const denyFile = join(disk, "deny");
+    const alone = join(folder, "alone");
+    for (const file of [denyFile, alone]) writeFileSync(file, "");
+    try {
+      mount("--bind", denyFile, alone);
+      mount("-o", "remount,ro", disk);
+      const [{ remedy }] = missingRights({ ...LIVE, denyFile });
+      expect(remedy).toContain("it is read-only");
+      const [mounted] = missingRights({ ...LIVE, denyFile: alone });
+      expect(mounted.remedy).toContain("mount its folder");
+    } finally {
+      Bun.spawnSync(["umount", alone]);
+      Bun.spawnSync(["umount", disk]);
+    }
+  });
+
   test.if(process.getuid?.() === 0)("is reported for a list behind another user's link", () => {
     const list = join(folder, "linked");
     writeFileSync(list, "");

@@ -92,6 +92,7 @@ describe("the files", () => {
 describe("one file that is wrong", () => {
   testHere.each([
     ["deny", "TRACKER_DENY_FILE"],
+    ["page", "which has bad lines only: 2, namely 1 2"],
     ["rules", "TRACKER_RULES_FILE"],
     ["certificate", "cannot be used together"],
   ])("%s: nothing changes, and the log says what is wrong", async (wrong, reason) => {
@@ -100,6 +101,7 @@ describe("one file that is wrong", () => {
     write("deny", list(1, 2));
     write("rules", "drop port=1\ncount port=2\n");
     if (wrong === "deny") rmSync(join(folder, "deny"));
+    else if (wrong === "page") write("deny", "<html>\n</html>\n");
     else if (wrong === "rules") write("rules", "drop");
     else writeFileSync(cert, "not a certificate");
     await reload();
@@ -108,6 +110,7 @@ describe("one file that is wrong", () => {
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain("reload failed, everything stays as it was");
     expect(lines[0]).toContain(reason);
+    expect(lines[0]).toMatch(/ remedy="[^"]{20,}"$/);
     expect(events).toEqual(["reloading", false]);
   });
 

@@ -72,7 +72,7 @@ test("deny and allow are a challenge and a request each, and the token is not se
 describe("forget", () => {
   const none: Change = { outcome: "no list" };
   const off: Change = { outcome: "changed" };
-  const full: Change = { outcome: "failed", reason: "full" };
+  const full: Change = { outcome: "failed", reason: "full", remedy: "make room" };
   const cases: [string, Change[], number, string][] = [
     ["both lists", [off, off], 200, `${HASH} is now off the deny list\n${HASH} is now off the al`],
     ["a deny list alone", [off, none], 200, `${HASH} is now off the deny list`],

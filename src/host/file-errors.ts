@@ -1,0 +1,51 @@
+/**
+ * Errors of files: their code for people, and what helps against each when a file is read or
+ * written. An error without a remedy of its own gets that of the caller, or the usual one.
+ */
+
+/** The name of a system error, such as ENOENT or ENOSPC, or a text that says what is wrong. */
+export function codeOf(error: unknown): string {
+  return (error as { code?: string } | undefined)?.code ?? String(error);
+}
+
+const TOO_MANY_FILES = "raise LimitNOFILE in the unit of systemd, or ulimit -n";
+const DISK_FAILS = "the disk fails or is gone: see dmesg";
+
+/** Against errors both of reading and of writing. */
+const REMEDIES: Record<string, string | undefined> = {
+  EIO: DISK_FAILS,
+  ESTALE: DISK_FAILS,
+  EMFILE: TOO_MANY_FILES,
+  ENFILE: "too many files are open on this machine: see sysctl fs.file-max",
+  ENOMEM: "the machine is out of memory",
+};
+
+const READ_REMEDIES: Record<string, string | undefined> = {
+  ...REMEDIES,
+  EACCES: "let the user of the tracker read it and search the folders above it",
+  EPERM: "a rule of the machine forbids it, such as AppArmor or SELinux: see dmesg",
+};
+
+/** Against errors when a list is written anew beside the old one, and renamed. */
+const WRITE_REMEDIES: Record<string, string | undefined> = {
+  ...REMEDIES,
+  ENOSPC: "make room on that disk: the list is written anew beside the old one",
+  EDQUOT: "raise the quota of the tracker's user: the list is written anew beside the old one",
+  EROFS: "it is read-only: put the list where the tracker may write, such as /var/lib/buntracker",
+  EFBIG: "raise LimitFSIZE in the unit of systemd, or ulimit -f",
+  EBUSY: "the file is a mount of its own: mount its folder instead, so that it can be replaced",
+  ENOENT: "the file or its folder is gone: create it again; it may be empty",
+};
+
+/** What helps against an error of reading; `usual` if there is no special remedy. */
+export function readRemedy(code: string, usual = "check the path and its permissions"): string {
+  return READ_REMEDIES[code] ?? usual;
+}
+
+/** What helps if a list cannot be replaced. */
+export function writeRemedy(code: string): string {
+  return (
+    WRITE_REMEDIES[code] ??
+    "the tracker's user must own the file, and be allowed to write to its folder"
+  );
+}
