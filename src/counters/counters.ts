@@ -32,7 +32,7 @@ const OF_GATES = [
 /** Why requests are rejected: the label `reason`, by transport. See gates/verdicts.ts. */
 export const REASONS = {
   udp: ["short", "magic", "action", "connection_id", ...OF_GATES],
-  http: ["not_found", "method", "forbidden", "too_many", ...OF_GATES],
+  http: ["malformed", "not_found", "method", "forbidden", "too_many", "bug", ...OF_GATES],
 } as const;
 export type Reason = (typeof REASONS)[Transport][number];
 

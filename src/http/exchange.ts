@@ -52,6 +52,8 @@ export interface HttpHandler {
   readonly bodyBytesMax: number;
   /** Returns the size of the body it wrote, or a Response. Must not throw or reject. */
   answer(exchange: Exchange): number | Response | Promise<Response>;
+  /** Called when the server answers in its place, with one of the answers of refusals.ts. */
+  noteRefusal?(answer: Buffer): void;
   /** Gets the requests that are answered next (see gathered.ts); must change nothing. */
   readonly prefetch?: PrefetchTexts | undefined;
 }

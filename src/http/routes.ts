@@ -59,6 +59,7 @@ import {
   pathEnd,
   trimmedEnd,
 } from "./paths.ts";
+import { REFUSAL_FAILURE } from "./refusals.ts";
 import { HttpScrapes } from "./scrape.ts";
 import { VERDICT_OK, VERDICT_PATH } from "../gates/verdicts.ts";
 
@@ -140,6 +141,10 @@ class Routes implements HttpHandler {
     const answer = this.#route(exchange);
     this.#requestSeconds?.observe((performance.now() - begun) / 1000);
     return answer;
+  }
+
+  noteRefusal(answer: Buffer): void {
+    this.#row[COUNT[answer === REFUSAL_FAILURE ? "http:bug" : "http:malformed"]] += 1;
   }
 
   #route(exchange: Exchange): number | Response | Promise<Response> {

@@ -116,8 +116,7 @@ export class HttpServer {
     this.socket = {
       binaryType: "buffer",
       open: (socket) => this.#open(socket),
-      // Without this handler TLS sockets open after the handshake; then those without are not
-      // counted.
+      // Without it TLS sockets open after the handshake, and those without one are not counted.
       handshake: (socket, success) => void (success || socket.terminate()),
       data: (socket, bytes) => this.#receive(socket.data, bytes),
       drain: (socket) => this.#drain(socket.data),
@@ -332,6 +331,7 @@ export class HttpServer {
   /** Sends the last answer of a connection: its request is malformed, or the handler threw. */
   #refuse(connection: Connection, answer: Buffer): void {
     this.counts.malformed += 1;
+    this.#handler.noteRefusal?.(answer);
     this.#flush(connection);
     this.#send(connection, answer, 0, answer.length);
     connection.linger();

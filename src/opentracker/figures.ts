@@ -26,11 +26,13 @@ export interface Figures {
   fullScrapes: number;
   fullScrapeBytes: number;
   redirects: number;
-  methodErrors: number;
+  /** Malformed requests, and methods other than GET and HEAD, which are malformed there. */
+  parseErrors: number;
   requestErrors: number;
   tooMany: number;
   forbidden: number;
   notFound: number;
+  bugs: number;
 }
 
 /** Collects the figures; `nowSeconds` is the uptime. */
@@ -57,11 +59,12 @@ export function gatherFigures(
     fullScrapes: count("httpFullScrapes"),
     fullScrapeBytes: count("httpFullScrapeBytes"),
     redirects: count("httpRedirects"),
-    methodErrors: count("http:method"),
+    parseErrors: count("http:malformed", "http:method"),
     requestErrors: count("http:query", "http:address"),
     tooMany: count("http:too_many"),
     forbidden: count("http:forbidden"),
     notFound: count("http:not_found"),
+    bugs: count("http:bug"),
   };
   return { ...figures, ...sums(figures, counters) };
 }

@@ -95,12 +95,12 @@ function per(count: number, { uptimeSeconds }: Figures): number {
 export function errorsText(figures: Figures): string {
   const lines: [name: string, count: number][] = [
     ["302 RED", figures.redirects],
-    ["400 ...", figures.methodErrors],
+    ["400 ...", figures.parseErrors],
     ["400 PAR", figures.requestErrors],
     ["400 COM", 0],
     ["403 IP ", figures.forbidden],
     ["404 INV", figures.notFound],
-    ["500 SRV", 0],
+    ["500 SRV", figures.bugs],
   ];
   return lines.map(([name, count]) => `${name} ${count}\n`).join("");
 }
@@ -109,14 +109,14 @@ export function errorsText(figures: Figures): string {
 function errorCounts(figures: Figures): [code: string, count: number][] {
   return [
     ["302 Redirect", figures.redirects],
-    ["400 Parse Error", figures.methodErrors],
+    ["400 Parse Error", figures.parseErrors],
     ["400 Invalid Parameter", figures.requestErrors],
     ["400 Invalid Parameter (compact=0)", 0],
     ["400 Not Modest", figures.tooMany],
     ["402 Payment Required", 0],
     ["403 Access Denied", figures.forbidden],
     ["404 Not found", figures.notFound],
-    ["500 Internal Server Error", 0],
+    ["500 Internal Server Error", figures.bugs],
   ];
 }
 

@@ -161,8 +161,12 @@ export class Pages {
       return this.#refuse(exchange, `mode=tpbs needs a format: ${formats}`);
     }
     if (!reads) return this.#forbid(exchange, "TRACKER_STATS_NETWORKS");
+    const answer = this.#tell(exchange, mode);
+    if (answer === undefined) {
+      return this.#refuse(exchange, `unknown mode: use one of ${MODES.join(", ")}`);
+    }
     this.#deps.counters.row[COUNT.httpStats] += 1;
-    return this.#tell(exchange, mode);
+    return answer;
   }
 
   /** Answers a full scrape; `client` has been read. */
@@ -175,15 +179,14 @@ export class Pages {
     return this.#scrapers.containsBytes(client.address, 0, client.family);
   }
 
-  #tell(exchange: Exchange, mode: string): number | Response | Promise<Response> {
+  /** Undefined for an unknown mode. */
+  #tell(exchange: Exchange, mode: string): number | Response | Promise<Response> | undefined {
     if (mode === "top10" || mode === "top100") {
       return this.#ranking.get().then((ranked) => plainText(ranked[mode]));
     }
     if (mode === "s24s") return this.#networks.get().then(plainText);
     const bytes = this.#bytesOf(mode);
-    if (bytes === undefined) {
-      return this.#refuse(exchange, `unknown mode: use one of ${MODES.join(", ")}`);
-    }
+    if (bytes === undefined) return undefined;
     if (bytes.length > IN_PLACE_BYTES_MAX) return new Response(bytes, { headers: TEXT });
     exchange.form = GOOD;
     return answerBytes(exchange, bytes);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { decodeDictionary } from "./bencode.ts";
 import { announceRequest, concat, openDatagrams } from "./datagrams.ts";
+import { exchangeTcp, readResponses } from "./raw-http.ts";
 import { startProcess, startTracker, type Tracker } from "./harness.ts";
 
 const HASH = "%7E%99%03Q%7D%D7%92%13%0E%2Az%1A%E9%A6%2C%F2%DE%E3%CB%80";
@@ -151,6 +152,31 @@ test("every mode and format of opentracker is answered", async () => {
     const answer = await ask(tracker, `stats?mode=tpbs&format=${format}`);
     expect(Buffer.from(await answer.bytes()).toString("latin1")).toBe(expected);
   }
+});
+
+test("the errors of HTTP are counted under the names of their statuses", async () => {
+  await using tracker = await start({ TRACKER_FULLSCRAPE_NETWORKS: "" });
+  const { port } = tracker;
+  const send = async (text: string): Promise<number> => {
+    const answer = await exchangeTcp({ host: "127.0.0.1", port, pieces: [Buffer.from(text)] });
+    return readResponses(answer.bytes, answer.closed)[0]!.status;
+  };
+  const get = (target: string) => send(`GET ${target} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  expect(await send("HELLO\r\n\r\n")).toBe(400);
+  expect(await send("GET / HTTP/1.1\r\n\r\n")).toBe(400);
+  expect(await send("GET / HTTP/3.0\r\n\r\n")).toBe(505);
+  expect(await send("POST /announce HTTP/1.1\r\nHost: localhost\r\n\r\n")).toBe(405);
+  expect(await get("/stats?mode=nonsense")).toBe(400);
+  expect(await get("/stats?mode=statedump")).toBe(403);
+  expect(await get("/nothing")).toBe(404);
+  expect(await get("/nothing")).toBe(404);
+  expect(await read(tracker, "stats?mode=herr")).toBe(
+    "302 RED 0\n400 ... 4\n400 PAR 1\n400 COM 0\n403 IP  1\n404 INV 2\n500 SRV 0\n",
+  );
+  const everything = await read(tracker, "stats?mode=everything");
+  expect(everything).toContain('<count code="400 Parse Error">4</count>');
+  // A wrong mode is no page that was shown, or it would count twice.
+  expect(everything).toContain("<accept>9</accept>");
 });
 
 test("an announce to the URL of the statistics fails in bencode, with the right path", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
 import { AnnounceQuery, ScrapeQuery } from "../../src/http/query.ts";
 import { createHttp } from "../../src/http/routes.ts";
+import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSALS_HEAD } from "../../src/http/refusals.ts";
 import type { HttpSettings } from "../../src/http/parts.ts";
 import { counterMemory, Counters } from "../../src/counters/counters.ts";
 import { Intervals } from "../../src/limits/intervals.ts";
@@ -118,6 +119,14 @@ test("a refused method gets the list of methods, is counted, and does not reach 
   expect(answer.headers.get("allow")).toBe("GET, HEAD");
   expect(counters.total("http:method")).toBe(1);
   expect(core.calls).toEqual([]);
+});
+
+test("what the server refuses itself is counted, a bug apart from the rest", () => {
+  const { http, counters } = open(new FakeCore());
+  for (const answer of Object.values(REFUSALS_HEAD)) http.noteRefusal!(answer);
+  http.noteRefusal!(REFUSAL_BODY);
+  http.noteRefusal!(REFUSAL_FAILURE);
+  expect([counters.total("http:malformed"), counters.total("http:bug")]).toEqual([5, 1]);
 });
 
 test("a request for an icon is answered with 204 and not counted as an error", () => {

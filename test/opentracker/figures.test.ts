@@ -34,10 +34,14 @@ test("rejected requests are requests, too", () => {
   row[COUNT["http:address"]] = 4;
   row[COUNT["http:rule"]] = 8;
   row[COUNT["http:query"]] = 16;
+  row[COUNT["http:malformed"]] = 32;
+  row[COUNT["http:method"]] = 64;
+  row[COUNT["http:bug"]] = 128;
   row[COUNT["udp:unlisted"]] = 1;
   row[COUNT["udp:rule"]] = 2;
   row[COUNT["udp:short"]] = 4;
   row[COUNT.udpOverRateAddress] = 8;
   const figures = gatherFigures(counters, memory, 0);
-  expect(figures).toMatchObject({ httpRequests: 31, requestErrors: 20, udpDatagrams: 7 });
+  expect(figures).toMatchObject({ httpRequests: 255, requestErrors: 20, udpDatagrams: 7 });
+  expect(figures).toMatchObject({ parseErrors: 96, bugs: 128 });
 });

@@ -20,11 +20,12 @@ const FIGURES: Figures = {
   fullScrapes: 2,
   fullScrapeBytes: 21_630,
   redirects: 1,
-  methodErrors: 2,
+  parseErrors: 2,
   requestErrors: 3,
   tooMany: 4,
   forbidden: 5,
   notFound: 6,
+  bugs: 7,
 };
 const SINCE = "7210 seconds (2 hours)";
 
@@ -46,7 +47,7 @@ test.each([
   [modes.syncsText, `0\n0\n${SINCE}\nopentracker connections, 30 conns/s :: 7 success/s.`],
   [
     modes.errorsText,
-    "302 RED 1\n400 ... 2\n400 PAR 3\n400 COM 0\n403 IP  5\n404 INV 6\n500 SRV 0\n",
+    "302 RED 1\n400 ... 2\n400 PAR 3\n400 COM 0\n403 IP  5\n404 INV 6\n500 SRV 7\n",
   ],
 ])("%p is in the form of MRTG, or a list", (write, text) => {
   expect(write(FIGURES)).toBe(text);
@@ -148,7 +149,7 @@ tracker 1.0
       <count code="402 Payment Required">0</count>
       <count code="403 Access Denied">5</count>
       <count code="404 Not found">6</count>
-      <count code="500 Internal Server Error">0</count>
+      <count code="500 Internal Server Error">7</count>
     </http_error>
     <mutex_stall>
       <count>0</count>
