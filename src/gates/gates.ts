@@ -9,7 +9,7 @@
  *   maintenance   whether announces are accepted at all            x     x
  *   address       whether a peer may have it; private ones         x     x
  *   lists         info hash, network, client                       x     x
- *   port, own     answered, but not stored                         x     x
+ *   place         answered, but not stored                         x     x
  *   core          the announce takes effect                        x     x
  *   early         too soon after the previous announce             x     x
  *   notes         records the announce for the statistics          x     x

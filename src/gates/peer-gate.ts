@@ -3,7 +3,7 @@
  *
  *   address    is a unicast address; is not private, if private addresses are refused
  *   lists      the info hash is not denied, and is on the allow list; the network is not denied
- *   place      the port is high enough, and the address is not one of this machine
+ *   place      the port is high enough; the address is none of this machine and not link-local IPv6
  *
  * It depends on no request and no transport, so peers from another source (a snapshot, other nodes)
  * pass the same checks as announces. A peer that fails only the last check is no mistake of the
@@ -13,7 +13,7 @@ import type { Access } from "../access/access.ts";
 import { ACCESS_DENIED, ACCESS_NETWORK, ACCESS_OK, ACCESS_UNLISTED } from "../access/access.ts";
 import type { Family } from "../constants.ts";
 import type { Limits } from "../limits/limits.ts";
-import { isNotPublic, isUnusableSource } from "../net/addresses.ts";
+import { isLinkLocalIpv6, isNotPublic, isUnusableSource } from "../net/addresses.ts";
 import {
   VERDICT_ADDRESS_PRIVATE,
   VERDICT_ADDRESS_UNUSABLE,
@@ -29,6 +29,8 @@ export const PLACE_FIT = 0;
 export const PLACE_LOW_PORT = 1;
 /** Its address belongs to this machine. */
 export const PLACE_OWN = 2;
+/** Its address is link-local IPv6: no reply has room for the zone, without which none connects. */
+export const PLACE_LINK_LOCAL = 3;
 
 /** The verdict for each result of the lists. */
 const LIST_VERDICTS: number[] = [];
@@ -76,6 +78,7 @@ export class PeerGate {
   /** PLACE_FIT if a peer may be stored and handed out, or the reason against it. */
   judgePlace(bytes: Uint8Array, at: number, family: Family, port: number): number {
     if (port < this.#limits.portMin) return PLACE_LOW_PORT;
+    if (family === 6 && isLinkLocalIpv6(bytes, at)) return PLACE_LINK_LOCAL;
     return this.#limits.own.has(bytes, at, family) ? PLACE_OWN : PLACE_FIT;
   }
 

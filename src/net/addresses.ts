@@ -213,8 +213,13 @@ export function isPrivate(bytes: Uint8Array, at: number, family: Family): boolea
   const first = bytes[at];
   const second = bytes[at + 1];
   if (family === 4) return isPrivateIpv4(first, second);
-  if ((first & 0xfe) === 0xfc || (first === 0xfe && (second & 0xc0) === 0x80)) return true;
+  if ((first & 0xfe) === 0xfc || isLinkLocalIpv6(bytes, at)) return true;
   return bytes[at + 15] === 1 && isAll(bytes, at, at + 15, 0);
+}
+
+/** True for fe80::/10, which is of no use without its zone. [RFC 4291 2.5.6, RFC 4007 6] */
+export function isLinkLocalIpv6(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === 0xfe && (bytes[at + 1] & 0xc0) === 0x80;
 }
 
 function isPrivateIpv4(first: number, second: number): boolean {

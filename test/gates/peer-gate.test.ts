@@ -4,7 +4,13 @@ import { Access, type AccessShared, openToAll } from "../../src/access/access.ts
 import { readHashFile } from "../../src/access/hash-file.ts";
 import { readNetworkFile } from "../../src/access/network-file.ts";
 import type { Family } from "../../src/constants.ts";
-import { PeerGate, PLACE_FIT, PLACE_LOW_PORT, PLACE_OWN } from "../../src/gates/peer-gate.ts";
+import {
+  PeerGate,
+  PLACE_FIT,
+  PLACE_LINK_LOCAL,
+  PLACE_LOW_PORT,
+  PLACE_OWN,
+} from "../../src/gates/peer-gate.ts";
 import {
   VERDICT_ADDRESS_PRIVATE,
   VERDICT_ADDRESS_UNUSABLE,
@@ -60,12 +66,17 @@ function withFamily(address: string): [Uint8Array, number, Family] {
   return [bytes, 0, family];
 }
 
-test("a low port and an address of this machine are refused", () => {
+test("a low port, an address of this machine and one of a link are refused", () => {
   const gate = gateOf();
   expect(gate.judgePlace(...withFamily("1.2.3.4"), 1024)).toBe(PLACE_FIT);
   expect(gate.judgePlace(...withFamily("1.2.3.4"), 1023)).toBe(PLACE_LOW_PORT);
   expect(gate.judgePlace(...withFamily("1.2.3.4"), 0)).toBe(PLACE_LOW_PORT);
   expect(gate.judgePlace(...withFamily("192.0.2.7"), 6881)).toBe(PLACE_OWN);
+  expect(gate.judgePlace(...withFamily("fe80::1"), 6881)).toBe(PLACE_LINK_LOCAL);
+  expect(gate.judgePlace(...withFamily("febf::1"), 6881)).toBe(PLACE_LINK_LOCAL);
+  for (const usable of ["fec0::1", "fd00::1", "fe7f::1", "::1", "169.254.1.1"]) {
+    expect(gate.judgePlace(...withFamily(usable), 6881)).toBe(PLACE_FIT);
+  }
 });
 
 test("a peer passes if it passes every check", () => {
@@ -77,6 +88,7 @@ test("a peer passes if it passes every check", () => {
   expect(passes(2, "0.0.0.0", 6881)).toBe(false);
   expect(passes(2, "192.0.2.7", 6881)).toBe(false);
   expect(passes(2, "1.2.3.4", 1)).toBe(false);
+  expect(passes(2, "fe80::1", 6881)).toBe(false);
 });
 
 test("a claim is believed of public addresses alone, also where private ones are served", () => {

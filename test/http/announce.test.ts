@@ -296,6 +296,13 @@ test("over the real core a peer with port 0 is answered but not stored", async (
   expect(reply.has("warning message")).toBe(false);
 });
 
+test("over the real core a link-local peer is answered and given to nobody", async () => {
+  const { read } = open(openTracker());
+  expect((await read(ANNOUNCE, "fe80::1")).get("incomplete")).toBe(0);
+  const other = await read(ANNOUNCE, "fe80::2");
+  expect([other.get("incomplete"), other.get("peers6")]).toEqual([0, ""]);
+});
+
 test("a host that is not allowed is refused and noted", async () => {
   const tracker = openTracker();
   const notes = notesMemory(1, { tickSeconds: 45, minimumSeconds: 900 });

@@ -259,6 +259,14 @@ describe("announcing", () => {
     expect(brokenInvariants(desk.tracker)).toEqual([]);
   });
 
+  test("from a link-local address is answered, and is in no reply", () => {
+    const desk = new Desk();
+    const ask = (from: string) => desk.ask(announceOf(desk.id(from)), from).slice(16);
+    expect(ask("fe80::1")).toBe(word(1800) + word(0) + word(0));
+    expect(ask("fe80::2")).toBe(word(1800) + word(0) + word(0));
+    expect(ask("fd00::1")).toBe(word(1800) + word(1) + word(0));
+  });
+
   test("from a private network is refused with a reason, if a setting says so", () => {
     const text = Buffer.from(
       "private addresses are not accepted: announce from a public address",
