@@ -226,7 +226,7 @@ export const SCHEMA = z.object({
     },
   ),
   earlyAnnounces: setting("Limits", "TRACKER_EARLY_ANNOUNCES", choice(["answer", "refuse"]), {
-    text: "what to do with announces before the minimum interval is over; events are answered",
+    text: "whether announces before the minimum interval is over get peers (answer), or none",
     reason: "Set refuse when clients that ask too often are a large part of the load.",
     initial: "answer",
   }),

@@ -26,7 +26,6 @@ const OF_GATES = [
   "unlisted",
   "network",
   "client",
-  "early",
 ] as const;
 
 /** Why requests are rejected: the label `reason`, by transport. See gates/verdicts.ts. */
@@ -47,7 +46,7 @@ const OF_TRANSPORT = [
   "OverRateNetwork",
   /** Announces over a rate limit that were answered, less those that were early. */
   "OverRateAnnounces",
-  /** Early announces, refused or not. */
+  /** Early announces, with peers or without. */
   "Early",
   /** Announces of peers with an address of this machine: answered, not stored. */
   "OwnAddresses",

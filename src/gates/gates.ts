@@ -11,7 +11,7 @@
  *   lists         info hash, network, client                       x     x
  *   place         answered, but not stored                         x     x
  *   core          the announce takes effect                        x     x
- *   early         too soon after the previous announce             x     x
+ *   early         too soon after the last one: gets no peers       x     x
  *   notes         records the announce for the statistics          x     x
  *
  * The first gate that refuses gives the verdict. It is counted here; the transport sends it. A
@@ -36,7 +36,6 @@ import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import { PeerGate, PLACE_FIT, PLACE_OWN } from "./peer-gate.ts";
 import {
   VERDICT_CLIENT,
-  VERDICT_EARLY,
   VERDICT_HOST,
   VERDICT_MAINTENANCE,
   VERDICT_OK,
@@ -171,7 +170,7 @@ export class Gates {
     this.#core.announce(nowSeconds);
     if (limits.isEarly(reply.ticksSinceLast, request.event)) {
       row[this.#early] += 1;
-      if (limits.refusesEarly) return this.refuse(VERDICT_EARLY);
+      if (limits.refusesEarly) reply.peersIpv4 = reply.peersIpv6 = 0;
     } else if (limits.rates.over) {
       row[this.#overRateAnnounces] += 1;
     }
@@ -221,10 +220,14 @@ export class Gates {
     return verdict === VERDICT_RULE ? this.#limits.rules.message(this.#rule) : SENTENCES[verdict];
   }
 
-  /** Minutes until the client may try again, "never", or "" to leave it out. */
-  retryIn(verdict: number): string {
-    if (verdict !== VERDICT_EARLY) return VERDICTS[verdict].retryIn;
-    return String(this.#limits.minutesLeft(this.#core.reply.ticksSinceLast));
+  /**
+   * The interval for the reply to the last announce, in seconds: `drawn`, or what is left of it for
+   * an announce that was early and got no peers.
+   */
+  interval(drawn: number): number {
+    const { request, reply } = this.#core;
+    const early = reply.ticksSinceLast >= 0 && reply.ticksSinceLast < request.earlyTicks;
+    return early ? this.#limits.intervalLeft(drawn, reply.ticksSinceLast) : drawn;
   }
 }
 

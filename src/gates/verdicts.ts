@@ -26,25 +26,24 @@ export const VERDICT_DENIED = 8;
 export const VERDICT_UNLISTED = 9;
 export const VERDICT_NETWORK = 10;
 export const VERDICT_CLIENT = 11;
-export const VERDICT_EARLY = 12;
 
 // The request itself is invalid.
-export const VERDICT_INFO_HASH_MISSING = 13;
-export const VERDICT_INFO_HASH_SIZE = 14;
-export const VERDICT_INFO_HASH_ESCAPE = 15;
-export const VERDICT_INFO_HASH_REPEATED = 16;
-export const VERDICT_INFO_HASH_HIDDEN = 17;
-export const VERDICT_PEER_ID = 18;
-export const VERDICT_PORT_MISSING = 19;
-export const VERDICT_PORT = 20;
-export const VERDICT_ACTION = 21;
+export const VERDICT_INFO_HASH_MISSING = 12;
+export const VERDICT_INFO_HASH_SIZE = 13;
+export const VERDICT_INFO_HASH_ESCAPE = 14;
+export const VERDICT_INFO_HASH_REPEATED = 15;
+export const VERDICT_INFO_HASH_HIDDEN = 16;
+export const VERDICT_PEER_ID = 17;
+export const VERDICT_PORT_MISSING = 18;
+export const VERDICT_PORT = 19;
+export const VERDICT_ACTION = 20;
 
 // The transport cannot tell the client's address.
-export const VERDICT_ADDRESS_UNKNOWN = 22;
-export const VERDICT_ADDRESS_PROXY = 23;
+export const VERDICT_ADDRESS_UNKNOWN = 21;
+export const VERDICT_ADDRESS_PROXY = 22;
 
 // An announce to a page.
-export const VERDICT_PATH = 24;
+export const VERDICT_PATH = 23;
 
 /** One row of the table. */
 export interface Verdict {
@@ -78,8 +77,6 @@ export const VERDICTS: readonly Verdict[] = [
   row("unlisted", "this info hash is not on the allow list of this tracker", "60"),
   row("network", "your network is denied here", "never"),
   row("client", "your client is denied here: use another client", "never"),
-  // `Gates.retryIn` computes the minutes, which depend on the announce.
-  row("early", "this announce is too early: wait for the interval"),
   row("query", "info_hash is missing"),
   row("query", "info_hash must be 20 bytes: percent-encode the raw hash, not its hexadecimal form"),
   row("query", "info_hash has a broken escape: write % and two hexadecimal digits"),

@@ -172,7 +172,8 @@ export class HttpAnnounces {
     const storable = hasPort && request.event !== EVENT_STOPPED;
     const notStored = storable ? WARNINGS_NOT_STORED[reply.notStored] : "";
     extras.family = this.#client.family;
-    extras.intervalSeconds = this.#intervals.draw(reply.seeders + reply.leechers);
+    const drawn = this.#intervals.draw(reply.seeders + reply.leechers);
+    extras.intervalSeconds = this.#gates.interval(drawn);
     extras.minIntervalSeconds = this.#intervals.minimum(extras.intervalSeconds);
     extras.compact = this.#query.compact;
     extras.warning = notStored || (this.#settings.warningMessage ?? "");

@@ -5,7 +5,7 @@
  * handler, each function here returns the size of the body. Bodies are made once and copied.
  */
 import type { Gates } from "../gates/gates.ts";
-import { isSilent, VERDICT_EARLY, VERDICT_RULE, VERDICTS } from "../gates/verdicts.ts";
+import { isSilent, VERDICT_RULE, VERDICTS } from "../gates/verdicts.ts";
 import { failureBody } from "../net/bencode.ts";
 import { type AnswerForm, answerForm, type Exchange } from "./exchange.ts";
 
@@ -34,15 +34,13 @@ export function answerBytes(exchange: Exchange, body: Uint8Array): number {
 }
 
 /** The source of sentences that depend on the request. */
-type Sentences = Pick<Gates, "sentence" | "retryIn">;
+type Sentences = Pick<Gates, "sentence">;
 
 /** 200 with the failure reason of the verdict; an empty 403 for a verdict without a sentence. */
 export function answerVerdict(exchange: Exchange, gates: Sentences, verdict: number): number {
   if (isSilent(verdict)) return answerDropped(exchange);
-  if (verdict !== VERDICT_RULE && verdict !== VERDICT_EARLY) {
-    return answerBytes(exchange, FAILURE_BODIES[verdict]);
-  }
-  return answerBytes(exchange, failureBody(gates.sentence(verdict), gates.retryIn(verdict)));
+  if (verdict !== VERDICT_RULE) return answerBytes(exchange, FAILURE_BODIES[verdict]);
+  return answerBytes(exchange, failureBody(gates.sentence(verdict), ""));
 }
 
 /** An empty 403: without a response a reverse proxy would report the tracker as down. */

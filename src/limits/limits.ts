@@ -5,11 +5,15 @@
  *   rules      the operator's rules against some requests                  request-rules.ts
  *   port       a peer whose port is too low is answered but not stored
  *   own        a peer with an address of this machine likewise             own-addresses.ts
- *   early      an announce too soon after the last one can be refused
+ *   early      an announce too soon after the last one can be answered without peers
  *
  * The core knows the time of a peer's last announce in ticks only. An announce counts as early when
  * that is certain, so one that comes up to two ticks early passes. An announce that starts, stops
  * or completes a download is never early.
+ *
+ * Even then an early announce does not fail. The core does not know by which URL a peer came, so a
+ * client that uses several of one tracker is early by each, and would fail for as long as it runs;
+ * and clients come back after a failure sooner than after a reply: libtorrent after 17 s over UDP.
  */
 import { EVENT_NONE, EVENT_PAUSED } from "../constants.ts";
 import { OwnAddresses } from "./own-addresses.ts";
@@ -19,7 +23,7 @@ import { RequestRules, type RulesShared } from "./request-rules.ts";
 export interface LimitSettings {
   /** Peers with a lower port are not stored. */
   portMin: number;
-  /** True to refuse early announces, false to count them only. */
+  /** True to give early announces no peers, false to count them only. */
   refuseEarly: boolean;
   /** The `min interval` of replies, in seconds. */
   minimumSeconds: number;
@@ -52,7 +56,7 @@ export class Limits {
   readonly own: OwnAddresses;
   /** Ticks below which an announce is too early; 0 if none can be. */
   readonly earlyTicks: number;
-  /** True if early announces are refused, false if they are only counted. */
+  /** True if early announces get no peers, false if they are only counted. */
   readonly refusesEarly: boolean;
   readonly #tickSeconds: number;
 
@@ -69,7 +73,7 @@ export class Limits {
     this.#tickSeconds = tickSeconds;
   }
 
-  /** The `earlyTicks` of a request to the core with this event; 0 if early ones are not refused. */
+  /** The `earlyTicks` of a request to the core with this event; 0 if early ones get peers. */
   earlyTicksFor(event: number): number {
     return this.refusesEarly && isPlain(event) ? this.earlyTicks : 0;
   }
@@ -79,9 +83,13 @@ export class Limits {
     return ticksSinceLast >= 0 && ticksSinceLast < this.earlyTicks && isPlain(event);
   }
 
-  /** Minutes until the announce is no longer early, 1 or more. */
-  minutesLeft(ticksSinceLast: number): number {
-    return Math.ceil(((this.earlyTicks - ticksSinceLast) * this.#tickSeconds) / 60);
+  /**
+   * Seconds left, after an early announce, of the interval `drawn` that began with the one before:
+   * no longer, or the peer might expire, but long enough that the next announce is not early.
+   */
+  intervalLeft(drawn: number, ticksSinceLast: number): number {
+    const early = this.earlyTicks - ticksSinceLast;
+    return Math.max(early * this.#tickSeconds, drawn - (ticksSinceLast + 1) * this.#tickSeconds);
   }
 }
 

@@ -62,9 +62,8 @@ const ANNOUNCES: CounterName[] = [
   "httpAnnouncesIpv6",
 ];
 
-/** Counters of early announces, and of refused ones among them, which ANNOUNCES lacks. */
+/** Counters of early announces. */
 const EARLY: CounterName[] = ["udpEarly", "httpEarly"];
-const REFUSED_EARLY: CounterName[] = ["udp:early", "http:early"];
 
 /** Counters of answered announces over a rate limit that were not early. */
 const OVER_RATE: CounterName[] = ["udpOverRateAnnounces", "httpOverRateAnnounces"];
@@ -187,9 +186,9 @@ export function followLoad(
     names.reduce((sum, name) => sum + counters.total(name), 0);
   return () => {
     // Early announces do not count: otherwise one client could lengthen intervals for hours.
-    const early = total(EARLY) - total(REFUSED_EARLY);
+    const uncounted = total(EARLY) + total(OVER_RATE);
     // Announces over a rate limit do not count, so that one network cannot lengthen intervals.
-    load.update(total(ANNOUNCES) - early - total(OVER_RATE), clock());
+    load.update(total(ANNOUNCES) - uncounted, clock());
     if (load.kept === kept) return;
     kept = load.kept;
     setPeerTimeout(memory, memory.settings.peerTimeout * kept);

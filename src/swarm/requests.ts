@@ -44,8 +44,8 @@ export class AnnounceRequest {
   /** True to be offered peers of the other family as well (HTTP); UDP offers its own only. */
   bothFamilies = false;
   /**
-   * An announce fewer ticks after the last one does not renew the peer's tick: so a client that is
-   * refused as early is not early again each time. 0 renews always; may stay as it is.
+   * An announce fewer ticks after the last one does not renew the peer's tick: so a client that
+   * gets no peers as early is not early again each time. 0 renews always; may stay as it is.
    */
   earlyTicks = 0;
   /** Byte offsets in the reply buffer where the peers of each family go; even numbers. */

@@ -212,7 +212,8 @@ export class Journey {
     this.#notePath(slot);
 
     writeReplyHead(replies, out, ACTION_ANNOUNCE, requests, at);
-    const interval = this.#intervals.draw(reply.seeders + reply.leechers);
+    const drawn = this.#intervals.draw(reply.seeders + reply.leechers);
+    const interval = this.#gates.interval(drawn);
     writeAnnounceNumbers(replies, out, interval, reply.leechers, reply.seeders);
     return (
       ANNOUNCE_REPLY_SIZE_MIN + reply.peersIpv4 * PEER_SIZE_IPV4 + reply.peersIpv6 * PEER_SIZE_IPV6

@@ -205,16 +205,34 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     );
   });
 
-  test("early announces are refused if set, but events are not", async () => {
+  test("early announces get no peers if set, but events do; a second URL never fails", async () => {
     await using tracker = await start({ TRACKER_EARLY_ANNOUNCES: "refuse" });
-    const early = "this announce is too early: wait for the interval";
-    for (const said of [saidHttp, saidUdp]) {
-      expect(await said(tracker, { event: "started" })).toBe("served");
-      expect(await said(tracker)).toBe(said === saidHttp ? `${early} / 15` : early);
-      for (const event of ["completed", "started", "stopped"] as const) {
-        expect([event, await said(tracker, { event })]).toEqual([event, "served"]);
+    await announceHttp(tracker, { source: "127.0.0.2" });
+    const peer = { port: 7005 };
+    /** Peers and interval in the reply to the same peer, over each transport. */
+    const http = async (event: Asking["event"] = "") => {
+      const reply = await announceHttp(tracker, { ...peer, event });
+      expect(reply["failure reason"]).toBeUndefined();
+      return [String(reply["peers"]).length / 6, Number(reply["interval"])] as const;
+    };
+    const udp = async (event: Asking["event"] = "") => {
+      const reply = (await announceUdp(tracker, { ...peer, event }))!;
+      expect(reply[3]).toBe(1);
+      return [(reply.length - 20) / 6, intervalOf(reply)] as const;
+    };
+    for (const ask of [http, udp]) {
+      expect((await ask("started"))[0]).toBe(1);
+      for (const again of [http, udp]) {
+        const [peers, interval] = await again();
+        expect(peers).toBe(0);
+        expect(interval).toBeLessThanOrEqual(1980);
+        expect(interval).toBeGreaterThan(1500);
       }
-      expect(await said(tracker)).toBe("served");
+      for (const event of ["completed", "started"] as const) {
+        expect([event, (await ask(event))[0]]).toEqual([event, 1]);
+      }
+      await ask("stopped");
+      expect((await ask())[0]).toBe(1);
     }
   });
 

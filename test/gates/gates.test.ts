@@ -133,8 +133,8 @@ const SCENES: Record<string, [verdict: number, scene: Partial<Scene>, sentence?:
     { access: { networks: networks("192.0.2.0/24") } },
   ],
   "a denied client": [verdicts.VERDICT_CLIENT, { access: { clients: [text("-LT")] } }],
-  "an announce that is too early": [
-    verdicts.VERDICT_EARLY,
+  "an announce that is too early, which gets no peers": [
+    verdicts.VERDICT_OK,
     { limits: { settings: { refuseEarly: true } }, before: 1 },
   ],
   "a scrape of a client over its rate limit": [

@@ -303,6 +303,17 @@ test("over the real core a link-local peer is answered and given to nobody", asy
   expect([other.get("incomplete"), other.get("peers6")]).toEqual([0, ""]);
 });
 
+test("an early announce gets no peers, if set, and the rest of its interval", async () => {
+  const { limits } = limitsOf({ settings: { refuseEarly: true } });
+  const { read } = open(openTracker(), {}, () => true, limits);
+  await read(ANNOUNCE, "192.0.2.9");
+  expect(await read(ANNOUNCE)).toEqual(await read(`${ANNOUNCE}&event=started`));
+  const early = await read(ANNOUNCE);
+  expect([early.get("failure reason"), early.get("peers")]).toEqual([undefined, ""]);
+  expect([early.get("interval"), early.get("min interval")]).toEqual([1755, 900]);
+  expect([early.get("complete"), early.get("incomplete")]).toEqual([0, 2]);
+});
+
 test("a host that is not allowed is refused and noted", async () => {
   const tracker = openTracker();
   const notes = notesMemory(1, { tickSeconds: 45, minimumSeconds: 900 });

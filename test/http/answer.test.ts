@@ -14,8 +14,8 @@ import {
 } from "../../src/http/answer.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import {
-  VERDICT_EARLY,
   VERDICT_PORT,
+  VERDICT_RATE,
   VERDICT_RULE,
   VERDICT_RULE_DROP,
   VERDICTS,
@@ -37,18 +37,15 @@ test("bytes are answered with 200", () => {
 
 test("a failure has status 200 and a failure reason, and can be sent again", () => {
   const text = "d14:failure reason37:port must be a number from 0 to 65535e";
-  const gates = { sentence: () => "go away", retryIn: () => "3" };
+  const gates = { sentence: () => "go away" };
   const tell = (verdict: number) => (exchange: Exchange) => answerVerdict(exchange, gates, verdict);
   const answer = tell(VERDICT_PORT);
   expect(leave(answer)).toEqual([200, text]);
   expect(leave(answer)).toEqual([200, text]);
   for (const verdict of VERDICTS.keys()) leave(tell(verdict));
   expect(leave(tell(VERDICT_RULE_DROP))).toEqual([403, ""]);
-  for (const verdict of [VERDICT_RULE, VERDICT_EARLY]) {
-    expect(leave(tell(verdict))[1]).toBe(
-      "d14:failure reason7:go away8:intervali180e12:min intervali180e8:retry in1:3e",
-    );
-  }
+  expect(leave(tell(VERDICT_RULE))[1]).toBe("d14:failure reason7:go awaye");
+  expect(leave(tell(VERDICT_RATE))[1]).toEndWith("8:intervali60e12:min intervali60e8:retry in1:1e");
 });
 
 test("the other answers have the status of their name", () => {

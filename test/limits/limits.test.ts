@@ -73,8 +73,11 @@ describe("an announce", () => {
     expect(limitsWith({ refuseEarly: false }).isEarly(1, EVENT_NONE)).toBe(true);
   });
 
-  test("is no longer early after the minutes that are left", () => {
+  test("leaves the rest of its interval, and time enough that the next one is not early", () => {
     const limits = limitsWith({});
-    expect([0, 4, 18, 19].map((ticks) => limits.minutesLeft(ticks))).toEqual([15, 12, 2, 1]);
+    expect([0, 4, 18, 19].map((ticks) => limits.intervalLeft(1800, ticks))).toEqual([
+      1755, 1575, 945, 900,
+    ]);
+    expect([0, 10, 19].map((ticks) => limits.intervalLeft(900, ticks))).toEqual([900, 450, 45]);
   });
 });

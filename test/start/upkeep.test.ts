@@ -176,8 +176,7 @@ test("while the load is high, peers are kept longer", () => {
 test("early announces, and those over a rate limit, lengthen no interval", () => {
   const { load } = loadAfter({
     udpAnnouncesIpv4: 100_000,
-    udpEarly: 300_000,
-    "udp:early": 200_000,
+    udpEarly: 100_000,
     httpAnnouncesIpv6: 50_000,
     httpOverRateAnnounces: 50_000,
   });

@@ -362,7 +362,7 @@ describe("the operator's rules", () => {
 });
 
 describe("an announce that is too early", () => {
-  test("is answered and counted, if early announces are not refused", () => {
+  test("is answered with peers and counted, unless a setting says otherwise", () => {
     const desk = new Desk({}, limitsOf({}).limits);
     const id = desk.id();
     for (const seconds of [0, 60, 120])
@@ -370,25 +370,30 @@ describe("an announce that is too early", () => {
     expect(desk.counted()).toMatchObject({ udpAnnouncesIpv4: 3, udpEarly: 2 });
   });
 
-  test("is refused otherwise; the wait does not start again, and events pass", () => {
+  test("gets no peers then and the rest of its interval, which does not begin anew", () => {
     const desk = new Desk({}, limitsOf({ settings: { refuseEarly: true } }).limits);
+    desk.ask(announceOf(desk.id("192.0.2.9")), "192.0.2.9");
     const id = desk.id();
-    const ask = (seconds: number, event = 0): string =>
-      desk.ask(announceOf(id, { event }), FROM, 3, seconds).slice(0, 8);
+    /** Interval and number of peers. */
+    const ask = (seconds: number, event = 0): [number, number] => {
+      const reply = bytesOf(desk.ask(announceOf(id, { event }), FROM, 3, seconds));
+      expect(reply.toHex().slice(0, 16)).toBe("00000001" + TRANSACTION);
+      return [Buffer.from(reply).readUInt32BE(8), (reply.length - 20) / 6];
+    };
     expect([0, 300, 600, 840, 900].map((seconds) => ask(seconds))).toEqual([
-      "00000001",
-      "00000003",
-      "00000003",
-      "00000003",
-      "00000001",
+      [1800, 1],
+      [1485, 0],
+      [1170, 0],
+      [945, 0],
+      [1800, 1],
     ]);
     expect([1, 2, 4, 3].map((event) => ask(910, event))).toEqual([
-      "00000001",
-      "00000001",
-      "00000003",
-      "00000001",
+      [1800, 1],
+      [1800, 1],
+      [1755, 0],
+      [1800, 0],
     ]);
-    expect(desk.counted()).toMatchObject({ udpEarly: 4, "udp:early": 4, udpAnnouncesIpv4: 5 });
+    expect(desk.counted()).toMatchObject({ udpEarly: 4, udpAnnouncesIpv4: 10 });
   });
 });
 
