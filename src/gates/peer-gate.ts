@@ -39,6 +39,13 @@ LIST_VERDICTS[ACCESS_DENIED] = VERDICT_DENIED;
 LIST_VERDICTS[ACCESS_UNLISTED] = VERDICT_UNLISTED;
 LIST_VERDICTS[ACCESS_NETWORK] = VERDICT_NETWORK;
 
+/** Where a request came from; see `Asked`. */
+export interface Place {
+  readonly address: Uint8Array;
+  readonly addressAt: number;
+  readonly family: Family;
+}
+
 export class PeerGate {
   readonly #access: Access;
   readonly #limits: Limits;
@@ -59,10 +66,13 @@ export class PeerGate {
 
   /**
    * True if a client may claim this address instead of its source address. An address that is not
-   * public is useless to other peers, and clients behind a NAT always send theirs.
+   * public is useless to other peers, and clients behind a NAT always send theirs. One of another
+   * family would take the place of the one that was seen, so peers of that family would lose this
+   * one: it is believed only if the one that was seen is useless itself.
    */
-  believesClaim(bytes: Uint8Array, at: number, family: Family): boolean {
-    return !isNotPublic(bytes, at, family);
+  believesClaim(bytes: Uint8Array, at: number, family: Family, source: Place): boolean {
+    if (isNotPublic(bytes, at, family)) return false;
+    return family === source.family || isNotPublic(source.address, source.addressAt, source.family);
   }
 
   /** The verdict of the lists on an info hash, given as ten 16-bit halves. */

@@ -11,7 +11,7 @@
  */
 import type { Gates } from "../gates/gates.ts";
 import { VERDICT_OK } from "../gates/verdicts.ts";
-import { EVENT_STOPPED, type Family, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
+import { EVENT_STOPPED, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
 import { readEndpoint } from "../net/addresses.ts";
 import { COUNT } from "../counters/counters.ts";
 import type { Intervals } from "../limits/intervals.ts";
@@ -124,27 +124,22 @@ export class HttpAnnounces {
     request.peer[portAt + 1] = this.#query.port & 0xff;
   }
 
-  /** `ip` may change the family; `ipv4` and `ipv6` only say more of the one the client came by. */
+  /** Believes `ip`, or else `ipv4` and `ipv6`, that of the family the client came by first. */
   #believe(url: string): void {
-    const { request } = this.#tracker;
     const query = this.#query;
-    if (this.#claim(valueText(url, query.ipFrom, query.ipTo), 0)) return;
-    const own =
-      request.family === 4
-        ? valueText(url, query.ipv4From, query.ipv4To)
-        : valueText(url, query.ipv6From, query.ipv6To);
-    this.#claim(own, request.family);
+    const ipv4 = valueText(url, query.ipv4From, query.ipv4To);
+    const ipv6 = valueText(url, query.ipv6From, query.ipv6To);
+    const [own, other] = this.#client.family === 4 ? [ipv4, ipv6] : [ipv6, ipv4];
+    if (this.#claim(valueText(url, query.ipFrom, query.ipTo))) return;
+    if (!this.#claim(own)) this.#claim(other);
   }
 
-  /**
-   * Makes the address in `text` the peer's; false if it is malformed or of another family than
-   * `only` (0 for either), or one that is not believed.
-   */
-  #claim(text: string, only: Family | 0): boolean {
+  /** Makes the address in `text` the peer's; false if it is malformed or not believed. */
+  #claim(text: string): boolean {
     const { request } = this.#tracker;
+    const { peer, asked } = this.#gates;
     const family = readEndpoint(text, CLAIM, 0);
-    if (family === 0 || (only !== 0 && family !== only)) return false;
-    if (!this.#gates.peer.believesClaim(CLAIM, 0, family)) return false;
+    if (family === 0 || !peer.believesClaim(CLAIM, 0, family, asked)) return false;
     request.family = family;
     request.peer.set(CLAIM);
     return true;

@@ -236,7 +236,8 @@ export class Journey {
     const at = slot * REQUEST_SLOT;
     const size = family === 4 ? 4 : 16;
     const mayClaim = this.#settings.allowIpField && family === 4 && hasIp(requests, at);
-    const believed = mayClaim && this.#gates.peer.believesClaim(requests, ipAt(at), 4);
+    const believed =
+      mayClaim && this.#gates.peer.believesClaim(requests, ipAt(at), 4, this.#gates.asked);
     const source = believed ? requests : addresses;
     const from = believed ? ipAt(at) : slot * ADDRESS_SLOT;
     for (let i = 0; i < size; i++) peer[i] = source[from + i];

@@ -92,14 +92,23 @@ test("a peer passes if it passes every check", () => {
 });
 
 test("a claim is believed of public addresses alone, also where private ones are served", () => {
-  const believes = (gate: PeerGate, address: string): boolean => {
-    const [bytes, family] = placed(address);
-    return gate.believesClaim(bytes, 0, family);
+  const believes = (gate: PeerGate, claim: string, source = "10.0.0.1"): boolean => {
+    const [bytes, family] = placed(claim);
+    const [address, sourceFamily] = placed(source);
+    return gate.believesClaim(bytes, 0, family, { address, addressAt: 0, family: sourceFamily });
   };
   for (const gate of [gateOf(), gateOf({}, true)]) {
     for (const address of ["10.0.0.1", "0.0.0.0", "203.0.113.9", "fe80::1", "::", "2001:db8::1"]) {
       expect(believes(gate, address)).toBe(false);
     }
     expect(believes(gate, "1.2.3.4") && believes(gate, "2a00::1")).toBe(true);
+    for (const [claim, source] of [
+      ["1.2.3.4", "2a00::9"],
+      ["2a00::1", "1.2.3.9"],
+    ]) {
+      expect(believes(gate, claim, source)).toBe(false);
+      expect(believes(gate, claim, claim === "1.2.3.4" ? "fd00::9" : "192.168.0.9")).toBe(true);
+      expect(believes(gate, claim, claim)).toBe(true);
+    }
   }
 });

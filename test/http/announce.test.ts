@@ -168,7 +168,14 @@ test.each([
   ["&ip=%5B2a00::2%5D:80", "192.0.2.1", "2a00000000000000000000000000000259dc"],
   ["&ipv4=198.41.0.2&ipv6=2a00::2", "192.0.2.1", "c629000259dc"],
   ["&ipv4=198.41.0.2&ipv6=2a00::2", "2001:db8::1", "2a00000000000000000000000000000259dc"],
-  ["&ipv4=2a00::2", "192.0.2.1", "c000020159dc"],
+  // What the tracker sees is useless, so an address of the other family is better.
+  ["&ipv6=2a00::2", "10.0.0.1", "2a00000000000000000000000000000259dc"],
+  ["&ip=10.0.0.1&ipv4=198.41.0.2", "fd00::1", "c629000259dc"],
+  // It is useful: peers of its family would not find the client under another.
+  ["&ip=2a00::2", "198.41.0.9", "c629000959dc"],
+  ["&ip=2a00::2&ipv4=198.41.0.2", "198.41.0.9", "c629000259dc"],
+  ["&ipv6=2a00::2", "198.41.0.9", "c629000959dc"],
+  ["&ip=198.41.0.2", "2a00::9", `2a${"00".repeat(14)}0959dc`],
   ["&ip=garbage", "192.0.2.1", "c000020159dc"],
   ["&ip=", "192.0.2.1", "c000020159dc"],
 ])("where allowed, %p from %s is believed as far as it makes sense", async (extra, from, peer) => {
@@ -198,8 +205,8 @@ test("the core gets the source of a claim, and no source without a claim", async
     return request.claimed ? request.source.slice(0, size).toHex() : "";
   };
   expect(await ask("&ip=198.41.0.1", "198.41.0.9")).toBe("c629000959dc");
-  expect(await ask("&ip=2a00::1", "198.41.0.9")).toBe("c629000959dc");
-  expect(await ask("&ip=198.41.0.1", "2a00::9")).toBe(`2a${"00".repeat(14)}0959dc`);
+  expect(await ask("&ip=2a00::1", "10.0.0.9")).toBe("0a00000959dc");
+  expect(await ask("&ip=198.41.0.1", "fd00::9")).toBe(`fd${"00".repeat(14)}0959dc`);
   expect(await ask("&ip=198.41.0.1", "192.0.2.1", "198.41.0.8")).toBe("c629000859dc");
   expect(await ask("&ip=198.41.0.8", "192.0.2.1", "198.41.0.8")).toBe("");
   expect(await ask("&ip=198.41.0.9", "198.41.0.9")).toBe("");
