@@ -25,10 +25,11 @@ import { parseInfoHash } from "./access/hash-file.ts";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 
-import { descriptions, effectiveValues, readConfig } from "./config/config.ts";
+import { descriptions, effectiveValues, readConfig, type Reading } from "./config/config.ts";
 import type { Config, Origins } from "./config/schema.ts";
 import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./constants.ts";
 import { examine } from "./start/examine.ts";
+import { foresee } from "./start/foresee.ts";
 import { versionLine } from "./version.ts";
 import { StartError } from "./host/start-error.ts";
 import { type Description, GROUPS } from "./config/description.ts";
@@ -148,10 +149,10 @@ export async function runCli(
   const looks = verb === "check" || verb === "run";
   if ("problems" in result) {
     complain(output, result.problems);
-    if (looks) await look(result.understood, output);
+    if (looks) await look(result.understood, result.origins, output);
     return EXIT_CONFIG;
   }
-  if (verb === "check") return look(result.config, output);
+  if (verb === "check") return check(result.config, result.origins, output);
   if (verb === "config") return say(output, configText(result.config, result.origins));
   if (verb === "health") return health(result.config, output);
   if (verb === "top") return top(result.config, output);
@@ -161,7 +162,7 @@ export async function runCli(
   try {
     return await run(result.config, result.origins);
   } catch (error) {
-    if (error instanceof StartError) return explain(error, result.config, output);
+    if (error instanceof StartError) return explain(error, result, output);
     throw error;
   }
 }
@@ -170,6 +171,10 @@ export async function runCli(
 export function errorLines(error: string, hint?: string): string {
   const lines = `buntracker: error: ${error}\n`;
   return hint === undefined ? lines : `${lines}buntracker: hint: ${hint}\n`;
+}
+
+function warningLine(warning: string): string {
+  return `buntracker: warning: ${warning}\n`;
 }
 
 /** The help, at most 80 columns wide, with the settings of the schema. */
@@ -234,17 +239,29 @@ function complain(output: Output, problems: string[]): void {
 }
 
 /** Prints all problems with the files and names in the settings. */
-async function look(config: Partial<Config>, output: Output): Promise<number> {
-  const { problems, warnings } = await examine(config);
+async function look(config: Partial<Config>, origins: Origins, output: Output): Promise<number> {
+  const { problems, warnings } = await examine(config, origins);
   for (const { message, hint } of problems) output.stderr(errorLines(message, hint));
-  for (const warning of warnings) output.stderr(`buntracker: warning: ${warning}\n`);
+  for (const warning of warnings) output.stderr(warningLine(warning));
   return problems.length > 0 ? EXIT_CONFIG : EXIT_OK;
 }
 
+/** Prints the problems; without any, what the start would warn of. */
+async function check(config: Config, origins: Origins, output: Output): Promise<number> {
+  const code = await look(config, origins, output);
+  if (code !== EXIT_OK) return code;
+  for (const warning of foresee(config, origins)) output.stderr(warningLine(warning));
+  return code;
+}
+
 /** Prints why the tracker did not start; for a wrong setting, with all other problems. */
-async function explain(error: StartError, config: Config, output: Output): Promise<number> {
+async function explain(
+  error: StartError,
+  { config, origins }: Reading,
+  output: Output,
+): Promise<number> {
   const { message, hint, exitCode } = error;
-  const seen = exitCode === EXIT_CONFIG && (await look(config, output)) === EXIT_CONFIG;
+  const seen = exitCode === EXIT_CONFIG && (await look(config, origins, output)) === EXIT_CONFIG;
   if (!seen) output.stderr(errorLines(message, hint));
   return exitCode;
 }

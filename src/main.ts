@@ -37,18 +37,18 @@ process.exit(
 );
 
 /** Runs the tracker until a signal ends it; returns the exit code. Rejects with a StartError. */
-async function run(config: Config, origins: Origins): Promise<number> {
+async function run(given: Config, origins: Origins): Promise<number> {
   // Signals during the start take effect at its end. A second SIGTERM or SIGINT exits at once.
   const ending = untilSignal(["SIGTERM", "SIGINT"], process, () => process.exit(EXIT_FAILED));
   const onReload = listenEarly("SIGHUP");
   const onMaintenance = listenEarly("SIGUSR2");
 
   // Memory that all threads share, and their owner.
-  const program = prepare(config, process.env, {
+  const program = prepare(given, origins, process.env, {
     exit: () => process.exit(EXIT_FAILED),
     spawnUdpWorker: () => new Worker(new URL("./udp/worker.ts", import.meta.url).href),
   });
-  const { log, threads, files } = program;
+  const { config, log, threads, files } = program;
 
   // All files that the settings name are read before any socket is bound: a mistake ends the start.
   if (config.user !== undefined) readUser(config.user);

@@ -9,9 +9,10 @@ import { ADMIN } from "./admin/fixture.ts";
 import { createAdmin } from "../src/admin/admin.ts";
 import { errorLines, helpText, runCli, type Run } from "../src/cli.ts";
 import { versionLine } from "../src/version.ts";
-import { descriptions } from "../src/config/config.ts";
+import { descriptions, readConfig } from "../src/config/config.ts";
 import { EXIT_FAILED } from "../src/constants.ts";
 import { StartError } from "../src/host/start-error.ts";
+import { foresee } from "../src/start/foresee.ts";
 import { FIGURES } from "./verbs/figures.ts";
 import { fakeUdp } from "./verbs/fake-udp.ts";
 
@@ -60,8 +61,20 @@ describe("without a verb", () => {
   });
 });
 
-test("check prints nothing for good settings and does not run the tracker", async () => {
-  expect(await cli(["check"])).toEqual({ code: 0, stdout: "", stderr: "" });
+/** What `check` prints of this machine with these settings. */
+function foreseen(env: Environment = {}): string {
+  const reading = readConfig(env);
+  if ("problems" in reading) throw new Error(reading.problems.join("; "));
+  const warnings = foresee(reading.config, reading.origins);
+  return warnings.map((warning) => `buntracker: warning: ${warning}\n`).join("");
+}
+
+test("check prints what the start would warn of, and does not run the tracker", async () => {
+  expect(await cli(["check"])).toEqual({ code: 0, stdout: "", stderr: foreseen() });
+  const env = { TRACKER_ALLOW_IP_PARAMETER: "yes" };
+  const { code, stderr } = await cli(["check"], env);
+  expect([code, stderr]).toEqual([0, foreseen(env)]);
+  expect(stderr).toContain("buntracker: warning: clients may announce addresses that are not");
   expect((await cli(["check"], { TRACKER_X: "1" })).code).toBe(78);
 });
 
@@ -106,7 +119,9 @@ describe("files and names in the settings", () => {
     expect(await cli(["check"], { TRACKER_DENY_FILE: path })).toEqual({
       code: 0,
       stdout: "",
-      stderr: `buntracker: warning: ${path} has lines that will be skipped: 1, namely 1\n`,
+      stderr:
+        `buntracker: warning: ${path} has lines that will be skipped: 1, namely 1\n` +
+        foreseen({ TRACKER_DENY_FILE: path }),
     });
     rmSync(dirname(path), { recursive: true });
   });

@@ -4,7 +4,7 @@
  * Each kind of warning has a counter and is logged once: at the start, or when it first occurs.
  * Only warnings that depend on the load are logged again, after an hour.
  */
-import type { Log } from "../host/log.ts";
+import type { Log, LogFields } from "../host/log.ts";
 import type { Census } from "../swarm/census.ts";
 import type { Machine } from "../host/machine.ts";
 
@@ -21,6 +21,9 @@ export const WARNINGS = [
   "operator_token",
   "memory_full",
   "ip_parameter",
+  "memory_max",
+  "c_library",
+  "udp_source",
 ] as const;
 
 export type Warning = (typeof WARNINGS)[number];
@@ -41,8 +44,8 @@ export const IP_PARAMETER = {
 /** A warning that depends on the load is logged again after this time. */
 export const AGAIN_SECONDS = 3600;
 
-/** The facts that the warnings check. */
-export interface Surroundings {
+/** The facts of the machine and the process that do not depend on traffic. */
+export interface Circumstances {
   machine: Pick<Machine, "conntrack" | "files" | "tracksPort">;
   /** Our UDP ports. */
   udpPorts: readonly number[];
@@ -50,6 +53,12 @@ export interface Surroundings {
   http: boolean;
   /** The user id of the process, 0 for root; undefined where users have no number. */
   user: number | undefined;
+  /** Bytes that the tracker may take, and those that it may have. */
+  memory: { needed: number; limit: number };
+}
+
+/** The facts that the warnings check. */
+export interface Surroundings extends Circumstances {
   /** The largest share of announces from one private address, 0 to 1. */
   privateShare: () => number;
   /** Announces of peers with an address of this machine, which were answered but not stored. */
@@ -74,6 +83,9 @@ export class Warnings {
     operator_token: 0,
     memory_full: 0,
     ip_parameter: 0,
+    memory_max: 0,
+    c_library: 0,
+    udp_source: 0,
   };
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;
@@ -87,14 +99,13 @@ export class Warnings {
 
   /** Checks everything that is known at the start. */
   lookAtStart(): void {
-    this.#lookAtFiles();
-    this.#lookAtUser();
+    warnOfMachine(this, this.#around);
     this.look();
   }
 
   /** Checks what only traffic shows. Call it about every minute. */
   look(): void {
-    this.#lookAtConntrack();
+    if (this.counts.conntrack === 0) warnOfConntrack(this, this.#around);
     this.#lookAtAnnounces();
   }
 
@@ -111,7 +122,7 @@ export class Warnings {
   }
 
   /** Logs and counts a warning, the first time only. */
-  tell(kind: Warning, message: string, fields: Record<string, string>): void {
+  tell(kind: Warning, message: string, fields: LogFields): void {
     if (this.counts[kind] > 0) return;
     this.counts[kind] += 1;
     this.#log.warn(message, fields, null);
@@ -156,7 +167,7 @@ export class Warnings {
     this.#log.warn(
       message,
       {
-        limit: `${Math.round(census.memoryMax / 2 ** 20)}MiB`,
+        limit: showMebibytes(census.memoryMax),
         peers: String(census.peers),
         swarms: String(census.swarms),
         swarms_without_peers: String(census.swarmsEmpty),
@@ -165,40 +176,6 @@ export class Warnings {
           "set TRACKER_RATE_LIMIT=enforce",
       },
       null,
-    );
-  }
-
-  #lookAtFiles(): void {
-    const { http, machine } = this.#around;
-    const files = http ? machine.files() : undefined;
-    if (files === undefined || files.limit >= OPEN_FILES_FEW) return;
-    this.tell("open_files", "the limit of open files is low, and each HTTP connection is one", {
-      limit: String(files.limit),
-      remedy: "ulimit -n 65536, or LimitNOFILE=65536 in the unit of systemd",
-    });
-  }
-
-  #lookAtUser(): void {
-    if (this.#around.user !== 0) return;
-    this.tell("root", "the tracker runs as root without need", {
-      remedy: "TRACKER_USER=nobody",
-    });
-  }
-
-  #lookAtConntrack(): void {
-    if (this.counts.conntrack > 0) return;
-    const { machine, udpPorts } = this.#around;
-    const conntrack = machine.conntrack();
-    const port = udpPorts.find((candidate) => machine.tracksPort(candidate));
-    if (conntrack === undefined || port === undefined) return;
-    const { entries, limit } = conntrack;
-    this.tell(
-      "conntrack",
-      "the kernel tracks UDP clients as connections, and drops new ones when its table is full",
-      {
-        table: `${entries} of ${limit}`,
-        remedy: noTrackCommand(port),
-      },
     );
   }
 
@@ -213,6 +190,53 @@ export class Warnings {
       remedy: "docker run --network host, or TRACKER_TRUSTED_PROXIES for a proxy of your own",
     });
   }
+}
+
+/** Gets a warning: see `Warnings`. */
+export type Tell = Pick<Warnings, "tell">;
+
+/** Warns of what is known of the machine before any traffic, but for the table of connections. */
+export function warnOfMachine(
+  warnings: Tell,
+  { http, machine, user, memory }: Circumstances,
+): void {
+  const files = http ? machine.files() : undefined;
+  if (files !== undefined && files.limit < OPEN_FILES_FEW) {
+    warnings.tell("open_files", "the limit of open files is low, and each HTTP connection is one", {
+      limit: String(files.limit),
+      remedy: "ulimit -n 65536, or LimitNOFILE=65536 in the unit of systemd",
+    });
+  }
+  if (user === 0) {
+    warnings.tell("root", "the tracker runs as root without need", {
+      remedy: "TRACKER_USER=nobody",
+    });
+  }
+  if (memory.needed > memory.limit) {
+    const message = "the tracker may take more memory than there is, and would then be killed";
+    warnings.tell("memory_max", message, {
+      needed: showMebibytes(memory.needed),
+      there: showMebibytes(memory.limit),
+      remedy: "lower TRACKER_MEMORY_MAX, or TRACKER_UDP_WORKERS if there are many",
+    });
+  }
+}
+
+/** Warns if the kernel tracks UDP clients as connections, which may begin at any time. */
+export function warnOfConntrack(warnings: Tell, { machine, udpPorts }: Circumstances): void {
+  const conntrack = machine.conntrack();
+  const port = udpPorts.find((candidate) => machine.tracksPort(candidate));
+  if (conntrack === undefined || port === undefined) return;
+  const { entries, limit } = conntrack;
+  warnings.tell(
+    "conntrack",
+    "the kernel tracks UDP clients as connections, and drops new ones when its table is full",
+    { table: `${entries} of ${limit}`, remedy: noTrackCommand(port) },
+  );
+}
+
+function showMebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)}MiB`;
 }
 
 /** The command that keeps a port out of the table of connections, for IPv4 and IPv6. */

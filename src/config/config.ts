@@ -47,12 +47,12 @@ export interface Reading {
 
 /**
  * Returns the configuration in the environment; or all problems, one sentence each, in the order of
- * the schema, and the settings that could be parsed. Of variables without our prefix only those of
- * the runtime are checked. Never throws.
+ * the schema, and the settings that could be parsed with their origins. Of variables without our
+ * prefix only those of the runtime are checked. Never throws.
  */
 export function readConfig(
   env: Record<string, string | undefined>,
-): Reading | { problems: string[]; understood: Partial<Config> } {
+): Reading | { problems: string[]; understood: Partial<Config>; origins: Origins } {
   const problems = [...runtimeVariables(env), ...unknownVariables(env)];
   const origins: Origins = {};
   const values: Record<string, unknown> = {};
@@ -74,7 +74,7 @@ export function readConfig(
   // Settings that could not be parsed are undefined here; comparisons with them break no rule.
   const config = values as Config;
   problems.push(...RULES.flatMap((rule) => rule(config, origins) ?? []));
-  return problems.length > 0 ? { problems, understood: config } : { config, origins };
+  return problems.length > 0 ? { problems, understood: config, origins } : { config, origins };
 }
 
 /** What is known of the settings, in the order of the schema. */

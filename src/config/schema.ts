@@ -5,12 +5,12 @@
  * example file, the `config` verb and the validation are made from it, in its order; to add a
  * setting, add an entry. A rule that binds two settings goes into `rules.ts`.
  */
-import { totalmem } from "node:os";
 import { z } from "zod";
 
 import { NUMWANT_CEILING, PORT_MAX, SCRAPE_HASHES_MAX } from "../constants.ts";
 import { RATE_LIMIT_MODES } from "../limits/rate-limits.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../host/log.ts";
+import { memoryLimit } from "../host/memory-limit.ts";
 import { WARNING_SIZE_MAX } from "../net/bencode.ts";
 import { optional, setting } from "./description.ts";
 import { bytes, choice, count, headerName, listeners, name, networks } from "./settings.ts";
@@ -367,9 +367,7 @@ function showListeners(value: Listener[]): string {
 
 /** A quarter of the memory of the machine or its container, in whole MiB and within bounds. */
 function defaultMemoryBytes(): number {
-  const constrained = process.constrainedMemory();
-  const memory = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-  const quarter = Math.floor(memory / 4 / MIB) * MIB;
+  const quarter = Math.floor(memoryLimit() / 4 / MIB) * MIB;
   return Math.max(MEMORY_BYTES_MIN, Math.min(quarter, MEMORY_BYTES_DEFAULT_MAX));
 }
 

@@ -39,6 +39,8 @@ export const MSG_NOSIGNAL = 0x4000;
 /** The longest name of an interface, in bytes. [net/if.h, IFNAMSIZ minus the zero byte] */
 const INTERFACE_SIZE_MAX = 15;
 
+const EPERM = 1;
+const EACCES = 13;
 const ENODEV = 19;
 export const EINTR = 4;
 export const EBADF = 9;
@@ -47,12 +49,14 @@ export const EFAULT = 14;
 export const EINVAL = 22;
 export const ENOSYS = 38;
 export const ENOTSOCK = 88;
+const EAFNOSUPPORT = 97;
 
 /** [sys/resource.h] */
 const RLIMIT_CORE = 4;
 
 /** Names of the errors that an operator can fix; others are shown by number. */
 const ERROR_CODES: Record<number, string> = {
+  1: "EPERM",
   12: "ENOMEM",
   13: "EACCES",
   19: "ENODEV",
@@ -162,6 +166,21 @@ export class Libc {
     return this.#calls.sendmmsg(fd, headers, count, flags);
   }
 
+  /**
+   * Those of both calls that a filter forbids; they are called without headers, which does nothing.
+   * On the way EPERM proves nothing: a firewall that drops a reply causes it as well.
+   */
+  forbiddenCalls(fd: number): string[] {
+    const calls = {
+      recvmmsg: () => this.#calls.recvmmsg(fd, null, 0, MSG_DONTWAIT, null),
+      sendmmsg: () => this.#calls.sendmmsg(fd, null, 0, MSG_DONTWAIT),
+    };
+    const forbidden = [EPERM, EACCES, ENOSYS];
+    return Object.entries(calls).flatMap(([name, call]) =>
+      call() < 0 && forbidden.includes(this.errno()) ? name : [],
+    );
+  }
+
   close(fd: number): void {
     this.#calls.close(fd);
   }
@@ -201,6 +220,23 @@ export class Libc {
     const error = new SystemError("bind", this.errno());
     this.close(fd);
     throw error;
+  }
+
+  /** False if the kernel has no IPv6, or a filter such as a service's forbids it. */
+  hasIpv6(): boolean {
+    const fd = this.#calls.socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const missing = fd < 0 && this.errno() === EAFNOSUPPORT;
+    if (fd >= 0) this.close(fd);
+    return !missing;
+  }
+
+  /** The receive buffer that a UDP socket would get, in bytes; see `setReceiveBuffer`. */
+  receiveBufferFor(bytes: number): number {
+    const fd = this.#calls.socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) throw new SystemError("socket", this.errno());
+    const granted = this.setReceiveBuffer(fd, bytes);
+    this.close(fd);
+    return granted;
   }
 
   /** The number of the interface behind `%` in an address; 0 without `%`. */

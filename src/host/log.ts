@@ -16,8 +16,7 @@ export const LOG_FORMATS = ["logfmt", "json"] as const;
 
 /** Warnings that are not about the machine; each has its own counter. */
 export const LOG_WARNINGS = [
-  "c_library",
-  "udp_source",
+  "no_ipv6",
   "admin_address",
   "list_lines",
   "state_lines",

@@ -1,23 +1,25 @@
 /**
  * Checks what the settings name or need, as the start does: user, lists, rules, certificate,
- * state file, and the limit of open files.
+ * state file, the limit of open files, and whether the machine has the addresses.
  *
  * The start ends at the first mistake; this check continues, so that an operator sees all mistakes
- * at once. It binds nothing, changes nothing, and does not change its user.
+ * at once. It binds none of the ports, changes nothing, and does not change its user. What the
+ * start only warns of is in foresee.ts.
  */
 import { type BadLines, showBadLines } from "../access/hash-file.ts";
 import { type ListFile, readHashList, readNetworkList } from "../access/list-files.ts";
-import { IP_PARAMETER } from "../admin/warnings.ts";
-import type { Config } from "../config/schema.ts";
+import type { Config, Origins } from "../config/schema.ts";
 import { Machine } from "../host/machine.ts";
 import { connectionsFor, type FilesConfig } from "./open-files.ts";
 import { tryCertificate } from "../http/certificate.ts";
 import { RuleKeeper } from "../limits/rule-keeper.ts";
+import { withoutIpv6 } from "./families.ts";
+import { forbiddenCalls, listenError } from "./listen-error.ts";
 import { readUser } from "./privileges.ts";
 import { StartError } from "../host/start-error.ts";
 import { countBadStateLines } from "../opentracker/state-import.ts";
 import { HASH_KEY_WORDS } from "../swarm/keyed-hash.ts";
-import { findLibc } from "../host/libc.ts";
+import { findLibc, openLibc } from "../host/libc.ts";
 
 /** The result of the check. */
 export interface Examination {
@@ -29,9 +31,13 @@ export interface Examination {
 
 /**
  * Checks what the settings name. Skips missing settings, which could not be parsed. Rejects only
- * because of a bug.
+ * because of a bug. `hasIpv6` is for tests.
  */
-export async function examine(config: Partial<Config>): Promise<Examination> {
+export async function examine(
+  config: Partial<Config>,
+  origins: Origins = {},
+  hasIpv6 = openLibc()?.hasIpv6() ?? true,
+): Promise<Examination> {
   const problems: StartError[] = [];
   const warnings: string[] = [];
   const attempt = async (look: () => unknown): Promise<void> => {
@@ -65,13 +71,35 @@ export async function examine(config: Partial<Config>): Promise<Examination> {
       if (count > 0) warnings.push(`${stateImport} has bad lines, which will be skipped: ${count}`);
     });
   }
-  if (config.allowIpParameter === true) {
-    warnings.push(`${IP_PARAMETER.message}: ${IP_PARAMETER.remedy}`);
-  }
+  if (!hasIpv6) problems.push(...withoutIpv6(config, origins).problems);
+  problems.push(...impossibleSockets(config, hasIpv6));
   if (isComplete(config)) {
     await attempt(() => connectionsFor(new Machine(), config, findLibc() !== undefined));
   }
   return { problems, warnings };
+}
+
+/**
+ * Errors for addresses that this machine does not have, and for UDP that it forbids. An unused port
+ * is bound for an instant: no list of the system has all addresses, such as those of 127.0.0.0/8.
+ */
+function impossibleSockets(config: Partial<Config>, hasIpv6: boolean): StartError[] {
+  const libc = openLibc();
+  const { udpListeners = [], httpListeners = [], adminListeners = [] } = config;
+  const all = { udp: udpListeners, http: httpListeners, admin: adminListeners };
+  return (Object.keys(all) as (keyof typeof all)[]).flatMap((protocol) =>
+    all[protocol].flatMap((listener) => {
+      if (libc === undefined || (!hasIpv6 && listener.host.includes(":"))) return [];
+      try {
+        const fd = libc.bindUdp(listener.host, 0, false);
+        const forbidden = protocol === "udp" ? libc.forbiddenCalls(fd) : [];
+        libc.close(fd);
+        return forbidden.length > 0 ? forbiddenCalls(forbidden) : [];
+      } catch (error) {
+        return [listenError(protocol, listener, error)];
+      }
+    }),
+  );
 }
 
 /** Whether all settings are known that decide the number of open files. */

@@ -13,9 +13,18 @@ export function listenError(protocol: Protocol, listener: Listener, cause: unkno
   return new StartError(message, hint, EXIT_FAILED);
 }
 
+/** The error for a system that forbids calls, without which no UDP socket of Bun works either. */
+export function forbiddenCalls(calls: readonly string[]): StartError {
+  const message = `the system forbids ${calls.join(" and ")}, so UDP cannot be answered`;
+  const places = "SystemCallFilter=@network-io in the unit of systemd, the container's profile";
+  const remedy = `allow recvmmsg and sendmmsg (${places}), or set TRACKER_UDP_ADDRESS to nothing`;
+  return new StartError(message, remedy);
+}
+
 function explain(protocol: Protocol, listener: Listener, cause: unknown) {
   const address = showListener(listener);
   const variable = `TRACKER_${protocol.toUpperCase()}_ADDRESS`;
+  const everywhere = listener.host.includes(":") ? "[::]" : "0.0.0.0";
   const { code: name } = cause as { code?: string };
   const zone = listener.host.split("%")[1];
   // Bun gives no code for a missing interface.
@@ -34,12 +43,7 @@ function explain(protocol: Protocol, listener: Listener, cause: unknown) {
     case "EADDRNOTAVAIL":
       return {
         message: `this machine does not have the address ${address}`,
-        hint: `see ip addr, or set ${variable} to [::]:${listener.port}`,
-      };
-    case "EAFNOSUPPORT":
-      return {
-        message: `this machine has no IPv6, so ${address} cannot be bound`,
-        hint: `set ${variable} to 0.0.0.0:${listener.port}`,
+        hint: `see ip addr, or set ${variable} to ${everywhere}:${listener.port}`,
       };
     case "ENODEV":
       return {

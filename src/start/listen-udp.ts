@@ -10,7 +10,8 @@ import { Answering, type UdpShared } from "../udp/answering.ts";
 import { EventLoopSource } from "../udp/event-loop.ts";
 import { failureMemory, readFailure } from "../udp/worker-failure.ts";
 import { type WorkerAnswer, WorkerMessages } from "../udp/messages.ts";
-import { listenError } from "./listen-error.ts";
+import { StartError } from "../host/start-error.ts";
+import { forbiddenCalls, listenError } from "./listen-error.ts";
 import type { Threads, WorkerThread } from "./threads.ts";
 
 /** A worker that waits for datagrams looks for messages after this time, in milliseconds. */
@@ -21,6 +22,7 @@ type SocketLibc = Pick<
   Libc,
   | "bindUdp"
   | "close"
+  | "forbiddenCalls"
   | "ignoreUnreachable"
   | "setReceiveBuffer"
   | "setReceiveTimeout"
@@ -57,7 +59,7 @@ export async function listenUdp(needs: UdpNeeds): Promise<UdpFront> {
     try {
       fronts.push(await listenAt(listener, needs));
     } catch (error) {
-      throw listenError("udp", listener, error);
+      throw error instanceof StartError ? error : listenError("udp", listener, error);
     }
   }
   return {
@@ -142,9 +144,13 @@ async function listenInThreads(
 
 /**
  * Sets what Bun's sockets lack: a large receive buffer, and no ICMP errors of other clients.
- * Returns the size of the receive buffer granted, in bytes.
+ * Returns the size of the receive buffer granted, in bytes. Throws a StartError if a filter forbids
+ * the calls that carry datagrams. Bun's sockets use the same: without recvmmsg they keep a core busy
+ * and answer nothing, without sendmmsg they send nothing (Bun 1.4.5).
  */
 function prepareSocket(libc: SocketLibc, fd: number, receiveBufferBytes: number): number {
+  const forbidden = libc.forbiddenCalls(fd);
+  if (forbidden.length > 0) throw forbiddenCalls(forbidden);
   libc.ignoreUnreachable(fd);
   return libc.setReceiveBuffer(fd, receiveBufferBytes);
 }

@@ -18,6 +18,7 @@ import { Live } from "../page/live.ts";
 import { showCount, showRate } from "../page/view.ts";
 import { takeCensus } from "../swarm/census.ts";
 import { takeShortage } from "../swarm/memory.ts";
+import { circumstancesOf } from "./forewarnings.ts";
 import type { Sweep } from "../swarm/sweep.ts";
 import type { Program } from "./program.ts";
 
@@ -56,10 +57,7 @@ export class Observation {
     this.#counters = new Counters(shared.counters, 0);
     this.notifier = new Notifier(env);
     this.warnings = new Warnings(log, {
-      machine,
-      udpPorts: config.udpListeners.map(({ port }) => port),
-      http: config.httpListeners.length > 0,
-      user: config.user === undefined ? process.getuid?.() : undefined,
+      ...circumstancesOf(config, machine),
       privateShare: () => largestPrivateShare(shared.notes!.privateShare),
       ownAnnounces: () =>
         this.#counters.total("udpOwnAddresses") + this.#counters.total("httpOwnAddresses"),

@@ -5,7 +5,7 @@
 import { hostname } from "node:os";
 import { AccessKeeper } from "../access/keeper.ts";
 import { peerTimeoutMax, swarmsPerAddressMax } from "../config/derived.ts";
-import type { Config } from "../config/schema.ts";
+import type { Config, Origins } from "../config/schema.ts";
 import { counterMemory } from "../counters/counters.ts";
 import { histogramMemory } from "../counters/histograms.ts";
 import { now } from "../host/clock.ts";
@@ -21,6 +21,7 @@ import { Store } from "../swarm/store.ts";
 import type { UdpShared } from "../udp/answering.ts";
 import { CONNECTION_TTL_SECONDS, connectionKey } from "../udp/connection-ids.ts";
 import { REPLY_BYTES_MAX } from "../udp/packet.ts";
+import { IPV4_ONLY, remedyForDefaults, withoutIpv6 } from "./families.ts";
 import { type ConnectionLimits, connectionsFor } from "./open-files.ts";
 import { type PreparedLimits, prepareLimits } from "./prepare-limits.ts";
 import { Files } from "./reload.ts";
@@ -35,6 +36,7 @@ export interface Main {
 
 /** The values that the steps of the start pass on. */
 export interface Program {
+  /** The settings, adapted to this machine. */
   readonly config: Config;
   readonly log: Log;
   /** Undefined where batches of datagrams and socket options are not available. */
@@ -53,10 +55,21 @@ export interface Program {
   readonly spawnUdpWorker: () => Worker;
 }
 
-/** Prepares the start. Throws a StartError if the limits of the machine are too low. */
-export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Program {
+/**
+ * Prepares the start. Throws a StartError if the limits of the machine are too low, or if it cannot
+ * have the addresses of the settings.
+ */
+export function prepare(
+  given: Config,
+  origins: Origins,
+  env: NodeJS.ProcessEnv,
+  main: Main,
+): Program {
   const libc = openLibc();
   libc?.refuseCoreDumps();
+  const families = libc === undefined || libc.hasIpv6() ? undefined : withoutIpv6(given, origins);
+  if (families !== undefined && families.problems.length > 0) throw families.problems[0];
+  const config = families?.config ?? given;
   const machine = new Machine();
   const connections = connectionsFor(machine, config, libc !== undefined);
   const workers = libc === undefined ? 0 : config.udpWorkers * config.udpListeners.length;
@@ -64,6 +77,9 @@ export function prepare(config: Config, env: NodeJS.ProcessEnv, main: Main): Pro
   const limits = prepareLimits(config, memory, 1 + workers);
   const journal = logsToJournal(env);
   const log = new Log({ level: config.logLevel, format: config.logFormat, journal });
+  if (families !== undefined && families.replaced.length > 0) {
+    log.warn(IPV4_ONLY, { remedy: remedyForDefaults(families) }, "no_ipv6");
+  }
   const threads = new Threads(shareMemory(config, memory, limits, 1 + workers), (reason) => {
     log.error("the tracker ends, because a part of it has failed", { reason });
     return main.exit();

@@ -42,6 +42,7 @@ function around(other: Partial<Surroundings> & { files?: number; tracked?: boole
       udpPorts: [6969],
       http: true,
       user: 1000,
+      memory: { needed: 300 * 2 ** 20, limit: 1024 * 2 ** 20 },
       privateShare: () => 0.1,
       ownAnnounces: () => 0,
       memoryIsShort: () => false,
@@ -118,6 +119,26 @@ test("the limit of connections is warned of at once, and again only after an hou
   ]);
   warnings.tellConnections(960, 5 + AGAIN_SECONDS);
   expect(warnings.counts.connections).toBe(2);
+});
+
+test("more memory than there is is warned of, with both numbers", () => {
+  const MIB = 2 ** 20;
+  const fits = around({ memory: { needed: 512 * MIB, limit: 512 * MIB } });
+  fits.warnings.lookAtStart();
+  expect(fits.told).toEqual([]);
+  const { warnings, told } = around({ memory: { needed: 1085.3 * MIB, limit: 512 * MIB } });
+  warnings.lookAtStart();
+  expect(told).toEqual([
+    {
+      message: "the tracker may take more memory than there is, and would then be killed",
+      fields: {
+        needed: "1085MiB",
+        there: "512MiB",
+        remedy: "lower TRACKER_MEMORY_MAX, or TRACKER_UDP_WORKERS if there are many",
+      },
+    },
+  ]);
+  expect(warnings.counts.memory_max).toBe(1);
 });
 
 test("running as root is warned of", () => {

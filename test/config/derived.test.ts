@@ -3,6 +3,7 @@ import { readConfig } from "../../src/config/config.ts";
 import {
   connectionsPerAddressMax,
   loadSettings,
+  memoryNeeded,
   peerTimeoutMax,
   shortestInterval,
   swarmsPerAddressMax,
@@ -32,6 +33,14 @@ test("the shortest interval is the minimum, unless jitter makes the interval sho
 test("an address may begin swarms for a twelfth of the memory, or the number set", () => {
   expect(swarmsPerAddressMax(configOf({ TRACKER_MEMORY_MAX: "64MiB" }))).toBe(131_072);
   expect(swarmsPerAddressMax(configOf({ TRACKER_SWARMS_PER_ADDRESS_MAX: "99999" }))).toBe(99_999);
+});
+
+test("the memory that may be taken is that of swarms, program and UDP workers", () => {
+  const mebibytes = (env: Record<string, string>) => memoryNeeded(configOf(env)) / 2 ** 20;
+  const memory = { TRACKER_MEMORY_MAX: "64MiB" };
+  expect(mebibytes({ ...memory, TRACKER_UDP_WORKERS: "0" })).toBe(124);
+  const many = { TRACKER_UDP_WORKERS: "10", TRACKER_UDP_ADDRESS: "127.0.0.1:1,127.0.0.1:2" };
+  expect(mebibytes({ ...memory, ...many })).toBe(230);
 });
 
 test("at least sixteen addresses are needed to hold all HTTP connections", () => {

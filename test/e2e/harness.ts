@@ -54,6 +54,8 @@ export interface StartOptions {
   cwd?: string;
   /** The port; the default is a free one. */
   port?: number;
+  /** A command that runs it, such as one that sets a filter. */
+  through?: string[];
   /** How many files it may have open; without it as many as the tests themselves. */
   files?: number;
   /** Listen address without port, in brackets for IPv6; the default is `[::]`, both families. */
@@ -167,7 +169,7 @@ export async function startTracker(options: StartOptions = {}): Promise<Tracker>
 
 /** Starts the binary with exactly these variables and arguments, and waits for nothing. */
 export function startProcess(options: StartOptions & { args?: string[] }): Tracker {
-  const command = [BINARY, ...(options.args ?? [])];
+  const command = [...(options.through ?? []), BINARY, ...(options.args ?? [])];
   const limited = ["sh", "-c", `ulimit -n ${options.files}; exec "$0" "$@"`, ...command];
   const child = Bun.spawn(options.files === undefined ? command : limited, {
     env: { PATH: "/usr/bin:/bin", ...options.env },

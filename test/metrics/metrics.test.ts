@@ -26,8 +26,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
     log: {
       counts: { debug: 0, info: 4, warn: 0, error: 0 },
       warned: {
-        c_library: 0,
-        udp_source: 0,
+        no_ipv6: 0,
         admin_address: 0,
         list_lines: 3,
         state_lines: 0,
@@ -49,6 +48,9 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         operator_token: 0,
         memory_full: 0,
         ip_parameter: 0,
+        memory_max: 0,
+        c_library: 0,
+        udp_source: 0,
       },
     },
     machine: {

@@ -42,6 +42,7 @@ test("the setting takes a comma-separated list, and the error names the wrong en
       'TRACKER_DENY_CLIENTS is "-XL,%zz", where "%zz" is not the beginning of a peer id: ' +
         "write 1 to 20 characters, others as %00",
     ],
+    origins: expect.anything(),
     understood: expect.anything(),
   });
 });

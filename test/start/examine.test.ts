@@ -1,10 +1,12 @@
 /** All files and names in the settings are checked. */
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { readConfig } from "../../src/config/config.ts";
 import { examine } from "../../src/start/examine.ts";
+import { foresee } from "../../src/start/foresee.ts";
 import { makeCertificate } from "../http/openssl.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "buntracker-examine-"));
@@ -67,12 +69,68 @@ test("every mistake is reported with a remedy, and no mistake hides another", as
   }
 });
 
-test("a setting that lets strangers claim addresses is a warning", async () => {
-  const { problems, warnings } = await examine({ allowIpParameter: true });
-  expect(problems).toEqual([]);
-  expect(warnings).toEqual([expect.stringMatching(/^clients may announce addresses that are not/)]);
-  expect(warnings[0]).toContain("TRACKER_ALLOW_IP_PARAMETER=no");
-  expect((await examine({ allowIpParameter: false })).warnings).toEqual([]);
+test.if(process.platform === "linux")("addresses that the machine lacks are problems", async () => {
+  const { problems } = await examine({
+    udpListeners: [
+      { host: "127.0.0.7", port: 6969 },
+      { host: "203.0.113.9", port: 6969 },
+    ],
+    httpListeners: [{ host: "fe80::1%nowhere0", port: 80, tls: undefined }],
+    adminListeners: [{ host: "203.0.113.9", port: 6970 }],
+  });
+  expect(problems.map(({ message }) => message)).toEqual([
+    "this machine does not have the address 203.0.113.9:6969",
+    "this machine has no interface nowhere0, which [fe80::1%nowhere0]:80 names",
+    "this machine does not have the address 203.0.113.9:6970",
+  ]);
+  expect(problems[0].hint).toBe("see ip addr, or set TRACKER_UDP_ADDRESS to 0.0.0.0:6969");
+});
+
+/** The addresses on a machine without IPv6: problems of the check, and warnings of the start. */
+async function withoutIpv6(env: Record<string, string>) {
+  const reading = readConfig(env);
+  if ("problems" in reading) throw new Error(reading.problems.join("; "));
+  const { config, origins } = reading;
+  const { problems } = await examine(config, origins, false);
+  const warnings = foresee(config, origins, false);
+  return {
+    problems: problems.map(({ message, hint, exitCode }) => [exitCode, message, hint]),
+    warnings: warnings.filter((warning) => warning.includes("IPv6")),
+  };
+}
+
+describe("on a machine without IPv6", () => {
+  test("addresses that were asked for are problems, one for each setting", async () => {
+    const env = {
+      TRACKER_UDP_ADDRESS: "[::]:7000",
+      TRACKER_HTTP_ADDRESS: "127.0.0.1:7000,[2001:db8::1]:7000",
+      TRACKER_ADMIN_ADDRESS: "[::1]:6970",
+    };
+    const none = (address: string) => `this machine has no IPv6, so ${address} cannot be bound`;
+    expect(await withoutIpv6(env)).toEqual({
+      problems: [
+        [78, none("[::]:7000"), "set TRACKER_UDP_ADDRESS to 0.0.0.0:7000"],
+        [78, none("[2001:db8::1]:7000"), "leave it out of TRACKER_HTTP_ADDRESS"],
+        [78, none("[::1]:6970"), "set TRACKER_ADMIN_ADDRESS to 127.0.0.1:6970"],
+      ],
+      warnings: [],
+    });
+  });
+
+  test("the default addresses are a warning, since IPv4 takes their place", async () => {
+    const sentence = (variables: string) =>
+      "this machine has no IPv6: clients are answered over IPv4 only: " +
+      `enable IPv6, or set ${variables} to 0.0.0.0:6969 if this is meant`;
+    expect(await withoutIpv6({})).toEqual({
+      problems: [],
+      warnings: [sentence("TRACKER_UDP_ADDRESS and TRACKER_HTTP_ADDRESS")],
+    });
+    expect((await withoutIpv6({ TRACKER_UDP_ADDRESS: "0.0.0.0:6969" })).warnings).toEqual([
+      sentence("TRACKER_HTTP_ADDRESS"),
+    ]);
+    const ipv4 = { TRACKER_UDP_ADDRESS: "0.0.0.0:6969", TRACKER_HTTP_ADDRESS: "0.0.0.0:6969" };
+    expect(await withoutIpv6(ipv4)).toEqual({ problems: [], warnings: [] });
+  });
 });
 
 test("lines that would be skipped are warnings", async () => {

@@ -10,7 +10,6 @@ describe("a socket that cannot be bound", () => {
     ["EADDRINUSE", "udp port 6969 is already in use ([::]:6969)", "ss -lnp"],
     ["EACCES", "no permission for udp port 6969 ([::]:6969)", "CAP_NET_BIND_SERVICE"],
     ["EADDRNOTAVAIL", "this machine does not have the address [::]:6969", "ip addr"],
-    ["EAFNOSUPPORT", "this machine has no IPv6, so [::]:6969 cannot be bound", "0.0.0.0:6969"],
     ["errno 12", "cannot listen for udp on [::]:6969: errno 12", "TRACKER_UDP_ADDRESS"],
   ])("%s is a sentence with a remedy", (code, message, remedy) => {
     const error = listenError("udp", listener, { code });

@@ -22,6 +22,7 @@ const withoutSockets = (): UdpNeeds["libc"] =>
     setReceiveBuffer: () => 65_536,
     setReceiveTimeout: () => {},
     ignoreUnreachable: () => {},
+    forbiddenCalls: () => [],
   });
 
 /** One address of a tracker with one UDP worker. */

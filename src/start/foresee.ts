@@ -1,0 +1,53 @@
+/**
+ * Foresees what the start would warn of, as sentences for `buntracker check`: all that is known
+ * before any traffic and without binding an address.
+ */
+import { type Warning, warnOfConntrack, warnOfMachine } from "../admin/warnings.ts";
+import type { Config, Origins } from "../config/schema.ts";
+import { openLibc } from "../host/libc.ts";
+import type { LogFields } from "../host/log.ts";
+import { Machine } from "../host/machine.ts";
+import { listAddresses } from "../limits/own-addresses.ts";
+import { IPV4_ONLY, remedyForDefaults, withoutIpv6 } from "./families.ts";
+import { circumstancesOf, forewarn } from "./forewarnings.ts";
+import { missingRights } from "./privileges.ts";
+
+/** Warnings about what the process has from its parent, which a service may have otherwise. */
+const INHERITED: readonly Warning[] = ["root", "open_files", "receive_buffer"];
+
+/** The warnings of a start with these settings, as sentences. `hasIpv6` is for tests. */
+export function foresee(
+  given: Config,
+  origins: Origins,
+  hasIpv6 = openLibc()?.hasIpv6() ?? true,
+): string[] {
+  const warnings: string[] = [];
+  const tell = (kind: Warning, message: string, fields: LogFields): void => {
+    const shown = INHERITED.includes(kind) ? `if started from here, ${message}` : message;
+    warnings.push(sentenceOf(shown, fields));
+  };
+  const families = hasIpv6 ? undefined : withoutIpv6(given, origins);
+  if (families !== undefined && families.replaced.length > 0) {
+    warnings.push(sentenceOf(IPV4_ONLY, { remedy: remedyForDefaults(families) }));
+  }
+  const config = families?.config ?? given;
+  for (const { message, ...fields } of missingRights(config)) {
+    warnings.push(sentenceOf(message, fields));
+  }
+  const libc = openLibc();
+  const usesBuffer = libc !== undefined && config.udpListeners.length > 0;
+  const receiveBufferBytes = usesBuffer
+    ? libc.receiveBufferFor(config.udpReceiveBufferBytes)
+    : Infinity;
+  forewarn({ tell }, { config, libc, receiveBufferBytes, addresses: listAddresses() ?? [] });
+  const circumstances = circumstancesOf(config, new Machine());
+  warnOfMachine({ tell }, circumstances);
+  warnOfConntrack({ tell }, circumstances);
+  return warnings;
+}
+
+/** The message, what it is about, and what helps: `a list is long (file /x): shorten it`. */
+function sentenceOf(message: string, { remedy, ...facts }: LogFields): string {
+  const shown = Object.entries(facts).map(([name, fact]) => `${name} ${fact}`);
+  return `${message}${shown.length > 0 ? ` (${shown.join(", ")})` : ""}: ${remedy}`;
+}

@@ -1,0 +1,73 @@
+/**
+ * Warnings that follow from the settings and the machine, before any traffic: the start logs them,
+ * and `buntracker check` prints them.
+ */
+import { isIPv6 } from "node:net";
+import { type Circumstances, IP_PARAMETER, type Tell } from "../admin/warnings.ts";
+import { memoryNeeded } from "../config/derived.ts";
+import type { Config } from "../config/schema.ts";
+import { showBytes } from "../config/settings.ts";
+import type { Machine } from "../host/machine.ts";
+import { memoryLimit } from "../host/memory-limit.ts";
+
+/** What the warnings depend on. */
+export interface Prospect {
+  config: Config;
+  /** Undefined where batches of datagrams and socket options are not available. */
+  libc: unknown;
+  /** The smallest UDP receive buffer granted; Infinity if no buffer was requested. */
+  receiveBufferBytes: number;
+  /** Addresses of this machine, without loopback. */
+  addresses: readonly string[];
+}
+
+/** The largest buffer that Linux grants: it stores twice the size in an int. [socket(7)] */
+const RECEIVE_BUFFER_BYTES_MAX = 2 ** 30 - 1;
+
+/** Gives the warnings that hold. */
+export function forewarn(warnings: Tell, prospect: Prospect): void {
+  const { config, libc, receiveBufferBytes } = prospect;
+  const inThreads = libc !== undefined && config.udpWorkers > 0;
+  const wanted = config.udpListeners.length > 0 && config.udpWorkers > 0;
+  if (wanted && !inThreads && process.platform === "linux") {
+    const slow = "UDP is answered in the event loop: the C library could not be opened";
+    warnings.tell("c_library", slow, { remedy: "use the build for the C library of this system" });
+  }
+  if (config.allowIpParameter) {
+    const { message, remedy } = IP_PARAMETER;
+    warnings.tell("ip_parameter", message, { remedy });
+  }
+  if (!inThreads) warnOfSource(warnings, prospect);
+  if (receiveBufferBytes < Math.min(config.udpReceiveBufferBytes, RECEIVE_BUFFER_BYTES_MAX)) {
+    const small = "the system limits the UDP receive buffer, so bursts may be dropped";
+    warnings.tell("receive_buffer", small, {
+      granted: showBytes(receiveBufferBytes),
+      remedy: `sysctl -w net.core.rmem_max=${config.udpReceiveBufferBytes}`,
+    });
+  }
+}
+
+/** What the warnings about the machine depend on (see warnings.ts). */
+export function circumstancesOf(config: Config, machine: Machine): Circumstances {
+  return {
+    machine,
+    udpPorts: config.udpListeners.map(({ port }) => port),
+    http: config.httpListeners.length > 0,
+    user: config.user === undefined ? process.getuid?.() : undefined,
+    memory: { needed: memoryNeeded(config), limit: memoryLimit() },
+  };
+}
+
+/** Bun's sockets do not tell the destination of a request, and clients need replies from there. */
+function warnOfSource(warnings: Tell, { config, addresses }: Prospect): void {
+  const hosts = config.udpListeners.map(({ host }) => host);
+  const reachable = addresses.filter((address) => !/^fe80:/i.test(address));
+  const ipv6 = reachable.filter((address) => isIPv6(address)).length;
+  const ipv4 = reachable.length - ipv6;
+  const isUnclear = (host: string): boolean =>
+    host === "::" ? ipv4 > 1 || ipv6 > 1 : host === "0.0.0.0" && ipv4 > 1;
+  if (!hosts.some(isUnclear)) return;
+  const unclear = "in the event loop, UDP replies have the address that routing picks";
+  const remedy = "name each of this machine's addresses in TRACKER_UDP_ADDRESS";
+  warnings.tell("udp_source", unclear, { addresses: ipv4 + ipv6, remedy });
+}

@@ -1,0 +1,103 @@
+/**
+ * Machines that lack what others have: the compiled binary says what is missing and what helps, in a
+ * sentence of its own. Linux only.
+ */
+import { describe, expect, test } from "bun:test";
+import { freePort, startProcess } from "./harness.ts";
+import { underFilter } from "./seccomp.ts";
+
+const LINUX = process.platform === "linux";
+const EPERM = 1;
+const ENOSYS = 38;
+const EAFNOSUPPORT = 97;
+const NO_IPV6 = `ipv6=${EAFNOSUPPORT}`;
+
+/** What it prints when it ends by itself, and its exit code. */
+async function ended(rules: string[], env: Record<string, string>, ...args: string[]) {
+  const port = freePort();
+  const child = startProcess({
+    through: underFilter(...rules),
+    args,
+    env: {
+      TRACKER_UDP_ADDRESS: `127.0.0.1:${port}`,
+      TRACKER_HTTP_ADDRESS: `127.0.0.1:${port}`,
+      TRACKER_ADMIN_ADDRESS: "",
+      TRACKER_USER: "nobody",
+      ...env,
+    },
+  });
+  return { code: await child.exited(5000), stderr: child.stderr };
+}
+
+describe.if(LINUX)("without IPv6 in the kernel", () => {
+  test.each([
+    ["UDP in a thread", { TRACKER_UDP_ADDRESS: "[::]:7" }, "UDP", "[::]:7", "0.0.0.0:7"],
+    [
+      "UDP in the event loop",
+      { TRACKER_UDP_ADDRESS: "[::1]:7", TRACKER_UDP_WORKERS: "0" },
+      "UDP",
+      "[::1]:7",
+      "127.0.0.1:7",
+    ],
+    ["HTTP", { TRACKER_HTTP_ADDRESS: "[::]:7" }, "HTTP", "[::]:7", "0.0.0.0:7"],
+    ["the operator", { TRACKER_ADMIN_ADDRESS: "[::1]:7" }, "ADMIN", "[::1]:7", "127.0.0.1:7"],
+  ])("an address for %s is refused by start and check", async (_name, env, of, asked, instead) => {
+    const stderr =
+      `buntracker: error: this machine has no IPv6, so ${asked} cannot be bound\n` +
+      `buntracker: hint: set TRACKER_${of}_ADDRESS to ${instead}\n`;
+    expect(await ended([NO_IPV6], env)).toEqual({ code: 78, stderr });
+    expect(await ended([NO_IPV6], env, "check")).toEqual({ code: 78, stderr });
+  });
+
+  test.each(["0", "1"])(
+    "with %p UDP workers the default is IPv4, with a warning",
+    async (workers) => {
+      const env = { TRACKER_ADMIN_ADDRESS: "", TRACKER_UDP_WORKERS: workers };
+      const tracker = startProcess({ through: underFilter(NO_IPV6), env });
+      await using _tracker = tracker;
+      const warning = "this machine has no IPv6: clients are answered over IPv4 only";
+      await tracker.says(`level=warn msg="${warning}" remedy="enable IPv6, or set TRACKER_UDP_ADD`);
+      // Another tracker may have the default port.
+      await Promise.race([tracker.says("at=http://0.0.0.0:6969"), tracker.says("(0.0.0.0:6969)")]);
+      if (tracker.stderr.includes("already in use (0.0.0.0:6969)")) return;
+      const answer = await fetch("http://127.0.0.1:6969/health", { keepalive: false });
+      expect(await answer.text()).toBe("ok");
+      const health = startProcess({ through: underFilter(NO_IPV6), args: ["health"], env });
+      expect([await health.exited(), health.stdout]).toEqual([0, "ok\n"]);
+    },
+  );
+});
+
+describe.if(LINUX)("where a filter forbids the calls that carry datagrams", () => {
+  const HINT =
+    "buntracker: hint: allow recvmmsg and sendmmsg (SystemCallFilter=@network-io in the unit of " +
+    "systemd, the container's profile), or set TRACKER_UDP_ADDRESS to nothing\n";
+
+  test.each([
+    [[`recvmmsg=${EPERM}`], "recvmmsg"],
+    [[`sendmmsg=${EPERM}`], "sendmmsg"],
+    [[`recvmmsg=${ENOSYS}`, `sendmmsg=${ENOSYS}`], "recvmmsg and sendmmsg"],
+  ])("%j ends start and check with a sentence, with and without workers", async (rules, named) => {
+    const stderr = `buntracker: error: the system forbids ${named}, so UDP cannot be answered\n${HINT}`;
+    for (const workers of ["0", "1", "2"]) {
+      const env = { TRACKER_UDP_WORKERS: workers };
+      expect(await ended(rules, env)).toEqual({ code: 78, stderr });
+      expect(await ended(rules, env, "check")).toEqual({ code: 78, stderr });
+    }
+  });
+
+  test("HTTP alone needs none of them", async () => {
+    const port = freePort();
+    const env = {
+      TRACKER_UDP_ADDRESS: "",
+      TRACKER_HTTP_ADDRESS: `127.0.0.1:${port}`,
+      TRACKER_ADMIN_ADDRESS: "",
+    };
+    const rules = [`recvmmsg=${EPERM}`, `sendmmsg=${EPERM}`];
+    const tracker = startProcess({ through: underFilter(...rules), env });
+    await using _tracker = tracker;
+    await tracker.says("msg=ready");
+    const answer = await fetch(`http://127.0.0.1:${port}/health`, { keepalive: false });
+    expect(await answer.text()).toBe("ok");
+  });
+});

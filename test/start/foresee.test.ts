@@ -1,0 +1,43 @@
+/** What the start would warn of is foreseen by the check. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readConfig } from "../../src/config/config.ts";
+import { foresee } from "../../src/start/foresee.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "buntracker-foresee-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("what the start would warn of is foreseen, as a sentence with a remedy", () => {
+  const sentences = (env: Record<string, string>): string[] => {
+    const reading = readConfig(env);
+    if ("problems" in reading) throw new Error(reading.problems.join("; "));
+    return foresee(reading.config, reading.origins);
+  };
+  const quiet = sentences({});
+  const more = (env: Record<string, string>) =>
+    sentences(env).filter((sentence) => !quiet.includes(sentence));
+  expect(more({ TRACKER_ALLOW_IP_PARAMETER: "yes" })).toEqual([
+    expect.stringMatching(/^clients may announce addresses that are not .*: TRACKER_ALLOW_IP_P/),
+  ]);
+  expect(more({ TRACKER_UDP_WORKERS: "64", TRACKER_UDP_ADDRESS: manyAddresses(4000) })).toEqual([
+    expect.stringMatching(
+      /^the tracker may take more memory .* \(needed \d+MiB, there \d+MiB\): lower TRACKER_MEM/,
+    ),
+  ]);
+  const list = join(folder, "list");
+  writeFileSync(list, "");
+  const denied = { TRACKER_DENY_FILE: list, TRACKER_ADMIN_TOKEN: "correct-horse-battery-staple" };
+  expect(more(denied)).toEqual([]);
+  rmSync(list);
+  expect(more(denied)[0]).toBe(
+    `a file cannot be read again on SIGHUP (file ${list}): ` +
+      "let the user it runs as read it and search the folders above it",
+  );
+});
+
+/** So many addresses that the threads need more memory than any machine of tests has. */
+function manyAddresses(count: number): string {
+  return Array.from({ length: count }, (_, n) => `127.0.${n >> 8}.${n & 255}:7000`).join(",");
+}
