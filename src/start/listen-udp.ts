@@ -145,8 +145,8 @@ async function listenInThreads(
 /**
  * Sets what Bun's sockets lack: a large receive buffer, and no ICMP errors of other clients.
  * Returns the size of the receive buffer granted, in bytes. Throws a StartError if a filter forbids
- * the calls that carry datagrams. Bun's sockets use the same: without recvmmsg they keep a core busy
- * and answer nothing, without sendmmsg they send nothing (Bun 1.4.5).
+ * the calls that carry datagrams. Bun's sockets use the same: without recvmmsg they keep a core
+ * busy and answer nothing, without sendmmsg they send nothing (Bun 1.4.5).
  */
 function prepareSocket(libc: SocketLibc, fd: number, receiveBufferBytes: number): number {
   const forbidden = libc.forbiddenCalls(fd);

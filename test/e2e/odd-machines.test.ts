@@ -1,6 +1,6 @@
 /**
- * Machines that lack what others have: the compiled binary says what is missing and what helps, in a
- * sentence of its own. Linux only.
+ * Machines that lack what others have: the compiled binary says what is missing and what helps, in
+ * a sentence of its own. Linux only.
  */
 import { describe, expect, test } from "bun:test";
 import { freePort, startProcess } from "./harness.ts";
@@ -78,7 +78,8 @@ describe.if(LINUX)("where a filter forbids the calls that carry datagrams", () =
     [[`sendmmsg=${EPERM}`], "sendmmsg"],
     [[`recvmmsg=${ENOSYS}`, `sendmmsg=${ENOSYS}`], "recvmmsg and sendmmsg"],
   ])("%j ends start and check with a sentence, with and without workers", async (rules, named) => {
-    const stderr = `buntracker: error: the system forbids ${named}, so UDP cannot be answered\n${HINT}`;
+    const error = `the system forbids ${named}, so UDP cannot be answered`;
+    const stderr = `buntracker: error: ${error}\n${HINT}`;
     for (const workers of ["0", "1", "2"]) {
       const env = { TRACKER_UDP_WORKERS: workers };
       expect(await ended(rules, env)).toEqual({ code: 78, stderr });
