@@ -2,23 +2,24 @@
  * Putting back: the records of a dump (records.ts) become swarms and peers of this store.
  *
  * The caller judges each peer by its lists and addresses; then the ceilings and quotas of an
- * announce apply (membership.ts). Its age goes on: it is the age in the record and the time
- * since then, rounded to a tick of this store. Putting the same back again changes nothing.
+ * announce apply (membership.ts). What an address may begin is asked of all peers of a record: who
+ * began the swarm is not known, so it is enough if one of them may. A peer's age goes on: it is the
+ * age in the record and the time since then, rounded to a tick of this store. Putting the same back
+ * again changes nothing.
  *
  *   a peer that is not stored     is stored at its age, unless that is beyond its time
  *   one that is stored            the younger of both decides its role; at the same age a seeder
  *                                 wins; it has completed if either says so
  *   downloads                     the higher number; no download is counted for a peer
  *
- *   record ─► swarm unknown, few peers, no quota near?  yes ─► a block of exactly that size
- *                                                       no  ─► each peer joins as if it announced
+ *   record ─► swarm unknown, no quota near?  yes ─► a block with its peers, or the first of them
+ *                                            no     the others join as if they announced
  *
  * Chunks may come from anywhere: one that is not sound ends early, and breaks nothing. A shard is
  * locked for one small swarm, or one peer. Ages in records are those of `Dump`.
  */
 import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
 import {
-  DOWNLOADS_MAX,
   LEECHERS,
   META_COMPLETED,
   META_TICK,
@@ -33,13 +34,15 @@ import { hashInfoHash } from "./keyed-hash.ts";
 import { Membership } from "./membership.ts";
 import { copyHalves, findPeer } from "./peers.ts";
 import { Random } from "./random.ts";
+import { sameAddress } from "./places.ts";
 import {
   ageOf,
-  RECORD_DOWNLOADS,
   RECORD_MINUTES,
   RECORD_PEERS,
   recordCountAt,
-  recordSize,
+  recordDownloads,
+  recordEnd,
+  recordPeers,
 } from "./records.ts";
 import { AnnounceRequest, NOT_STORED_MEMORY, NOT_STORED_NETWORK } from "./requests.ts";
 import type { Store } from "./store.ts";
@@ -47,10 +50,12 @@ import { SMALL_PEERS_MAX } from "./swarms.ts";
 import { lineOf } from "./table.ts";
 import type { Hash, Line, SwarmAt, Tick } from "./units.ts";
 
-/** Says what may be stored at present. Offsets count halves; a peer's address is in wire format. */
+/** Says what may be stored at present. */
 export interface Judge {
-  maySwarm(halves: Uint16Array, at: number): boolean;
-  mayPeer(halves: Uint16Array, at: number, family: Family): boolean;
+  /** Gets the ten halves of an info hash. */
+  maySwarm(infoHash: Uint16Array): boolean;
+  /** Gets where the address of a peer begins, in wire format, and its port. */
+  mayPeer(bytes: Uint8Array, at: number, family: Family, port: number): boolean;
 }
 
 /** When the records of a chunk were written. */
@@ -65,6 +70,8 @@ export interface Dumped {
 /** In place of a meta byte: the peer is not put back. */
 const EXPIRED = -1;
 const REFUSED = -2;
+/** It is stored already, with the block of its swarm. */
+const STORED = -3;
 
 export class PutBack {
   /** Swarms that were made, and peers that are stored now, known ones too. */
@@ -123,21 +130,20 @@ export class PutBack {
   next(): boolean {
     const { at } = this;
     const halves = this.#halves;
-    if (at + RECORD_PEERS > this.#chunk.length) return false;
-    const ipv4 = this.#count(at, 4, SEEDERS) + this.#count(at, 4, LEECHERS);
-    const ipv6 = this.#count(at, 6, SEEDERS) + this.#count(at, 6, LEECHERS);
-    const size = recordSize(ipv4, ipv6);
-    const low = halves[(at + RECORD_DOWNLOADS) >>> 1];
-    const downloads = halves[((at + RECORD_DOWNLOADS) >>> 1) + 1] * 0x10000 + low;
-    if (at + size > this.#chunk.length || downloads > DOWNLOADS_MAX) return false;
-    this.at = at + size;
-    if (!this.#judge.maySwarm(halves, at >>> 1)) {
+    const end = recordEnd(halves, at, this.#chunk.length);
+    if (end === 0) return false;
+    this.at = end;
+    const ipv4 = recordPeers(halves, at, 4);
+    const ipv6 = recordPeers(halves, at, 6);
+    copyHalves(halves, at >>> 1, this.#request.infoHashHalves, 0, INFO_HASH_SIZE / 2);
+    if (!this.#judge.maySwarm(this.#request.infoHashHalves)) {
       this.counts.refused += ipv4 + ipv6;
       return true;
     }
-    copyHalves(halves, at >>> 1, this.#request.infoHashHalves, 0, INFO_HASH_SIZE / 2);
-    if (this.#judgePeers(at, ipv4, ipv6) > 0) this.#putPeers(at);
-    if (downloads > 0) this.#putDownloads(at, ipv4 + ipv6, downloads);
+    const left = this.#judgePeers(at, ipv4, ipv6);
+    const isNew = left > 0 && this.#putPeers(at, left);
+    const downloads = recordDownloads(halves, at);
+    if (downloads > 0 && !isNew) this.#putDownloads(at, ipv4 + ipv6, downloads);
     return true;
   }
 
@@ -145,7 +151,6 @@ export class PutBack {
   #judgePeers(at: number, ipv4: number, ipv6: number): number {
     if (this.#verdicts.length < ipv4 + ipv6) this.#verdicts = new Int16Array(ipv4 + ipv6);
     const chunk = this.#chunk;
-    const halves = this.#halves;
     const metas = this.#metas;
     const verdicts = this.#verdicts;
     const { counts } = this;
@@ -160,7 +165,7 @@ export class PutBack {
         for (let i = this.#count(at, family, role); i > 0; i--, index++, peer += size) {
           let verdict = metas[chunk[meta + index]];
           if (verdict === EXPIRED) counts.expired += 1;
-          else if (halves[peer + size - 1] === 0 || !this.#judge.mayPeer(halves, peer, family)) {
+          else if (!this.#mayStore(peer, family)) {
             verdict = REFUSED;
             counts.refused += 1;
           } else left += 1;
@@ -173,25 +178,43 @@ export class PutBack {
     return all;
   }
 
-  #putPeers(at: number): void {
+  #mayStore(peer: number, family: Family): boolean {
+    const swapped = this.#halves[peer + peerHalves(family) - 1];
+    const port = (swapped >>> 8) | ((swapped & 0xff) << 8);
+    return port !== 0 && this.#judge.mayPeer(this.#chunk, 2 * peer, family, port);
+  }
+
+  /** Puts the peers back that are left. True if a block was made, with the downloads. */
+  #putPeers(at: number, left: number): boolean {
     const store = this.#store;
     const { arena, table } = store;
-    const hash = hashInfoHash(store.memory.keys, this.#request.infoHashHalves, 0);
+    const { infoHashHalves } = this.#request;
+    const hash = hashInfoHash(store.memory.keys, infoHashHalves, 0);
     const line = lineOf(hash);
     store.enter(line);
     compact(arena, table, line, WASTE_ANNOUNCE);
-    const known = table.find(line, hash, this.#request.infoHashHalves) !== 0;
-    const done = !known && this.#isEasy(at) && this.#putNewSwarm(line, hash, at);
+    const known = table.find(line, hash, infoHashHalves) !== 0;
+    const beginner = known ? 0 : this.#beginnerOf(at);
+    const easy = !known && beginner >= 0 && this.#isEasy(at);
+    const taken = easy ? this.#putNewSwarm(line, hash, at) : 0;
     store.leave(line);
-    if (done) return;
-    this.#eachLeft(at, (meta) => this.#putPeer(line, hash, meta));
+    if (taken === left) return true;
+    if (beginner < 0) {
+      this.counts.crowded += left;
+      return false;
+    }
+    // The peer that may begin the swarm comes first.
+    this.#eachLeft(at, beginner, Infinity, (meta) => this.#putPeer(line, hash, meta));
+    if (beginner > 0) this.#eachLeft(at, 0, beginner, (meta) => this.#putPeer(line, hash, meta));
+    if (known || taken > 0) return taken > 0;
     store.enter(line);
-    if (!known && table.find(line, hash, this.#request.infoHashHalves) !== 0) this.counts.swarms++;
+    if (table.find(line, hash, infoHashHalves) !== 0) this.counts.swarms += 1;
     store.leave(line);
+    return false;
   }
 
   /** Hands the meta byte of each peer that is left to `put`; the request has the rest. */
-  #eachLeft(at: number, put: (meta: number) => void): void {
+  #eachLeft(at: number, first: number, end: number, put: (meta: number) => void): void {
     const request = this.#request;
     let peer = (at + RECORD_PEERS) >>> 1;
     let index = 0;
@@ -201,7 +224,7 @@ export class PutBack {
       for (const role of ROLES) {
         request.seeder = role === SEEDERS;
         for (let i = this.#count(at, family, role); i > 0; i--, index++, peer += size) {
-          if (this.#verdicts[index] < 0) continue;
+          if (index < first || index >= end || this.#verdicts[index] < 0) continue;
           copyHalves(this.#halves, peer, request.peerHalves, 0, size);
           put(this.#verdicts[index]);
         }
@@ -211,136 +234,151 @@ export class PutBack {
 
   // A swarm that is not known.
 
-  /** True if no ceiling or quota can be in the way, and no peer is there twice. */
-  #isEasy(at: number): boolean {
-    const { memory, population } = this.#store;
-    const { peersPerSwarmMax = Infinity, peersPerAddressMax = Infinity } = memory.settings;
-    const [ipv4, ipv6] = this.#leftByFamily();
-    if (ipv4 > SMALL_PEERS_MAX || ipv6 > SMALL_PEERS_MAX) return false;
-    if (ipv4 + ipv6 > Math.min(peersPerSwarmMax, peersPerAddressMax)) return false;
-    return !population.holdings.tight && !this.#hasTwice(at);
-  }
-
-  #leftByFamily(): [ipv4: number, ipv6: number] {
-    const left = this.#left;
-    return [left[4][SEEDERS] + left[4][LEECHERS], left[6][SEEDERS] + left[6][LEECHERS]];
-  }
-
-  #hasTwice(at: number): boolean {
-    let first = (at + RECORD_PEERS) >>> 1;
-    for (const family of FAMILIES) {
-      const size = peerHalves(family);
-      const count = this.#count(at, family, SEEDERS) + this.#count(at, family, LEECHERS);
-      // So many that were dropped are not worth a search.
-      if (count > 2 * SMALL_PEERS_MAX) return true;
-      for (let i = 1; i < count; i++) {
-        const peer = first + i * size;
-        if (findPeer(this.#halves, first, 0, i, size, this.#halves, peer) >= 0) return true;
-      }
-      first += count * size;
-    }
-    return false;
-  }
-
-  /** Makes the swarm with all of its peers. False if that cannot be: nothing has changed. */
-  #putNewSwarm(line: Line, hash: Hash, at: number): boolean {
-    const { arena, swarms, population } = this.#store;
-    const [ipv4, ipv6] = this.#leftByFamily();
-    if (!this.#mayBegin(at)) return false;
-    arena.keepBack = this.#membership.pagesKeptFrom(ipv4 + ipv6);
-    const swarm = swarms.create(line, hash, this.#request.infoHashHalves, ipv4, ipv6);
-    if (swarm === 0) return false;
-    let from = (at + RECORD_PEERS) >>> 1;
-    let index = 0;
-    for (const family of FAMILIES) {
-      const size = peerHalves(family);
-      const count = this.#count(at, family, SEEDERS) + this.#count(at, family, LEECHERS);
-      if (count === 0) continue;
-      const seeders = this.#left[family][SEEDERS];
-      const peers = swarms.peersAt(swarm, family);
-      const meta = swarms.metaAt(swarm, family);
-      let done = 0;
-      for (let i = 0; i < count; i++, index++, from += size) {
-        if (this.#verdicts[index] < 0) continue;
-        const to = peers + done * size;
-        copyHalves(this.#halves, from, arena.halves, to, size);
-        arena.bytes[meta + done] = this.#verdicts[index];
-        population.put(line, family, done < seeders ? SEEDERS : LEECHERS, to);
-        done += 1;
-      }
-      if (done > 0) swarms.setCounts(swarm, family, done, seeders);
-    }
-    this.counts.swarms += 1;
-    this.counts.peers += ipv4 + ipv6;
-    return true;
-  }
-
-  /** True if the address of the first peer that is left may begin one more swarm. */
-  #mayBegin(at: number): boolean {
+  /** The first peer that is left whose address may begin one more swarm; -1 if there is none. */
+  #beginnerOf(at: number): number {
     const { holdings } = this.#store.population;
     let peer = (at + RECORD_PEERS) >>> 1;
     let index = 0;
     for (const family of FAMILIES) {
-      const count = this.#count(at, family, SEEDERS) + this.#count(at, family, LEECHERS);
+      const count = recordPeers(this.#halves, at, family);
       for (let i = 0; i < count; i++, index++, peer += peerHalves(family)) {
-        if (this.#verdicts[index] >= 0) return holdings.mayBegin(this.#halves, peer, family);
+        if (this.#verdicts[index] < 0) continue;
+        if (holdings.mayBegin(this.#halves, peer, family)) return index;
       }
     }
+    return -1;
+  }
+
+  /** True if no ceiling can be in the way of the peers that a block takes, and each is new. */
+  #isEasy(at: number): boolean {
+    const { memory, population } = this.#store;
+    const { peersPerSwarmMax = Infinity, peersPerAddressMax = Infinity } = memory.settings;
+    if (this.#leftOf(4) + this.#leftOf(6) > peersPerSwarmMax) return false;
+    return !population.holdings.tight && !this.#hasNeighbours(at, peersPerAddressMax);
+  }
+
+  #leftOf(family: Family): number {
+    return this.#left[family][SEEDERS] + this.#left[family][LEECHERS];
+  }
+
+  /** True if the first peers of a family have one twice, or more than `most` of an address. */
+  #hasNeighbours(at: number, most: number): boolean {
+    let first = (at + RECORD_PEERS) >>> 1;
+    let index = 0;
+    for (const family of FAMILIES) {
+      const count = recordPeers(this.#halves, at, family);
+      let taken = 0;
+      for (let i = 0; i < count && taken < SMALL_PEERS_MAX; i++) {
+        if (this.#verdicts[index + i] < 0) continue;
+        // So many that were dropped are not worth a search.
+        if (i > 2 * SMALL_PEERS_MAX || this.#hasBefore(first, i, family, most)) return true;
+        taken += 1;
+      }
+      first += count * peerHalves(family);
+      index += count;
+    }
     return false;
+  }
+
+  /** True if the peer at `index` is there before, or more than `most` of its address are. */
+  #hasBefore(first: number, index: number, family: Family, most: number): boolean {
+    const halves = this.#halves;
+    const size = peerHalves(family);
+    const peer = first + index * size;
+    if (findPeer(halves, first, 0, index, size, halves, peer) >= 0) return true;
+    if (index < most) return false;
+    let same = 1;
+    for (let at = first; at < peer; at += size) {
+      if (sameAddress(halves, at, halves, peer, family)) same += 1;
+    }
+    return same > most;
+  }
+
+  /**
+   * Makes the swarm with its downloads and the first peers of each family, as many as a block
+   * takes. Returns how many; 0 if there is no room, and then nothing has changed.
+   */
+  #putNewSwarm(line: Line, hash: Hash, at: number): number {
+    const { arena, swarms, population } = this.#store;
+    const ipv4 = Math.min(this.#leftOf(4), SMALL_PEERS_MAX);
+    const ipv6 = Math.min(this.#leftOf(6), SMALL_PEERS_MAX);
+    arena.keepBack = this.#membership.pagesKeptFrom(ipv4 + ipv6);
+    const swarm = swarms.create(line, hash, this.#request.infoHashHalves, ipv4, ipv6);
+    if (swarm === 0) return 0;
+    let from = (at + RECORD_PEERS) >>> 1;
+    let first = 0;
+    for (const family of FAMILIES) {
+      const size = peerHalves(family);
+      const count = recordPeers(this.#halves, at, family);
+      const room = family === 4 ? ipv4 : ipv6;
+      const seeders = Math.min(room, this.#left[family][SEEDERS]);
+      const peers = swarms.peersAt(swarm, family);
+      const meta = swarms.metaAt(swarm, family);
+      let done = 0;
+      for (let i = 0; done < room; i++) {
+        const verdict = this.#verdicts[first + i];
+        if (verdict < 0) continue;
+        const to = peers + done * size;
+        copyHalves(this.#halves, from + i * size, arena.halves, to, size);
+        arena.bytes[meta + done] = verdict;
+        population.put(line, family, done < seeders ? SEEDERS : LEECHERS, to);
+        this.#verdicts[first + i] = STORED;
+        done += 1;
+      }
+      if (done > 0) swarms.setCounts(swarm, family, done, seeders);
+      from += count * size;
+      first += count;
+    }
+    this.counts.swarms += 1;
+    this.counts.peers += ipv4 + ipv6;
+    const downloads = recordDownloads(this.#halves, at);
+    if (downloads > 0 && swarms.setDownloads(line, swarm, downloads) === 0) {
+      this.counts.withoutRoom += 1;
+    }
+    return ipv4 + ipv6;
   }
 
   // Any other swarm.
 
   #putPeer(line: Line, hash: Hash, meta: number): void {
     const store = this.#store;
-    const request = this.#request;
+    const { member } = this.#membership;
     store.enter(line);
     compact(store.arena, store.table, line, WASTE_ANNOUNCE);
-    const swarm = store.table.find(line, hash, request.infoHashHalves);
-    const stored = swarm === 0 ? -1 : this.#metaOfStored(swarm);
-    if (stored >= 0 && this.#ageOf(stored) < this.#ageOf(meta)) {
-      this.#completeStored(swarm, meta);
+    const swarm = store.table.find(line, hash, this.#request.infoHashHalves);
+    const joined = this.#join(line, hash, swarm);
+    if (joined !== 0) {
+      store.population.setEmpty(line, joined, false);
+      const kept = member.wasKnown ? this.#merge(line, hash, joined, meta) : meta;
+      store.arena.bytes[member.metaAt] = kept;
       this.counts.peers += 1;
-    } else this.#join(line, hash, swarm, meta, stored);
+    } else if (isFull(member.notStored)) this.counts.withoutRoom += 1;
+    else this.counts.crowded += 1;
     store.leave(line);
   }
 
-  /** Meta byte of the peer where it is stored already; -1 if it is not. */
-  #metaOfStored(swarm: SwarmAt): number {
-    const { arena, members } = this.#store;
-    const { family, peerHalves: peer } = this.#request;
-    if (!members.find(swarm, family, peer, 0)) return -1;
-    return arena.bytes[members.metaAt(swarm, family)];
-  }
-
-  #completeStored(swarm: SwarmAt, meta: number): void {
-    const { arena, members } = this.#store;
-    arena.bytes[members.metaAt(swarm, this.#request.family)] |= meta & META_COMPLETED;
-  }
-
-  #join(line: Line, hash: Hash, swarm: SwarmAt, meta: number, stored: number): void {
-    const { arena, members, population } = this.#store;
-    const request = this.#request;
+  #join(line: Line, hash: Hash, swarm: SwarmAt): SwarmAt {
     const membership = this.#membership;
-    const { member } = membership;
+    membership.member.clear();
+    const joined = membership.join(line, hash, swarm, this.#tick);
+    return joined === 0 ? membership.joinAgain(line, hash, this.#tick) : joined;
+  }
+
+  /** The peer was stored, and has joined in the role of the request. Returns its meta byte. */
+  #merge(line: Line, hash: Hash, swarm: SwarmAt, meta: number): number {
+    const request = this.#request;
+    const { member } = this.#membership;
+    const stored = this.#store.arena.bytes[member.metaAt];
+    const older = this.#ageOf(stored) - this.#ageOf(meta);
     const { seeder } = request;
-    if (stored >= 0 && this.#ageOf(stored) === this.#ageOf(meta)) {
-      request.seeder ||= members.role === SEEDERS;
+    const wasSeeder = !member.wasLeecher;
+    const seeds = older === 0 ? seeder || wasSeeder : older < 0 ? wasSeeder : seeder;
+    if (seeds !== seeder) {
+      request.seeder = seeds;
+      this.#join(line, hash, swarm);
+      request.seeder = seeder;
     }
-    member.clear();
-    let joined = membership.join(line, hash, swarm, this.#tick);
-    if (joined === 0) joined = membership.joinAgain(line, hash, this.#tick);
-    request.seeder = seeder;
-    if (joined === 0) {
-      const full =
-        member.notStored === NOT_STORED_MEMORY || member.notStored === NOT_STORED_NETWORK;
-      if (full) this.counts.withoutRoom += 1;
-      else this.counts.crowded += 1;
-      return;
-    }
-    population.setEmpty(line, joined, false);
-    arena.bytes[member.metaAt] = meta | (Math.max(0, stored) & META_COMPLETED);
-    this.counts.peers += 1;
+    return (older < 0 ? stored : meta) | ((stored | meta) & META_COMPLETED);
   }
 
   #ageOf(meta: number): number {
@@ -357,8 +395,8 @@ export class PutBack {
     const { memory } = this.#store;
     const minutes = peers > 0 ? 0 : this.#halves[(at + RECORD_MINUTES) >>> 1];
     const seconds = minutes * 60 + this.#elapsedSeconds;
-    if (seconds > memory.settings.downloadsTimeout && this.#leftByFamily().every((n) => n === 0))
-      return;
+    const left = this.#leftOf(4) + this.#leftOf(6);
+    if (seconds > memory.settings.downloadsTimeout && left === 0) return;
     const since = this.#nowSeconds - seconds;
     if (!this.#store.raiseDownloads(this.#request.infoHashHalves, downloads, since)) {
       this.counts.withoutRoom += 1;
@@ -369,3 +407,7 @@ export class PutBack {
     return this.#halves[(at + recordCountAt(family, role)) >>> 1];
   }
 }
+
+/** True if a peer is not stored for lack of room, and not because of what others of it hold. */
+const isFull = (notStored: number): boolean =>
+  notStored === NOT_STORED_MEMORY || notStored === NOT_STORED_NETWORK;

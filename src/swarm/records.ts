@@ -20,7 +20,7 @@
  * which tick it was then, and how long one lasts, goes with the chunk. A large swarm has several
  * records. A record says nothing about hash keys, memory or timeouts.
  */
-import { META_TICK, peerSize, type Role } from "./blocks.ts";
+import { DOWNLOADS_MAX, LEECHERS, META_TICK, peerSize, SEEDERS, type Role } from "./blocks.ts";
 import type { Family } from "../constants.ts";
 import type { Tick } from "./units.ts";
 
@@ -41,6 +41,28 @@ export const recordCountAt = (family: Family, role: Role): number =>
 export function recordSize(ipv4: number, ipv6: number): number {
   const size = RECORD_PEERS + ipv4 * (peerSize(4) + 1) + ipv6 * (peerSize(6) + 1);
   return size + (size & 1);
+}
+
+/** Peers of a family in the record at `at`; both offsets count bytes. */
+export function recordPeers(halves: Uint16Array, at: number, family: Family): number {
+  const seeders = halves[(at + recordCountAt(family, SEEDERS)) >>> 1];
+  return seeders + halves[(at + recordCountAt(family, LEECHERS)) >>> 1];
+}
+
+/** Downloads of the record at `at`. */
+export function recordDownloads(halves: Uint16Array, at: number): number {
+  const low = (at + RECORD_DOWNLOADS) >>> 1;
+  return halves[low + 1] * 0x10000 + halves[low];
+}
+
+/**
+ * Where the record at `at` ends, in a chunk of `size` bytes. Returns 0 if it is not sound: it is
+ * longer than the chunk, or has more downloads than a counter holds.
+ */
+export function recordEnd(halves: Uint16Array, at: number, size: number): number {
+  if (at + RECORD_PEERS > size) return 0;
+  const end = at + recordSize(recordPeers(halves, at, 4), recordPeers(halves, at, 6));
+  return end > size || recordDownloads(halves, at) > DOWNLOADS_MAX ? 0 : end;
 }
 
 /**

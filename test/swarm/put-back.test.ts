@@ -109,8 +109,7 @@ describe.each([
 
   test("keeps only the peers that the judge admits", () => {
     const { tracker, store } = makeTracker();
-    const mayPeer: Judge["mayPeer"] = (halves, at) =>
-      peerNumberAt(new Uint8Array(halves.buffer, halves.byteOffset), 2 * at) % 3 === 0;
+    const mayPeer: Judge["mayPeer"] = (bytes, at) => peerNumberAt(bytes, at) % 3 === 0;
     const { counts } = put(store, swarmOf(peers), { judge: { ...ALL, mayPeer } });
     expect(counts).toMatchObject({ peers: peers / 3, refused: (peers * 2) / 3 });
     expect(scrape(tracker, 1)).toEqual([peers / 3, 0, 0]);
