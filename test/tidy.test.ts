@@ -11,8 +11,15 @@ const FUNCTION_LINES_MAX = 70;
 /** Entries of programs: nothing imports them. */
 const ENTRIES = ["src/main.ts", "src/udp/worker.ts"];
 
-/** Verbs of the store that snapshot and sharing will use, with their own tests until then. */
-const NOT_YET_USED = ["src/swarm/dump.ts", "src/swarm/put-back.ts", "src/swarm/records.ts"];
+/** The snapshot, which the start does not use yet; each file has its own tests until then. */
+const NOT_YET_USED = [
+  "src/snapshot/format.ts",
+  "src/snapshot/reader.ts",
+  "src/snapshot/writer.ts",
+  "src/swarm/dump.ts",
+  "src/swarm/put-back.ts",
+  "src/swarm/records.ts",
+];
 
 /** Files without a unit test: the end-to-end tests cover the entries; the others hold no code. */
 const WITHOUT_TWIN = [...ENTRIES, "src/constants.ts", "src/http/parts.ts"];
@@ -200,7 +207,7 @@ describe("the parts", () => {
     ["net"],
     ["host"],
     ["access", "counters", "limits", "notes"],
-    ["gates"],
+    ["gates", "snapshot"],
     ["config"],
     ["page"],
     ["http", "udp"],

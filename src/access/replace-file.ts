@@ -1,10 +1,15 @@
 /**
  * Replaces a file atomically: a reader finds the old file or the new one, never a part.
  *
- * The new bytes are written to a file in the same folder and synced to the disk; then that file is
- * renamed. If the disk is full, the old file stays as it was. The new file has the mode and the
- * owner of the old one. A symbolic link stays a link: its target is replaced, if the link belongs
- * to root or to the tracker's user.
+ * The new bytes are written to a draft in the same folder and synced to the disk; then the draft is
+ * renamed. If the disk is full, the old file stays as it was. A symbolic link stays a link: its
+ * target is replaced, if the link belongs to root or to the tracker's user.
+ *
+ *   replaceFile     the old file must be there, and gives its mode and its owner to the new one
+ *   writePrivate    whatever is there: the new file is the tracker's, and only its owner's to read
+ *
+ * If two programs replace the same file, the last one wins, and each file is whole: a draft that is
+ * no longer the own one is not renamed.
  *
  * A link of another user is refused. In a folder where others may write, they could link to a file
  * that only the tracker, perhaps as root, may change: the tracker would add a line to it, and they
@@ -12,12 +17,12 @@
  * through a link, and owner, mode and bytes are taken from the open file. There is no protection
  * against others who replace a parent folder during the write.
  */
-import { constants } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { constants, fstatSync, lstatSync, renameSync } from "node:fs";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { followLinks, READ_FLAGS } from "../host/plain-file.ts";
+import { followLinks, notThis, READ_FLAGS } from "../host/plain-file.ts";
 
-/** Suffix of the new file until it is complete. A file left by a crash is overwritten. */
+/** Suffix of the draft. A draft left by a crash is overwritten. */
 const SUFFIX = ".new";
 
 /** Appends a piece. */
@@ -39,33 +44,60 @@ export async function replaceFile(
   const old = await open(target, READ_FLAGS | (constants.O_NOFOLLOW ?? 0));
   try {
     if (!(await wanted(old))) return false;
-    const draft = `${target}${SUFFIX}`;
-    await rm(draft, { force: true });
-    try {
-      await write(draft, fill, old);
-      await rename(draft, target);
-    } catch (error) {
-      await rm(draft, { force: true }).catch(() => {});
-      throw error;
-    }
+    await putInPlace(target, async (draft) => {
+      await fill(old, (bytes) => draft.writeFile(bytes));
+      const { mode, uid, gid } = await old.stat();
+      const own = await draft.stat();
+      if (own.uid !== uid || own.gid !== gid) await draft.chown(uid, gid);
+      await draft.chmod(mode & 0o777);
+    });
   } finally {
     await old.close();
   }
-  await syncFolder(dirname(target));
   return true;
 }
 
-async function write(draft: string, fill: Fill, old: FileHandle): Promise<void> {
-  const { mode, uid, gid } = await old.stat();
-  const file = await open(draft, "wx", 0o600);
+/**
+ * Writes a file that only its owner may read. Rejects with the system's error or that of `fill`;
+ * then what was there stays.
+ */
+export async function writePrivate(
+  path: string,
+  fill: (write: Write) => Promise<void>,
+): Promise<void> {
+  const target = followLinks(path, { mayBeMissing: true });
+  await putInPlace(target, (draft) => fill((bytes) => draft.writeFile(bytes)));
+}
+
+/** Puts a file in the place of `target`, if any; `fill` writes it. */
+async function putInPlace(
+  target: string,
+  fill: (draft: FileHandle) => Promise<void>,
+): Promise<void> {
+  const path = `${target}${SUFFIX}`;
+  await rm(path, { force: true });
+  const draft = await open(path, "wx", 0o600);
   try {
-    await fill(old, (bytes) => file.writeFile(bytes));
-    const own = await file.stat();
-    if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid);
-    await file.chmod(mode & 0o777);
-    await file.sync();
+    await fill(draft);
+    await draft.sync();
+    if (!isAt(path, draft)) throw notThis("another program writes the same file");
+    renameSync(path, target);
+  } catch (error) {
+    if (isAt(path, draft)) await rm(path, { force: true }).catch(() => {});
+    throw error;
   } finally {
-    await file.close();
+    await draft.close();
+  }
+  await syncFolder(dirname(target));
+}
+
+/** True if the path still names the open file. */
+function isAt(path: string, file: FileHandle): boolean {
+  try {
+    const [found, own] = [lstatSync(path), fstatSync(file.fd)];
+    return found.dev === own.dev && found.ino === own.ino;
+  } catch {
+    return false;
   }
 }
 

@@ -92,17 +92,10 @@ export class PeerGate {
     return this.#limits.own.has(bytes, at, family) ? PLACE_OWN : PLACE_FIT;
   }
 
-  /** True if a peer passes all checks; for peers that do not come from an announce. */
-  passes(
-    halves: Uint16Array,
-    bytes: Uint8Array,
-    at: number,
-    family: Family,
-    port: number,
-  ): boolean {
+  /** True if a peer passes all checks but that of its swarm; for peers that do not announce. */
+  passes(bytes: Uint8Array, at: number, family: Family, port: number): boolean {
     return (
       this.judgeAddress(bytes, at, family) === VERDICT_OK &&
-      this.judgeSwarm(halves) === VERDICT_OK &&
       this.judgeNetwork(bytes, at, family) === VERDICT_OK &&
       this.judgePlace(bytes, at, family, port) === PLACE_FIT
     );

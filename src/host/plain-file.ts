@@ -64,16 +64,18 @@ function readToEnd(fd: number, bytes: Buffer): number {
 
 /**
  * The path with all links resolved: where to write. Throws an error with a `code` if nothing is
- * there, or if a link in the path belongs to neither root nor our own user.
+ * there, unless only the file `mayBeMissing`; or if a link in the path belongs to neither root nor
+ * our own user.
  */
-export function followLinks(path: string): string {
+export function followLinks(path: string, { mayBeMissing = false } = {}): string {
   const full = resolve(path);
   let at = parse(full).root;
   let rest = full.slice(at.length).split(sep);
   for (let links = 0; rest.length > 0;) {
     const next = join(at, rest[0]);
     rest = rest.slice(1);
-    const found = lstatSync(next);
+    const found = lstatSync(next, { throwIfNoEntry: !(mayBeMissing && rest.length === 0) });
+    if (found === undefined) return next;
     if (!found.isSymbolicLink()) {
       at = next;
       continue;

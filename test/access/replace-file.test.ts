@@ -13,7 +13,7 @@ import { readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { type Fill, replaceFile } from "../../src/access/replace-file.ts";
+import { type Fill, replaceFile, writePrivate } from "../../src/access/replace-file.ts";
 import { text } from "./fixture.ts";
 
 let folder = "";
@@ -141,6 +141,58 @@ test("a file left by a crash is no obstacle", async () => {
 
 test("a missing file is not created", async () => {
   await expect(replaceFile(join(folder, "missing"), filling("new"))).rejects.toThrow("ENOENT");
+});
+
+describe("a private file", () => {
+  test("is made, and is its owner's alone, whatever was there", async () => {
+    const path = join(folder, "private");
+    for (const word of ["first", "second"]) {
+      await writePrivate(path, (put) => put(text(word)));
+      expect([read(path), statSync(path).mode & 0o777]).toEqual([word, 0o600]);
+      chmodSync(path, 0o666);
+    }
+    expect(existsSync(`${path}.new`)).toBe(false);
+  });
+
+  test("stays as it was if the new one fails, and is not made", async () => {
+    const path = join(folder, "never");
+    const fails = () => writePrivate(path, () => Promise.reject(new Error("failed")));
+    await expect(fails()).rejects.toThrow("failed");
+    expect(existsSync(path)).toBe(false);
+    writeFileSync(path, "old");
+    await expect(fails()).rejects.toThrow("failed");
+    expect([read(path), existsSync(`${path}.new`)]).toEqual(["old", false]);
+  });
+
+  test("is made where a link points to, also if nothing is there yet", async () => {
+    const link = join(folder, "private-link");
+    symlinkSync(join(folder, "private-target"), link);
+    await writePrivate(link, (put) => put(text("new")));
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(read(join(folder, "private-target"))).toBe("new");
+  });
+
+  test("that two programs write is whole: the last draft wins, the other one says so", async () => {
+    const path = join(folder, "shared");
+    const { promise: second, resolve: begin } = Promise.withResolvers<void>();
+    const first = writePrivate(path, async (put) => {
+      await put(text("half of the first"));
+      await second;
+      await put(text(", and the rest"));
+    });
+    while (!existsSync(`${path}.new`)) await Bun.sleep(1);
+    const { promise: ends, resolve: end } = Promise.withResolvers<void>();
+    const other = writePrivate(path, async (put) => {
+      await put(text("the second"));
+      begin();
+      await ends;
+    });
+    await expect(first).rejects.toThrow("another program writes the same file");
+    expect([existsSync(path), existsSync(`${path}.new`)]).toEqual([false, true]);
+    end();
+    await other;
+    expect([read(path), existsSync(`${path}.new`)]).toEqual(["the second", false]);
+  });
 });
 
 describe("when it cannot be written", () => {

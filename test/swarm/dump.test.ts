@@ -4,16 +4,12 @@
  * within a tick.
  */
 import { describe, expect, test } from "bun:test";
-import { META_COMPLETED, SEEDERS } from "../../src/swarm/blocks.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { CHUNK_BYTES_MIN, Dump } from "../../src/swarm/dump.ts";
-import { hashInfoHash } from "../../src/swarm/keyed-hash.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { PutBack } from "../../src/swarm/put-back.ts";
-import { ageOf } from "../../src/swarm/records.ts";
 import type { Store } from "../../src/swarm/store.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
-import { lineOf } from "../../src/swarm/table.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
 import {
   announce,
@@ -26,12 +22,11 @@ import {
   MIB,
   PEER_TIMEOUT,
   scrape,
-  setInfoHash,
-  setPeer,
   sweepRound,
   trackerOver,
 } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
+import { type Stored, storedPeer } from "./stored.ts";
 
 interface Chunk {
   bytes: Uint8Array;
@@ -73,35 +68,6 @@ function putBack(store: Store, chunks: Chunk[], tickSeconds: number, end: number
 function otherTracker(peerTimeout: number, memoryMax = 32 * MIB, limits = {}): Tracker {
   const settings = { memoryMax, peerTimeout, downloadsTimeout: 7200, threads: false, ...limits };
   return trackerOver(reserveSwarmMemory(settings, fixedKeys(99)));
-}
-
-interface Stored {
-  seeder: boolean;
-  completed: boolean;
-  age: number;
-}
-
-/** A peer as a store has it; its age in seconds. */
-function storedPeer(
-  tracker: Tracker,
-  infoHash: number,
-  family: 4 | 6,
-  peer: number,
-  now: number,
-): Stored | undefined {
-  const { store, request } = tracker;
-  setInfoHash(tracker, infoHash);
-  setPeer(tracker, family, peer);
-  const hash = hashInfoHash(store.memory.keys, request.infoHashHalves, 0);
-  const swarm = store.table.find(lineOf(hash), hash, request.infoHashHalves);
-  const { members, arena, peerTicks } = store;
-  if (swarm === 0 || !members.find(swarm, family, request.peerHalves, 0)) return undefined;
-  const meta = arena.bytes[members.metaAt(swarm, family)]!;
-  return {
-    seeder: members.role === SEEDERS,
-    completed: (meta & META_COMPLETED) !== 0,
-    age: ageOf(meta, peerTicks.at(now)) * peerTicks.seconds,
-  };
 }
 
 /** Random numbers that are the same every time. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { Dump } from "../../src/swarm/dump.ts";
-import type { SwarmSettings } from "../../src/swarm/memory.ts";
+import { reserveSwarmMemory, type SwarmSettings } from "../../src/swarm/memory.ts";
 import { type Judge, PutBack } from "../../src/swarm/put-back.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
@@ -12,6 +12,7 @@ import {
   announce,
   announceFrom,
   complete,
+  fixedKeys,
   makeMemory,
   makeTracker,
   MIB,
@@ -22,6 +23,7 @@ import {
   trackerOver,
 } from "./fixture.ts";
 import { brokenInvariants } from "./invariants.ts";
+import { storedPeer } from "./stored.ts";
 
 const ALL: Judge = { maySwarm: () => true, mayPeer: () => true };
 
@@ -193,6 +195,78 @@ describe("of a peer that is stored already", () => {
   });
 });
 
+/** An announce of the property: one peer, or several with numbers one behind the other. */
+interface Act {
+  infoHash: number;
+  family: 4 | 6;
+  peer: number;
+  many: number;
+  seeder: boolean;
+  event: "none" | "completed" | "stopped";
+  later: number;
+}
+
+const acts: fc.Arbitrary<Act[]> = fc.array(
+  fc.record({
+    infoHash: fc.nat(4),
+    family: fc.constantFrom<4 | 6>(4, 6),
+    peer: fc.nat(300),
+    many: fc.oneof({ weight: 5, arbitrary: fc.constant(1) }, { arbitrary: fc.nat(200), weight: 1 }),
+    seeder: fc.boolean(),
+    event: fc.constantFrom("none", "none", "completed", "stopped"),
+    later: fc.nat(15),
+  }),
+  { minLength: 1, maxLength: 40 },
+);
+
+test("any store is the same in another one of other keys, memory, timeout and ticks", () => {
+  const asked = fc.record({
+    acts,
+    timeout: fc.integer({ min: 1500, max: 9000 }),
+    seed: fc.nat(99),
+  });
+  fc.assert(
+    fc.property(asked, ({ acts: all, timeout, seed }) => {
+      const from = trackerWith({ peerTimeout: 1200 });
+      let now = 5;
+      const peers = new Set<string>();
+      for (const { many, later, ...act } of all) {
+        now += later;
+        for (let peer = act.peer; peer < act.peer + many; peer++) {
+          announce(from, { ...act, peer, wanted: 0 }, now);
+          peers.add(`${act.infoHash} ${act.family} ${peer}`);
+        }
+      }
+      const settings = { memoryMax: 24 * MIB, peerTimeout: timeout, downloadsTimeout: 7200 };
+      const keys = fixedKeys(seed + 2);
+      const to = trackerOver(reserveSwarmMemory({ ...settings, threads: true }, keys));
+      const back = new PutBack(to.store, ALL, new Int32Array([1, 2, 3, 4]));
+      const { peerTicks } = from.store;
+      const written = { tick: peerTicks.at(now), tickSeconds: peerTicks.seconds };
+      back.open(dumped(from.store, now), { ...written, elapsedSeconds: 0 }, 777);
+      while (back.next());
+      const slack = (peerTicks.seconds + to.store.peerTicks.seconds) / 2;
+      for (const name of peers) {
+        const [infoHash, family, peer] = name.split(" ").map(Number) as [number, 4 | 6, number];
+        const before = storedPeer(from, infoHash, family, peer, now);
+        const after = storedPeer(to, infoHash, family, peer, 777);
+        if (before === undefined || after === undefined) expect(after).toBe(before);
+        else {
+          expect({ ...after, age: 0 }).toEqual({ ...before, age: 0 });
+          expect(Math.abs(after.age - before.age)).toBeLessThanOrEqual(slack);
+        }
+      }
+      for (let infoHash = 0; infoHash < 5; infoHash++) {
+        expect(scrape(to, infoHash)).toEqual(scrape(from, infoHash));
+      }
+      const { peers: stored, swarms, swarmsEmpty } = takeCensus(from.store.memory);
+      expect(takeCensus(to.store.memory)).toMatchObject({ peers: stored, swarms, swarmsEmpty });
+      expect(brokenInvariants(to)).toEqual([]);
+    }),
+    { numRuns: 60, seed: 11 },
+  );
+}, 60_000);
+
 describe("ceilings and quotas hold:", () => {
   test("peers of a swarm", () => {
     const tracker = trackerWith({ peersPerSwarmMax: 50 });
@@ -208,6 +282,42 @@ describe("ceilings and quotas hold:", () => {
     const tracker = trackerWith({ peersPerAddressMax: 7 });
     put(tracker.store, dumped(from.store));
     expect(scrape(tracker, 1)).toEqual([0, 7, 0]);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test("peers of an address, among others that all come back", () => {
+    const from = makeTracker();
+    for (let i = 1; i <= 100; i++) {
+      announceFrom(from.tracker, { address: [7, i, 9, 9], port: i });
+      if (i % 5 === 0) announceFrom(from.tracker, { address: [9, 9, 9, 9], port: i });
+      announceFrom(from.tracker, { infoHash: 2, address: [7, i, 9, 9], port: i, seeder: true });
+    }
+    const tracker = trackerWith({ peersPerAddressMax: 3 });
+    put(tracker.store, dumped(from.store));
+    expect([scrape(tracker, 1), scrape(tracker, 2)]).toEqual([
+      [0, 103, 0],
+      [100, 0, 0],
+    ]);
+    expect(brokenInvariants(tracker)).toEqual([]);
+  });
+
+  test.each([3, 300])("a swarm comes back whole if one of %d peers may begin it", (peers) => {
+    const from = makeTracker();
+    for (let infoHash = 100; infoHash < 150; infoHash++) {
+      announceFrom(from.tracker, { infoHash, address: [9, 9, 9, 9] });
+    }
+    announceFrom(from.tracker, { address: [9, 9, 9, 9], seeder: true });
+    for (let i = 1; i < peers - 1; i++) {
+      announceFrom(from.tracker, { address: [9, 9, 9, 9], port: 1000 + i, seeder: true });
+    }
+    announceFrom(from.tracker, { address: [8, 8, 8, 8] });
+    const tracker = trackerWith({ swarmsPerAddressMax: 20 });
+    for (let infoHash = 100; infoHash < 150; infoHash++) {
+      announceFrom(tracker, { infoHash, address: [7, infoHash, 7, 7] });
+      announceFrom(tracker, { infoHash, address: [9, 9, 9, 9] });
+    }
+    put(tracker.store, dumped(from.store));
+    expect(scrape(tracker, 1)).toEqual([peers - 1, 1, 0]);
     expect(brokenInvariants(tracker)).toEqual([]);
   });
 
