@@ -10,6 +10,7 @@ import { type Machine } from "../host/machine.ts";
 import { type Warnings, WARNINGS } from "../admin/warnings.ts";
 import type { RuleCount } from "../limits/rule-keeper.ts";
 import { type CounterName, type Counters, REASONS, TRANSPORTS } from "../counters/counters.ts";
+import type { WallClock } from "../host/clock.ts";
 import { LOG_LEVELS, LOG_WARNINGS, type Log } from "../host/log.ts";
 import { bytesBeside, type Census, takeCensus } from "../swarm/census.ts";
 import { garbage } from "../host/garbage.ts";
@@ -30,8 +31,7 @@ export interface Reloads {
 /** Where the numbers come from. */
 export interface MetricsSources {
   build: { version: string; commit: string };
-  /** Wall clock at the start of the process, in seconds since 1970. */
-  startedSeconds: number;
+  wallClock: Pick<WallClock, "at">;
   counters: Counters;
   histograms: SharedArrayBuffer;
   memory: SwarmMemory;
@@ -81,11 +81,11 @@ export function metricsText(sources: MetricsSources): string {
   return out.text;
 }
 
-function writeProgram(out: Exposition, { build, startedSeconds, log, warnings }: MetricsSources) {
+function writeProgram(out: Exposition, { build, wallClock, log, warnings }: MetricsSources) {
   out.family("tracker_build_info", "gauge", "Version, commit and runtime, as labels.");
   out.sample(1, { ...build, bun: Bun.version });
   const started = "When the tracker started, in seconds since 1970.";
-  out.single("tracker_start_time_seconds", "gauge", started, round(startedSeconds));
+  out.single("tracker_start_time_seconds", "gauge", started, round(wallClock.at(0)));
   out.family("tracker_log_messages_total", "counter", "Lines written to the log.");
   for (const level of LOG_LEVELS) out.sample(log.counts[level], { level });
   out.family("tracker_warnings_total", "counter", "Warnings, by what they are about.");
@@ -218,7 +218,7 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
     "tracker_sweep_completed_timestamp_seconds",
     "gauge",
     "When all swarms had last been swept, or the start, in seconds since 1970.",
-    round(sources.startedSeconds + roundEndedSeconds),
+    round(sources.wallClock.at(roundEndedSeconds)),
   );
 }
 
@@ -257,7 +257,7 @@ function writeRules(out: Exposition, sources: MetricsSources): void {
     "tracker_reload_timestamp_seconds",
     "gauge",
     "When the files were last read, in seconds since 1970.",
-    round(sources.startedSeconds + reloads.lastSeconds),
+    round(sources.wallClock.at(reloads.lastSeconds)),
   );
   out.family("tracker_rule_matches_total", "counter", "Requests that matched a rule, by its line.");
   for (const { line, count } of sources.rules()) out.sample(count, { line: String(line) });
@@ -285,7 +285,7 @@ function writeMachine(out: Exposition, sources: MetricsSources): void {
   out.single("tracker_conntrack_limit", "gauge", limit, conntrack.limit);
 }
 
-function writeProcess(out: Exposition, { machine, startedSeconds, connections }: MetricsSources) {
+function writeProcess(out: Exposition, { machine, wallClock, connections }: MetricsSources) {
   const { open, limit, closed } = connections();
   out.single("tracker_http_connections", "gauge", "Open connections over HTTP.", open);
   const allowed = "Limit of open connections over HTTP.";
@@ -299,7 +299,7 @@ function writeProcess(out: Exposition, { machine, startedSeconds, connections }:
   const resident = "Resident memory.";
   out.single("process_resident_memory_bytes", "gauge", resident, process.memoryUsage.rss());
   const started = "When the process started, in seconds since 1970.";
-  out.single("process_start_time_seconds", "gauge", started, round(startedSeconds));
+  out.single("process_start_time_seconds", "gauge", started, round(wallClock.at(0)));
   const files = machine.files();
   if (files === undefined) return;
   out.single("process_open_fds", "gauge", "Open files.", files.open);

@@ -5,6 +5,7 @@
  * no address, no info hash, no data of a single client.
  */
 import type { Counters } from "../counters/counters.ts";
+import type { WallClock } from "../host/clock.ts";
 import { takeCensus } from "../swarm/census.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
 import { type ByKind, type Curve, History } from "./history.ts";
@@ -35,7 +36,7 @@ export interface LiveFigures {
 /** The sources of the figures. */
 export interface LiveSources {
   version: string;
-  startedSeconds: number;
+  wallClock: Pick<WallClock, "at">;
   counters: Counters;
   memory: SwarmMemory;
   drops: () => number | undefined;
@@ -76,11 +77,11 @@ export class Live {
   }
 
   #gather(upSeconds: number): LiveFigures {
-    const { version, startedSeconds, memory, drops } = this.#sources;
+    const { version, wallClock, memory, drops } = this.#sources;
     const census = takeCensus(memory);
     return {
       version,
-      startedSeconds: Math.floor(startedSeconds),
+      startedSeconds: Math.floor(wallClock.at(0)),
       upSeconds: Math.floor(upSeconds),
       announces: this.#history.rates(),
       swarms: census.swarms,

@@ -11,7 +11,7 @@ import type { HttpServer } from "../http/server.ts";
 import { EXPOSITION_TYPE } from "../metrics/exposition.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { type MetricsSources, metricsText, type Reloads } from "../metrics/metrics.ts";
-import { now } from "../host/clock.ts";
+import { now, WallClock } from "../host/clock.ts";
 import { Counters } from "../counters/counters.ts";
 import { Front } from "../page/front.ts";
 import { Live } from "../page/live.ts";
@@ -47,6 +47,7 @@ export class Observation {
   readonly reloads: Reloads = { good: 0, failed: 0, lastSeconds: 0 };
   readonly #program: Program;
   readonly #counters: Counters;
+  readonly #wallClock = new WallClock();
 
   /** Create it after all UDP sockets are bound, so that their drops are counted. */
   constructor(program: Program, env: NodeJS.ProcessEnv) {
@@ -66,7 +67,7 @@ export class Observation {
     });
     this.live = new Live({
       version: versionLine(),
-      startedSeconds: shared.startedSeconds,
+      wallClock: this.#wallClock,
       counters: this.#counters,
       memory: shared.memory,
       drops: () => machine.drops(),
@@ -83,7 +84,7 @@ export class Observation {
     const headers = { "Content-Type": EXPOSITION_TYPE };
     const sources: MetricsSources = {
       build: { version: VERSION, commit: COMMIT },
-      startedSeconds: shared.startedSeconds,
+      wallClock: this.#wallClock,
       counters: this.#counters,
       histograms: shared.histograms!,
       memory: shared.memory,

@@ -27,7 +27,10 @@ export interface UdpShared {
   /** Key and lifetime of connection ids. */
   key: Uint8Array;
   connectionTtlSeconds: number;
-  /** Wall clock, in seconds since 1970, at the start of the process. */
+  /**
+   * Wall clock, in seconds since 1970, at the start of the process. Not corrected if that clock is
+   * set later, since connection ids that clients have would become invalid.
+   */
   startedSeconds: number;
   intervals: IntervalSettings;
   settings: UdpSettings;

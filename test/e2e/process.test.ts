@@ -16,7 +16,7 @@ import { announce, makeTracker, PEER_TIMEOUT } from "../swarm/fixture.ts";
 import { brokenInvariants } from "../swarm/invariants.ts";
 import { decodeDictionary, type Dictionary } from "./bencode.ts";
 import { announceRequest, openDatagrams, randomBytes, readAnnounceAnswer } from "./datagrams.ts";
-import { startTracker, type Tracker } from "./harness.ts";
+import { freePort, startTracker, type Tracker } from "./harness.ts";
 
 const MINUTE_MILLISECONDS = 60_000;
 const LINUX = process.platform === "linux";
@@ -145,18 +145,43 @@ describe("when the clock jumps", () => {
   });
 
   const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+  /** Settings of a tracker whose wall clock follows a file, such as `+730d`. */
+  const clockSettings = (file: string) => ({
+    LD_PRELOAD: library,
+    FAKETIME_TIMESTAMP_FILE: file,
+    FAKETIME_NO_CACHE: "1",
+    FAKETIME_DONT_FAKE_MONOTONIC: "1",
+  });
   if (existsSync(library)) {
+    test("times of metrics and page are right once the clock of a machine has been set", async () => {
+      const directory = await mkdtemp(join(tmpdir(), "buntracker-clock-"));
+      const clock = join(directory, "clock");
+      // A machine without a battery clock begins long ago.
+      await Bun.write(clock, "-20000d\n");
+      const adminPort = freePort();
+      const admin = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}` };
+      await using tracker = await startTracker({ env: { ...clockSettings(clock), ...admin } });
+      const ages = async (): Promise<number[]> => {
+        const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+        const name = /^(?:tracker|process)_(?:start_time|\w+_timestamp)_seconds (\S+)$/gm;
+        return [...text.matchAll(name)].map(([, time]) => Date.now() / 1000 - Number(time));
+      };
+      expect((await ages()).every((age) => age > 19_000 * 86_400)).toBe(true);
+      await Bun.write(clock, "+0\n");
+      await Bun.sleep(1100);
+      expect(await ages()).toHaveLength(4);
+      expect((await ages()).every((age) => age > 0 && age < 60)).toBe(true);
+      const page = await (await fetch(`http://127.0.0.1:${tracker.port}/`)).text();
+      const since = Date.parse(/<time datetime="([^"]+)">/.exec(page)![1]!);
+      expect(Math.abs(Date.now() - since)).toBeLessThan(60_000);
+      await rm(directory, { recursive: true });
+    });
+
     test("ids and peers survive steps of the wall clock by two years, both ways", async () => {
       const directory = await mkdtemp(join(tmpdir(), "buntracker-clock-"));
       const clock = join(directory, "clock");
       await Bun.write(clock, "+0\n");
-      const env = {
-        LD_PRELOAD: library,
-        FAKETIME_TIMESTAMP_FILE: clock,
-        FAKETIME_NO_CACHE: "1",
-        FAKETIME_DONT_FAKE_MONOTONIC: "1",
-      };
-      await using tracker = await startTracker({ env });
+      await using tracker = await startTracker({ env: clockSettings(clock) });
       using client = await openDatagrams("127.0.0.1", tracker.port);
       const connectionId = await client.connect();
       const infoHash = randomBytes(20);

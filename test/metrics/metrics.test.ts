@@ -18,7 +18,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
   const memory = someMemory();
   return {
     build: { version: "1.2.3", commit: "abcdef0" },
-    startedSeconds: 1_700_000_000.25,
+    wallClock: { at: (seconds) => 1_700_000_000.25 + seconds },
     counters: new Counters(counterMemory(2), 0),
     histograms: histogramMemory(2),
     memory,
@@ -101,6 +101,24 @@ test("every counter appears in exactly one series", () => {
       name,
     ).toEqual([1_000_003]);
   }
+});
+
+test("times follow a wall clock that is set after the start", () => {
+  const times = (started: number) => {
+    const sweep = { sizes: new Float64Array(5), roundEndedSeconds: 40 };
+    const wallClock = { at: (seconds: number) => started + seconds };
+    const all = samples(metricsText(sources({ sweep, wallClock })));
+    return [
+      "tracker_start_time_seconds",
+      "process_start_time_seconds",
+      "tracker_sweep_completed_timestamp_seconds",
+      "tracker_reload_timestamp_seconds",
+    ].map((name) => all.get(name));
+  };
+  expect(times(0)).toEqual([0, 0, 40, 60]);
+  expect(times(1_800_000_000)).toEqual([
+    1_800_000_000, 1_800_000_000, 1_800_000_040, 1_800_000_060,
+  ]);
 });
 
 test("counters of all threads are added up", () => {

@@ -27,7 +27,7 @@ function make(
 ): Front {
   const live = new Live({
     version: "buntracker 1.2.3",
-    startedSeconds: 1_700_000_000,
+    wallClock: { at: (seconds) => 1_700_000_000 + seconds },
     counters: new Counters(counterMemory(1), 0),
     memory: someMemory(),
     drops: () => drops ?? undefined,

@@ -12,10 +12,10 @@ import { someMemory } from "../swarm/some-memory.ts";
 function make(drops: number | null = 0) {
   const memory = someMemory();
   const counters = new Counters(counterMemory(1), 0);
-  const clock = { seconds: 0 };
+  const clock = { seconds: 0, started: 1_700_000_000.9 };
   const live = new Live({
     version: "1.2.3",
-    startedSeconds: 1_700_000_000.9,
+    wallClock: { at: (seconds: number) => clock.started + seconds },
     counters,
     memory,
     drops: () => drops ?? undefined,
@@ -58,6 +58,14 @@ test("they are collected once a second, however many requests come", () => {
   expect(live.figures()).toBe(first);
   clock.seconds = 1.1;
   expect(live.figures().peers).toBe(1);
+});
+
+test("the time of the start follows a wall clock that is set later", () => {
+  const { live, clock } = make();
+  expect(live.figures().startedSeconds).toBe(1_700_000_000);
+  clock.started = 1_800_000_000.5;
+  clock.seconds = 2;
+  expect(live.figures().startedSeconds).toBe(1_800_000_000);
 });
 
 test("drops that the system does not tell are null, not 0", () => {
