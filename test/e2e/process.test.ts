@@ -153,7 +153,7 @@ describe("when the clock jumps", () => {
     FAKETIME_DONT_FAKE_MONOTONIC: "1",
   });
   if (existsSync(library)) {
-    test("times of metrics and page are right once the clock of a machine has been set", async () => {
+    test("times of metrics and page are right once the clock has been set", async () => {
       const directory = await mkdtemp(join(tmpdir(), "buntracker-clock-"));
       const clock = join(directory, "clock");
       // A machine without a battery clock begins long ago.
