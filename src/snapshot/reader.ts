@@ -9,7 +9,7 @@
  * read before the tracker answers, so this waits for the disk: 104 MB are verified in 0.03 s.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
-import { codeOf } from "../access/list-files.ts";
+import { codeOf, readRemedy } from "../host/file-errors.ts";
 import { followLinks, notThis, READ_FLAGS } from "../host/plain-file.ts";
 import type { PutBack } from "../swarm/put-back.ts";
 import { recordEnd, recordPeers } from "../swarm/records.ts";
@@ -180,6 +180,7 @@ export class SnapshotReader {
 }
 
 function unreadable(path: string, error: unknown): Unusable {
-  const remedy = "check TRACKER_SNAPSHOT_FILE, and whether the tracker's user may read it";
-  return new Unusable(`${path} cannot be read: ${codeOf(error)}`, remedy);
+  const code = codeOf(error);
+  const usual = "check TRACKER_SNAPSHOT_FILE, and whether the tracker's user may read it";
+  return new Unusable(`${path} cannot be read: ${code}`, readRemedy(code, usual));
 }
