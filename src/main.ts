@@ -70,8 +70,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   const pages = makePages(program);
   let draining = false;
   const ready = () => !draining;
-  const full = () => observation.connectionsFull();
-  const http = listenHttp(program, { pages, front, ready, full });
+  const http = listenHttp(program, { pages, front, ready, observation });
   const operatorPages = {
     "/metrics": observation.metricsPage({ sweep, http: http.server, receiveBufferBytes }),
     "/live": () => front.feedResponse(),

@@ -24,6 +24,8 @@ export const WARNINGS = [
   "memory_max",
   "c_library",
   "udp_source",
+  "trusted_proxies",
+  "proxy_header",
 ] as const;
 
 export type Warning = (typeof WARNINGS)[number];
@@ -86,6 +88,8 @@ export class Warnings {
     memory_max: 0,
     c_library: 0,
     udp_source: 0,
+    trusted_proxies: 0,
+    proxy_header: 0,
   };
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;
@@ -141,6 +145,27 @@ export class Warnings {
         remedy: "use its address or localhost, or set TRACKER_PUBLIC_NAME to that name",
       });
     }
+  }
+
+  /**
+   * A trusted proxy did not name a client in the header `wanted`; `seen` gives the names of those
+   * that it sent. All are counted, the first is logged.
+   */
+  tellProxy(wanted: string, seen: () => string[]): void {
+    const kind = "proxy_header";
+    if (this.counts[kind] > 0) {
+      this.counts[kind] += 1;
+      return;
+    }
+    const names = seen();
+    const other = names.find((name) => name !== wanted);
+    const remedy = names.includes(wanted)
+      ? "have the proxy write nothing but addresses into that header"
+      : other === undefined
+        ? "have the proxy send that header, or take it out of TRACKER_TRUSTED_PROXIES"
+        : `TRACKER_PROXY_HEADER=${other}, if the proxy writes it and not the client`;
+    const message = "announces are refused, because a trusted proxy does not name its clients";
+    this.tell(kind, message, { wanted, seen: names.join(" ") || "none", remedy });
   }
 
   /** The limit of HTTP connections is reached. May be called for each new connection. */

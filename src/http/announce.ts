@@ -10,7 +10,7 @@
  * https://www.bittorrent.org/beps/bep_0003.html, 7, 23 and 24
  */
 import type { Gates } from "../gates/gates.ts";
-import { VERDICT_OK } from "../gates/verdicts.ts";
+import { VERDICT_ADDRESS_PROXY, VERDICT_OK } from "../gates/verdicts.ts";
 import { EVENT_STOPPED, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
 import { readEndpoint } from "../net/addresses.ts";
 import { COUNT } from "../counters/counters.ts";
@@ -45,6 +45,7 @@ export class HttpAnnounces {
   readonly #settings: HttpSettings;
   readonly #gates: Gates;
   readonly #notes: Notes | undefined;
+  readonly #unclearProxy: HttpDeps["unclearProxy"];
   readonly #client: Client;
   readonly #query: AnnounceQuery;
   /** The core's reply buffer as a Buffer, whose `copy` is fast. */
@@ -64,6 +65,7 @@ export class HttpAnnounces {
     this.#settings = deps.settings;
     this.#gates = gates;
     this.#notes = deps.notes;
+    this.#unclearProxy = deps.unclearProxy;
     this.#client = client;
     this.#query = new AnnounceQuery(deps.tracker.request.infoHash);
     gates.asked.peerId = this.#query.peerId;
@@ -103,6 +105,7 @@ export class HttpAnnounces {
     verdict = query.read(head.text, queryAt, head.targetTo);
     if (verdict !== VERDICT_OK) return gates.refuse(verdict);
     this.#notes?.noteHead(head);
+    if (located === VERDICT_ADDRESS_PROXY) this.#unclearProxy?.(head);
     if (located !== VERDICT_OK) return gates.refuse(located);
     asked.port = query.port;
     asked.peerIdAt = query.hasPeerId ? 0 : -1;

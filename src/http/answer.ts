@@ -20,11 +20,10 @@ const HEALTHY = Buffer.from("ok");
 const NOT_READY = Buffer.from("not ready\n");
 const TOO_MANY = Buffer.from("too many requests from your address or network\n");
 const WITHOUT_ICON = answerForm("204 No Content\r\nCache-Control: max-age=604800", false);
-const UNKNOWN_ADDRESS = Buffer.from("your address is unknown: try again\n");
 
 /** Longest body written here, in bytes, except those given to `answerBytes`. */
 export const ANSWER_BYTES_MAX = Math.max(
-  ...[...FAILURE_BODIES, METHOD_NOT_ALLOWED, TOO_MANY, UNKNOWN_ADDRESS].map((body) => body.length),
+  ...[...FAILURE_BODIES, METHOD_NOT_ALLOWED, TOO_MANY].map((body) => body.length),
 );
 
 /** `body`, with status 200 unless another is set. */
@@ -67,10 +66,10 @@ export function answerHealth(exchange: Exchange, good: boolean): number {
   return answerBytes(exchange, good ? HEALTHY : NOT_READY);
 }
 
-/** 403: the client's address is unknown, so access is denied. */
-export function answerUnknownAddress(exchange: Exchange): number {
+/** 403: the client's address is unknown, for the reason of the verdict, so access is denied. */
+export function answerUnknownAddress(exchange: Exchange, verdict: number): number {
   exchange.status = 403;
-  return answerBytes(exchange, UNKNOWN_ADDRESS);
+  return answerBytes(exchange, Buffer.from(`${VERDICTS[verdict].sentence}\n`));
 }
 
 /** 429: the client or its network is over the rate limit. */

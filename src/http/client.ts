@@ -4,11 +4,13 @@
  *
  *   socket  203.0.113.9                                       -> 203.0.113.9, headers are not read
  *   socket  10.0.0.2 (trusted), X-Forwarded-For: a, b, 10.0.0.1 (trusted)  -> b
+ *   socket  10.0.0.2 (trusted), X-Forwarded-For: 10.0.0.7 (trusted)        -> 10.0.0.7
  *
  * Each proxy appends the address it saw, so the header is read from its right end: the first
  * address that is no trusted proxy is the last one a trusted proxy vouches for, and everything to
- * the left of it is hearsay. A proxy's own address is never the client's: if its header is missing,
- * unreadable or names nothing but proxies, the request has no address, which is a verdict.
+ * the left of it is hearsay. If all are trusted, the left-most is the client: one in the network of
+ * the proxies, or any if the operator trusts everybody. The address of a proxy's socket is never
+ * the client's: without a readable header the request has no address, which is a verdict.
  *
  *   Forwarded: for=198.51.100.7, for="[2001:db9::1]:4711";proto=https      is read likewise
  *
@@ -29,6 +31,18 @@ const PAIR = /^\s*([\w-]+)=(?:"([^"\\]*)"|([^\s"\\;=]*))\s*$/;
 const SCHEME_HEADER = "x-forwarded-proto";
 const SCHEME = /^\s*(https?)\s*(?:,|$)/i;
 const FORWARDED_SCHEME = /(?:^|[\s,;])proto="?(https?)(?=["\s,;]|$)/i;
+
+/** Headers in which proxies and networks for content name the client. */
+const CLIENT_HEADERS = [
+  ...["x-forwarded-for", "forwarded", "x-real-ip", "cf-connecting-ip", "true-client-ip"],
+  ...["x-client-ip", "x-cluster-client-ip", "fastly-client-ip", "fly-client-ip"],
+  ...["do-connecting-ip", "x-envoy-external-address", "x-original-forwarded-for"],
+];
+
+/** Names of the headers in a request that may name its client, the `wanted` one among them. */
+export function clientHeaders(head: Asking["head"], wanted: string): string[] {
+  return [...new Set([wanted, ...CLIENT_HEADERS])].filter((name) => head.get(name) !== "");
+}
 
 /** The part of an exchange that gives its client. */
 type Asking = Pick<Exchange, "address" | "family"> & { head: Pick<Exchange["head"], "get"> };
@@ -86,15 +100,15 @@ export class Client {
   }
 
   #readForwarded(header: string): number {
-    for (let end = header.length; end > 0;) {
-      const comma = header.lastIndexOf(",", end - 1);
+    for (let end = header.length; ;) {
+      const comma = end > 0 ? header.lastIndexOf(",", end - 1) : -1;
       const hop = header.slice(comma + 1, end).trim();
       const node = this.#header === FORWARDED ? nodeOf(hop) : hop;
       if (!this.#set(readEndpoint(node, this.address, 0))) return VERDICT_ADDRESS_PROXY;
+      if (comma < 0) return VERDICT_OK;
       if (!this.#proxies.containsBytes(this.address, 0, this.family)) return VERDICT_OK;
       end = comma;
     }
-    return VERDICT_ADDRESS_PROXY;
   }
 
   #set(family: Family | 0): boolean {

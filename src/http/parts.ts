@@ -6,6 +6,7 @@ import type { Counters } from "../counters/counters.ts";
 import type { Histogram } from "../counters/histograms.ts";
 import type { Intervals } from "../limits/intervals.ts";
 import type { Limits } from "../limits/limits.ts";
+import type { RequestHead } from "../net/head.ts";
 import type { OwnNames } from "../net/own-names.ts";
 import type { AllowedHosts } from "../notes/hosts.ts";
 import type { Notes } from "../notes/notes.ts";
@@ -63,6 +64,8 @@ export type HttpDeps = {
   readonly notes?: Notes;
   /** Host names under which announces are served; all if omitted. */
   readonly allowedHosts?: AllowedHosts;
+  /** Gets the head of an announce whose client the trusted proxy did not name. */
+  readonly unclearProxy?: (head: RequestHead) => void;
   /** Host names accepted in requests for pages that only this machine may see; all if omitted. */
   readonly ownNames?: Pick<OwnNames, "has">;
   readonly settings: HttpSettings;

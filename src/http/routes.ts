@@ -211,9 +211,10 @@ class Routes implements HttpHandler {
   }
 
   #answerStats(exchange: Exchange, queryAt: number): number | Response | Promise<Response> {
-    if (this.#client.read(exchange) !== VERDICT_OK) {
+    const located = this.#client.read(exchange);
+    if (located !== VERDICT_OK) {
       this.#row[COUNT["http:forbidden"]] += 1;
-      return answerUnknownAddress(exchange);
+      return answerUnknownAddress(exchange, located);
     }
     const { head } = exchange;
     const target = head.text.slice(queryAt, head.targetTo);

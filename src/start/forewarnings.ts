@@ -37,6 +37,7 @@ export function forewarn(warnings: Tell, prospect: Prospect): void {
     const { message, remedy } = IP_PARAMETER;
     warnings.tell("ip_parameter", message, { remedy });
   }
+  warnOfProxies(warnings, config.trustedProxies);
   if (!inThreads) warnOfSource(warnings, prospect);
   if (receiveBufferBytes < Math.min(config.udpReceiveBufferBytes, RECEIVE_BUFFER_BYTES_MAX)) {
     const small = "the system limits the UDP receive buffer, so bursts may be dropped";
@@ -56,6 +57,18 @@ export function circumstancesOf(config: Config, machine: Machine): Circumstances
     user: config.user === undefined ? process.getuid?.() : undefined,
     memory: { needed: memoryNeeded(config), limit: memoryLimit() },
   };
+}
+
+/** No network of proxies has a shorter prefix; 2000::/3 is all that is assigned of IPv6. */
+const PROXY_PREFIX_MIN = 4;
+
+function warnOfProxies(warnings: Tell, networks: readonly string[]): void {
+  const prefixOf = (network: string) => Number(network.split("/")[1] ?? Infinity);
+  const everybody = networks.filter((network) => prefixOf(network) < PROXY_PREFIX_MIN);
+  if (everybody.length === 0) return;
+  const message = "everybody is a trusted proxy: any client may announce any address by a header";
+  const remedy = "name the networks of your proxies in TRACKER_TRUSTED_PROXIES";
+  warnings.tell("trusted_proxies", message, { networks: everybody.join(","), remedy });
 }
 
 /** Bun's sockets do not tell the destination of a request, and clients need replies from there. */

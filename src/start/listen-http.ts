@@ -15,6 +15,7 @@ import { Limits } from "../limits/limits.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { now } from "../host/clock.ts";
 import { Networks } from "../net/addresses.ts";
+import type { RequestHead } from "../net/head.ts";
 import { Counters } from "../counters/counters.ts";
 import { Intervals } from "../limits/intervals.ts";
 import type { Log } from "../host/log.ts";
@@ -53,8 +54,12 @@ export interface HttpParts {
   front: Front;
   /** Whether the tracker can serve. */
   ready: () => boolean;
-  /** Called for each new connection at the limit of connections. */
-  full: () => void;
+  observation: {
+    /** Called for each new connection at the limit of connections. */
+    connectionsFull(): void;
+    /** Called for each announce whose client the trusted proxy did not name. */
+    proxyUnclear(head: RequestHead): void;
+  };
 }
 
 /** The open HTTP addresses. */
@@ -79,7 +84,8 @@ export function makePages({ config, store, threads }: Program): Pages {
 }
 
 /** The server for announces, scrapes and all other requests over HTTP. */
-function makeServer(program: Program, { pages, front, ready, full }: HttpParts): HttpServer {
+function makeServer(program: Program, parts: HttpParts): HttpServer {
+  const { pages, front, ready, observation } = parts;
   const { config, store, threads, connections, log } = program;
   const { shared } = threads;
   const access = new Access(shared.access);
@@ -106,6 +112,7 @@ function makeServer(program: Program, { pages, front, ready, full }: HttpParts):
     notes: new Notes(shared.notes!, 0),
     allowedHosts: new AllowedHosts(config.allowHosts),
     ownNames: program.ownNames,
+    unclearProxy: (head) => observation.proxyUnclear(head),
     settings: {
       warningMessage: config.warningMessage,
       redirectUrl: config.redirectUrl,
@@ -122,7 +129,7 @@ function makeServer(program: Program, { pages, front, ready, full }: HttpParts):
     connectionsMax: connections.http,
     connectionsPerAddressMax: connectionsPerAddressMax(connections.http),
     exempt: new Networks([...LOOPBACK, ...config.trustedProxies]),
-    full,
+    full: () => observation.connectionsFull(),
     report: reportTo(log),
   });
 }

@@ -7,11 +7,13 @@ import { COMMIT, VERSION, versionLine } from "../version.ts";
 import { Notifier } from "../host/notify.ts";
 import { largestPrivateShare } from "../notes/private-share.ts";
 import { Warnings } from "../admin/warnings.ts";
+import { clientHeaders } from "../http/client.ts";
 import type { HttpServer } from "../http/server.ts";
 import { EXPOSITION_TYPE } from "../metrics/exposition.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { type MetricsSources, metricsText, type Reloads } from "../metrics/metrics.ts";
 import { now, WallClock } from "../host/clock.ts";
+import type { RequestHead } from "../net/head.ts";
 import { Counters } from "../counters/counters.ts";
 import { Front } from "../page/front.ts";
 import { Live } from "../page/live.ts";
@@ -130,6 +132,12 @@ export class Observation {
   /** A connection came at the limit of connections. */
   connectionsFull(): void {
     this.warnings.tellConnections(this.#program.connections.http, now());
+  }
+
+  /** A trusted proxy did not name the client of an announce. */
+  proxyUnclear(head: RequestHead): void {
+    const { proxyHeader } = this.#program.config;
+    this.warnings.tellProxy(proxyHeader, () => clientHeaders(head, proxyHeader));
   }
 
   /** A reload begins … */

@@ -78,6 +78,33 @@ test("a low limit of open files is warned of where HTTP is on", () => {
   expect(udpOnly.told).toEqual([]);
 });
 
+test("a proxy that names no client is told of once, with what it sent, and counted", () => {
+  const first = around();
+  first.warnings.tellProxy("x-forwarded-for", () => ["x-real-ip", "cf-connecting-ip"]);
+  first.warnings.tellProxy("x-forwarded-for", () => []);
+  expect(first.told).toEqual([
+    {
+      message: "announces are refused, because a trusted proxy does not name its clients",
+      fields: {
+        wanted: "x-forwarded-for",
+        seen: "x-real-ip cf-connecting-ip",
+        remedy: "TRACKER_PROXY_HEADER=x-real-ip, if the proxy writes it and not the client",
+      },
+    },
+  ]);
+  expect(first.warnings.counts.proxy_header).toBe(2);
+  const remedyFor = (...seen: string[]) => {
+    const { warnings, told } = around();
+    warnings.tellProxy("x-real-ip", () => seen);
+    return [told[0]!.fields!["seen"], String(told[0]!.fields!["remedy"]).slice(0, 21)];
+  };
+  expect(remedyFor()).toEqual(["none", "have the proxy send t"]);
+  expect(remedyFor("x-real-ip", "forwarded")).toEqual([
+    "x-real-ip forwarded",
+    "have the proxy write ",
+  ]);
+});
+
 test("full memory gives a warning with its contents, and another one only after an hour", () => {
   let short = false;
   const { warnings, told } = around({ memoryIsShort: () => short });

@@ -39,6 +39,8 @@ describe.each(Object.entries(HEADERS))("behind a proxy that writes %s", (header,
     TRACKER_RATE_LIMIT_ADDRESS: "1",
   };
   const from = (address: string) => ({ [header]: valueFor(address) });
+  /** The value of the header behind one proxy alone. */
+  const own = (address: string) => (header === "forwarded" ? `for=${address}` : address);
 
   test("a peer has the client's address, and so have statistics and rate limits", async () => {
     await using tracker = await startTracker({ env });
@@ -64,6 +66,18 @@ describe.each(Object.entries(HEADERS))("behind a proxy that writes %s", (header,
     expect(other["failure reason"]).toBeUndefined();
   });
 
+  test("a client in the network of the proxies is the client, if no other is named", async () => {
+    await using tracker = await startTracker({ env });
+    const reply = await announce(tracker, { [header]: own("10.1.2.7") });
+    expect(bytesOf(reply, "external ip")).toBe("0a010207");
+    await using open = await startTracker({
+      env: { ...env, TRACKER_TRUSTED_PROXIES: "0.0.0.0/0,::/0" },
+    });
+    const other = await announce(open, { [header]: own("203.0.113.9") });
+    expect(bytesOf(other, "external ip")).toBe("cb007109");
+    await open.says("everybody is a trusted proxy");
+  });
+
   test("a request without the header has no client, and the proxy is not a peer", async () => {
     await using tracker = await startTracker({ env });
     const names = Object.keys(HEADERS).filter((name) => name !== header);
@@ -73,5 +87,17 @@ describe.each(Object.entries(HEADERS))("behind a proxy that writes %s", (header,
     }
     const first = await announce(tracker, from("198.51.100.7"));
     expect([first["complete"], first["incomplete"]]).toEqual([0, 1]);
+    await tracker.says("a trusted proxy does not name its clients");
+    await tracker.says(`wanted=${header} seen=none`);
+    expect(tracker.stderr.split("does not name its clients")).toHaveLength(2);
+  });
+
+  test("a proxy that sends another header is told of once, with both names", async () => {
+    await using tracker = await startTracker({ env });
+    const other = Object.keys(HEADERS).find((name) => name !== header)!;
+    for (let i = 0; i < 3; i++) await announce(tracker, { [other]: "203.0.113.9" });
+    await tracker.says(`wanted=${header} seen=${other}`);
+    await tracker.says(`TRACKER_PROXY_HEADER=${other}`);
+    expect(tracker.stderr.split("does not name its clients")).toHaveLength(2);
   });
 });

@@ -193,7 +193,11 @@ export function headerCampaign(): Campaign {
           if (verdict !== 0) must(believed, "a client without a proxy has no address");
           else if (believed) {
             const proxy = trusted.containsBytes(client.address, 0, client.family);
-            must(!proxy, "a proxy is taken for the client");
+            const first = header.slice(0, `${header},`.indexOf(",")).trim();
+            const farthest = readEndpoint(first, bytes, 0);
+            const same = farthest !== 0 && writeAddress(bytes, 0, farthest);
+            const found = writeAddress(client.address, 0, client.family);
+            must(!proxy || same === found, "a proxy before others is taken for the client");
             must(last !== "", "an empty last hop is passed over");
           }
         });

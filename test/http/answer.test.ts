@@ -14,6 +14,7 @@ import {
 } from "../../src/http/answer.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import {
+  VERDICT_ADDRESS_UNKNOWN,
   VERDICT_PORT,
   VERDICT_RATE,
   VERDICT_RULE,
@@ -53,7 +54,10 @@ test("the other answers have the status of their name", () => {
   expect(leave(answerMethodNotAllowed)).toEqual([405, "method not allowed: use GET or HEAD\n"]);
   expect(leave((exchange) => answerHealth(exchange, false))).toEqual([503, "not ready\n"]);
   expect(leave((exchange) => answerHealth(exchange, true))).toEqual([200, "ok"]);
-  expect(leave(answerUnknownAddress)).toEqual([403, "your address is unknown: try again\n"]);
+  expect(leave((exchange) => answerUnknownAddress(exchange, VERDICT_ADDRESS_UNKNOWN))).toEqual([
+    403,
+    "your address is unknown: try again\n",
+  ]);
   expect(leave(answerDropped)).toEqual([403, ""]);
   expect(leave(answerTooMany)).toEqual([429, "too many requests from your address or network\n"]);
   expect(redirectForm("http://a/").lines).toBe("302 Found\r\nLocation: http://a/");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Client } from "../../src/http/client.ts";
+import { Client, clientHeaders } from "../../src/http/client.ts";
 import {
   VERDICT_ADDRESS_PROXY,
   VERDICT_ADDRESS_UNKNOWN,
@@ -56,6 +56,10 @@ test.each([
   ["1.1.1.1,198.51.100.1,10.9.9.9", "198.51.100.1"],
   ["1.1.1.1, 198.51.100.1 , 10.9.9.9, 2001:db8::5", "198.51.100.1"],
   ["garbage, 198.51.100.1", "198.51.100.1"],
+  // All are trusted: the farthest is the client.
+  ["10.1.1.1", "10.1.1.1"],
+  ["10.1.1.1, 10.2.2.2", "10.1.1.1"],
+  ["2001:db8::7,10.2.2.2", "2001:db8::7"],
   ["198.51.100.1:4711", "198.51.100.1"],
   ["2001:db9::1", "2001:db9::1"],
   ["[2001:db9::1]:4711", "2001:db9::1"],
@@ -70,8 +74,8 @@ test.each([
   "garbage",
   "198.51.100.1, unknown",
   "198.51.100.1,",
-  "10.1.1.1",
-  "10.1.1.1, 10.2.2.2",
+  "garbage, 10.1.1.1",
+  ", 10.1.1.1",
 ])("behind a proxy that says %p the client has no address", (header) => {
   expect(found("10.0.0.2", { "x-forwarded-for": header })).toBe(VERDICT_ADDRESS_PROXY);
 });
@@ -79,6 +83,22 @@ test.each([
 test("behind a proxy that does not send the header the client has no address", () => {
   expect(found("10.0.0.2", {})).toBe(VERDICT_ADDRESS_PROXY);
   expect(found("10.0.0.2", { "x-real-ip": "198.51.100.1" })).toBe(VERDICT_ADDRESS_PROXY);
+});
+
+test("where everybody is trusted, a header with one address is believed as it stands", () => {
+  const all = new Networks(["0.0.0.0/0", "::/0"]);
+  const of = (value: string) =>
+    found("172.70.1.1", { "cf-connecting-ip": value }, "cf-connecting-ip", all);
+  expect(of("198.51.100.1")).toBe("198.51.100.1");
+  expect(of("2a00::1")).toBe("2a00::1");
+  expect(found("172.70.1.1", {}, "cf-connecting-ip", all)).toBe(VERDICT_ADDRESS_PROXY);
+});
+
+test("the headers that may name a client are found in a request, whatever their values", () => {
+  const headers = { "X-Real-IP": "x", "CF-Connecting-IP": "1.1.1.1", "X-Mine": "y", Cookie: "z" };
+  const { head } = exchangeOf({ target: "/", from: "10.0.0.2", headers })!;
+  expect(clientHeaders(head, "x-forwarded-for")).toEqual(["x-real-ip", "cf-connecting-ip"]);
+  expect(clientHeaders(head, "x-mine")).toEqual(["x-mine", "x-real-ip", "cf-connecting-ip"]);
 });
 
 test("the header can be configured", () => {
@@ -92,6 +112,7 @@ test.each([
   ['For="198.51.100.1:4711", for=10.9.9.9', "198.51.100.1"],
   ['proto=http; for="[2001:db9::1]:4711"', "2001:db9::1"],
   ['garbage, for="[2001:db9::1]"', "2001:db9::1"],
+  ["for=10.1.1.1", "10.1.1.1"],
 ])("behind a proxy that says Forwarded: %s the client is %s", (forwarded, address) => {
   expect(found("10.0.0.2", { forwarded }, "forwarded")).toBe(address);
 });
@@ -101,7 +122,6 @@ test.each([
   "for=unknown",
   "for=198.51.100.1, for=_hidden",
   "for=198.51.100.1, proto=https",
-  "for=10.1.1.1",
   // The client chose the host.
   'for=198.51.100.1;host="a, for=1.1.1.1"',
   'for=198.51.100.1;host="a, for=1.1.1.1;b=";proto=http',

@@ -290,7 +290,9 @@ describe("with statistics", () => {
       ask("/stats", "203.0.113.1", { headers: { "X-Forwarded-For": client } });
     expect((await through("192.0.2.9")).status).toBe(200);
     expect((await through("198.51.100.1")).status).toBe(403);
-    expect((await ask("/stats", "203.0.113.1")).status).toBe(403);
+    const unnamed = await ask("/stats", "203.0.113.1");
+    expect(unnamed.status).toBe(403);
+    expect(await unnamed.text()).toStartWith("the proxy in front of this tracker did not send");
   });
 
   test("a scrape without hashes is a full scrape for permitted clients only", async () => {

@@ -60,6 +60,20 @@ test("believing the addresses that clients claim is a warning", () => {
   ]);
 });
 
+test("trusting everybody is a warning, trusting the networks of a company is none", () => {
+  const warned = (value: string): string[] =>
+    told({ TRACKER_TRUSTED_PROXIES: value }, 4_194_304).filter((line) => line.includes("=warn"));
+  for (const some of ["127.0.0.1", "10.0.0.0/8,fc00::/7", "172.64.0.0/13,2400:cb00::/32"]) {
+    expect(warned(some)).toEqual([]);
+  }
+  expect(warned("10.0.0.1,0.0.0.0/0,::/0")).toEqual([
+    '<4>level=warn msg="everybody is a trusted proxy: any client may announce any address by a ' +
+      'header" networks=0.0.0.0/0,::/0 ' +
+      'remedy="name the networks of your proxies in TRACKER_TRUSTED_PROXIES"',
+  ]);
+  for (const half of ["0.0.0.0/1,128.0.0.0/1", "2000::/3"]) expect(warned(half)).toHaveLength(1);
+});
+
 test("the largest possible buffer is no warning", () => {
   const lines = told({ TRACKER_UDP_RECEIVE_BUFFER: "1GiB" }, 2 ** 30 - 1);
   expect(lines.filter((line) => line.includes("rmem_max"))).toEqual([]);
