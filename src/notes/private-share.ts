@@ -1,20 +1,24 @@
 /**
- * The share of announces that come from one private address. If it is large, something in front of
- * the tracker, such as the NAT of a container network, hides the clients' addresses, and peers get
- * an address that they cannot reach.
+ * The share of announces that come from one private address with several ports. If it is large,
+ * something in front of the tracker, such as the NAT of a container network, hides the clients'
+ * addresses, and peers get an address that they cannot reach. A client in the same network has one
+ * port.
  *
- * Each thread samples one announce in SAMPLE_EVERY and keeps the frequent addresses of its sample
- * in shared memory (see frequent.ts):
+ * Each thread samples its first announces, and then one in SAMPLE_EVERY, and keeps the frequent
+ * addresses of its sample in shared memory (see frequent.ts):
  *
  *   row   [ announces sampled | the words of a Frequent: 32 keys in 4 sets ]     32-bit words
+ *   key   [ hash of the address | hash of the port, two bits ]
  *
- * A key is a hash: the address itself is not kept. A count is too high by about 1/32 of the sample
- * at most. When a row has counted HALVE_AFTER announces it is halved, so that old ones count less.
+ * The address itself is not kept. A count is too high by about 1/32 of the sample at most. When a
+ * row has counted HALVE_AFTER announces it is halved, so that old ones count less.
  */
 import { isPrivate } from "../net/addresses.ts";
 import type { AnnounceRequest } from "../swarm/requests.ts";
 import { Frequent, frequentBytes } from "./frequent.ts";
 
+/** All of so many announces are sampled: five clients of a new tracker make them in a morning. */
+const SAMPLED_ALL = 128;
 const SAMPLE_EVERY = 32;
 const HALVE_AFTER = 4096;
 
@@ -24,7 +28,9 @@ const ROW_BYTES = Uint32Array.BYTES_PER_ELEMENT + frequentBytes(SET_BITS);
 const ROW_STRIDE = 64 * Math.ceil(ROW_BYTES / 64);
 
 /** With fewer sampled announces the share is 0. */
-const SAMPLED_MIN = 100;
+const SAMPLED_MIN = 20;
+/** An address with fewer ports is a client. Of two ports one in four has the hash of the other. */
+const PORTS_MIN = 2;
 
 /** Shared memory for `threads` threads. */
 export function privateShareMemory(threads: number): SharedArrayBuffer {
@@ -35,7 +41,7 @@ export function privateShareMemory(threads: number): SharedArrayBuffer {
 export class PrivateShare {
   readonly #row: Uint32Array;
   readonly #frequent: Frequent;
-  #untilNext = SAMPLE_EVERY;
+  #untilNext = 1;
 
   constructor(memory: SharedArrayBuffer, thread: number) {
     this.#row = rowOf(memory, thread);
@@ -46,9 +52,10 @@ export class PrivateShare {
   note({ peer, family }: Pick<AnnounceRequest, "peer" | "family">): void {
     this.#untilNext -= 1;
     if (this.#untilNext > 0) return;
-    this.#untilNext = SAMPLE_EVERY;
     this.#row[0] += 1;
-    if (isPrivate(peer, 0, family)) this.#frequent.add(keyOf(peer, family === 4 ? 4 : 16), 0, 1);
+    this.#untilNext = this.#row[0] < SAMPLED_ALL ? 1 : SAMPLE_EVERY;
+    const size = family === 4 ? 4 : 16;
+    if (isPrivate(peer, 0, family)) this.#frequent.add(keyOf(peer, size), portKey(peer, size), 1);
     if (this.#row[0] < HALVE_AFTER) return;
     this.#row[0] >>>= 1;
     this.#frequent.halve();
@@ -60,17 +67,21 @@ export class PrivateShare {
  * announces were sampled.
  */
 export function largestPrivateShare(memory: SharedArrayBuffer): number {
-  const counts = new Map<number, number>();
+  const counts = new Map<number, Map<number, number>>();
   let sampled = 0;
   for (let thread = 0; thread < memory.byteLength / ROW_STRIDE; thread++) {
     const row = rowOf(memory, thread);
     const frequent = frequentOf(row);
     sampled += row[0];
-    for (const { high, count } of frequent.top(frequent.entries)) {
-      counts.set(high, (counts.get(high) ?? 0) + count);
+    for (const { high, low, count } of frequent.top(frequent.entries)) {
+      const ports = counts.get(high) ?? new Map<number, number>();
+      counts.set(high, ports.set(low, (ports.get(low) ?? 0) + count));
     }
   }
-  return sampled < SAMPLED_MIN ? 0 : Math.max(0, ...counts.values()) / sampled;
+  if (sampled < SAMPLED_MIN) return 0;
+  const several = [...counts.values()].filter((ports) => ports.size >= PORTS_MIN);
+  const sums = several.map((ports) => [...ports.values()].reduce((sum, count) => sum + count));
+  return Math.max(0, ...sums) / sampled;
 }
 
 function rowOf(memory: SharedArrayBuffer, thread: number): Uint32Array {
@@ -80,6 +91,11 @@ function rowOf(memory: SharedArrayBuffer, thread: number): Uint32Array {
 /** Strangers cannot choose private addresses in our network, so the key need not be secret. */
 function frequentOf(row: Uint32Array): Frequent {
   return new Frequent(row.subarray(1), SET_BITS, 1);
+}
+
+/** Two bits of the port, which lies at `at`. */
+function portKey(peer: Uint8Array, at: number): number {
+  return Math.imul((peer[at] << 8) | peer[at + 1], 0x9e3779b1) >>> 30;
 }
 
 /** FNV-1a, 0 to 2^32 - 1. */

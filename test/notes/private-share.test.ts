@@ -9,12 +9,19 @@ import {
 
 const FEW = 32 * 100;
 
-/** Notes this many announces, of the addresses in turn. */
-function note(share: PrivateShare, announces: number, addressOf: (at: number) => number[]): void {
+/** Notes this many announces, of the addresses in turn, from one of `ports` ports. */
+function note(
+  share: PrivateShare,
+  announces: number,
+  addressOf: (at: number) => number[],
+  ports = 50,
+): void {
   const peer = new Uint8Array(18);
   for (let at = 0; at < announces; at++) {
-    const address = addressOf(Math.floor(at / 32));
+    const turn = Math.floor(at / 32);
+    const address = addressOf(turn);
     peer.set(address);
+    peer.set([0x1a, (turn % ports) + (at % ports)], address.length);
     share.note({ peer, family: address.length === 4 ? 4 : 6 });
   }
 }
@@ -53,9 +60,18 @@ test("the threads are added up, and IPv6 counts too", () => {
   expect(largestPrivateShare(memory)).toBeCloseTo(0.75, 2);
 });
 
-test("with few announces the share is 0", () => {
+test("twenty announces of a few clients behind a NAT are enough, fewer are not", () => {
   const memory = privateShareMemory(1);
-  note(new PrivateShare(memory, 0), FEW - 32, () => [10, 0, 0, 1]);
+  const share = new PrivateShare(memory, 0);
+  note(share, 19, () => [172, 17, 0, 1], 5);
+  expect(largestPrivateShare(memory)).toBe(0);
+  note(share, 1, () => [172, 17, 0, 1], 5);
+  expect(largestPrivateShare(memory)).toBe(1);
+});
+
+test("a client in the same network has one port, so its share is no sign of a NAT", () => {
+  const memory = privateShareMemory(1);
+  note(new PrivateShare(memory, 0), 20 * FEW, () => [192, 168, 1, 5], 1);
   expect(largestPrivateShare(memory)).toBe(0);
 });
 
