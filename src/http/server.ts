@@ -132,14 +132,12 @@ export class HttpServer {
   }
 
   /**
-   * Closes idle connections now and others after their answers; resolves when all are closed. The
+   * Closes idle connections soon and others after their answers; resolves when all are closed. The
    * caller has closed the listeners.
    */
   stop(): Promise<void> {
     this.#stopping = true;
-    this.#connections.forEach((connection) => {
-      if (connection.idle) connection.socket.end();
-    });
+    this.#connections.endIdle();
     this.#noteStopped();
     return this.#stopped.promise;
   }

@@ -5,10 +5,13 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ClientSocket, OwnedSocket } from "../../src/http/connection.ts";
 import type { Exchange } from "../../src/http/exchange.ts";
 import { Networks } from "../../src/net/addresses.ts";
+import { fakeSocket } from "./fake-socket.ts";
 import { answerText, get, listen, targetOf } from "./connected.ts";
 import { makeCertificate } from "./openssl.ts";
+import { until } from "../until.ts";
 
 const CLOSE = "Connection: close\r\n";
 
@@ -373,18 +376,18 @@ test("a request has ten ticks, dripping or not; idle connections have thirty", a
   // Counted by the event loop that counts the server's: a busy machine delays both.
   let ticks = 0;
   const timer = setInterval(() => (ticks += 1), 30);
-  const until = async (pieces: string[]) => {
+  const waited = async (pieces: string[]) => {
     const how = { delayMilliseconds: 20, responses: 9, timeoutMilliseconds: 3000 };
     const { closed } = await place.ask(pieces, how);
     return closed ? Math.round(ticks / 10) * 10 : Infinity;
   };
   const drip = Array(50).fill("a");
   const held = await Promise.all([
-    until([]),
-    until(["GET /a HTTP/1.1\r\n"]),
-    until(["GET /", ...drip]),
-    until([`POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n`, ...drip]),
-    until([get("/a")]),
+    waited([]),
+    waited(["GET /a HTTP/1.1\r\n"]),
+    waited(["GET /", ...drip]),
+    waited([`POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n`, ...drip]),
+    waited([get("/a")]),
   ]);
   clearInterval(timer);
   expect(held).toEqual([10, 10, 10, 10, 30]);
@@ -407,17 +410,44 @@ test("a client that reads nothing is dropped", async () => {
   client.terminate();
 });
 
-test("stopping closes idle connections at once and others after their answers", async () => {
-  using place = listen(() => Bun.sleep(150).then(() => new Response("late")));
-  const busy = place.ask([get("/a")], { lingerMilliseconds: 1000 });
-  const idle = place.ask([], { lingerMilliseconds: 1000 });
+test("stopping closes idle connections soon and others after their answers", async () => {
+  using place = listen(() => Bun.sleep(500).then(() => new Response("late")));
+  const busy = place.ask([get("/a")], { lingerMilliseconds: 2000 });
+  const idle = place.ask([], { lingerMilliseconds: 2000 });
   await Bun.sleep(50);
   expect(place.server.connections).toBe(2);
   const stopped = place.server.stop();
+  await idle;
   expect(place.server.connections).toBe(1);
   await stopped;
   expect(await busy).toMatchObject({ bodies: ["late"], closed: true });
   expect(await idle).toMatchObject({ text: "", closed: true });
+});
+
+test("a request on its way when the server stops is answered, the first and later", async () => {
+  using place = listen();
+  const { server } = place;
+  const texts = ["", ""];
+  const [kept, fresh] = texts.map((_text, index) => {
+    const socket = Object.assign(fakeSocket(), {
+      write(bytes: Uint8Array, from = 0, size = bytes.length - from) {
+        texts[index] += Buffer.from(bytes.subarray(from, from + size)).toString();
+        return size;
+      },
+      end: () => void (texts[index] += " closed"),
+    }) as ClientSocket as OwnedSocket;
+    server.socket.open(socket);
+    return socket;
+  });
+  server.socket.data(kept!, Buffer.from(get("/a")));
+  await until(() => texts[0]!.endsWith("/a"));
+  void server.stop();
+  server.socket.data(kept!, Buffer.from(get("/b")));
+  await until(() => texts[0]!.endsWith("/b closed"));
+  await Bun.sleep(50);
+  expect(texts[1]).toBe("");
+  server.socket.data(fresh!, Buffer.from(get("/c")));
+  await until(() => texts[1]!.endsWith("/c closed"));
 });
 
 /** Pieces for random streams of valid and malformed requests. */
