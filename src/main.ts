@@ -19,8 +19,9 @@ import { listAddresses } from "./limits/own-addresses.ts";
 import { restoreAtStart } from "./opentracker/state-import.ts";
 import { listenEarly } from "./start/early-signals.ts";
 import { untilSignal } from "./start/ending-signals.ts";
-import { tellStarted } from "./start/greeting.ts";
+import { type Started, tellStarted } from "./start/greeting.ts";
 import { listenAdmin } from "./start/listen-admin.ts";
+import { keepSockets } from "./start/kept-sockets.ts";
 import { listenHttp, makePages } from "./start/listen-http.ts";
 import { listenUdp } from "./start/listen-udp.ts";
 import { Observation } from "./start/observe.ts";
@@ -48,7 +49,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
     exit: () => process.exit(EXIT_FAILED),
     spawnUdpWorker: () => new Worker(new URL("./udp/worker.ts", import.meta.url).href),
   });
-  const { config, log, threads, files } = program;
+  const { config, log, files } = program;
 
   // All files that the settings name are read before any socket is bound: a mistake ends the start.
   if (config.user !== undefined) readUser(config.user);
@@ -61,37 +62,30 @@ async function run(given: Config, origins: Origins): Promise<number> {
     return EXIT_OK;
   }
 
-  // Sockets and threads: clients are answered from here on.
+  // Sockets and threads: clients are answered from here on, those first that have waited meanwhile.
   const sweep = startUpkeep(program);
-  const udp = await listenUdp(program);
+  const kept = keepSockets(program, process.env);
+  const udp = await listenUdp({ ...program, kept });
   const { receiveBufferBytes } = udp;
-  const observation = new Observation(program, process.env);
+  const observation = new Observation(program);
   const { warnings, front } = observation;
   const pages = makePages(program);
   let draining = false;
   const ready = () => !draining;
-  const http = listenHttp(program, { pages, front, ready, observation });
+  const http = listenHttp(program, { pages, front, ready, observation, kept });
   const operatorPages = {
     "/metrics": observation.metricsPage({ sweep, http: http.server, receiveBufferBytes }),
     "/live": () => front.feedResponse(),
     "/hosts": () => new Response(pages.hostsText()),
   };
-  const operator = listenAdmin(program, { pages: operatorPages, ready, origins, warnings });
+  const operator = listenAdmin(program, { pages: operatorPages, ready, origins, warnings, kept });
+  kept.store();
   if (config.user !== undefined) dropPrivileges(config.user);
 
   // Ready.
   onReload(oneAtATime(() => files.reload(log, observation)));
   onMaintenance(() => void files.lists.setMaintenance(!files.lists.maintenance));
-  tellStarted({
-    ...program,
-    warnings,
-    threads: threads.workers.length,
-    receiveBufferBytes,
-    admin: operator.listeners,
-    addresses: listAddresses() ?? [],
-    watched: process.stderr.isTTY,
-  });
-  for (const { message, ...fields } of missingRights(config)) log.warn(message, fields, null);
+  tellReady(program, { warnings, receiveBufferBytes, admin: operator.listeners });
   observation.begin();
   garbage.settle();
 
@@ -101,10 +95,28 @@ async function run(given: Config, origins: Origins): Promise<number> {
   draining = true;
   observation.notifier.stopping();
   log.info("draining", { signal });
-  await Promise.all([udp.stop(), http.stop()]);
+  // A slow client may hold up HTTP for seconds, in which UDP is answered.
+  await http.stop();
+  await udp.stop();
   operator.stop();
   log.info("stopped", { uptime: Math.round(now()) });
   return EXIT_OK;
+}
+
+/** Reports where the tracker listens, and which rights it lacks. */
+function tellReady(
+  program: Program,
+  started: Pick<Started, "warnings" | "receiveBufferBytes" | "admin">,
+): void {
+  const { config, log, threads } = program;
+  tellStarted({
+    ...program,
+    ...started,
+    threads: threads.workers.length,
+    addresses: listAddresses() ?? [],
+    watched: process.stderr.isTTY,
+  });
+  for (const { message, ...fields } of missingRights(config)) log.warn(message, fields, null);
 }
 
 async function restore({ config, store, log }: Program): Promise<undefined> {

@@ -16,7 +16,10 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
+const F_GETFL = 3;
+const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
+const O_NONBLOCK = 0o4000;
 
 const SOL_IP = 0;
 const SOL_SOCKET = 1;
@@ -25,12 +28,24 @@ const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_REUSEPORT = 15;
 const SO_RCVTIMEO = 20;
+const SO_TIMESTAMP = 29;
 const SO_RCVBUFFORCE = 33;
 const IP_PKTINFO = 8;
 const IP_RECVERR = 11;
+const IP_RECVTOS = 13;
 const IPV6_RECVERR = 25;
 const IPV6_V6ONLY = 26;
 const IPV6_RECVPKTINFO = 49;
+const IPV6_RECVTCLASS = 66;
+
+/** Options that add control data to datagrams: an earlier owner of the socket may have set them. */
+const CONTROL_OPTIONS = [
+  [SOL_IP, IP_PKTINFO],
+  [SOL_IP, IP_RECVTOS],
+  [SOL_IPV6, IPV6_RECVPKTINFO],
+  [SOL_IPV6, IPV6_RECVTCLASS],
+  [SOL_SOCKET, SO_TIMESTAMP],
+] as const;
 
 export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITFORONE = 0x10000;
@@ -202,6 +217,17 @@ export class Libc {
     this.#setInt(fd, SOL_SOCKET, SO_SNDBUF, bytes);
   }
 
+  /** Whether calls on the socket wait. It is a property of the socket, not of the descriptor. */
+  setBlocking(fd: number, blocking: boolean): void {
+    const flags = this.#calls.fcntl(fd, F_GETFL, 0) & ~O_NONBLOCK;
+    this.#calls.fcntl(fd, F_SETFL, blocking ? flags : flags | O_NONBLOCK);
+  }
+
+  /** Whether other sockets of this user may bind the address of this one. */
+  setShared(fd: number, shared: boolean): void {
+    this.#setInt(fd, SOL_SOCKET, SO_REUSEPORT, shared ? 1 : 0);
+  }
+
   /**
    * A UDP socket bound to an address; `::` takes IPv4 as well, and `fe80::1%eth0` names the
    * interface. With `shared` several sockets may bind the same address, and the kernel spreads
@@ -210,7 +236,7 @@ export class Libc {
   bindUdp(host: string, port: number, shared: boolean): number {
     const address = new Uint8Array(16);
     const family = readAddress(host, address, 0) || 4;
-    const scope = this.#scopeOf(host);
+    const scope = this.scopeOf(host);
     const fd = this.#calls.socket(family === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) throw new SystemError("socket", this.errno());
     if (family === 6) this.#setInt(fd, SOL_IPV6, IPV6_V6ONLY, 0);
@@ -240,7 +266,7 @@ export class Libc {
   }
 
   /** The number of the interface behind `%` in an address; 0 without `%`. */
-  #scopeOf(host: string): number {
+  scopeOf(host: string): number {
     const zone = host.split("%")[1];
     if (zone === undefined) return 0;
     if (/^\d{1,9}$/.test(zone)) return Number(zone);
@@ -274,6 +300,7 @@ export class Libc {
    * One option only: with both, a socket for both families reports an IPv4 datagram twice.
    */
   askForDestination(fd: number, family: Family): void {
+    for (const [level, option] of CONTROL_OPTIONS) this.#setInt(fd, level, option, 0);
     if (family === 4) this.#setInt(fd, SOL_IP, IP_PKTINFO, 1);
     else this.#setInt(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
   }

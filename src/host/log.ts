@@ -18,6 +18,7 @@ export const LOG_FORMATS = ["logfmt", "json"] as const;
 export const LOG_WARNINGS = [
   "no_ipv6",
   "admin_address",
+  "kept_sockets",
   "list_lines",
   "state_lines",
   "state_cut",

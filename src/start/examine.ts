@@ -10,6 +10,7 @@ import { type BadLines, showBadLines } from "../access/hash-file.ts";
 import { type ListFile, readHashList, readNetworkList } from "../access/list-files.ts";
 import type { Config, Origins } from "../config/schema.ts";
 import { Machine } from "../host/machine.ts";
+import { countSockets, STORE_OF_UNIT } from "./kept-sockets.ts";
 import { connectionsFor, type FilesConfig } from "./open-files.ts";
 import { tryCertificate } from "../http/certificate.ts";
 import { RuleKeeper } from "../limits/rule-keeper.ts";
@@ -74,6 +75,11 @@ export async function examine(
   if (!hasIpv6) problems.push(...withoutIpv6(config, origins).problems);
   problems.push(...impossibleSockets(config, hasIpv6));
   if (isComplete(config)) {
+    const sockets = countSockets(config);
+    if (sockets > STORE_OF_UNIT && findLibc() !== undefined) {
+      const why = `these settings need ${sockets} sockets, and systemd keeps ${STORE_OF_UNIT}`;
+      warnings.push(`${why} over a restart: set FileDescriptorStoreMax=${sockets} in the unit`);
+    }
     await attempt(() => connectionsFor(new Machine(), config, findLibc() !== undefined));
   }
   return { problems, warnings };

@@ -10,7 +10,8 @@ import type { Listener } from "../config/settings.ts";
 import { now } from "../host/clock.ts";
 import { HttpServer } from "../http/server.ts";
 import { listenError } from "./listen-error.ts";
-import { reportTo } from "./listen-http.ts";
+import type { SocketKeeper } from "./kept-sockets.ts";
+import { reportTo, type TcpListener } from "./listen-http.ts";
 import type { Program } from "./program.ts";
 
 /** The parts behind the operator's address. */
@@ -21,6 +22,8 @@ export interface AdminParts {
   /** The origins of the settings: whether the address was set or is the default. */
   origins: Origins;
   warnings: Pick<Warnings, "tellRefused">;
+  /** The sockets that outlive the process: Prometheus waits while it restarts. */
+  kept: SocketKeeper;
 }
 
 /** The open operator's address. */
@@ -37,7 +40,7 @@ export interface AdminFront {
  */
 export function listenAdmin(program: Program, parts: AdminParts): AdminFront {
   const { config, log, files, ownNames, connections } = program;
-  const { pages, ready, origins, warnings } = parts;
+  const { pages, ready, origins, warnings, kept } = parts;
   const handler = createAdmin({
     token: config.adminToken,
     keeper: files.lists,
@@ -51,12 +54,19 @@ export function listenAdmin(program: Program, parts: AdminParts): AdminFront {
   // once, or the operator would be kept out. Requests are short, and answered when they are whole.
   const options = { connectionsMax: connections.operator, sparedTicks: 0, report: reportTo(log) };
   const server = new HttpServer(handler, options);
-  const front: { listener: Listener; close: () => void }[] = [];
+  const listeners: Listener[] = [];
+  const closings: (() => void)[] = [];
   for (const { host, port } of config.adminListeners) {
     try {
-      const place = { hostname: host, port, reusePort: false, allowHalfOpen: true };
-      const socket = Bun.listen({ ...place, socket: server.socket });
-      front.push({ listener: { host, port }, close: () => socket.stop() });
+      const common = { hostname: host, port, allowHalfOpen: true, socket: server.socket };
+      const { sockets } = kept.take("tcp", { host, port });
+      const places = sockets.length === 0 ? [{ reusePort: false }] : sockets.map((fd) => ({ fd }));
+      for (const place of places) {
+        const socket: TcpListener = Bun.listen({ ...common, ...place });
+        kept.note("tcp", { host, port }, socket.fd);
+        closings.push(() => socket.stop());
+      }
+      listeners.push({ host, port });
     } catch (error) {
       const failure = listenError("admin", { host, port }, error);
       // With a token, verbs would send requests to the other program on this port.
@@ -66,9 +76,9 @@ export function listenAdmin(program: Program, parts: AdminParts): AdminFront {
     }
   }
   return {
-    listeners: front.map(({ listener }) => listener),
+    listeners,
     stop() {
-      for (const { close } of front) close();
+      for (const close of closings) close();
       server.cut();
     },
   };

@@ -28,6 +28,7 @@ import { Pages } from "../opentracker/pages.ts";
 import { Prefetch } from "../swarm/prefetch.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import type { Libc } from "../host/libc.ts";
+import type { SocketKeeper } from "./kept-sockets.ts";
 import type { Program } from "./program.ts";
 
 /** After this time of draining, the remaining connections are closed, in milliseconds. */
@@ -60,6 +61,8 @@ export interface HttpParts {
     /** Called for each announce whose client the trusted proxy did not name. */
     proxyUnclear(head: RequestHead): void;
   };
+  /** The sockets that outlive the process. */
+  kept: SocketKeeper;
 }
 
 /** The open HTTP addresses. */
@@ -144,15 +147,21 @@ export function reportTo(log: Log): (error: unknown) => void {
 }
 
 /** Bun's listener has the descriptor of its socket, which its types lack. */
-type TcpListener = TCPSocketListener<Connection> & { fd?: number };
+export type TcpListener = TCPSocketListener<Connection> & { fd?: number };
 
 /** Listens for HTTP and HTTPS on all addresses. Throws a StartError if one cannot be bound. */
 export function listenHttp(program: Program, parts: HttpParts): HttpFront {
   const { config, libc, threads } = program;
   const server = makeServer(program, parts);
-  const sockets = config.httpListeners.map((listener) => {
+  const sockets = config.httpListeners.flatMap((listener) => {
     const certificate = listener.tls === false ? undefined : threads.certificate;
-    return listenAt(listener, server, certificate, libc);
+    const listen = (inherited?: number) => {
+      const socket = listenAt(listener, server, { certificate, libc, inherited });
+      parts.kept.note("tcp", listener, socket.fd);
+      return socket;
+    };
+    const { sockets } = parts.kept.take("tcp", listener);
+    return sockets.length === 0 ? [listen()] : sockets.map((fd) => listen(fd));
   });
   threads.addPart({
     take({ certificate }) {
@@ -171,10 +180,21 @@ export function listenHttp(program: Program, parts: HttpParts): HttpFront {
 
 /** A socket that accepts connections. */
 interface ListeningSocket {
+  /** Its first descriptor; undefined where Bun does not tell it. */
+  fd: number | undefined;
   /** Replaces the certificate of an HTTPS listener. Open connections keep the old one. */
   renew(certificate: Certificate): void;
   /** Stops accepting. */
   close(): void;
+}
+
+/** How to listen at an address. */
+interface ListenOptions {
+  /** For HTTPS. */
+  certificate: Certificate | undefined;
+  libc: Libc | undefined;
+  /** The descriptor of an inherited socket of the address; undefined to bind one. */
+  inherited: number | undefined;
 }
 
 /**
@@ -187,8 +207,7 @@ interface ListeningSocket {
 function listenAt(
   listener: WebListener,
   server: HttpServer,
-  certificate: Certificate | undefined,
-  libc: Libc | undefined,
+  { certificate, libc, inherited }: ListenOptions,
 ): ListeningSocket {
   // A client may close its side before it has read the answer.
   const common = { hostname: listener.host, allowHalfOpen: true, socket: server.socket };
@@ -203,12 +222,14 @@ function listenAt(
     return socket;
   };
   try {
-    let socket = listen(certificate, { reusePort: false });
+    const place = inherited === undefined ? { reusePort: false } : { fd: inherited };
+    let socket = listen(certificate, place);
     if (certificate !== undefined && libc === undefined) {
       socket.stop(true);
       socket = listen(certificate, { reusePort: true });
     }
     return {
+      fd: socket.fd,
       renew(next) {
         if (certificate === undefined) return;
         const old = socket;

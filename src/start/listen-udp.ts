@@ -3,31 +3,41 @@
  */
 import type { udp } from "bun";
 import type { Listener } from "../config/settings.ts";
+import type { Family } from "../constants.ts";
 import { COUNT, Counters } from "../counters/counters.ts";
 import { now } from "../host/clock.ts";
-import type { Libc } from "../host/libc.ts";
+import { type Libc, SystemError } from "../host/libc.ts";
 import { Answering, type UdpShared } from "../udp/answering.ts";
+import { Batches, type SocketCalls } from "../udp/batches.ts";
 import { EventLoopSource } from "../udp/event-loop.ts";
 import { failureMemory, readFailure } from "../udp/worker-failure.ts";
 import { type WorkerAnswer, WorkerMessages } from "../udp/messages.ts";
 import { StartError } from "../host/start-error.ts";
+import type { SocketKeeper } from "./kept-sockets.ts";
 import { forbiddenCalls, listenError } from "./listen-error.ts";
 import type { Threads, WorkerThread } from "./threads.ts";
 
 /** A worker that waits for datagrams looks for messages after this time, in milliseconds. */
 const MESSAGE_LATENCY_MILLISECONDS = 200;
 
+/** Limit of batches answered from a surplus socket: a buffer of 128 MiB holds as many datagrams. */
+const SURPLUS_BATCHES_MAX = 5000;
+
 /** The calls of the C library for a socket. */
 type SocketLibc = Pick<
   Libc,
   | "bindUdp"
   | "close"
+  | "duplicate"
   | "forbiddenCalls"
   | "ignoreUnreachable"
+  | "setBlocking"
+  | "setShared"
   | "setReceiveBuffer"
   | "setReceiveTimeout"
   | "askForDestination"
->;
+> &
+  SocketCalls;
 
 /** What `listenUdp` needs. */
 export interface UdpNeeds {
@@ -40,6 +50,8 @@ export interface UdpNeeds {
   /** Undefined where batches of datagrams and socket options are not available. */
   libc: SocketLibc | undefined;
   threads: Threads;
+  /** The sockets that outlive the process. */
+  kept: SocketKeeper;
   /** Starts a thread for a UDP worker. */
   spawnUdpWorker: () => Worker;
 }
@@ -79,13 +91,16 @@ function listenAt(listener: Listener, needs: UdpNeeds): Promise<UdpFront> {
 
 async function listenInEventLoop(
   listener: Listener,
-  { threads, libc, config }: UdpNeeds,
+  { threads, libc, config, kept }: UdpNeeds,
 ): Promise<UdpFront> {
   const answering = new Answering(threads.shared, 0);
   const source = new EventLoopSource(answering);
+  const { sockets, surplus } = kept.take("udp", listener);
+  const inherited = sockets.length === 0 ? {} : { fd: sockets[0] };
   const socket: udp.Socket<"uint8array"> & { fd?: number } = await Bun.udpSocket({
     hostname: listener.host,
     port: listener.port,
+    ...inherited,
     binaryType: "uint8array",
     socket: {
       data: (socket, bytes, port, address) => source.receive(socket, bytes, port, address),
@@ -94,10 +109,13 @@ async function listenInEventLoop(
     },
   });
   threads.addPart(answering);
-  const receiveBufferBytes =
-    libc === undefined || socket.fd === undefined
-      ? Infinity
-      : prepareSocket(libc, socket.fd, config.udpReceiveBufferBytes);
+  kept.note("udp", listener, socket.fd);
+  let receiveBufferBytes = Infinity;
+  if (libc !== undefined && socket.fd !== undefined) {
+    receiveBufferBytes = prepareSocket(libc, socket.fd, config.udpReceiveBufferBytes);
+    libc.setShared(socket.fd, false);
+    answerSurplus(surplus, socket.fd, listener, libc, threads.shared);
+  }
   return {
     receiveBufferBytes,
     async stop() {
@@ -111,28 +129,29 @@ async function listenInEventLoop(
 
 /** Each thread has its own socket; the kernel spreads clients over them by address. */
 async function listenInThreads(
-  { host, port }: Listener,
+  listener: Listener,
   libc: SocketLibc,
-  { threads, config, spawnUdpWorker }: UdpNeeds,
+  { threads, config, kept, spawnUdpWorker }: UdpNeeds,
 ): Promise<UdpFront> {
-  const sharesPort = config.udpWorkers > 1;
-  // Sockets that share a port also share it with another tracker, silently. A socket that does not
-  // share gets an error if the port is taken.
-  if (sharesPort) libc.close(libc.bindUdp(host, port, false));
-  const wildcard = host === "::" || host === "0.0.0.0";
-  const workers: WorkerThread[] = [];
+  const { sockets: inherited, surplus } = kept.take("udp", listener);
+  const sockets = [...inherited, ...bindMissing(inherited, listener, libc, config.udpWorkers)];
+  const wildcard = isWildcard(listener);
   let receiveBufferBytes = Infinity;
-  for (let i = 0; i < config.udpWorkers; i++) {
-    // Sharing costs the kernel a hash for every datagram, so a single thread does not share.
-    const fd = libc.bindUdp(host, port, sharesPort);
+  for (const fd of sockets) {
     const granted = prepareSocket(libc, fd, config.udpReceiveBufferBytes);
     receiveBufferBytes = Math.min(receiveBufferBytes, granted);
-    if (wildcard) libc.askForDestination(fd, host === "::" ? 6 : 4);
+    if (wildcard) libc.askForDestination(fd, familyOf(listener));
+    // A worker on a socket that does not wait keeps a processor busy; those of a unit do not.
+    libc.setBlocking(fd, true);
     libc.setReceiveTimeout(fd, MESSAGE_LATENCY_MILLISECONDS);
-    const start = (thread: number, shared: UdpShared) =>
-      startWorker(spawnUdpWorker(), { shared, thread, fd, wildcard }, threads.fail);
-    workers.push(threads.addWorker(start));
+    kept.note("udp", listener, fd);
   }
+  answerSurplus(surplus, sockets[0], listener, libc, threads.shared);
+  const workers = sockets.map((fd) =>
+    threads.addWorker((thread, shared) =>
+      startWorker(spawnUdpWorker(), { shared, thread, fd, wildcard }, threads.fail),
+    ),
+  );
   await Promise.all(workers.map((worker) => worker.ready));
   return {
     receiveBufferBytes,
@@ -140,6 +159,67 @@ async function listenInThreads(
       await Promise.all(workers.map((worker) => worker.stop()));
     },
   };
+}
+
+/** Binds the sockets that the address has too few of; returns them. */
+function bindMissing(
+  inherited: readonly number[],
+  { host, port }: Listener,
+  libc: SocketLibc,
+  wanted: number,
+): number[] {
+  const [first] = inherited;
+  // Sharing costs the kernel a hash for every datagram, so a single thread does not share.
+  const shared = wanted > 1;
+  for (const fd of inherited) libc.setShared(fd, shared);
+  // Sockets that share a port also share it with another tracker, silently. A socket that does not
+  // share gets an error if the port is taken.
+  if (shared && first === undefined) libc.close(libc.bindUdp(host, port, false));
+  return Array.from({ length: wanted - inherited.length }, () => {
+    try {
+      return libc.bindUdp(host, port, shared);
+    } catch (error) {
+      const taken = error instanceof SystemError && error.code === "EADDRINUSE";
+      if (first === undefined || !taken) throw error;
+      // Only sockets of one user share a port, and root bound that of a `.socket` unit. So two
+      // threads read one socket.
+      return libc.duplicate(first);
+    }
+  });
+}
+
+/**
+ * Answers what waits in sockets that the address does not need any more, and closes them. They get
+ * no further datagrams (see `takeNoMore`). Replies leave through `fd`, which has the same address.
+ */
+function answerSurplus(
+  surplus: readonly number[],
+  fd: number,
+  listener: Listener,
+  libc: SocketLibc,
+  shared: UdpShared,
+): void {
+  const wildcard = isWildcard(listener);
+  for (const old of surplus) {
+    if (wildcard) libc.askForDestination(old, familyOf(listener));
+    const calls: SocketCalls = {
+      receive: (_fd, headers, count, flags) => libc.receive(old, headers, count, flags),
+      send: (to, headers, count, flags) => libc.send(to, headers, count, flags),
+      errno: () => libc.errno(),
+    };
+    const batches = new Batches(calls, fd, wildcard, new Answering(shared, 0));
+    for (let batch = 0; batch < SURPLUS_BATCHES_MAX && batches.drain() > 0; batch++);
+    libc.close(old);
+  }
+}
+
+/** True for an address that stands for all of the machine's. */
+function isWildcard({ host }: Listener): boolean {
+  return host === "::" || host === "0.0.0.0";
+}
+
+function familyOf({ host }: Listener): Family {
+  return host.includes(":") ? 6 : 4;
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import type { AdminPage } from "../admin/admin.ts";
 import { COMMIT, VERSION, versionLine } from "../version.ts";
-import { Notifier } from "../host/notify.ts";
+import type { Notifier } from "../host/notify.ts";
 import { largestPrivateShare } from "../notes/private-share.ts";
 import { Warnings } from "../admin/warnings.ts";
 import { clientHeaders } from "../http/client.ts";
@@ -52,13 +52,13 @@ export class Observation {
   readonly #wallClock = new WallClock();
 
   /** Create it after all UDP sockets are bound, so that their drops are counted. */
-  constructor(program: Program, env: NodeJS.ProcessEnv) {
+  constructor(program: Program) {
     const { config, log, machine, threads } = program;
     const { shared } = threads;
     machine.ownSockets();
     this.#program = program;
     this.#counters = new Counters(shared.counters, 0);
-    this.notifier = new Notifier(env);
+    this.notifier = program.notifier;
     this.warnings = new Warnings(log, {
       ...circumstancesOf(config, machine),
       privateShare: () => largestPrivateShare(shared.notes!.privateShare),

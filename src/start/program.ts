@@ -12,6 +12,7 @@ import { now } from "../host/clock.ts";
 import { type Libc, openLibc } from "../host/libc.ts";
 import { Log, logsToJournal } from "../host/log.ts";
 import { Machine } from "../host/machine.ts";
+import { Notifier } from "../host/notify.ts";
 import type { Load } from "../limits/load.ts";
 import { readPeerIdPrefix } from "../net/denied-clients.ts";
 import { OwnNames } from "../net/own-names.ts";
@@ -42,6 +43,8 @@ export interface Program {
   /** Undefined where batches of datagrams and socket options are not available. */
   readonly libc: Libc | undefined;
   readonly machine: Machine;
+  /** Tells the supervisor. */
+  readonly notifier: Notifier;
   /** Host names that requests to the operator's address may use. */
   readonly ownNames: OwnNames;
   /** The limits of connections. */
@@ -91,6 +94,7 @@ export function prepare(
     log,
     libc,
     machine,
+    notifier: new Notifier(env),
     ownNames: new OwnNames([hostname(), ...config.allowHosts, config.publicName ?? ""]),
     connections,
     store,

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { archiveName, companions, programName, TARGETS } from "../../scripts/release.ts";
 import { descriptions } from "../../src/config/config.ts";
 import { EXIT_CONFIG } from "../../src/constants.ts";
+import { STORE_OF_UNIT } from "../../src/start/kept-sockets.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
 const read = (path: string) => readFileSync(join(ROOT, path), "utf8");
@@ -116,6 +117,25 @@ describe("the systemd unit", () => {
   test("does not restart with wrong settings", () => {
     expect(unit("Restart")).toEqual(["on-failure"]);
     expect(unit("RestartPreventExitStatus")).toEqual([String(EXIT_CONFIG)]);
+  });
+
+  test("keeps sockets, and a folder in memory, over a restart that takes its time", () => {
+    expect(unit("FileDescriptorStoreMax")).toEqual([String(STORE_OF_UNIT)]);
+    expect(unit("FileDescriptorStorePreserve")).toEqual([]);
+    expect(unit("RuntimeDirectory")).toEqual(["buntracker"]);
+    expect(unit("RuntimeDirectoryPreserve")).toEqual(["restart"]);
+    expect(unit("TimeoutStartSec")).toEqual(["5min"]);
+    expect(unit("TimeoutStopSec")).toEqual(["60"]);
+  });
+
+  test("is restarted by an upgrade, never stopped and started: a stop closes the sockets", () => {
+    const upgrade = /^## Upgrade$.*?^## /ms.exec(read("docs/operating.md"))![0];
+    expect(upgrade).toMatch(/^sudo systemctl restart buntracker$/m);
+    for (const path of [...packaged, "docs/operating.md", "README.md", "scripts/release.ts"]) {
+      expect(`${path} ${/systemctl (stop|start|disable)\b/.exec(read(path))?.[0]}`).toBe(
+        `${path} undefined`,
+      );
+    }
   });
 
   test("lets the tracker read the kernel's drops, and notify systemd", () => {

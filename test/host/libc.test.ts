@@ -63,6 +63,28 @@ describe.if(libc !== undefined)("a socket", () => {
     expect(() => libc!.duplicate(second)).toThrow("fcntl: errno 9");
   });
 
+  test("can be made to wait, and not to wait", () => {
+    const fd = libc!.bindUdp("127.0.0.1", 0, false);
+    const flags = () => readFileSync(`/proc/self/fdinfo/${fd}`, "utf8").match(/flags:\s+(\d+)/)![1];
+    const before = flags();
+    libc!.setBlocking(fd, false);
+    expect(Number.parseInt(flags(), 8) & 0o4000).toBe(0o4000);
+    libc!.setBlocking(fd, true);
+    expect(flags()).toBe(before);
+    libc!.close(fd);
+  });
+
+  test("can share its address afterwards, and keep it for itself again", () => {
+    const port = 20_000 + (process.pid % 10_000);
+    const first = libc!.bindUdp("127.0.0.1", port, false);
+    expect(() => libc!.bindUdp("127.0.0.1", port, true)).toThrow("bind: EADDRINUSE");
+    libc!.setShared(first, true);
+    libc!.close(libc!.bindUdp("127.0.0.1", port, true));
+    libc!.setShared(first, false);
+    expect(() => libc!.bindUdp("127.0.0.1", port, true)).toThrow("bind: EADDRINUSE");
+    libc!.close(first);
+  });
+
   test("on an address that is not ours is refused", () => {
     expect(() => libc!.bindUdp("192.0.2.1", 0, false)).toThrow("bind: EADDRNOTAVAIL");
   });

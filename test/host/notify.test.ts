@@ -9,16 +9,19 @@ import { Notifier } from "../../src/host/notify.ts";
 const folder = mkdtempSync(join(tmpdir(), "notify-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Receives `count` datagrams and writes each as a line of JSON. */
+/** Receives `count` datagrams and writes each as a line of JSON, with the number of descriptors. */
 const LISTENER = `
-import json, socket, sys
+import json, os, socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 name = sys.argv[1]
 s.bind("\\0" + name[1:] if name.startswith("@") else name)
 s.settimeout(5)
 print("bound", flush=True)
 for _ in range(int(sys.argv[2])):
-    print(json.dumps(s.recv(4096).decode()), flush=True)
+    data, fds, _, _ = socket.recv_fds(s, 4096, 512)
+    print(json.dumps(data.decode() + (f" +{len(fds)}" if fds else "")), flush=True)
+    for fd in fds:
+        os.close(fd)
 `;
 
 const python = Bun.which("python3");
@@ -59,6 +62,39 @@ test.if(onLinux)("all states are sent to a socket with a path", async () => {
     "READY=1\nSTATUS=answering",
     "STOPPING=1",
   ]);
+});
+
+test.if(onLinux)(
+  "descriptors are stored under a name, in as many messages as they need",
+  async () => {
+    const messages = await heard(join(folder, "store"), 5, (notifier) => {
+      expect(notifier.store("udp-[__]-6969", [0, 1])).toBe(true);
+      expect(notifier.store("many", Array<number>(130).fill(0))).toBe(true);
+      notifier.forget("udp-[__]-6969");
+      notifier.alive();
+    });
+    expect(messages).toEqual([
+      "FDSTORE=1\nFDNAME=udp-[__]-6969\nFDPOLL=0 +2",
+      "FDSTORE=1\nFDNAME=many\nFDPOLL=0 +128",
+      "FDSTORE=1\nFDNAME=many\nFDPOLL=0 +2",
+      "FDSTOREREMOVE=1\nFDNAME=udp-[__]-6969",
+      "WATCHDOG=1",
+    ]);
+  },
+);
+
+test.if(onLinux)("a barrier returns once the supervisor has processed what was sent", async () => {
+  const name = join(folder, "barrier");
+  const start = performance.now();
+  const messages = await heard(name, 2, (notifier) => {
+    notifier.alive();
+    notifier.barrier();
+  });
+  expect(messages).toEqual(["WATCHDOG=1", "BARRIER=1 +1"]);
+  expect(performance.now() - start).toBeLessThan(4000);
+  // Without anybody who would process it, nothing is waited for.
+  new Notifier({ NOTIFY_SOCKET: join(folder, "nobody") }).barrier();
+  expect(new Notifier({ NOTIFY_SOCKET: join(folder, "nobody") }).store("x", [0])).toBe(false);
 });
 
 test.if(onLinux)("a socket may have an abstract name", async () => {

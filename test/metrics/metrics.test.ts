@@ -28,6 +28,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
       warned: {
         no_ipv6: 0,
         admin_address: 0,
+        kept_sockets: 0,
         list_lines: 3,
         state_lines: 0,
         state_cut: 0,

@@ -133,6 +133,22 @@ describe("on a machine without IPv6", () => {
   });
 });
 
+test("more sockets than systemd keeps over a restart are a warning", async () => {
+  const listeners = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      ...{ host: "127.0.0.1", port: index + 1, tls: undefined },
+    }));
+  const warnings = async (addresses: number) => {
+    const web = { httpListeners: listeners(0), adminListeners: listeners(0) };
+    return (await examine({ udpListeners: listeners(addresses), udpWorkers: 64, ...web })).warnings;
+  };
+  expect(await warnings(8)).toEqual([]);
+  const told =
+    "need 576 sockets, and systemd keeps 512 over a restart: set FileDescriptorStoreMax=576";
+  const expected = process.platform === "linux" ? [expect.stringContaining(told)] : [];
+  expect(await warnings(9)).toEqual(expected);
+});
+
 test("lines that would be skipped are warnings", async () => {
   const denyFile = fileOf("bad-deny", `x\n${HASH}\ny\n`);
   const denyNetworksFile = fileOf("bad-networks", `${"x\n".repeat(9)}192.0.2.0/24\n`);

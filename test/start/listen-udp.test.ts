@@ -21,9 +21,13 @@ const withoutSockets = (): UdpNeeds["libc"] =>
     bindUdp: () => -1,
     setReceiveBuffer: () => 65_536,
     setReceiveTimeout: () => {},
+    setBlocking: () => {},
     ignoreUnreachable: () => {},
     forbiddenCalls: () => [],
   });
+
+/** No socket is inherited. */
+const kept: UdpNeeds["kept"] = { take: () => ({ sockets: [], surplus: [] }), note: () => {} };
 
 /** One address of a tracker with one UDP worker. */
 const CONFIG: UdpNeeds["config"] = {
@@ -57,7 +61,7 @@ async function reasonOfEnd(words: string): Promise<string> {
     throw new Error(reason);
   });
   const spawnUdpWorker = () => (workers[0] = new Worker(workerThatFails(words)));
-  await listenUdp({ config: CONFIG, libc: withoutSockets(), threads, spawnUdpWorker });
+  await listenUdp({ config: CONFIG, libc: withoutSockets(), threads, kept, spawnUdpWorker });
   workers[0].onerror = () => {};
   const shards = new Int32Array(own.memory.shards);
   while (Atomics.load(shards, 255 * SHARD_WORDS) === 0) Bun.sleepSync(1);
@@ -93,7 +97,7 @@ test.if(libc !== undefined)(
     const workers: Worker[] = [];
     const spawnUdpWorker = () => (workers[0] = new Worker(WORKER));
     const threads = new Threads(sharedBy(2), resolve as (reason: string) => never);
-    await listenUdp({ config: CONFIG, libc: withoutSockets(), threads, spawnUdpWorker });
+    await listenUdp({ config: CONFIG, libc: withoutSockets(), threads, kept, spawnUdpWorker });
     expect(await reason).toBe("a UDP worker failed: recvmmsg: errno 9");
     workers[0].terminate();
     watchLocks();
@@ -114,7 +118,7 @@ test.if(libc !== undefined)("a worker gets new lists and rules, but no certifica
     throw new Error(reason);
   });
   const spawnUdpWorker = () => worker as Partial<Worker> as Worker;
-  const needs = { config: CONFIG, libc: withoutSockets(), threads, spawnUdpWorker };
+  const needs = { config: CONFIG, libc: withoutSockets(), threads, kept, spawnUdpWorker };
   const udp = await listenUdp(needs);
   const access = openToAll(new Int32Array(40));
   const rules = shareRules([], 2);
