@@ -11,16 +11,24 @@ const DEPTH_MAX = 16;
 const INTEGER = /i(0|-?[1-9]\d{0,15})e/y;
 const SIZE = /(0|[1-9]\d{0,8}):/y;
 
+/** A value, and whether the keys of all its dictionaries are in order and different. */
+export interface Read {
+  value: Bencoded;
+  sorted: boolean;
+}
+
 /** The value in these bytes; undefined if they are not exactly one value. */
-export function readBencode(bytes: Uint8Array): Bencoded | undefined {
-  const reader = { text: Buffer.from(bytes).toString("latin1"), at: 0 };
+export function readBencode(bytes: Uint8Array): Read | undefined {
+  const reader = { text: Buffer.from(bytes).toString("latin1"), at: 0, sorted: true };
   const value = readValue(reader, 0);
-  return reader.at === reader.text.length ? value : undefined;
+  if (value === undefined || reader.at !== reader.text.length) return undefined;
+  return { value, sorted: reader.sorted };
 }
 
 interface Reader {
   readonly text: string;
   at: number;
+  sorted: boolean;
 }
 
 function readValue(reader: Reader, depth: number): Bencoded | undefined {
@@ -54,14 +62,17 @@ function readList(reader: Reader, depth: number): Bencoded[] | undefined {
   return list;
 }
 
-/** Keys may be in any order: some trackers do not sort them, and clients accept that. */
+/** Keys may be in any order: some trackers do not sort them, and many clients accept that. */
 function readDictionary(reader: Reader, depth: number): Map<string, Bencoded> | undefined {
   const dictionary = new Map<string, Bencoded>();
+  let last: string | undefined;
   reader.at += 1;
   while (reader.text[reader.at] !== "e") {
     const key = readString(reader);
     const value = key === undefined ? undefined : readValue(reader, depth + 1);
     if (key === undefined || value === undefined) return undefined;
+    if (last !== undefined && key <= last) reader.sorted = false;
+    last = key;
     dictionary.set(key, value);
   }
   reader.at += 1;

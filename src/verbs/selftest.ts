@@ -42,6 +42,8 @@ const NOTE_HERE =
 
 /** A connection to a tracker at one address. */
 interface Session {
+  /** What some clients stumble over in the answers so far, as problems. */
+  readonly flaws: readonly string[];
   announce(announcement: Announcement): Promise<Announced>;
   /** Resolves with undefined if the URL has no scrape. [BEP 48] */
   scrape(infoHash: Uint8Array): Promise<Scraped | undefined>;
@@ -178,6 +180,7 @@ async function testAddress(
     problems.push(`${step}: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
     open?.close();
+    problems.push(...new Set(open?.flaws));
   }
   return { problems, told };
 }
@@ -228,16 +231,32 @@ async function overHttp(url: URL, address: string, timeout: number): Promise<Ses
     const host = url.host;
     return await askOverHttp({ address, port, tls, host, target, timeout });
   };
+  const flaws: string[] = [];
+  const noting = async <T>(step: string, read: (found: string[]) => Promise<T>): Promise<T> => {
+    const found: string[] = [];
+    try {
+      return await read(found);
+    } finally {
+      flaws.push(...found.map((flaw) => `${step}: ${flaw}`));
+    }
+  };
   const scrapePath = url.pathname.replace(/\/announce([^/]*)$/, "/scrape$1");
   return {
-    async announce({ infoHash, peerId, port, left, event }) {
+    flaws,
+    announce({ infoHash, peerId, port, left, event }) {
       const fields = { info_hash: percent(infoHash), peer_id: percent(peerId), port: String(port) };
       const numbers = { uploaded: "0", downloaded: "0", left: String(left), compact: "1" };
-      return readAnnounced(await get(url.pathname, { ...fields, ...numbers, event }));
+      const query = { ...fields, ...numbers, event };
+      return noting("announce", async (found) =>
+        readAnnounced(await get(url.pathname, query), found),
+      );
     },
     async scrape(infoHash) {
       if (scrapePath === url.pathname) return undefined;
-      return readScraped(await get(scrapePath, { info_hash: percent(infoHash) }), infoHash);
+      const query = { info_hash: percent(infoHash) };
+      return noting("scrape", async (found) =>
+        readScraped(await get(scrapePath, query), infoHash, found),
+      );
     },
     close() {},
   };

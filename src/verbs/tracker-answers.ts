@@ -2,7 +2,7 @@
  * Requests to trackers and parsers of their answers, over HTTP and UDP, for `selftest`.
  *
  * Any server may answer, with any bytes. A parser returns numbers, or throws an error with a
- * printable sentence.
+ * printable sentence. What some clients stumble over, but not all, it adds to `flaws`.
  */
 import { type Bencoded, readBencode } from "./bencode-reader.ts";
 import type { HttpAnswer } from "./http-answer.ts";
@@ -51,8 +51,9 @@ export function readPorts(bytes: Uint8Array, size: number): number[] | undefined
 type Dictionary = Map<string, Bencoded>;
 
 /** The dictionary in an answer. Throws a sentence if it has no dictionary. */
-function readReply({ status, body }: HttpAnswer): Dictionary {
-  const reply = readBencode(body);
+function readReply({ status, body }: HttpAnswer, flaws: string[]): Dictionary {
+  const { value: reply, sorted } = readBencode(body) ?? {};
+  if (sorted === false) flaws.push("its keys are not sorted or repeated: strict clients refuse it");
   if (!(reply instanceof Map)) {
     const what = status === 200 ? "the answer is not bencoded" : `the status is ${status}`;
     throw new Error(`${what}: is that a tracker, and its path?`);
@@ -66,10 +67,11 @@ function readReply({ status, body }: HttpAnswer): Dictionary {
 }
 
 /** Parses the answer to an announce over HTTP. Throws a sentence. */
-export function readAnnounced(answer: HttpAnswer): Announced {
-  const reply = readReply(answer);
+export function readAnnounced(answer: HttpAnswer, flaws: string[] = []): Announced {
+  const reply = readReply(answer, flaws);
   const interval = numberOf(reply.get("interval"));
   if (interval === undefined) throw new Error("the answer names no interval");
+  if (!reply.has("peers")) flaws.push("it has no key peers, without which some clients fail");
   const lists = [["peers", 6] as const, ["peers6", 18] as const].map(([key, size]) => {
     const peers = reply.get(key) ?? "";
     return typeof peers === "string" ? readPorts(Buffer.from(peers, "latin1"), size) : [];
@@ -88,8 +90,12 @@ export function readAnnounced(answer: HttpAnswer): Announced {
 }
 
 /** Parses the counts of a swarm in the answer to a scrape over HTTP. Throws a sentence. */
-export function readScraped(answer: HttpAnswer, infoHash: Uint8Array): Scraped {
-  const reply = readReply(answer);
+export function readScraped(
+  answer: HttpAnswer,
+  infoHash: Uint8Array,
+  flaws: string[] = [],
+): Scraped {
+  const reply = readReply(answer, flaws);
   const files = reply.get("files");
   const key = Buffer.from(infoHash).toString("latin1");
   const file = files instanceof Map ? files.get(key) : undefined;

@@ -40,6 +40,8 @@ const FLOODED = "it sends datagrams that are not replies";
 export class RefusedError extends Error {}
 
 export class UdpClient {
+  /** What some clients stumble over in the answers so far, as sentences. */
+  readonly flaws: string[] = [];
   readonly #socket: Socket;
   readonly #family: 4 | 6;
   readonly #timeout: number;
@@ -81,6 +83,10 @@ export class UdpClient {
     request.writeBigUInt64BE(MAGIC, 0);
     const reply = await this.#ask(request, ACTION_CONNECT, 16);
     this.#id = reply.readBigUInt64BE(8);
+    this.#expectSize("connect", reply, 16, "aria2 and Transmission drop it");
+    if (this.#id === 0n) {
+      this.flaws.push("connect: the connection id is zero, which rtorrent takes for none");
+    }
   }
 
   async announce({ infoHash, peerId, port, left, event }: Announcement): Promise<Announced> {
@@ -100,7 +106,13 @@ export class UdpClient {
     const request = this.#request(ACTION_SCRAPE, 36);
     request.set(infoHash, 16);
     const reply = await this.#ask(request, ACTION_SCRAPE, 20);
+    this.#expectSize("scrape", reply, 20, "clients take the rest for other swarms");
     return { seeders: reply.readInt32BE(8), leechers: reply.readInt32BE(16) };
+  }
+
+  #expectSize(step: string, { length }: Buffer, size: number, why: string): void {
+    if (length === size) return;
+    this.flaws.push(`${step}: the reply has ${length} bytes, not ${size}: ${why}`);
   }
 
   #take(reply: Buffer): void {

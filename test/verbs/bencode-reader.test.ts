@@ -4,7 +4,8 @@ import fc from "fast-check";
 
 import { readBencode } from "../../src/verbs/bencode-reader.ts";
 
-const read = (text: string) => readBencode(Buffer.from(text, "latin1"));
+const readWhole = (text: string) => readBencode(Buffer.from(text, "latin1"));
+const read = (text: string) => readWhole(text)?.value;
 
 test("integers, strings, lists and dictionaries are read", () => {
   expect(read("i-42e")).toBe(-42);
@@ -34,6 +35,20 @@ test.each([
   "di1ei2ee",
 ])("%j is not a value", (text) => {
   expect(read(text)).toBeUndefined();
+});
+
+test.each([
+  ["d1:ai1e1:bi2ee", true],
+  ["d1:bi1e1:ai2ee", false],
+  ["d1:ai1e1:ai2ee", false],
+  ["d1:ad1:bi1e1:ai2eee", false],
+  ["ld1:bi1e1:ai2eee", false],
+  // Bytes decide, and a key before one that begins with it.
+  ["d1:ai1e2:aai2e1:\x80i3e1:\xffi4ee", true],
+  ["d2:aai1e1:ai2ee", false],
+  ["i1e", true],
+])("%j has keys in order: %p", (text, sorted) => {
+  expect(readWhole(text)?.sorted).toBe(sorted);
 });
 
 test("bytes behind the value and endless lists are refused", () => {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 import { makeCertificate } from "../http/openssl.ts";
 import { selftest } from "../../src/verbs/selftest.ts";
-import { fakeUdp, goodAnswer } from "./fake-udp.ts";
+import { type FakeAnswers, fakeUdp, goodAnswer } from "./fake-udp.ts";
 
 async function run(...urls: string[]) {
   let text = "";
@@ -123,6 +123,53 @@ describe("a problem is reported", () => {
     expect(text).toContain("  IPv4 127.0.0.1: not good\n");
     expect(text).toContain(`    wrong: ${problem}\n`);
     await server.stop(true);
+  });
+
+  const unsorted = "its keys are not sorted or repeated: strict clients refuse it";
+  test.each<[string, typeof announced, typeof scraped]>([
+    [
+      `announce: ${unsorted}`,
+      (port) => announced(port).replace(/^d(8:completei1e)(10:incompletei1e)/, "d$2$1"),
+      scraped,
+    ],
+    [`announce: ${unsorted}`, (port) => announced(port).replace(/^d/, "d8:completei9e"), scraped],
+    [
+      `scrape: ${unsorted}`,
+      announced,
+      (hash) => scraped(hash).replace(/(8:completei1e)(10:incompletei1e)/, "$2$1"),
+    ],
+    [
+      "announce: it has no key peers, without which some clients fail",
+      (port) => announced(port).replace("5:peers", "5:pears"),
+      scraped,
+    ],
+  ])("%s", async (problem, announce, scrape) => {
+    const server = http(announce, scrape);
+    const { good, text } = await run(`http://127.0.0.1:${server.port}/announce`);
+    expect(good).toBe(false);
+    expect(text.split(`    wrong: ${problem}\n`)).toHaveLength(2);
+    await server.stop(true);
+  });
+
+  test.each<[string, FakeAnswers]>([
+    [
+      "connect: the connection id is zero, which rtorrent takes for none",
+      (action) => (action === 0 ? Buffer.alloc(8) : goodAnswer(action)),
+    ],
+    [
+      "connect: the reply has 20 bytes, not 16: aria2 and Transmission drop it",
+      (action) => (action === 0 ? Buffer.alloc(12, 7) : goodAnswer(action)),
+    ],
+    [
+      "scrape: the reply has 32 bytes, not 20: clients take the rest for other swarms",
+      (action) => (action === 2 ? Buffer.alloc(24, 1) : goodAnswer(action)),
+    ],
+  ])("%s", async (problem, answers) => {
+    const server = await fakeUdp(answers);
+    const { good, text } = await run(`udp://127.0.0.1:${server.port}`);
+    expect(good).toBe(false);
+    expect(text).toContain(`    wrong: ${problem}\n`);
+    server.close();
   });
 
   test("a scrape that does not know the swarm", async () => {
