@@ -78,6 +78,9 @@ Read the files that settings name again: all of them, or, if one cannot be read,
 .TP
 .B SIGUSR2
 Begin or end maintenance: announces are refused, and clients asked to come back later.
+.TP
+.B SIGUSR1
+Nothing: the log goes to standard error, so there is no file to open again.
 .SH EXIT STATUS
 .TP
 .B 0

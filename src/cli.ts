@@ -33,7 +33,7 @@ import { foresee } from "./start/foresee.ts";
 import { versionLine } from "./version.ts";
 import { StartError } from "./host/start-error.ts";
 import { type Description, GROUPS } from "./config/description.ts";
-import { hostNameProblem, quote } from "./config/settings.ts";
+import { parseHostName, quote } from "./config/settings.ts";
 import { type AdminAnswer, AdminClient, UnprovenError } from "./verbs/admin-client.ts";
 import type { ListVerb } from "./verbs/admin-client.ts";
 import { dnsAdvice } from "./verbs/dns-advice.ts";
@@ -316,13 +316,12 @@ async function top({ adminListeners }: Config, output: Output): Promise<number> 
 }
 
 function dns(config: Config, name: string, output: Output): number {
-  const address =
-    isIP(name.replace(/^\[(.*)\]$/, "$1")) > 0
-      ? "is an address: records are for a name"
-      : undefined;
-  const problem = address ?? hostNameProblem(name);
-  if (problem !== undefined) return fail(output, `${JSON.stringify(name)} ${problem}`);
-  return say(output, dnsAdvice(name, { ...config, interfaces: networkInterfaces() }));
+  const isAddress = isIP(name.replace(/^\[(.*)\]$/, "$1")) > 0;
+  const parsed = isAddress
+    ? { problem: "is an address: records are for a name" }
+    : parseHostName(name);
+  if ("problem" in parsed) return fail(output, `${JSON.stringify(name)} ${parsed.problem}`);
+  return say(output, dnsAdvice(parsed.host, { ...config, interfaces: networkInterfaces() }));
 }
 
 /** Requests changes from the running tracker, one after another; stops at the first failure. */

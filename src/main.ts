@@ -30,6 +30,9 @@ import { dropPrivileges, missingRights, readUser } from "./start/privileges.ts";
 import { prepare, type Program } from "./start/program.ts";
 import { startUpkeep } from "./start/upkeep.ts";
 
+// Other daemons reopen their logs on it, so scripts send it; without a handler it would end us.
+process.on("SIGUSR1", () => {});
+
 process.exit(
   await runCli(process.argv.slice(2), process.env, run, {
     stdout: (text) => void process.stdout.write(text),

@@ -17,8 +17,22 @@ import { describe, type Description } from "./description.ts";
 import { type Config, type Origins, SCHEMA } from "./schema.ts";
 import { quote } from "./settings.ts";
 
-/** The prefix of our variables. */
+/** The prefix of our variables; and its forms that are meant for us, but have no effect. */
 const PREFIX = "TRACKER_";
+const SIMILAR = /^\s*tracker_/i;
+
+/**
+ * Variables that Kubernetes sets in every pod beside a Service whose name begins with `tracker`, as
+ * Docker did for links. [kubernetes.io, "Accessing the Service", environment variables]
+ */
+const OF_SERVICE = /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/;
+const SERVICE_HINT =
+  "Kubernetes sets it for a Service of that name: set enableServiceLinks: false in the pod, " +
+  "or rename the Service";
+
+function isOfService(name: string, value: string): boolean {
+  return OF_SERVICE.test(name) || (/_PORT$/.test(name) && /^(tcp|udp|sctp):\/\//.test(value));
+}
 
 /**
  * Variables that act on the runtime inside the compiled program (each was tried, Bun 1.4.5):
@@ -140,20 +154,22 @@ function runtimeVariables(env: Record<string, string | undefined>): string[] {
   return shown.map((name) => `${name} is set, which changes the program from outside: unset it`);
 }
 
-/** One sentence for each variable that has our prefix but is not a setting. */
+/** One sentence for each variable that has our prefix, in any case, but is not a setting. */
 function unknownVariables(env: Record<string, string | undefined>): string[] {
   const known = descriptions().flatMap(({ variable, secret }) =>
     secret ? [variable, `${variable}_FILE`] : [variable],
   );
   const strangers = Object.keys(env).filter(
-    (name) => name.startsWith(PREFIX) && env[name] !== undefined && !known.includes(name),
+    (name) => SIMILAR.test(name) && env[name] !== undefined && !known.includes(name),
   );
   return strangers.sort().map((name) => {
     if (Object.hasOwn(RETIRED, name)) {
       return `${name} is no longer a setting: remove it; ${RETIRED[name]}`;
     }
+    if (isOfService(name, env[name]!)) return `${name} is not a setting: ${SERVICE_HINT}`;
+    const upper = name.trim().toUpperCase();
     const nearest = known
-      .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
+      .map((candidate) => ({ candidate, distance: editDistance(upper, candidate) }))
       .reduce((best, other) => (other.distance < best.distance ? other : best));
     // A name that shares less than half of its letters is not a typing mistake.
     const slip = nearest.distance * 2 <= name.length - PREFIX.length;

@@ -17,14 +17,15 @@
  *   name        /etc/file, nobody             the text itself
  *   networks    10.0.0.0/8, ::1                   the same texts; none if empty
  *   peerIdPrefixes  -XL, M%00                     the same texts; none if empty
- *   hostNames   tracker.example, [2001:db8::1]    the same in lower case; all if empty
- *   hostName    tracker.example, [2001:db8::1]    the same in lower case
- *   webUrl      https://example.org/              the same text
+ *   hostNames   tracker.example, [2001:db8::1]    the same in lower case and ASCII; all if empty
+ *   hostName    tracker.example, [2001:db8::1]    the same in lower case and ASCII
+ *   webUrl      https://example.org/              the same text in ASCII
  *   message(99) any ASCII on one line             the text itself
  *   headerName  X-Forwarded-For                   the name in lower case
  *   secret      anything long enough              the text itself
  */
 import { isIPv4, isIPv6 } from "node:net";
+import { domainToASCII } from "node:url";
 import { z } from "zod";
 
 import { readPeerIdPrefix } from "../net/denied-clients.ts";
@@ -134,10 +135,10 @@ export function hostNames(): Kind<string[]> {
   return { schema: list("host name", readHostName), range: "" };
 }
 
-/** The problem with a host name, as the rest of a sentence; undefined if it is valid. */
-export function hostNameProblem(text: string): string | undefined {
+/** A host name as the settings have it, or the problem with it as the rest of a sentence. */
+export function parseHostName(text: string): { host: string } | { problem: string } {
   const host = readHostName(text);
-  return host instanceof Fault ? host.rest : undefined;
+  return host instanceof Fault ? { problem: host.rest } : { host };
 }
 
 /** One host name. */
@@ -151,13 +152,17 @@ export function hostName(): Kind<string> {
   return { schema, range: "" };
 }
 
-/** The URL of a web page. */
+/** The URL of a web page, in ASCII as a Location header has it. */
 export function webUrl(): Kind<string> {
   const form = /^https?:\/\/[!-~]+$/;
+  const beyondAscii = /[^\0-\x7f]/;
   const wrong = "which is not a web page: write a URL such as https://example.org/";
   const schema = z
     .string()
     .trim()
+    .transform((text) => {
+      return beyondAscii.test(text) && URL.canParse(text) ? new URL(text).href : text;
+    })
     .refine((text) => form.test(text) && URL.canParse(text), wrong);
   return { schema, range: "" };
 }
@@ -266,7 +271,7 @@ function list<Item>(noun: string, read: (text: string) => Item | Fault) {
     if (parts.length === 1 && parts[0] === "") return [];
     const items: Item[] = [];
     for (const [at, part] of parts.entries()) {
-      const item = part === "" ? new Fault(`is no ${noun}: remove a comma`) : read(part);
+      const item = wrongSeparator(part, noun) ?? read(part);
       const which = parts.length === 1 ? "which" : `where ${quote(part)}`;
       if (item instanceof Fault) context.addIssue(`${which} ${item.rest}`);
       else if (parts.indexOf(part) !== at) context.addIssue(`${which} is repeated: once will do`);
@@ -274,6 +279,17 @@ function list<Item>(noun: string, read: (text: string) => Item | Fault) {
     }
     return items;
   });
+}
+
+/** The fault of a part that is empty, or that is several without commas between them. */
+function wrongSeparator(part: string, noun: string): Fault | undefined {
+  if (part === "") return new Fault(`is no ${noun}: remove a comma`);
+  const mark = /[\s;]/.exec(part)?.[0];
+  if (mark === undefined) return undefined;
+  const named = mark === ";" ? "a semicolon" : "a blank";
+  const pieces = part.split(/[\s;]+/).filter((piece) => piece !== "");
+  const where = pieces.length > 1 ? "where a comma belongs" : "too many";
+  return new Fault(`has ${named} ${where}: write ${pieces.join(",")}`);
 }
 
 /** One `host:port`. */
@@ -324,9 +340,15 @@ function readPrefix(text: string): string | Fault {
   return new Fault("is not the beginning of a peer id: write 1 to 20 characters, others as %00");
 }
 
-/** A host name or an address in its URL form, in lower case. */
+/**
+ * A host name or an address in its URL form, in lower case. Letters beyond ASCII get the `xn--`
+ * form that requests have. [RFC 5891]
+ */
 function readHostName(text: string): string | Fault {
-  const host = text.toLowerCase().replace(/\.$/, "");
+  // `domainToASCII` cuts the text at a slash, so all other characters must be those of a name.
+  const rest = text.replace(/[^\0-\x7f]/g, "");
+  const ascii = rest !== text && /^[\w.-]*$/.test(rest) ? domainToASCII(text) : text;
+  const host = ascii.toLowerCase().replace(/\.$/, "");
   const form = /^([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])$/;
   if (host.length <= HOST_NAME_CHARACTERS_MAX && form.test(host)) return host;
   return new Fault(

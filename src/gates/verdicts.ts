@@ -45,6 +45,9 @@ export const VERDICT_ADDRESS_PROXY = 22;
 // An announce to a page.
 export const VERDICT_PATH = 23;
 
+// An info hash of version 2 in full.
+export const VERDICT_INFO_HASH_LONG = 24;
+
 /** One row of the table. */
 export interface Verdict {
   /** The label `reason` of tracker_rejected_total. */
@@ -89,6 +92,7 @@ export const VERDICTS: readonly Verdict[] = [
   row("address", "your address is unknown: try again"),
   row("address", "the proxy in front of this tracker did not send your address: tell the operator"),
   row("query", "this is a page of the tracker: its announce URL ends in /announce"),
+  row("query", "info_hash is the whole SHA-256: send its first 20 bytes, as BEP 52 has it"),
 ];
 
 /** True if the client gets no sentence. */

@@ -27,6 +27,7 @@ import { HEX_VALUES } from "../net/hex.ts";
 import {
   VERDICT_INFO_HASH_ESCAPE,
   VERDICT_INFO_HASH_HIDDEN,
+  VERDICT_INFO_HASH_LONG,
   VERDICT_INFO_HASH_MISSING,
   VERDICT_INFO_HASH_REPEATED,
   VERDICT_INFO_HASH_SIZE,
@@ -55,6 +56,9 @@ const DECIMAL_CEILING = 2 ** 40;
 
 /** Limit of a value read as text; an IPv6 address in brackets with a port is shorter. */
 const TEXT_SIZE_MAX = 64;
+
+/** The whole hash of version 2, of which trackers get the first 20 bytes. [BEP 52] */
+const SHA256_SIZE = 32;
 
 /** The text before an info hash. */
 const INFO_HASH_KEY = "info_hash=";
@@ -273,7 +277,8 @@ function skipEntity(url: string, from: number, end: number): number {
 function readInfoHash(url: string, from: number, to: number, out: Uint8Array, at: number): number {
   const size = decode(url, from, to, out, at);
   if (size < 0) return VERDICT_INFO_HASH_ESCAPE;
-  return size === INFO_HASH_SIZE ? VERDICT_OK : VERDICT_INFO_HASH_SIZE;
+  if (size === INFO_HASH_SIZE) return VERDICT_OK;
+  return size === SHA256_SIZE ? VERDICT_INFO_HASH_LONG : VERDICT_INFO_HASH_SIZE;
 }
 
 /**

@@ -80,7 +80,7 @@ async function testUrl(
     write(`  wrong: ${wrong}\n`);
     return false;
   }
-  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const host = hostOf(url);
   const found = await addressesOf(host);
   const addresses = found.slice(0, ADDRESSES_MAX);
   if (addresses.length === 0) write("  wrong: its host has no address\n");
@@ -126,6 +126,13 @@ function isInternal(address: string): boolean {
   const bytes = new Uint8Array(16);
   const family = readAddress(address, bytes, 0);
   return family !== 0 && isNotPublic(bytes, 0, family);
+}
+
+/** The host without brackets, in ASCII: of udp:// the parser of URLs only escapes other letters. */
+function hostOf({ hostname }: URL): string {
+  const likeHttp = `http://${hostname}/`;
+  const ascii = URL.canParse(likeHttp) ? new URL(likeHttp).hostname : hostname;
+  return ascii.replace(/^\[|\]$/g, "");
 }
 
 /** If a text is not a URL, a wrong port is the likeliest mistake. */

@@ -80,9 +80,28 @@ test("an empty environment is a correct public tracker", () => {
 });
 
 test("variables without our prefix are ignored", () => {
-  expect(problemsOf({ PATH: "/bin", tracker_interval: "x", TRACKERS: "y", INTERVAL: "z" })).toEqual(
-    [],
-  );
+  expect(
+    problemsOf({ PATH: "/bin", trackers_interval: "x", TRACKERS: "y", INTERVAL: "z" }),
+  ).toEqual([]);
+});
+
+test("variables that Kubernetes or Docker set for a service are named as what they are", () => {
+  const ofService = {
+    TRACKER_SERVICE_HOST: "10.96.0.7",
+    TRACKER_SERVICE_PORT: "6969",
+    TRACKER_SERVICE_PORT_HTTP: "6969",
+    TRACKER_PORT: "tcp://10.96.0.7:6969",
+    TRACKER_PORT_6969_TCP: "tcp://10.96.0.7:6969",
+    TRACKER_PORT_6969_UDP_ADDR: "10.96.0.7",
+    TRACKER_WEB_PORT_80_TCP_PROTO: "tcp",
+  };
+  const problems = problemsOf(ofService);
+  expect(problems).toHaveLength(Object.keys(ofService).length);
+  for (const problem of problems) {
+    expect(problem).toMatch(/^TRACKER_\w+ is not a setting: Kubernetes sets it for a Service of /);
+  }
+  // What an operator may guess at is no such variable.
+  expect(problemsOf({ TRACKER_PORT: "6969" })[0]).not.toContain("Kubernetes");
 });
 
 test("every setting has an origin, which is the environment only if it is set there", () => {
@@ -139,6 +158,18 @@ describe("a problem is one sentence with the value seen and a hint", () => {
       "TRACKER_ANOUNCE_INTERVAL is not a setting: did you mean TRACKER_MIN_INTERVAL",
     ],
     [{ TRACKER_FOO: "1" }, "TRACKER_FOO is not a setting: remove it"],
+    [
+      { tracker_interval: "1m" },
+      "tracker_interval is not a setting: did you mean TRACKER_INTERVAL",
+    ],
+    [
+      { Tracker_Http_Adress: ":80" },
+      "Tracker_Http_Adress is not a setting: did you mean TRACKER_HTTP_ADDRESS",
+    ],
+    [
+      { " TRACKER_INTERVAL": "1m" },
+      " TRACKER_INTERVAL is not a setting: did you mean TRACKER_INTERVAL",
+    ],
     [
       { TRACKER_INTERVALL: "30m" },
       "TRACKER_INTERVALL is not a setting: did you mean TRACKER_INTERVAL",

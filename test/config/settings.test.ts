@@ -9,6 +9,7 @@ import {
   headerName,
   listeners,
   networks,
+  peerIdPrefixes,
   quote,
 } from "../../src/config/settings.ts";
 import {
@@ -18,7 +19,7 @@ import {
   showListener,
   showSeconds,
 } from "../../src/config/settings.ts";
-import { hostNames, message, webUrl } from "../../src/config/settings.ts";
+import { hostName, hostNames, message, parseHostName, webUrl } from "../../src/config/settings.ts";
 import { yesOrNo, type Kind } from "../../src/config/settings.ts";
 
 function read<Value>(kind: Kind<Value>, text: string): Value {
@@ -175,6 +176,11 @@ describe("listeners", () => {
       "which is link-local and must name its interface: write [fe80::1%eth0]:80 or the like",
     ],
     ["*:1,", 'where "" is no listener: remove a comma'],
+    ["*:1 [::1]:2", "which has a blank where a comma belongs: write *:1,[::1]:2"],
+    ["*:1;\t[::1]:2", "which has a semicolon where a comma belongs: write *:1,[::1]:2"],
+    ["*:1\n[::1]:2", "which has a blank where a comma belongs: write *:1,[::1]:2"],
+    ["*:1;", "which has a semicolon too many: write *:1"],
+    ["*:1,*:2 *:3", 'where "*:2 *:3" has a blank where a comma belongs: write *:2,*:3'],
     ["*:1,*:1", 'where "*:1" is repeated: once will do'],
     ["*:1,x:2", 'where "x:2" has no IP address before the port: write *:2, localhost:2 or [::]:2'],
   ])("%p is refused", (text, expected) => {
@@ -201,6 +207,16 @@ test("networks are addresses, alone or with a prefix", () => {
     "::1",
     "2001:db8::/32",
   ]);
+});
+
+test("nothing but commas separates networks, host names and beginnings of peer ids", () => {
+  const belongs = (mark: string, list: string) =>
+    `which has a ${mark} where a comma belongs: write ${list}`;
+  expect(complaintOf(networks(), "10.0.0.0/8 ::1")).toBe(belongs("blank", "10.0.0.0/8,::1"));
+  expect(complaintOf(hostNames(), "a.b; c.d")).toBe(belongs("semicolon", "a.b,c.d"));
+  expect(complaintOf(peerIdPrefixes(), "-XL;-TR")).toBe(belongs("semicolon", "-XL,-TR"));
+  expect(complaintOf(peerIdPrefixes(), "-XL -TR")).toBe(belongs("blank", "-XL,-TR"));
+  expect(read(peerIdPrefixes(), "-X%3b,-X%20")).toEqual(["-X%3b", "-X%20"]);
 });
 
 test.each(["10.0.0.0/33", "::1/129", "10.0.0/8", "host", "10.0.0.0/8/8", "10.0.0.0/"])(
@@ -241,6 +257,15 @@ describe("host names", () => {
     expect(read(hostNames(), "")).toEqual([]);
   });
 
+  test("beyond ASCII get the form that requests have", () => {
+    const text = "Trackér.Example.,xn--nxasmq6b.example,日本語。jp";
+    const ascii = ["xn--trackr-fva.example", "xn--nxasmq6b.example", "xn--wgv71a119e.jp"];
+    expect(read(hostNames(), text)).toEqual(ascii);
+    expect(read(hostName(), " faß.example ")).toBe("xn--fa-hia.example");
+    expect(parseHostName("☃.example")).toEqual({ host: "xn--n3h.example" });
+    expect(parseHostName("☃ .example")).toHaveProperty("problem");
+  });
+
   const long = "x".repeat(63);
 
   test("have parts of up to 63 characters, and 253 in all", () => {
@@ -250,7 +275,16 @@ describe("host names", () => {
 
   test.each(
     [
-      ["http://a.example", "a.example:6969", "a/b", "a..b", "2001:db8::1", "ä.example"],
+      [
+        "http://a.example",
+        "a.example:6969",
+        "a/b",
+        "a..b",
+        "2001:db8::1",
+        "ä/b",
+        "ä:80",
+        `${"ä".repeat(80)}.example`,
+      ],
       [`${long}x.example`, `${long}.${long}.${long}.${long}`],
     ].flat(),
   )("%p is refused", (text) => {
@@ -263,6 +297,13 @@ describe("host names", () => {
 describe("a web page", () => {
   test.each(["https://example.org/", "http://[::1]:80/a?b#c"])("%p is one", (text) => {
     expect(read(webUrl(), ` ${text} `)).toBe(text);
+  });
+
+  test("beyond ASCII gets the form that a header can have", () => {
+    expect(read(webUrl(), "https://trackér.example/ü?ö")).toBe(
+      "https://xn--trackr-fva.example/%C3%BC?%C3%B6",
+    );
+    expect(complaintOf(webUrl(), "https://ä b/")).toContain("not a web page");
   });
 
   test.each(["", "example.org", "ftp://example.org", "https://", "https://a b", "http://a\r\nb"])(

@@ -2,9 +2,15 @@
  * Machines that lack what others have: the compiled binary says what is missing and what helps, in
  * a sentence of its own. Linux only.
  */
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { freePort, startProcess } from "./harness.ts";
 import { underFilter } from "./seccomp.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "odd-machines-"));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 const LINUX = process.platform === "linux";
 const EPERM = 1;
@@ -66,6 +72,31 @@ describe.if(LINUX)("without IPv6 in the kernel", () => {
       expect([await health.exited(), health.stdout]).toEqual([0, "ok\n"]);
     },
   );
+});
+
+test("SIGUSR1, on which other daemons reopen their logs, ends neither start nor tracker", async () => {
+  const at = `127.0.0.1:${freePort()}`;
+  const state = join(folder, "state");
+  Bun.spawnSync(["mkfifo", state]);
+  const tracker = startProcess({
+    env: {
+      TRACKER_UDP_ADDRESS: at,
+      TRACKER_HTTP_ADDRESS: at,
+      TRACKER_ADMIN_ADDRESS: "",
+      TRACKER_STATE_IMPORT: state,
+    },
+  });
+  await using _tracker = tracker;
+  // The start waits for the pipe.
+  await Bun.sleep(500);
+  tracker.signal("SIGUSR1");
+  await Bun.sleep(100);
+  await Bun.write(state, `${"ab".repeat(20)}:1:1\n`);
+  await tracker.says("msg=ready");
+  tracker.signal("SIGUSR1");
+  await Bun.sleep(100);
+  const answer = await fetch(`http://${at}/health`, { keepalive: false });
+  expect(await answer.text()).toBe("ok");
 });
 
 describe.if(LINUX)("where a filter forbids the calls that carry datagrams", () => {

@@ -2,7 +2,7 @@
  * The runtime inside the compiled binary: what the environment could unlock, and what a crash would
  * leave behind.
  */
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +35,26 @@ test.each([
     }
   },
 );
+
+describe.if(process.platform === "linux")("before any line of ours, the runtime ends", () => {
+  // docs/operating.md says so. Where this changes, the start can have a sentence of its own.
+  test("in a working directory that was deleted", async () => {
+    const gone = mkdtempSync(join(tmpdir(), "gone-"));
+    const command = ["sh", "-c", 'cd "$1" && rmdir "$1" && exec "$0" version', BINARY, gone];
+    const child = Bun.spawn(command, { stderr: "pipe", stdout: "pipe" });
+    expect(await child.exited).toBe(1);
+    expect(await child.stderr.text()).toStartWith("error: The current working directory was del");
+    expect(await child.stdout.text()).toBe("");
+  });
+
+  test.if(process.getuid?.() === 0)("without /proc", async () => {
+    const script = 'umount -l /proc && exec "$0" version';
+    const command = ["unshare", "--mount", "--", "sh", "-c", script, BINARY];
+    const child = Bun.spawn(command, { stderr: "pipe", stdout: "pipe" });
+    expect(await child.exited).not.toBe(0);
+    expect(await child.stdout.text()).toBe("");
+  });
+});
 
 test("a crash leaves no core dump, in which the token would lie", async () => {
   const env = { ...addresses(), TRACKER_ADMIN_TOKEN: "0123456789abcdef-token" };

@@ -161,6 +161,7 @@ const OF_SOME = new Map<number, string>([
   [verdicts.VERDICT_ADDRESS_PROXY, "UDP has no proxies"],
   [verdicts.VERDICT_INFO_HASH_MISSING, "a datagram has fixed fields, as for the rest"],
   [verdicts.VERDICT_INFO_HASH_SIZE, ""],
+  [verdicts.VERDICT_INFO_HASH_LONG, ""],
   [verdicts.VERDICT_INFO_HASH_ESCAPE, ""],
   [verdicts.VERDICT_INFO_HASH_REPEATED, ""],
   [verdicts.VERDICT_INFO_HASH_HIDDEN, ""],

@@ -13,6 +13,7 @@ import {
   VERDICT_INFO_HASH_HIDDEN,
   VERDICT_INFO_HASH_MISSING,
   VERDICT_INFO_HASH_REPEATED,
+  VERDICT_INFO_HASH_LONG,
   VERDICT_INFO_HASH_SIZE,
   VERDICT_OK,
   VERDICT_PEER_ID,
@@ -158,6 +159,8 @@ test.each([
   ["an info hash without a value", `info_hash&${OTHERS}`, VERDICT_INFO_HASH_SIZE],
   ["19 bytes", `info_hash=${"a".repeat(19)}&${OTHERS}`, VERDICT_INFO_HASH_SIZE],
   ["21 bytes", `info_hash=${"a".repeat(21)}&${OTHERS}`, VERDICT_INFO_HASH_SIZE],
+  ["31 bytes", `info_hash=${"a".repeat(31)}&${OTHERS}`, VERDICT_INFO_HASH_SIZE],
+  ["a whole SHA-256", `info_hash=${"%ff".repeat(32)}&${OTHERS}`, VERDICT_INFO_HASH_LONG],
   ["40 hexadecimal digits", `info_hash=${HASH_HEX}&${OTHERS}`, VERDICT_INFO_HASH_SIZE],
   ["a doubly escaped hash", `info_hash=${"%2541".repeat(20)}&${OTHERS}`, VERDICT_INFO_HASH_SIZE],
   ["an escape of one digit", `info_hash=${"a".repeat(19)}%4&${OTHERS}`, VERDICT_INFO_HASH_ESCAPE],
@@ -371,6 +374,7 @@ test.each([
     `info_hash=${HASH}&info_hash=a`,
     VERDICT_INFO_HASH_SIZE,
   ],
+  ["with a whole SHA-256", `info_hash=${HASH}&info_hash=${"a".repeat(32)}`, VERDICT_INFO_HASH_LONG],
   ["with a broken escape", `info_hash=${"a".repeat(19)}%x0`, VERDICT_INFO_HASH_ESCAPE],
 ])("a scrape %s is refused", (_, text, verdict) => {
   expect(new ScrapeQuery(74).read(text, 0)).toBe(verdict);

@@ -51,6 +51,16 @@ test("a good tracker passes", async () => {
   await server.stop(true);
 });
 
+test("a host beyond ASCII is looked up in its ASCII form, over UDP too", async () => {
+  // Full-width letters, which are those of a name that every machine resolves.
+  const host = "ｌｏｃａｌｈｏｓｔ";
+  for (const url of [`http://${host}:1/announce`, `udp://${host}:1/announce`]) {
+    const { text } = await run(url);
+    expect(text).toContain("IPv4 127.0.0.1: not good");
+    expect(text).not.toContain("its host has no address");
+  }
+});
+
 test.if(makeCertificate.possible)("a self-signed certificate is reported", async () => {
   const folder = mkdtempSync(join(tmpdir(), "selftest-"));
   const { cert, key } = makeCertificate(folder, "localhost");
