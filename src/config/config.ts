@@ -166,7 +166,8 @@ function unknownVariables(env: Record<string, string | undefined>): string[] {
     if (Object.hasOwn(RETIRED, name)) {
       return `${name} is no longer a setting: remove it; ${RETIRED[name]}`;
     }
-    if (isOfService(name, env[name]!)) return `${name} is not a setting: ${SERVICE_HINT}`;
+    const shown = quote(name).slice(1, -1);
+    if (isOfService(name, env[name]!)) return `${shown} is not a setting: ${SERVICE_HINT}`;
     const upper = name.trim().toUpperCase();
     const nearest = known
       .map((candidate) => ({ candidate, distance: editDistance(upper, candidate) }))
@@ -174,7 +175,7 @@ function unknownVariables(env: Record<string, string | undefined>): string[] {
     // A name that shares less than half of its letters is not a typing mistake.
     const slip = nearest.distance * 2 <= name.length - PREFIX.length;
     const hint = slip ? `did you mean ${nearest.candidate}` : "remove it";
-    return `${quote(name).slice(1, -1)} is not a setting: ${hint}`;
+    return `${shown} is not a setting: ${hint}`;
   });
 }
 

@@ -289,7 +289,7 @@ function wrongSeparator(part: string, noun: string): Fault | undefined {
   const named = mark === ";" ? "a semicolon" : "a blank";
   const pieces = part.split(/[\s;]+/).filter((piece) => piece !== "");
   const where = pieces.length > 1 ? "where a comma belongs" : "too many";
-  return new Fault(`has ${named} ${where}: write ${pieces.join(",")}`);
+  return new Fault(`has ${named} ${where}: write ${quote(pieces.join(","))}`);
 }
 
 /** One `host:port`. */

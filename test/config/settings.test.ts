@@ -176,11 +176,11 @@ describe("listeners", () => {
       "which is link-local and must name its interface: write [fe80::1%eth0]:80 or the like",
     ],
     ["*:1,", 'where "" is no listener: remove a comma'],
-    ["*:1 [::1]:2", "which has a blank where a comma belongs: write *:1,[::1]:2"],
-    ["*:1;\t[::1]:2", "which has a semicolon where a comma belongs: write *:1,[::1]:2"],
-    ["*:1\n[::1]:2", "which has a blank where a comma belongs: write *:1,[::1]:2"],
-    ["*:1;", "which has a semicolon too many: write *:1"],
-    ["*:1,*:2 *:3", 'where "*:2 *:3" has a blank where a comma belongs: write *:2,*:3'],
+    ["*:1 [::1]:2", 'which has a blank where a comma belongs: write "*:1,[::1]:2"'],
+    ["*:1;\t[::1]:2", 'which has a semicolon where a comma belongs: write "*:1,[::1]:2"'],
+    ["*:1\n[::1]:2", 'which has a blank where a comma belongs: write "*:1,[::1]:2"'],
+    ["*:1;", 'which has a semicolon too many: write "*:1"'],
+    ["*:1,*:2 *:3", 'where "*:2 *:3" has a blank where a comma belongs: write "*:2,*:3"'],
     ["*:1,*:1", 'where "*:1" is repeated: once will do'],
     ["*:1,x:2", 'where "x:2" has no IP address before the port: write *:2, localhost:2 or [::]:2'],
   ])("%p is refused", (text, expected) => {
@@ -211,7 +211,7 @@ test("networks are addresses, alone or with a prefix", () => {
 
 test("nothing but commas separates networks, host names and beginnings of peer ids", () => {
   const belongs = (mark: string, list: string) =>
-    `which has a ${mark} where a comma belongs: write ${list}`;
+    `which has a ${mark} where a comma belongs: write "${list}"`;
   expect(complaintOf(networks(), "10.0.0.0/8 ::1")).toBe(belongs("blank", "10.0.0.0/8,::1"));
   expect(complaintOf(hostNames(), "a.b; c.d")).toBe(belongs("semicolon", "a.b,c.d"));
   expect(complaintOf(peerIdPrefixes(), "-XL;-TR")).toBe(belongs("semicolon", "-XL,-TR"));

@@ -74,7 +74,7 @@ describe.if(LINUX)("without IPv6 in the kernel", () => {
   );
 });
 
-test("SIGUSR1, on which other daemons reopen their logs, ends neither start nor tracker", async () => {
+test("SIGUSR1, on which other daemons reopen logs, ends neither start nor tracker", async () => {
   const at = `127.0.0.1:${freePort()}`;
   const state = join(folder, "state");
   Bun.spawnSync(["mkfifo", state]);
