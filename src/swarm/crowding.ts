@@ -10,7 +10,7 @@
  *
  * Which network holds most is judged by some peers of the block or bucket, not by all: an attacker
  * with a tenth of a list has three of the 32 that are compared. An ordinary newcomer costs
- * two comparisons of counts: no peer is compared below the limit of an address.
+ * two comparisons of counts: no peer is looked at below the limit of an address.
  *
  * Addresses and networks are those of places.ts. The caller holds the lock of the shard.
  */
@@ -48,6 +48,8 @@ export class Crowding {
   readonly #request: AnnounceRequest;
   readonly #peersPerSwarmMax: number;
   readonly #peersPerAddressMax: number;
+  /** With fewer peers near the newcomer neither its address nor its bucket is at its limit. */
+  readonly #nearMax: number;
   /** The part of the compared peers that `#mostHeld` found to be of one network. */
   #mostPart = 0;
   /** Which peers of a list are compared. */
@@ -69,10 +71,19 @@ export class Crowding {
     this.#request = request;
     this.#peersPerSwarmMax = settings.peersPerSwarmMax ?? Infinity;
     this.#peersPerAddressMax = settings.peersPerAddressMax ?? Infinity;
+    this.#nearMax = Math.min(this.#peersPerAddressMax, BUCKET_PEERS_MAX[4], BUCKET_PEERS_MAX[6]);
   }
 
-  /** True if the announcer, which is not stored, may join; a peer may have gone to make room. */
-  makesRoom(line: Line, swarm: SwarmAt, tick: Tick): boolean {
+  /**
+   * True if the announcer, which is not stored, may join; a peer may have gone to make room. `near`
+   * is the number of peers where those of its address are: in its block, or in its two buckets.
+   */
+  makesRoom(line: Line, swarm: SwarmAt, tick: Tick, near: number): boolean {
+    if (near < this.#nearMax && this.#swarms.peers(swarm) < this.#peersPerSwarmMax) return true;
+    return this.#makesRoomWhereCrowded(line, swarm, tick);
+  }
+
+  #makesRoomWhereCrowded(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     const { family, claimed } = this.#request;
     const full = this.#swarms.peers(swarm) >= this.#peersPerSwarmMax;
     const large = this.#swarms.isLarge(swarm, family);

@@ -58,6 +58,8 @@ export const BUCKET_PEERS_MAX = {
 export class Directories {
   /** Where in its bucket `find` or `insert` left the peer. */
   index = -1;
+  /** Peers of the bucket that `find` looked through. */
+  searched = 0;
   readonly #arena: Arena;
   readonly #keys: Int32Array;
   readonly #population: Population;
@@ -84,9 +86,11 @@ export class Directories {
   /** Bucket that holds the peer whose halves begin at `source[at]`, or 0; `index` tells where. */
   find(cell: Cell, family: Family, source: Uint16Array, at: number): BucketAt {
     const bucket = this.home(cell, family, source, at);
+    this.searched = 0;
     if (bucket === 0) return 0;
     const { halves } = this.#arena;
     const count = halves[(bucket + BUCKET_COUNT) >>> 1];
+    this.searched = count;
     const first = (bucket + BUCKET_HEADER_SIZE) >>> 1;
     this.index = findPeer(halves, first, 0, count, peerHalves(family), source, at);
     return this.index < 0 ? 0 : bucket;

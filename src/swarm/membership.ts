@@ -149,10 +149,10 @@ export class Membership {
     return false;
   }
 
-  /** False if the peer, which is not stored, may not join the swarm. */
-  #mayJoin(line: Line, swarm: SwarmAt, tick: Tick): boolean {
+  /** False if the peer, which is not stored, may not join the swarm; for `near` see Crowding. */
+  #mayJoin(line: Line, swarm: SwarmAt, tick: Tick, near: number): boolean {
     if (!this.#mayStore(line)) return false;
-    if (this.#crowding.makesRoom(line, swarm, tick)) return true;
+    if (this.#crowding.makesRoom(line, swarm, tick, near)) return true;
     this.member.notStored = NOT_STORED_SWARM;
     return false;
   }
@@ -176,7 +176,8 @@ export class Membership {
         population.switched(line, family, role);
       }
     } else {
-      if (!this.#mayJoin(line, swarm, tick)) return 0;
+      const near = swarms.smallCount(swarm, family);
+      if (!this.#mayJoin(line, swarm, tick, near)) return 0;
       if (swarms.smallCount(swarm, family) === SMALL_PEERS_MAX) {
         const larger = swarms.enlarge(line, swarm, family);
         return larger !== 0 && this.#joinLarge(line, larger, tick) ? larger : 0;
@@ -200,7 +201,8 @@ export class Membership {
     const found = directories.find(cell, family, peer, 0);
     member.wasKnown = found !== 0;
     member.wasLeecher = found !== 0 && !seeder;
-    const bucket = found === 0 ? this.#joinDirectory(line, swarm, tick) : found;
+    const bucket =
+      found === 0 ? this.#joinDirectory(line, swarm, tick, directories.searched) : found;
     if (bucket === 0) return false;
     member.bucket = bucket;
     member.index = directories.index;
@@ -210,9 +212,10 @@ export class Membership {
 
   /**
    * Adds the peer to the directory of its role, and takes it out of the other's. If there is no
-   * room it stays where it is. Returns its bucket, 0 if it is in neither.
+   * room it stays where it is. Returns its bucket, 0 if it is in neither. `inHome` peers are in the
+   * bucket it belongs to.
    */
-  #joinDirectory(line: Line, swarm: SwarmAt, tick: Tick): BucketAt {
+  #joinDirectory(line: Line, swarm: SwarmAt, tick: Tick, inHome: number): BucketAt {
     const { member } = this;
     const { swarms, directories, arena, population } = this.#store;
     const { family, seeder, peerHalves: peer } = this.#request;
@@ -223,7 +226,8 @@ export class Membership {
     const wasAt = directories.index;
     member.wasKnown = was !== 0;
     member.wasLeecher = was !== 0 && other === LEECHERS;
-    if (was === 0 && !this.#mayJoin(line, swarm, tick)) return 0;
+    const near = inHome + directories.searched;
+    if (was === 0 && !this.#mayJoin(line, swarm, tick, near)) return 0;
     // A change of role takes a place in the other directory.
     if (was !== 0) this.#crowding.makesRoomInBucket(line, swarm, tick);
     const meta =

@@ -39,3 +39,11 @@ export function sameNetwork(
   if (family === 4) return ((a[atA + 1] ^ b[atB + 1]) & THIRD_BYTE) === 0;
   return a[atA + 1] === b[atB + 1] && a[atA + 2] === b[atB + 2];
 }
+
+/** 32 bits that are the same for peers of the same network; the upper ones depend on all of it. */
+export function networkBits(halves: Uint16Array, at: number, family: Family): number {
+  const second = halves[at + 1];
+  const bits = halves[at] | ((family === 4 ? second & THIRD_BYTE : second) << 16);
+  const mixed = Math.imul(bits, 0x9e3779b1);
+  return family === 4 ? mixed : Math.imul(mixed ^ halves[at + 2], 0x85ebca6b);
+}
