@@ -171,8 +171,7 @@ export class Directories {
     if (directory === 0) return true;
     let largest = 0;
     for (let i = 0; i < this.bucketCount(cell); i++) {
-      const bucket = this.bucketAt(cell, i);
-      if (bucket !== 0) largest = Math.max(largest, this.peersIn(bucket));
+      largest = Math.max(largest, this.peersAt(cell, i));
     }
     words[(directory + DIRECTORY_LARGEST) >>> 2] = largest;
     for (; merges > 0; merges--) {
