@@ -101,8 +101,11 @@ function markup(text: string): string {
   return named.replaceAll(/docs\/([a-z-]+\.md)/g, "[$1]($1)");
 }
 
-function exampleOfSetting({ variable, initial, computed, secret, ...rest }: Description): string {
-  const lines = [`# ${meaning(rest)}`, `#${variable}=${computed ? "" : initial}`];
+function exampleOfSetting(description: Description): string {
+  const { variable, initial, computed, secret, example } = description;
+  const value = example?.value ?? (computed ? "" : initial);
+  const note = example === undefined ? "" : `# ${example.text}\n`;
+  const lines = [`# ${meaning(description)}`, `${note}#${variable}=${value}`];
   if (computed) lines[0] += `; default: ${initial}`;
   if (secret) lines.push(`#${variable}_FILE=`);
   return `\n${lines.join("\n")}\n`;

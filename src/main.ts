@@ -1,7 +1,8 @@
 /**
  * The program: starts everything in order, and ends it in order. Read it from top to bottom.
  *
- *   settings → memory → files → sockets and threads → "ready" → … → signal → drain → exit code
+ *   settings → memory → files → swarms of before → sockets and threads → "ready" → …
+ *                                     … → signal → drain → last snapshot → exit code
  *
  * The only file that starts threads and exits; `start/` binds. Each part that is started is in the
  * folder of its name.
@@ -17,9 +18,11 @@ import { now } from "./host/clock.ts";
 import { garbage } from "./host/garbage.ts";
 import { listAddresses } from "./limits/own-addresses.ts";
 import { restoreAtStart } from "./opentracker/state-import.ts";
+import type { Snapshots } from "./snapshot/snapshots.ts";
 import { listenEarly } from "./start/early-signals.ts";
 import { untilSignal } from "./start/ending-signals.ts";
 import { type Started, tellStarted } from "./start/greeting.ts";
+import { keepSwarms } from "./start/keep-swarms.ts";
 import { listenAdmin } from "./start/listen-admin.ts";
 import { keepSockets } from "./start/kept-sockets.ts";
 import { listenHttp, makePages } from "./start/listen-http.ts";
@@ -58,10 +61,11 @@ async function run(given: Config, origins: Origins): Promise<number> {
   if (config.user !== undefined) readUser(config.user);
   await files.read();
 
-  // Restores counters of an earlier run. A signal may end this, since a pipe may never end.
-  const endedBy = await Promise.race([restore(program), ending]);
-  if (endedBy !== undefined) {
-    log.info("stopped before it was ready", { signal: endedBy });
+  // Restores swarms and counters of an earlier run. A signal may end this, since a pipe may never
+  // end.
+  const snapshots = await Promise.race([restore(program), ending]);
+  if (typeof snapshots === "string") {
+    log.info("stopped before it was ready", { signal: snapshots });
     return EXIT_OK;
   }
 
@@ -90,6 +94,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   onMaintenance(() => void files.lists.setMaintenance(!files.lists.maintenance));
   tellReady(program, { warnings, receiveBufferBytes, admin: operator.listeners });
   observation.begin();
+  snapshots?.begin();
   garbage.settle();
 
   // The end: clients get their answers first. The operator's address closes last: until then it
@@ -101,6 +106,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   // A slow client may hold up HTTP for seconds, in which UDP is answered.
   await http.stop();
   await udp.stop();
+  await snapshots?.end();
   operator.stop();
   log.info("stopped", { uptime: Math.round(now()) });
   return EXIT_OK;
@@ -122,7 +128,10 @@ function tellReady(
   for (const { message, ...fields } of missingRights(config)) log.warn(message, fields, null);
 }
 
-async function restore({ config, store, log }: Program): Promise<undefined> {
-  if (config.stateImport === undefined) return;
-  await restoreAtStart(config.stateImport, store, log);
+/** Restores swarms, then counters, which only rise. Returns what writes the snapshots, if any. */
+async function restore(program: Program): Promise<Snapshots | undefined> {
+  const snapshots = await keepSwarms(program);
+  const { config, store, log } = program;
+  if (config.stateImport !== undefined) await restoreAtStart(config.stateImport, store, log);
+  return snapshots;
 }

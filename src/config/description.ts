@@ -16,6 +16,7 @@ export const GROUPS = [
   "Addresses",
   "Access",
   "Statistics",
+  "Restart",
   "Observability",
 ] as const;
 
@@ -33,6 +34,8 @@ export interface Description {
   initial: string;
   /** True if `initial` is in words, because the value is computed at the start. */
   computed: boolean;
+  /** A value for the example file where no default can be shown, and what to know of it. */
+  example: { value: string; text: string } | undefined;
   /** True if the value must not be shown, and may come from the file named by `…_FILE`. */
   secret: boolean;
   show: (value: never) => string;
@@ -46,6 +49,7 @@ export interface Entry {
   reason: string;
   initial: string;
   secret?: boolean;
+  example?: { value: string; text: string };
   show?: (value: never) => string;
   /** Computes the default as text at the start; `initial` is then in words. */
   compute?: () => string;
@@ -78,10 +82,10 @@ function toDescription(
   group: Description["group"],
   variable: string,
   range: string,
-  { text, reason, initial, secret = false, show = String, compute }: Entry,
+  { text, reason, initial, secret = false, example, show = String, compute }: Entry,
 ): Description {
   const computed = compute !== undefined;
-  return { variable, group, text, reason, range, initial, computed, secret, show };
+  return { variable, group, text, reason, range, initial, computed, example, secret, show };
 }
 
 /** The description of a setting of the schema. */

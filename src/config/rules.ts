@@ -45,6 +45,15 @@ export const RULES: Rule[] = [
     return `TRACKER_TLS_CERT_FILE is set, ${why}: write https:// before one, or leave it out`;
   },
   sameFile,
+  ({ snapshotFile, tlsCertFile, tlsKeyFile }) => {
+    if (snapshotFile === undefined) return undefined;
+    const files = { TRACKER_TLS_CERT_FILE: tlsCertFile, TRACKER_TLS_KEY_FILE: tlsKeyFile };
+    const same = Object.entries(files).find(
+      ([, path]) => path !== undefined && resolve(path) === resolve(snapshotFile),
+    );
+    if (same === undefined) return undefined;
+    return `${same[0]} and TRACKER_SNAPSHOT_FILE are the same file: each needs its own`;
+  },
   ({ udpListeners = [] }) => {
     const udp = udpListeners.map(({ host, port }) => ({ host, port, of: "TRACKER_UDP_ADDRESS" }));
     return sameAddress(udp);
@@ -138,6 +147,7 @@ const FILES = {
   denyNetworksFile: "TRACKER_DENY_NETWORKS_FILE",
   rulesFile: "TRACKER_RULES_FILE",
   stateImport: "TRACKER_STATE_IMPORT",
+  snapshotFile: "TRACKER_SNAPSHOT_FILE",
 } as const;
 
 function sameFile(config: Config): string | undefined {

@@ -343,6 +343,29 @@ export const SCHEMA = z.object({
     initial: "none",
   }),
 
+  // -- Restart
+  snapshotFile: optional("Restart", "TRACKER_SNAPSHOT_FILE", name(), {
+    text:
+      "file that keeps the swarms over a restart, peers' addresses included; only its owner may " +
+      "read it",
+    reason:
+      "So that a restart forgets nobody. Under systemd /run/buntracker/swarms is in memory, and " +
+      "gone when the service is stopped; /var/lib/buntracker/swarms outlives a reboot.",
+    initial: "none",
+    example: {
+      value: "/run/buntracker/swarms",
+      text:
+        "In memory, gone when the service is stopped; takes as much memory as the peers, twice " +
+        "that while\n# it is written. /var/lib/buntracker/swarms outlives a reboot.",
+    },
+  }),
+  snapshotIntervalSeconds: setting("Restart", "TRACKER_SNAPSHOT_INTERVAL", seconds(0, DAY), {
+    text: "how often it is written while the tracker runs; 0 only when it ends",
+    reason: "After a crash or a power cut, what came since the last writing is lost.",
+    initial: "5m",
+    show: showSeconds,
+  }),
+
   // -- Observability
   publicName: optional("Observability", "TRACKER_PUBLIC_NAME", hostName(), {
     text: "host name of the tracker in the announce URLs of the page at /",

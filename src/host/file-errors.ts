@@ -26,12 +26,12 @@ const READ_REMEDIES: Record<string, string | undefined> = {
   EPERM: "a rule of the machine forbids it, such as AppArmor or SELinux: see dmesg",
 };
 
-/** Against errors when a list is written anew beside the old one, and renamed. */
+/** Against errors when a file is written anew beside the old one, and renamed. */
 const WRITE_REMEDIES: Record<string, string | undefined> = {
   ...REMEDIES,
-  ENOSPC: "make room on that disk: the list is written anew beside the old one",
-  EDQUOT: "raise the quota of the tracker's user: the list is written anew beside the old one",
-  EROFS: "it is read-only: put the list where the tracker may write, such as /var/lib/buntracker",
+  ENOSPC: "make room on that disk: the file is written anew beside the old one",
+  EDQUOT: "raise the quota of the tracker's user: the file is written anew beside the old one",
+  EROFS: "it is read-only: put the file where the tracker may write, such as /var/lib/buntracker",
   EFBIG: "raise LimitFSIZE in the unit of systemd, or ulimit -f",
   EBUSY: "the file is a mount of its own: mount its folder instead, so that it can be replaced",
   ENOENT: "the file or its folder is gone: create it again; it may be empty",
@@ -42,7 +42,7 @@ export function readRemedy(code: string, usual = "check the path and its permiss
   return READ_REMEDIES[code] ?? usual;
 }
 
-/** What helps if a list cannot be replaced. */
+/** What helps if a file cannot be replaced. */
 export function writeRemedy(code: string): string {
   return (
     WRITE_REMEDIES[code] ??

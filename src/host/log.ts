@@ -24,6 +24,9 @@ export const LOG_WARNINGS = [
   "state_cut",
   "state_room",
   "maintenance",
+  "snapshot_unused",
+  "snapshot_room",
+  "snapshot_unwritten",
 ] as const;
 
 export type LogWarning = (typeof LOG_WARNINGS)[number];

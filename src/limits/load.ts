@@ -18,7 +18,8 @@
  *   stretch    [ f64 ]     1 or more
  *
  * Clients that were told a long interval come back late, so peers are kept as long as the longest
- * recent interval requires: `kept` is the factor by which that is longer than usual.
+ * recent interval requires: `kept` is the factor by which that is longer than usual. Both go on
+ * after a restart that keeps the peers, or these would be removed before they come back.
  */
 
 export interface LoadSettings {
@@ -91,6 +92,23 @@ export class Load {
     this.stretch = 1 + this.#backlog / interval;
     this.#published[0] = this.stretch;
     this.#remember(nowSeconds);
+  }
+
+  /**
+   * Goes on from an earlier run, which had this stretch and `kept` so many seconds ago. Call it
+   * before the first `update`. Factors beyond what the settings allow are cut.
+   */
+  resume(stretch: number, kept: number, elapsedSeconds: number): void {
+    const { interval } = this.#settings;
+    const backlog = (stretch - 1) * interval - elapsedSeconds;
+    this.#backlog = Math.max(0, Math.min(this.#backlogMax, backlog));
+    this.stretch = 1 + this.#backlog / interval;
+    this.#published[0] = this.stretch;
+    // After the longest interval all peers of then have come back, or are gone.
+    const recent = elapsedSeconds < this.#windowSeconds ? kept : 1;
+    this.#peakBefore = Math.max(1, Math.min(recent, 1 + this.#backlogMax / interval));
+    this.#peak = this.stretch;
+    this.kept = Math.max(this.#peak, this.#peakBefore);
   }
 
   #remember(nowSeconds: number): void {

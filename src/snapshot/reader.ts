@@ -160,9 +160,17 @@ export class SnapshotReader {
   /** Reads bytes of the file; throws if it ends before. */
   #read(bytes: Uint8Array, count: number, position: number): void {
     for (let done = 0; done < count;) {
-      const read = readSync(this.#fd, bytes, done, count - done, position + done);
+      const read = this.#readOnce(bytes, done, count, position);
       if (read === 0) throw this.#damaged(position + done);
       done += read;
+    }
+  }
+
+  #readOnce(bytes: Uint8Array, done: number, count: number, position: number): number {
+    try {
+      return readSync(this.#fd, bytes, done, count - done, position + done);
+    } catch (error) {
+      throw unreadable(this.#path, error);
     }
   }
 

@@ -55,7 +55,7 @@ export async function examine(
       if (read !== undefined) warnings.push(...warningOf(read.path, read.bad));
     });
   const { user, denyFile, allowFile, denyNetworksFile } = config;
-  const { rulesFile, tlsCertFile, tlsKeyFile, stateImport } = config;
+  const { rulesFile, tlsCertFile, tlsKeyFile, stateImport, snapshotFile } = config;
   const keys = new Int32Array(HASH_KEY_WORDS);
   if (user !== undefined) await attempt(() => readUser(user));
   await list(readHashList("TRACKER_DENY_FILE", denyFile, keys));
@@ -71,6 +71,10 @@ export async function examine(
       const count = await countBadStateLines(stateImport);
       if (count > 0) warnings.push(`${stateImport} has bad lines, which will be skipped: ${count}`);
     });
+  }
+  if (snapshotFile !== undefined) {
+    const { examineSnapshot } = await import("../snapshot/examination.ts");
+    await attempt(() => warnings.push(...examineSnapshot(snapshotFile)));
   }
   if (!hasIpv6) problems.push(...withoutIpv6(config, origins).problems);
   problems.push(...impossibleSockets(config, hasIpv6));

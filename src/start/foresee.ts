@@ -34,6 +34,7 @@ export function foresee(
   for (const { message, ...fields } of missingRights(config)) {
     warnings.push(sentenceOf(message, fields));
   }
+  warnings.push(...snapshotWarnings(config, origins));
   const libc = openLibc();
   const usesBuffer = libc !== undefined && config.udpListeners.length > 0;
   const receiveBufferBytes = usesBuffer
@@ -44,6 +45,18 @@ export function foresee(
   warnOfMachine({ tell }, circumstances);
   warnOfConntrack({ tell }, circumstances);
   return warnings;
+}
+
+/** Settings of the snapshot that have less effect than an operator may expect. */
+function snapshotWarnings(config: Config, origins: Origins): string[] {
+  const { snapshotFile, udpSecret, udpListeners } = config;
+  if (snapshotFile === undefined) {
+    if (origins["TRACKER_SNAPSHOT_INTERVAL"] !== "environment") return [];
+    return ["TRACKER_SNAPSHOT_INTERVAL has no effect: set TRACKER_SNAPSHOT_FILE, or leave it out"];
+  }
+  if (udpSecret !== undefined || udpListeners.length === 0) return [];
+  const what = "connection ids end with a restart, so clients in the middle of one wait 15 seconds";
+  return [`${what}: set TRACKER_UDP_SECRET or TRACKER_UDP_SECRET_FILE`];
 }
 
 /** The message, what it is about, and what helps: `a list is long (file /x): shorten it`. */

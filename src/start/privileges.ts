@@ -78,8 +78,8 @@ const READ_AGAIN = [
 ] as const;
 
 /**
- * The rights that the current user lacks: to read files again on SIGHUP, and to change the files of
- * lists. Only asks for permissions and changes nothing. Never throws.
+ * The rights that the current user lacks: to read files again on SIGHUP, to change the files of
+ * lists, and to write snapshots. Only asks for permissions and changes nothing. Never throws.
  */
 export function missingRights(config: Partial<Config>): MissingRight[] {
   const user = config.user ?? "the user it runs as";
@@ -99,7 +99,15 @@ export function missingRights(config: Partial<Config>): MissingRight[] {
     const owned = `put it into a folder of its own, and let ${user} own both`;
     return [{ message, file, remedy: code in OBSTACLES ? writeRemedy(code) : owned }];
   });
-  return [...unreadable, ...fixed];
+  const { snapshotFile } = config;
+  const folder = snapshotFile === undefined ? undefined : dirname(snapshotFile);
+  if (folder === undefined || isAllowed(folder, WRITE_AND_SEARCH)) return [...unreadable, ...fixed];
+  const unkept = {
+    message: "the swarms cannot be kept over a restart",
+    file: snapshotFile!,
+    remedy: `let ${user} write to its folder`,
+  };
+  return [...unreadable, ...fixed, unkept];
 }
 
 /** Errors that no owner and no permission of a file can solve. */

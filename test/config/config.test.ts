@@ -71,6 +71,8 @@ test("an empty environment is a correct public tracker", () => {
     fullScrapeNetworks: ["127.0.0.0/8", "::1"],
     fullScrapeIntervalSeconds: 300,
     stateImport: undefined,
+    snapshotFile: undefined,
+    snapshotIntervalSeconds: 300,
     logLevel: "info",
     logFormat: "logfmt",
   });

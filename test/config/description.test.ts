@@ -15,6 +15,7 @@ test("a setting has its default, and is described with its range", () => {
     group: "Limits",
     range: "1 to 8",
     computed: false,
+    example: undefined,
     secret: false,
     show: String,
   });

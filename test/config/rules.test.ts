@@ -71,6 +71,14 @@ test.each([
     "TRACKER_DENY_FILE and TRACKER_RULES_FILE are the same file: each needs its own",
   ],
   [
+    { allowFile: "/a", snapshotFile: "/a" },
+    "TRACKER_ALLOW_FILE and TRACKER_SNAPSHOT_FILE are the same file: each needs its own",
+  ],
+  [
+    { ...SECURE, snapshotFile: SECURE.tlsKeyFile },
+    "TRACKER_TLS_KEY_FILE and TRACKER_SNAPSHOT_FILE are the same file: each needs its own",
+  ],
+  [
     { udpListeners: at(":::6969", "0.0.0.0:6969") },
     "TRACKER_UDP_ADDRESS has [::]:6969 and 0.0.0.0:6969, which cannot both be bound: keep one",
   ],

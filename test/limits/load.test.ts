@@ -174,3 +174,40 @@ describe("the rate", () => {
     expect(load.rate).toBeGreaterThan(0);
   });
 });
+
+describe("after a restart that keeps the peers", () => {
+  const resumed = (stretch: number, kept: number, elapsed: number, settings = SETTINGS) => {
+    const memory = stretchMemory();
+    const load = new Load(settings, memory);
+    load.resume(stretch, kept, elapsed);
+    return { load, published: new Float64Array(memory)[0] };
+  };
+
+  test("intervals are as long as they were, less the time in between", () => {
+    const { load, published } = resumed(3, 3.5, 360);
+    expect(load.stretch).toBeCloseTo(3 - 360 / 1800);
+    expect(published).toBe(load.stretch);
+    expect(load.kept).toBe(3.5);
+  });
+
+  test("peers are kept longer until all of them could come back", () => {
+    const { load } = resumed(1, 3, 60);
+    load.update(0, 0.1);
+    for (let now = 1; now < 7900; now += 60) load.update(0, now);
+    expect(load.kept).toBe(3);
+    for (let now = 7900; now < 8000; now += 10) load.update(0, now);
+    expect(load.kept).toBe(1);
+  });
+
+  test("nothing is longer once the longest interval is over, or was not before", () => {
+    expect(resumed(4, 4, 3 * HOUR).load).toMatchObject({ stretch: 1, kept: 1 });
+    expect(resumed(1, 1, 0).load).toMatchObject({ stretch: 1, kept: 1 });
+  });
+
+  test("nothing is longer than the settings allow, whatever the file says", () => {
+    expect(resumed(1e6, 1e6, 0).load).toMatchObject({ stretch: 4, kept: 4 });
+    expect(resumed(0, 0, 0).load).toMatchObject({ stretch: 1, kept: 1 });
+    const steady = { ...SETTINGS, targetRate: 0 };
+    expect(resumed(3, 3, 0, steady).load).toMatchObject({ stretch: 1, kept: 1 });
+  });
+});

@@ -34,6 +34,9 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         state_cut: 0,
         state_room: 0,
         maintenance: 0,
+        snapshot_unused: 0,
+        snapshot_room: 0,
+        snapshot_unwritten: 0,
       },
     },
     warnings: {

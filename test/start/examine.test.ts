@@ -36,6 +36,18 @@ test("valid files have no problems", async () => {
   expect(await examine(files)).toEqual({ problems: [], warnings: [] });
 });
 
+test("a snapshot that cannot be written is a mistake, one that cannot be read a warning", async () => {
+  const lost = join(folder, "no", "swarms");
+  const { problems } = await examine({ snapshotFile: lost });
+  expect(problems.map(({ message }) => message)).toEqual([
+    `TRACKER_SNAPSHOT_FILE is ${lost}, whose folder does not exist`,
+  ]);
+  const foreign = fileOf("swarms", "hello");
+  const { problems: none, warnings } = await examine({ snapshotFile: foreign });
+  expect([none.length, warnings.length]).toEqual([0, 1]);
+  expect(warnings[0]).toStartWith(`the snapshot would not be used: ${foreign} is no snapshot`);
+});
+
 test.if(makeCertificate.possible)("a certificate with its key has no problems", async () => {
   const { cert, key } = makeCertificate(folder, "examined.example");
   expect((await examine({ tlsCertFile: cert, tlsKeyFile: key })).problems).toEqual([]);

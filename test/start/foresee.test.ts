@@ -37,6 +37,25 @@ test("what the start would warn of is foreseen, as a sentence with a remedy", ()
   );
 });
 
+test("of a snapshot is foreseen what it lacks, and an interval that does nothing", () => {
+  const told = (env: Record<string, string>): string[] => {
+    const reading = readConfig(env);
+    if ("problems" in reading) throw new Error(reading.problems.join("; "));
+    return foresee(reading.config, reading.origins).filter((one) => /SECRET|SNAPSHOT/.test(one));
+  };
+  expect(told({})).toEqual([]);
+  expect(told({ TRACKER_SNAPSHOT_INTERVAL: "1m" })).toEqual([
+    "TRACKER_SNAPSHOT_INTERVAL has no effect: set TRACKER_SNAPSHOT_FILE, or leave it out",
+  ]);
+  const file = { TRACKER_SNAPSHOT_FILE: join(folder, "swarms"), TRACKER_SNAPSHOT_INTERVAL: "1m" };
+  expect(told(file)).toEqual([
+    "connection ids end with a restart, so clients in the middle of one wait 15 seconds: " +
+      "set TRACKER_UDP_SECRET or TRACKER_UDP_SECRET_FILE",
+  ]);
+  expect(told({ ...file, TRACKER_UDP_SECRET: "0123456789abcdef".repeat(2) })).toEqual([]);
+  expect(told({ ...file, TRACKER_UDP_ADDRESS: "" })).toEqual([]);
+});
+
 /** So many addresses that the threads need more memory than any machine of tests has. */
 function manyAddresses(count: number): string {
   return Array.from({ length: count }, (_, n) => `127.0.${n >> 8}.${n & 255}:7000`).join(",");

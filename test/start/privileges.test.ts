@@ -93,6 +93,10 @@ describe("a missing right", () => {
     const changed = `a list cannot be changed while the tracker runs ${lists.denyFile}`;
     const unread = `a file cannot be read again on SIGHUP ${key}`;
     expect(lackingTo({ ...LIVE, ...lists, tlsKeyFile: key })).toEqual([unread, changed]);
+    const snapshotFile = join(mine, "swarms");
+    const unkept = `the swarms cannot be kept over a restart ${snapshotFile}`;
+    expect(lackingTo({ snapshotFile })).toEqual([unkept]);
+    expect(lackingTo({ snapshotFile: join(theirs, "swarms") })).toEqual([""]);
     // Without a token nobody changes the lists.
     expect(lackingTo({ ...lists, adminListeners: LIVE.adminListeners })).toEqual([""]);
   });

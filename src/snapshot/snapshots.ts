@@ -1,0 +1,273 @@
+/**
+ * The life of the snapshot: read once at the start, written while the tracker runs and when it
+ * ends. It is not deleted after it was read: a crash a minute later would lose everything.
+ *
+ *   start     file there? may be read? whole? ─► old? ─► restored
+ *               │ no: one warning, and empty       │ yes: deleted
+ *   running   every interval (first after one, give or take a tenth), in turns of the event loop
+ *   ending    once more, exact, since nobody announces any more
+ *
+ * A file of a later version is left alone, and this version uses another name beside it: so neither
+ * a downgrade nor the way back loses anything. No address and no info hash is ever logged.
+ */
+import { accessSync, constants, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { now } from "../host/clock.ts";
+import { codeOf, writeRemedy } from "../host/file-errors.ts";
+import { garbage } from "../host/garbage.ts";
+import type { Log } from "../host/log.ts";
+import { followLinks, notThis } from "../host/plain-file.ts";
+import { StartError } from "../host/start-error.ts";
+import type { Load } from "../limits/load.ts";
+import { takeCensus } from "../swarm/census.ts";
+import { setPeerTimeout } from "../swarm/memory.ts";
+import { type Judge, PutBack } from "../swarm/put-back.ts";
+import { Store } from "../swarm/store.ts";
+import { RECORDS_BYTES_MAX, VERSION } from "./format.ts";
+import { SnapshotReader, Unusable } from "./reader.ts";
+import { GIVEN_UP, writeSnapshot } from "./writer.ts";
+
+/** Intervals differ by up to this share, so that trackers of one machine do not write at once. */
+const JITTER = 0.1;
+
+/** The parts that snapshots need. */
+export interface SnapshotNeeds {
+  path: string;
+  /** 0 to write only at the end. */
+  intervalSeconds: number;
+  store: Store;
+  load: Pick<Load, "stretch" | "kept" | "resume">;
+  log: Pick<Log, "info" | "debug" | "warn">;
+  /** Seconds since 1970; for tests. */
+  wall?: () => number;
+}
+
+/** What is known of the snapshots since the start. */
+export interface SnapshotFigures {
+  intervalSeconds: number;
+  /**
+   * When the swarms of the file were stored, in seconds since the start of the process, negative
+   * before it; undefined if there is no file.
+   */
+  keptSeconds: number | undefined;
+  /** Of the last writing. */
+  bytes: number;
+  peers: number;
+  durationSeconds: number;
+  written: number;
+  failed: number;
+  /** Of the start. */
+  restoredPeers: number;
+  restoredSwarms: number;
+}
+
+export class Snapshots {
+  readonly figures: SnapshotFigures;
+  readonly #needs: SnapshotNeeds;
+  readonly #wall: () => number;
+  #path: string;
+  #timer: NodeJS.Timeout | undefined;
+  #writing = Promise.resolve();
+  #ended = false;
+  /** The code of the last error; each is logged once in a row. */
+  #failure: string | undefined;
+
+  constructor(needs: SnapshotNeeds) {
+    this.#needs = needs;
+    this.#path = needs.path;
+    this.#wall = needs.wall ?? (() => Date.now() / 1000);
+    this.figures = {
+      intervalSeconds: needs.intervalSeconds,
+      keptSeconds: undefined,
+      bytes: 0,
+      peers: 0,
+      durationSeconds: 0,
+      written: 0,
+      failed: 0,
+      restoredPeers: 0,
+      restoredSwarms: 0,
+    };
+  }
+
+  /**
+   * Restores the swarms of the file, as far as `judge` admits them. Call it once, before any other
+   * thread uses the store. Whatever the file holds, the tracker can start.
+   */
+  restore(judge: Judge): void {
+    try {
+      this.#restore(judge);
+    } catch (error) {
+      this.#tellUnused(error);
+      if (!(error as Unusable).newer) return;
+      this.#path = `${this.#needs.path}.v${VERSION}`;
+      try {
+        this.#restore(judge);
+      } catch (other) {
+        this.#tellUnused(other);
+      }
+    }
+  }
+
+  #tellUnused(error: unknown): void {
+    if (!(error instanceof Unusable)) throw error;
+    const { message: reason, remedy } = error;
+    const message = "the snapshot is not used, the tracker starts empty";
+    this.#needs.log.warn(message, { reason, remedy }, "snapshot_unused");
+  }
+
+  #restore(judge: Judge): void {
+    const reader = SnapshotReader.open(this.#path);
+    if (reader === undefined) {
+      const message = "there is no snapshot of swarms, the tracker starts empty";
+      this.#needs.log.info(message, { file: this.#path });
+      return;
+    }
+    try {
+      reader.verify();
+      if (this.#isOld(reader)) this.#delete();
+      else this.#putBack(reader, judge);
+    } finally {
+      reader.close();
+      garbage.note(RECORDS_BYTES_MAX);
+    }
+  }
+
+  /** True if neither a peer nor a download counter of the file would be restored. */
+  #isOld({ header, lastSeconds }: SnapshotReader): boolean {
+    const { peerTimeout, downloadsTimeout } = this.#needs.store.memory.settings;
+    const longest = Math.max(peerTimeout * header.kept, downloadsTimeout);
+    return this.#wall() - header.begunSeconds - lastSeconds > longest;
+  }
+
+  #delete(): void {
+    const { log } = this.#needs;
+    const file = this.#path;
+    try {
+      rmSync(followLinks(file));
+      log.info("the snapshot is older than every timeout, it is deleted", { file });
+    } catch (error) {
+      const fields = { file, reason: codeOf(error), remedy: "delete it: it holds addresses" };
+      log.warn("an old snapshot could not be deleted", fields, "snapshot_unused");
+    }
+  }
+
+  #putBack(reader: SnapshotReader, judge: Judge): void {
+    const { store, load, log } = this.#needs;
+    const { memory } = store;
+    const start = now();
+    const { begunSeconds, stretch, kept } = reader.header;
+    const elapsed = this.#wall() - begunSeconds;
+    const age = Math.max(0, Math.round(elapsed - reader.lastSeconds));
+    load.resume(stretch, kept, age);
+    setPeerTimeout(memory, memory.settings.peerTimeout * load.kept);
+    // No other thread is there yet: without locks a peer takes a tenth less.
+    const alone = new Store({ ...memory, settings: { ...memory.settings, threads: false } });
+    const back = new PutBack(alone, judge);
+    try {
+      reader.restore(back, elapsed, start);
+    } catch (error) {
+      if (!(error instanceof Unusable)) throw error;
+      const { message: reason, remedy } = error;
+      const message = "the snapshot changed while it was read, a part of it is used";
+      log.warn(message, { reason, remedy }, "snapshot_unused");
+    }
+    this.#tellRestored(back.counts, age, start);
+    this.figures.keptSeconds = start - age;
+  }
+
+  #tellRestored(counts: PutBack["counts"], age: number, start: number): void {
+    const { store, log } = this.#needs;
+    const { swarms, peers } = takeCensus(store.memory);
+    const { expired, withoutRoom } = counts;
+    const refused = counts.refused + counts.crowded;
+    const seconds = Math.round((now() - start) * 1000) / 1000;
+    const told = { swarms, peers, expired, refused, withoutRoom, age, seconds };
+    log.info("swarms restored", told);
+    this.figures.restoredPeers = peers;
+    this.figures.restoredSwarms = swarms;
+    if (withoutRoom === 0) return;
+    const fields = { lost: withoutRoom, remedy: "a larger TRACKER_MEMORY_MAX" };
+    log.warn("not all swarms of the snapshot fit the memory", fields, "snapshot_room");
+  }
+
+  /** Writes from now on at each interval. */
+  begin(): void {
+    const { intervalSeconds } = this.#needs;
+    if (intervalSeconds === 0 || this.#ended) return;
+    const factor = 1 + JITTER * (2 * Math.random() - 1);
+    this.#timer = setTimeout(
+      () => {
+        this.#writing = this.#write(false).finally(() => this.begin());
+      },
+      intervalSeconds * factor * 1000,
+    );
+    this.#timer.unref();
+  }
+
+  /** Writes the last snapshot, once all requests are answered. Never rejects. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    await this.#writing;
+    await this.#write(true);
+  }
+
+  async #write(last: boolean): Promise<void> {
+    const { store, load, log } = this.#needs;
+    const { figures } = this;
+    const file = this.#path;
+    const begunSeconds = Math.floor(this.#wall());
+    const start = now();
+    try {
+      const { bytes, peers } = await writeSnapshot({
+        path: file,
+        store,
+        begunSeconds,
+        stretch: load.stretch,
+        kept: load.kept,
+        turns: !last,
+        isEnded: () => this.#ended && !last,
+      });
+      const seconds = Math.round((now() - start) * 1000) / 1000;
+      this.#failure = undefined;
+      Object.assign(figures, { bytes, peers, durationSeconds: seconds });
+      figures.keptSeconds = start;
+      figures.written += 1;
+      const told = { peers, bytes, seconds };
+      if (last) log.info("swarms written to the snapshot", told);
+      else log.debug("swarms written to the snapshot", told);
+    } catch (error) {
+      if (error !== GIVEN_UP) this.#tellUnwritten(codeOf(error));
+    } finally {
+      garbage.note(RECORDS_BYTES_MAX);
+    }
+  }
+
+  #tellUnwritten(reason: string): void {
+    this.figures.failed += 1;
+    if (reason === this.#failure) return;
+    this.#failure = reason;
+    const message = "a snapshot could not be written, the one before stays";
+    const fields = { file: this.#path, reason, remedy: writeRemedy(reason) };
+    this.#needs.log.warn(message, fields, "snapshot_unwritten");
+  }
+}
+
+/** Throws a StartError if no snapshot could be written: its folder is not there, or not ours. */
+export function mustBeWritable(path: string): void {
+  try {
+    const target = followLinks(path, { mayBeMissing: true });
+    const folder = dirname(target);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    const found = statSync(target, { throwIfNoEntry: false });
+    // A mount, such as a single file of the host in a container, cannot be replaced.
+    if (found !== undefined && found.dev !== statSync(folder).dev) throw notThis("EBUSY");
+  } catch (error) {
+    const code = codeOf(error);
+    const missing = code === "ENOENT" || code === "ENOTDIR";
+    const problem = missing ? "whose folder does not exist" : `which cannot be written (${code})`;
+    const create = "create it for the tracker's user; the unit of systemd makes /run/buntracker";
+    const hint = missing ? create : writeRemedy(code);
+    throw new StartError(`TRACKER_SNAPSHOT_FILE is ${path}, ${problem}`, hint);
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * Swarms outlive a restart: the compiled binary is ended, or killed, and started again with the
+ * same TRACKER_SNAPSHOT_FILE.
+ */
+import { describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { decodeDictionary, type Dictionary } from "./bencode.ts";
+import { announceRequest, openDatagrams, readAnnounceAnswer } from "./datagrams.ts";
+import { type Environment, freePort, startProcess, startTracker } from "./harness.ts";
+
+const CONFIG = 78;
+const ROOT = process.getuid?.() === 0;
+const NOBODY = 65534;
+const SECRET = "0123456789abcdef".repeat(2);
+
+function makeFolder(): Disposable & { file: string; path: string } {
+  const path = mkdtempSync(join(tmpdir(), "buntracker-kept-"));
+  const remove = () => rmSync(path, { recursive: true });
+  return { path, file: join(path, "swarms"), [Symbol.dispose]: remove };
+}
+
+/** The info hash of swarm n, escaped; as hexadecimal digits it is n in both. */
+const hashOf = (n: number): Uint8Array => new Uint8Array(20).fill(n);
+const escaped = (n: number): string => `%${n.toString(16).padStart(2, "0")}`.repeat(20);
+
+interface Announced {
+  swarm?: number;
+  peerPort?: number;
+  left?: number;
+  event?: string;
+}
+
+async function announce(port: number, options: Announced = {}): Promise<Dictionary> {
+  const { swarm = 1, peerPort = 7001, left = 1, event = "" } = options;
+  const query = `info_hash=${escaped(swarm)}&peer_id=${"p".repeat(20)}&port=${peerPort}`;
+  const url = `http://127.0.0.1:${port}/announce?${query}&left=${left}&event=${event}&compact=1`;
+  return decodeDictionary(await (await fetch(url, { keepalive: false })).bytes());
+}
+
+/** Seeders, downloads and leechers of swarm n. */
+async function scrape(port: number, swarm = 1): Promise<number[]> {
+  const url = `http://127.0.0.1:${port}/scrape?info_hash=${escaped(swarm)}`;
+  const { files } = decodeDictionary(await (await fetch(url, { keepalive: false })).bytes());
+  const [of] = Object.values(files as Dictionary) as [Dictionary];
+  return [of["complete"], of["downloaded"], of["incomplete"]] as number[];
+}
+
+/** Some peers in two swarms, one of which has a download and no peer left in a third. */
+async function fill(port: number): Promise<void> {
+  for (let peerPort = 7001; peerPort <= 7010; peerPort++) await announce(port, { peerPort });
+  await announce(port, { peerPort: 7001, left: 0, event: "completed" });
+  await announce(port, { swarm: 2, left: 0 });
+  await announce(port, { swarm: 3 });
+  await announce(port, { swarm: 3, left: 0, event: "completed" });
+  await announce(port, { swarm: 3, event: "stopped" });
+}
+
+const FILLED = [
+  [1, 1, 9],
+  [1, 0, 0],
+  [0, 1, 0],
+];
+
+const counts = async (port: number): Promise<number[][]> => [
+  await scrape(port, 1),
+  await scrape(port, 2),
+  await scrape(port, 3),
+];
+
+describe.each(["0", "1", "2"])("with %s UDP workers", (workers) => {
+  test("all is there after SIGTERM and a start, and after the next one", async () => {
+    using folder = makeFolder();
+    const env = {
+      TRACKER_UDP_WORKERS: workers,
+      TRACKER_SNAPSHOT_FILE: folder.file,
+      TRACKER_UDP_SECRET: SECRET,
+    };
+    const port = freePort();
+    let id: Uint8Array = new Uint8Array(8);
+    using client = await openDatagrams("127.0.0.1", port);
+    for (let start = 0; start < 3; start++) {
+      await using tracker = await startTracker({ env, port });
+      if (start === 0) {
+        expect(tracker.stderr).toContain("there is no snapshot of swarms");
+        await fill(port);
+        id = await client.connect();
+      } else {
+        expect(tracker.stderr).toContain('msg="swarms restored" swarms=3 peers=11 expired=0');
+      }
+      expect(await counts(port)).toEqual(FILLED);
+      // An id that was given before the restart is good, and its client finds the others.
+      const asked = { connectionId: id, infoHash: hashOf(1), port: 7001, left: 0 };
+      client.send(announceRequest(asked));
+      const { seeders, leechers, peers } = readAnnounceAnswer(await client.receive(), 6);
+      expect([seeders, leechers, peers.length]).toEqual([1, 9, 9]);
+      await tracker.stop();
+      expect(tracker.stderr).toContain('level=info msg="swarms written to the snapshot" peers=11');
+      expect(tracker.stderr).not.toMatch(/level=warn msg="(a|the) snapshot/);
+      expect(statSync(folder.file).mode & 0o777).toBe(0o600);
+    }
+  });
+});
+
+test("kill -9 loses what came since the last interval, and no more", async () => {
+  using folder = makeFolder();
+  const env = { TRACKER_SNAPSHOT_FILE: folder.file, TRACKER_SNAPSHOT_INTERVAL: "1s" };
+  const first = await startTracker({ env });
+  await fill(first.port);
+  const written = Date.now();
+  while (!existsSync(folder.file) || statSync(folder.file).mtimeMs < written) await Bun.sleep(20);
+  first.signal("SIGKILL");
+  await first.exited();
+  await using second = await startTracker({ env });
+  expect(await counts(second.port)).toEqual(FILLED);
+});
+
+test("a denied swarm, a denied network and a low port are passed over", async () => {
+  using folder = makeFolder();
+  const env = { TRACKER_SNAPSHOT_FILE: folder.file };
+  const first = await startTracker({ env });
+  await fill(first.port);
+  await announce(first.port, { swarm: 4, peerPort: 80 });
+  await first.stop();
+  const deny = join(folder.path, "deny");
+  writeFileSync(deny, `${hashOf(1).toHex()}\n`);
+  const now = { ...env, TRACKER_DENY_FILE: deny, TRACKER_PORT_MIN: "1024" };
+  const second = await startTracker({ env: now });
+  expect(second.stderr).toContain("swarms=2 peers=1 expired=0 refused=11 withoutRoom=0");
+  expect(await scrape(second.port, 2)).toEqual([1, 0, 0]);
+  await second.stop();
+  const networks = join(folder.path, "networks");
+  writeFileSync(networks, "127.0.0.0/8\n");
+  const third = startProcess({
+    env: {
+      ...env,
+      TRACKER_DENY_NETWORKS_FILE: networks,
+      TRACKER_UDP_ADDRESS: "",
+      TRACKER_HTTP_ADDRESS: `127.0.0.1:${freePort()}`,
+      TRACKER_ADMIN_ADDRESS: "",
+    },
+  });
+  await third.says("msg=ready");
+  expect(third.stderr).toContain("peers=0 expired=0 refused=1");
+  await third.stop();
+});
+
+test("counters of an imported state are raised after the snapshot", async () => {
+  using folder = makeFolder();
+  const env = { TRACKER_SNAPSHOT_FILE: folder.file };
+  const first = await startTracker({ env });
+  await fill(first.port);
+  await first.stop();
+  const state = join(folder.path, "state");
+  writeFileSync(state, `${hashOf(1).toHex()}:1:100\n${hashOf(3).toHex()}:1:0\n`);
+  await using second = await startTracker({ env: { ...env, TRACKER_STATE_IMPORT: state } });
+  expect(await counts(second.port)).toEqual([
+    [1, 100, 9],
+    [1, 0, 0],
+    [0, 1, 0],
+  ]);
+});
+
+test("a damaged file is told once, and the tracker starts empty and replaces it", async () => {
+  using folder = makeFolder();
+  const env = { TRACKER_SNAPSHOT_FILE: folder.file };
+  const first = await startTracker({ env });
+  await fill(first.port);
+  await first.stop();
+  const bytes = readFileSync(folder.file);
+  bytes[100]! ^= 1;
+  writeFileSync(folder.file, bytes);
+  const second = await startTracker({ env });
+  const unused =
+    /level=warn msg="the snapshot is not used, the tracker starts empty" reason="\S+ is/;
+  expect(second.stderr).toMatch(unused);
+  expect(await scrape(second.port)).toEqual([0, 0, 0]);
+  await announce(second.port);
+  await second.stop();
+  await using third = await startTracker({ env });
+  expect(await scrape(third.port)).toEqual([0, 0, 1]);
+});
+
+test("a folder that cannot be written to ends the start, and check says so too", async () => {
+  using folder = makeFolder();
+  const file = join(folder.path, "none", "swarms");
+  const message = `TRACKER_SNAPSHOT_FILE is ${file}, whose folder does not exist`;
+  for (const args of [[], ["check"]]) {
+    const tracker = startProcess({ env: { TRACKER_SNAPSHOT_FILE: file }, args });
+    expect(await tracker.exited()).toBe(CONFIG);
+    expect(tracker.stderr).toContain(`buntracker: error: ${message}\nbuntracker: hint: create it`);
+  }
+});
+
+test.if(ROOT)("the user that root becomes owns the file, or is told that it cannot", async () => {
+  using folder = makeFolder();
+  chmodSync(folder.path, 0o711);
+  const [mine, theirs] = [join(folder.path, "mine"), join(folder.path, "theirs")];
+  for (const place of [mine, theirs]) mkdirSync(place, { mode: 0o700 });
+  chownSync(theirs, NOBODY, NOBODY);
+  const start = async (place: string): Promise<string> => {
+    const env: Environment = {
+      TRACKER_USER: "nobody",
+      TRACKER_SNAPSHOT_FILE: join(place, "swarms"),
+    };
+    await using tracker = await startTracker({ env });
+    await announce(tracker.port);
+    await tracker.stop();
+    return tracker.stderr;
+  };
+  const unkept = 'msg="the swarms cannot be kept over a restart"';
+  const refused = await start(mine);
+  expect(refused).toContain(
+    `${unkept} file=${mine}/swarms remedy="let nobody write to its folder"`,
+  );
+  expect(refused).toContain("a snapshot could not be written, the one before stays");
+  expect(await start(theirs)).not.toContain(unkept);
+  const { uid, mode } = statSync(join(theirs, "swarms"));
+  expect([uid, mode & 0o777]).toEqual([NOBODY, 0o600]);
+  expect(await start(theirs)).toContain("swarms=1 peers=1");
+});

@@ -1,0 +1,31 @@
+/** What `buntracker check` says of a snapshot. */
+import { expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { examineSnapshot } from "../../src/snapshot/examination.ts";
+import { makeTracker } from "../swarm/fixture.ts";
+import { makeFolder, write } from "./fixture.ts";
+
+test("no file and a whole one are no mistakes, and neither is changed", async () => {
+  using folder = makeFolder();
+  expect(examineSnapshot(folder.file)).toEqual([]);
+  await write(makeTracker().store, folder.file);
+  const before = readFileSync(folder.file);
+  expect(examineSnapshot(folder.file)).toEqual([]);
+  expect(readFileSync(folder.file).equals(before)).toBe(true);
+});
+
+test("a file that would not be used is named, with the reason and what helps", () => {
+  using folder = makeFolder();
+  writeFileSync(folder.file, "hello", { mode: 0o600 });
+  expect(examineSnapshot(folder.file)).toEqual([
+    `the snapshot would not be used: ${folder.file} is no snapshot of swarms ` +
+      "(remedy: none is needed: the next snapshot takes its place)",
+  ]);
+});
+
+test("a folder that cannot be written to is what would end the start", () => {
+  using folder = makeFolder();
+  const path = join(folder.path, "no", "swarms");
+  expect(() => examineSnapshot(path)).toThrow("whose folder does not exist");
+});

@@ -1,0 +1,375 @@
+/** What becomes of the swarms over a restart, and of a file that cannot be used or written. */
+import { describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { Log } from "../../src/host/log.ts";
+import { StartError } from "../../src/host/start-error.ts";
+import { type LoadSettings, Load, stretchMemory } from "../../src/limits/load.ts";
+import { headerBytes } from "../../src/snapshot/format.ts";
+import { mustBeWritable, Snapshots } from "../../src/snapshot/snapshots.ts";
+import type { Judge } from "../../src/swarm/put-back.ts";
+import type { Tracker } from "../../src/swarm/tracker.ts";
+import {
+  announce,
+  complete,
+  DOWNLOADS_TIMEOUT,
+  makeMemory,
+  makeTracker,
+  MIB,
+  PEER_TIMEOUT,
+  scrape,
+  trackerOver,
+} from "../swarm/fixture.ts";
+import { brokenInvariants } from "../swarm/invariants.ts";
+import { ALL, BEGUN, makeFolder } from "./fixture.ts";
+
+const LOAD: LoadSettings = { targetRate: 0, interval: 1800, intervalMax: 7200, jitterPercent: 10 };
+
+type Line = [level: string, message: string, fields: object];
+
+/** One run of a tracker that keeps its swarms in `path`. */
+class Run {
+  readonly lines: Line[] = [];
+  readonly tracker: Tracker;
+  readonly load: Load;
+  readonly snapshots: Snapshots;
+  wall = BEGUN;
+
+  constructor(path: string, options: { interval?: number; tracker?: Tracker; wall?: number } = {}) {
+    const { interval = 0, tracker = makeTracker(64 * MIB).tracker, wall = BEGUN } = options;
+    this.tracker = tracker;
+    this.wall = wall;
+    this.load = new Load({ ...LOAD, targetRate: 100 }, stretchMemory());
+    const told =
+      (level: string) =>
+      (message: string, fields: object = {}) =>
+        void this.lines.push([level, message, fields]);
+    const log = { info: told("info"), debug: told("debug"), warn: told("warn") };
+    this.snapshots = new Snapshots({
+      path,
+      intervalSeconds: interval,
+      store: tracker.store,
+      load: this.load,
+      log: log satisfies Pick<Log, "info" | "debug" | "warn">,
+      wall: () => this.wall,
+    });
+  }
+
+  restored(judge = ALL): Line[] {
+    this.snapshots.restore(judge);
+    expect(brokenInvariants(this.tracker)).toEqual([]);
+    return this.lines;
+  }
+}
+
+/** The time of the store: snapshots are written by the clock of the process. */
+const seconds = (): number => performance.now() / 1000;
+
+/** Writes a snapshot of `peers` peers in swarms of two. */
+async function keep(path: string, peers = 10): Promise<void> {
+  const run = new Run(path);
+  for (let peer = 0; peer < peers; peer++) {
+    announce(run.tracker, { infoHash: peer >> 1, peer, wanted: 0 }, seconds());
+  }
+  await run.snapshots.end();
+}
+
+const NOTHING = { swarms: 0, peers: 0 };
+const UNUSED = "the snapshot is not used, the tracker starts empty";
+
+describe("a start", () => {
+  test("without a file is a first one", () => {
+    using folder = makeFolder();
+    const [line] = new Run(folder.file).restored();
+    expect(line).toEqual([
+      "info",
+      "there is no snapshot of swarms, the tracker starts empty",
+      { file: folder.file },
+    ]);
+  });
+
+  test("has what the run before it kept, and says how much", async () => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    const run = new Run(folder.file, { wall: BEGUN + 3 });
+    const [level, message, fields] = run.restored()[0]!;
+    expect([level, message]).toEqual(["info", "swarms restored"]);
+    expect(fields).toEqual({
+      swarms: 5,
+      peers: 10,
+      expired: 0,
+      refused: 0,
+      withoutRoom: 0,
+      age: 3,
+      seconds: expect.any(Number),
+    });
+    expect(run.snapshots.figures).toMatchObject({ restoredPeers: 10, restoredSwarms: 5 });
+    expect(run.snapshots.figures.keptSeconds).toBeWithin(-1e9, performance.now() / 1000 - 2.9);
+    expect(existsSync(folder.file)).toBe(true);
+  });
+
+  test("goes on with longer intervals, and keeps the peers that wait", async () => {
+    using folder = makeFolder();
+    const before = new Run(folder.file);
+    before.load.resume(3, 4, 0);
+    announce(before.tracker, {}, seconds());
+    await before.snapshots.end();
+    // Without the factor the peer would be too old.
+    const memory = makeMemory(64 * MIB, false, { peerTimeoutMax: 4 * PEER_TIMEOUT });
+    const tracker = trackerOver(memory);
+    const run = new Run(folder.file, { tracker, wall: BEGUN + 2 * PEER_TIMEOUT });
+    run.restored();
+    expect(run.load.kept).toBe(4);
+    expect(run.load.stretch).toBeCloseTo(3 - (2 * PEER_TIMEOUT) / LOAD.interval, 3);
+    expect(run.snapshots.figures.restoredPeers).toBe(1);
+  });
+
+  test("passes over what is refused now, and counts it", async () => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    const judge: Judge = {
+      maySwarm: (infoHash) => new Uint8Array(infoHash.buffer, infoHash.byteOffset)[19] !== 0,
+      mayPeer: (_bytes, _at, _family, port) => port !== 1000 + 3,
+    };
+    const run = new Run(folder.file);
+    run.restored(judge);
+    expect(run.lines[0]![2]).toMatchObject({ swarms: 4, peers: 7, refused: 3 });
+  });
+
+  test("with less memory restores what fits, and says how much does not", async () => {
+    using folder = makeFolder();
+    const before = new Run(folder.file);
+    for (let infoHash = 0; infoHash < 150_000; infoHash++) {
+      announce(before.tracker, { infoHash, peer: infoHash, wanted: 0 }, seconds());
+    }
+    await before.snapshots.end();
+    const run = new Run(folder.file, { tracker: makeTracker(4 * MIB).tracker });
+    const [restored, full] = run.restored();
+    const { peers, withoutRoom } = restored![2] as { peers: number; withoutRoom: number };
+    expect(peers + withoutRoom).toBe(150_000);
+    expect(peers).toBeGreaterThan(10_000);
+    const remedy = "a larger TRACKER_MEMORY_MAX";
+    const message = "not all swarms of the snapshot fit the memory";
+    expect(full).toEqual(["warn", message, { lost: withoutRoom, remedy }]);
+  });
+
+  test("counts ages from the writing where the clock went back, and all where it jumped", async () => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    const back = new Run(folder.file, { wall: BEGUN - 1e8 });
+    expect(back.restored()[0]![2]).toMatchObject({ peers: 10, age: 0 });
+    const ahead = new Run(folder.file, { wall: BEGUN + PEER_TIMEOUT + 100 });
+    expect(ahead.restored()[0]![2]).toMatchObject({ ...NOTHING, expired: 10 });
+  });
+
+  test("deletes a file that is older than every timeout", async () => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    const run = new Run(folder.file, { wall: BEGUN + DOWNLOADS_TIMEOUT + 5 });
+    const message = "the snapshot is older than every timeout, it is deleted";
+    expect(run.restored()).toEqual([["info", message, { file: folder.file }]]);
+    expect(existsSync(folder.file)).toBe(false);
+  });
+
+  test("never lowers a counter of downloads, and an import after it raises some", async () => {
+    using folder = makeFolder();
+    const before = new Run(folder.file);
+    for (let peer = 0; peer < 5; peer++) {
+      complete(before.tracker, { infoHash: 1, peer }, seconds());
+    }
+    await before.snapshots.end();
+    const run = new Run(folder.file);
+    run.restored();
+    const { store, request } = run.tracker;
+    expect(scrape(run.tracker, 1)[2]).toBe(5);
+    store.raiseDownloads(request.infoHashHalves, 3, 0);
+    expect(scrape(run.tracker, 1)[2]).toBe(5);
+    store.raiseDownloads(request.infoHashHalves, 9, 0);
+    expect(scrape(run.tracker, 1)[2]).toBe(9);
+  });
+});
+
+describe("a file that cannot be used is told once, with what helps:", () => {
+  const cases: [name: string, make: (file: string) => void, reason: string][] = [
+    ["foreign bytes", (file) => writeFileSync(file, "hello", { mode: 0o600 }), "is no snapshot"],
+    ["no bytes", (file) => writeFileSync(file, "", { mode: 0o600 }), "is no snapshot of swarms"],
+    ["a folder", (file) => mkdirSync(file), "cannot be read: it is not a file"],
+    [
+      "one that others may write to",
+      (file) => (writeFileSync(file, "x"), chmodSync(file, 0o666)),
+      "others may write to",
+    ],
+    [
+      "one that is cut",
+      (file) => writeFileSync(file, readFileSync(file).subarray(0, -3), { mode: 0o600 }),
+      "is damaged at byte",
+    ],
+  ];
+
+  test.each(cases)("%s", async (name, make, reason) => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    if (name === "a folder") rmSync(folder.file);
+    make(folder.file);
+    const run = new Run(folder.file);
+    const [[level, message, fields]] = run.restored() as [Line];
+    expect([level, message, run.lines.length]).toEqual(["warn", UNUSED, 1]);
+    expect((fields as { reason: string }).reason).toContain(reason);
+    expect((fields as { remedy: string }).remedy).not.toBe("");
+    if (name === "a folder") return;
+    // The next snapshot takes its place.
+    announce(run.tracker, {}, seconds());
+    await run.snapshots.end();
+    expect(statSync(folder.file).mode & 0o777).toBe(0o600);
+    expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 1 });
+  });
+
+  test("one of a later version, which is left alone", async () => {
+    using folder = makeFolder();
+    const later = headerBytes({ begunSeconds: BEGUN, tickSeconds: 10, stretch: 1, kept: 1 });
+    later[8] = 2;
+    writeFileSync(folder.file, later, { mode: 0o600 });
+    const run = new Run(folder.file);
+    const [[level, message, fields], empty] = run.restored() as [Line, Line];
+    expect([level, message]).toEqual(["warn", UNUSED]);
+    const reason = `${folder.file} is of format 2, this version reads 1`;
+    expect(fields).toEqual({ reason, remedy: expect.any(String) });
+    expect(empty[2]).toEqual({ file: `${folder.file}.v1` });
+    announce(run.tracker, {}, seconds());
+    await run.snapshots.end();
+    expect(readFileSync(folder.file).equals(later)).toBe(true);
+    expect(readdirSync(folder.path).toSorted()).toEqual(["swarms", "swarms.v1"]);
+    // Another start of this version goes on with its own file.
+    const again = new Run(folder.file);
+    expect(again.restored()[1]![2]).toMatchObject({ peers: 1 });
+  });
+});
+
+describe("while it runs", () => {
+  test("the swarms are written again and again, and once more at the end", async () => {
+    using folder = makeFolder();
+    const run = new Run(folder.file, { interval: 0.02 });
+    run.snapshots.begin();
+    announce(run.tracker, {}, seconds());
+    while (run.snapshots.figures.written < 3) await Bun.sleep(5);
+    expect(run.lines.every(([level]) => level === "debug")).toBe(true);
+    announce(run.tracker, { peer: 2 }, seconds());
+    await run.snapshots.end();
+    const { figures } = run.snapshots;
+    expect(run.lines.at(-1)).toEqual([
+      "info",
+      "swarms written to the snapshot",
+      { peers: 2, bytes: figures.bytes, seconds: figures.durationSeconds },
+    ]);
+    expect(figures).toMatchObject({ peers: 2, bytes: statSync(folder.file).size, failed: 0 });
+    const { written } = figures;
+    await Bun.sleep(60);
+    expect(figures.written).toBe(written);
+  });
+
+  test("nothing is written before the end if the interval is 0", async () => {
+    using folder = makeFolder();
+    const run = new Run(folder.file);
+    run.snapshots.begin();
+    await Bun.sleep(50);
+    expect(existsSync(folder.file)).toBe(false);
+    await run.snapshots.end();
+    expect(existsSync(folder.file)).toBe(true);
+  });
+
+  test("the end gives up a writing that goes on, and has the latest peers", async () => {
+    using folder = makeFolder();
+    const run = new Run(folder.file, { interval: 0.001 });
+    for (let infoHash = 0; infoHash < 100_000; infoHash++) {
+      announce(run.tracker, { infoHash, wanted: 0 }, seconds());
+    }
+    run.snapshots.begin();
+    while (!existsSync(`${folder.file}.new`)) await Bun.sleep(1);
+    announce(run.tracker, { infoHash: 200_000 }, seconds());
+    await run.snapshots.end();
+    expect(run.snapshots.figures).toMatchObject({ written: 1, failed: 0, peers: 100_001 });
+  });
+});
+
+describe("a snapshot that cannot be written", () => {
+  test("leaves the one before, is told once in a row, and is tried again", async () => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    const before = readFileSync(folder.file);
+    const run = new Run(folder.file, { interval: 0.01 });
+    mkdirSync(`${folder.file}.new`);
+    run.snapshots.begin();
+    while (run.snapshots.figures.failed < 3) await Bun.sleep(2);
+    expect(readFileSync(folder.file).equals(before)).toBe(true);
+    const message = "a snapshot could not be written, the one before stays";
+    expect(run.lines.map(([level, line]) => [level, line])).toEqual([["warn", message]]);
+    rmSync(`${folder.file}.new`, { recursive: true });
+    while (run.snapshots.figures.written === 0) await Bun.sleep(2);
+    mkdirSync(`${folder.file}.new`);
+    const { failed } = run.snapshots.figures;
+    while (run.snapshots.figures.failed === failed) await Bun.sleep(2);
+    expect(run.lines.filter(([, line]) => line === message)).toHaveLength(2);
+    await run.snapshots.end();
+  });
+
+  test("because the disk is full leaves no draft, and says what helps", async () => {
+    using folder = makeFolder();
+    const disk = join(folder.path, "disk");
+    mkdirSync(disk);
+    const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]);
+    // Only root can make a small disk.
+    if (mount.exitCode !== 0) return;
+    try {
+      const file = join(disk, "swarms");
+      await keep(file);
+      const run = new Run(file);
+      for (let n = 0; n < 10_000; n++) announce(run.tracker, { infoHash: n }, seconds());
+      await run.snapshots.end();
+      const fields = { file, reason: "ENOSPC", remedy: expect.stringContaining("make room") };
+      expect(run.lines[0]![2]).toEqual(fields);
+      expect(readdirSync(disk)).toEqual(["swarms"]);
+      expect(new Run(file).restored()[0]![2]).toMatchObject({ peers: 10 });
+    } finally {
+      Bun.spawnSync(["umount", disk]);
+    }
+  });
+
+  test("because of its folder ends the start, with a sentence", () => {
+    using folder = makeFolder();
+    const problemOf = (path: string): string => {
+      try {
+        mustBeWritable(path);
+        return "";
+      } catch (error) {
+        if (!(error instanceof StartError)) throw error;
+        expect([error.exitCode, error.hint === ""]).toEqual([78, false]);
+        return error.message;
+      }
+    };
+    expect(problemOf(folder.file)).toBe("");
+    const lost = join(folder.path, "no", "swarms");
+    expect(problemOf(lost)).toBe(`TRACKER_SNAPSHOT_FILE is ${lost}, whose folder does not exist`);
+    writeFileSync(folder.file, "");
+    expect(problemOf(join(folder.file, "swarms"))).toContain("whose folder does not exist");
+    const fixed = join(folder.path, "fixed");
+    mkdirSync(fixed, { mode: 0o500 });
+    const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", fixed]);
+    const root = mount.exitCode === 0;
+    const problem = problemOf(join(fixed, "swarms"));
+    if (root) Bun.spawnSync(["umount", fixed]);
+    // A folder on another disk stands for a file that is a mount of its own.
+    expect(problemOf("/proc")).toBe(
+      "TRACKER_SNAPSHOT_FILE is /proc, which cannot be written (EBUSY)",
+    );
+    expect(problem).toEndWith(`/swarms, which cannot be written (${root ? "EROFS" : "EACCES"})`);
+  });
+});
