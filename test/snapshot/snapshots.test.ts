@@ -162,7 +162,7 @@ describe("a start", () => {
     expect(full).toEqual(["warn", message, { lost: withoutRoom, remedy }]);
   });
 
-  test("counts ages from the writing where the clock went back, and all where it jumped", async () => {
+  test("counts ages from the writing if the clock went back, and all if it jumped", async () => {
     using folder = makeFolder();
     await keep(folder.file);
     const back = new Run(folder.file, { wall: BEGUN - 1e8 });

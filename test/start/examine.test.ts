@@ -36,7 +36,7 @@ test("valid files have no problems", async () => {
   expect(await examine(files)).toEqual({ problems: [], warnings: [] });
 });
 
-test("a snapshot that cannot be written is a mistake, one that cannot be read a warning", async () => {
+test("a snapshot that cannot be written is a mistake, one not read a warning", async () => {
   const lost = join(folder, "no", "swarms");
   const { problems } = await examine({ snapshotFile: lost });
   expect(problems.map(({ message }) => message)).toEqual([
