@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cpuSeconds } from "../bench/processes.ts";
 import { makeCertificate } from "../http/openssl.ts";
+import { until } from "../until.ts";
 import { freePort } from "./harness.ts";
 import {
   type Outcome,
@@ -126,6 +127,13 @@ describe.if(Supervisor.possible)("over a restart", () => {
       await supervisor.start({ TRACKER_TLS_CERT_FILE: cert, TRACKER_TLS_KEY_FILE: key });
       const secure = { tls: true, count: 1000, perSecond: 500 };
       const restart = () => supervisor.restart();
+      expectAll(await outcomesDuring(supervisor.port, restart, secure));
+      // A new certificate needs a new listener, on a socket that is older than the process.
+      const reload = async () => {
+        process.kill(supervisor.pid, "SIGHUP");
+        await until(() => supervisor.log.includes("msg=reloaded"));
+      };
+      expectAll(await outcomesDuring(supervisor.port, reload, secure));
       expectAll(await outcomesDuring(supervisor.port, restart, secure));
     },
     MINUTE_MILLISECONDS,

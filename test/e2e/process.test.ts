@@ -89,6 +89,22 @@ describe("stopped under load", () => {
   );
 });
 
+test("while it waits for a slow HTTP client, it answers UDP", async () => {
+  const tracker = await startTracker();
+  const slow = connect({ host: "127.0.0.1", port: tracker.port });
+  slow.on("error", () => {}).write("GET /health HTTP/1.1\r\n");
+  await announceOverHttp(tracker.port);
+  tracker.signal("SIGTERM");
+  await tracker.says("draining");
+  for (let asked = 0; asked < 10; asked++) {
+    await Bun.sleep(50);
+    await udpLatency(tracker.port);
+  }
+  expect(tracker.running).toBe(true);
+  slow.destroy();
+  expect(await tracker.exited()).toBe(0);
+});
+
 test(
   "under overload it answers HTTP, does not grow, and recovers within a second",
   async () => {

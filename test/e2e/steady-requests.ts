@@ -88,6 +88,8 @@ async function askOnce(port: number, tls: boolean): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let answer = "";
   const timer = setTimeout(() => reject(new Error("no answer")), ANSWER_MILLISECONDS_MAX);
+  // Without a connection nothing waits for it.
+  promise.catch(() => clearTimeout(timer));
   const socket = await Bun.connect({
     hostname: "127.0.0.1",
     port,
