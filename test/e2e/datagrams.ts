@@ -23,6 +23,7 @@ export class Datagrams implements Disposable {
   readonly #port: number;
   #socket: Bun.udp.Socket<"uint8array"> | undefined;
   #received: Uint8Array[] = [];
+  #take = (answer: Uint8Array): void => void this.#received.push(answer);
   #arrived: () => void = () => {};
 
   constructor(host: string, port: number) {
@@ -38,12 +39,17 @@ export class Datagrams implements Disposable {
       binaryType: "uint8array",
       socket: {
         data: (_socket, bytes) => {
-          this.#received.push(bytes);
+          this.#take(bytes);
           this.#arrived();
         },
         error: () => {},
       },
     });
+  }
+
+  /** Hands every answer from now on to `take`, and keeps none. */
+  onAnswer(take: (answer: Uint8Array) => void): void {
+    this.#take = take;
   }
 
   /** The local port. */

@@ -142,12 +142,16 @@ describe.if(Supervisor.possible)("over a restart", () => {
   test("it gets back what it had after a crash, and answers what came in between", async () => {
     await using supervisor = await Supervisor.begin();
     await supervisor.start();
-    expect(await supervisor.end(9)).toBe(-9);
+    const crash = Promise.withResolvers<void>();
+    const requests = { count: 500, perSecond: 10_000, after: crash.promise };
     const waiting = Promise.all([
-      requestOverUdp(supervisor.port, { count: 500, perSecond: 10_000 }),
-      requestOverHttp(supervisor.port, { count: 500, perSecond: 10_000 }),
+      requestOverUdp(supervisor.port, requests),
+      requestOverHttp(supervisor.port, requests),
     ]);
-    await Bun.sleep(200);
+    await Bun.sleep(BEFORE_MILLISECONDS);
+    expect(await supervisor.end(9)).toBe(-9);
+    crash.resolve();
+    await Bun.sleep(BEFORE_MILLISECONDS);
     await supervisor.start();
     expectAll(await waiting);
   });
@@ -156,7 +160,7 @@ describe.if(Supervisor.possible)("over a restart", () => {
     const port = freePort();
     await using supervisor = await Supervisor.begin();
     await supervisor.start({ TRACKER_ADMIN_ADDRESS: `127.0.0.1:${port}` });
-    const asking = requestOverHttp(port, { count: 400, perSecond: 400 });
+    const asking = requestOverHttp(port, { count: 400, perSecond: 400, target: "/health" });
     await Bun.sleep(BEFORE_MILLISECONDS);
     await supervisor.restart();
     expect(new Set((await asking).failures)).toEqual(new Set());
