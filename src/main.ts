@@ -74,7 +74,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   const kept = keepSockets(program, process.env);
   const udp = await listenUdp({ ...program, kept });
   const { receiveBufferBytes } = udp;
-  const observation = new Observation(program);
+  const observation = new Observation(program, snapshots?.figures);
   const { warnings, front } = observation;
   const pages = makePages(program);
   let draining = false;

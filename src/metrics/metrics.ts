@@ -16,6 +16,7 @@ import { bytesBeside, type Census, takeCensus } from "../swarm/census.ts";
 import { garbage } from "../host/garbage.ts";
 import { PAGE_SIZE, type SwarmMemory } from "../swarm/memory.ts";
 import { NOT_STORED_REASONS } from "../swarm/requests.ts";
+import type { SnapshotFigures } from "../snapshot/snapshots.ts";
 import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
 import { Exposition } from "./exposition.ts";
 import { HISTOGRAMS, type HistogramName, readHistogram } from "../counters/histograms.ts";
@@ -39,6 +40,8 @@ export interface MetricsSources {
   log: Pick<Log, "counts" | "warned">;
   warnings: Pick<Warnings, "counts">;
   machine: Pick<Machine, "drops" | "conntrack" | "files">;
+  /** Undefined if the swarms are not kept over a restart. */
+  snapshots: SnapshotFigures | undefined;
   access: () => AccessStatus;
   reloads: () => Reloads;
   rules: () => RuleCount[];
@@ -73,6 +76,7 @@ export function metricsText(sources: MetricsSources): string {
   writeTraffic(out, sources.counters);
   writeTimes(out, sources.histograms);
   writeSwarms(out, sources, census);
+  writeSnapshots(out, sources);
   writeMemory(out, sources.memory, census);
   writeRules(out, sources);
   writeMachine(out, sources);
@@ -220,6 +224,30 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
     "When all swarms had last been swept, or the start, in seconds since 1970.",
     round(sources.wallClock.at(roundEndedSeconds)),
   );
+}
+
+function writeSnapshots(out: Exposition, { snapshots, wallClock }: MetricsSources): void {
+  if (snapshots === undefined) return;
+  const { intervalSeconds, keptSeconds = 0, bytes, peers, durationSeconds } = snapshots;
+  out.single(
+    "tracker_snapshot_timestamp_seconds",
+    "gauge",
+    "When the swarms were last written to their file, or the start, in seconds since 1970.",
+    round(wallClock.at(Math.max(0, keptSeconds))),
+  );
+  const interval = "How often the swarms are written to their file; 0 only at the end.";
+  out.single("tracker_snapshot_interval_seconds", "gauge", interval, intervalSeconds);
+  out.single("tracker_snapshot_bytes", "gauge", "Size of the last snapshot.", bytes);
+  out.single("tracker_snapshot_peers", "gauge", "Peers in the last snapshot.", peers);
+  const duration = "How long the last snapshot took, with its way to the disk.";
+  out.single("tracker_snapshot_duration_seconds", "gauge", duration, durationSeconds);
+  out.family("tracker_snapshots_total", "counter", "Snapshots of the swarms since the start.");
+  out.sample(snapshots.written, { result: "written" });
+  out.sample(snapshots.failed, { result: "failed" });
+  const restored = "restored at the start from the snapshot of an earlier run.";
+  const { restoredPeers, restoredSwarms } = snapshots;
+  out.single("tracker_restored_peers", "gauge", `Peers ${restored}`, restoredPeers);
+  out.single("tracker_restored_swarms", "gauge", `Swarms ${restored}`, restoredSwarms);
 }
 
 function writeMemory(out: Exposition, memory: SwarmMemory, census: Census): void {

@@ -235,7 +235,7 @@ ${share(view, "Peers", "ipv4", ["IPv4", "ipv4"], ["IPv6", "ipv6"])}
 ${share(view, "Memory", "memory", ["used", "memory"], ["of", "memoryMax"])}
 </section>
 ${figures.drops === null ? "" : dropsOf(view)}</main>
-<footer>${escapeHtml(figures.version)}</footer>
+<footer>${keptOf(figures, view)}${escapeHtml(figures.version)}</footer>
 <script>${SCRIPT}</script>
 </body>
 </html>
@@ -309,6 +309,10 @@ function dropsOf(view: View): string {
 <span class="help">the receive buffer was full</span>
 </section>
 `;
+}
+
+function keptOf(figures: LiveFigures, view: View): string {
+  return figures.keptSecondsAgo === null ? "" : `Swarms kept, ${place(view, "kept")} · `;
 }
 
 function place(view: View, key: string): string {

@@ -29,6 +29,8 @@ export interface LiveFigures {
   memoryMax: number;
   /** Datagrams dropped by the kernel since the start; null if the system does not tell. */
   drops: number | null;
+  /** Seconds since the swarms were last kept for a restart; null if they are not. */
+  keptSecondsAgo: number | null;
   /** Announces per second over the last 24 hours, oldest first. */
   curve: Curve;
 }
@@ -40,6 +42,8 @@ export interface LiveSources {
   counters: Counters;
   memory: SwarmMemory;
   drops: () => number | undefined;
+  /** When the swarms were last kept, in seconds since the start; undefined if they are not. */
+  keptSeconds: () => number | undefined;
   /** Seconds since the start. */
   now: () => number;
 }
@@ -77,8 +81,9 @@ export class Live {
   }
 
   #gather(upSeconds: number): LiveFigures {
-    const { version, wallClock, memory, drops } = this.#sources;
+    const { version, wallClock, memory, drops, keptSeconds } = this.#sources;
     const census = takeCensus(memory);
+    const kept = keptSeconds();
     return {
       version,
       startedSeconds: Math.floor(wallClock.at(0)),
@@ -91,6 +96,7 @@ export class Live {
       memoryUsed: census.memoryUsed,
       memoryMax: census.memoryMax,
       drops: drops() ?? null,
+      keptSecondsAgo: kept === undefined ? null : Math.floor(upSeconds - kept),
       curve: this.#history.curve(),
     };
   }

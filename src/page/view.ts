@@ -50,6 +50,7 @@ export function viewOf(figures: LiveFigures): View {
       ipv6: figures.peers > 0 ? showPercent(1 - ipv4) : "–",
       memory: showMemory(figures.memoryUsed),
       memoryMax: showMemory(figures.memoryMax),
+      kept: figures.keptSecondsAgo === null ? "" : `${showDuration(figures.keptSecondsAgo)} ago`,
       drops: figures.drops === null ? "unknown" : showCount(figures.drops),
       top: `${showRate(top)}/s`,
       half: `${showRate(top / 2)}/s`,

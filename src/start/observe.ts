@@ -18,6 +18,7 @@ import { Counters } from "../counters/counters.ts";
 import { Front } from "../page/front.ts";
 import { Live } from "../page/live.ts";
 import { showCount, showRate } from "../page/view.ts";
+import type { SnapshotFigures } from "../snapshot/snapshots.ts";
 import { takeCensus } from "../swarm/census.ts";
 import { takeShortage } from "../swarm/memory.ts";
 import { circumstancesOf } from "./forewarnings.ts";
@@ -48,15 +49,17 @@ export class Observation {
   readonly front: Front;
   readonly reloads: Reloads = { good: 0, failed: 0, lastSeconds: 0 };
   readonly #program: Program;
+  readonly #snapshots: SnapshotFigures | undefined;
   readonly #counters: Counters;
   readonly #wallClock = new WallClock();
 
   /** Create it after all UDP sockets are bound, so that their drops are counted. */
-  constructor(program: Program) {
+  constructor(program: Program, snapshots?: SnapshotFigures) {
     const { config, log, machine, threads } = program;
     const { shared } = threads;
     machine.ownSockets();
     this.#program = program;
+    this.#snapshots = snapshots;
     this.#counters = new Counters(shared.counters, 0);
     this.notifier = program.notifier;
     this.warnings = new Warnings(log, {
@@ -73,6 +76,7 @@ export class Observation {
       counters: this.#counters,
       memory: shared.memory,
       drops: () => machine.drops(),
+      keptSeconds: () => snapshots?.keptSeconds,
       now,
     });
     const tls = config.tlsCertFile !== undefined;
@@ -94,6 +98,7 @@ export class Observation {
       log,
       warnings: this.warnings,
       machine,
+      snapshots: this.#snapshots,
       access: () => files.lists.status,
       reloads: () => this.reloads,
       rules: () => files.rules.counts(),

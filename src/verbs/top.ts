@@ -55,6 +55,7 @@ const FIGURES: z.ZodType<LiveFigures> = z.object({
   memoryUsed: AMOUNT,
   memoryMax: AMOUNT,
   drops: AMOUNT.nullable(),
+  keptSecondsAgo: AMOUNT.nullable(),
   curve: z.object({ rates: z.array(AMOUNT).max(RATES_MAX), spanSeconds: AMOUNT }),
 });
 
@@ -145,7 +146,8 @@ export function renderTop(
     ["Seeders", text["seeders"]],
     ["Leechers", text["leechers"]],
   ]);
-  const curveRows = size.rows - OTHER_LINES - counts.length;
+  const kept = figures.keptSecondsAgo === null ? [] : [`swarms kept, ${text["kept"]}`];
+  const curveRows = size.rows - OTHER_LINES - counts.length - kept.length;
   const lines = [
     paint(BOLD, name) + up.slice(0, width).padStart(width - name.length),
     // Near the top, so that it is visible with few rows.
@@ -167,6 +169,7 @@ export function renderTop(
           figures.drops > 0 ? RED : FAINT,
           `${showCount(figures.drops)} datagrams dropped by the kernel`,
         ),
+    ...kept.map((line) => paint(FAINT, line)),
     "",
     colour ? paint(FAINT, "q quits") : "",
   ];

@@ -126,6 +126,38 @@ test("kill -9 loses what came since the last interval, and no more", async () =>
   expect(await counts(second.port)).toEqual(FILLED);
 });
 
+test("metrics, feed and top tell of the snapshots", async () => {
+  using folder = makeFolder();
+  const adminPort = freePort();
+  const env = {
+    TRACKER_SNAPSHOT_FILE: folder.file,
+    TRACKER_SNAPSHOT_INTERVAL: "1s",
+    TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}`,
+  };
+  const first = await startTracker({ env });
+  await fill(first.port);
+  await first.stop();
+  await using second = await startTracker({ env });
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+    return Number(new RegExp(`^tracker_${name} (\\S+)$`, "m").exec(text)?.[1]);
+  };
+  expect([await metric("restored_peers"), await metric("restored_swarms")]).toEqual([11, 3]);
+  while ((await metric('snapshots_total{result="written"}')) === 0) await Bun.sleep(50);
+  expect(await metric("snapshot_peers")).toBe(11);
+  expect(await metric("snapshot_bytes")).toBe(statSync(folder.file).size);
+  expect((await metric("snapshot_timestamp_seconds")) * 1000).toBeWithin(
+    Date.now() - 5000,
+    Date.now() + 1000,
+  );
+  const feed = (await (await fetch(`http://127.0.0.1:${second.port}/live`)).json()) as object;
+  expect(feed).toMatchObject({ keptSecondsAgo: expect.any(Number) });
+  const { TRACKER_ADMIN_ADDRESS } = env;
+  await using top = startProcess({ env: { TRACKER_ADMIN_ADDRESS }, args: ["top"] });
+  expect(await top.exited()).toBe(0);
+  expect(top.stdout).toMatch(/ swarms kept, \d s ago\n/);
+});
+
 test("a denied swarm, a denied network and a low port are passed over", async () => {
   using folder = makeFolder();
   const env = { TRACKER_SNAPSHOT_FILE: folder.file };

@@ -14,6 +14,18 @@ import { garbage } from "../../src/host/garbage.ts";
 import { announce } from "../swarm/fixture.ts";
 import { someMemory } from "../swarm/some-memory.ts";
 
+const SNAPSHOTS = {
+  intervalSeconds: 300,
+  keptSeconds: 40,
+  bytes: 104_000,
+  peers: 10_000,
+  durationSeconds: 0.3,
+  written: 3,
+  failed: 1,
+  restoredPeers: 9000,
+  restoredSwarms: 500,
+};
+
 function sources(other: Partial<MetricsSources> = {}): MetricsSources {
   const memory = someMemory();
   return {
@@ -64,6 +76,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
       conntrack: () => ({ entries: 5, limit: 262144 }),
       files: () => ({ open: 20, limit: 1024 }),
     },
+    snapshots: SNAPSHOTS,
     access: () => ({
       denied: 3,
       allowed: 0,
@@ -168,6 +181,26 @@ test("swarms, peers, drops, limits, lists and rules have their numbers", () => {
   expect(
     told.get("tracker_peer_memory_pages_used")! / told.get("tracker_peer_memory_pages")!,
   ).toBeLessThan(0.1);
+});
+
+test("snapshots have their numbers, and without a file no series", () => {
+  const none = metricsText(sources({ snapshots: undefined }));
+  expect(none).not.toMatch(/tracker_(snapshot|restored)/);
+  const told = samples(metricsText(sources()));
+  expect(told.get("tracker_snapshot_timestamp_seconds")).toBe(1_700_000_040.25);
+  expect(told.get("tracker_snapshot_interval_seconds")).toBe(300);
+  expect(told.get("tracker_snapshot_bytes")).toBe(104_000);
+  expect(told.get("tracker_snapshot_peers")).toBe(10_000);
+  expect(told.get("tracker_snapshot_duration_seconds")).toBe(0.3);
+  expect(told.get('tracker_snapshots_total{result="written"}')).toBe(3);
+  expect(told.get('tracker_snapshots_total{result="failed"}')).toBe(1);
+  expect(told.get("tracker_restored_peers")).toBe(9000);
+  expect(told.get("tracker_restored_swarms")).toBe(500);
+  // Before the first one the time is that of the start, so that an alert can tell its age.
+  for (const keptSeconds of [undefined, -500]) {
+    const early = samples(metricsText(sources({ snapshots: { ...SNAPSHOTS, keptSeconds } })));
+    expect(early.get("tracker_snapshot_timestamp_seconds")).toBe(1_700_000_000.25);
+  }
 });
 
 test("a page taken during a scrape does not make the size of the table negative", () => {

@@ -24,6 +24,7 @@ function make(
   settings: Partial<FrontSettings> = {},
   drops: number | null = 0,
   now = () => 7,
+  kept?: number,
 ): Front {
   const live = new Live({
     version: "buntracker 1.2.3",
@@ -31,6 +32,7 @@ function make(
     counters: new Counters(counterMemory(1), 0),
     memory: someMemory(),
     drops: () => drops ?? undefined,
+    keptSeconds: () => kept,
     now,
   });
   return new Front(live, { ...SETTINGS, ...settings });
@@ -230,4 +232,15 @@ test("the feed has the numbers and the texts of the page", async () => {
   const feed = JSON.parse(text) as Record<string, unknown>;
   expect(feed).toMatchObject({ upSeconds: 7, drops: 3, announces: [0, 0, 0, 0] });
   expect(feed["view"]).toMatchObject({ text: { drops: "3", up: "7 s" }, dropping: true });
+});
+
+test("the footer tells when the swarms were kept, where they are", () => {
+  const pageOf = (kept?: number): string => {
+    const front = make({}, 0, () => 200, kept);
+    const out = new Uint8Array(front.bytesMax);
+    return new TextDecoder().decode(out.subarray(0, front.writePage(out, 0, "a.example")));
+  };
+  const shown = '<footer>Swarms kept, <span data-text="kept">3 min ago</span> · buntracker 1.2.3<';
+  expect(pageOf(10)).toContain(shown);
+  expect(pageOf()).toContain("<footer>buntracker 1.2.3<");
 });

@@ -9,7 +9,7 @@ import { announce } from "../swarm/fixture.ts";
 import { someMemory } from "../swarm/some-memory.ts";
 
 /** `drops` is null where the system does not tell. */
-function make(drops: number | null = 0) {
+function make(drops: number | null = 0, keptSeconds?: number) {
   const memory = someMemory();
   const counters = new Counters(counterMemory(1), 0);
   const clock = { seconds: 0, started: 1_700_000_000.9 };
@@ -19,6 +19,7 @@ function make(drops: number | null = 0) {
     counters,
     memory,
     drops: () => drops ?? undefined,
+    keptSeconds: () => keptSeconds,
     now: () => clock.seconds,
   });
   return { live, counters, clock, tracker: new Tracker(new Store(memory), new ArrayBuffer(65536)) };
@@ -44,10 +45,19 @@ test("swarms, peers and announces per second are current", () => {
     seeders: 1,
     peersIpv6: 1,
     drops: 12,
+    keptSecondsAgo: null,
     curve: { rates: [0, 0], spanSeconds: 10 },
   });
   expect(memoryUsed).toBeGreaterThan(0);
   expect(memoryMax).toBeGreaterThan(memoryUsed);
+});
+
+test("tell when the swarms were last kept, also before the start", () => {
+  for (const kept of [7, -30.5]) {
+    const { live, clock } = make(0, kept);
+    clock.seconds = 100;
+    expect(live.figures().keptSecondsAgo).toBe(Math.floor(100 - kept));
+  }
 });
 
 test("they are collected once a second, however many requests come", () => {

@@ -16,6 +16,7 @@ const FIGURES: LiveFigures = {
   memoryUsed: 256 * 2 ** 20,
   memoryMax: 2 ** 30,
   drops: 0,
+  keptSecondsAgo: 190,
   curve: { rates: [0, 450, 900], spanSeconds: 86_400 },
 };
 
@@ -33,6 +34,7 @@ test("texts are those of the figures", () => {
     ipv6: "25 %",
     memory: "256 MiB",
     memoryMax: "1 GiB",
+    kept: "3 min ago",
     drops: "0",
     top: "1,000/s",
     half: "500/s",

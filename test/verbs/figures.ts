@@ -13,5 +13,6 @@ export const FIGURES: LiveFigures = {
   memoryUsed: 312 * 2 ** 20,
   memoryMax: 2 ** 30,
   drops: 0,
+  keptSecondsAgo: null,
   curve: { rates: Array.from({ length: 270 }, (_, at) => at), spanSeconds: 86_400 },
 };

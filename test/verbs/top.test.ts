@@ -47,6 +47,14 @@ describe("the screen", () => {
     expect(text).not.toContain("\x1b");
   });
 
+  test("tells when the swarms were kept, where they are, and then fits too", () => {
+    const lines = renderTop({ ...FIGURES, keptSecondsAgo: 200 }, { columns: 80, rows: 24 }, PLAIN);
+    expect(lines).toContain(" swarms kept, 3 min ago");
+    expect(lines.length).toBeLessThanOrEqual(24);
+    const without = renderTop(FIGURES, { columns: 80, rows: 24 }, PLAIN).join("\n");
+    expect(without).not.toContain("swarms kept");
+  });
+
   test("shows all four counts uncut on half of that", () => {
     const text = renderTop(FIGURES, { columns: 40, rows: 20 }, PLAIN).join("\n");
     for (const count of ["Swarms 1,310,112", "Peers 4,204,331", "97 %", "312 MiB of 1 GiB"]) {
