@@ -186,7 +186,7 @@ describe("the rc script of FreeBSD", () => {
 
   test("explains every variable of rc.conf that it reads, with its default", () => {
     const defaults = [...script.matchAll(/^: "\$\{(buntracker_\w+):=(.*)\}"$/gm)];
-    expect(defaults).toHaveLength(5);
+    expect(defaults).toHaveLength(6);
     for (const [, name, value] of defaults) expect(script).toContain(`#   ${name}="${value}"`);
   });
 });
