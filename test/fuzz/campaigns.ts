@@ -3,6 +3,7 @@ import { answerCampaign, figuresCampaign, replyCampaign } from "./answers.ts";
 import { guessCampaign, journeyCampaign } from "./datagrams.ts";
 import { hashListCampaign, networkListCampaign } from "./lists.ts";
 import { Random } from "./random.ts";
+import { recordsCampaign } from "./records.ts";
 import {
   addressCampaign,
   type Campaign,
@@ -45,6 +46,7 @@ export function campaigns(): Campaign[] {
     answerCampaign(),
     figuresCampaign(),
     replyCampaign(),
+    recordsCampaign(),
   ];
 }
 
@@ -56,8 +58,16 @@ export interface Effort {
   seconds: number;
 }
 
-/** Runs a campaign for about `seconds`; rejects with the seed and the input that broke it. */
-export async function runFor(campaign: Campaign, seed: number, seconds: number): Promise<Effort> {
+/**
+ * Runs a campaign for about `seconds`, and until it had `inputsMin`; rejects with the seed and the
+ * input that broke it.
+ */
+export async function runFor(
+  campaign: Campaign,
+  seed: number,
+  seconds: number,
+  inputsMin = 0,
+): Promise<Effort> {
   const random = new Random(seed, campaign.name);
   const start = performance.now();
   const before = process.cpuUsage();
@@ -69,7 +79,7 @@ export async function runFor(campaign: Campaign, seed: number, seconds: number):
       throw new Error(`${campaign.name}, seed ${seed}: ${(error as Error).message}`);
     }
     inputs += ROUND;
-  } while (performance.now() - start < seconds * 1000);
+  } while (performance.now() - start < seconds * 1000 || inputs < inputsMin);
   const { user, system } = process.cpuUsage(before);
   return { name: campaign.name, inputs, seconds: (user + system) / 1e6 };
 }

@@ -26,6 +26,8 @@ import { httpTargets } from "./seeds.ts";
 /** Something that is fed with random inputs. */
 export interface Campaign {
   name: string;
+  /** Inputs that `make fuzz` feeds at least, however long that takes. */
+  inputsMin?: number;
   /** Feeds `count` inputs; rejects with an Error that shows the first bad one. */
   run(random: Random, count: number): Promise<void> | void;
 }

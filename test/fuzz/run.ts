@@ -25,7 +25,9 @@ const MEMORY_MIB = 32;
 
 console.log(`seed ${seed} (run again with SEED=${seed}), ${options.seconds} seconds`);
 try {
-  for (const campaign of all) console.log(showEffort(await runFor(campaign, seed, share)));
+  for (const campaign of all) {
+    console.log(showEffort(await runFor(campaign, seed, share, campaign.inputsMin)));
+  }
   for (const workers of ["1", "0"]) await fuzzBinary(workers);
 } catch (error) {
   console.error(`\nbroken with seed ${seed}: ${(error as Error).message}`);
