@@ -30,7 +30,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 /** Sends requests over both transports, and does something meanwhile. */
 async function outcomesDuring(
   port: number,
-  action: () => Promise<void>,
+  action: () => Promise<unknown>,
   http: Partial<Steadiness> = {},
 ): Promise<Outcome[]> {
   const outcomes = [

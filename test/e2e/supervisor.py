@@ -12,6 +12,7 @@ Commands are lines of JSON on standard input, and each is answered by one line o
   {"do": "start", "env": {...}}      starts the process; it gets all sockets that are held
   {"do": "end", "signal": 15}        sends the signal and waits for the end
   {"do": "code"}                     the exit code if the process has ended by itself, else null
+  {"do": "drop"}                     closes all sockets that are held, and keeps none any more
   {"do": "held"}                     the names and addresses of all sockets that are held
   {"do": "messages"}                 the messages so far, and the number of descriptors in each
 
@@ -32,6 +33,7 @@ folder, command = sys.argv[1], sys.argv[2:]
 held = []  # (descriptor, name, bound by us)
 messages = []
 lock = threading.Lock()
+keeps_none = False
 pid = 0
 
 notify_path = os.path.join(folder, "notify")
@@ -48,6 +50,8 @@ def take_message():
     lines = data.decode().split("\n")
     name = next((line[7:] for line in lines if line.startswith("FDNAME=")), "stored")
     with lock:
+        if keeps_none:
+            name, lines = "", [line for line in lines if line != "FDSTORE=1"]
         messages.append({"text": data.decode(), "descriptors": len(fds)})
         if "FDSTORE=1" in lines:
             for fd in fds:
@@ -123,6 +127,15 @@ def start(order):
     return {"pid": pid}
 
 
+def drop(_order):
+    global keeps_none
+    with lock:
+        keeps_none = True
+        while held:
+            os.close(held.pop()[0])
+    return {}
+
+
 def tell_code(_order):
     ended, status = os.waitpid(pid, os.WNOHANG)
     return {"code": None if ended == 0 else os.waitstatus_to_exitcode(status)}
@@ -154,6 +167,7 @@ ACTIONS = {
     "start": start,
     "end": end,
     "code": tell_code,
+    "drop": drop,
     "held": tell_held,
     "messages": tell_messages,
 }

@@ -34,6 +34,12 @@ export interface BoundSocket {
   stored?: boolean;
 }
 
+/** How long a restart took. */
+export interface RestartTimes {
+  exitSeconds: number;
+  readySeconds: number;
+}
+
 /** A message of the tracker. */
 export interface Message {
   text: string;
@@ -118,11 +124,20 @@ export class Supervisor implements AsyncDisposable {
     return code;
   }
 
-  /** Ends the tracker and starts it again, with these settings changed. */
-  async restart(env: Environment = {}): Promise<void> {
+  /** Ends the tracker and starts it again, with these settings changed; tells how long both took. */
+  async restart(env: Environment = {}): Promise<RestartTimes> {
+    const begin = performance.now();
     const code = await this.end();
     if (code !== 0) throw new Error(`exit code ${code}\n${this.#log}`);
+    const ended = performance.now();
     await this.start({ ...this.#env, ...env });
+    const seconds = (from: number, to: number): number => (to - from) / 1000;
+    return { exitSeconds: seconds(begin, ended), readySeconds: seconds(ended, performance.now()) };
+  }
+
+  /** Closes the sockets that it holds, and holds none from now on. */
+  async dropSockets(): Promise<void> {
+    await this.#ask({ do: "drop" });
   }
 
   /** All sockets that it holds now. */
