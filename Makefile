@@ -46,6 +46,7 @@ picture: $(BINARY) ## take the picture of the page for the README
 
 clients: $(BINARY) ## let real BitTorrent clients find each other
 	$(BUN) test/clients/run.ts
+	$(BUN) test/clients/after-restart.ts
 
 # SEED=n repeats a run.
 fuzz: $(BINARY) ## send mutated requests (SECONDS=120)
