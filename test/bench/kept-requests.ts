@@ -9,8 +9,8 @@
  *
  * The tracker is filled over UDP. While announces come at a steady rate over both transports, it is
  * ended and started by a program that holds its sockets as systemd does (test/e2e/supervisor.py):
- * systemd itself would have to be process 1. The first round is cold, and compared with one in which
- * nobody holds the sockets. A full run writes test/bench/results/kept-requests.txt.
+ * systemd itself would have to be process 1. In the last round nobody holds the sockets. A full run
+ * writes test/bench/results/kept-requests.txt.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,15 +1,15 @@
 /**
- * Real clients over a restart of the tracker: a leecher that starts after it finds a seeder that has
- * announced before it, and has not announced anew. Part of `make clients`.
+ * Real clients over a restart of the tracker: a leecher that starts after it finds a seeder that
+ * has announced before it, and has not announced anew. Part of `make clients`.
  *
  *   bun test/clients/after-restart.ts
  *
- *   seeders announce ─► the tracker restarts, with its swarms and its sockets ─► nobody has announced
- *   to the new process, and it knows all seeders ─► leechers start, and get the file
+ *   seeders announce ─► the tracker restarts, with its swarms and its sockets ─► it knows all
+ *   seeders, and nobody has announced to the new process ─► leechers start, and get the file
  *
  * The tracker is run by a program that holds its sockets as systemd does (test/e2e/supervisor.py).
  * Every program seeds and leeches once over HTTP and once over UDP. All this is in a network
- * namespace of its own, as the matrix (run.ts). Exits 1 when a pair is bad, 2 when it cannot run here.
+ * namespace of its own, as the matrix (run.ts). Exits 1 when a pair is bad, 2 when it cannot run.
  */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -124,7 +124,7 @@ export class Supervisor implements AsyncDisposable {
     return code;
   }
 
-  /** Ends the tracker and starts it again, with these settings changed; tells how long both took. */
+  /** Ends the tracker and starts it again, with these settings changed; returns both times. */
   async restart(env: Environment = {}): Promise<RestartTimes> {
     const begin = performance.now();
     const code = await this.end();
