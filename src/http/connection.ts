@@ -262,14 +262,21 @@ export class Connections {
     last.index = connection.index;
   }
 
-  /** The longest waiting among `most` connections at a random position; undefined if none waits. */
-  longestWaiting(most: number): Connection | undefined {
+  /**
+   * The longest waiting match among `most` connections, if there is one: evenly spaced from a
+   * random position on, since those that opened together lie together.
+   */
+  longestWaiting(
+    most: number,
+    matches: (connection: Connection) => boolean,
+  ): Connection | undefined {
     const all = this.#all;
     const from = Math.floor(Math.random() * all.length);
+    const step = Math.max(1, Math.floor(all.length / most));
     let longest: Connection | undefined;
     for (let looks = 0; looks < Math.min(most, all.length); looks++) {
-      const connection = all[(from + looks) % all.length];
-      if (!connection.free) continue;
+      const connection = all[(from + looks * step) % all.length];
+      if (!matches(connection)) continue;
       if (connection.waitsSince < (longest?.waitsSince ?? Infinity)) longest = connection;
     }
     return longest;

@@ -9,10 +9,13 @@
  *      connections or, without one there, among a few at random
  *
  * Within a site it is the longest waiting one of the place with the most connections. In step 3 an
- * address at its limit replaces connections of its own site only, so a client with many connections
- * displaces only its own. Progress means PROGRESS_BYTES taken in 2 ticks. Every honest reader
- * reaches it: all answers but exports fit into the system's send buffer. The time for a choice does
- * not depend on the number of connections.
+ * address at its limit replaces connections of its own site, or idle ones that have had an answer:
+ * a client with many connections displaces no request of others. Without the latter one client with
+ * 400 announces at once lost 336 of them while 840 connections of others did nothing.
+ *
+ * Progress means PROGRESS_BYTES taken in 2 ticks. Every honest reader reaches it: all answers but
+ * exports fit into the system's send buffer. The time for a choice does not depend on the number of
+ * connections.
  *
  * Connections that are long-lived by design, such as WebSockets, must not be in the chain of their
  * site: only step 1 applies to them.
@@ -72,7 +75,7 @@ export class Displacement {
     return (
       this.#stalled(now) ??
       this.#outweighing(place) ??
-      (crowded ? this.#waitingIn(place.site, now) : this.#waiting(now))
+      (crowded ? (this.#waitingIn(place.site, now) ?? this.#answered(now)) : this.#waiting(now))
     );
   }
 
@@ -103,7 +106,14 @@ export class Displacement {
     const { heaviest } = this.#neighbourhood;
     const first = heaviest === undefined ? undefined : this.#waitingIn(heaviest, now);
     if (first !== undefined) return first;
-    const longest = this.#connections.longestWaiting(LOOKS);
+    const longest = this.#connections.longestWaiting(LOOKS, ({ free }) => free);
+    return longest !== undefined && this.#isLongAgo(longest.waitsSince, now) ? longest : undefined;
+  }
+
+  /** An idle connection that has had an answer and waited long enough, among a few at random. */
+  #answered(now: number): Connection | undefined {
+    const hadAnswer = ({ idle, partial }: Connection): boolean => idle && !partial;
+    const longest = this.#connections.longestWaiting(LOOKS, hadAnswer);
     return longest !== undefined && this.#isLongAgo(longest.waitsSince, now) ? longest : undefined;
   }
 

@@ -151,12 +151,28 @@ describe("then a connection of the address with the most connections gives way",
   });
 });
 
-test("an address at its limit replaces connections of its own site only", () => {
-  const { open, victim } = crowd();
-  open("192.0.2.1", 0, "other");
-  open(NEWCOMER, 8, "own");
-  expect(victim(NEWCOMER, 9, true)).toBe("nobody");
-  expect(victim(NEWCOMER, 10, true)).toBe("own");
+describe("an address at its limit", () => {
+  test("replaces connections of its own site, and none of others that await a request", () => {
+    const { open, victim } = crowd();
+    open("192.0.2.1", 0, "other");
+    open(NEWCOMER, 8, "own");
+    expect(victim(NEWCOMER, 9, true)).toBe("nobody");
+    expect(victim(NEWCOMER, 10, true)).toBe("own");
+  });
+
+  test("replaces idle ones of others that have had an answer, after two ticks", () => {
+    const { open, victim } = crowd();
+    const answered = open("192.0.2.1", 5, "answered");
+    answered.partial = false;
+    const halfAsked = open("192.0.2.2", 0, "half asked");
+    halfAsked.partial = false;
+    halfAsked.leftover.add(Buffer.from("GET /"));
+    open("192.0.2.3", 0, "busy").busy = true;
+    open(NEWCOMER, 8, "own");
+    expect(victim(NEWCOMER, 6, true)).toBe("nobody");
+    expect(victim(NEWCOMER, 7, true)).toBe("answered");
+    expect(victim(NEWCOMER, 10, true)).toBe("own");
+  });
 });
 
 test("the time for a newcomer is the same with ten connections and with 20,000", () => {
