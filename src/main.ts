@@ -57,6 +57,9 @@ async function run(given: Config, origins: Origins): Promise<number> {
   });
   const { config, log, files } = program;
 
+  // Sockets of the last run, in which requests wait.
+  const kept = keepSockets(program, process.env);
+
   // All files that the settings name are read before any socket is bound: a mistake ends the start.
   if (config.user !== undefined) readUser(config.user);
   await files.read();
@@ -69,9 +72,8 @@ async function run(given: Config, origins: Origins): Promise<number> {
     return EXIT_OK;
   }
 
-  // Sockets and threads: clients are answered from here on, those first that have waited meanwhile.
+  // Sockets and threads: clients are answered from here on.
   const sweep = startUpkeep(program);
-  const kept = keepSockets(program, process.env);
   const udp = await listenUdp({ ...program, kept });
   const { receiveBufferBytes } = udp;
   const observation = new Observation(program, snapshots?.figures);
@@ -107,7 +109,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   await http.stop();
   await udp.stop();
   await snapshots?.end();
-  operator.stop();
+  await operator.stop();
   log.info("stopped", { uptime: Math.round(now()) });
   return EXIT_OK;
 }

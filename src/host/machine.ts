@@ -62,9 +62,16 @@ export class Machine {
     this.#inodes = inodes;
   }
 
+  /** Leaves out what was dropped so far at these sockets, which are older than the process. */
+  forgetDrops(inodes: readonly number[]): void {
+    this.#inodes = new Set(inodes.map(String));
+    this.drops();
+    this.#drops = 0;
+  }
+
   /**
-   * Datagrams the kernel dropped at our sockets since they were bound. Continues when the kernel's
-   * 32-bit counter wraps, if it is called at least once between two wraps.
+   * Datagrams the kernel dropped at our sockets since the start. Continues when the kernel's 32-bit
+   * counter wraps, if it is called at least once between two wraps.
    */
   drops(): number | undefined {
     let known = false;

@@ -21,6 +21,7 @@ import {
 } from "../host/inherited.ts";
 import type { Libc } from "../host/libc.ts";
 import type { Log } from "../host/log.ts";
+import type { Machine } from "../host/machine.ts";
 import type { Notifier } from "../host/notify.ts";
 
 /** The kind of the warnings here. */
@@ -63,9 +64,12 @@ export function countSockets(config: SocketsConfig): number {
   return udp + httpListeners.length + adminListeners.length;
 }
 
-/** Takes over the sockets that the environment names, and closes those that no setting names. */
+/**
+ * Takes over the sockets that the environment names, and closes those that no setting names. What
+ * the kernel drops at the others is counted from now on, so call it early.
+ */
 export function keepSockets(
-  needs: KeptSocketsNeeds,
+  needs: KeptSocketsNeeds & { machine: Pick<Machine, "forgetDrops"> },
   env: Record<string, string | undefined>,
 ): KeptSockets {
   const size = Number(env["FDSTORE"] ?? "");
@@ -73,6 +77,7 @@ export function keepSockets(
   let calls: SocketCalls | undefined;
   const inherited = inheritedSockets(env, () => (calls = openSocketCalls()));
   if (calls !== undefined) kept.sort(inherited, calls);
+  needs.machine.forgetDrops(inherited.map(({ inode }) => inode));
   return kept;
 }
 

@@ -14,6 +14,9 @@ import type { SocketKeeper } from "./kept-sockets.ts";
 import { reportTo, type TcpListener } from "./listen-http.ts";
 import type { Program } from "./program.ts";
 
+/** Requests that have come are answered in this time; feeds of figures never end by themselves. */
+const DRAIN_MILLISECONDS = 50;
+
 /** The parts behind the operator's address. */
 export interface AdminParts {
   pages: Readonly<Record<string, AdminPage>>;
@@ -30,8 +33,8 @@ export interface AdminParts {
 export interface AdminFront {
   /** Its addresses; fewer than in the settings if the default one was in use. */
   listeners: Listener[];
-  /** Stops accepting, and closes all connections. */
-  stop(): void;
+  /** Stops accepting, answers what has come, closes all connections, then resolves. */
+  stop(): Promise<void>;
 }
 
 /**
@@ -77,8 +80,9 @@ export function listenAdmin(program: Program, parts: AdminParts): AdminFront {
   }
   return {
     listeners,
-    stop() {
+    async stop() {
       for (const close of closings) close();
+      await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);
       server.cut();
     },
   };

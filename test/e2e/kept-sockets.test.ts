@@ -166,6 +166,26 @@ describe.if(Supervisor.possible)("over a restart", () => {
     expect(new Set((await asking).failures)).toEqual(new Set());
   });
 
+  test("what the kernel dropped in the last run does not count again", async () => {
+    const admin = freePort();
+    await using supervisor = await Supervisor.begin();
+    const { port } = supervisor;
+    const drops = async () => {
+      const metrics = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text();
+      return Number(/^tracker_udp_receive_drops_total (\d+)$/m.exec(metrics)?.[1]);
+    };
+    const env = { TRACKER_UDP_RECEIVE_BUFFER: "64KiB", TRACKER_UDP_WORKERS: "1" };
+    await supervisor.start({ ...env, TRACKER_ADMIN_ADDRESS: `127.0.0.1:${admin}` });
+    process.kill(supervisor.pid, "SIGSTOP");
+    const client = await Bun.udpSocket({});
+    for (let sent = 0; sent < 1000; sent++) client.send("x".repeat(98), port, "127.0.0.1");
+    client.close();
+    process.kill(supervisor.pid, "SIGCONT");
+    expect(await drops()).toBeGreaterThan(100);
+    await supervisor.restart();
+    expect(await drops()).toBe(0);
+  });
+
   test("systemd does not look for errors on the sockets, or it would drop them", async () => {
     await using supervisor = await Supervisor.begin();
     await supervisor.start();

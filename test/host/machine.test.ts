@@ -56,6 +56,22 @@ test("drops continue when the kernel's 32-bit counter wraps", () => {
   expect(told).toEqual([5, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 9, 2 ** 32 + 9]);
 });
 
+test("what was dropped before the start is left out, at sockets that are older", () => {
+  const root = mkdtempSync(join(tmpdir(), "proc-"));
+  folders.push(root);
+  mkdirSync(join(root, "self/fd"), { recursive: true });
+  mkdirSync(join(root, "net"));
+  for (const inode of [501, 502]) symlinkSync(`socket:[${inode}]`, join(root, `self/fd/${inode}`));
+  const machine = new Machine(root);
+  const tell = (old: number, young: number) =>
+    writeFileSync(join(root, "net/udp"), UDP_HEAD + udpLine(501, old) + udpLine(502, young));
+  tell(1000, 0);
+  machine.forgetDrops([501]);
+  tell(1003, 7);
+  machine.ownSockets();
+  expect(machine.drops()).toBe(10);
+});
+
 test("our own sockets are found on this machine", async () => {
   if (process.platform !== "linux") return;
   const socket = await Bun.udpSocket({ hostname: "127.0.0.1" });
