@@ -154,6 +154,20 @@ export function openLibc(): Libc | undefined {
   }
 }
 
+/**
+ * True if the system lets the engine compile no code, which it does not say: hot code is then some
+ * twenty times as slow. `bun:ffi` opens no library then, and says why (Bun 1.4.5).
+ */
+export function compilerIsOff(): boolean {
+  const path = findLibc();
+  try {
+    if (path !== undefined) dlopen(path, { getpagesize: SYMBOLS.getpagesize });
+    return false;
+  } catch (error) {
+    return /\bJIT\b/.test(String(error));
+  }
+}
+
 export class Libc {
   readonly #calls: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"];
   /** Arguments passed by address. Larger than 1,000 bytes, so that the engine does not move it. */

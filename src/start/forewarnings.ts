@@ -7,6 +7,7 @@ import { type Circumstances, IP_PARAMETER, type Tell } from "../admin/warnings.t
 import { memoryNeeded } from "../config/derived.ts";
 import type { Config } from "../config/schema.ts";
 import { showBytes } from "../config/settings.ts";
+import { compilerIsOff } from "../host/libc.ts";
 import type { Machine } from "../host/machine.ts";
 import { memoryLimit } from "../host/memory-limit.ts";
 
@@ -29,7 +30,11 @@ export function forewarn(warnings: Tell, prospect: Prospect): void {
   const { config, libc, receiveBufferBytes } = prospect;
   const inThreads = libc !== undefined && config.udpWorkers > 0;
   const wanted = config.udpListeners.length > 0 && config.udpWorkers > 0;
-  if (wanted && !inThreads && process.platform === "linux") {
+  if (libc === undefined && compilerIsOff()) {
+    const slow = "the engine may not compile code: every request costs some twenty times as much";
+    const limits = "LimitAS or LimitDATA of systemd, or ulimit -v or -d";
+    warnings.tell("compiler", slow, { remedy: `no MemoryDenyWriteExecute, ${limits}` });
+  } else if (wanted && !inThreads && process.platform === "linux") {
     const slow = "UDP is answered in the event loop: the C library could not be opened";
     warnings.tell("c_library", slow, { remedy: "use the build for the C library of this system" });
   }

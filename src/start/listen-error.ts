@@ -21,6 +21,13 @@ export function forbiddenCalls(calls: readonly string[]): StartError {
   return new StartError(message, remedy);
 }
 
+/** The error for a system that allows too few threads. */
+export function tooFewThreads(started: number, wanted: number): StartError {
+  const message = `the system allows no more threads: ${started} of ${wanted} UDP workers started`;
+  const limits = "TasksMax in the unit of systemd, the limit of the container, or ulimit -u";
+  return new StartError(message, `raise ${limits}; or lower TRACKER_UDP_WORKERS`);
+}
+
 function explain(protocol: Protocol, listener: Listener, cause: unknown) {
   const address = showListener(listener);
   const variable = `TRACKER_${protocol.toUpperCase()}_ADDRESS`;

@@ -14,7 +14,7 @@ import { failureMemory, readFailure } from "../udp/worker-failure.ts";
 import { type WorkerAnswer, WorkerMessages } from "../udp/messages.ts";
 import { StartError } from "../host/start-error.ts";
 import type { SocketKeeper } from "./kept-sockets.ts";
-import { forbiddenCalls, listenError } from "./listen-error.ts";
+import { forbiddenCalls, listenError, tooFewThreads } from "./listen-error.ts";
 import type { Threads, WorkerThread } from "./threads.ts";
 
 /** A worker that waits for datagrams looks for messages after this time, in milliseconds. */
@@ -147,10 +147,11 @@ async function listenInThreads(
     kept.note("udp", listener, fd);
   }
   answerSurplus(surplus, sockets[0], listener, libc, threads.shared);
-  const workers = sockets.map((fd) =>
-    threads.addWorker((thread, shared) =>
-      startWorker(spawnUdpWorker(), { shared, thread, fd, wildcard }, threads.fail),
-    ),
+  const workers = sockets.map((fd, started) =>
+    threads.addWorker((thread, shared) => {
+      const worker = spawn(spawnUdpWorker, started, sockets.length);
+      return startWorker(worker, { shared, thread, fd, wildcard }, threads.fail);
+    }),
   );
   await Promise.all(workers.map((worker) => worker.ready));
   return {
@@ -220,6 +221,16 @@ function isWildcard({ host }: Listener): boolean {
 
 function familyOf({ host }: Listener): Family {
   return host.includes(":") ? 6 : 4;
+}
+
+/** A new thread, after `started` of `wanted`. */
+function spawn(spawnUdpWorker: () => Worker, started: number, wanted: number): Worker {
+  try {
+    return spawnUdpWorker();
+  } catch {
+    // Bun gives no code, and there is no other reason than a limit of threads (1.4.5).
+    throw tooFewThreads(started, wanted);
+  }
 }
 
 /**

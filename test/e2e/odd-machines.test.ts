@@ -99,6 +99,52 @@ test("SIGUSR1, on which other daemons reopen logs, ends neither start nor tracke
   expect(await answer.text()).toBe("ok");
 });
 
+describe.if(LINUX)("where limits are low", () => {
+  const shell = (command: string) => ["sh", "-c", `${command} "$0" "$@"`];
+
+  test("a limit of the address space, which turns the compiler off, is warned of", async () => {
+    const at = `127.0.0.1:${freePort()}`;
+    const env = {
+      TRACKER_UDP_ADDRESS: at,
+      TRACKER_HTTP_ADDRESS: at,
+      TRACKER_ADMIN_ADDRESS: "",
+      TRACKER_MEMORY_MAX: "16MiB",
+    };
+    const through = shell("ulimit -v 2000000; exec");
+    const warning = "the engine may not compile code: every request costs some twenty times as";
+    const checked = startProcess({ through, args: ["check"], env });
+    expect(await checked.exited()).toBe(0);
+    expect(checked.stderr).toContain(`buntracker: warning: ${warning}`);
+    const tracker = startProcess({ through, env });
+    await using _tracker = tracker;
+    await tracker.says(`level=warn msg="${warning}`);
+    const answer = await fetch(`http://${at}/health`, { keepalive: false });
+    expect(await answer.text()).toBe("ok");
+  });
+
+  // The limit counts the threads of a user, so it takes a user that has no others.
+  const drop = ["setpriv", "--reuid=54399", "--regid=54399", "--clear-groups"];
+  const canDrop = Bun.which("setpriv") !== null && Bun.spawnSync([...drop, "true"]).exitCode === 0;
+
+  test.if(canDrop)("too few threads end the start, with the number that was had", async () => {
+    const at = `127.0.0.1:${freePort()}`;
+    const tracker = startProcess({
+      through: shell(`ulimit -u 20; exec ${drop.join(" ")}`),
+      env: {
+        TRACKER_UDP_ADDRESS: at,
+        TRACKER_HTTP_ADDRESS: at,
+        TRACKER_ADMIN_ADDRESS: "",
+        TRACKER_UDP_WORKERS: "64",
+      },
+    });
+    expect(await tracker.exited()).toBe(78);
+    expect(tracker.stderr).toMatch(
+      /^buntracker: error: the system allows no more threads: \d+ of 64 UDP workers started\n/,
+    );
+    expect(tracker.stderr).toContain("hint: raise TasksMax in the unit of systemd, ");
+  });
+});
+
 describe.if(LINUX)("where a filter forbids the calls that carry datagrams", () => {
   const HINT =
     "buntracker: hint: allow recvmmsg and sendmmsg (SystemCallFilter=@network-io in the unit of " +

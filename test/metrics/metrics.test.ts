@@ -66,6 +66,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         ip_parameter: 0,
         memory_max: 0,
         c_library: 0,
+        compiler: 0,
         udp_source: 0,
         trusted_proxies: 0,
         proxy_header: 0,
