@@ -100,8 +100,6 @@ test("SIGUSR1, on which other daemons reopen logs, ends neither start nor tracke
 });
 
 describe.if(LINUX)("where limits are low", () => {
-  const shell = (command: string) => ["sh", "-c", `${command} "$0" "$@"`];
-
   test("a limit of the address space, which turns the compiler off, is warned of", async () => {
     const at = `127.0.0.1:${freePort()}`;
     const env = {
@@ -110,7 +108,7 @@ describe.if(LINUX)("where limits are low", () => {
       TRACKER_ADMIN_ADDRESS: "",
       TRACKER_MEMORY_MAX: "16MiB",
     };
-    const through = shell("ulimit -v 2000000; exec");
+    const through = ["sh", "-c", 'ulimit -v 2000000; exec "$0" "$@"'];
     const warning = "the engine may not compile code: every request costs some twenty times as";
     const checked = startProcess({ through, args: ["check"], env });
     expect(await checked.exited()).toBe(0);
@@ -123,13 +121,15 @@ describe.if(LINUX)("where limits are low", () => {
   });
 
   // The limit counts the threads of a user, so it takes a user that has no others.
-  const drop = ["setpriv", "--reuid=54399", "--regid=54399", "--clear-groups"];
-  const canDrop = Bun.which("setpriv") !== null && Bun.spawnSync([...drop, "true"]).exitCode === 0;
+  const user = ["setpriv", "--reuid=54399", "--regid=54399", "--clear-groups"];
+  const through = ["prlimit", "--nproc=20", ...user];
+  const programs = ["setpriv", "prlimit"].every((program) => Bun.which(program) !== null);
+  const canDrop = programs && Bun.spawnSync([...through, "true"]).exitCode === 0;
 
   test.if(canDrop)("too few threads end the start, with the number that was had", async () => {
     const at = `127.0.0.1:${freePort()}`;
     const tracker = startProcess({
-      through: shell(`ulimit -u 20; exec ${drop.join(" ")}`),
+      through,
       env: {
         TRACKER_UDP_ADDRESS: at,
         TRACKER_HTTP_ADDRESS: at,
