@@ -49,7 +49,7 @@ const RETIRED: Record<string, string> = {
     "an address always has a sixteenth of the connections, and at least 64",
   TRACKER_INTERVAL_JITTER: "intervals always vary by up to 10 percent",
   TRACKER_STATS_PATH: "the statistics are at /stats, for the clients in TRACKER_STATS_NETWORKS",
-  TRACKER_UDP_CONNECTION_TTL: "a connection id is always valid for 10 minutes",
+  TRACKER_UDP_CONNECTION_TTL: "a connection id is always valid for an hour",
   TRACKER_UDP_REPLY_BYTES: "UDP replies always have at most 1232 bytes",
 };
 

@@ -13,7 +13,7 @@
  *
  * Even then an early announce does not fail. The core does not know by which URL a peer came, so a
  * client that uses several of one tracker is early by each, and would fail for as long as it runs;
- * and clients come back after a failure sooner than after a reply: libtorrent after 17 s over UDP.
+ * and clients come back after a failure sooner than after a reply: libtorrent after 30 s over UDP.
  */
 import { EVENT_NONE, EVENT_PAUSED } from "../constants.ts";
 import { OwnAddresses } from "./own-addresses.ts";

@@ -6,12 +6,19 @@
  *
  *   SHA-256( key: 32 | address: 16, IPv4 as v4-mapped | slot: 4 )
  *
- *   id   [ the first 61 bits of the hash | slot mod 8 ]
+ *   IPv4   [ the first 60 bits of the hash                          | slot mod 16 ]
+ *   IPv6   [ the first 44 bits of the hash | 16 bits of the network | slot mod 16 ]
+ *                                            └ of the /64, the slot and the 44 bits before
  *
- * The last three bits tell the verifier which slot to use; the MAC covers the slot. A lifetime is
- * six slots: an id is valid for one lifetime and up to one slot more. An off-path attacker has to
- * guess 61 bits. The id is bound to the whole address but not to the port, because clients change
- * ports and use one id on several.
+ * The last four bits tell the verifier which slot to use; the MAC covers the slot. A lifetime is
+ * twelve slots: an id is valid for one lifetime and up to one slot more. It is bound to the whole
+ * address but not to the port, because clients change ports and use one id on several. It proves
+ * less when it is old, because µTorrent uses ids that are an hour old, and from another address of
+ * its /64, because libtorrent uses one id from all addresses of a machine. What that opens was
+ * tried: see SECURITY.md.
+ *
+ * The network bits only sort out ids that were never issued to an address of a /64, so a mix with
+ * secret words is enough for them; a hash of their own would take another 70 ns.
  *
  * Time is an argument, in seconds. With the wall clock, ids stay valid after a restart with the
  * same key. Allocates nothing after construction.
@@ -20,17 +27,30 @@ import type { Family } from "../constants.ts";
 import { deriveKey } from "../host/derived-key.ts";
 import { readU32, writeU32 } from "../net/words.ts";
 
+/** What an id proves about the address of a request. Nothing: it gets no answer. */
+export const PROOF_NONE = 0;
+/** An address of the same /64 got the id: an announce changes nothing and gets no peers. */
+export const PROOF_NETWORK = 1;
+/** The address got the id within the last hour: somebody else may have it now. */
+export const PROOF_OLD = 2;
+/** The address got the id lately. Only then may a reply be longer than its request. */
+export const PROOF_FRESH = 3;
+
 const KEY_SIZE = 32;
 const ADDRESS_AT = KEY_SIZE;
 const SLOT_AT = ADDRESS_AT + 16;
 /** 52 bytes. One block of SHA-256 holds up to 55 bytes of input. */
 const INPUT_SIZE = SLOT_AT + 4;
 
-/** Lifetime of an id. BEP 15 requires 2 minutes; µTorrent uses an id for more than 5. */
-export const CONNECTION_TTL_SECONDS = 600;
+/** Lifetime of an id. BEP 15 requires 2 minutes; µTorrent was seen with ids of 59 minutes. */
+export const CONNECTION_TTL_SECONDS = 3600;
 
-const SLOTS_PER_LIFETIME = 6;
-const SLOT_BITS = 7;
+const SLOTS_PER_LIFETIME = 12;
+/** Slots after which an id is old: 10 to 15 minutes. µTorrent uses most ids for five. */
+const SLOTS_FRESH = 2;
+const SLOT_BITS = 15;
+const NETWORK_SHIFT = 4;
+const NETWORK_BITS = 0xffff0;
 
 export class ConnectionIds {
   /** Set by `compute`: the id as two unsigned 32-bit numbers. */
@@ -41,6 +61,8 @@ export class ConnectionIds {
   readonly #inputIpv6 = new Uint8Array(new ArrayBuffer(INPUT_SIZE));
   readonly #digest = new Uint8Array(new ArrayBuffer(32));
   readonly #slotSeconds: number;
+  /** Secret words of the network bits. They come from the key, but do not tell it. */
+  readonly #network: Int32Array;
   /** The last result of `#slotAt`: all requests of a batch have the same time. */
   #lastSeconds = -1;
   #lastSlot = 0;
@@ -51,6 +73,9 @@ export class ConnectionIds {
     this.#inputIpv4.set([0xff, 0xff], ADDRESS_AT + 10);
     this.#inputIpv6.set(key.subarray(0, KEY_SIZE));
     this.#slotSeconds = lifetimeSeconds / SLOTS_PER_LIFETIME;
+    const words = new Uint8Array(32);
+    Bun.SHA256.hash(key.subarray(0, KEY_SIZE), words);
+    this.#network = new Int32Array(words.buffer, 0, 3);
   }
 
   /** Writes the id of an address, 8 bytes, to `out[outAt]`. Never all zeros. */
@@ -67,21 +92,26 @@ export class ConnectionIds {
     writeU32(out, outAt + 4, this.#low);
   }
 
-  /** True if the 8 bytes at `bytes[idAt]` are a valid id of this address. */
-  accepts(
+  /** What the 8 bytes at `bytes[idAt]` prove for a request from this address: a PROOF_ number. */
+  proofOf(
     address: Uint8Array,
     at: number,
     family: Family,
     seconds: number,
     bytes: Uint8Array,
     idAt: number,
-  ): boolean {
+  ): number {
     const now = this.#slotAt(seconds);
     const low = readU32(bytes, idAt + 4);
     const age = (now - low) & SLOT_BITS;
-    if (age > SLOTS_PER_LIFETIME) return false;
+    if (age > SLOTS_PER_LIFETIME) return PROOF_NONE;
     this.#compute(address, at, family, now - age);
-    return ((this.#high ^ readU32(bytes, idAt)) | (this.#low ^ low)) === 0;
+    const fresh = age <= SLOTS_FRESH;
+    const high = readU32(bytes, idAt);
+    if (((this.#high ^ high) | (this.#low ^ low)) === 0) return fresh ? PROOF_FRESH : PROOF_OLD;
+    if (family === 4 || !fresh) return PROOF_NONE;
+    const network = this.#networkBits(address, at, now - age, high, low);
+    return ((low ^ network) & NETWORK_BITS) === 0 ? PROOF_NETWORK : PROOF_NONE;
   }
 
   #slotAt(seconds: number): number {
@@ -100,9 +130,23 @@ export class ConnectionIds {
     writeU32(input, SLOT_AT, slot);
     Bun.SHA256.hash(input, this.#digest);
     this.#high = readU32(this.#digest, 0);
-    this.#low = ((readU32(this.#digest, 4) & ~SLOT_BITS) | (slot & SLOT_BITS)) >>> 0;
+    let low = (readU32(this.#digest, 4) & ~SLOT_BITS) | (slot & SLOT_BITS);
+    if (family === 6) {
+      low = (low & ~NETWORK_BITS) | this.#networkBits(address, at, slot, this.#high, low);
+    }
+    this.#low = low >>> 0;
     // Some clients take the id 0 for a missing id.
     if (this.#high === 0 && this.#low === 0) this.#high = 1;
+  }
+
+  /** The network bits of an id that begins with `high` and the upper half of `low`, in place. */
+  #networkBits(address: Uint8Array, at: number, slot: number, high: number, low: number): number {
+    const words = this.#network;
+    let mix = Math.imul(readU32(address, at) ^ words[0], 0x85ebca6b);
+    mix = Math.imul(mix ^ (mix >>> 15) ^ readU32(address, at + 4) ^ words[1], 0xc2b2ae35);
+    mix = Math.imul(mix ^ (mix >>> 13) ^ high ^ words[2], 0x27d4eb2f);
+    mix = Math.imul(mix ^ (mix >>> 15) ^ (low >>> 20) ^ (slot << 12), 0x85ebca6b);
+    return ((mix ^ (mix >>> 16)) << NETWORK_SHIFT) & NETWORK_BITS;
   }
 }
 

@@ -23,7 +23,7 @@ import { COUNT, type Counters } from "../counters/counters.ts";
 import type { Intervals } from "../limits/intervals.ts";
 import type { Notes } from "../notes/notes.ts";
 import type { Tracker } from "../swarm/tracker.ts";
-import type { ConnectionIds } from "./connection-ids.ts";
+import { type ConnectionIds, PROOF_FRESH, PROOF_NETWORK, PROOF_NONE } from "./connection-ids.ts";
 import { ADDRESS_SLOT, REPLY_SLOT, REQUEST_SLOT, type Datagrams } from "./datagrams.ts";
 import {
   ACTION_ANNOUNCE,
@@ -51,6 +51,7 @@ import {
   SCRAPE_REPLY_SIZE_MIN,
   scrapeHashes,
   writeAnnounceNumbers,
+  errorSize,
   writeError,
   writeReplyHead,
   writeScrapeEntry,
@@ -101,6 +102,8 @@ export class Journey {
   readonly #wantedMaxIpv4: number;
   readonly #wantedMaxIpv6: number;
   readonly #scrapeMax: number;
+  /** What the connection id of the request at hand proves. */
+  #proof = PROOF_NONE;
 
   constructor(parts: JourneyParts) {
     const { settings } = parts;
@@ -167,10 +170,10 @@ export class Journey {
       return CONNECT_REPLY_SIZE;
     }
 
-    // The connection id was issued to this address and has not expired.
-    if (!this.#ids.accepts(addresses, from, family, idSeconds, requests, at)) {
-      return this.#drop(COUNT["udp:connection_id"]);
-    }
+    // The connection id was issued to this address, or to one of its network, and has not expired.
+    const proof = this.#ids.proofOf(addresses, from, family, idSeconds, requests, at);
+    if (proof === PROOF_NONE) return this.#drop(COUNT["udp:connection_id"]);
+    this.#proof = proof;
     // The rate limit comes after the id: otherwise a spoofed flood could lock out a victim.
     const { asked } = this.#gates;
     asked.addressAt = from;
@@ -198,12 +201,14 @@ export class Journey {
     let verdict = this.#gates.judgeRules();
     if (verdict !== VERDICT_OK) return this.#tell(slot, verdict);
 
+    // A peer without a port is answered, but it is not stored and stops no other.
+    if (this.#proof === PROOF_NETWORK) asked.port = 0;
     readInfoHash(requests, at, 0, request.infoHash);
     this.#readPeer(slot, family);
     request.family = family;
     request.seeder = isNothingLeft(requests, at);
     request.event = readEvent(requests, at);
-    request.wanted = this.#wanted(readNumWant(requests, at), family);
+    request.wanted = this.#wanted(slot, readNumWant(requests, at), family);
     request.bothFamilies = false;
     request.offsetIpv4 = out + ANNOUNCE_REPLY_SIZE_MIN;
     request.offsetIpv6 = out + ANNOUNCE_REPLY_SIZE_MIN;
@@ -245,8 +250,12 @@ export class Journey {
     peer[size + 1] = requests[at + OFFSET_PORT + 1];
   }
 
-  #wanted(numWant: number, family: Family): number {
-    const most = family === 4 ? this.#wantedMaxIpv4 : this.#wantedMaxIpv6;
+  #wanted(slot: number, numWant: number, family: Family): number {
+    if (this.#proof === PROOF_NETWORK) return 0;
+    let most = family === 4 ? this.#wantedMaxIpv4 : this.#wantedMaxIpv6;
+    if (this.#proof !== PROOF_FRESH) {
+      most = Math.min(most, peersFitting(this.#datagrams.requestLengths[slot], family));
+    }
     return Math.min(numWant < 0 ? this.#settings.numwantDefault : numWant, most);
   }
 
@@ -274,12 +283,15 @@ export class Journey {
 
   /**
    * Writes the error packet of a verdict. A client over its rate limit gets no packet, because that
-   * would cost as much as answering its request.
+   * would cost as much as answering its request, nor does one that would get more than it sent
+   * without having proven its address lately.
    */
   #tell(slot: number, verdict: number): number {
     if (verdict === VERDICT_RATE || isSilent(verdict)) return 0;
-    const { requests, replies } = this.#datagrams;
+    const { requests, requestLengths, replies } = this.#datagrams;
     const sentence = this.#gates.sentenceBytes(verdict);
+    const tooLong = errorSize(sentence) > requestLengths[slot];
+    if (tooLong && this.#proof !== PROOF_FRESH) return 0;
     return writeError(replies, slot * REPLY_SLOT, requests, slot * REQUEST_SLOT, sentence);
   }
 

@@ -180,8 +180,11 @@ export function writeError(
 ): number {
   writeReplyHead(out, outAt, ACTION_ERROR, bytes, at);
   for (let i = 0; i < text.length; i++) out[outAt + ERROR_REPLY_SIZE_MIN + i] = text[i];
-  return ERROR_REPLY_SIZE_MIN + text.length;
+  return errorSize(text);
 }
+
+/** Bytes of the error packet with this text. */
+export const errorSize = (text: Uint8Array): number => ERROR_REPLY_SIZE_MIN + text.length;
 
 const OPTION_END = 0;
 const OPTION_NOP = 1;

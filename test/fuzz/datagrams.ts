@@ -9,7 +9,12 @@ import { Intervals } from "../../src/limits/intervals.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
-import { ConnectionIds } from "../../src/udp/connection-ids.ts";
+import {
+  ConnectionIds,
+  PROOF_FRESH,
+  PROOF_NETWORK,
+  PROOF_NONE,
+} from "../../src/udp/connection-ids.ts";
 import {
   ADDRESS_SLOT,
   BATCH_SIZE,
@@ -62,8 +67,8 @@ class Range {
     });
   }
 
-  /** Puts a mutated packet and a sender into a slot. Returns whether its id is good. */
-  load(random: Random, slot: number, seed: Uint8Array): boolean {
+  /** Puts a mutated packet and a sender into a slot. Returns what its id proves. */
+  load(random: Random, slot: number, seed: Uint8Array): number {
     const { requests, requestLengths, addresses, families } = this.datagrams;
     const at = slot * REQUEST_SLOT;
     const packet = requests.subarray(at, at + REQUEST_SLOT);
@@ -77,12 +82,16 @@ class Range {
     random.fill(packet, 12, 16);
     const family = families[slot] as 4 | 6;
     if (packet[11] !== 0 && !random.oneIn(4)) {
-      this.ids.write(addresses, from, family, this.#idSeconds(), packet, 0);
+      // Some ids are old, and some are those of a neighbour.
+      const issued = this.#idSeconds() - (random.oneIn(4) ? random.below(2 * TTL) : 0);
+      if (random.oneIn(4)) addresses[from + 15]! ^= 1;
+      this.ids.write(addresses, from, family, issued, packet, 0);
+      if (random.oneIn(4)) addresses[from + 15]! ^= 1;
       if (random.oneIn(16)) packet[random.below(8)]! ^= 1 << random.below(8);
     } else if (random.oneIn(2)) {
       packet.set(MAGIC);
     }
-    return this.ids.accepts(addresses, from, family, this.#idSeconds(), requests, at);
+    return this.ids.proofOf(addresses, from, family, this.#idSeconds(), requests, at);
   }
 
   /** A few hundred addresses, so that the same peers come back; some that nobody can have. */
@@ -101,7 +110,7 @@ class Range {
     this.journey.answer(slot, this.seconds, this.#idSeconds());
   }
 
-  judge(slot: number, proven: boolean): void {
+  judge(slot: number, proof: number): void {
     const { requests, requestLengths, replies, replyLengths, families, addresses } = this.datagrams;
     if (replyLengths[slot] === 0) return;
     const bytes = requests.subarray(
@@ -114,7 +123,10 @@ class Range {
     const address = addresses.subarray(slot * ADDRESS_SLOT, slot * ADDRESS_SLOT + ADDRESS_SLOT);
     try {
       const limits = { replyBytesMax: replyBytes, scrapeMax, mayRefuse: refusePrivate };
-      judgeDatagram({ bytes, proven, family, ...limits }, reply);
+      judgeDatagram({ bytes, proven: proof !== PROOF_NONE, family, ...limits }, reply);
+      const grows = reply.length > bytes.length && proof !== PROOF_FRESH;
+      must(!grows, "an address that is not proven lately gets more than it sent");
+      must(proof !== PROOF_NETWORK || reply[3] !== 1 || reply.length === 20, "a neighbour's peers");
       if (!this.settings.allowIpField) judgeSelf(bytes, family, address, reply);
       judgePeers(family, this.own, reply);
     } catch (error) {
@@ -165,17 +177,17 @@ export function journeyCampaign(
 ): Campaign {
   const seeds = udpPackets();
   const range = new Range(settings, own);
-  const proven = new Uint8Array(BATCH_SIZE);
+  const proofs = new Uint8Array(BATCH_SIZE);
   let asked = 0;
   return {
     name: `datagrams (${name})`,
     run(random, count) {
       for (let done = 0; done < count; done += BATCH_SIZE) {
         for (let slot = 0; slot < BATCH_SIZE; slot++) {
-          proven[slot] = range.load(random, slot, random.pick(seeds)) ? 1 : 0;
+          proofs[slot] = range.load(random, slot, random.pick(seeds));
         }
         for (let slot = 0; slot < BATCH_SIZE; slot++) range.answer(slot);
-        for (let slot = 0; slot < BATCH_SIZE; slot++) range.judge(slot, proven[slot] === 1);
+        for (let slot = 0; slot < BATCH_SIZE; slot++) range.judge(slot, proofs[slot]!);
         asked += BATCH_SIZE;
         range.seconds += 0.01;
         if ((done / BATCH_SIZE) % INVARIANTS_EVERY === INVARIANTS_EVERY - 1) range.settle(asked);
@@ -198,7 +210,8 @@ export function guessCampaign(): Campaign {
         words[4] = random.word();
         words[5] = random.word();
         // Only guesses whose open bits name a live slot cost the tracker a MAC; all of them count.
-        must(!ids.accepts(bytes, 0, 4, ID_SECONDS, bytes, 16), `guessed ${bytes.toHex()}`);
+        const proof = ids.proofOf(bytes, 0, 4, ID_SECONDS, bytes, 16);
+        must(proof === PROOF_NONE, `guessed ${bytes.toHex()}`);
       }
     },
   };

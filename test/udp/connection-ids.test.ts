@@ -1,10 +1,17 @@
 /** What a connection id proves. The addresses are for documentation. */
 import { describe, expect, test } from "bun:test";
 import type { Family } from "../../src/constants.ts";
-import { connectionKey, ConnectionIds } from "../../src/udp/connection-ids.ts";
+import {
+  connectionKey,
+  ConnectionIds,
+  PROOF_FRESH,
+  PROOF_NETWORK,
+  PROOF_NONE,
+  PROOF_OLD,
+} from "../../src/udp/connection-ids.ts";
 import { bytesOf, KEY } from "./fixture.ts";
 
-const TTL = 600;
+const TTL = 1200;
 const SLOT = 100;
 const NOW = 1_800_000_000;
 const IPV4 = bytesOf("c0000201");
@@ -17,8 +24,13 @@ function write(of: ConnectionIds, address: Uint8Array, seconds: number): Uint8Ar
   return id;
 }
 
+function proof(of: ConnectionIds, address: Uint8Array, seconds: number, id: Uint8Array): number {
+  return of.proofOf(address, 0, (address.length === 4 ? 4 : 6) as Family, seconds, id, 0);
+}
+
+/** True if the id proves the address, lately or not. */
 function accepts(of: ConnectionIds, address: Uint8Array, seconds: number, id: Uint8Array): boolean {
-  return of.accepts(address, 0, (address.length === 4 ? 4 : 6) as Family, seconds, id, 0);
+  return proof(of, address, seconds, id) >= PROOF_OLD;
 }
 
 for (const [name, address] of [
@@ -44,17 +56,27 @@ for (const [name, address] of [
       }
     });
 
+    test("proves less from the third slot after its issue on", () => {
+      for (let given = NOW; given < NOW + 2 * SLOT; given += 7) {
+        const id = write(ids, address, given);
+        expect(proof(ids, address, given, id)).toBe(PROOF_FRESH);
+        expect(proof(ids, address, given + 2 * SLOT, id)).toBe(PROOF_FRESH);
+        expect(proof(ids, address, given + 3 * SLOT, id)).toBe(PROOF_OLD);
+        expect(proof(ids, address, given + TTL, id)).toBe(PROOF_OLD);
+      }
+    });
+
     test("is refused before the slot in which it was issued", () => {
       const id = write(ids, address, NOW);
       expect(accepts(ids, address, NOW - SLOT, id)).toBe(false);
-      expect(accepts(ids, address, NOW - 4 * SLOT, id)).toBe(false);
+      expect(accepts(ids, address, NOW - 3 * SLOT, id)).toBe(false);
     });
 
     test("is refused with any one bit flipped", () => {
       const id = write(ids, address, NOW);
       for (let bit = 0; bit < 64; bit++) {
         id[bit >> 3] ^= 1 << (bit & 7);
-        expect(accepts(ids, address, NOW, id)).toBe(false);
+        expect(proof(ids, address, NOW, id)).toBe(PROOF_NONE);
         id[bit >> 3] ^= 1 << (bit & 7);
       }
       expect(accepts(ids, address, NOW, id)).toBe(true);
@@ -87,8 +109,8 @@ for (const [name, address] of [
       const id = write(ids, address, NOW).toHex();
       expect(write(ids, address, NOW + SLOT - 1).toHex()).toBe(id);
       expect(write(ids, address, NOW + SLOT).toHex()).not.toBe(id);
-      // The eighth slot has the same slot bits again, but another MAC.
-      expect(write(ids, address, NOW + 8 * SLOT).toHex()).not.toBe(id);
+      // The sixteenth slot has the same slot bits again, but another MAC.
+      expect(write(ids, address, NOW + 16 * SLOT).toHex()).not.toBe(id);
     });
 
     test("does not depend on the bytes around the address and the id", () => {
@@ -97,7 +119,7 @@ for (const [name, address] of [
       around.set(address, 3);
       around.set(id, 25);
       const family = (address.length === 4 ? 4 : 6) as Family;
-      expect(ids.accepts(around, 3, family, NOW, around, 25)).toBe(true);
+      expect(ids.proofOf(around, 3, family, NOW, around, 25)).toBe(PROOF_FRESH);
       const out = new Uint8Array(12).fill(0x99);
       ids.write(around, 3, family, NOW, out, 2);
       expect(out.toHex()).toBe("9999" + id.toHex() + "9999");
@@ -105,26 +127,74 @@ for (const [name, address] of [
   });
 }
 
+describe("a connection id of another address of the /64", () => {
+  const neighbour = (bit: number): Uint8Array => {
+    const other = IPV6.slice();
+    other[bit >> 3] ^= 1 << (bit & 7);
+    return other;
+  };
+
+  test("proves the network, while it is fresh", () => {
+    const id = write(ids, IPV6, NOW);
+    for (let bit = 64; bit < 128; bit++) {
+      expect(proof(ids, neighbour(bit), NOW, id)).toBe(PROOF_NETWORK);
+      expect(proof(ids, neighbour(bit), NOW + 2 * SLOT, id)).toBe(PROOF_NETWORK);
+      expect(proof(ids, neighbour(bit), NOW + 3 * SLOT, id)).toBe(PROOF_NONE);
+    }
+  });
+
+  test("proves nothing for other networks, but for one in 65,536", () => {
+    let found = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const other = IPV6.slice();
+      other[4] = i >> 8;
+      other[5] = i;
+      other[6] = 1;
+      if (proof(ids, other, NOW, write(ids, IPV6, NOW + (i % 2))) !== PROOF_NONE) found += 1;
+    }
+    expect(found).toBeLessThan(8);
+    const id = write(ids, IPV6, NOW);
+    for (let bit = 0; bit < 64; bit++) {
+      expect(proof(ids, neighbour(bit), NOW, id)).toBe(PROOF_NONE);
+    }
+  });
+
+  test("has other network bits in each slot and under each key", () => {
+    const bits = (of: ConnectionIds, seconds: number) =>
+      write(of, IPV6, seconds).toHex().slice(11, 15);
+    const slots = Array.from({ length: 50 }, (_, i) => bits(ids, NOW + i * SLOT));
+    expect(new Set(slots).size).toBeGreaterThan(45);
+    const key = KEY.slice();
+    key[31] ^= 1;
+    expect(bits(new ConnectionIds(key, TTL), NOW)).not.toBe(bits(ids, NOW));
+  });
+
+  test("proves nothing for IPv4, whose networks have many holders", () => {
+    const id = write(ids, IPV4, NOW);
+    for (let host = 2; host < 250; host++) {
+      expect(proof(ids, new Uint8Array([192, 0, 2, host]), NOW, id)).toBe(PROOF_NONE);
+    }
+  });
+});
+
 describe("connection ids", () => {
-  test("are the first 61 bits of SHA-256 over key, address and slot, then the slot mod 8", () => {
+  test("are the first 60 bits of SHA-256 over key, address and slot, then the slot mod 16", () => {
     const slot = NOW / SLOT;
     const input = new Uint8Array(52);
     input.set(KEY);
     input.set(bytesOf("00000000000000000000ffff c0000201"), 32);
     new DataView(input.buffer).setUint32(48, slot);
     const mac = new Bun.CryptoHasher("sha256").update(input).digest();
-    mac[7] = (mac[7] & 0xf8) | (slot % 8);
+    mac[7] = (mac[7] & 0xf0) | (slot % 16);
     expect(write(ids, IPV4, NOW).toHex()).toBe(mac.subarray(0, 8).toHex());
   });
 
-  test("are the same for an IPv4 address and its v4-mapped form", () => {
-    const mapped = bytesOf("00000000000000000000ffffc0000201");
-    const id = write(ids, IPV4, NOW);
-    expect(write(ids, mapped, NOW).toHex()).toBe(id.toHex());
-    expect(accepts(ids, mapped, NOW, id)).toBe(true);
-    // An IPv6 address between the two changes nothing.
+  test("of one family do not depend on requests of the other between them", () => {
+    const [id, id6] = [write(ids, IPV4, NOW), write(ids, IPV6, NOW)];
     expect(accepts(ids, IPV6, NOW, id)).toBe(false);
     expect(accepts(ids, IPV4, NOW, id)).toBe(true);
+    expect(accepts(ids, IPV4, NOW, id6)).toBe(false);
+    expect(accepts(ids, IPV6, NOW, id6)).toBe(true);
   });
 
   test("are never 0, and differ between addresses", () => {
@@ -146,7 +216,7 @@ describe("connection ids", () => {
     for (let i = 0; i < 1_000_000; i++) {
       const at = (i % 8192) * 8;
       if (at === 0) crypto.getRandomValues(guesses);
-      if (ids.accepts(IPV4, 0, 4, NOW, guesses, at)) found += 1;
+      if (ids.proofOf(IPV4, 0, 4, NOW, guesses, at) !== PROOF_NONE) found += 1;
     }
     expect(found).toBe(0);
   });
@@ -163,7 +233,7 @@ describe("connection ids", () => {
       const others = new ConnectionIds(KEY, lifetime);
       const id = write(others, IPV4, NOW + 11);
       expect(accepts(others, IPV4, NOW + 11 + lifetime, id)).toBe(true);
-      expect(accepts(others, IPV4, NOW + 11 + lifetime * (1 + 1 / 6) + 1, id)).toBe(false);
+      expect(accepts(others, IPV4, NOW + 11 + lifetime * (1 + 1 / 12) + 1, id)).toBe(false);
     }
   });
 });

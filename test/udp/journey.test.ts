@@ -119,6 +119,75 @@ describe("the check of connection ids", () => {
   });
 });
 
+describe("an id that proves less", () => {
+  /** The reply in hex, by the age of the id in seconds. */
+  const aged = (desk: Desk, request: Uint8Array, from: string, age: number): string => {
+    const { datagrams, journey } = desk;
+    desk.ask(request, from);
+    journey.answer(3, 0, ID_SECONDS + age);
+    const at = 3 * REPLY_SLOT;
+    return datagrams.replies.subarray(at, at + datagrams.replyLengths[3]).toHex();
+  };
+  const full = (rules = ""): Desk => {
+    const desk = new Desk({}, limitsOf({ rules }).limits);
+    for (let i = 1; i < 60; i++) {
+      for (const from of [`198.51.100.${i}`, `2a00:${i}::1`]) {
+        desk.ask(announceOf(desk.id(from)), from);
+      }
+    }
+    return desk;
+  };
+  const OLD = 3 * (TTL / 12);
+
+  test("because it is old gets a reply that is no longer than its request, and is stored", () => {
+    const desk = full();
+    for (const [from, peers, size] of [
+      [FROM, 13, 6],
+      ["2a00:99::1", 4, 18],
+    ] as const) {
+      const request = announceOf(desk.id(from));
+      expect(desk.ask(request, from).length / 2).toBe(20 + 50 * size);
+      expect(aged(desk, request, from, OLD - 1).length / 2).toBe(20 + 50 * size);
+      expect(aged(desk, request, from, OLD + TTL / 12).length / 2).toBe(20 + peers * size);
+      expect(20 + peers * size).toBeLessThanOrEqual(98);
+    }
+    const late = announceOf(desk.id("192.0.2.77"), { event: 3 });
+    const before = bytesOf(aged(desk, late, "192.0.2.77", 0))[15]!;
+    const join = announceOf(desk.id("192.0.2.77"));
+    expect(bytesOf(aged(desk, join, "192.0.2.77", OLD + TTL / 12))[15]!).toBe(before + 1);
+  });
+
+  test("because it is that of a neighbour changes nothing and gets the counts", () => {
+    const desk = full();
+    const [own, neighbour] = ["2a00:77::1", "2a00:77::2"];
+    desk.ask(announceOf(desk.id(own)), own);
+    const id = desk.id(neighbour);
+    const counts = word(1800) + word(119) + word(0);
+    for (const event of [0, 2, 1, 3, 0]) {
+      expect(desk.ask(announceOf(id, { event, port: 6881 }), own).slice(16)).toBe(counts);
+      expect(desk.ask(announceOf(id, { event, port: 9999 }), own).slice(16)).toBe(counts);
+    }
+    expect(desk.ask(scrapeOf(id, INFO_HASH), own).length / 2).toBe(20);
+    expect(aged(desk, announceOf(id), own, OLD + TTL / 12)).toBe("");
+    expect(desk.ask(announceOf(id), "2a00:78::1")).toBe("");
+    // The id of its own address is as good as before.
+    expect(desk.ask(announceOf(desk.id(own), { event: 3 }), own).slice(16)).toBe(
+      word(1800) + word(118) + word(0),
+    );
+    expect(brokenInvariants(desk.tracker)).toEqual([]);
+  });
+
+  test("gets no error that is longer than its request", () => {
+    const desk = full(`refuse "${"no ".repeat(30)}" network=2a00:77::/32`);
+    const [own, neighbour] = ["2a00:77::1", "2a00:77::2"];
+    const id = desk.id(neighbour);
+    expect(errorText(desk.ask(announceOf(desk.id(own)), own))).toStartWith("no no");
+    expect(errorText(desk.ask(announceOf(id), own))).toStartWith("no no");
+    expect(errorText(desk.ask(scrapeOf(desk.id(own), INFO_HASH), own))).toStartWith("no no");
+    expect(desk.ask(scrapeOf(id, INFO_HASH), own)).toBe("");
+  });
+});
+
 describe("the check of actions", () => {
   test("answers an unknown action with an error, and drops an error packet", () => {
     const desk = new Desk();
