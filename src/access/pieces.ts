@@ -6,8 +6,6 @@
  * buffer, up to a limit.
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
 import { mustBeSteady, notThis, READ_FLAGS } from "../host/plain-file.ts";
 import { garbage } from "../host/garbage.ts";
 
@@ -61,6 +59,9 @@ export async function eachPieceUnpacked(path: string, gibMax: number, take: Take
     const first = (await source.next()).value ?? NOTHING;
     const whole = startingWith(first, source);
     if (GZIP.every((byte, i) => byte === first[i])) {
+      // Loaded here, because both modules take 7 MB.
+      const { pipeline } = await import("node:stream/promises");
+      const { createGunzip } = await import("node:zlib");
       await pipeline(whole, createGunzip(), (unpacked) => pieces.addAll(atMost(unpacked, gibMax)));
     } else {
       await pieces.addAll(atMost(whole, gibMax));

@@ -6,8 +6,6 @@
  * An issued nonce is not stored, since anybody may ask for nonces. A spent nonce is stored until it
  * expires; only a client that knows the token can spend one.
  */
-import { createHmac, randomBytes } from "node:crypto";
-
 import { isSameMac } from "./proof.ts";
 
 /** A verb needs milliseconds between its two requests. */
@@ -20,7 +18,7 @@ const OPEN_DIGITS = 2 * (TIME_BYTES + RANDOM_BYTES);
 export const TRACKER_NONCE_DIGITS = OPEN_DIGITS + 64;
 
 export class Nonces {
-  readonly #key = randomBytes(32);
+  readonly #key = crypto.getRandomValues(new Uint8Array(32));
   readonly #now: () => number;
   /** When each spent nonce expires, the oldest first. */
   readonly #spent = new Map<string, number>();
@@ -34,7 +32,7 @@ export class Nonces {
   issue(): string {
     const open = Buffer.alloc(TIME_BYTES + RANDOM_BYTES);
     open.writeUInt32BE(Math.floor(this.#now()));
-    randomBytes(RANDOM_BYTES).copy(open, TIME_BYTES);
+    crypto.getRandomValues(open.subarray(TIME_BYTES));
     const digits = open.toString("hex");
     return digits + this.#mac(digits);
   }
@@ -55,6 +53,6 @@ export class Nonces {
   }
 
   #mac(digits: string): string {
-    return createHmac("sha256", this.#key).update(digits).digest("hex");
+    return new Bun.CryptoHasher("sha256", this.#key).update(digits).digest("hex");
   }
 }

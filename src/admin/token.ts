@@ -12,8 +12,6 @@
  * right or wrong. Requests with a MAC are not limited: a guess at a MAC costs more than a
  * connection.
  */
-import { timingSafeEqual } from "node:crypto";
-
 import { Nonces, TRACKER_NONCE_DIGITS } from "./nonces.ts";
 import { isSameMac, MAC_DIGITS, Proof, PROOF_SCHEME, VERB_NONCE_DIGITS } from "./proof.ts";
 
@@ -78,7 +76,7 @@ export class Token {
     const until = Math.max(this.#wrongUntil, seconds) + WRONG_TOKEN_SECONDS;
     if (until - seconds > WRONG_TOKENS_MAX * WRONG_TOKEN_SECONDS) return "too many";
     const shown = BEARER.exec(authorization)?.[1] ?? "";
-    if (timingSafeEqual(digestOf(shown), this.#digest)) return "good";
+    if (crypto.timingSafeEqual(digestOf(shown), this.#digest)) return "good";
     this.#wrongUntil = until;
     return "wrong";
   }

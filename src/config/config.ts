@@ -8,7 +8,7 @@
  *
  * Variables that change the runtime inside our program are mistakes as well.
  */
-import type { z } from "zod";
+import type * as z from "zod/mini";
 
 import { codeOf, readRemedy } from "../host/file-errors.ts";
 import { readSmallFile } from "../host/plain-file.ts";
@@ -117,7 +117,7 @@ export function effectiveValues(config: Config): { variable: string; value: stri
  */
 function readVariable(
   env: Record<string, string | undefined>,
-  field: z.ZodType,
+  field: z.ZodMiniType,
   { variable, secret }: Description,
 ): { text: string | undefined } | { problem: string } {
   const twin = `${variable}_FILE`;
@@ -140,7 +140,11 @@ function isBlank(text: string | undefined): boolean {
 }
 
 /** The issues that zod found, as our sentences. */
-function complaints({ variable, secret }: Description, text: string, error: z.ZodError): string[] {
+function complaints(
+  { variable, secret }: Description,
+  text: string,
+  error: z.core.$ZodError,
+): string[] {
   const shown = secret ? `a secret of ${text.trim().length} characters` : quote(text);
   return error.issues.map(({ message }) => `${variable} is ${shown}, ${message}`);
 }

@@ -4,7 +4,7 @@
  *
  * `setting` and `optional` make an entry of the schema, and `describe` returns its description.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 
 import type { Kind } from "./settings.ts";
 
@@ -63,7 +63,7 @@ export function setting<V>(
   entry: Entry,
 ) {
   const { initial, compute } = entry;
-  const schema = kind.schema.prefault(compute ?? (() => initial));
+  const schema = z.prefault(kind.schema, compute ?? (() => initial));
   return schema.register(DESCRIPTIONS, toDescription(group, variable, kind.range, entry));
 }
 
@@ -75,7 +75,7 @@ export function optional<V>(
   entry: Entry,
 ) {
   const description = toDescription(group, variable, kind.range, entry);
-  return kind.schema.optional().register(DESCRIPTIONS, { ...description, computed: true });
+  return z.optional(kind.schema).register(DESCRIPTIONS, { ...description, computed: true });
 }
 
 function toDescription(
@@ -89,6 +89,6 @@ function toDescription(
 }
 
 /** The description of a setting of the schema. */
-export function describe(field: z.ZodType): Description {
+export function describe(field: z.ZodMiniType): Description {
   return DESCRIPTIONS.get(field)!;
 }

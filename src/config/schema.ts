@@ -5,7 +5,7 @@
  * example file, the `config` verb and the validation are made from it, in its order; to add a
  * setting, add an entry. A rule that binds two settings goes into `rules.ts`.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 
 import { NUMWANT_CEILING, PORT_MAX, SCRAPE_HASHES_MAX } from "../constants.ts";
 import { RATE_LIMIT_MODES } from "../limits/rate-limits.ts";

@@ -24,13 +24,11 @@
  *   headerName  X-Forwarded-For                   the name in lower case
  *   secret      anything long enough              the text itself
  */
-import { isIPv4, isIPv6 } from "node:net";
-import { domainToASCII } from "node:url";
-import { z } from "zod";
+import * as z from "zod/mini";
 
 import { readPeerIdPrefix } from "../net/denied-clients.ts";
 import { PORT_MAX } from "../constants.ts";
-import { readNetwork } from "../net/addresses.ts";
+import { isIPv4, isIPv6, readNetwork } from "../net/addresses.ts";
 
 /** An address to listen on. `host` is an IP literal without brackets, perhaps with `%eth0`. */
 export interface Listener {
@@ -49,7 +47,7 @@ const LINK_LOCAL = /^fe[89ab][0-9a-f]:/i;
 
 /** A reader, and its range in words ("1s to 24h"), or "" if it needs no words. */
 export interface Kind<Value> {
-  schema: z.ZodType<Value, string>;
+  schema: z.ZodMiniType<Value, string>;
   range: string;
 }
 
@@ -90,19 +88,21 @@ export function count(min: number, max: number): Kind<number> {
 /** One of a few words, exactly as given. */
 export function choice<Word extends string>(words: readonly Word[]): Kind<Word> {
   const range = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
-  const schema = z.string().transform((text, context) => {
+  const schema = reader((text, complain) => {
     const word = words.find((candidate) => candidate === text.trim());
-    if (word !== undefined) return word;
-    context.addIssue(`which is not a choice: write ${range}`);
-    return z.NEVER;
+    return word ?? complain(`which is not a choice: write ${range}`);
   });
   return { schema, range };
 }
 
 /** Yes or no, in several common words. */
 export function yesOrNo(): Kind<boolean> {
-  const words = z.stringbool({ error: "which is neither yes nor no: write yes or no" });
-  return { schema: z.string().trim().pipe(words), range: "yes or no" };
+  const words = z.stringbool();
+  const schema = reader((text, complain) => {
+    const word = words.safeParse(text.trim());
+    return word.success ? word.data : complain("which is neither yes nor no: write yes or no");
+  });
+  return { schema, range: "yes or no" };
 }
 
 /** Addresses to listen on, separated by commas; an empty text is an empty list. */
@@ -117,7 +117,8 @@ export function webListeners(): Kind<WebListener[]> {
 
 /** The path of a file or the name of a user: any text that is not empty. */
 export function name(): Kind<string> {
-  return { schema: z.string().trim().min(1, "which is empty: leave it out instead"), range: "" };
+  const schema = trimmed().check(z.minLength(1, "which is empty: leave it out instead"));
+  return { schema, range: "" };
 }
 
 /** Networks or single addresses, as `readNetwork` accepts them; an empty text is an empty list. */
@@ -143,13 +144,17 @@ export function parseHostName(text: string): { host: string } | { problem: strin
 
 /** One host name. */
 export function hostName(): Kind<string> {
-  const schema = z.string().transform((text, context) => {
+  const schema = reader((text, complain) => {
     const host = readHostName(text.trim());
-    if (!(host instanceof Fault)) return host;
-    context.addIssue(`which ${host.rest}`);
-    return z.NEVER;
+    return host instanceof Fault ? complain(`which ${host.rest}`) : host;
   });
   return { schema, range: "" };
+}
+
+/** The `xn--` form of a name with letters beyond ASCII; the name itself if it has none. */
+function asciiOf(name: string): string {
+  const url = `http://${name}/`;
+  return URL.canParse(url) ? new URL(url).hostname : name;
 }
 
 /** The URL of a web page, in ASCII as a Location header has it. */
@@ -157,40 +162,36 @@ export function webUrl(): Kind<string> {
   const form = /^https?:\/\/[!-~]+$/;
   const beyondAscii = /[^\0-\x7f]/;
   const wrong = "which is not a web page: write a URL such as https://example.org/";
-  const schema = z
-    .string()
-    .trim()
-    .transform((text) => {
-      return beyondAscii.test(text) && URL.canParse(text) ? new URL(text).href : text;
-    })
-    .refine((text) => form.test(text) && URL.canParse(text), wrong);
+  const schema = reader((typed, complain) => {
+    const text = typed.trim();
+    const url = beyondAscii.test(text) && URL.canParse(text) ? new URL(text).href : text;
+    return form.test(url) && URL.canParse(url) ? url : complain(wrong);
+  });
   return { schema, range: "" };
 }
 
 /** A text for people: printable ASCII characters on one line. */
 export function message(lengthMax: number): Kind<string> {
-  const schema = z
-    .string()
-    .trim()
-    .regex(/^[ -~]*$/, "which has more than plain ASCII in it: write it without accents")
-    .max(lengthMax, `which is too long: write at most ${lengthMax} characters`);
+  const schema = trimmed().check(
+    z.regex(/^[ -~]*$/, "which has more than plain ASCII in it: write it without accents"),
+    z.maxLength(lengthMax, `which is too long: write at most ${lengthMax} characters`),
+  );
   return { schema, range: `at most ${lengthMax} characters` };
 }
 
 /** The name of an HTTP header, in lower case. [RFC 9110 §5.1] */
 export function headerName(): Kind<string> {
-  const schema = z
-    .string()
-    .trim()
-    .toLowerCase()
-    .regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, "which is not the name of a header: try x-forwarded-for");
+  const schema = trimmed().check(
+    z.toLowerCase(),
+    z.regex(/^[a-z0-9!#$%&'*+.^_`|~-]+$/, "which is not the name of a header: try x-forwarded-for"),
+  );
   return { schema, range: "" };
 }
 
 /** A secret, without white space around it, such as a line end from an editor. */
 export function secret(lengthMin = SECRET_LENGTH_MIN): Kind<string> {
   const remedy = `use at least ${lengthMin} characters, such as those of openssl rand -hex 32`;
-  const schema = z.string().trim().min(lengthMin, `which is too short: ${remedy}`);
+  const schema = trimmed().check(z.minLength(lengthMin, `which is too short: ${remedy}`));
   return { schema, range: `at least ${lengthMin} characters` };
 }
 
@@ -230,14 +231,29 @@ function amount(
   show: (value: number) => string,
 ): Kind<number> {
   const range = `${show(min)} to ${show(max)}`;
-  const schema = z.string().transform((text, context) => {
+  const schema = reader((text, complain) => {
     const value = read(text.trim());
-    if (value === undefined) context.addIssue(`which is not ${wanted}`);
-    else if (value < min || value > max) context.addIssue(`which is out of range: choose ${range}`);
-    else return value;
-    return z.NEVER;
+    if (value === undefined) return complain(`which is not ${wanted}`);
+    if (value >= min && value <= max) return value;
+    return complain(`which is out of range: choose ${range}`);
   });
   return { schema, range };
+}
+
+/** A schema that reads a text. What `read` complains of become issues, and its result is unused. */
+function reader<Value>(read: (text: string, complain: (problem: string) => never) => Value) {
+  const transform = z.transform((text: string, { issues }) =>
+    read(text, (message) => {
+      issues.push({ code: "custom", message, input: text });
+      return z.NEVER;
+    }),
+  );
+  return z.pipe(z.string(), transform);
+}
+
+/** A text without the white space around it. */
+function trimmed() {
+  return z.string().check(z.trim());
 }
 
 /** Parses digits and at most one unit; undefined for other texts. */
@@ -266,15 +282,15 @@ class Fault {
 
 /** A kind that is a list, separated by commas and without repeated items. */
 function list<Item>(noun: string, read: (text: string) => Item | Fault) {
-  return z.string().transform((text, context) => {
+  return reader((text, complain) => {
     const parts = text.split(",").map((part) => part.trim());
     if (parts.length === 1 && parts[0] === "") return [];
     const items: Item[] = [];
     for (const [at, part] of parts.entries()) {
       const item = wrongSeparator(part, noun) ?? read(part);
       const which = parts.length === 1 ? "which" : `where ${quote(part)}`;
-      if (item instanceof Fault) context.addIssue(`${which} ${item.rest}`);
-      else if (parts.indexOf(part) !== at) context.addIssue(`${which} is repeated: once will do`);
+      if (item instanceof Fault) complain(`${which} ${item.rest}`);
+      else if (parts.indexOf(part) !== at) complain(`${which} is repeated: once will do`);
       else items.push(item);
     }
     return items;
@@ -345,9 +361,9 @@ function readPrefix(text: string): string | Fault {
  * form that requests have. [RFC 5891]
  */
 function readHostName(text: string): string | Fault {
-  // `domainToASCII` cuts the text at a slash, so all other characters must be those of a name.
+  // A URL has more parts than a name, so all other characters must be those of a name.
   const rest = text.replace(/[^\0-\x7f]/g, "");
-  const ascii = rest !== text && /^[\w.-]*$/.test(rest) ? domainToASCII(text) : text;
+  const ascii = rest !== text && /^[\w.-]*$/.test(rest) ? asciiOf(text) : text;
   const host = ascii.toLowerCase().replace(/\.$/, "");
   const form = /^([a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]+\])$/;
   if (host.length <= HOST_NAME_CHARACTERS_MAX && form.test(host)) return host;

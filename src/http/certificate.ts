@@ -1,7 +1,6 @@
 /**
  * The certificate of HTTPS: read from its files and checked before use.
  */
-import { createSecureContext } from "node:tls";
 import { codeOf, readRemedy } from "../host/file-errors.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
@@ -34,7 +33,8 @@ export function tryCertificate(certFile: string, keyFile: string): Certificate |
     return [cert, key].filter((part) => part instanceof StartError);
   }
   try {
-    createSecureContext({ cert, key });
+    // Loaded here, because the module takes 7 MB, and without a certificate nothing needs it.
+    process.getBuiltinModule("node:tls").createSecureContext({ cert, key });
     return { cert, key };
   } catch (error) {
     const reason = (error as { code?: string }).code ?? "it is not PEM";

@@ -7,7 +7,6 @@
  *
  * https://www.rfc-editor.org/rfc/rfc4291 (IPv6), https://www.rfc-editor.org/rfc/rfc5952 (its text)
  */
-import { BlockList } from "node:net";
 import type { Family } from "../constants.ts";
 import { HEX_VALUES } from "./hex.ts";
 
@@ -17,6 +16,9 @@ const ZERO = 48;
 
 /** 16-bit words of an IPv6 address. */
 const WORDS = 8;
+
+/** For addresses of which only the validity matters. */
+const SCRATCH = new Uint8Array(16);
 
 /**
  * Reads the address in `text` into `out` at `at`, where 16 bytes must be free.
@@ -38,6 +40,16 @@ export function readEndpoint(text: string, out: Uint8Array, at: number): Family 
   const colon = text.indexOf(":");
   const hasPort = colon > 0 && colon === text.lastIndexOf(":") && isPortSuffix(text, colon);
   return readSlice(text, 0, hasPort ? colon : text.length, out, at);
+}
+
+/** True for an IPv4 address in four decimal numbers. */
+export function isIPv4(text: string): boolean {
+  return !text.includes(":") && readAddress(text, SCRATCH, 0) === 4;
+}
+
+/** True for an IPv6 address without brackets, perhaps with a zone. */
+export function isIPv6(text: string): boolean {
+  return text.includes(":") && readAddress(text, SCRATCH, 0) !== 0;
 }
 
 function isPortSuffix(text: string, from: number): boolean {
@@ -285,28 +297,41 @@ export function readNetwork(text: string, first: Uint8Array, last: Uint8Array): 
   return family;
 }
 
-/** A set of networks, such as those of trusted proxies. */
+/**
+ * A set of a few networks, such as those of trusted proxies; for long lists see NetworkList. (The
+ * BlockList of node:net would bring 7 MB of a module that nothing else of the start needs.)
+ */
 export class Networks {
   /** True if the set is empty, so that callers can skip the lookup. */
   readonly empty: boolean;
-  readonly #list = new BlockList();
+  readonly #ranges: { family: Family; first: Uint8Array; last: Uint8Array }[] = [];
 
   /** `readNetwork` must accept each entry; throws an Error that names one it refuses. */
   constructor(entries: readonly string[]) {
     this.empty = entries.length === 0;
-    const first = new Uint8Array(16);
-    const last = new Uint8Array(16);
     for (const entry of entries) {
+      const [first, last] = [new Uint8Array(16), new Uint8Array(16)];
       const family = readNetwork(entry, first, last);
       if (family === 0) throw new Error(`"${entry}" is not a network`);
-      const [from, to] = [first, last].map((address) => writeAddress(address, 0, family));
-      this.#list.addRange(from, to, family === 4 ? "ipv4" : "ipv6");
+      this.#ranges.push({ family, first, last });
     }
   }
 
   /** True if the address in `bytes` at `at` lies in one of the networks. */
   containsBytes(bytes: Uint8Array, at: number, family: Family): boolean {
-    if (this.empty) return false;
-    return this.#list.check(writeAddress(bytes, at, family), family === 4 ? "ipv4" : "ipv6");
+    for (const range of this.#ranges) {
+      if (range.family !== family) continue;
+      if (compare(bytes, at, range.first, family) < 0) continue;
+      if (compare(bytes, at, range.last, family) <= 0) return true;
+    }
+    return false;
   }
+}
+
+/** Negative, 0 or positive: the address at `bytes[at]` is below `other`, the same or above it. */
+function compare(bytes: Uint8Array, at: number, other: Uint8Array, family: Family): number {
+  const size = family === 4 ? 4 : 16;
+  let i = 0;
+  while (i < size - 1 && bytes[at + i] === other[i]) i++;
+  return bytes[at + i] - other[i];
 }

@@ -14,7 +14,7 @@
  * This does not protect against an attacker that controls the DNS of the machine's own network, and
  * so can make every name resolve to any address.
  */
-import { isIPv4, isIPv6 } from "node:net";
+import { isIPv4, isIPv6 } from "./addresses.ts";
 
 const HOST = /^(?:\[([^\]]*)\]|([a-z0-9_-]+(?:\.[a-z0-9_-]+)*))\.?(?::\d{1,5})?$/;
 const LOCALHOST = /(^|\.)localhost$/;

@@ -2,10 +2,10 @@
  * Warnings that follow from the settings and the machine, before any traffic: the start logs them,
  * and `buntracker check` prints them.
  */
-import { isIPv6 } from "node:net";
 import { type Circumstances, IP_PARAMETER, type Tell } from "../admin/warnings.ts";
 import { memoryNeeded } from "../config/derived.ts";
 import type { Config } from "../config/schema.ts";
+import { isIPv6 } from "../net/addresses.ts";
 import { showBytes } from "../config/settings.ts";
 import { compilerIsOff } from "../host/libc.ts";
 import type { Machine } from "../host/machine.ts";

@@ -12,7 +12,7 @@
  * While no tracker runs, any program of this machine may listen on that port. So figures that are
  * not numbers in their ranges are refused, and the version is made printable.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 
 import type { LiveFigures } from "../page/live.ts";
 import { showCount, showDuration, showRate, viewOf } from "../page/view.ts";
@@ -42,8 +42,8 @@ const COLUMNS_MAX = 120;
 /** Rates of a curve: the tracker sends at most 288. */
 const RATES_MAX = 1024;
 
-const AMOUNT = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
-const FIGURES: z.ZodType<LiveFigures> = z.object({
+const AMOUNT = z.number().check(z.gte(0), z.lte(Number.MAX_SAFE_INTEGER));
+const FIGURES: z.ZodMiniType<LiveFigures> = z.object({
   version: z.string(),
   startedSeconds: AMOUNT,
   upSeconds: AMOUNT,
@@ -54,9 +54,9 @@ const FIGURES: z.ZodType<LiveFigures> = z.object({
   peersIpv6: AMOUNT,
   memoryUsed: AMOUNT,
   memoryMax: AMOUNT,
-  drops: AMOUNT.nullable(),
-  keptSecondsAgo: AMOUNT.nullable(),
-  curve: z.object({ rates: z.array(AMOUNT).max(RATES_MAX), spanSeconds: AMOUNT }),
+  drops: z.nullable(AMOUNT),
+  keptSecondsAgo: z.nullable(AMOUNT),
+  curve: z.object({ rates: z.array(AMOUNT).check(z.maxLength(RATES_MAX)), spanSeconds: AMOUNT }),
 });
 
 /** The figures of the tracker at this address. Rejects with a sentence if it does not answer. */
