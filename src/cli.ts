@@ -21,42 +21,17 @@
  */
 import { parseArgs } from "node:util";
 
-import { parseInfoHash } from "./access/hash-file.ts";
-import { isIP } from "node:net";
-import { networkInterfaces } from "node:os";
-
 import { descriptions, effectiveValues, readConfig, type Reading } from "./config/config.ts";
 import type { Config, Origins } from "./config/schema.ts";
-import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./constants.ts";
+import { EXIT_CONFIG, EXIT_OK, EXIT_USAGE } from "./constants.ts";
 import { examine } from "./start/examine.ts";
 import { foresee } from "./start/foresee.ts";
 import { versionLine } from "./version.ts";
 import { StartError } from "./host/start-error.ts";
 import { type Description, GROUPS } from "./config/description.ts";
-import { parseHostName, quote } from "./config/settings.ts";
-import { type AdminAnswer, AdminClient, UnprovenError } from "./verbs/admin-client.ts";
-import type { ListVerb } from "./verbs/admin-client.ts";
-import { dnsAdvice } from "./verbs/dns-advice.ts";
+import { quote } from "./config/settings.ts";
+import { errorLines, type Output, say } from "./verbs/output.ts";
 import { printableLines } from "./verbs/printable.ts";
-import { probeHttp, probeUdp } from "./verbs/probe.ts";
-import { selftest } from "./verbs/selftest.ts";
-import { Terminal } from "./verbs/terminal.ts";
-import { runTop } from "./verbs/top.ts";
-
-/** How long `health` waits for an answer, in milliseconds. */
-const HEALTH_TIMEOUT_MILLISECONDS = 2000;
-
-/** Hints if the tracker does not answer. */
-const NOT_RUNNING = "start the tracker, or give this command the settings it runs with";
-const ANY_PORT = "name a port where the tracker runs, and give this command the same";
-const NO_ADDRESS = "set it here and where the tracker runs, such as to 127.0.0.1:6970";
-const UNPROVEN =
-  "set TRACKER_ADMIN_TOKEN, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs; " +
-  "if it is the same, another program has that port: see ss -lnp";
-/** Hints if the tracker refuses a change, by status; other answers hold theirs (see admin.ts). */
-const REFUSAL_HINTS: Record<number, string | undefined> = {
-  409: "set it where the tracker runs, and restart it; the file may be empty",
-};
 
 const HELP_COLUMNS = 80;
 const VERBS = ["check", "config", "health", "top", "version"] as const;
@@ -111,12 +86,6 @@ Example: TRACKER_INTERVAL=15m TRACKER_HTTP_ADDRESS= buntracker
 More: README.md and docs/ of the release, such as docs/operating.md.
 `;
 
-/** Where the output goes: `main.ts` passes the streams of the process, tests pass their own. */
-export interface Output {
-  stdout: (text: string) => void;
-  stderr: (text: string) => void;
-}
-
 /** Runs the tracker until its end; called without a verb. */
 export type Run = (config: Config, origins: Origins) => Promise<number>;
 
@@ -154,23 +123,17 @@ export async function runCli(
   }
   if (verb === "check") return check(result.config, result.origins, output);
   if (verb === "config") return say(output, configText(result.config, result.origins));
-  if (verb === "health") return health(result.config, output);
-  if (verb === "top") return top(result.config, output);
-  if (verb === "dns") return dns(result.config, operands[0], output);
-  if (verb === "selftest") return (await selftest(operands, output.stdout)) ? EXIT_OK : EXIT_FAILED;
-  if (verb !== "run") return administer(result.config, verb, operands, output);
+  if (verb !== "run") {
+    // Loaded here, because the running tracker needs none of it.
+    const { askTracker } = await import("./verbs/ask-tracker.ts");
+    return askTracker(verb, operands, result.config, output);
+  }
   try {
     return await run(result.config, result.origins);
   } catch (error) {
     if (error instanceof StartError) return explain(error, result, output);
     throw error;
   }
-}
-
-/** An error message for people: lower case, without full stop, and with a hint if there is one. */
-export function errorLines(error: string, hint?: string): string {
-  const lines = `buntracker: error: ${error}\n`;
-  return hint === undefined ? lines : `${lines}buntracker: hint: ${hint}\n`;
 }
 
 function warningLine(warning: string): string {
@@ -228,11 +191,6 @@ function areOperands(verb: (typeof ADMIN_VERBS)[number], operands: string[]): bo
   return operands.length === 1 && (operands[0] === "on" || operands[0] === "off");
 }
 
-function say(output: Output, text: string): number {
-  output.stdout(text);
-  return EXIT_OK;
-}
-
 function complain(output: Output, problems: string[]): void {
   for (const problem of problems) output.stderr(errorLines(problem));
   output.stderr("buntracker: hint: see buntracker --help for all settings\n");
@@ -270,100 +228,6 @@ function configText(config: Config, origins: Origins): string {
   return effectiveValues(config)
     .map(({ variable, value }) => `${variable}=${value} (${origins[variable]})\n`)
     .join("");
-}
-
-async function health(config: Config, output: Output): Promise<number> {
-  const [http] = config.httpListeners;
-  const [udp] = config.udpListeners;
-  for (const [variable, listener] of [
-    ["TRACKER_HTTP_ADDRESS", http],
-    ["TRACKER_UDP_ADDRESS", udp],
-  ] as const) {
-    if (listener?.port !== 0) continue;
-    return fail(
-      output,
-      `${variable} has port 0, so the port that was chosen is not known`,
-      ANY_PORT,
-    );
-  }
-  const timeout = HEALTH_TIMEOUT_MILLISECONDS;
-  const tls = config.tlsCertFile !== undefined;
-  const asked = [
-    http && {
-      name: `http port ${http.port}`,
-      probe: probeHttp({ ...http, tls: http.tls ?? tls }, timeout),
-    },
-    udp && { name: `udp port ${udp.port}`, probe: probeUdp(udp, timeout) },
-  ];
-  const silent: string[] = [];
-  for (const one of asked) if (one && !(await one.probe)) silent.push(one.name);
-  if (silent.length === 0) return say(output, "ok\n");
-  const error = `no healthy answer from ${silent.join(" and ")}`;
-  return fail(output, error, NOT_RUNNING);
-}
-
-async function top({ adminListeners }: Config, output: Output): Promise<number> {
-  const [listener] = adminListeners;
-  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
-  try {
-    await runTop(listener, new Terminal(process), output.stdout);
-    return EXIT_OK;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
-    return fail(output, asked, NOT_RUNNING);
-  }
-}
-
-function dns(config: Config, name: string, output: Output): number {
-  const isAddress = isIP(name.replace(/^\[(.*)\]$/, "$1")) > 0;
-  const parsed = isAddress
-    ? { problem: "is an address: records are for a name" }
-    : parseHostName(name);
-  if ("problem" in parsed) return fail(output, `${JSON.stringify(name)} ${parsed.problem}`);
-  return say(output, dnsAdvice(parsed.host, { ...config, interfaces: networkInterfaces() }));
-}
-
-/** Requests changes from the running tracker, one after another; stops at the first failure. */
-async function administer(
-  { adminListeners, adminToken }: Config,
-  verb: ListVerb | "maintenance",
-  operands: string[],
-  output: Output,
-): Promise<number> {
-  const [listener] = adminListeners;
-  const wrong = verb === "maintenance" ? undefined : operands.find((text) => !parseInfoHash(text));
-  if (wrong !== undefined) {
-    const hint = "write 40 or 64 hexadecimal digits";
-    return fail(output, `${JSON.stringify(wrong)} is not an info hash`, hint);
-  }
-  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
-  if (adminToken === undefined) {
-    const hint = "set it, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs";
-    return fail(output, "TRACKER_ADMIN_TOKEN is not set", hint);
-  }
-  const client = new AdminClient(listener, adminToken);
-  for (const operand of operands) {
-    let answer: AdminAnswer;
-    try {
-      answer =
-        verb === "maintenance"
-          ? await client.askForMaintenance(operand === "on")
-          : await client.askForList(verb, operand);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
-      return fail(output, asked, error instanceof UnprovenError ? UNPROVEN : NOT_RUNNING);
-    }
-    if (answer.status !== 200) return fail(output, answer.sentence, REFUSAL_HINTS[answer.status]);
-    output.stdout(`${answer.sentence}\n`);
-  }
-  return EXIT_OK;
-}
-
-function fail(output: Output, error: string, hint?: string): number {
-  output.stderr(errorLines(error, hint));
-  return EXIT_FAILED;
 }
 
 /** The variable with its default, and its description, indented and wrapped. */

@@ -8,6 +8,15 @@ const LINE_COLUMNS_MAX = 100;
 const FILE_LINES_MAX = 450;
 const FUNCTION_LINES_MAX = 70;
 
+/**
+ * Modules that the start may load. Others, such as node:crypto, node:net and all of zod, take 4 to
+ * 11 MB of an idle tracker: they are loaded where they are needed, by `await import`.
+ */
+const LIGHT_MODULES = [
+  ...["bun:ffi", "bun:jsc", "zod/mini"],
+  ...["node:fs", "node:fs/promises", "node:os", "node:path", "node:util"],
+];
+
 /** Entries of programs: nothing imports them. */
 const ENTRIES = ["src/main.ts", "src/udp/worker.ts"];
 
@@ -239,6 +248,22 @@ describe("the parts", () => {
     };
     for (const { path } of src) visit(path, []);
     expect(circles).toEqual([]);
+  });
+
+  test("the start loads none of the runtime's modules that take megabytes", () => {
+    const reached = new Set(ENTRIES.filter((path) => existsSync(join(ROOT, path))));
+    const heavy: string[] = [];
+    for (const path of reached) {
+      const { text } = src.find((candidate) => candidate.path === path)!;
+      for (const found of new Bun.Transpiler({ loader: "ts" }).scanImports(text)) {
+        if (found.kind !== "import-statement") continue;
+        const { path: name } = found;
+        if (name.startsWith(".")) reached.add(normalize(join(dirname(path), name)));
+        else if (!LIGHT_MODULES.includes(name)) heavy.push(`${path} imports ${name}`);
+      }
+    }
+    expect(reached.size).toBeGreaterThan(100);
+    expect(heavy).toEqual([]);
   });
 
   test("the core knows only itself and the constants", () => {

@@ -1,0 +1,139 @@
+/**
+ * The verbs that talk to a tracker, or to people about one: health, top, dns, selftest and those
+ * that change the running tracker. Loaded only when one of them is called.
+ */
+import { networkInterfaces } from "node:os";
+import { parseInfoHash } from "../access/hash-file.ts";
+import type { Config } from "../config/schema.ts";
+import { parseHostName } from "../config/settings.ts";
+import { EXIT_FAILED, EXIT_OK } from "../constants.ts";
+import { isIPv4, isIPv6 } from "../net/addresses.ts";
+import { type AdminAnswer, AdminClient, type ListVerb, UnprovenError } from "./admin-client.ts";
+import { dnsAdvice } from "./dns-advice.ts";
+import { fail, type Output, say } from "./output.ts";
+import { probeHttp, probeUdp } from "./probe.ts";
+import { selftest } from "./selftest.ts";
+import { Terminal } from "./terminal.ts";
+import { runTop } from "./top.ts";
+
+/** How long `health` waits for an answer, in milliseconds. */
+const HEALTH_TIMEOUT_MILLISECONDS = 2000;
+
+/** Hints if the tracker does not answer. */
+const NOT_RUNNING = "start the tracker, or give this command the settings it runs with";
+const ANY_PORT = "name a port where the tracker runs, and give this command the same";
+const NO_ADDRESS = "set it here and where the tracker runs, such as to 127.0.0.1:6970";
+const UNPROVEN =
+  "set TRACKER_ADMIN_TOKEN, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs; " +
+  "if it is the same, another program has that port: see ss -lnp";
+/** Hints if the tracker refuses a change, by status; other answers hold theirs (see admin.ts). */
+const REFUSAL_HINTS: Record<number, string | undefined> = {
+  409: "set it where the tracker runs, and restart it; the file may be empty",
+};
+
+/** Verbs that change the running tracker. */
+type AdminVerb = ListVerb | "maintenance";
+
+/** Executes the verb, which has the operands it needs. Returns the exit code. */
+export async function askTracker(
+  verb: "health" | "top" | "dns" | "selftest" | AdminVerb,
+  operands: string[],
+  config: Config,
+  output: Output,
+): Promise<number> {
+  if (verb === "health") return health(config, output);
+  if (verb === "top") return top(config, output);
+  if (verb === "dns") return dns(config, operands[0], output);
+  if (verb === "selftest") return (await selftest(operands, output.stdout)) ? EXIT_OK : EXIT_FAILED;
+  return administer(config, verb, operands, output);
+}
+
+async function health(config: Config, output: Output): Promise<number> {
+  const [http] = config.httpListeners;
+  const [udp] = config.udpListeners;
+  for (const [variable, listener] of [
+    ["TRACKER_HTTP_ADDRESS", http],
+    ["TRACKER_UDP_ADDRESS", udp],
+  ] as const) {
+    if (listener?.port !== 0) continue;
+    return fail(
+      output,
+      `${variable} has port 0, so the port that was chosen is not known`,
+      ANY_PORT,
+    );
+  }
+  const timeout = HEALTH_TIMEOUT_MILLISECONDS;
+  const tls = config.tlsCertFile !== undefined;
+  const asked = [
+    http && {
+      name: `http port ${http.port}`,
+      probe: probeHttp({ ...http, tls: http.tls ?? tls }, timeout),
+    },
+    udp && { name: `udp port ${udp.port}`, probe: probeUdp(udp, timeout) },
+  ];
+  const silent: string[] = [];
+  for (const one of asked) if (one && !(await one.probe)) silent.push(one.name);
+  if (silent.length === 0) return say(output, "ok\n");
+  const error = `no healthy answer from ${silent.join(" and ")}`;
+  return fail(output, error, NOT_RUNNING);
+}
+
+async function top({ adminListeners }: Config, output: Output): Promise<number> {
+  const [listener] = adminListeners;
+  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
+  try {
+    await runTop(listener, new Terminal(process), output.stdout);
+    return EXIT_OK;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
+    return fail(output, asked, NOT_RUNNING);
+  }
+}
+
+function dns(config: Config, name: string, output: Output): number {
+  const bare = name.replace(/^\[(.*)\]$/, "$1");
+  const parsed =
+    isIPv4(bare) || isIPv6(bare)
+      ? { problem: "is an address: records are for a name" }
+      : parseHostName(name);
+  if ("problem" in parsed) return fail(output, `${JSON.stringify(name)} ${parsed.problem}`);
+  return say(output, dnsAdvice(parsed.host, { ...config, interfaces: networkInterfaces() }));
+}
+
+/** Requests changes from the running tracker, one after another; stops at the first failure. */
+async function administer(
+  { adminListeners, adminToken }: Config,
+  verb: AdminVerb,
+  operands: string[],
+  output: Output,
+): Promise<number> {
+  const [listener] = adminListeners;
+  const wrong = verb === "maintenance" ? undefined : operands.find((text) => !parseInfoHash(text));
+  if (wrong !== undefined) {
+    const hint = "write 40 or 64 hexadecimal digits";
+    return fail(output, `${JSON.stringify(wrong)} is not an info hash`, hint);
+  }
+  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
+  if (adminToken === undefined) {
+    const hint = "set it, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs";
+    return fail(output, "TRACKER_ADMIN_TOKEN is not set", hint);
+  }
+  const client = new AdminClient(listener, adminToken);
+  for (const operand of operands) {
+    let answer: AdminAnswer;
+    try {
+      answer =
+        verb === "maintenance"
+          ? await client.askForMaintenance(operand === "on")
+          : await client.askForList(verb, operand);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
+      return fail(output, asked, error instanceof UnprovenError ? UNPROVEN : NOT_RUNNING);
+    }
+    if (answer.status !== 200) return fail(output, answer.sentence, REFUSAL_HINTS[answer.status]);
+    output.stdout(`${answer.sentence}\n`);
+  }
+  return EXIT_OK;
+}
