@@ -85,6 +85,7 @@ class Soak {
   #udpLost = 0;
   #sent = 0;
   #fuzzed = 0;
+  #reloads = 0;
   #flooded = false;
   #broken: unknown;
 
@@ -161,6 +162,7 @@ class Soak {
   async #reload(): Promise<void> {
     while (this.#running) {
       await reload(this.tracker);
+      this.#reloads += 1;
       await Bun.sleep(RELOAD_MILLISECONDS);
     }
   }
@@ -190,7 +192,8 @@ class Soak {
       this.samples.push(sample);
       this.#tell(show(sample));
     }
-    this.#tell(`${this.#sent} datagrams of floods, ${this.#fuzzed} mutated inputs over sockets`);
+    const inputs = `${this.#sent} datagrams of floods, ${this.#fuzzed} mutated inputs over sockets`;
+    this.#tell(`${inputs}, ${this.#reloads} reloads`);
   }
 
   #tell(line: string): void {
