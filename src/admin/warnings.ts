@@ -4,6 +4,7 @@
  * Each kind of warning has a counter and is logged once: at the start, or when it first occurs.
  * Only warnings that depend on the load are logged again, after an hour.
  */
+import { MEMORY_BYTES_MIN } from "../config/schema.ts";
 import type { Log, LogFields } from "../host/log.ts";
 import type { Census } from "../swarm/census.ts";
 import type { Machine } from "../host/machine.ts";
@@ -56,8 +57,8 @@ export interface Circumstances {
   http: boolean;
   /** The user id of the process, 0 for root; undefined where users have no number. */
   user: number | undefined;
-  /** Bytes that the tracker may take, and those that it may have. */
-  memory: { needed: number; limit: number };
+  /** Bytes that the tracker may take, those of them for swarms, and those that it may have. */
+  memory: { needed: number; swarms: number; limit: number };
 }
 
 /** The facts that the warnings check. */
@@ -241,10 +242,15 @@ export function warnOfMachine(
   }
   if (memory.needed > memory.limit) {
     const message = "the tracker may take more memory than there is, and would then be killed";
+    const room = memory.limit - (memory.needed - memory.swarms);
+    const least = memory.needed - memory.swarms + MEMORY_BYTES_MIN;
     warnings.tell("memory_max", message, {
       needed: showMebibytes(memory.needed),
       there: showMebibytes(memory.limit),
-      remedy: "lower TRACKER_MEMORY_MAX, or TRACKER_UDP_WORKERS if there are many",
+      remedy:
+        room >= MEMORY_BYTES_MIN
+          ? `TRACKER_MEMORY_MAX of ${showMebibytes(room)} at most`
+          : `${showMebibytes(least)} of memory at least, or fewer TRACKER_UDP_WORKERS`,
     });
   }
 }
@@ -263,7 +269,7 @@ export function warnOfConntrack(warnings: Tell, { machine, udpPorts }: Circumsta
 }
 
 function showMebibytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)}MiB`;
+  return `${Math.floor(bytes / 2 ** 20)}MiB`;
 }
 
 /** The command that keeps a port out of the table of connections, for IPv4 and IPv6. */

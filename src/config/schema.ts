@@ -26,7 +26,7 @@ const HOUR = 3600;
 const DAY = 24 * HOUR;
 const KIB = 1024;
 const MIB = 1024 ** 2;
-const MEMORY_BYTES_MIN = 16 * MIB;
+export const MEMORY_BYTES_MIN = 16 * MIB;
 /** The core's arena is at most 2 GiB (see swarm/memory.ts); this is the arena with its index. */
 export const MEMORY_BYTES_CEILING = 2560 * MIB;
 const MEMORY_BYTES_DEFAULT_MAX = 1024 * MIB;
@@ -390,7 +390,8 @@ function showListeners(value: Listener[]): string {
 
 /** A quarter of the memory of the machine or its container, in whole MiB and within bounds. */
 function defaultMemoryBytes(): number {
-  const quarter = Math.floor(memoryLimit() / 4 / MIB) * MIB;
+  const limit = memoryLimit();
+  const quarter = Number.isFinite(limit) ? Math.floor(limit / 4 / MIB) * MIB : MEMORY_BYTES_MIN;
   return Math.max(MEMORY_BYTES_MIN, Math.min(quarter, MEMORY_BYTES_DEFAULT_MAX));
 }
 

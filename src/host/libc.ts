@@ -76,11 +76,13 @@ const ERROR_CODES: Record<number, string> = {
   13: "EACCES",
   19: "ENODEV",
   22: "EINVAL",
+  23: "ENFILE",
   24: "EMFILE",
   38: "ENOSYS",
   97: "EAFNOSUPPORT",
   98: "EADDRINUSE",
   99: "EADDRNOTAVAIL",
+  105: "ENOBUFS",
 };
 
 const SYMBOLS = {

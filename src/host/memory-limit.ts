@@ -19,14 +19,17 @@ const VERSION_1 = {
   name: "memory.limit_in_bytes",
 };
 
-/** The limit in bytes; `root` and `total` are for tests. Never throws. */
+/**
+ * The limit in bytes; Infinity if the system does not tell. `root` and `total` are for tests. Never
+ * throws.
+ */
 export function memoryLimit(root = "/", total = totalmem()): number {
   const groups = read(join(root, "proc/self/cgroup"));
   const limits = [VERSION_2, VERSION_1].flatMap(({ line, folder, name }) => {
     const path = line.exec(groups)?.[1];
     return path === undefined ? [] : limitsAbove(join(root, folder), path, name);
   });
-  return Math.min(total, ...limits);
+  return Math.min(total > 0 ? total : Infinity, ...limits);
 }
 
 /** The limits of a folder and of all above it. */

@@ -60,7 +60,11 @@ export function circumstancesOf(config: Config, machine: Machine): Circumstances
     udpPorts: config.udpListeners.map(({ port }) => port),
     http: config.httpListeners.length > 0,
     user: config.user === undefined ? process.getuid?.() : undefined,
-    memory: { needed: memoryNeeded(config), limit: memoryLimit() },
+    memory: {
+      needed: memoryNeeded(config),
+      swarms: config.memoryBytesMax,
+      limit: memoryLimit(),
+    },
   };
 }
 

@@ -5,27 +5,15 @@ import { type Listener, showListener } from "../config/settings.ts";
 import { EXIT_FAILED } from "../constants.ts";
 import { StartError } from "../host/start-error.ts";
 
+/** Below it only privileged processes bind ports. [ip(7)] */
+const PRIVILEGED_PORTS = 1024;
+
 type Protocol = "udp" | "http" | "admin";
 
 /** The error for a socket that cannot be bound. `cause` is the error of the system or Bun. */
 export function listenError(protocol: Protocol, listener: Listener, cause: unknown): StartError {
   const { message, hint } = explain(protocol, listener, cause);
   return new StartError(message, hint, EXIT_FAILED);
-}
-
-/** The error for a system that forbids calls, without which no UDP socket of Bun works either. */
-export function forbiddenCalls(calls: readonly string[]): StartError {
-  const message = `the system forbids ${calls.join(" and ")}, so UDP cannot be answered`;
-  const places = "SystemCallFilter=@network-io in the unit of systemd, the container's profile";
-  const remedy = `allow recvmmsg and sendmmsg (${places}), or set TRACKER_UDP_ADDRESS to nothing`;
-  return new StartError(message, remedy);
-}
-
-/** The error for a system that allows too few threads. */
-export function tooFewThreads(started: number, wanted: number): StartError {
-  const message = `the system allows no more threads: ${started} of ${wanted} UDP workers started`;
-  const limits = "TasksMax in the unit of systemd, the limit of the container, or ulimit -u";
-  return new StartError(message, `raise ${limits}; or lower TRACKER_UDP_WORKERS`);
 }
 
 function explain(protocol: Protocol, listener: Listener, cause: unknown) {
@@ -43,9 +31,13 @@ function explain(protocol: Protocol, listener: Listener, cause: unknown) {
         hint: `another tracker may be running: see ss -lnp, or set ${variable}`,
       };
     case "EACCES":
+    case "EPERM":
       return {
         message: `no permission for ${protocol} port ${listener.port} (${address})`,
-        hint: `ports below 1024 need CAP_NET_BIND_SERVICE; or set ${variable} to a higher port`,
+        hint:
+          code === "EACCES" && listener.port < PRIVILEGED_PORTS
+            ? `ports below 1024 need CAP_NET_BIND_SERVICE; or set ${variable} to a higher port`
+            : "a filter or a module such as SELinux forbids it: see dmesg, and the unit of systemd",
       };
     case "EADDRNOTAVAIL":
       return {
@@ -56,6 +48,14 @@ function explain(protocol: Protocol, listener: Listener, cause: unknown) {
       return {
         message: `this machine has no interface ${zone}, which ${address} names`,
         hint: `see ip link, or set ${variable} to [::]:${listener.port}`,
+      };
+    case "EMFILE":
+    case "ENFILE":
+    case "ENOBUFS":
+    case "ENOMEM":
+      return {
+        message: `the system has no room for a socket at ${address} (${code})`,
+        hint: "raise LimitNOFILE or ulimit -n, or give the machine more memory",
       };
     default:
       return {

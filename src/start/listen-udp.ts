@@ -14,7 +14,8 @@ import { failureMemory, readFailure } from "../udp/worker-failure.ts";
 import { type WorkerAnswer, WorkerMessages } from "../udp/messages.ts";
 import { StartError } from "../host/start-error.ts";
 import type { SocketKeeper } from "./kept-sockets.ts";
-import { forbiddenCalls, listenError, tooFewThreads } from "./listen-error.ts";
+import { listenError } from "./listen-error.ts";
+import { forbiddenCalls, tooFewThreads } from "./system-refuses.ts";
 import type { Threads, WorkerThread } from "./threads.ts";
 
 /** A worker that waits for datagrams looks for messages after this time, in milliseconds. */

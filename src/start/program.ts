@@ -26,6 +26,7 @@ import { IPV4_ONLY, remedyForDefaults, withoutIpv6 } from "./families.ts";
 import { type ConnectionLimits, connectionsFor } from "./open-files.ts";
 import { type PreparedLimits, prepareLimits } from "./prepare-limits.ts";
 import { Files } from "./reload.ts";
+import { reserved } from "./system-refuses.ts";
 import { Threads } from "./threads.ts";
 
 /** Actions that only `main.ts` may do. */
@@ -76,7 +77,7 @@ export function prepare(
   const machine = new Machine();
   const connections = connectionsFor(machine, config, libc !== undefined);
   const workers = libc === undefined ? 0 : config.udpWorkers * config.udpListeners.length;
-  const memory = reserveSwarms(config, workers > 0);
+  const memory = reserved(config.memoryBytesMax, () => reserveSwarms(config, workers > 0));
   const limits = prepareLimits(config, memory, 1 + workers);
   const journal = logsToJournal(env);
   const log = new Log({ level: config.logLevel, format: config.logFormat, journal });

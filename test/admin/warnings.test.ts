@@ -42,7 +42,7 @@ function around(other: Partial<Surroundings> & { files?: number; tracked?: boole
       udpPorts: [6969],
       http: true,
       user: 1000,
-      memory: { needed: 300 * 2 ** 20, limit: 1024 * 2 ** 20 },
+      memory: { needed: 300 * 2 ** 20, swarms: 230 * 2 ** 20, limit: 1024 * 2 ** 20 },
       privateShare: () => 0.1,
       ownAnnounces: () => 0,
       memoryIsShort: () => false,
@@ -150,22 +150,29 @@ test("the limit of connections is warned of at once, and again only after an hou
 
 test("more memory than there is is warned of, with both numbers", () => {
   const MIB = 2 ** 20;
-  const fits = around({ memory: { needed: 512 * MIB, limit: 512 * MIB } });
+  const fits = around({ memory: { needed: 512 * MIB, swarms: 448 * MIB, limit: 512 * MIB } });
   fits.warnings.lookAtStart();
   expect(fits.told).toEqual([]);
-  const { warnings, told } = around({ memory: { needed: 1085.3 * MIB, limit: 512 * MIB } });
+  const { warnings, told } = around({
+    memory: { needed: 1089.3 * MIB, swarms: 1024 * MIB, limit: 512 * MIB },
+  });
   warnings.lookAtStart();
   expect(told).toEqual([
     {
       message: "the tracker may take more memory than there is, and would then be killed",
       fields: {
-        needed: "1085MiB",
+        needed: "1089MiB",
         there: "512MiB",
-        remedy: "lower TRACKER_MEMORY_MAX, or TRACKER_UDP_WORKERS if there are many",
+        remedy: "TRACKER_MEMORY_MAX of 446MiB at most",
       },
     },
   ]);
   expect(warnings.counts.memory_max).toBe(1);
+  const many = around({ memory: { needed: 424 * MIB, swarms: 24 * MIB, limit: 96 * MIB } });
+  many.warnings.lookAtStart();
+  expect(many.told[0].fields!.remedy).toBe(
+    "416MiB of memory at least, or fewer TRACKER_UDP_WORKERS",
+  );
 });
 
 test("running as root is warned of", () => {

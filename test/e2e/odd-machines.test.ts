@@ -100,6 +100,8 @@ test("SIGUSR1, on which other daemons reopen logs, ends neither start nor tracke
 });
 
 describe.if(LINUX)("where limits are low", () => {
+  const through = ["sh", "-c", 'ulimit -v 2000000; exec "$0" "$@"'];
+
   test("a limit of the address space, which turns the compiler off, is warned of", async () => {
     const at = `127.0.0.1:${freePort()}`;
     const env = {
@@ -108,7 +110,6 @@ describe.if(LINUX)("where limits are low", () => {
       TRACKER_ADMIN_ADDRESS: "",
       TRACKER_MEMORY_MAX: "16MiB",
     };
-    const through = ["sh", "-c", 'ulimit -v 2000000; exec "$0" "$@"'];
     const warning = "the engine may not compile code: every request costs some twenty times as";
     const checked = startProcess({ through, args: ["check"], env });
     expect(await checked.exited()).toBe(0);
@@ -120,16 +121,31 @@ describe.if(LINUX)("where limits are low", () => {
     expect(await answer.text()).toBe("ok");
   });
 
+  test("memory that the system does not reserve ends the start, with what limits it", async () => {
+    const env = {
+      TRACKER_UDP_ADDRESS: "127.0.0.1:0",
+      TRACKER_HTTP_ADDRESS: "",
+      TRACKER_ADMIN_ADDRESS: "",
+      TRACKER_MEMORY_MAX: "2560MiB",
+    };
+    const tracker = startProcess({ through, env });
+    expect(await tracker.exited()).toBe(78);
+    expect(tracker.stderr).toStartWith(
+      "buntracker: error: the system does not reserve 2560MiB for swarms\n" +
+        "buntracker: hint: lower TRACKER_MEMORY_MAX; what limits it is LimitAS ",
+    );
+  });
+
   // The limit counts the threads of a user, so it takes a user that has no others.
   const user = ["setpriv", "--reuid=54399", "--regid=54399", "--clear-groups"];
-  const through = ["prlimit", "--nproc=20", ...user];
+  const fewThreads = ["prlimit", "--nproc=20", ...user];
   const programs = ["setpriv", "prlimit"].every((program) => Bun.which(program) !== null);
-  const canDrop = programs && Bun.spawnSync([...through, "true"]).exitCode === 0;
+  const canDrop = programs && Bun.spawnSync([...fewThreads, "true"]).exitCode === 0;
 
   test.if(canDrop)("too few threads end the start, with the number that was had", async () => {
     const at = `127.0.0.1:${freePort()}`;
     const tracker = startProcess({
-      through,
+      through: fewThreads,
       env: {
         TRACKER_UDP_ADDRESS: at,
         TRACKER_HTTP_ADDRESS: at,

@@ -65,6 +65,10 @@ test.each<[string, Record<string, string>, number]>([
   expect(limitWith({ "proc/self/cgroup": "0::/a\n", ...files })).toBe(limit);
 });
 
+test("is none where the system tells nothing, as where a filter forbids sysinfo", () => {
+  expect(memoryLimit("/nowhere", 0)).toBe(Infinity);
+});
+
 test("of this process it is at most the memory of the machine", () => {
   expect(memoryLimit()).toBeGreaterThan(16 * MIB);
   expect(memoryLimit()).toBeLessThanOrEqual(totalmem());

@@ -8,13 +8,21 @@ const listener = { host: "::", port: 6969 };
 describe("a socket that cannot be bound", () => {
   test.each([
     ["EADDRINUSE", "udp port 6969 is already in use ([::]:6969)", "ss -lnp"],
-    ["EACCES", "no permission for udp port 6969 ([::]:6969)", "CAP_NET_BIND_SERVICE"],
+    ["EACCES", "no permission for udp port 6969 ([::]:6969)", "SELinux"],
+    ["EPERM", "no permission for udp port 6969 ([::]:6969)", "SELinux"],
+    ["EMFILE", "the system has no room for a socket at [::]:6969 (EMFILE)", "ulimit -n"],
+    ["ENOBUFS", "the system has no room for a socket at [::]:6969 (ENOBUFS)", "more memory"],
     ["EADDRNOTAVAIL", "this machine does not have the address [::]:6969", "ip addr"],
-    ["errno 12", "cannot listen for udp on [::]:6969: errno 12", "TRACKER_UDP_ADDRESS"],
+    ["errno 77", "cannot listen for udp on [::]:6969: errno 77", "TRACKER_UDP_ADDRESS"],
   ])("%s is a sentence with a remedy", (code, message, remedy) => {
     const error = listenError("udp", listener, { code });
     expect(error.message).toBe(message);
     expect(error.hint).toContain(remedy);
+  });
+
+  test("without permission for a port below 1024 names the capability", () => {
+    const error = listenError("http", { host: "::", port: 80 }, { code: "EACCES" });
+    expect(error.hint).toContain("CAP_NET_BIND_SERVICE");
   });
 
   test("on a missing interface is a sentence, with or without a code", () => {
