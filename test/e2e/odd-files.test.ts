@@ -108,6 +108,35 @@ test("a list that is written while it is read is refused, and the old one stays"
   await tracker.says(`msg=reloaded denied=${100_000 + written}`);
 });
 
+test("the error page of a web server is no list: it is refused, the old one stays", async () => {
+  const list = join(folder, "fetched");
+  writeFileSync(list, `${HASH}\n`);
+  const adminPort = freePort();
+  const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}`, TRACKER_DENY_FILE: list };
+  await using tracker = await startTracker({ env });
+  const told = async (name: string): Promise<string> => {
+    const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+    return metrics
+      .split("\n")
+      .find((line) => line.startsWith(name))!
+      .slice(name.length + 1);
+  };
+  writeFileSync(list, "<html>\r\n<title>502 Bad Gateway</title>\r\n</html>\r\n");
+  tracker.signal("SIGHUP");
+  await tracker.says("reload failed, everything stays as it was");
+  expect(tracker.stderr).toContain(`${list}, which has bad lines only: 3, namely 1 2 3`);
+  expect(await told('tracker_access_list_entries{list="deny"}')).toBe("1");
+  expect(await told('tracker_reloads_total{result="error"}')).toBe("1");
+  writeFileSync(list, "# none any more\n");
+  tracker.signal("SIGHUP");
+  await tracker.says("msg=reloaded denied=0");
+  const again = startProcess({ args: ["check"], env });
+  expect(await again.exited()).toBe(0);
+  writeFileSync(list, "<html>\n");
+  const refused = startProcess({ args: ["check"], env });
+  expect(await refused.exited()).toBe(78);
+});
+
 /** Only root can make a link that belongs to another user. */
 describe.if(process.getuid?.() === 0)("in a folder that others may write to", () => {
   async function deny(tracker: Tracker, adminPort: number): Promise<string> {
