@@ -60,7 +60,7 @@ soak: $(BINARY) ## run it under load and attacks (MINUTES=20)
 overload: $(BINARY) ## send three times the load it can answer (SECONDS=60)
 	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
 
-.PHONY: bench compare lists stalls
+.PHONY: bench compare lists stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
@@ -72,6 +72,9 @@ lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 
 stalls: $(BINARY) ## measure delays of announces: exports, reloads, sweep
 	$(BUN) test/bench/stalls.ts
+
+restart: $(BINARY) ## measure a restart that keeps the swarms
+	$(BUN) test/bench/restart.ts
 
 clean: ## remove all files that were built or fetched
 	rm -rf dist/bin .tools node_modules

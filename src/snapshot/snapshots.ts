@@ -163,6 +163,7 @@ export class Snapshots {
     // No other thread is there yet: without locks a peer takes a tenth less.
     const alone = new Store({ ...memory, settings: { ...memory.settings, threads: false } });
     const back = new PutBack(alone, judge);
+    alone.table.expect(reader.totals.records);
     try {
       reader.restore(back, elapsed, start);
     } catch (error) {

@@ -21,7 +21,7 @@
  * Cells are shared by all threads and added to without a lock.
  */
 import type { Family } from "../constants.ts";
-import { hashAddress, hashNetwork } from "./keyed-hash.ts";
+import { hashAddress, hashNetwork, hashPlaces } from "./keyed-hash.ts";
 import {
   ADDRESS_CELLS,
   NETWORK_CELLS,
@@ -42,6 +42,9 @@ const LINE_BITS = 13;
 /** What a peer takes at most: a swarm of its own, whose entry in the index is one of a few. */
 const PEER_BYTES = 48;
 
+/** Peers that `chargeMany` takes at a time: those of a swarm's own block. */
+const CHARGED_MAX = 128;
+
 export class Holdings {
   /** The key of the address that was charged or discharged last; see `chargeAddress`. */
   lastAddress = 0;
@@ -51,6 +54,7 @@ export class Holdings {
   readonly #threads: boolean;
   readonly #peersMax: number;
   readonly #tightPages: number;
+  readonly #places = new Int32Array(2 * CHARGED_MAX);
 
   constructor(memory: SwarmMemory) {
     this.#cells = holdingCells(memory);
@@ -84,6 +88,20 @@ export class Holdings {
   /** A peer has been stored. */
   charge(halves: Uint16Array, at: number, family: Family): void {
     this.#change(halves, at, family, 1);
+  }
+
+  /** `count` peers that lie side by side have been stored, at most CHARGED_MAX. */
+  chargeMany(halves: Uint16Array, at: number, family: Family, count: number): void {
+    const places = this.#places;
+    hashPlaces(this.#keys, halves, at, family, count, places);
+    // In a loop of their own, so that the processor waits for many cells at once.
+    for (let i = 0; i < 2 * count; i += 2) {
+      const network = places[i + 1];
+      this.changeAddress(places[i], 1);
+      this.#add(firstNetwork(network), 1);
+      this.#add(secondNetwork(network), 1);
+    }
+    if (count > 0) this.lastAddress = places[2 * count - 2];
   }
 
   /** A peer has gone. */

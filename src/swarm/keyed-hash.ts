@@ -58,6 +58,40 @@ export function hashNetwork(
   return mix(high | 0, low | 0);
 }
 
+/**
+ * Writes `hashAddress` and `hashNetwork` of `count` peers side by side, two numbers for each. For
+ * IPv4 in a loop of its own, which takes half of the time.
+ */
+export function hashPlaces(
+  keys: Int32Array,
+  halves: Uint16Array,
+  at: number,
+  family: Family,
+  count: number,
+  out: Int32Array,
+): void {
+  if (family === 6) {
+    for (let i = 0; i < count; i++, at += 9) {
+      out[2 * i] = hashAddress(keys, halves, at, 6);
+      out[2 * i + 1] = hashNetwork(keys, halves, at, 6);
+    }
+    return;
+  }
+  const high0 = keys[PEER_KEYS];
+  const high1 = keys[PEER_KEYS + 1];
+  const low0 = keys[PEER_KEYS + HALVES_MAX];
+  const low1 = keys[PEER_KEYS + HALVES_MAX + 1];
+  for (let i = 0; i < count; i++, at += 3) {
+    const first = halves[at];
+    const second = halves[at + 1];
+    const third = second & THIRD_BYTE;
+    const high = Math.imul(high0, first);
+    const low = Math.imul(low0, first);
+    out[2 * i] = mix((high + Math.imul(high1, second)) | 0, (low + Math.imul(low1, second)) | 0);
+    out[2 * i + 1] = mix((high + Math.imul(high1, third)) | 0, (low + Math.imul(low1, third)) | 0);
+  }
+}
+
 function keyedHash(
   keys: Int32Array,
   key: number,

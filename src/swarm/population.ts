@@ -55,10 +55,13 @@ export class Population {
     this.claims!.add(line, request);
   }
 
-  /** The peer at `at` in the arena has been put there; it is at its own address. */
-  put(line: Line, family: Family, role: Role, at: number): void {
-    this.#arena.shards[columnOf(line, family) + role] += 1;
-    this.holdings.charge(this.#arena.halves, at, family);
+  /** The peers at `at` in the arena have been put there, each at its own address. */
+  put(line: Line, family: Family, seeders: number, leechers: number, at: number): void {
+    const { shards, halves } = this.#arena;
+    const column = columnOf(line, family);
+    shards[column + SEEDERS] += seeders;
+    shards[column + LEECHERS] += leechers;
+    this.holdings.chargeMany(halves, at, family, seeders + leechers);
   }
 
   /** The peer at `at` in the arena goes from its swarm: it stopped, or had to make room. */

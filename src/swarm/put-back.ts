@@ -33,6 +33,7 @@ import { compact, WASTE_ANNOUNCE } from "./compact.ts";
 import { hashInfoHash } from "./keyed-hash.ts";
 import { Membership } from "./membership.ts";
 import { copyHalves, findPeer } from "./peers.ts";
+import { Prefetch } from "./prefetch.ts";
 import { Random } from "./random.ts";
 import { sameAddress } from "./places.ts";
 import {
@@ -73,6 +74,9 @@ const REFUSED = -2;
 /** It is stored already, with the block of its swarm. */
 const STORED = -3;
 
+/** Records whose swarms are looked for in memory at the same time. */
+const FETCHED = 32;
+
 export class PutBack {
   /** Swarms that were made, and peers that are stored now, known ones too. */
   readonly counts = { swarms: 0, peers: 0, expired: 0, refused: 0, crowded: 0, withoutRoom: 0 };
@@ -90,6 +94,10 @@ export class PutBack {
   #verdicts = new Int16Array(0);
   /** Peers of the record that may be put back, by family and role. */
   readonly #left = { 4: [0, 0], 6: [0, 0] };
+  /** The next records whose swarms memory has fetched, and how many are still to come. */
+  readonly #prefetch: Prefetch;
+  readonly #fetchAts = new Int32Array(FETCHED);
+  #fetched = 0;
   #nowSeconds = 0;
   #tick: Tick = 0;
   #elapsedSeconds = 0;
@@ -101,6 +109,7 @@ export class PutBack {
   ) {
     this.#store = store;
     this.#judge = judge;
+    this.#prefetch = new Prefetch(store, FETCHED);
     this.#membership = new Membership(store, this.#request, new Random(seed));
   }
 
@@ -110,6 +119,7 @@ export class PutBack {
     this.#chunk = chunk;
     this.#halves = new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length >>> 1);
     this.at = 0;
+    this.#fetched = 0;
     this.#nowSeconds = nowSeconds;
     this.#tick = peerTicks.at(nowSeconds);
     // A clock that went back makes no peer younger.
@@ -132,6 +142,8 @@ export class PutBack {
     const halves = this.#halves;
     const end = recordEnd(halves, at, this.#chunk.length);
     if (end === 0) return false;
+    if (this.#fetched === 0) this.#fetch();
+    this.#fetched -= 1;
     this.at = end;
     const ipv4 = recordPeers(halves, at, 4);
     const ipv6 = recordPeers(halves, at, 6);
@@ -145,6 +157,19 @@ export class PutBack {
     const downloads = recordDownloads(halves, at);
     if (downloads > 0 && !isNew) this.#putDownloads(at, ipv4 + ipv6, downloads);
     return true;
+  }
+
+  /** Has memory fetch what the next records need, which took a fifth of the time. */
+  #fetch(): void {
+    const ats = this.#fetchAts;
+    let { at } = this;
+    let count = 0;
+    for (let end = 1; count < ats.length && end !== 0; at = end) {
+      end = recordEnd(this.#halves, at, this.#chunk.length);
+      if (end !== 0) ats[count++] = at >>> 1;
+    }
+    this.#prefetch.fetch(this.#halves, ats, count);
+    this.#fetched = count;
   }
 
   /** Finds out which peers of a record may be put back; returns how many. */
@@ -321,11 +346,11 @@ export class PutBack {
         const to = peers + done * size;
         copyHalves(this.#halves, from + i * size, arena.halves, to, size);
         arena.bytes[meta + done] = verdict;
-        population.put(line, family, done < seeders ? SEEDERS : LEECHERS, to);
         this.#verdicts[first + i] = STORED;
         done += 1;
       }
       if (done > 0) swarms.setCounts(swarm, family, done, seeders);
+      population.put(line, family, seeders, done - seeders, peers);
       from += count * size;
       first += count;
     }

@@ -1,7 +1,7 @@
 /**
  * What Linux tells of a process: the CPU time of all its threads, and its resident memory.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 
 /** Linux counts CPU time in hundredths of a second for user space, on every architecture. */
 const TICKS_PER_SECOND = 100;
@@ -16,7 +16,18 @@ export function cpuSeconds(pid: number): number {
 }
 
 /** Bytes of memory that are resident. */
-export function residentBytes(pid: number): number {
-  const found = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"));
+export const residentBytes = (pid: number): number => statusBytes(pid, "VmRSS");
+
+/** The most bytes that were resident since the start, or since `forgetPeak`. */
+export const peakBytes = (pid: number): number => statusBytes(pid, "VmHWM");
+
+/** From now on the peak is that of the time to come. */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+}
+
+function statusBytes(pid: number, name: string): number {
+  const status = readFileSync(`/proc/${pid}/status`, "latin1");
+  const found = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status);
   return found === null ? 0 : Number(found[1]) * 1024;
 }

@@ -1,6 +1,13 @@
 /** Strangers choose info hashes and addresses; the keys decide where they land. */
 import { describe, expect, test } from "bun:test";
-import { HASH_KEY_WORDS, hashInfoHash, hashPeer } from "../../src/swarm/keyed-hash.ts";
+import {
+  HASH_KEY_WORDS,
+  hashAddress,
+  hashInfoHash,
+  hashNetwork,
+  hashPeer,
+  hashPlaces,
+} from "../../src/swarm/keyed-hash.ts";
 import { fixedKeys } from "./fixture.ts";
 
 const COUNT = 32_768;
@@ -175,5 +182,19 @@ describe("peers", () => {
       });
       expect(results.sort((a, b) => a - b)[2]).toBeLessThan(6);
     });
+  }
+});
+
+test("the places of many peers are hashed as those of each alone", () => {
+  const keys = fixedKeys(3);
+  const halves = crypto.getRandomValues(new Uint16Array(900));
+  for (const family of [4, 6] as const) {
+    const out = new Int32Array(200);
+    hashPlaces(keys, halves, 0, family, 100, out);
+    for (let i = 0; i < 100; i++) {
+      const at = i * (family === 4 ? 3 : 9);
+      const alone = [hashAddress(keys, halves, at, family), hashNetwork(keys, halves, at, family)];
+      expect([out[2 * i], out[2 * i + 1]]).toEqual(alone);
+    }
   }
 });

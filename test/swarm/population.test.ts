@@ -30,3 +30,15 @@ test("counts and holdings change together as peers come, switch and go", () => {
   expect(takeCensus(memory)).toMatchObject({ seedersIpv6: 0, peersExpired: 1 });
   expect(held()).toEqual([0, 0]);
 });
+
+test("peers that are put side by side are counted and charged, each to its own address", () => {
+  const memory = makeMemory(16 * MIB);
+  const arena = new Arena(memory);
+  const population = new Population(memory, arena);
+  const { holdings } = population;
+  arena.halves.set([1, 2, 3, 1, 2, 4, 5, 6, 7], 5000);
+  population.put(0, 4, 1, 2, 5000);
+  expect(takeCensus(memory)).toMatchObject({ seedersIpv4: 1, leechersIpv4: 2 });
+  const held = [0, 6].map((at) => holdings.heldByAddress(arena.halves, 5000 + at, 4));
+  expect(held).toEqual([2, 1]);
+});

@@ -118,3 +118,17 @@ describe("no walk is long, whichever info hashes strangers choose", () => {
     });
   }
 });
+
+test("a table that expects swarms has room for them at once, and finds them all", () => {
+  const { tracker, store } = makeTracker(64 * MIB);
+  store.table.expect(100_000);
+  const slots = store.table.slots(0);
+  expect(slots).toBe(1024);
+  for (let infoHash = 0; infoHash < 100_000; infoHash++) announce(tracker, { infoHash, wanted: 0 });
+  expect(store.table.slots(0)).toBe(slots);
+  expect(scrape(tracker, 99_999)).toEqual([0, 1, 0]);
+  expect(brokenInvariants(tracker)).toEqual([]);
+  // One that has swarms stays as it is.
+  store.table.expect(10);
+  expect(store.table.slots(0)).toBe(slots);
+});
