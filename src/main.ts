@@ -58,7 +58,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   const { config, log, files } = program;
 
   // Sockets of the last run, in which requests wait.
-  const kept = keepSockets(program, process.env);
+  const kept = await keepSockets(program, process.env);
 
   // All files that the settings name are read before any socket is bound: a mistake ends the start.
   if (config.user !== undefined) readUser(config.user);

@@ -12,7 +12,7 @@
  *
  *   sockaddr, 28     family 0 · port 2 · IPv4 address 4 · IPv6 address 8 · number of interface 24
  *
- * The C library is opened only if there are such sockets. sd_listen_fds(3)
+ * This is loaded only if there are such sockets. sd_listen_fds(3)
  */
 import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
 import { fstatSync } from "node:fs";
@@ -69,13 +69,11 @@ export interface InheritedSocket extends ServerSocket {
  */
 export function inheritedSockets(
   env: Record<string, string | undefined>,
-  open: () => Pick<SocketCalls, "look" | "close"> | undefined,
+  calls: Pick<SocketCalls, "look" | "close">,
   pid: number = process.pid,
 ): InheritedSocket[] {
   const { LISTEN_PID, LISTEN_FDS = "", LISTEN_FDNAMES = "" } = env;
-  const isOurs = LISTEN_PID === String(pid) && COUNT.test(LISTEN_FDS);
-  const calls = isOurs ? open() : undefined;
-  if (calls === undefined) return [];
+  if (LISTEN_PID !== String(pid) || !COUNT.test(LISTEN_FDS)) return [];
   const names = LISTEN_FDNAMES.split(":");
   const seen = new Set<number>();
   const sockets: InheritedSocket[] = [];

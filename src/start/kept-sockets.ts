@@ -11,14 +11,7 @@
  */
 import type { Config } from "../config/schema.ts";
 import type { Listener } from "../config/settings.ts";
-import {
-  addressText,
-  type InheritedSocket,
-  inheritedSockets,
-  openSocketCalls,
-  type ServerSocket,
-  type SocketCalls,
-} from "../host/inherited.ts";
+import type { InheritedSocket, ServerSocket, SocketCalls } from "../host/inherited.ts";
 import type { Libc } from "../host/libc.ts";
 import type { Log } from "../host/log.ts";
 import type { Machine } from "../host/machine.ts";
@@ -38,7 +31,6 @@ export type SocketsConfig = Pick<
 /** What `KeptSockets` needs. */
 export interface KeptSocketsNeeds {
   config: SocketsConfig;
-  libc: Pick<Libc, "scopeOf"> | undefined;
   log: Pick<Log, "info" | "warn">;
   notifier: Pick<Notifier, "store" | "forget" | "barrier">;
 }
@@ -68,23 +60,31 @@ export function countSockets(config: SocketsConfig): number {
  * Takes over the sockets that the environment names, and closes those that no setting names. What
  * the kernel drops at the others is counted from now on, so call it early.
  */
-export function keepSockets(
-  needs: KeptSocketsNeeds & { machine: Pick<Machine, "forgetDrops"> },
+export async function keepSockets(
+  needs: KeptSocketsNeeds & {
+    libc: Pick<Libc, "scopeOf"> | undefined;
+    machine: Pick<Machine, "forgetDrops">;
+  },
   env: Record<string, string | undefined>,
-): KeptSockets {
+): Promise<KeptSockets> {
   const size = Number(env["FDSTORE"] ?? "");
   const kept = new KeptSockets(needs, size > 0 ? size : Infinity);
-  let calls: SocketCalls | undefined;
-  const inherited = inheritedSockets(env, () => (calls = openSocketCalls()));
-  if (calls !== undefined) kept.sort(inherited, calls);
-  needs.machine.forgetDrops(inherited.map(({ inode }) => inode));
+  const { libc, machine } = needs;
+  if (env["LISTEN_FDS"] === undefined || libc === undefined) return kept;
+  const { addressText, inheritedSockets, openSocketCalls } = await import("../host/inherited.ts");
+  const calls = openSocketCalls();
+  if (calls === undefined) return kept;
+  const inherited = inheritedSockets(env, calls);
+  const write = ({ host, port }: Listener) => addressText(host, port, libc.scopeOf(host));
+  kept.sort(inherited, calls, write);
+  machine.forgetDrops(inherited.map(({ inode }) => inode));
   return kept;
 }
 
 export class KeptSockets {
   readonly #needs: KeptSocketsNeeds;
   readonly #storeSize: number;
-  /** By protocol and address. */
+  /** By protocol and address of the settings. */
   readonly #inherited = new Map<string, TakenSockets>();
   /** Sockets of a `.socket` unit, which systemd keeps anyway. */
   readonly #lent = new Set<number>();
@@ -99,9 +99,9 @@ export class KeptSockets {
 
   /** The inherited sockets of an address, which belong to the caller from now on. */
   take(protocol: Protocol, listener: Listener): TakenSockets {
-    const key = this.#inherited.size === 0 ? "" : this.#keyOf(protocol, listener);
-    const taken = this.#inherited.get(key) ?? { sockets: [], surplus: [] };
-    this.#inherited.delete(key);
+    const place = placeOf(protocol, listener);
+    const taken = this.#inherited.get(place) ?? { sockets: [], surplus: [] };
+    this.#inherited.delete(place);
     return taken;
   }
 
@@ -123,27 +123,30 @@ export class KeptSockets {
     log.warn("systemd keeps too few sockets over a restart", fields, WARNING);
   }
 
-  /** Finds the address of each inherited socket, and closes those without one. */
+  /**
+   * Finds the address of each inherited socket, and closes those without one. `write` gives an
+   * address as the sockets have it, and throws if its interface is missing.
+   */
   sort(
     inherited: readonly InheritedSocket[],
     calls: Pick<SocketCalls, "takeNoMore" | "close">,
+    write: (listener: Listener) => string,
   ): void {
     const { config, log, notifier } = this.#needs;
-    const wanted = this.#wanted(config);
+    const wanted = placesOf(config, write);
     const unneeded = new Set<string>();
     for (const { protocol, at, fd, name } of inherited) {
-      const key = `${protocol} ${at}`;
-      const room = wanted.get(key) ?? 0;
-      const taken = this.#inherited.get(key) ?? { sockets: [], surplus: [] };
-      if (taken.sockets.length < room) {
+      const { place = "", most = 0 } = wanted.get(`${protocol} ${at}`) ?? {};
+      const taken = this.#inherited.get(place) ?? { sockets: [], surplus: [] };
+      if (taken.sockets.length < most) {
         taken.sockets.push(fd);
         if (!isOurs(protocol, name)) this.#lent.add(fd);
-        this.#inherited.set(key, taken);
+        this.#inherited.set(place, taken);
         continue;
       }
       unneeded.add(name);
-      this.#tellUnneeded(key, isOurs(protocol, name));
-      if (room === 0) {
+      this.#tellUnneeded(`${protocol} ${at}`, isOurs(protocol, name));
+      if (most === 0) {
         calls.close(fd);
       } else {
         calls.takeNoMore(fd);
@@ -172,24 +175,28 @@ export class KeptSockets {
       WARNING,
     );
   }
+}
 
-  /** How many sockets each address of the settings can use. */
-  #wanted({ udpListeners, udpWorkers, httpListeners, adminListeners }: SocketsConfig) {
-    const wanted = new Map<string, number>();
-    for (const at of udpListeners) wanted.set(this.#keyOf("udp", at), Math.max(1, udpWorkers));
-    const web = [...httpListeners, ...adminListeners];
-    for (const at of web) wanted.set(this.#keyOf("tcp", at), Infinity);
-    return wanted;
-  }
+/** The key of an address of the settings. */
+function placeOf(protocol: Protocol, { host, port }: Listener): string {
+  return `${protocol} ${host} ${port}`;
+}
 
-  /** An interface that is missing fails when its address is bound. */
-  #keyOf(protocol: Protocol, { host, port }: Listener): string {
+/** The addresses of the settings as sockets have them, and how many sockets each can use. */
+function placesOf(config: SocketsConfig, write: (listener: Listener) => string) {
+  const { udpListeners, udpWorkers, httpListeners, adminListeners } = config;
+  const places = new Map<string, { place: string; most: number }>();
+  const add = (protocol: Protocol, listener: Listener, most: number): void => {
     try {
-      return `${protocol} ${addressText(host, port, this.#needs.libc?.scopeOf(host) ?? 0)}`;
+      const place = placeOf(protocol, listener);
+      places.set(`${protocol} ${write(listener)}`, { place, most });
     } catch {
-      return "";
+      // A missing interface has its error when the address is bound.
     }
-  }
+  };
+  for (const listener of udpListeners) add("udp", listener, Math.max(1, udpWorkers));
+  for (const listener of [...httpListeners, ...adminListeners]) add("tcp", listener, Infinity);
+  return places;
 }
 
 /** The name in the supervisor's store, which may hold no colon. */

@@ -29,7 +29,7 @@ const ENV = { LISTEN_PID: "4711", LISTEN_FDS: "2", LISTEN_FDNAMES: "udp-[__]-696
 
 test("sockets are found by what they are, and have the names they were given", () => {
   const libc = libcWith([UDP, TCP]);
-  expect(inheritedSockets(ENV, () => libc, 4711)).toEqual([
+  expect(inheritedSockets(ENV, libc, 4711)).toEqual([
     { ...UDP, fd: 3, name: "udp-[__]-6969" },
     { ...TCP, fd: 4, name: "web" },
   ]);
@@ -37,11 +37,7 @@ test("sockets are found by what they are, and have the names they were given", (
 });
 
 test("sockets may be without names", () => {
-  const found = inheritedSockets(
-    { ...ENV, LISTEN_FDNAMES: undefined },
-    () => libcWith([UDP, TCP]),
-    4711,
-  );
+  const found = inheritedSockets({ ...ENV, LISTEN_FDNAMES: undefined }, libcWith([UDP, TCP]), 4711);
   expect(found.map(({ fd, name }) => [fd, name])).toEqual([
     [3, ""],
     [4, ""],
@@ -56,19 +52,19 @@ test.each([
   ["of a shell", {}],
 ])("sockets %s are left alone", (_of, env) => {
   const libc = libcWith([UDP, TCP]);
-  expect(inheritedSockets(env, () => libc, 4711)).toEqual([]);
+  expect(inheritedSockets(env, libc, 4711)).toEqual([]);
   expect(libc.done).toEqual([]);
 });
 
 test("a second descriptor of a socket is closed, since both would get the same requests", () => {
   const libc = libcWith([UDP, UDP]);
-  expect(inheritedSockets(ENV, () => libc, 4711).map(({ fd }) => fd)).toEqual([3]);
+  expect(inheritedSockets(ENV, libc, 4711).map(({ fd }) => fd)).toEqual([3]);
   expect(libc.done).toContain("closes 4");
 });
 
 test("descriptors that are no sockets for requests stay open: they may be the runtime's", () => {
   const libc = libcWith([undefined, TCP, undefined]);
-  const found = inheritedSockets({ ...ENV, LISTEN_FDS: "9" }, () => libc, 4711);
+  const found = inheritedSockets({ ...ENV, LISTEN_FDS: "9" }, libc, 4711);
   expect(found.map(({ fd }) => fd)).toEqual([4]);
   expect(libc.done).toEqual([]);
 });

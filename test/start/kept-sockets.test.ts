@@ -21,12 +21,6 @@ function keep(
   const kept = new KeptSockets(
     {
       config: { ...CONFIG, ...settings },
-      libc: {
-        scopeOf(host) {
-          if (host.includes("%nope")) throw new Error("no such interface");
-          return 0;
-        },
-      },
       log: {
         info: (message, fields) => void done.push(`info: ${message} ${JSON.stringify(fields)}`),
         warn: (message, fields) => void done.push(`warn: ${message} ${JSON.stringify(fields)}`),
@@ -48,6 +42,10 @@ function keep(
     {
       close: (fd) => void done.push(`close ${fd}`),
       takeNoMore: (fd) => void done.push(`take no more ${fd}`),
+    },
+    ({ host, port }) => {
+      if (host.includes("%nope")) throw new Error("no such interface");
+      return `${host}:${port}`;
     },
   );
   return { kept, done };
