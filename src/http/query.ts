@@ -9,7 +9,7 @@
  * hash or peer id is a space, because every client escapes a real plus and form encoders write a
  * space as `+`. Unknown keys are skipped. The last value of a repeated key counts, but an announce
  * must not repeat the info hash. `&amp;` is read as `&`, because tracker URLs are copied from web
- * pages.
+ * pages, and a second question mark before the only info hash likewise.
  *
  * https://www.bittorrent.org/beps/bep_0003.html, https://www.bittorrent.org/beps/bep_0048.html
  */
@@ -103,16 +103,22 @@ export class AnnounceQuery {
   read(url: string, from: number, to = url.length): number {
     this.#reset();
     const end = queryEnd(url, from, to);
-    for (let at = from; at < end;) {
+    this.#readPairs(url, from, end);
+    if (this.#hashes === 0) this.#readPairs(url, misplacedInfoHash(url, from, end), end);
+    if (this.#verdict !== VERDICT_OK) return this.#verdict;
+    if (this.#hashes === 0) return VERDICT_INFO_HASH_MISSING;
+    return this.#hasPort ? VERDICT_OK : VERDICT_PORT_MISSING;
+  }
+
+  /** Reads pairs up to the first that is wrong. */
+  #readPairs(url: string, from: number, end: number): void {
+    for (let at = from; at < end && this.#verdict === VERDICT_OK;) {
       const next = pairEnd(url, at, end);
       const key = skipEntity(url, at, next);
       const equals = keyEnd(url, key, next);
       this.#readPair(url, key, equals, Math.min(equals + 1, next), next);
-      if (this.#verdict !== VERDICT_OK) return this.#verdict;
       at = next + 1;
     }
-    if (this.#hashes === 0) return VERDICT_INFO_HASH_MISSING;
-    return this.#hasPort ? VERDICT_OK : VERDICT_PORT_MISSING;
   }
 
   #reset(): void {
@@ -208,6 +214,12 @@ export class ScrapeQuery {
   read(url: string, from: number, to = url.length): number {
     this.count = 0;
     const end = queryEnd(url, from, to);
+    const verdict = this.#readPairs(url, from, end);
+    if (verdict !== VERDICT_INFO_HASH_MISSING) return verdict;
+    return this.#readPairs(url, misplacedInfoHash(url, from, end), end);
+  }
+
+  #readPairs(url: string, from: number, end: number): number {
     for (let at = from; at < end && this.count < this.#max;) {
       const next = pairEnd(url, at, end);
       const key = skipEntity(url, at, next);
@@ -256,6 +268,15 @@ function compareHashes(bytes: Uint8Array, left: number, right: number): number {
 function queryEnd(url: string, from: number, to: number): number {
   const at = url.indexOf("#", from);
   return at < 0 || at > to ? to : at;
+}
+
+/**
+ * Where an info hash begins behind a second question mark; `end` if there is none. Some clients
+ * write `?info_hash=` behind an announce URL that has a query of its own, such as a key.
+ */
+function misplacedInfoHash(url: string, from: number, end: number): number {
+  const at = url.slice(from, end).indexOf(`?${INFO_HASH_KEY}`);
+  return at < 0 ? end : from + at + 1;
 }
 
 function pairEnd(url: string, from: number, end: number): number {

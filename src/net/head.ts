@@ -210,12 +210,16 @@ export class RequestHead {
     return verdict === HEAD_OK ? this.#readVersion(at + 1, to) : verdict;
   }
 
-  /** A path, a URL with scheme and host, or `*` for OPTIONS. [RFC 9112 3.2] */
+  /**
+   * A path, a URL with scheme and host, or `*` for OPTIONS. [RFC 9112 3.2] A query alone is read as
+   * one of `/`: libtorrent sent it in 2020 for an announce URL without a path.
+   */
   #readTarget(): number {
     const { text, targetFrom, targetTo } = this;
     this.pathFrom = targetFrom;
     if (targetFrom === targetTo) return HEAD_MALFORMED;
-    if (text.charCodeAt(targetFrom) === SLASH) return HEAD_OK;
+    const first = text.charCodeAt(targetFrom);
+    if (first === SLASH || first === QUESTION) return HEAD_OK;
     for (const scheme of ["http://", "https://"]) {
       const host = targetFrom + scheme.length;
       if (host < targetTo && isSame(text, targetFrom, host, scheme)) {

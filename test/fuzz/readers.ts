@@ -93,8 +93,14 @@ function judgeScrapeQuery(query: ScrapeQuery, verdict: number): void {
 /** The info hashes of a query, read the slow way: by splitting, and byte by byte from latin1. */
 function slowHashes(target: string, from: number): (string | undefined)[] {
   const query = target.slice(from).split("#", 1)[0]!;
+  const hashes = slowHashesOf(query, from > 0);
+  const second = query.indexOf("?info_hash=");
+  return hashes.length > 0 || second < 0 ? hashes : slowHashesOf(query.slice(second + 1), true);
+}
+
+function slowHashesOf(query: string, mayBeEntity: boolean): (string | undefined)[] {
   return query.split("&").flatMap((pair, at) => {
-    const text = at > 0 || from > 0 ? pair.replace(/^amp;/, "") : pair;
+    const text = at > 0 || mayBeEntity ? pair.replace(/^amp;/, "") : pair;
     const equals = text.indexOf("=");
     const key = slowBytes(equals < 0 ? text : text.slice(0, equals), false);
     return key === "info_hash" ? [slowBytes(equals < 0 ? "" : text.slice(equals + 1), true)] : [];

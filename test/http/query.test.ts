@@ -294,6 +294,22 @@ test("a repeated key counts with its last value", () => {
   expect(accepted(`${QUERY}&port=1&port=2`).port).toBe(2);
 });
 
+test("a second question mark before the info hash is read as an ampersand", () => {
+  const read = accepted(`uk=hAKC?info_hash=${HASH}&peer_id=${PEER_ID}&port=7&left=0`);
+  expect(read.infoHash.toHex()).toBe(HASH_HEX);
+  expect([read.port, read.seeder, read.hasPeerId]).toEqual([7, true, true]);
+  const scrape = new ScrapeQuery(9);
+  expect(scrape.read(`uk=hAKC?info_hash=${HASH}`, 0)).toBe(VERDICT_OK);
+  expect(scrape.count).toBe(1);
+  // It is a part of another value where there is an info hash.
+  const raw = "?info_hash=abcdefghi";
+  expect(hashOf(raw)).toBe(Buffer.from(raw).toString("hex"));
+  expect(query.read(`uk=1?info_hash=${HASH}&info_hash=${HASH}&port=1`, 0)).toBe(VERDICT_OK);
+  expect(query.read(`uk=1?info_hash=a&port=1`, 0)).toBe(VERDICT_INFO_HASH_SIZE);
+  expect(query.read(`port=1#?info_hash=${HASH}`, 0)).toBe(VERDICT_INFO_HASH_MISSING);
+  expect(scrape.read(`port=1#?info_hash=${HASH}`, 0)).toBe(VERDICT_INFO_HASH_MISSING);
+});
+
 test("an ampersand copied from a web page is an ampersand", () => {
   expect(accepted(`uid=1&amp;info_hash=${HASH}&amp;port=7`).port).toBe(7);
 });

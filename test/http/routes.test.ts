@@ -53,7 +53,8 @@ test.each([
 
 test("an announce to the root is no page and no redirect", async () => {
   const { ask } = open(new FakeCore(), { redirectUrl: "https://example.org/" });
-  expect(ask("/").status).toBe(302);
+  expect([ask("/").status, ask("?").status, ask("?x").status]).toEqual([302, 302, 302]);
+  expect(await ask(`?${QUERY}`).text()).toStartWith("d8:complete");
   expect(await ask(`/?${QUERY}`).text()).toStartWith("d8:complete");
 });
 

@@ -180,6 +180,7 @@ test.each([
   ["http://h?x", "?x"],
   ["http://h", ""],
   ["//announce", "//announce"],
+  ["?info_hash=x", "?info_hash=x"],
 ])("the path of %s is %s", (target, path) => {
   expect(pathOf(readHead(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`))).toBe(path);
 });
