@@ -17,6 +17,7 @@
  * Numbers are little-endian, as in the records. A crc is CRC-32 (IEEE) of the bytes of the header
  * before it, then of the records. There is no compression: hashes and addresses are noise, and zstd
  * would save a sixth. A new layout of the core needs no new version; a new field of a peer does.
+ * Version 2 must read version 1, so that an upgrade forgets nothing; then the oldest reader goes.
  */
 import { crc32 } from "node:zlib";
 import { META_TICK } from "../swarm/blocks.ts";

@@ -1,8 +1,8 @@
 /**
  * How long announces wait while the tracker does something long beside them: `make stalls`.
  *
- * The claim it defends: neither a page of statistics, an export, a reload nor the sweep keeps an
- * announce waiting for more than 5 ms, with ten million peers stored.
+ * The claim it defends: neither a page of statistics, an export, a reload, a snapshot nor the sweep
+ * keeps an announce waiting for more than 5 ms, with ten million peers stored.
  *
  *   bun test/bench/stalls.ts                                with no UDP worker, then with one
  *   bun test/bench/stalls.ts --workers 1 --scale 0.1        with a tenth of the peers
@@ -14,6 +14,10 @@
  * it is ours. Whoever asks for the work runs at a lower priority than the probes and the tracker,
  * but on the same processors. A full run writes test/bench/results/stalls.txt.
  *
+ * The last rows are of trackers that begin with their swarms in a file (snapshot-file.ts), since no
+ * huge swarm can be filled from the few addresses of the generator. They write it once a second,
+ * 300 times as often as by default; `done` counts that.
+ *
  * `lag` are the turns of the event loop that came more than 5 ms late, by the tracker's own
  * histogram, and `longest` those of the sweep's slices that took more than 1 ms.
  */
@@ -23,8 +27,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, startTracker, type Tracker } from "../e2e/harness.ts";
 import { parseReport, readOptions, type Report } from "./options.ts";
-import { cpuSeconds, residentBytes } from "./processes.ts";
+import { cpuSeconds, forgetPeak, peakBytes, residentBytes } from "./processes.ts";
 import { machineLines, showTable, writeResults } from "./report.ts";
+import { makeSnapshotFile } from "./snapshot-file.ts";
 
 const options = readOptions({ workers: "0,1", scale: 1, seconds: 3, rows: "", huge: 1_500_000 });
 
@@ -46,6 +51,14 @@ interface Subject {
   tracker: Tracker;
   adminPort: number;
   workers: number;
+}
+
+/** A file of swarms with which a tracker of its own is started for a row, or for several. */
+interface Kept {
+  /** More peers, all in one swarm. */
+  huge: number;
+  /** How often the tracker writes it, in whole seconds; 0 for never. */
+  intervalSeconds: number;
 }
 
 /** Does the row's work once. */
@@ -77,8 +90,15 @@ const ROWS: Record<string, Work> = {
       reload(subject),
     ]),
 };
-/** After which the machine is looked at again, and one swarm becomes huge. */
-const LAST_ROWS = { "nothing, again": ROWS["nothing"], "sweep of a huge swarm": ROWS["nothing"] };
+/** After which the machine is looked at again … */
+const LAST_ROWS = { "nothing, again": ROWS["nothing"] };
+/** … and the rows of trackers that begin with swarms in a file, of which one may be huge. */
+const KEPT_ROWS: Record<string, Kept> = {
+  restored: { huge: 0, intervalSeconds: 0 },
+  snapshot: { huge: 0, intervalSeconds: 1 },
+  "sweep of a huge swarm": { huge: options.huge, intervalSeconds: 0 },
+  "snapshot of a huge swarm": { huge: options.huge, intervalSeconds: 1 },
+};
 
 const ASKER = `
 const [url, encoding] = process.argv.slice(-2);
@@ -116,8 +136,12 @@ async function reload({ tracker }: Subject): Promise<void> {
 
 const countOf = (text: string, word: string): number => text.split(word).length - 1;
 
-async function start(workers: number, folder: string): Promise<Subject> {
+async function start(workers: number, folder: string, kept?: Kept): Promise<Subject> {
   const adminPort = freePort();
+  const snapshots = {
+    TRACKER_SNAPSHOT_FILE: join(folder, `swarms-${kept?.huge}`),
+    TRACKER_SNAPSHOT_INTERVAL: String(kept?.intervalSeconds),
+  };
   const tracker = await startTracker({
     address: "127.0.0.1",
     env: {
@@ -126,12 +150,20 @@ async function start(workers: number, folder: string): Promise<Subject> {
       TRACKER_FULLSCRAPE_INTERVAL: "0",
       TRACKER_DENY_FILE: await writeList(folder),
       TRACKER_MEMORY_MAX: "1GiB",
-      // The generator gives each peer an address of its own.
-      TRACKER_ALLOW_IP_PARAMETER: "yes",
       TRACKER_PEERS_PER_SWARM_MAX: "10000000",
+      // The generator has eight addresses.
+      TRACKER_PEERS_PER_ADDRESS_MAX: "1000",
+      ...(kept === undefined ? {} : snapshots),
     },
   });
   return { tracker, adminPort, workers };
+}
+
+/** Makes the file of a row's swarms, unless it is there. */
+async function makeFile(folder: string, huge: number): Promise<void> {
+  const file = join(folder, `swarms-${huge}`);
+  if (existsSync(file)) return;
+  await makeSnapshotFile(file, { swarms: SWARMS, peers: PEERS, huge });
 }
 
 /** A list of hashes nobody announces. */
@@ -178,15 +210,20 @@ function run(
   return { begun: promise, ended };
 }
 
-/** The tracker's own count of late turns, and of long slices of its sweep. */
+/** The tracker's own counts: late turns, long slices of its sweep, snapshots written. */
 async function tellsOf({ adminPort }: Subject): Promise<Record<string, number>> {
   const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  const written = /^tracker_snapshots_total\{result="written"\} (\d+)$/m.exec(text)?.[1];
   const beyond = (name: string, bound: string): number => {
     const all = new RegExp(`^tracker_${name}_seconds_count (\\d+)$`, "m").exec(text);
     const within = new RegExp(`^tracker_${name}_seconds_bucket\\{le="${bound}"\\} (\\d+)$`, "m");
     return Number(all?.[1]) - Number(within.exec(text)?.[1]);
   };
-  return { lag: beyond("event_loop_lag", "0.005"), sweep: beyond("sweep_duration", "0.001") };
+  return {
+    lag: beyond("event_loop_lag", "0.005"),
+    sweep: beyond("sweep_duration", "0.001"),
+    snapshots: Number(written ?? 0),
+  };
 }
 
 const HEADING = ["", "done", "cpu ms", "UDP p99.9", "UDP max", "HTTP p99.9", "HTTP max"];
@@ -215,40 +252,74 @@ async function measure(subject: Subject, name: string, work: Work): Promise<stri
     (microseconds / 1000).toFixed(2),
   );
   const own = [after.lag - before.lag, after.sweep - before.sweep].map(String);
-  const row = [name, name.startsWith("nothing") ? "" : String(done), used.toFixed(0)];
+  if (name in KEPT_ROWS) done = after.snapshots - before.snapshots;
+  const row = [name, isIdle(name) ? "" : String(done), used.toFixed(0)];
   console.error([...row, ...milliseconds, ...own].join("  "));
   return [...row, ...milliseconds, ...own];
 }
 
+/** True for rows in which nothing is asked for. */
+const isIdle = (name: string): boolean =>
+  name.startsWith("nothing") || KEPT_ROWS[name]?.intervalSeconds === 0;
+
+const wanted = options.rows === "" ? undefined : options.rows.split(",");
+const isWanted = (name: string): boolean => wanted?.includes(name) ?? true;
+
 async function measureAll(workers: number, folder: string): Promise<string[]> {
-  const subject = await start(workers, folder);
-  const { tracker } = subject;
-  const wanted = options.rows === "" ? undefined : options.rows.split(",");
   const rows = [[...HEADING, "lag", "longest"]];
+  const memory: string[] = [];
+  const filled = Object.entries({ ...ROWS, ...LAST_ROWS }).filter(([name]) => isWanted(name));
+  if (filled.length > 0) {
+    const subject = await start(workers, folder);
+    await measureOn(subject, async () => {
+      await fill(subject, SWARMS, PEERS);
+      memory.push(
+        await watchMemory(subject, async () => {
+          for (const [name, work] of filled) rows.push(await measure(subject, name, work));
+        }),
+      );
+    });
+  }
+  for (const [name, kept] of Object.entries(KEPT_ROWS)) {
+    if (!isWanted(name)) continue;
+    await makeFile(folder, kept.huge);
+    const subject = await start(workers, folder, kept);
+    await measureOn(subject, async () => {
+      const told = await watchMemory(subject, async () => {
+        rows.push(await measure(subject, name, ROWS["nothing"]));
+      });
+      if (kept.intervalSeconds > 0) memory.push(`${told}, ${name}`);
+    });
+  }
+  return [
+    `TRACKER_UDP_WORKERS=${workers}, ${PEERS} peers in ${SWARMS} swarms, milliseconds`,
+    ...showTable(rows),
+    ...memory,
+  ];
+}
+
+/** Ends the tracker after the work, whatever becomes of it. */
+async function measureOn({ tracker }: Subject, work: () => Promise<void>): Promise<void> {
   try {
-    await fill(subject, SWARMS, PEERS);
-    const resident = residentBytes(tracker.pid);
-    let peak = resident;
-    const watch = setInterval(() => (peak = Math.max(peak, residentBytes(tracker.pid))), 20);
-    for (const [name, work] of Object.entries({ ...ROWS, ...LAST_ROWS })) {
-      if (wanted !== undefined && !wanted.includes(name)) continue;
-      if (name === "sweep of a huge swarm") await fill(subject, 1, options.huge);
-      rows.push(await measure(subject, name, work));
-    }
-    clearInterval(watch);
-    const [filled, most] = [resident, peak].map((bytes) => Math.round(bytes / 2 ** 20));
-    return [
-      `TRACKER_UDP_WORKERS=${workers}, ${PEERS} peers in ${SWARMS} swarms, milliseconds`,
-      ...showTable(rows),
-      `resident memory: ${filled} MB once filled, ${most} MB at most`,
-    ];
+    await work();
   } finally {
     await tracker.stop();
   }
 }
 
+/** The resident memory before some work, and its peak. */
+async function watchMemory({ tracker }: Subject, work: () => Promise<void>): Promise<string> {
+  const before = residentBytes(tracker.pid);
+  forgetPeak(tracker.pid);
+  await work();
+  const [filled, most] = [before, peakBytes(tracker.pid)].map((bytes) =>
+    Math.round(bytes / 2 ** 20),
+  );
+  return `resident memory: ${filled} MB once filled, ${most} MB at most`;
+}
+
 if (options.rows === "list") {
-  console.log(Object.keys({ ...ROWS, ...LAST_ROWS }).join("\n"));
+  console.log(Object.keys({ ...ROWS, ...LAST_ROWS, ...KEPT_ROWS }).join("\n"));
 } else {
   const folder = await mkdtemp(join(tmpdir(), "buntracker-stalls-"));
   const tables: string[][] = [];

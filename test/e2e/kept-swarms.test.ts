@@ -16,6 +16,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { writeSnapshot } from "../../src/snapshot/writer.ts";
+import { announce as fillSwarm, makeTracker, MIB } from "../swarm/fixture.ts";
 import { decodeDictionary, type Dictionary } from "./bencode.ts";
 import { announceRequest, openDatagrams, readAnnounceAnswer } from "./datagrams.ts";
 import { type Environment, freePort, startProcess, startTracker } from "./harness.ts";
@@ -125,6 +127,29 @@ test("kill -9 loses what came since the last interval, and no more", async () =>
   await using second = await startTracker({ env });
   expect(await counts(second.port)).toEqual(FILLED);
 });
+
+test("a second signal ends it at once, and leaves a whole file", async () => {
+  using folder = makeFolder();
+  const { tracker: filled, store } = makeTracker(256 * MIB);
+  for (let infoHash = 0; infoHash < 500_000; infoHash++) fillSwarm(filled, { infoHash, wanted: 0 });
+  const begunSeconds = Math.floor(Date.now() / 1000);
+  const options = { stretch: 1, kept: 1, turns: false, clock: () => 0 };
+  await writeSnapshot({ path: folder.file, store, begunSeconds, ...options });
+  const draft = `${folder.file}.new`;
+  let hurried = 0;
+  for (let attempt = 0; attempt < 5 && hurried === 0; attempt++) {
+    const tracker = await startTracker({ env: { TRACKER_SNAPSHOT_FILE: folder.file } });
+    tracker.signal("SIGTERM");
+    while (!existsSync(draft) && tracker.running) await Bun.sleep(1);
+    tracker.signal("SIGINT");
+    const code = await tracker.exited();
+    if (code === 1) hurried += 1;
+    else expect(code).toBe(0);
+  }
+  expect(hurried).toBe(1);
+  await using last = await startTracker({ env: { TRACKER_SNAPSHOT_FILE: folder.file } });
+  expect(last.stderr).toContain("swarms=500000 peers=500000");
+}, 60_000);
 
 test("metrics, feed and top tell of the snapshots", async () => {
   using folder = makeFolder();
