@@ -45,8 +45,9 @@ docs: $(MODULES_STAMP) ## write the documents that are generated from the progra
 picture: $(BINARY) ## take the picture of the page for the README
 	$(BUN) scripts/picture.ts
 
-clients: $(BINARY) ## let real BitTorrent clients find each other
-	$(BUN) test/clients/run.ts
+# ALL=1 adds clients and pairs that take longer; the results are in test/clients/results.
+clients: $(BINARY) ## let real BitTorrent clients find each other (ALL=1)
+	$(BUN) test/clients/run.ts $(if $(ALL),--all)
 	$(BUN) test/clients/after-restart.ts
 
 # SEED=n repeats a run.

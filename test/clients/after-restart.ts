@@ -14,14 +14,20 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { decodeDictionary, type Dictionary } from "../e2e/bencode.ts";
 import { freePort } from "../e2e/harness.ts";
 import { Supervisor } from "../e2e/supervisor.ts";
-import { endProgram, logPath, type Peer, type ProgramName, startProgram } from "./programs.ts";
+import type { Peer } from "./commands.ts";
+import {
+  addHost,
+  isInNamespaces,
+  raiseNetwork,
+  runInNamespaces,
+  TRACKER_ADDRESS,
+} from "./hosts.ts";
+import { endProgram, logPath, type ProgramName, startProgram } from "./programs.ts";
 import { fileDigest, makeTorrent, type Torrent } from "./torrent.ts";
+import { hasCounts, ourSettings } from "./transfer.ts";
 
-const INSIDE = "BUNTRACKER_CLIENTS_INSIDE";
-const TRACKER = "10.77.0.1";
 const PEER_PORT = 16_881;
 const WAIT_MILLISECONDS_MAX = 60_000;
 const POLL_MILLISECONDS = 200;
@@ -31,6 +37,9 @@ const PAIRS: [seeder: ProgramName, leecher: ProgramName][] = [
   ["aria2", "libtorrent"],
   ["libtorrent", "transmission"],
   ["transmission", "aria2"],
+  ["qbittorrent", "deluge"],
+  ["deluge", "rtorrent"],
+  ["rtorrent", "qbittorrent"],
 ];
 const TRANSPORTS = ["http", "udp"] as const;
 
@@ -43,50 +52,44 @@ interface Pair {
   torrent: Torrent;
 }
 
-process.exit(process.env[INSIDE] ? await runAll() : await runInside());
+process.exit(isInNamespaces() ? await runAll() : await runInside());
 
-/** Runs this program again in namespaces of its own; its exit code. */
+/** Checks that it can run, and runs this program again in namespaces; the exit code. */
 async function runInside(): Promise<number> {
-  if (!Supervisor.possible) {
-    console.error("clients: the restart needs Linux and Python");
-    return 2;
-  }
-  const asRoot = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
-  const namespaces = [...asRoot, "--net", "--mount", "--mount-proc", "--pid", "--fork"];
-  const again = [process.execPath, import.meta.path];
-  const child = Bun.spawn(["unshare", ...namespaces, "--kill-child", "--", ...again], {
-    env: { ...process.env, [INSIDE]: "1" },
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  return await child.exited;
+  if (Supervisor.possible) return await runInNamespaces();
+  console.error("clients: the restart needs Linux and Python");
+  return 2;
 }
 
 async function runAll(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), "buntracker-clients-"));
   const children: Bun.Subprocess[] = [];
+  await raiseNetwork(folder);
   await using supervisor = await Supervisor.begin();
   let bad = 1;
   try {
     const adminPort = freePort();
     const pairs = await prepareAll(folder, supervisor.port);
-    const at = `${TRACKER}:${supervisor.port}`;
+    const at = `${TRACKER_ADDRESS[4]}:${supervisor.port}`;
     await supervisor.start({
       TRACKER_UDP_ADDRESS: at,
       TRACKER_HTTP_ADDRESS: at,
       TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}`,
       TRACKER_SNAPSHOT_FILE: join(folder, "swarms"),
-      // The clients are on its own machine.
-      TRACKER_OWN_ADDRESSES: "store",
       ...ourSettings(),
     });
     for (const { seeder, peers } of pairs) {
       children.push(await startProgram(seeder, peers.seeder));
     }
-    await untilAll("announced before the restart", pairs, ({ torrent }) => isSeeded(at, torrent));
+    await untilAll("announced before the restart", pairs, ({ torrent }) =>
+      hasCounts(at, torrent, "complete"),
+    );
     await supervisor.restart();
     const announces = await countAnnounces(adminPort);
     if (announces !== 0) throw new Error(`${announces} announces came after the restart`);
-    await untilAll("known after the restart", pairs, ({ torrent }) => isSeeded(at, torrent));
+    await untilAll("known after the restart", pairs, ({ torrent }) =>
+      hasCounts(at, torrent, "complete"),
+    );
     for (const { leecher, peers } of pairs) {
       children.push(await startProgram(leecher, peers.leecher));
     }
@@ -101,24 +104,12 @@ async function runAll(): Promise<number> {
   return bad;
 }
 
-/** The settings this process has, so that the restart can be run with any. */
-function ourSettings(): Record<string, string> {
-  const settings = Object.entries(process.env).filter(([name]) => name.startsWith("TRACKER_"));
-  return Object.fromEntries(settings) as Record<string, string>;
-}
-
-/** Gives each peer an address of its own, and each pair a torrent. */
+/** Gives each peer a host of its own, and each pair a torrent. */
 async function prepareAll(folder: string, port: number): Promise<Pair[]> {
   const pairs: Pair[] = [];
-  ip("link", "set", "lo", "up");
-  ip("addr", "add", `${TRACKER}/24`, "dev", "lo");
-  let peers = 1;
   const makePeer = async (directory: string, torrent: string, options: Partial<Peer>) => {
-    peers += 1;
-    const address = `10.77.0.${peers}`;
-    ip("addr", "add", `${address}/24`, "dev", "lo");
     await mkdir(directory, { recursive: true });
-    const common = { directory, torrent, address, port: PEER_PORT + peers };
+    const common = { host: addHost(4), directory, torrent, port: PEER_PORT };
     return { ...common, seeding: false, overUdp: false, ...options };
   };
   for (const transport of TRANSPORTS) {
@@ -131,18 +122,12 @@ async function prepareAll(folder: string, port: number): Promise<Pair[]> {
         seeder: await makePeer(join(place, "seeder"), torrentPath, { overUdp, seeding: true }),
         leecher: await makePeer(join(place, "leecher"), torrentPath, { overUdp }),
       };
-      const url = `${transport}://${TRACKER}:${port}/announce`;
+      const url = `${transport}://${TRACKER_ADDRESS[4]}:${port}/announce`;
       const torrent = await makeTorrent(both.seeder.directory, url);
       pairs.push({ name, seeder, leecher, peers: both, torrent });
     }
   }
   return pairs;
-}
-
-function ip(...args: string[]): void {
-  const search = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`;
-  const result = Bun.spawnSync([Bun.which("ip", { PATH: search })!, ...args]);
-  if (result.exitCode !== 0) throw new Error(`ip ${args.join(" ")}: ${result.stderr.toString()}`);
 }
 
 /** Waits until it is so for all pairs, and prints how long each took. */
@@ -165,15 +150,6 @@ async function untilAll(
       console.log(`${pair.name.padEnd(32)}${what}, ${seconds} s`);
     }),
   );
-}
-
-/** Whether a scrape shows exactly one seeder. */
-async function isSeeded(at: string, { infoHash }: Torrent): Promise<boolean> {
-  const escaped = infoHash.toHex().replace(/../g, "%$&");
-  const response = await fetch(`http://${at}/scrape?info_hash=${escaped}`, { keepalive: false });
-  const files = decodeDictionary(await response.bytes()).files as Dictionary;
-  const counts = files[Buffer.from(infoHash).toString("latin1")] as Dictionary | undefined;
-  return counts?.["complete"] === 1;
 }
 
 async function hasFile({ peers, torrent }: Pair): Promise<boolean> {

@@ -1,129 +1,159 @@
 /**
- * How each real client is started, as a peer of one torrent bound to one address.
+ * The real clients: which there are, what brings them, and how one is started as a peer of one
+ * torrent on a host of its own, and ended. Their command lines are in `commands.ts`.
  *
- * Whether it seeds or leeches is decided by what lies in its directory. All of them run until they
- * are told to end; what they print goes to `client.log` in their directory. Everything that could
- * find a peer without the tracker is switched off.
+ * Whether a client seeds or leeches is decided by what lies in its directory. All of them run until
+ * they are told to end; what they print goes to `client.log` in their directory. Everything that
+ * could find a peer without the tracker is switched off.
  */
 
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { ANACROLIX_VERSION } from "./anacrolix.ts";
+import {
+  anacrolixCommand,
+  aria2Command,
+  ctorrentCommand,
+  delugeCommand,
+  ktorrentCommand,
+  libtorrentCommand,
+  type Peer,
+  qbittorrentCommand,
+  rtorrentCommand,
+  transmissionCommand,
+} from "./commands.ts";
+import { onHost, searchPath } from "./hosts.ts";
 
-/** A peer to start. */
-export interface Peer {
-  directory: string;
-  torrent: string;
-  /** An address of this machine that is nobody else's. */
-  address: string;
-  port: number;
-  seeding: boolean;
-  overUdp: boolean;
+export type ProgramName =
+  | "anacrolix"
+  | "aria2"
+  | "ctorrent"
+  | "deluge"
+  | "ktorrent"
+  | "libtorrent"
+  | "qbittorrent"
+  | "rtorrent"
+  | "transmission";
+
+interface Program {
+  /** Debian's packages that bring it; the first is named for it. */
+  packages: readonly string[];
+  /** Shell commands that succeed when all it needs is there. */
+  probe: string;
+  command: (peer: Peer) => Promise<string[]>;
+  /** It never says that a download is complete, so none is counted. */
+  silentAboutCompletion?: true;
 }
 
-export type ProgramName = "aria2" | "libtorrent" | "transmission";
+const ENDING_MILLISECONDS_MAX = 5000;
+
+const TABLE: Record<ProgramName, Program> = {
+  anacrolix: {
+    packages: [],
+    probe: "command -v go",
+    command: anacrolixCommand,
+    silentAboutCompletion: true,
+  },
+  aria2: {
+    packages: ["aria2"],
+    probe: "command -v aria2c",
+    command: aria2Command,
+  },
+  ctorrent: {
+    packages: ["ctorrent"],
+    probe: "command -v ctorrent",
+    command: ctorrentCommand,
+  },
+  deluge: {
+    packages: ["deluged", "deluge-console"],
+    probe: "command -v deluged && command -v deluge-console",
+    command: delugeCommand,
+  },
+  ktorrent: {
+    packages: ["ktorrent", "xvfb", "dbus"],
+    probe: "command -v ktorrent && command -v Xvfb && command -v dbus-daemon",
+    command: ktorrentCommand,
+  },
+  libtorrent: {
+    packages: ["python3-libtorrent"],
+    probe: "/usr/bin/python3 -c 'import libtorrent'",
+    command: libtorrentCommand,
+  },
+  qbittorrent: {
+    packages: ["qbittorrent-nox"],
+    probe: "command -v qbittorrent-nox",
+    command: qbittorrentCommand,
+  },
+  rtorrent: {
+    packages: ["rtorrent"],
+    probe: "command -v rtorrent",
+    command: rtorrentCommand,
+  },
+  transmission: {
+    packages: ["transmission-daemon"],
+    probe: "command -v transmission-daemon",
+    command: transmissionCommand,
+  },
+};
 
 /** All programs of the matrix. */
-export const PROGRAMS: readonly ProgramName[] = ["aria2", "libtorrent", "transmission"];
+export const PROGRAMS = Object.keys(TABLE) as ProgramName[];
 
-const COMMANDS: Record<ProgramName, (peer: Peer) => Promise<string[]>> = {
-  aria2: aria2Command,
-  libtorrent: libtorrentCommand,
-  transmission: transmissionCommand,
-};
+/** Whether a program says that a download is complete. */
+export function saysCompleted(program: ProgramName): boolean {
+  return TABLE[program].silentAboutCompletion === undefined;
+}
+
+/** Debian's packages that bring a program. */
+export function packagesOf(program: ProgramName): readonly string[] {
+  return TABLE[program].packages;
+}
+
+/** Whether a program can be started here. */
+export function isInstalled(program: ProgramName): boolean {
+  const probe = Bun.spawnSync(["sh", "-c", TABLE[program].probe], {
+    env: { ...process.env, PATH: searchPath() },
+  });
+  return probe.exitCode === 0;
+}
+
+/** The version of a program here, as its package has it; empty where no package says it. */
+export function versionOf(program: ProgramName): string {
+  const [name] = TABLE[program].packages;
+  if (name === undefined) return ANACROLIX_VERSION;
+  return Bun.spawnSync(["dpkg-query", "--show", "--showformat=${Version}", name]).stdout.toString();
+}
 
 /** Starts a program; end it with `endProgram`. */
 export async function startProgram(program: ProgramName, peer: Peer): Promise<Bun.Subprocess> {
-  const command = await COMMANDS[program](peer);
+  const command = await TABLE[program].command(peer);
   const log = Bun.file(logPath(peer));
-  return Bun.spawn(command, {
+  return Bun.spawn(onHost(peer.host, command), {
     cwd: peer.directory,
-    env: { PATH: "/usr/bin:/bin", HOME: peer.directory },
+    env: { PATH: "/usr/bin:/bin", HOME: peer.directory, TMPDIR: peer.directory, LANG: "C.UTF-8" },
+    // A process group of its own, with all that it starts.
+    detached: true,
     stdin: "ignore",
     stdout: log,
     stderr: log,
   });
 }
 
-/** Ends a program the way its user would, and by force when that takes too long. */
+/**
+ * Ends a program the way its user would, and by force when that takes too long; then what it needed
+ * to run, such as a display.
+ */
 export async function endProgram(child: Bun.Subprocess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill("SIGTERM");
-  const ended = await Promise.race([child.exited.then(() => true), Bun.sleep(5000)]);
-  if (ended === true) return;
-  child.kill("SIGKILL");
+  await Promise.race([child.exited, Bun.sleep(ENDING_MILLISECONDS_MAX)]);
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // Nothing of the group is left.
+  }
   await child.exited;
 }
 
 /** Where a program's output goes. */
 export function logPath(peer: Peer): string {
   return join(peer.directory, "client.log");
-}
-
-/**
- * aria2 speaks UDP to trackers through its DHT socket only, so DHT has to be on for that; the
- * torrent stays out of it because it is private.
- */
-async function aria2Command(peer: Peer): Promise<string[]> {
-  const dht = peer.overUdp
-    ? [
-        "--enable-dht=true",
-        `--dht-listen-port=${peer.port}`,
-        `--dht-file-path=${peer.directory}/dht.dat`,
-      ]
-    : ["--enable-dht=false"];
-  const role = peer.seeding
-    ? ["--check-integrity=true", "--bt-hash-check-seed=true"]
-    : ["--allow-overwrite=true"];
-  return [
-    "aria2c",
-    "--no-conf=true",
-    ...dht,
-    "--enable-dht6=false",
-    "--enable-peer-exchange=false",
-    "--bt-enable-lpd=false",
-    `--interface=${peer.address}`,
-    `--listen-port=${peer.port}`,
-    "--file-allocation=none",
-    "--summary-interval=0",
-    "--console-log-level=info",
-    "--seed-ratio=0.0",
-    ...role,
-    `--dir=${peer.directory}`,
-    peer.torrent,
-  ];
-}
-
-/** Debian's own Python, not another one in PATH: only that one has the module. */
-async function libtorrentCommand(peer: Peer): Promise<string[]> {
-  const script = `${import.meta.dir}/libtorrent_peer.py`;
-  const { address, port, directory, torrent } = peer;
-  return ["/usr/bin/python3", script, address, String(port), directory, torrent];
-}
-
-/** Transmission picks up the torrent from a watched directory, so that no RPC is needed. */
-async function transmissionCommand(peer: Peer): Promise<string[]> {
-  const configuration = join(peer.directory, "transmission");
-  const watched = join(configuration, "watched");
-  await mkdir(watched, { recursive: true });
-  await Bun.write(join(watched, "payload.torrent"), Bun.file(peer.torrent));
-  const binding = peer.address.includes(":")
-    ? { "bind-address-ipv6": peer.address }
-    : { "bind-address-ipv4": peer.address };
-  const settings = {
-    ...binding,
-    "dht-enabled": false,
-    "download-dir": peer.directory,
-    "lpd-enabled": false,
-    "message-level": 3,
-    "peer-port": peer.port,
-    "pex-enabled": false,
-    "port-forwarding-enabled": false,
-    "rpc-enabled": false,
-    "trash-original-torrent-files": false,
-    "utp-enabled": false,
-    "watch-dir": watched,
-    "watch-dir-enabled": true,
-  };
-  await Bun.write(join(configuration, "settings.json"), JSON.stringify(settings));
-  return ["transmission-daemon", "--foreground", "--config-dir", configuration];
 }
