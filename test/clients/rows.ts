@@ -62,8 +62,7 @@ const TAKES_NO_PEERS: readonly Limit[] = [
   {
     program: "anacrolix",
     holds: ({ transport }) => transport === "udp",
-    reason:
-      "anacrolix's first announce over UDP asks for no peers, and the next is one interval later",
+    reason: "anacrolix asks for no peers in its first announce over UDP",
   },
   {
     program: "ktorrent",
@@ -114,8 +113,7 @@ const QUARRELS: readonly (Pick<Row, "seeder" | "leecher"> & { reason: string })[
   {
     seeder: "rtorrent",
     leecher: "aria2",
-    reason:
-      "aria2 sends a second bitfield in place of several `have`, and rtorrent drops it for that",
+    reason: "aria2 sends a second bitfield, and rtorrent drops it for that",
   },
 ];
 
