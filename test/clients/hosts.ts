@@ -37,6 +37,8 @@ const SWITCH_MAC = "02:00:00:00:00:01";
 /** Where `ip netns` keeps its names, in a directory that only this mount namespace sees. */
 const STATE_DIRECTORY = "/run";
 const PREFIX_BITS: Record<Family, number> = { 4: 16, 6: 64 };
+/** An IPv6 address is not asked for on the network before it is used. */
+const NO_WAIT: Record<Family, string> = { 4: "", 6: " nodad" };
 /** Hosts are numbered from here; this many have their IPv4 addresses in the same third byte. */
 const HOST_NUMBER_FIRST = 10;
 const HOSTS_PER_BYTE = 200;
@@ -78,7 +80,7 @@ export async function raiseNetwork(directory: string): Promise<void> {
     `link add ${SWITCH} address ${SWITCH_MAC} type bridge stp_state 0 mcast_snooping 0`,
     `link set ${SWITCH} up`,
     `addr add ${TRACKER_ADDRESS[4]}/${PREFIX_BITS[4]} dev ${SWITCH}`,
-    `addr add ${TRACKER_ADDRESS[6]}/${PREFIX_BITS[6]} dev ${SWITCH} nodad`,
+    `addr add ${TRACKER_ADDRESS[6]}/${PREFIX_BITS[6]} dev ${SWITCH}${NO_WAIT[6]}`,
   );
   const hosts = join(directory, "hosts");
   await Bun.write(hosts, `127.0.0.1 localhost\n${TRACKER_ADDRESS[6]} ${TRACKER_NAME_IPV6}\n`);
@@ -99,7 +101,7 @@ export function addHost(family: Family): Host {
     { name, family },
     "link set lo up",
     `link set ${HOST_INTERFACE} up`,
-    `addr add ${address}/${PREFIX_BITS[family]} dev ${HOST_INTERFACE}${family === 6 ? " nodad" : ""}`,
+    `addr add ${address}/${PREFIX_BITS[family]} dev ${HOST_INTERFACE}${NO_WAIT[family]}`,
     // Transmission opens its IPv6 socket only if there is a route to the Internet.
     `route add default via ${TRACKER_ADDRESS[family]}`,
   );

@@ -1,6 +1,6 @@
 /**
- * What a run of the matrix shows: a line for each row, and for a run of all rows a file with a table
- * for each transport and family, which is kept in `results/`.
+ * What a run of the matrix shows: a line for each row, and for a run of all rows a file with a
+ * table for each transport and family, which is kept in `results/`.
  */
 
 import { join } from "node:path";

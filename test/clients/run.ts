@@ -1,6 +1,6 @@
 /**
- * The matrix of real clients: pairs of programs, one seeding and one leeching, with nothing but this
- * tracker to bring them together, over HTTP and UDP, IPv4 and IPv6.
+ * The matrix of real clients: pairs of programs, one seeding and one leeching, with nothing but
+ * this tracker to bring them together, over HTTP and UDP, IPv4 and IPv6.
  *
  *   bun test/clients/run.ts [--all] [FILTER]
  *   bun test/clients/run.ts [--all] --packages    prints Debian's packages that it needs
