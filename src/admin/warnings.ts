@@ -32,6 +32,8 @@ export const WARNINGS = [
 
 export type Warning = (typeof WARNINGS)[number];
 
+const MIB = 2 ** 20;
+
 /** With a lower limit of open files, a busy tracker refuses connections. */
 const OPEN_FILES_FEW = 16_384;
 /** The largest usual share of announces from one private address: more means a NAT before us. */
@@ -242,7 +244,7 @@ export function warnOfMachine(
   }
   if (memory.needed > memory.limit) {
     const message = "the tracker may take more memory than there is, and would then be killed";
-    const room = memory.limit - (memory.needed - memory.swarms);
+    const room = Math.floor((memory.limit - memory.needed + memory.swarms) / MIB) * MIB;
     const least = memory.needed - memory.swarms + MEMORY_BYTES_MIN;
     warnings.tell("memory_max", message, {
       needed: showMebibytes(memory.needed),
@@ -269,7 +271,7 @@ export function warnOfConntrack(warnings: Tell, { machine, udpPorts }: Circumsta
 }
 
 function showMebibytes(bytes: number): string {
-  return `${Math.floor(bytes / 2 ** 20)}MiB`;
+  return `${Math.round(bytes / MIB)}MiB`;
 }
 
 /** The command that keeps a port out of the table of connections, for IPv4 and IPv6. */
