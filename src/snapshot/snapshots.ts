@@ -65,6 +65,8 @@ export class Snapshots {
   readonly figures: SnapshotFigures;
   readonly #needs: SnapshotNeeds;
   readonly #wall: () => number;
+  /** Kept, since garbage of this size would cost a collection of some milliseconds. */
+  readonly #chunk = new Uint8Array(RECORDS_BYTES_MAX);
   #path: string;
   #timer: NodeJS.Timeout | undefined;
   #writing = Promise.resolve();
@@ -223,6 +225,7 @@ export class Snapshots {
       const { bytes, peers } = await writeSnapshot({
         path: file,
         store,
+        chunk: this.#chunk,
         begunSeconds,
         stretch: load.stretch,
         kept: load.kept,
@@ -239,8 +242,6 @@ export class Snapshots {
       else log.debug("swarms written to the snapshot", told);
     } catch (error) {
       if (error !== GIVEN_UP) this.#tellUnwritten(codeOf(error));
-    } finally {
-      garbage.note(RECORDS_BYTES_MAX);
     }
   }
 

@@ -14,12 +14,14 @@ import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
 import { Dump } from "../swarm/dump.ts";
 import type { Store } from "../swarm/store.ts";
 import { WALK_SLICE_UNITS } from "../swarm/walk.ts";
-import { chunkBytes, endBytes, headerBytes, RECORDS_BYTES_MAX } from "./format.ts";
+import { chunkBytes, endBytes, headerBytes } from "./format.ts";
 
 /** Options of a writing. */
 export interface Writing {
   path: string;
   store: Store;
+  /** RECORDS_BYTES_MAX bytes, which the next writing can use again. */
+  chunk: Uint8Array;
   /** When it begins, in seconds since 1970. */
   begunSeconds: number;
   stretch: number;
@@ -44,7 +46,7 @@ export const GIVEN_UP = new Error("the snapshot was given up");
 /** Writes a snapshot. Rejects with the system's error, and then the file before stays. */
 export async function writeSnapshot(writing: Writing): Promise<Written> {
   const { store, begunSeconds, stretch, kept, turns, isEnded, clock = now } = writing;
-  const dump = new Dump(store, RECORDS_BYTES_MAX);
+  const dump = new Dump(store, writing.chunk);
   const start = clock();
   let bytes = 0;
   await writePrivate(writing.path, async (write) => {

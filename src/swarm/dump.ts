@@ -93,12 +93,13 @@ export class Dump {
   readonly #metas = new Uint8Array(PIECE_PEERS_MAX);
 
   /**
-   * Chunks have `chunkBytes`, CHUNK_BYTES_MIN at least. With `ticksMax` only peers up to that age
-   * are written, and no swarms without such peers.
+   * Records are written to `chunk`, a whole buffer of CHUNK_BYTES_MIN or more. With `ticksMax` only
+   * peers up to that age are written, and no swarms without such peers.
    */
-  constructor(store: Store, chunkBytes: number, ticksMax = Infinity) {
-    this.chunk = new Uint8Array(Math.max(chunkBytes, CHUNK_BYTES_MIN));
-    this.#halves = new Uint16Array(this.chunk.buffer);
+  constructor(store: Store, chunk: Uint8Array, ticksMax = Infinity) {
+    if (chunk.length < CHUNK_BYTES_MIN) throw new RangeError("a chunk must hold any bucket");
+    this.chunk = chunk;
+    this.#halves = new Uint16Array(chunk.buffer);
     this.#store = store;
     this.#walk = new Walk(store);
     this.#ticksMax = ticksMax;

@@ -9,7 +9,8 @@ import {
   mkdirSync,
   mkdtempSync,
 } from "node:fs";
-import { readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -171,6 +172,25 @@ describe("a private file", () => {
     expect(lstatSync(link).isSymbolicLink()).toBe(true);
     expect(read(join(folder, "private-target"))).toBe("new");
   });
+
+  test.if(process.platform === "linux")(
+    "is open while it is replaced, so that its bytes are freed beside the event loop",
+    async () => {
+      const path = join(folder, "freed");
+      writeFileSync(path, "old");
+      const isOpen = (): boolean =>
+        readdirSync("/proc/self/fd").some((fd) => {
+          try {
+            return readlinkSync(`/proc/self/fd/${fd}`) === path;
+          } catch {
+            return false;
+          }
+        });
+      let open = false;
+      await writePrivate(path, async () => void (open = isOpen()));
+      expect([open, isOpen()]).toEqual([true, false]);
+    },
+  );
 
   test("that two programs write is whole: the last draft wins, the other one says so", async () => {
     const path = join(folder, "shared");

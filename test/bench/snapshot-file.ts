@@ -11,6 +11,7 @@
 import { readOptions, type Report, showReport } from "./options.ts";
 import { mix, putInfoHash, Workload } from "./workload.ts";
 import { EVENT_NONE } from "../../src/constants.ts";
+import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
 import { writeSnapshot } from "../../src/snapshot/writer.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
@@ -69,6 +70,7 @@ async function make(): Promise<Report> {
   const written = await writeSnapshot({
     path: options.file,
     store,
+    chunk: new Uint8Array(RECORDS_BYTES_MAX),
     begunSeconds: Math.floor(Date.now() / 1000),
     stretch: 1,
     kept: 1,

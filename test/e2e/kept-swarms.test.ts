@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
 import { writeSnapshot } from "../../src/snapshot/writer.ts";
 import { announce as fillSwarm, makeTracker, MIB } from "../swarm/fixture.ts";
 import { decodeDictionary, type Dictionary } from "./bencode.ts";
@@ -133,7 +134,8 @@ test("a second signal ends it at once, and leaves a whole file", async () => {
   const { tracker: filled, store } = makeTracker(256 * MIB);
   for (let infoHash = 0; infoHash < 500_000; infoHash++) fillSwarm(filled, { infoHash, wanted: 0 });
   const begunSeconds = Math.floor(Date.now() / 1000);
-  const options = { stretch: 1, kept: 1, turns: false, clock: () => 0 };
+  const chunk = new Uint8Array(RECORDS_BYTES_MAX);
+  const options = { chunk, stretch: 1, kept: 1, turns: false, clock: () => 0 };
   await writeSnapshot({ path: folder.file, store, begunSeconds, ...options });
   const draft = `${folder.file}.new`;
   let hurried = 0;

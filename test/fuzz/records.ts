@@ -44,7 +44,7 @@ function chunkOf(random: Random): Uint8Array {
     complete(tracker, { infoHash, peer: 1000 }, PEERS_MAX);
     announce(tracker, { infoHash, peer: 1000, event: "stopped" }, PEERS_MAX);
   }
-  const dump = new Dump(tracker.store, 32 * 1024);
+  const dump = new Dump(tracker.store, new Uint8Array(32 * 1024));
   while (!dump.done) {
     dump.slice(PEERS_MAX, 500);
     if (dump.isFull) break;

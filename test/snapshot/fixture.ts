@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
 import { SnapshotReader } from "../../src/snapshot/reader.ts";
 import { writeSnapshot, type Writing, type Written } from "../../src/snapshot/writer.ts";
 import { type Judge, PutBack } from "../../src/swarm/put-back.ts";
@@ -27,7 +28,8 @@ export function write(
   path: string,
   options: Partial<Writing> = {},
 ): Promise<Written> {
-  const usual = { begunSeconds: BEGUN, stretch: 1, kept: 1, turns: false, clock: () => 0 };
+  const chunk = new Uint8Array(RECORDS_BYTES_MAX);
+  const usual = { chunk, begunSeconds: BEGUN, stretch: 1, kept: 1, turns: false, clock: () => 0 };
   return writeSnapshot({ path, store, ...usual, ...options });
 }
 

@@ -171,7 +171,7 @@ describe.each([1, 2, 3, 4, 5, 6])("a store that changes while it is dumped, numb
     const began = from.now;
     const downloads = Array.from({ length: 40 }, (_, hash) => scrape(from.tracker, hash)[2]);
     const chunkBytes = seed % 2 === 0 ? CHUNK_BYTES_MIN : 512 * 1024;
-    const dump = new Dump(from.tracker.store, chunkBytes);
+    const dump = new Dump(from.tracker.store, new Uint8Array(chunkBytes));
     const chunks = takeChunks(dump, from.now, () => {
       from.change();
       return from.now;
@@ -215,7 +215,7 @@ test("of a store at rest every peer is written once, and the same peers are ther
   for (let peer = 0; peer < 3000; peer++) {
     announce(tracker, { infoHash: 5000, peer, family: peer % 2 ? 4 : 6, seeder: peer % 3 === 0 });
   }
-  const dump = new Dump(store, 256 * 1024);
+  const dump = new Dump(store, new Uint8Array(256 * 1024));
   const chunks = takeChunks(dump, 0);
   const { swarms, peers, seedersIpv4, leechersIpv6 } = takeCensus(memory);
   expect(dump.peers).toBe(peers);
@@ -230,7 +230,7 @@ test("no slice copies more than a piece of a huge swarm, and each chunk keeps it
   const { tracker, store } = makeTracker(64 * MIB);
   for (let peer = 0; peer < 200_000; peer++) announce(tracker, { peer, wanted: 0, event: "none" });
   for (const bytes of [CHUNK_BYTES_MIN, 512 * 1024]) {
-    const dump = new Dump(store, bytes);
+    const dump = new Dump(store, new Uint8Array(bytes));
     let most = 0;
     while (!dump.done) {
       const before = dump.peers;
@@ -256,7 +256,7 @@ test("only peers up to an age are written, where that is asked for", () => {
   }
   complete(tracker, { infoHash: 10 }, 9 * tick);
   announce(tracker, { infoHash: 10, event: "stopped" }, 9 * tick);
-  const dump = new Dump(store, 64 * 1024, 2);
+  const dump = new Dump(store, new Uint8Array(64 * 1024), 2);
   const to = otherTracker(PEER_TIMEOUT);
   putBack(to.store, takeChunks(dump, 9 * tick), tick, 0, 0);
   expect([1, 2, 3].map((infoHash) => scrape(to, infoHash)[1])).toEqual([60, 120, 180]);
@@ -271,7 +271,7 @@ test("claims are left out, because a record cannot say whose they are", () => {
     announceFrom(tracker, { infoHash: 2, address: [61, i, 1, 1], from: [70, i, 1, 1] });
   }
   const to = otherTracker(PEER_TIMEOUT);
-  const chunks = takeChunks(new Dump(tracker.store, 64 * 1024), 0);
+  const chunks = takeChunks(new Dump(tracker.store, new Uint8Array(64 * 1024)), 0);
   putBack(to.store, chunks, tracker.store.peerTicks.seconds, 0, 0);
   expect([scrape(to, 1), scrape(to, 2)]).toEqual([
     [0, 200, 0],
@@ -286,7 +286,7 @@ test("the time without peers goes on for a counter", () => {
     complete(tracker, { infoHash }, now);
     announce(tracker, { infoHash, event: "stopped" }, now);
   }
-  const chunks = takeChunks(new Dump(store, 64 * 1024), 2000);
+  const chunks = takeChunks(new Dump(store, new Uint8Array(64 * 1024)), 2000);
   const again = makeTracker();
   putBack(again.store, chunks, store.peerTicks.seconds, 3000, 500);
   expect([1, 2].map((infoHash) => scrape(again.tracker, infoHash)[2])).toEqual([1, 1]);
@@ -305,7 +305,7 @@ test("a swarm that grows and begins to seed between its pieces hides no peer", (
   for (let peer = 0; peer < 12_000; peer++) announce(tracker, { peer, wanted: 0, event: "none" });
   const below = randomFrom(5);
   let others = 12_000;
-  const dump = new Dump(store, CHUNK_BYTES_MIN);
+  const dump = new Dump(store, new Uint8Array(CHUNK_BYTES_MIN));
   const chunks = takeChunks(dump, 0, () => {
     if (dump.peers === 0) return 0;
     for (let i = 0; i < 500; i++) {
@@ -327,7 +327,7 @@ test("a swarm that shrinks between its pieces, whose buckets are merged, hides n
   for (const slices of [1, 3, 6]) {
     const { tracker, store } = makeTracker(64 * MIB);
     for (let peer = 0; peer < 40_000; peer++) announce(tracker, { peer, wanted: 0, event: "none" });
-    const dump = new Dump(store, 64 * 1024);
+    const dump = new Dump(store, new Uint8Array(64 * 1024));
     let left = slices;
     const chunks = takeChunks(dump, 0, () => {
       left -= dump.peers > 0 ? 1 : 0;

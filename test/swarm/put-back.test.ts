@@ -29,7 +29,7 @@ const ALL: Judge = { maySwarm: () => true, mayPeer: () => true };
 
 /** Everything a store holds, as one chunk. */
 function dumped(store: Store, now = 0): Uint8Array {
-  const dump = new Dump(store, 8 * MIB);
+  const dump = new Dump(store, new Uint8Array(8 * MIB));
   while (!dump.done) dump.slice(now, 1000);
   return dump.chunk.slice(0, dump.size);
 }
@@ -345,7 +345,7 @@ describe("ceilings and quotas hold:", () => {
     for (let infoHash = 0; infoHash < 150_000; infoHash++) {
       announce(from.tracker, { infoHash, peer: infoHash, wanted: 0 });
     }
-    const dump = new Dump(from.store, 16 * MIB);
+    const dump = new Dump(from.store, new Uint8Array(16 * MIB));
     const to = makeTracker(4 * MIB);
     const back = new PutBack(to.store, ALL);
     const written = { tick: 0, tickSeconds: from.store.peerTicks.seconds, elapsedSeconds: 0 };
