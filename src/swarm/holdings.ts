@@ -11,12 +11,12 @@
  *
  * Counted in fixed memory: two count-min sketches with two cells for each key. A key is judged by
  * the smaller of its cells, so it may seem to hold more than it does (when others share both),
- * never less: with ten million peers a cell has some 150 that are not its own, where memory for as
+ * never less: with ten million peers a cell has some 300 that are not its own, where memory for as
  * many allows an address some hundred thousand. The cells are chosen by keyed hashes.
  *
  * Both cells of a key lie in one cache line, because a peer that joins mostly waits for them: two
- * lines took 90 ns where four took 230. The price is that of 10,000 keys that hold as much as they
- * may, two of 100 others seem to do the same; memory has room for 10 such addresses.
+ * lines took 90 ns where four took 230. The price is that with 10,000 keys that hold as much as
+ * they may, four of 100 others seem to do the same; memory has room for 10 such addresses.
  *
  * Cells are shared by all threads and added to without a lock.
  */
@@ -38,7 +38,7 @@ const LINE_CELLS = 16;
 const HALF_CELLS = LINE_CELLS / 2;
 const HALF_BITS = 3;
 /** Bits of a key that choose its line, in either sketch. */
-const LINE_BITS = 13;
+const LINE_BITS = 12;
 /** What a peer takes at most: a swarm of its own, whose entry in the index is one of a few. */
 const PEER_BYTES = 48;
 

@@ -43,9 +43,9 @@ const INDEX_SHARE = 1 / 5;
 const EMPTY_SWARMS_SHARE = 1 / 36;
 export const EMPTY_SWARM_WORDS = 2;
 
-/** Cells of the count-min sketches; a mebibyte together. See holdings.ts for their errors. */
-export const ADDRESS_CELLS = 2 ** 17;
-export const NETWORK_CELLS = 2 ** 17;
+/** Cells of the count-min sketches; 512 KiB together. See holdings.ts for their errors. */
+export const ADDRESS_CELLS = 2 ** 16;
+export const NETWORK_CELLS = 2 ** 16;
 /** Downloads that are remembered, so that none counts twice: 256 KiB. */
 export const COMPLETION_CELLS = 2 ** 16;
 

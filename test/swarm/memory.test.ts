@@ -78,9 +78,9 @@ describe("reserved memory", () => {
   test("starts with all pages free but the first, which means none", () => {
     const words = new Int32Array(makeMemory(SMALLEST).shards);
     expect(words[POOL_FRESH]).toBe(1);
-    // All but 2 MiB of index, 1.25 MiB of sketches, and the lists of swarms without peers.
+    // All but 2 MiB of index, 0.75 MiB of sketches, and the lists of swarms without peers.
     const lists = Math.floor(SMALLEST / 36 / 256 / 8) * 256 * 8;
-    expect(words[POOL_AVAILABLE]).toBe(Math.floor((SMALLEST - 3.25 * MIB - lists) / 8192) - 1);
+    expect(words[POOL_AVAILABLE]).toBe(Math.floor((SMALLEST - 2.75 * MIB - lists) / 8192) - 1);
   });
 
   test("gets keys of its own each time if none are given", () => {
