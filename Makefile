@@ -61,12 +61,15 @@ soak: $(BINARY) ## run it under load and attacks (MINUTES=20)
 overload: $(BINARY) ## send three times the load it can answer (SECONDS=60)
 	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
 
-.PHONY: bench compare lists stalls restart
+.PHONY: bench compare regress lists stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
 compare: $(BINARY) ## measure the tracker against others on this machine
 	$(BUN) test/bench/compare.ts
+
+regress: $(BINARY) ## measure it against an older binary (OLD=path)
+	$(BUN) test/bench/regress.ts --old $(or $(OLD),'')
 
 lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 	$(BUN) test/bench/lists.ts

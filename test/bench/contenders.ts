@@ -71,10 +71,19 @@ export const START: Record<string, Start> = {
 
 async function startBuntracker(name: string, hosts: string[]): Promise<Contender | Absent> {
   if (!existsSync(BINARY)) return { absent: "buntracker is skipped: run `make build` first" };
+  return startBinary(name, BINARY, hosts);
+}
+
+/** A build of buntracker, with this process's settings. */
+export function startBinary(
+  name: string,
+  binary: string,
+  hosts: string[],
+): Promise<Contender | Absent> {
   const port = freePort();
   const addresses = hosts.map((host) => `${host}:${port}`).join();
   const settings = Object.entries(process.env).filter(([name]) => name.startsWith("TRACKER_"));
-  return launch(name, port, [BINARY], {
+  return launch(name, port, [binary], {
     ...Object.fromEntries(settings),
     TRACKER_UDP_ADDRESS: addresses,
     TRACKER_HTTP_ADDRESS: addresses,

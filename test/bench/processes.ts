@@ -1,7 +1,7 @@
 /**
  * What Linux tells of a process: the CPU time of all its threads, and its resident memory.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 /** Linux counts CPU time in hundredths of a second for user space, on every architecture. */
 const TICKS_PER_SECOND = 100;
@@ -13,6 +13,21 @@ export function cpuSeconds(pid: number): number {
   // The name, in parentheses, may hold spaces; utime and stime are the 12th and 13th after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/**
+ * Seconds, to the nanosecond, that the threads which answer requests have used: without those of
+ * the compiler of hot code, which are soon done.
+ */
+export function answeringSeconds(pid: number): number {
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const folder = `/proc/${pid}/task/${thread}`;
+    const isMain = Number(thread) === pid;
+    if (!isMain && readFileSync(`${folder}/comm`, "latin1").trim() !== "Worker") continue;
+    nanoseconds += Number(readFileSync(`${folder}/schedstat`, "latin1").split(" ")[0]);
+  }
+  return nanoseconds / 1e9;
 }
 
 /** Bytes of memory that are resident. */

@@ -6,7 +6,7 @@
  * full of one network is drawn again. The kernel takes the source of a datagram from its control
  * data, if the socket is bound to no address [ip(7), IP_PKTINFO]; all of 127.0.0.0/8 is ours.
  *
- *   cmsghdr + in_pktinfo, 28 bytes   length 0 · level 8 · type 12 · interface 16 · source 20
+ *   cmsghdr, in_pktinfo: 28 bytes   length 0 · level 8 · type 12 · interface 16 · source 20
  */
 import type { Pointer } from "bun:ffi";
 import { addressOf, type Batch, calls, MSG_DONTWAIT, pinned, POLLIN } from "./syscalls.ts";

@@ -5,7 +5,8 @@
  * once: nothing is allocated by a call. All memory given to the kernel comes from `pinned`, which
  * keeps it alive and in place. Struct layouts are those glibc and musl share:
  *
- *   mmsghdr, 64   name pointer 0 · name length 8 · iov pointer 16 · iov count 24 · received 56
+ *   mmsghdr, 64   name pointer 0 · name length 8 · iov pointer 16 · iov count 24
+ *                 control pointer 32 · control length 40 · received 56
  *   iovec, 16     pointer 0 · length 8
  *   pollfd, 8     fd 0 · events 4 · revents 6
  *   epoll_event   events 0 · data 4 on x64 (12 bytes), 8 elsewhere (16 bytes)
@@ -49,8 +50,12 @@ export const EPOLL_DATA = process.arch === "x64" ? 4 : 8;
 export const EPOLL_EVENT = EPOLL_DATA + 8;
 
 export const HEADER = 64;
+const HEADER_NAME = 0;
+const HEADER_NAME_LENGTH = 8;
 const HEADER_IOV = 16;
 const HEADER_IOV_COUNT = 24;
+const HEADER_CONTROL = 32;
+const HEADER_CONTROL_LENGTH = 40;
 const HEADER_RECEIVED = 56;
 export const IOVEC = 16;
 export const IOVEC_LENGTH = 8;
@@ -117,6 +122,15 @@ export class Batch {
     this.vectors[(slot * IOVEC + IOVEC_LENGTH) >>> 2] = bytes;
   }
 
+  /** Where the datagram of a slot goes, over an unconnected socket, with this control data. */
+  setDestination(slot: number, to: SocketAddress, control: number, controlBytes: number): void {
+    const at = slot * HEADER;
+    putPointer(this.headers, at + HEADER_NAME, to.pointer);
+    this.headers[(at + HEADER_NAME_LENGTH) >>> 2] = to.size;
+    putPointer(this.headers, at + HEADER_CONTROL, control);
+    this.headers[(at + HEADER_CONTROL_LENGTH) >>> 2] = controlBytes;
+  }
+
   /** Bytes of the datagram the kernel put into a slot. */
   received(slot: number): number {
     return this.headers[(slot * HEADER + HEADER_RECEIVED) >>> 2];
@@ -150,18 +164,24 @@ export class SocketAddress {
   }
 }
 
-/** The only loopback address of IPv6 is ::1; of IPv4, client `n` has 127.0.0.2 + n. */
+/** The only loopback address of IPv6 is ::1; of IPv4, client `n` has a network of its own. */
 function clientAddress(n: number): SocketAddress {
-  return new SocketAddress(`127.0.${n >> 8}.${2 + (n & 0xff)}`, 0);
+  return new SocketAddress(`127.1.${n}.2`, 0);
 }
 const clients = Array.from({ length: 200 }, (_, n) => clientAddress(n));
 
-/** A UDP socket of client `n`, connected to the server. Throws if there is none to be had. */
-export function openUdp(server: SocketAddress, n: number): number {
+/** A UDP socket without an address. Throws if there is none to be had. */
+export function openUnbound(server: SocketAddress): number {
   const fd = calls.socket(server.ipv6 ? 10 : 2, 2 | SOCK_NONBLOCK, 0);
   if (fd < 0) throw new Error(`no socket: errno ${errno()}`);
   setInt(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
   setInt(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES);
+  return fd;
+}
+
+/** A UDP socket of client `n`, connected to the server. Throws if there is none to be had. */
+export function openUdp(server: SocketAddress, n: number): number {
+  const fd = openUnbound(server);
   const client = clients[n % clients.length];
   if (!server.ipv6) calls.bind(fd, client.pointer, client.size);
   if (calls.connect(fd, server.pointer, server.size) === 0) return fd;

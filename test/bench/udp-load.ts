@@ -28,10 +28,12 @@ import {
   cutDatagrams,
   MSG_DONTWAIT,
   openUdp,
+  openUnbound,
   pinned,
   POLLIN,
   SocketAddress,
 } from "./syscalls.ts";
+import { Sources, SOURCES_MAX } from "./sources.ts";
 import { INFO_HASH_WORDS, mix, putInfoHash, Workload } from "./workload.ts";
 
 const UDP_DEFAULTS = {
@@ -43,6 +45,8 @@ const UDP_DEFAULTS = {
   seconds: 5,
   rate: 100_000,
   sockets: 8,
+  /** Source addresses, each of a network of its own, at most 65,536; 0 for one of each socket. */
+  networks: 0,
   window: 512,
   swarms: 100_000,
   peers: 1_000_000,
@@ -111,6 +115,7 @@ class Generator {
   readonly #workload: Workload;
   readonly #clients: Client[];
   readonly #ipv6: boolean;
+  readonly #sources: Sources | undefined;
   readonly #requests = new Batch(BATCH, REQUEST_SLOT);
   readonly #replies = new Batch(BATCH, REPLY_SLOT);
   readonly #words = new Uint32Array(this.#requests.slots);
@@ -145,10 +150,15 @@ class Generator {
     this.#patience = options.mode === "fill" ? FILL_LOST_MILLISECONDS : LOST_MILLISECONDS;
     const server = new SocketAddress(options.host, options.port);
     this.#ipv6 = server.ipv6;
-    const { sockets, peers } = options;
+    const { sockets, peers, networks } = options;
+    if (networks > SOURCES_MAX || (networks > 0 && (server.ipv6 || options.mode === "flood"))) {
+      throw new Error(`--networks is at most ${SOURCES_MAX}, with IPv4 and no flood`);
+    }
+    this.#sources =
+      networks === 0 ? undefined : new Sources(networks, this.#requests, BATCH, server);
     this.#clients = Array.from({ length: sockets }, (_, number) => ({
       number,
-      fd: openUdp(server, number),
+      fd: networks === 0 ? openUdp(server, number) : openUnbound(server),
       high: 0,
       low: 0,
       inFlight: 0,
@@ -204,6 +214,17 @@ class Generator {
 
   /** Gets the first connection id of a client. Throws if the server does not answer. */
   #introduce(client: Client): void {
+    if (this.#sources !== undefined) {
+      if (client.number > 0) return;
+      const connect = (slot: number, transaction: number): void => {
+        this.#connect(slot);
+        this.#words[((slot * REQUEST_SLOT) >>> 2) + 3] = transaction;
+      };
+      const { fd } = client;
+      const mailbox = { fd, requests: this.#requests, replies: this.#replies, connect };
+      this.#sources.introduce(mailbox, BATCH);
+      return;
+    }
     for (let attempt = 0; attempt < 50; attempt++) {
       this.#connect(0);
       this.#send(client, 1);
@@ -333,8 +354,10 @@ class Generator {
   #build(client: Client, slot: number): void {
     const { connects, announces, scrapes } = this.#options;
     const drawn = this.#draw(connects + announces + scrapes);
-    if (drawn < connects) this.#connect(slot);
-    else if (drawn < connects + announces) this.#announce(client, slot);
+    if (drawn < connects) {
+      this.#connect(slot);
+      this.#sources?.use(slot, this.#draw(this.#sources.count));
+    } else if (drawn < connects + announces) this.#announce(client, slot);
     else this.#scrape(client, slot);
   }
 
@@ -351,8 +374,11 @@ class Generator {
   }
 
   #announce(client: Client, slot: number): void {
-    this.#putAnnounce(client, this.#words, this.#halves, (slot * REQUEST_SLOT) >>> 2);
+    const at = (slot * REQUEST_SLOT) >>> 2;
+    this.#putAnnounce(client, this.#words, this.#halves, at);
     this.#requests.setLength(slot, 98);
+    // A peer always announces from the same source.
+    if (this.#sources !== undefined) this.#sendFrom(slot, mix(this.#words[at + 22]));
   }
 
   #putAnnounce(client: Client, words: Uint32Array, halves: Uint16Array, at: number): void {
@@ -388,6 +414,17 @@ class Generator {
     const hashes = 1 + this.#draw(this.#options.hashes);
     this.#putScrape(client, this.#words, (slot * REQUEST_SLOT) >>> 2, hashes);
     this.#requests.setLength(slot, 16 + 20 * hashes);
+    if (this.#sources !== undefined) this.#sendFrom(slot, this.#draw(this.#sources.count));
+  }
+
+  /** The request in a slot comes from this source, and has its connection id. */
+  #sendFrom(slot: number, drawn: number): void {
+    const sources = this.#sources!;
+    const source = drawn % sources.count;
+    const at = (slot * REQUEST_SLOT) >>> 2;
+    sources.use(slot, source);
+    this.#words[at] = sources.high[source];
+    this.#words[at + 1] = sources.low[source];
   }
 
   #putScrape(client: Client, words: Uint32Array, at: number, hashes: number): void {
