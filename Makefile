@@ -77,8 +77,9 @@ lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 stalls: $(BINARY) ## measure delays of announces: exports, reloads, sweep
 	$(BUN) test/bench/stalls.ts
 
-restart: $(BINARY) ## measure a restart that keeps the swarms
+restart: $(BINARY) ## measure a restart that keeps swarms and sockets
 	$(BUN) test/bench/restart.ts
+	$(BUN) test/bench/kept-requests.ts
 
 clean: ## remove all files that were built or fetched
 	rm -rf dist/bin .tools node_modules
