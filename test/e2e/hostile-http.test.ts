@@ -228,9 +228,10 @@ test("connections from the machine itself are not counted as those of one addres
     TRACKER_ADMIN_ADDRESS: `127.0.0.1:${operator}`,
   };
   await using tracker = await startTracker({ env });
-  // The limit of another address. The next connection is closed only because no slot is free.
+  // The limit of another address. The next connection is closed only because no slot is free,
+  // perhaps before the client has seen it open.
   const held = await openMany(tracker.port, 64, "GET /announce?info_hash=");
-  await ask(tracker, REQUEST);
+  await ask(tracker, REQUEST).catch(() => undefined);
   const metrics = await (await fetch(`http://127.0.0.1:${operator}/metrics`)).text();
   const closed = "tracker_http_connections_closed_total";
   expect(metrics).toContain(`${closed}{reason="too_many_of_address"} 0\n`);
