@@ -628,7 +628,7 @@ test(
       await Bun.sleep(1);
     }
     expect(asked).toBeGreaterThan(20);
-    // A turn of the reload takes a millisecond or two; a list that is read in one go takes hundreds.
+    // A turn of the reload takes two milliseconds; a list that is read in one go takes hundreds.
     expect(worst).toBeLessThan(60);
   },
   SLOW_MILLISECONDS,
