@@ -8,8 +8,8 @@
  *   replaceFile     the old file must be there, and gives its mode and its owner to the new one
  *   writePrivate    whatever is there: the new file is the tracker's, and only its owner's to read
  *
- * If two programs replace the same file, the last one wins, and each file is whole: a draft that is
- * no longer the own one is not renamed.
+ * If two programs replace the same file, the last one wins, and each file is whole: a program waits
+ * while the other one's draft grows, and does not rename a draft that is no longer its own.
  *
  * A link of another user is refused. In a folder where others may write, they could link to a file
  * that only the tracker, perhaps as root, may change: the tracker would add a line to it, and they
@@ -17,13 +17,20 @@
  * through a link, and owner, mode and bytes are taken from the open file. There is no protection
  * against others who replace a parent folder during the write.
  */
-import { constants, fstatSync, lstatSync, renameSync } from "node:fs";
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { constants, lstatSync, type Stats } from "node:fs";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { followLinks, notThis, READ_FLAGS } from "../host/plain-file.ts";
 
 /** Suffix of the draft. A draft left by a crash is overwritten. */
 const SUFFIX = ".new";
+
+/** A draft that has not been written to for this long was left by a crash. */
+const LEFT_MILLISECONDS = 2000;
+/** How long another program's draft is waited for, and how often it is looked at. */
+const WAIT_MILLISECONDS_MAX = 10_000;
+const LOOK_MILLISECONDS = 100;
+const OTHER_PROGRAM = "another program writes the same file";
 
 /** Appends a piece. */
 export type Write = (bytes: Uint8Array) => Promise<void>;
@@ -82,15 +89,16 @@ async function putInPlace(
   fill: (draft: FileHandle) => Promise<void>,
 ): Promise<void> {
   const path = `${target}${SUFFIX}`;
-  await rm(path, { force: true });
-  const draft = await open(path, "wx", 0o600);
+  const draft = await openDraft(path);
+  const own = await draft.stat();
   try {
     await fill(draft);
     await draft.sync();
-    if (!isAt(path, draft)) throw notThis("another program writes the same file");
-    renameSync(path, target);
+    if (!isAt(path, own)) throw notThis(OTHER_PROGRAM);
+    // Not at once in the event loop: a disk that is busy kept it for a tenth of a second.
+    await rename(path, target);
   } catch (error) {
-    if (isAt(path, draft)) await rm(path, { force: true }).catch(() => {});
+    if (isAt(path, own)) await rm(path, { force: true }).catch(() => {});
     throw error;
   } finally {
     await draft.close();
@@ -98,14 +106,31 @@ async function putInPlace(
   await syncFolder(dirname(target));
 }
 
-/** True if the path still names the open file. */
-function isAt(path: string, file: FileHandle): boolean {
-  try {
-    const [found, own] = [lstatSync(path), fstatSync(file.fd)];
-    return found.dev === own.dev && found.ino === own.ino;
-  } catch {
-    return false;
+async function openDraft(path: string): Promise<FileHandle> {
+  for (let waited = 0; ; waited += LOOK_MILLISECONDS) {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined || !isGrowing(found)) {
+      await rm(path, { force: true });
+      try {
+        return await open(path, "wx", 0o600);
+      } catch (error) {
+        // Another program was faster.
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      }
+    }
+    if (waited >= WAIT_MILLISECONDS_MAX) throw notThis(OTHER_PROGRAM);
+    await Bun.sleep(LOOK_MILLISECONDS);
   }
+}
+
+function isGrowing(found: Stats): boolean {
+  return found.isFile() && Math.abs(Date.now() - found.mtimeMs) < LEFT_MILLISECONDS;
+}
+
+/** True if the path still names our file. */
+function isAt(path: string, own: Stats): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found !== undefined && found.dev === own.dev && found.ino === own.ino;
 }
 
 /** The new name must reach the disk too. Not every file system can do that; errors are ignored. */

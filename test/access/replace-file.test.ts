@@ -10,7 +10,7 @@ import {
   mkdtempSync,
 } from "node:fs";
 import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
-import { symlinkSync, writeFileSync } from "node:fs";
+import { symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -135,7 +135,7 @@ test("a file that needs no change stays", async () => {
 
 test("a file left by a crash is no obstacle", async () => {
   const path = fileOf("crashed");
-  fileOf("crashed.new", "half of");
+  utimesSync(fileOf("crashed.new", "half of"), 1, 1);
   await replaceFile(path, filling("new"));
   expect(read(path)).toBe("new");
 });
@@ -192,19 +192,37 @@ describe("a private file", () => {
     },
   );
 
-  test("that two programs write is whole: the last draft wins, the other one says so", async () => {
+  test("that two programs write is whole: the second one waits for the first", async () => {
     const path = join(folder, "shared");
-    const { promise: second, resolve: begin } = Promise.withResolvers<void>();
+    const { promise: rest, resolve: goOn } = Promise.withResolvers<void>();
     const first = writePrivate(path, async (put) => {
-      await put(text("half of the first"));
-      await second;
-      await put(text(", and the rest"));
+      await put(text("the "));
+      await rest;
+      await put(text("first"));
     });
     while (!existsSync(`${path}.new`)) await Bun.sleep(1);
+    const other = writePrivate(path, (put) => put(text("the second")));
+    await Bun.sleep(250);
+    goOn();
+    await first;
+    expect(read(path)).toBe("the first");
+    await other;
+    expect([read(path), existsSync(`${path}.new`)]).toEqual(["the second", false]);
+  });
+
+  test("is never the half draft of another program, if that took the own one for left", async () => {
+    const path = join(folder, "taken");
+    const { promise: rest, resolve: goOn } = Promise.withResolvers<void>();
+    const first = writePrivate(path, async (put) => {
+      await put(text("half of the first"));
+      await rest;
+    });
+    while (!existsSync(`${path}.new`)) await Bun.sleep(1);
+    utimesSync(`${path}.new`, 1, 1);
     const { promise: ends, resolve: end } = Promise.withResolvers<void>();
     const other = writePrivate(path, async (put) => {
       await put(text("the second"));
-      begin();
+      goOn();
       await ends;
     });
     await expect(first).rejects.toThrow("another program writes the same file");

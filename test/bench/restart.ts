@@ -134,6 +134,7 @@ async function measureKills(file: string): Promise<string[]> {
   let whole = 0;
   let drafts = 0;
   for (let kill = 0; kill < options.kills; kill++) {
+    await rm(`${file}.new`, { force: true });
     const tracker = await start(file, freePort(), { TRACKER_SNAPSHOT_INTERVAL: "1s" });
     while (!existsSync(`${file}.new`)) await Bun.sleep(1);
     await Bun.sleep(Math.random() * KILL_MILLISECONDS_MAX);
