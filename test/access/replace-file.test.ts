@@ -210,7 +210,7 @@ describe("a private file", () => {
     expect([read(path), existsSync(`${path}.new`)]).toEqual(["the second", false]);
   });
 
-  test("is never the half draft of another program, if that took the own one for left", async () => {
+  test("is never the half draft of a program that took the own one for left", async () => {
     const path = join(folder, "taken");
     const { promise: rest, resolve: goOn } = Promise.withResolvers<void>();
     const first = writePrivate(path, async (put) => {
