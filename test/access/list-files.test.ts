@@ -64,15 +64,16 @@ describe("a file with bad lines only", () => {
   ])("is refused, since it would empty the list: %s", async (_name, { wrong, text }) => {
     const path = join(folder, "other");
     writeFileSync(path, text);
-    const hashes = readHashList("TRACKER_ALLOW_FILE", path, KEYS);
-    const networks = readNetworkList("TRACKER_DENY_NETWORKS_FILE", path);
-    for (const reading of [hashes, networks]) {
-      const error = (await reading.catch((reason: unknown) => reason)) as StartError;
+    // One after the other: a promise that nobody awaits yet must not be rejected.
+    const hashes = () => readHashList("TRACKER_ALLOW_FILE", path, KEYS);
+    const networks = () => readNetworkList("TRACKER_DENY_NETWORKS_FILE", path);
+    for (const read of [hashes, networks]) {
+      const error = (await read().catch((reason: unknown) => reason)) as StartError;
       expect(error).toBeInstanceOf(StartError);
       expect(error.message).toMatch(wrong);
       expect(error.hint).toBe("check whether it is the right file; one that is empty is allowed");
     }
-    expect(hashes).rejects.toThrow(`TRACKER_ALLOW_FILE is ${path}, which has bad lines only`);
+    expect(hashes()).rejects.toThrow(`TRACKER_ALLOW_FILE is ${path}, which has bad lines only`);
   });
 
   test("is not one of blanks and comments, which is an empty list", async () => {
