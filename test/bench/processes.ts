@@ -7,9 +7,13 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 const TICKS_PER_SECOND = 100;
 
 /** Seconds of user and system time used so far by all threads; 0 if there is no such process. */
-export function cpuSeconds(pid: number): number {
-  if (pid === 0) return 0;
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+export const cpuSeconds = (pid: number): number => (pid === 0 ? 0 : cpuIn(`/proc/${pid}/stat`));
+
+/** The same of its main thread alone, which is its event loop. */
+export const mainThreadSeconds = (pid: number): number => cpuIn(`/proc/${pid}/task/${pid}/stat`);
+
+function cpuIn(path: string): number {
+  const stat = readFileSync(path, "latin1");
   // The name, in parentheses, may hold spaces; utime and stime are the 12th and 13th after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;

@@ -10,7 +10,8 @@
  *
  * The swarms are made in a file (snapshot-file.ts), with which the binary is started. `start` runs
  * from the start of the process to its first answer, `end` from SIGTERM to its exit, so it includes
- * one look at the disk. What the event loop does meanwhile is measured by `make stalls`. A full run
+ * one look at the disk. The processor time of the event loop tells what is the tracker's on a
+ * machine that others use. What the event loop does meanwhile is measured by `make stalls`. A full run
  * writes test/bench/results/restart.txt.
  */
 import { existsSync } from "node:fs";
@@ -20,7 +21,7 @@ import { join } from "node:path";
 import { freePort, startTracker, type Tracker } from "../e2e/harness.ts";
 import { SnapshotReader } from "../../src/snapshot/reader.ts";
 import { readOptions } from "./options.ts";
-import { forgetPeak, peakBytes, residentBytes } from "./processes.ts";
+import { forgetPeak, mainThreadSeconds, peakBytes, residentBytes } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 import { makeSnapshotFile } from "./snapshot-file.ts";
 
@@ -89,6 +90,7 @@ function row(name: string, bar: string, values: number[], unit: string, digits =
 /** Starts and ends the tracker again and again; every peer must be there each time. */
 async function measureRestarts(file: string, { swarms, peers, bars }: Case): Promise<string[][]> {
   const starts: number[] = [];
+  const cpu: number[] = [];
   const ends: number[] = [];
   let bytes = 0;
   let expected = NaN;
@@ -96,6 +98,7 @@ async function measureRestarts(file: string, { swarms, peers, bars }: Case): Pro
     const adminPort = freePort();
     const tracker = await start(file, adminPort, { TRACKER_SNAPSHOT_INTERVAL: "0" });
     starts.push(tracker.readyMilliseconds / 1000);
+    cpu.push(mainThreadSeconds(tracker.pid));
     const restored = await metric(adminPort, "tracker_restored_peers");
     if (Number.isNaN(expected)) expected = restored;
     if (restored !== expected || restored < 0.999 * peers) {
@@ -111,6 +114,7 @@ async function measureRestarts(file: string, { swarms, peers, bars }: Case): Pro
   const bytesBar = Number.isFinite(bars.bytesPerPeer) ? String(bars.bytesPerPeer) : "-";
   return [
     row("start to the first answer", `${bars.start} s`, starts, " s"),
+    row("processor time of the event loop by then", "-", cpu, " s"),
     row("SIGTERM to the exit", `${bars.end} s`, ends, " s"),
     row("bytes of the file for each peer", bytesBar, [perPeer], ""),
   ];
