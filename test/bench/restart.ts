@@ -11,8 +11,8 @@
  * The swarms are made in a file (snapshot-file.ts), with which the binary is started. `start` runs
  * from the start of the process to its first answer, `end` from SIGTERM to its exit, so it includes
  * one look at the disk. The processor time of the event loop tells what is the tracker's on a
- * machine that others use. What the event loop does meanwhile is measured by `make stalls`. A full run
- * writes test/bench/results/restart.txt.
+ * machine that others use. What the event loop does while it writes is measured by `make stalls`.
+ * A full run writes test/bench/results/restart.txt.
  */
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
