@@ -88,7 +88,7 @@ export function reserveRateLimits(
 export class RateLimits {
   /** Set by `judge`: whether the request was over a limit. */
   over = false;
-  /** True if requests over a limit are dropped, false if they are only counted. */
+  /** True if requests over a limit are refused, false if they are only counted. */
   readonly enforced: boolean;
   readonly #off: boolean;
   readonly #cells: Float64Array;

@@ -61,7 +61,7 @@ export interface UdpNeeds {
 export interface UdpFront {
   /** The smallest receive buffer granted; Infinity if it is not known. */
   receiveBufferBytes: number;
-  /** Answers all queued datagrams, closes the sockets, then resolves. */
+  /** Answers all queued datagrams, and no later ones, then resolves. */
   stop(): Promise<void>;
 }
 

@@ -26,7 +26,7 @@ export interface WorkerTask {
   nowSeconds: number;
 }
 
-/** Later messages: new access lists or rules; or "stop": answer queued datagrams and end. */
+/** Later messages: new access lists or rules; or "stop": answer what is queued, leave the loop. */
 export type WorkerMessage = AnsweringUpdate | "stop";
 
 /** Answers of a worker: one word for each message, in order; or the reason of a failure. */
