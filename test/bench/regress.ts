@@ -20,7 +20,7 @@ import { parseReport, readOptions, refuse, type Report } from "./options.ts";
 import { answeringSeconds, residentBytes } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 
-const DEFAULTS = { old: "", rounds: 7, seconds: 4 };
+const DEFAULTS = { old: "", rounds: 5, seconds: 3 };
 const options = readOptions(DEFAULTS);
 if (!existsSync(options.old)) refuse("--old is the path of an older binary of buntracker");
 if (!existsSync(BINARY)) refuse("there is no binary to compare: run `make build` first");
