@@ -44,6 +44,30 @@ export function tryCertificate(certFile: string, keyFile: string): Certificate |
   }
 }
 
+/** What uses a certificate. */
+interface Renewable {
+  /** Uses this certificate from now on. Throws, and goes on with the old one, if it cannot. */
+  renew(certificate: Certificate): void;
+}
+
+/** Renews all of them or, if one throws, none: those before it get the `old` one again. */
+export function renewAll(
+  parts: readonly Renewable[],
+  certificate: Certificate,
+  old: Certificate | undefined,
+): void {
+  const renewed: Renewable[] = [];
+  try {
+    for (const part of parts) {
+      part.renew(certificate);
+      renewed.push(part);
+    }
+  } catch (error) {
+    if (old !== undefined) for (const part of renewed) part.renew(old);
+    throw error;
+  }
+}
+
 function read(file: string, variable: string): string | StartError {
   try {
     return readSmallFile(file);

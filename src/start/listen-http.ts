@@ -5,7 +5,7 @@ import type { TCPSocketListener } from "bun";
 import { Access } from "../access/access.ts";
 import { versionLine } from "../version.ts";
 import { repliesSize } from "../http/announce.ts";
-import type { Certificate } from "../http/certificate.ts";
+import { type Certificate, renewAll } from "../http/certificate.ts";
 import { connectionsPerAddressMax } from "../config/derived.ts";
 import type { Connection } from "../http/connection.ts";
 import { GATHERED_MAX } from "../http/gathered.ts";
@@ -165,7 +165,7 @@ export function listenHttp(program: Program, parts: HttpParts): HttpFront {
   });
   threads.addPart({
     take({ certificate }) {
-      if (certificate !== undefined) for (const socket of sockets) socket.renew(certificate);
+      if (certificate !== undefined) renewAll(sockets, certificate, threads.certificate);
     },
   });
   return {

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readCertificate, tryCertificate } from "../../src/http/certificate.ts";
+import { readCertificate, renewAll, tryCertificate } from "../../src/http/certificate.ts";
 import { makeCertificate } from "./openssl.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "buntracker-certificate-"));
@@ -45,4 +45,19 @@ describe("the certificate of HTTPS", () => {
     writeFileSync(file, "not a certificate\n");
     expect(() => readCertificate(file, file)).toThrow("cannot be used together");
   });
+});
+
+test("a renewal that one listener refuses leaves all of them the old certificate", () => {
+  const [old, fresh] = ["old", "fresh"].map((text) => ({ cert: text, key: text }));
+  const used = ["old", "old", "old"];
+  const listeners = used.map((_, at) => ({
+    renew({ cert }: { cert: string }) {
+      if (at === 1 && cert === "fresh") throw new Error("no file is left");
+      used[at] = cert;
+    },
+  }));
+  expect(() => renewAll(listeners, fresh!, old)).toThrow("no file is left");
+  expect(used).toEqual(["old", "old", "old"]);
+  renewAll([listeners[0]!, listeners[2]!], fresh!, old);
+  expect(used).toEqual(["fresh", "old", "fresh"]);
 });
