@@ -113,7 +113,7 @@ const QUARRELS: readonly (Pick<Row, "seeder" | "leecher"> & { reason: string })[
   {
     seeder: "rtorrent",
     leecher: "aria2",
-    reason: "aria2 sends a second bitfield, and rtorrent drops it for that",
+    reason: "aria2 sends its bitfield after other messages, and rtorrent drops it for that",
   },
 ];
 

@@ -64,10 +64,11 @@ async function missing(): Promise<string | undefined> {
   if (absent.length > 0) return `not installed: ${absent.join(", ")}`;
   const programs = programsOf(rows);
   const lacking = programs.filter((program) => !isInstalled(program));
-  if (lacking.includes("anacrolix")) return "anacrolix is built with Go, which is not installed";
+  if (lacking.includes("anacrolix")) return "anacrolix is built with Go 1.24, which is not there";
   if (lacking.length > 0) {
     const packages = lacking.flatMap(packagesOf).join(" ");
-    return `not installed: ${lacking.join(", ")}. Debian has them in the packages ${packages}`;
+    const install = `apt-get install --no-install-recommends ${packages}`;
+    return `not installed: ${lacking.join(", ")}; on Debian: ${install}`;
   }
   if (programs.includes("anacrolix")) await buildAnacrolix();
   return undefined;
