@@ -179,6 +179,8 @@ export async function transmissionCommand(peer: Peer): Promise<string[]> {
   const settings = {
     "dht-enabled": false,
     "download-dir": peer.directory,
+    // Not encrypted at first: ctorrent does not know encryption.
+    encryption: 0,
     "lpd-enabled": false,
     "message-level": 3,
     "peer-port": peer.port,

@@ -24,7 +24,8 @@ export function printOutcomes(outcomes: readonly Outcome[], seconds: number): vo
   for (const { row, seconds: took, problem, impossible } of outcomes) {
     const pair = `${row.seeder} -> ${row.leecher}`.padEnd(30);
     const over = describeOver(row).padEnd(12);
-    const good = impossible === undefined ? `ok, ${took.toFixed(1)} s` : `--, ${impossible}`;
+    const good =
+      impossible === undefined ? `ok, ${took.toFixed(1)} s` : `--, ${impossible.join("; ")}`;
     console.log(`${pair}${over}${problem === undefined ? good : `FAILED: ${problem}`}`);
   }
   console.log(`${numbersOf(outcomes)}, ${seconds.toFixed(0)} s`);
@@ -34,7 +35,7 @@ export function printOutcomes(outcomes: readonly Outcome[], seconds: number): vo
 export async function writeOutcomes(outcomes: readonly Outcome[]): Promise<void> {
   const tracker = Bun.spawnSync([BINARY, "--version"]).stdout.toString().trim();
   const versions = PROGRAMS.map((program) => `${program.padEnd(14)}${versionOf(program)}`);
-  const reasons = [...new Set(outcomes.flatMap(({ impossible }) => impossible ?? []))];
+  const reasons = [...new Set(outcomes.flatMap(({ impossible }) => impossible ?? []))].sort();
   const tables = OVERS.map((over) => tableOf(outcomes, over, reasons));
   const lines = [
     `Real clients that find each other through ${tracker}: ${numbersOf(outcomes)}`,
@@ -45,7 +46,7 @@ export async function writeOutcomes(outcomes: readonly Outcome[]): Promise<void>
     "",
     LEGEND,
     ...tables.flatMap((table) => [...table, ""]),
-    ...reasons.map((reason, index) => `${markOf(index)}  ${reason}`),
+    ...reasons.map((reason, index) => `(${markOf(index)})  ${reason}`),
   ];
   await Bun.write(FILE, `${lines.join("\n")}\n`);
 }
@@ -77,13 +78,16 @@ function tableOf(outcomes: readonly Outcome[], over: Over, reasons: readonly str
 
 function cellOf(outcome: Outcome, reasons: readonly string[]): string {
   if (outcome.problem !== undefined) return "FAILED";
-  if (outcome.impossible !== undefined) return markOf(reasons.indexOf(outcome.impossible));
+  if (outcome.impossible !== undefined) {
+    const marks = outcome.impossible.map((reason) => markOf(reasons.indexOf(reason)));
+    return `(${marks.sort().join(",")})`;
+  }
   const first = outcome.leecherFirst ? "*" : "";
   const uncounted = saysCompleted(outcome.row.leecher) ? "" : "#";
   return `${outcome.seconds.toFixed(1)}${first}${uncounted}`;
 }
 
-/** (a), (b), and so on. */
+/** a, b, and so on. */
 function markOf(index: number): string {
-  return `(${String.fromCharCode(97 + index)})`;
+  return String.fromCharCode(97 + index);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { PROGRAMS } from "./programs.ts";
 import { allRows, OVERS, planOf, programsOf, quickRows, type Over, type Row } from "./rows.ts";
 
@@ -14,6 +15,13 @@ describe("the rows", () => {
     const names = allRows().map((row) => JSON.stringify(row));
     expect(new Set(names).size).toBe(names.length);
     expect(names.length).toBe(PROGRAMS.length ** 2 * OVERS.length);
+  });
+
+  test("have the clients that docs/protocol.md names", () => {
+    const document = readFileSync(`${import.meta.dir}/../../docs/protocol.md`, "utf8");
+    const [section] = document.split(/^## /m).filter((part) => part.startsWith("Clients\n"));
+    const named = [...section.matchAll(/^\| (\w+) [\d.]+ /gm)].map(([, name]) => name);
+    expect(named.map((name) => name.toLowerCase())).toEqual(PROGRAMS);
   });
 
   test("that are quick leave out the clients that take long to install or to build", () => {
@@ -54,9 +62,10 @@ describe("a row", () => {
 
   test("is impossible if neither takes peers, with the reasons of both", () => {
     expect(plan("transmission", "ktorrent", UDP_IPV6)).toEqual({
-      impossible:
-        "Transmission reads one IPv6 peer from UDP as three of IPv4; " +
+      impossible: [
+        "Transmission reads one IPv6 peer from UDP as three of IPv4",
         "KTorrent reads one IPv6 peer from UDP as three of IPv4",
+      ],
     });
   });
 

@@ -26,8 +26,8 @@ interface Limit {
   reason: string;
 }
 
-/** What can be tried of a row: which of the two starts first, or why none of it can work. */
-export type Plan = { first: "seeder" | "leecher" } | { impossible: string };
+/** What can be tried of a row: which of the two starts first, or the reasons why it cannot work. */
+export type Plan = { first: "seeder" | "leecher" } | { impossible: string[] };
 
 export const OVERS: readonly Over[] = [
   { transport: "http", family: 4 },
@@ -109,11 +109,11 @@ export function programsOf(rows: readonly Row[]): ProgramName[] {
 }
 
 /** Pairs that find each other, and then do not get on. */
-const QUARRELS: readonly (Pick<Row, "seeder" | "leecher"> & { reason: string })[] = [
+const QUARRELS: readonly (Pick<Row, "leecher"> & { seeders: ProgramName[]; reason: string })[] = [
   {
-    seeder: "rtorrent",
+    seeders: ["ctorrent", "rtorrent"],
     leecher: "aria2",
-    reason: "aria2 sends its bitfield after other messages, and rtorrent drops it for that",
+    reason: "ctorrent and rtorrent drop aria2, which sends its bitfield after other messages",
   },
 ];
 
@@ -124,18 +124,22 @@ const QUARRELS: readonly (Pick<Row, "seeder" | "leecher"> & { reason: string })[
 export function planOf(row: Row): Plan {
   const limitOf = (limits: readonly Limit[], name: ProgramName): Limit | undefined =>
     limits.find(({ program, holds }) => program === name && holds(row));
-  const mute = limitOf(CANNOT_ANNOUNCE, row.seeder) ?? limitOf(CANNOT_ANNOUNCE, row.leecher);
-  const quarrel = QUARRELS.find(
-    ({ seeder, leecher }) => seeder === row.seeder && leecher === row.leecher,
+  const reasonsOf = (...limits: ({ reason: string } | undefined)[]): string[] => [
+    ...new Set(limits.flatMap((limit) => limit?.reason ?? [])),
+  ];
+  const never = reasonsOf(
+    limitOf(CANNOT_ANNOUNCE, row.seeder),
+    limitOf(CANNOT_ANNOUNCE, row.leecher),
+    QUARRELS.find(
+      ({ seeders, leecher }) => leecher === row.leecher && seeders.includes(row.seeder),
+    ),
   );
-  const never = mute ?? quarrel;
-  if (never !== undefined) return { impossible: never.reason };
+  if (never.length > 0) return { impossible: never };
   const leecher = limitOf(TAKES_NO_PEERS, row.leecher);
   if (leecher === undefined) return { first: "seeder" };
   const seeder = limitOf(TAKES_NO_PEERS, row.seeder);
   if (seeder === undefined) return { first: "leecher" };
-  const reasons = new Set([seeder.reason, leecher.reason]);
-  return { impossible: [...reasons].join("; ") };
+  return { impossible: reasonsOf(seeder, leecher) };
 }
 
 export function describeRow(row: Row): string {
