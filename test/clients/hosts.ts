@@ -8,7 +8,7 @@
  *
  * So every client has a machine and an address to itself, as on the Internet: clients keep one peer
  * per address, Transmission connects to no loopback address, some bind to every address there is.
- * Nothing leads outside. A host has one address of one family, so that nobody can use the other.
+ * Nothing leads outside. A host has one address of one family, so that no client can use the other.
  *
  * All this is made in namespaces of the program's own, and ends with it: no process outlives it.
  */

@@ -51,10 +51,10 @@ export async function runRow(row: Row, parent: string): Promise<Outcome> {
       ["the seeder", "complete", () => startProgram(row.seeder, seeder)],
       ["the leecher", "incomplete", () => startProgram(row.leecher, leecher)],
     ];
-    const [[who, field, startFirst], [, , startSecond]] =
+    const [[what, field, startFirst], [, , startSecond]] =
       plan.first === "seeder" ? starts : starts.reverse();
     children.push(await startFirst());
-    await until(deadline, who, () => hasCounts(LOCAL, torrent, field));
+    await until(deadline, what, () => hasCounts(LOCAL, torrent, field));
     children.push(await startSecond());
     await until(deadline, "the file", async () => {
       return (await fileDigest(leecher.directory)) === torrent.digest;
