@@ -2,6 +2,7 @@
  * Admission of new connections. Below the limit every connection is accepted. At the limit a new
  * one replaces another (see displacement.ts) or is refused.
  */
+import type { Family } from "../constants.ts";
 import type { Networks } from "../net/addresses.ts";
 import type { Connection, ConnectionCounts, Connections } from "./connection.ts";
 import { Displacement } from "./displacement.ts";
@@ -18,6 +19,12 @@ export interface AdmissionOptions {
   sparedTicks?: number;
   /** Called for each connection that arrives at the limit. */
   full?: () => void;
+}
+
+/** The address of a client: the first 4 or 16 bytes. */
+export interface ClientPlace {
+  readonly address: Uint8Array;
+  readonly family: Family;
 }
 
 export class Admission {
@@ -56,6 +63,23 @@ export class Admission {
     this.#connections.add(connection);
     this.neighbourhood.join(neighbours);
     neighbours.site.connections.append(connection.siteLink);
+  }
+
+  /**
+   * Call when it is upgraded: moves it to the place of its client, whom a proxy may have named, and
+   * out of the chain of its site, for it never gives way to another that waits less.
+   */
+  settle(connection: Connection, { address, family }: ClientPlace): void {
+    const { neighbourhood } = this;
+    connection.siteLink.leave();
+    const place = neighbourhood.of(address, family);
+    const before = connection.neighbours;
+    if (place.key === before.key) return;
+    before.heldBytes -= connection.held;
+    neighbourhood.leave(before);
+    connection.neighbours = place;
+    place.heldBytes += connection.held;
+    neighbourhood.join(place);
   }
 
   /** Call when it has closed. */

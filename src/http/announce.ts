@@ -18,7 +18,7 @@ import type { Intervals } from "../limits/intervals.ts";
 import type { Notes } from "../notes/notes.ts";
 import { answerVerdict } from "./answer.ts";
 import { AnnounceExtras, writeAnnounce } from "../net/bencode.ts";
-import type { Client } from "./client.ts";
+import type { Client } from "../gates/client.ts";
 import type { Exchange } from "./exchange.ts";
 import { AnnounceQuery, valueText } from "./query.ts";
 import type { Core, HttpDeps, HttpSettings } from "./parts.ts";

@@ -10,6 +10,7 @@
  */
 import type { Family } from "../constants.ts";
 import { readAddress } from "../net/addresses.ts";
+import type { Tunnel } from "../net/tunnel.ts";
 import type { BodySkipper } from "./body.ts";
 import { Link } from "./chain.ts";
 import { Leftover } from "./leftover.ts";
@@ -65,7 +66,7 @@ export class Connection {
   readonly address = new Uint8Array(16);
   readonly family: Family | 0;
   /** The place it comes from, and the other connections from there. */
-  readonly neighbours: Neighbours<Connection>;
+  neighbours: Neighbours<Connection>;
   /** Its link in the chain of its site. */
   readonly siteLink = new Link<Connection>(this);
   /** Its link in the chain of connections with unsent answers; in it until it is idle again. */
@@ -87,6 +88,10 @@ export class Connection {
   unsent: Buffer | undefined;
   /** The body that is being skipped. */
   body: BodySkipper | undefined;
+  /** The protocol that has taken it over by an upgrade. */
+  tunnel: Tunnel | undefined = undefined;
+  /** Bytes that this protocol holds for it. */
+  heldBeside = 0;
   // These four are independent of the stage and of each other.
   /** True while the rest of a request is awaited; a new connection awaits its first. */
   partial = true;
@@ -158,13 +163,28 @@ export class Connection {
 
   /** Bytes of memory for requests and answers. */
   get held(): number {
-    return this.leftover.capacity + (this.unsent?.length ?? 0);
+    return this.leftover.capacity + (this.unsent?.length ?? 0) + this.heldBeside;
+  }
+
+  /** Reads no more from the socket. */
+  pause(): void {
+    if (this.paused || this.gone) return;
+    this.paused = true;
+    this.socket.pause();
+  }
+
+  /** Reads from the socket again. */
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.socket.resume();
   }
 
   /** Drops all held bytes before the connection is cut. */
   drop(): void {
     this.leftover.clear();
     this.unsent = undefined;
+    this.heldBeside = 0;
     this.close();
   }
 

@@ -11,6 +11,7 @@
 import type { Family } from "../constants.ts";
 import type { PrefetchTexts } from "./gathered.ts";
 import type { RequestHead } from "../net/head.ts";
+import type { Takeover } from "../net/tunnel.ts";
 
 /** The statuses that small answers may have, with the fields they require. */
 export const SMALL_STATUSES: Readonly<Record<number, string>> = {
@@ -50,8 +51,8 @@ export interface AnswerForm {
 export interface HttpHandler {
   /** Size limit of a body written in place, with the lines of its form. */
   readonly bodyBytesMax: number;
-  /** Returns the size of the body it wrote, or a Response. Must not throw or reject. */
-  answer(exchange: Exchange): number | Response | Promise<Response>;
+  /** Returns the size of the body it wrote, a Response, or a Takeover. Must not throw or reject. */
+  answer(exchange: Exchange): number | Response | Promise<Response | Takeover>;
   /** Called when the server answers in its place, with one of the answers of refusals.ts. */
   noteRefusal?(answer: Buffer): void;
   /** Gets the requests that are answered next (see gathered.ts); must change nothing. */

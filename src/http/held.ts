@@ -41,6 +41,26 @@ export class Held {
     return this.#bytes < HELD_BYTES_LITTLE;
   }
 
+  /** Keeps received bytes until they are answered; may close connections that hold too much. */
+  keep(connection: Connection, bytes: Buffer): void {
+    const before = connection.held;
+    connection.leftover.add(bytes);
+    this.note(connection, connection.held - before);
+  }
+
+  /** Drops the first `count` bytes that were kept. */
+  drop(connection: Connection, count: number): void {
+    const before = connection.held;
+    connection.leftover.drop(count);
+    this.note(connection, connection.held - before);
+  }
+
+  /** Call when a protocol on the connection holds `added` more bytes for it. */
+  keepBeside(connection: Connection, added: number): void {
+    connection.heldBeside += added;
+    this.note(connection, added);
+  }
+
   /** Call after a connection began to hold `added` more bytes; a negative number is fewer. */
   note(connection: Connection, added: number): void {
     this.#bytes += added;

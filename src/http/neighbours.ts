@@ -30,6 +30,8 @@ export class Neighbours<Member> {
   open = 0;
   /** Bytes of requests and answers that they hold. */
   heldBytes = 0;
+  /** Peers that they have stored, if they are WebSockets. */
+  peers = 0;
   /** Undefined for a place that is exempt. */
   readonly key: bigint | undefined;
   readonly site: Neighbours<Member>;

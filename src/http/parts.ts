@@ -7,13 +7,14 @@ import type { Histogram } from "../counters/histograms.ts";
 import type { Intervals } from "../limits/intervals.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { RequestHead } from "../net/head.ts";
+import type { Takeover, UpgradeRequest } from "../net/tunnel.ts";
 import type { OwnNames } from "../net/own-names.ts";
 import type { AllowedHosts } from "../notes/hosts.ts";
 import type { Notes } from "../notes/notes.ts";
 import type { Front } from "../page/front.ts";
 import type { Prefetch } from "../swarm/prefetch.ts";
 import type { Tracker } from "../swarm/tracker.ts";
-import type { Client } from "./client.ts";
+import type { Client } from "../gates/client.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** The part of the core that the HTTP side uses. */
@@ -68,6 +69,8 @@ export type HttpDeps = {
   readonly unclearProxy?: (head: RequestHead) => void;
   /** Host names accepted in requests for pages that only this machine may see; all if omitted. */
   readonly ownNames?: Pick<OwnNames, "has">;
+  /** Judges a request to speak WebSocket; without it such a request is answered as any other. */
+  readonly upgrade?: (request: UpgradeRequest) => Promise<Response | Takeover>;
   readonly settings: HttpSettings;
 };
 

@@ -43,11 +43,12 @@ import {
   redirectForm,
 } from "./answer.ts";
 import { announceBytesMax, scrapeBytesMax } from "../net/bencode.ts";
-import { Client } from "./client.ts";
+import { Client } from "../gates/client.ts";
 import { type AnswerForm, answerForm, type Exchange, type HttpHandler } from "./exchange.ts";
 import { RequestPrefetch } from "./request-prefetch.ts";
 import type { PrefetchTexts } from "./gathered.ts";
-import type { RequestHead } from "../net/head.ts";
+import { RequestHead } from "../net/head.ts";
+import type { Takeover, UpgradeRequest } from "../net/tunnel.ts";
 import type { HttpDeps, StatisticsPages } from "./parts.ts";
 import {
   isPath,
@@ -65,6 +66,9 @@ import { VERDICT_OK, VERDICT_PATH } from "../gates/verdicts.ts";
 
 const PAGE = answerForm(`200 OK\r\n${PAGE_FIELDS}`);
 const FEED = answerForm(`200 OK\r\n${FEED_FIELDS}`);
+
+/** See HttpHandler.answer. */
+type HttpAnswer = number | Response | Promise<Response | Takeover>;
 
 const QUESTION = 63;
 
@@ -94,6 +98,7 @@ class Routes implements HttpHandler {
   readonly #gates: Gates;
   readonly #now: () => number;
   readonly #requestSeconds: Histogram | undefined;
+  readonly #upgrade: HttpDeps["upgrade"];
   #untilTimed = TIMED_EVERY;
 
   constructor(deps: HttpDeps) {
@@ -131,9 +136,10 @@ class Routes implements HttpHandler {
     this.#pages = deps.pages;
     this.#now = deps.now;
     this.#requestSeconds = deps.requestSeconds;
+    this.#upgrade = deps.upgrade;
   }
 
-  answer(exchange: Exchange): number | Response | Promise<Response> {
+  answer(exchange: Exchange): HttpAnswer {
     this.#untilTimed -= 1;
     if (this.#untilTimed > 0) return this.#route(exchange);
     this.#untilTimed = TIMED_EVERY;
@@ -147,10 +153,11 @@ class Routes implements HttpHandler {
     this.#row[COUNT[answer === REFUSAL_FAILURE ? "http:bug" : "http:malformed"]] += 1;
   }
 
-  #route(exchange: Exchange): number | Response | Promise<Response> {
+  #route(exchange: Exchange): HttpAnswer {
     const { head } = exchange;
     const { text, pathFrom, targetTo } = head;
     this.#row[COUNT.httpReceivedBytes] += head.end - head.methodFrom;
+    if (head.wantsWebSocket && this.#upgrade !== undefined) return this.#upgrade(copyOf(exchange));
     const pathTo = pathEnd(text, pathFrom, targetTo);
     const to = trimmedEnd(text, pathFrom, pathTo);
     // A query begins behind its question mark; without one it is empty.
@@ -178,12 +185,7 @@ class Routes implements HttpHandler {
   }
 
   /** All but announces and scrapes that are read. New pages belong here, and in paths.ts. */
-  #answerOther(
-    exchange: Exchange,
-    kind: number,
-    to: number,
-    query: number,
-  ): number | Response | Promise<Response> {
+  #answerOther(exchange: Exchange, kind: number, to: number, query: number): HttpAnswer {
     const { head } = exchange;
     const { text, pathFrom } = head;
     const stats = this.#pages !== undefined && isPath(text, pathFrom, to, this.#pages.path);
@@ -210,7 +212,7 @@ class Routes implements HttpHandler {
     return this.#gates.judgeRate(this.#now()) !== VERDICT_OK;
   }
 
-  #answerStats(exchange: Exchange, queryAt: number): number | Response | Promise<Response> {
+  #answerStats(exchange: Exchange, queryAt: number): HttpAnswer {
     const located = this.#client.read(exchange);
     if (located !== VERDICT_OK) {
       this.#row[COUNT["http:forbidden"]] += 1;
@@ -260,6 +262,13 @@ class Routes implements HttpHandler {
     this.#row[COUNT["http:method"]] += 1;
     return answerMethodNotAllowed(exchange);
   }
+}
+
+/** The request with a head and an address of its own. */
+function copyOf({ head, address, family }: Exchange): UpgradeRequest {
+  const copy = new RequestHead();
+  copy.read(head.text.slice(head.methodFrom, head.end), 0);
+  return { head: copy, address: address.slice(), family };
 }
 
 function isRead(head: RequestHead): boolean {

@@ -13,7 +13,7 @@ import { PORT_NONE } from "../limits/request-rules.ts";
 import { COUNT } from "../counters/counters.ts";
 import { answerVerdict } from "./answer.ts";
 import { writeScraped, writeScrapeEnd, writeScrapeStart } from "../net/bencode.ts";
-import type { Client } from "./client.ts";
+import type { Client } from "../gates/client.ts";
 import type { Exchange } from "./exchange.ts";
 import { ScrapeQuery } from "./query.ts";
 import type { Core, HttpDeps } from "./parts.ts";

@@ -7,6 +7,7 @@
  *   serve, for each request: skip the last body ─► read the head (400, 413, 431, 505) ─► handler
  *          small answers: one write ─► settle: set the deadline, or close
  *          64 requests: others have their turn ─► resume     a Response: respond ─► resume
+ *          an upgrade: the connection belongs to another protocol (see tunnels.ts)
  *   drain ─► write the rest ─► resume
  *
  * Bun's own server shows neither raw bytes nor connections, and takes twice the time (14.5 instead
@@ -40,12 +41,9 @@ import { Gathered, GATHERED_BYTES_MAX } from "./gathered.ts";
 import { HEAD_INCOMPLETE, HEAD_OK, mayComplete, RequestHead } from "../net/head.ts";
 import { Held } from "./held.ts";
 import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSAL_MALFORMED, REFUSALS_HEAD } from "./refusals.ts";
-import {
-  RESPONSE_BROKEN,
-  RESPONSE_ENDS_CONNECTION,
-  type ResponseForm,
-  sendResponse,
-} from "./response.ts";
+import { type LongAnswer, respond } from "./responding.ts";
+import type { ResponseForm } from "./response.ts";
+import { Tunnels } from "./tunnels.ts";
 
 /** Deadlines are counted in ticks of a second. */
 const TICKS_HEAD = 10;
@@ -92,6 +90,7 @@ export class HttpServer {
   readonly #head = new RequestHead();
   readonly #out: Uint8Array;
   readonly #exchange: Exchange;
+  readonly #tunnels: Tunnels;
   readonly #timer: Timer;
   /** End of the answers in `#out`. */
   #to = 0;
@@ -111,6 +110,7 @@ export class HttpServer {
     this.#out = new Uint8Array(new ArrayBuffer(WRITE_BYTES + room));
     const common = { head: this.#head, address: new Uint8Array(16), out: this.#out };
     this.#exchange = { ...common, family: 0, at: 0, status: 200, form: undefined };
+    this.#tunnels = this.#makeTunnels();
     this.#timer = setInterval(() => this.#expire(), options.tickMilliseconds ?? 1000);
     this.#timer.unref();
     this.socket = {
@@ -126,6 +126,18 @@ export class HttpServer {
     };
   }
 
+  #makeTunnels(): Tunnels {
+    return new Tunnels(this.#held, this.#admission, {
+      tick: () => this.#tick,
+      isStopping: () => this.#stopping,
+      send: (connection, bytes, from, to) => this.#send(connection, bytes, from, to),
+      finish: (connection) => {
+        connection.busy = false;
+        this.#settle(connection, true);
+      },
+    });
+  }
+
   /** Number of open connections. */
   get connections(): number {
     return this.#connections.count;
@@ -138,6 +150,7 @@ export class HttpServer {
   stop(): Promise<void> {
     this.#stopping = true;
     this.#connections.endIdle();
+    this.#connections.forEach(({ tunnel, closing }) => closing || tunnel?.stop());
     this.#noteStopped();
     return this.#stopped.promise;
   }
@@ -176,6 +189,7 @@ export class HttpServer {
     if (connection === undefined || connection.gone) return;
     connection.noteGone();
     this.#held.release(connection);
+    connection.tunnel?.closed();
     this.#admission.remove(connection);
     connection.wake();
     this.#noteStopped();
@@ -186,42 +200,24 @@ export class HttpServer {
     connection.inputEnded = true;
     // Bytes that could not complete a head (see `mayComplete`) are read now.
     if (connection.free && connection.leftover.size > 0) this.#serve(connection);
-    else if (connection.shut || connection.free) connection.socket.end();
+    else if (connection.shut || connection.free || connection.tunnel) connection.socket.end();
   }
 
   #receive(connection: Connection | undefined, bytes: Buffer): void {
     if (connection === undefined || connection.closing || connection.gone) return;
+    const { tunnel } = connection;
+    if (tunnel !== undefined) return this.#tunnels.receive(connection, tunnel, bytes);
     garbage.note(Math.max(bytes.length, PIECE_GARBAGE_BYTES));
     const { leftover, free } = connection;
     const isFirst = leftover.size === 0;
-    this.#keep(connection, bytes);
+    this.#held.keep(connection, bytes);
     if (!free) {
-      if (leftover.size > WAITING_BYTES_MAX) this.#pause(connection);
+      if (leftover.size > WAITING_BYTES_MAX) connection.pause();
     } else if (isFirst && bytes.length <= GATHERED_BYTES_MAX) {
       this.#gathered.add(connection);
     } else if (isFirst || mayComplete(leftover, bytes.length)) {
       this.#serve(connection);
     }
-  }
-
-  /** Keeps bytes until they are answered; may close connections that hold too much. */
-  #keep(connection: Connection, bytes: Buffer): void {
-    const before = connection.held;
-    connection.leftover.add(bytes);
-    this.#held.note(connection, connection.held - before);
-  }
-
-  /** Drops the first `count` bytes that were kept. */
-  #release(connection: Connection, count: number): void {
-    const before = connection.held;
-    connection.leftover.drop(count);
-    this.#held.note(connection, connection.held - before);
-  }
-
-  #pause(connection: Connection): void {
-    if (connection.paused || connection.gone) return;
-    connection.paused = true;
-    connection.socket.pause();
   }
 
   /** Answers all complete requests; `text` is the beginning of the kept bytes. */
@@ -263,8 +259,8 @@ export class HttpServer {
     }
     if (connection.gone) return;
     if (connection.closing && at < bytes.length) connection.linger();
-    this.#release(connection, connection.closing ? bytes.length : at);
-    if (!connection.free && bytes.length - at > WAITING_BYTES_MAX) this.#pause(connection);
+    this.#held.drop(connection, connection.closing ? bytes.length : at);
+    if (!connection.free && bytes.length - at > WAITING_BYTES_MAX) connection.pause();
     this.#settle(connection, heads > 0);
   }
 
@@ -297,7 +293,7 @@ export class HttpServer {
     exchange.status = 200;
     exchange.form = undefined;
     const withoutBody = head.hasMethod("HEAD");
-    let answer: number | Response | Promise<Response>;
+    let answer: number | LongAnswer;
     try {
       answer = this.#handler.answer(exchange);
     } catch (error) {
@@ -348,27 +344,16 @@ export class HttpServer {
     this.#held.note(connection, kept);
   }
 
-  async #respond(
-    connection: Connection,
-    answer: Response | Promise<Response>,
-    form: ResponseForm,
-  ): Promise<void> {
-    let outcome: number = RESPONSE_BROKEN;
-    try {
-      const send = (bytes: Uint8Array): Promise<boolean> => {
-        garbage.note(bytes.length + RESPONSE_GARBAGE_BYTES);
-        this.#send(connection, bytes, 0, bytes.length);
-        connection.deadline = this.#tick + TICKS_SEND;
-        return connection.sent();
-      };
-      const response = await answer;
-      connection.deadline = Infinity;
-      outcome = await sendResponse(response, { send }, form);
-    } catch (error) {
-      this.#options.report?.(error);
-    }
-    if (outcome === RESPONSE_ENDS_CONNECTION) connection.close();
-    if (outcome === RESPONSE_BROKEN && !connection.gone) connection.socket.terminate();
+  async #respond(connection: Connection, answer: LongAnswer, form: ResponseForm): Promise<void> {
+    const send = (bytes: Uint8Array): Promise<boolean> => {
+      garbage.note(bytes.length + RESPONSE_GARBAGE_BYTES);
+      this.#send(connection, bytes, 0, bytes.length);
+      connection.deadline = this.#tick + TICKS_SEND;
+      return connection.sent();
+    };
+    const { report } = this.#options;
+    const takeover = await respond(connection, answer, form, { send, report });
+    if (takeover !== undefined) return this.#tunnels.begin(connection, takeover);
     // Microtasks run before I/O: without setImmediate one connection would starve the others.
     if (connection.leftover.size > 0) setImmediate(() => this.#takeTurn(connection));
     else this.#takeTurn(connection);
@@ -389,7 +374,9 @@ export class HttpServer {
     this.#held.note(connection, 0 - sent);
     if (sent > 0) connection.deadline = this.#tick + TICKS_SEND;
     this.#admission.displacement.noteTaken(connection, sent, this.#tick);
-    if (all && !connection.busy) this.#takeTurn(connection);
+    const { tunnel } = connection;
+    if (tunnel !== undefined) this.#tunnels.drained(connection, tunnel, sent, all);
+    else if (all && !connection.busy) this.#takeTurn(connection);
   }
 
   /** Serves waiting requests, if the connection is free for them. */
@@ -397,10 +384,7 @@ export class HttpServer {
     if (connection.gone) return;
     if (connection.free && connection.leftover.size > 0) this.#serve(connection, text);
     else this.#settle(connection, true);
-    if (!connection.gone && connection.paused && connection.free) {
-      connection.paused = false;
-      connection.socket.resume();
-    }
+    if (!connection.gone && connection.free) connection.resume();
   }
 
   /** Sets the deadline for whatever the connection waits for next, or closes it. */
@@ -433,7 +417,10 @@ export class HttpServer {
   #expire(): void {
     this.#tick += 1;
     this.#connections.forEach((connection) => {
-      if (connection.deadline < this.#tick) this.#cut(connection);
+      if (connection.deadline >= this.#tick) return;
+      const { tunnel, closing } = connection;
+      if (tunnel === undefined || closing) this.#cut(connection);
+      else tunnel.expire();
     });
   }
 

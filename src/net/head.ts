@@ -91,12 +91,16 @@ export class RequestHead {
   /** Bytes of the body; -1 for a chunked body. */
   bodySize = 0;
   expectsContinue = false;
+  /** True if `Upgrade` and `Connection` ask for a WebSocket. [RFC 6455 4.1] */
+  wantsWebSocket = false;
 
   #limit = 0;
   #next = 0;
   #hosts = 0;
   #wantsClose = false;
   #wantsOpen = false;
+  #wantsUpgrade = false;
+  #namesWebSocket = false;
   #length = -1;
   #chunked = false;
 
@@ -109,6 +113,7 @@ export class RequestHead {
     this.#limit = Math.min(text.length, from + HTTP_HEAD_BYTES_MAX);
     this.#hosts = 0;
     this.#wantsClose = this.#wantsOpen = this.#chunked = this.expectsContinue = false;
+    this.wantsWebSocket = this.#wantsUpgrade = this.#namesWebSocket = false;
     this.#length = -1;
     let verdict = this.#skipEmptyLines(from);
     if (verdict === HEAD_OK) verdict = this.#readRequestLine(this.#next);
@@ -286,10 +291,16 @@ export class RequestHead {
           this.expectsContinue = listHas(text, valueFrom, to, "100-continue");
         }
         return true;
+      case 7:
+        if (isSame(text, from, nameTo, "upgrade")) {
+          this.#namesWebSocket ||= listHas(text, valueFrom, to, "websocket");
+        }
+        return true;
       case 10:
         if (isSame(text, from, nameTo, "connection")) {
           this.#wantsClose ||= listHas(text, valueFrom, to, "close");
           this.#wantsOpen ||= listHas(text, valueFrom, to, "keep-alive");
+          this.#wantsUpgrade ||= listHas(text, valueFrom, to, "upgrade");
         }
         return true;
       case 14:
@@ -339,6 +350,7 @@ export class RequestHead {
       this.hostFrom = this.hostTo = this.end;
     }
     this.bodySize = this.#chunked ? -1 : Math.max(0, this.#length);
+    this.wantsWebSocket = this.#wantsUpgrade && this.#namesWebSocket;
     this.keepAlive = !this.#wantsClose && (this.version11 || this.#wantsOpen);
     return HEAD_OK;
   }

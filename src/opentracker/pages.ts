@@ -13,7 +13,7 @@
  */
 import { Networks } from "../net/addresses.ts";
 import { answerBytes } from "../http/answer.ts";
-import type { Client } from "../http/client.ts";
+import type { Client } from "../gates/client.ts";
 import { answerForm, type Exchange } from "../http/exchange.ts";
 import { COUNT, type Counters } from "../counters/counters.ts";
 import type { Store } from "../swarm/store.ts";

@@ -5,7 +5,7 @@
  * the promise is checked on every input, but a slow second opinion is asked only for every 16th.
  */
 import { isIPv4, isIPv6 } from "node:net";
-import { Client } from "../../src/http/client.ts";
+import { Client } from "../../src/gates/client.ts";
 import { AnnounceQuery, ScrapeQuery } from "../../src/http/query.ts";
 import { createHttp } from "../../src/http/routes.ts";
 import { VERDICTS } from "../../src/gates/verdicts.ts";

@@ -55,3 +55,24 @@ test("a closed connection is in no chain", () => {
   expect([connection.siteLink.chain, connection.unsentLink.chain]).toEqual([undefined, undefined]);
   expect(admission.neighbourhood.heaviest).toBeUndefined();
 });
+
+test("an upgraded connection moves to the place of its client, and gives way to none", () => {
+  const { admission, come } = door({ connectionsMax: 2 });
+  const { connection } = come("10.0.0.1");
+  const other = come("10.0.0.1");
+  connection.heldBeside = 100;
+  connection.neighbours.heldBytes = 150;
+  admission.settle(connection, { address: new Uint8Array([192, 0, 2, 1]), family: 4 });
+  expect([connection.neighbours.open, connection.neighbours.heldBytes]).toEqual([1, 100]);
+  expect([other.connection.neighbours.open, other.connection.neighbours.heldBytes]).toEqual([
+    1, 50,
+  ]);
+  expect(connection.siteLink.chain).toBeUndefined();
+  connection.busy = true;
+  expect(come("192.0.2.9", 5).admitted).toBe(true);
+  expect(other.connection.closing).toBe(true);
+  expect(come("192.0.2.9", 5).admitted).toBe(false);
+  expect(connection.closing).toBe(false);
+  admission.remove(connection);
+  expect(connection.neighbours.open).toBe(0);
+});

@@ -86,9 +86,9 @@ export function answerOf(http: HttpHandler, asked: Asked): Response | Promise<Re
 /** An answer as a Response, whether written in place or not. */
 export function responseOf(
   { out, at, status, form }: Exchange,
-  answer: number | Response | Promise<Response>,
+  answer: ReturnType<HttpHandler["answer"]>,
 ): Response | Promise<Response> {
-  if (typeof answer !== "number") return answer;
+  if (typeof answer !== "number") return answer as Response | Promise<Response>;
   const usual = `${SMALL_STATUSES[status]}\r\nContent-Type: text/plain`;
   const [line, ...fields] = (form?.lines ?? usual).split("\r\n");
   const headers = new Headers();

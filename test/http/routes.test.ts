@@ -1,3 +1,4 @@
+import type { UpgradeRequest } from "../../src/net/tunnel.ts";
 import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
 import { AnnounceQuery, ScrapeQuery } from "../../src/http/query.ts";
@@ -337,5 +338,28 @@ describe("with statistics", () => {
     expect((await ask("/", "192.0.2.1", { method: "POST" })).status).toBe(404);
     expect(counters.total("httpRedirects")).toBe(1);
     expect((await openPages([]).ask("/")).status).toBe(404);
+  });
+});
+
+describe("a request for a WebSocket", () => {
+  const headers = { Connection: "Upgrade", Upgrade: "websocket" };
+
+  test("goes to its own judge at any path, with a head of its own", async () => {
+    const seen: string[] = [];
+    const upgrade = async ({ head, address, family }: UpgradeRequest) => {
+      const target = head.text.slice(head.targetFrom, head.targetTo);
+      seen.push(`${target} ${[...address.subarray(0, 4)].join(".")} ${family}`);
+      return new Response("judged");
+    };
+    const { ask } = open(new FakeCore(), {}, () => true, undefined, { upgrade });
+    for (const target of ["/", "/announce", "/any/thing?x=1"]) {
+      expect(await (await ask(target, "192.0.2.7", { headers })).text()).toBe("judged");
+    }
+    expect(seen).toEqual(["/ 192.0.2.7 4", "/announce 192.0.2.7 4", "/any/thing?x=1 192.0.2.7 4"]);
+  });
+
+  test("is answered as any other if there are none", async () => {
+    const { ask } = open(new FakeCore());
+    expect(await (await ask("/announce", "192.0.2.7", { headers })).text()).toMatch(/info_hash/);
   });
 });

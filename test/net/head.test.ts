@@ -238,6 +238,17 @@ test("a head becomes a Request, even with a host that no URL can have", () => {
   expect(readHead("GET /a HTTP/1.0\r\n\r\n").toRequest().url).toBe("http://localhost/a");
 });
 
+test("an upgrade to WebSocket is asked for by two fields, in any case and in lists", () => {
+  const asks = (...fields: string[]): boolean =>
+    readHead(["GET / HTTP/1.1", "Host: a", ...fields, "", ""].join("\r\n")).wantsWebSocket;
+  expect(asks("Connection: Upgrade", "Upgrade: websocket")).toBe(true);
+  expect(asks("connection: keep-alive, UPGRADE", "upgrade: h2c, WebSocket")).toBe(true);
+  expect(asks("Upgrade: websocket")).toBe(false);
+  expect(asks("Connection: Upgrade")).toBe(false);
+  expect(asks("Connection: Upgrade", "Upgrade: h2c")).toBe(false);
+  expect(asks("Connection: Upgrade", "Upgrade: websockets")).toBe(false);
+});
+
 /** Pieces for random requests, valid and malformed. */
 const PIECES = fc.oneof(
   fc.constantFrom("GET ", "/", " HTTP/1.1", "\r\n", "\n", "\r", "Host: a", ": ", REQUEST, "\0"),

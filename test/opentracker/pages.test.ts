@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Family } from "../../src/constants.ts";
-import { Client } from "../../src/http/client.ts";
+import { Client } from "../../src/gates/client.ts";
 import { Networks, readAddress } from "../../src/net/addresses.ts";
 import { COUNT, counterMemory, Counters } from "../../src/counters/counters.ts";
 import { notesMemory } from "../../src/notes/notes.ts";

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { Client, clientHeaders } from "../../src/http/client.ts";
+import { Client, clientHeaders } from "../../src/gates/client.ts";
 import {
   VERDICT_ADDRESS_PROXY,
   VERDICT_ADDRESS_UNKNOWN,
   VERDICT_OK,
 } from "../../src/gates/verdicts.ts";
 import { Networks, writeAddress } from "../../src/net/addresses.ts";
-import { exchangeOf } from "./fixture.ts";
+import { exchangeOf } from "../http/fixture.ts";
 
 const PROXIES = new Networks(["10.0.0.0/8", "2001:db8::/32"]);
 

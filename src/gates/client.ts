@@ -18,8 +18,7 @@
  */
 import type { Family } from "../constants.ts";
 import { type Networks, readEndpoint } from "../net/addresses.ts";
-import type { Exchange } from "./exchange.ts";
-import { VERDICT_ADDRESS_PROXY, VERDICT_ADDRESS_UNKNOWN, VERDICT_OK } from "../gates/verdicts.ts";
+import { VERDICT_ADDRESS_PROXY, VERDICT_ADDRESS_UNKNOWN, VERDICT_OK } from "./verdicts.ts";
 
 /** The only header whose hops have more than an address. */
 const FORWARDED = "forwarded";
@@ -44,8 +43,14 @@ export function clientHeaders(head: Asking["head"], wanted: string): string[] {
   return [...new Set([wanted, ...CLIENT_HEADERS])].filter((name) => head.get(name) !== "");
 }
 
-/** The part of an exchange that gives its client. */
-type Asking = Pick<Exchange, "address" | "family"> & { head: Pick<Exchange["head"], "get"> };
+/** The part of a request that gives its client. */
+export interface Asking {
+  /** The address the connection came from: 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  /** Its family; 0 if the client disconnected before the address was read. */
+  readonly family: Family | 0;
+  readonly head: { get(name: string): string };
+}
 
 /** The scheme of a URL that a proxy answers. */
 export type Scheme = "http" | "https";

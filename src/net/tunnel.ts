@@ -1,0 +1,74 @@
+/**
+ * The contract between the HTTP server, which owns connections, and a protocol that takes one over
+ * by an upgrade. [RFC 9110 7.8] Both transports use it, and neither imports the other. It holds no
+ * code.
+ *
+ *   request with an Upgrade ─► Takeover { response, begin } ─► Tunnel ◄─ bytes, ticks, the end
+ *                                                                 └──► Line: bytes out, the end
+ */
+import type { Family } from "../constants.ts";
+import type { RequestHead } from "./head.ts";
+
+/** A request that asks for an upgrade; its own copies, which may be kept. */
+export interface UpgradeRequest {
+  readonly head: RequestHead;
+  /** The address the connection came from: 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  readonly family: Family | 0;
+}
+
+/** The connection as the protocol sees it. */
+export interface Line {
+  /** True while the client has not taken all that was sent. */
+  readonly isFull: boolean;
+  /** The time in ticks of a second. */
+  readonly tick: number;
+  /** What connections of the same address share. */
+  readonly place: Place;
+  /** Sends bytes; what the client does not take yet is kept. */
+  send(bytes: Uint8Array, from: number, to: number): void;
+  /** Bytes that the protocol keeps for the connection, more or fewer than before. */
+  hold(bytes: number): void;
+  /** Calls `expire` after tick `tick`. */
+  wakeAfter(tick: number): void;
+  /** Closes after what was sent; no bytes are received any more. */
+  end(): void;
+  /** Closes at once. */
+  cut(): void;
+}
+
+/** An IPv4 address or an IPv6 /64. */
+export interface Place {
+  /** Open connections. */
+  readonly open: number;
+  /** Peers that its connections have stored. */
+  peers: number;
+}
+
+/** The protocol on one connection; called by the server. */
+export interface Tunnel {
+  /** True if a turn was over before all complete messages were read: the next one soon. */
+  readonly goesOn: boolean;
+  /** Reads what is complete; returns the number of bytes read, which are not given again. */
+  read(bytes: Buffer): number;
+  /** The client has taken some of what it had not taken before. */
+  progressed(): void;
+  /** The tick of `wakeAfter` is over. */
+  expire(): void;
+  /** The server stops. */
+  stop(): void;
+  /** The connection is closed. */
+  closed(): void;
+}
+
+/** The answer to an upgrade, and what follows. */
+export interface Takeover {
+  /** The whole response. */
+  readonly response: Buffer;
+  /** The address of the client, which a proxy may have named. */
+  readonly address: Uint8Array;
+  readonly family: Family;
+  /** Begins; undefined if the place has too many connections, and then `refusal` is sent. */
+  begin(line: Line): Tunnel | undefined;
+  readonly refusal: Buffer;
+}

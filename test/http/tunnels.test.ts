@@ -1,0 +1,224 @@
+import { connect } from "node:net";
+import { describe, expect, test } from "bun:test";
+import { garbage } from "../../src/host/garbage.ts";
+import type { HttpServerOptions } from "../../src/http/server.ts";
+import type { Line, Takeover, Tunnel } from "../../src/net/tunnel.ts";
+import { until } from "../until.ts";
+import { get, listen } from "./connected.ts";
+
+/** A protocol of lines: each is sent back, until the test says otherwise. */
+class Lines implements Tunnel {
+  goesOn = false;
+  readonly events: string[] = [];
+  readonly line: Line;
+  /** Lines that are read in a turn. */
+  turn = Infinity;
+  said = "";
+
+  constructor(line: Line) {
+    this.line = line;
+  }
+
+  read(bytes: Buffer): number {
+    let at = 0;
+    this.goesOn = false;
+    for (let lines = 0; ; lines++) {
+      const end = bytes.indexOf(10, at);
+      if (end < 0) return at;
+      if (lines === this.turn) {
+        this.goesOn = true;
+        return at;
+      }
+      const text = bytes.toString("utf8", at, end);
+      this.said += `${text},`;
+      at = end + 1;
+      if (text === "end") {
+        this.line.end();
+        return at;
+      }
+      const answer = Buffer.from(text.startsWith("big") ? "x".repeat(4_000_000) : `<${text}>`);
+      this.line.send(answer, 0, answer.length);
+      if (this.line.isFull) return at;
+    }
+  }
+
+  progressed(): void {
+    this.events.push("progressed");
+  }
+
+  expire(): void {
+    this.events.push("expire");
+    this.line.wakeAfter(this.line.tick + 3);
+  }
+
+  stop(): void {
+    this.line.send(Buffer.from("bye"), 0, 3);
+    this.line.end();
+  }
+
+  closed(): void {
+    this.events.push("closed");
+  }
+}
+
+function serve(options: Partial<HttpServerOptions> = {}, refuse = false) {
+  const tunnels: Lines[] = [];
+  const takeover: Takeover = {
+    response: Buffer.from("HTTP/1.1 101 -\r\n\r\n"),
+    refusal: Buffer.from("HTTP/1.1 503 -\r\nContent-Length: 0\r\n\r\n"),
+    address: new Uint8Array([192, 0, 2, 1]),
+    family: 4,
+    begin(line) {
+      if (refuse) return undefined;
+      const tunnel = new Lines(line);
+      tunnels.push(tunnel);
+      return tunnel;
+    },
+  };
+  const served = listen(() => Promise.resolve(takeover), options);
+  return { ...served, tunnels, [Symbol.dispose]: () => served[Symbol.dispose]() };
+}
+
+/** A client that keeps what it receives, and reads only if the test lets it. */
+function dial(port: number) {
+  const socket = connect(port, "127.0.0.1");
+  const got = { text: "", bytes: 0, closed: false };
+  socket.on("data", (bytes) => {
+    got.bytes += bytes.length;
+    if (got.bytes < 10_000) got.text += bytes.toString();
+  });
+  socket.on("close", () => (got.closed = true));
+  socket.on("error", () => {});
+  return { socket, got };
+}
+
+describe("an upgraded connection", () => {
+  test("is answered with 101, and its bytes, even early ones, go to the protocol", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(`${get("/")}one\ntw`);
+    await until(() => got.text.includes("<one>"));
+    socket.write("o\nthree\n");
+    await until(() => got.text.includes("<three>"));
+    expect(got.text).toBe("HTTP/1.1 101 -\r\n\r\n<one><two><three>");
+    socket.destroy();
+    await until(() => served.tunnels[0]!.events.includes("closed"));
+    expect(served.server.connections).toBe(0);
+  });
+
+  test("takes turns, and keeps what is incomplete", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(`${get("/")}first\n`);
+    await until(() => got.text.includes("<first>"));
+    served.tunnels[0]!.turn = 2;
+    socket.write("1\n2\n3\n4\n5\nres");
+    await until(() => got.text.includes("<5>"));
+    socket.write("t\n");
+    await until(() => got.text.includes("<rest>"));
+    expect(served.tunnels[0]!.said).toBe("first,1,2,3,4,5,rest,");
+    socket.destroy();
+  });
+
+  test("is read no further while its client does not read, then goes on", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(get("/"));
+    await until(() => got.text.includes("101"));
+    socket.pause();
+    socket.write("big\nnext\n");
+    await until(() => served.tunnels[0]!.line.isFull);
+    socket.write("later\n".repeat(50_000));
+    await Bun.sleep(60);
+    expect(served.tunnels[0]!.said).toBe("big,");
+    socket.resume();
+    await until(() => served.tunnels[0]!.said.length === 4 + 5 + 6 * 50_000);
+    expect(served.tunnels[0]!.events).toContain("progressed");
+    socket.destroy();
+  });
+
+  test("ends after what was sent", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(`${get("/")}one\nend\nnot this\n`);
+    await until(() => got.text.includes("<one>"));
+    socket.end();
+    await until(() => got.closed);
+    expect(served.tunnels[0]!.said).toBe("one,end,");
+  });
+
+  test("ends when its client does", async () => {
+    using served = serve();
+    const { socket } = dial(served.port);
+    socket.write(get("/"));
+    await until(() => served.tunnels.length === 1);
+    socket.end();
+    await until(() => served.tunnels[0]!.events.includes("closed"));
+  });
+
+  test("is told of the tick it asked for, and has no other deadline", async () => {
+    using served = serve({ tickMilliseconds: 2 });
+    const { socket } = dial(served.port);
+    socket.write(get("/"));
+    await until(
+      () => served.tunnels[0]?.events.filter((event) => event === "expire").length === 20,
+    );
+    expect(served.server.connections).toBe(1);
+    socket.destroy();
+  });
+
+  test("says goodbye when the server stops", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(get("/"));
+    await until(() => got.text.includes("101"));
+    const stopped = served.server.stop();
+    await until(() => got.text.endsWith("bye"));
+    socket.end();
+    await stopped;
+  });
+
+  test("whose bytes are held is counted until it is gone", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(get("/"));
+    await until(() => got.text.includes("101"));
+    const { line } = served.tunnels[0]!;
+    line.hold(5000);
+    line.hold(-2000);
+    socket.destroy();
+    await until(() => served.tunnels[0]!.events.includes("closed"));
+    expect(served.server.connections).toBe(0);
+  });
+
+  test("notes eight times its bytes as garbage: text, objects and text again", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(get("/"));
+    await until(() => got.text.includes("101"));
+    const before = garbage.noted;
+    socket.write(`${"y".repeat(10_000)}\n`);
+    await until(() => served.tunnels[0]!.said !== "");
+    expect(garbage.noted - before).toBeGreaterThanOrEqual(80_000);
+    socket.destroy();
+  });
+});
+
+test("an upgrade that finds no room is refused, and the connection closed", async () => {
+  using served = serve({}, true);
+  const { statuses, closed } = await served.ask([get("/")]);
+  expect([statuses, closed]).toEqual([[503], true]);
+});
+
+test("a flood of HTTP does not close an upgraded connection to make room", async () => {
+  using served = serve({ connectionsMax: 2, sparedTicks: 0 });
+  const { socket, got } = dial(served.port);
+  socket.write(get("/"));
+  await until(() => got.text.includes("101"));
+  const others = Array.from({ length: 6 }, () => dial(served.port));
+  await until(() => others.filter((other) => other.got.closed).length >= 5);
+  socket.write("alive\n");
+  await until(() => got.text.includes("<alive>"));
+  for (const other of others) other.socket.destroy();
+  socket.destroy();
+});
