@@ -83,7 +83,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   const ready = () => !draining;
   const http = listenHttp(program, { pages, front, ready, observation, kept });
   const operatorPages = {
-    "/metrics": observation.metricsPage({ sweep, http: http.server, receiveBufferBytes }),
+    "/metrics": observation.metricsPage({ sweep, http, receiveBufferBytes }),
     "/live": () => front.feedResponse(),
     "/hosts": () => new Response(pages.hostsText()),
   };

@@ -21,7 +21,7 @@ const LIGHT_MODULES = [
 const ENTRIES = ["src/main.ts", "src/udp/worker.ts"];
 
 /** Files without a unit test: the end-to-end tests cover the entries; the others hold no code. */
-const WITHOUT_TWIN = [...ENTRIES, "src/constants.ts", "src/http/parts.ts"];
+const WITHOUT_TWIN = [...ENTRIES, "src/constants.ts", "src/http/parts.ts", "src/net/tunnel.ts"];
 
 /** Files that bind and start are tested through the compiled binary. */
 const isWithoutTwin = (path: string): boolean =>
@@ -209,7 +209,7 @@ describe("the parts", () => {
     ["gates", "snapshot"],
     ["config"],
     ["page"],
-    ["http", "udp"],
+    ["http", "udp", "ws"],
     ["admin", "opentracker"],
     ["metrics", "verbs"],
     ["start"],

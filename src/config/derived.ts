@@ -15,6 +15,9 @@ const MEMORY_BYTES_PER_CHANCE = (8 * 65_536) / 2;
 /** A swarm of one peer takes about 41 bytes, so an address may fill a twelfth of the memory. */
 const MEMORY_BYTES_PER_SWARM_OF_ADDRESS = 512;
 
+/** Pages that play a video have a few swarms each. */
+const PEERS_PER_WEBSOCKET = 8;
+
 /** Memory beside swarms and UDP workers. */
 const MEMORY_BYTES_PROGRAM = 60 * 2 ** 20;
 /** A thread with an engine of its own (measured, Linux x64, Bun 1.4.5). */
@@ -67,4 +70,15 @@ export function memoryNeeded({ memoryBytesMax, udpListeners, udpWorkers }: Confi
  */
 export function connectionsPerAddressMax(connectionsMax: number): number {
   return Math.max(CONNECTIONS_PER_ADDRESS_MIN, Math.floor(connectionsMax / ADDRESSES_MIN));
+}
+
+/** The limits of WebSockets among `connectionsMax` connections over HTTP. */
+export function webSocketLimits(config: Config, connectionsMax: number) {
+  const half = Math.max(1, Math.floor(connectionsMax / 2));
+  const connections = Math.min(config.websocketConnectionsMax ?? half, connectionsMax);
+  return {
+    connectionsMax: connections,
+    perOriginMax: config.websocketConnectionsPerOriginMax ?? connections,
+    peersMax: config.websocketPeersMax ?? PEERS_PER_WEBSOCKET * connections,
+  };
 }

@@ -12,6 +12,7 @@ import type { Kind } from "./settings.ts";
 export const GROUPS = [
   "Listening",
   "Protocol",
+  "WebSocket",
   "Limits",
   "Addresses",
   "Access",

@@ -19,6 +19,7 @@ import { KEY_LENGTH_MIN, peerIdPrefixes, secret, seconds, showBytes } from "./se
 import { showListener, showSeconds } from "./settings.ts";
 import { showWebListener, webListeners, yesOrNo } from "./settings.ts";
 import type { Listener, WebListener } from "./settings.ts";
+import { WEBSOCKET_SETTINGS } from "./websocket-settings.ts";
 
 const LOOPBACK = "127.0.0.0/8,::1";
 
@@ -142,6 +143,9 @@ export const SCHEMA = z.object({
     initial: "drawn at start",
     secret: true,
   }),
+
+  // -- WebSocket
+  ...WEBSOCKET_SETTINGS,
 
   // -- Limits
   memoryBytesMax: setting(

@@ -142,6 +142,11 @@ export function parseHostName(text: string): { host: string } | { problem: strin
   return host instanceof Fault ? { problem: host.rest } : { host };
 }
 
+/** Origins of pages, in lower case, or `none`; a star may stand for the first label. */
+export function origins(): Kind<string[]> {
+  return { schema: list("origin", readOrigin), range: "" };
+}
+
 /** One host name. */
 export function hostName(): Kind<string> {
   const schema = reader((text, complain) => {
@@ -370,4 +375,18 @@ function readHostName(text: string): string | Fault {
   return new Fault(
     "is not a host name: write it without scheme and port, like tracker.example.org",
   );
+}
+
+/** One origin: scheme, host and port as browsers send them. [RFC 6454 6.2] */
+function readOrigin(text: string): string | Fault {
+  const origin = text.toLowerCase();
+  if (origin === "none" || origin === "null") return origin;
+  const [, scheme, star = "", host = "", port = ""] =
+    /^([a-z][a-z0-9+.-]*):\/\/(\*\.)?([^/:]*|\[[^\]]*\])(:\d{1,5})?$/.exec(origin) ?? [];
+  if (scheme === undefined) {
+    const hint = `write https://${text.includes("/") ? "example.org" : text}`;
+    return new Fault(`is not an origin, a scheme with a host: ${hint}`);
+  }
+  const name = readHostName(host);
+  return name instanceof Fault ? name : `${scheme}://${star}${name}${port}`;
 }

@@ -12,7 +12,7 @@
  */
 
 /** The transports that requests use. */
-export const TRANSPORTS = ["udp", "http"] as const;
+export const TRANSPORTS = ["udp", "http", "websocket"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 /** Reasons of the gates, which are the same for every transport. */
@@ -28,10 +28,13 @@ const OF_GATES = [
   "client",
 ] as const;
 
+const OF_WEBSOCKET = ["full", "bug", ...OF_GATES] as const;
+
 /** Why requests are rejected: the label `reason`, by transport. See gates/verdicts.ts. */
 export const REASONS = {
   udp: ["short", "magic", "action", "connection_id", ...OF_GATES],
   http: ["malformed", "not_found", "method", "forbidden", "too_many", "bug", ...OF_GATES],
+  websocket: ["message", "origin", "peer_id", "unexpected_answer", "handshake", ...OF_WEBSOCKET],
 } as const;
 export type Reason = (typeof REASONS)[Transport][number];
 
@@ -65,6 +68,12 @@ const OTHERS = [
   "httpFront",
   "httpFullScrapes",
   "httpFullScrapeBytes",
+  "websocketAnswersIpv4",
+  "websocketAnswersIpv6",
+  "websocketAnswersPassed",
+  /** Offers that were passed on, and those that no client may get. */
+  "websocketOffers",
+  "websocketOffersSkipped",
   // Announces by event, over all transports, in the order of the EVENT_ numbers.
   "eventNone",
   "eventCompleted",

@@ -1,18 +1,25 @@
 /**
  * The gates: the checks that the requests of every transport pass, in this order.
  *
- *   gate          judges                                          UDP   HTTP
- *   rate          requests of the address and of its network       x     x
- *   (parsing: the transport reads the request, and may refuse it)  x     x
- *   rules         the operator's rules                             x     x    headers: HTTP only
- *   host          the host name in the request                     -     x    UDP has none
- *   maintenance   whether announces are accepted at all            x     x
- *   address       whether a peer may have it; private ones         x     x
- *   lists         info hash, network, client                       x     x
- *   place         answered, but not stored                         x     x
- *   core          the announce takes effect                        x     x
- *   early         too soon after the last one: gets no peers       x     x
- *   notes         records the announce for the statistics          x     x
+ *   gate          judges                                        UDP HTTP WS
+ *   rate          requests of the address and of its network     x   x   x
+ *   (parsing: the transport reads the request, and may refuse it; WebSocket before the rate,
+ *   because a failure that does not name its info hash is ignored by clients)
+ *   rules         the operator's rules                           x   x   x    headers: HTTP, and
+ *                                                                             the upgrade
+ *   host          the host name in the request                   -   x   u    UDP has none
+ *   maintenance   whether announces are accepted at all          x   x   x
+ *   address       whether a peer may have it; private ones       x   x   x u
+ *   lists         info hash, network, client                     x   x   x u  u: network
+ *   peer id       whether another connection has it              -   -   x    only WebSocket finds
+ *                                                                             peers by their id
+ *   place         answered, but not stored                       x   x   -    WebRTC has no port
+ *   core          the announce takes effect                      x   x   x
+ *   early         too soon after the last one: gets no peers     x   x   -    clients announce
+ *                                                                             after each answer
+ *   notes         records the announce for the statistics        x   x   -    no address is told
+ *
+ * u: judged at the upgrade too, or only there, since one connection has one host and one address.
  *
  * The first gate that refuses gives the verdict. It is counted here; the transport sends it. A
  * scrape stores nothing, so it passes the gates up to the rules; pages pass the rate only. A
@@ -72,6 +79,8 @@ export class Asked {
 const NO_BYTES = new Uint8Array(0);
 
 export interface GateParts {
+  /** Judges the peer id of an announce that all other gates accept; without it each is good. */
+  judgePeerId?: (() => number) | undefined;
   transport: Transport;
   core: Core;
   counters: Counters;
@@ -97,6 +106,7 @@ export class Gates {
   readonly #limits: Limits;
   readonly #notes: Notes | undefined;
   readonly #hosts: AllowedHosts | undefined;
+  readonly #judgePeerId: (() => number) | undefined;
   // Columns of this transport's counters.
   readonly #announcesIpv4: number;
   readonly #announcesIpv6: number;
@@ -116,6 +126,7 @@ export class Gates {
     this.#limits = limits;
     this.#notes = parts.notes;
     this.#hosts = parts.hosts?.all === false ? parts.hosts : undefined;
+    this.#judgePeerId = parts.judgePeerId;
     this.peer = new PeerGate(access, limits, parts.refusePrivate);
     this.#announcesIpv4 = COUNT[`${transport}AnnouncesIpv4`];
     this.#announcesIpv6 = COUNT[`${transport}AnnouncesIpv6`];
@@ -158,7 +169,8 @@ export class Gates {
    * core's reply is to be sent.
    */
   announce(nowSeconds: number): number {
-    const refused = this.#judgeAnnounce();
+    let refused = this.#judgeAnnounce();
+    if (refused === VERDICT_OK && this.#judgePeerId !== undefined) refused = this.#judgePeerId();
     if (refused !== VERDICT_OK) return this.refuse(refused);
     const { request, reply } = this.#core;
     const limits = this.#limits;

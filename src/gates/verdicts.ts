@@ -48,6 +48,9 @@ export const VERDICT_PATH = 23;
 // An info hash of version 2 in full.
 export const VERDICT_INFO_HASH_LONG = 24;
 
+// Another connection has the peer id.
+export const VERDICT_PEER_ID_TAKEN = 25;
+
 /** One row of the table. */
 export interface Verdict {
   /** The label `reason` of tracker_rejected_total. */
@@ -93,6 +96,7 @@ export const VERDICTS: readonly Verdict[] = [
   row("address", "the proxy in front of this tracker did not send your address: tell the operator"),
   row("query", "this is a page of the tracker: its announce URL ends in /announce"),
   row("query", "info_hash is the whole SHA-256: send its first 20 bytes, as BEP 52 has it"),
+  row("peer_id", "another connection has this peer id: try again in a minute", "1"),
 ];
 
 /** True if the client gets no sentence. */

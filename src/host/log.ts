@@ -27,6 +27,7 @@ export const LOG_WARNINGS = [
   "snapshot_unused",
   "snapshot_room",
   "snapshot_unwritten",
+  "websockets_full",
 ] as const;
 
 export type LogWarning = (typeof LOG_WARNINGS)[number];

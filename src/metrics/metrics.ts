@@ -51,7 +51,22 @@ export interface MetricsSources {
   stretch: () => number;
   /** Open HTTP connections, their limit, and the connections we closed, by reason. */
   connections: () => { open: number; limit: number; closed: Record<string, number> };
+  /** WebSockets; undefined if they are off. */
+  browsers: () => BrowserFigures | undefined;
 }
+
+/** Figures of WebSockets. */
+export interface BrowserFigures {
+  connections: number;
+  limit: number;
+  swarms: number;
+  seeders: number;
+  leechers: number;
+  closed: Readonly<Record<string, number>>;
+}
+
+/** The counters that transports have alike. */
+type EachName = "Early" | "OverRateAnnounces" | "OwnAddresses" | "ReceivedBytes" | "SentBytes";
 
 /** The value of the metric if there is no limit on files. */
 const FILES_UNLIMITED = 2 ** 31;
@@ -81,6 +96,7 @@ export function metricsText(sources: MetricsSources): string {
   writeRules(out, sources);
   writeMachine(out, sources);
   writeProcess(out, sources);
+  writeBrowsers(out, sources);
   garbage.note(GARBAGE_PER_CHARACTER * out.text.length);
   return out.text;
 }
@@ -110,6 +126,9 @@ function writeRequests(out: Exposition, counters: Counters): void {
   answered("udpScrapes", "udp", "scrape");
   answered("httpAnnounces", "http", "announce");
   answered("httpScrapes", "http", "scrape");
+  answered("websocketAnnounces", "websocket", "announce");
+  answered("websocketAnswers", "websocket", "answer");
+  answered("websocketScrapes", "websocket", "scrape");
   out.family(
     "tracker_announces_answered_total",
     "counter",
@@ -129,35 +148,34 @@ function writeRequests(out: Exposition, counters: Counters): void {
 }
 
 function writeTraffic(out: Exposition, counters: Counters): void {
-  const both = (name: string, help: string, udp: CounterName, http: CounterName) => {
+  const each = (name: string, help: string, counter: EachName) => {
     out.family(name, "counter", help);
-    out.sample(counters.total(udp), { transport: "udp" });
-    out.sample(counters.total(http), { transport: "http" });
+    for (const transport of TRANSPORTS) {
+      out.sample(counters.total(`${transport}${counter}`), { transport });
+    }
   };
   const early = "Announces before the minimum interval was over, answered or not.";
-  both("tracker_early_announces_total", early, "udpEarly", "httpEarly");
+  each("tracker_early_announces_total", early, "Early");
   const over = "Announces over a rate limit that were answered; they do not lengthen intervals.";
-  const overNames = ["udpOverRateAnnounces", "httpOverRateAnnounces"] as const;
-  both("tracker_over_rate_announces_answered_total", over, ...overNames);
+  each("tracker_over_rate_announces_answered_total", over, "OverRateAnnounces");
   const own = "Announces of peers with an address of this machine: answered, but not stored.";
-  both("tracker_own_address_announces_total", own, "udpOwnAddresses", "httpOwnAddresses");
+  each("tracker_own_address_announces_total", own, "OwnAddresses");
   out.family(
     "tracker_over_rate_requests_total",
     "counter",
     "Requests over a rate limit, refused or not.",
   );
-  for (const [transport, limit, name] of [
-    ["udp", "address", "udpOverRateAddress"],
-    ["udp", "network", "udpOverRateNetwork"],
-    ["http", "address", "httpOverRateAddress"],
-    ["http", "network", "httpOverRateNetwork"],
-  ] as const) {
-    out.sample(counters.total(name), { transport, limit });
+  for (const transport of TRANSPORTS) {
+    for (const limit of ["address", "network"] as const) {
+      const name = limit === "address" ? "OverRateAddress" : "OverRateNetwork";
+      out.sample(counters.total(`${transport}${name}`), { transport, limit });
+    }
   }
   const received = "Bytes of requests; over HTTP, of their URLs.";
-  both("tracker_request_bytes_total", received, "udpReceivedBytes", "httpReceivedBytes");
-  const sent = "Bytes of replies; over HTTP, of their bodies.";
-  both("tracker_reply_bytes_total", sent, "udpSentBytes", "httpSentBytes");
+  each("tracker_request_bytes_total", received, "ReceivedBytes");
+  const sent =
+    "Bytes of replies; over HTTP, of their bodies; over WebSocket, with what is passed on.";
+  each("tracker_reply_bytes_total", sent, "SentBytes");
   out.family("tracker_send_failures_total", "counter", "Replies that the system did not send.");
   out.sample(counters.total("udpSendFailures"), { transport: "udp" });
   const calls = "Calls in which UDP workers asked for datagrams, with or without success.";
@@ -333,6 +351,27 @@ function writeProcess(out: Exposition, { machine, wallClock, connections }: Metr
   out.single("process_open_fds", "gauge", "Open files.", files.open);
   const most = Number.isFinite(files.limit) ? files.limit : FILES_UNLIMITED;
   out.single("process_max_fds", "gauge", "Files that may be open.", most);
+}
+
+function writeBrowsers(out: Exposition, { browsers, counters }: MetricsSources): void {
+  const figures = browsers();
+  if (figures === undefined) return;
+  const { connections, limit, swarms, seeders, leechers, closed } = figures;
+  out.single("tracker_websocket_connections", "gauge", "Open WebSockets.", connections);
+  out.single("tracker_websocket_connections_limit", "gauge", "Limit of open WebSockets.", limit);
+  const help = "WebSockets that were closed by the tracker, by reason.";
+  out.family("tracker_websocket_connections_closed_total", "counter", help);
+  for (const [reason, count] of Object.entries(closed)) out.sample(count, { reason });
+  out.single("tracker_websocket_swarms", "gauge", "Swarms of WebSocket peers.", swarms);
+  out.family("tracker_websocket_peers", "gauge", "WebSocket peers that are stored.");
+  out.sample(seeders, { role: "seeder" }).sample(leechers, { role: "leecher" });
+  const offers = "Offers of connections, by what became of them.";
+  out.family("tracker_websocket_offers_total", "counter", offers);
+  out.sample(counters.total("websocketOffers"), { result: "passed" });
+  out.sample(counters.total("websocketOffersSkipped"), { result: "invalid" });
+  const answers = "Answers to offers that were passed on.";
+  const passed = counters.total("websocketAnswersPassed");
+  out.single("tracker_websocket_answers_total", "counter", answers, passed);
 }
 
 /** Rounds to milliseconds. */

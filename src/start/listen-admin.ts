@@ -11,8 +11,9 @@ import { now } from "../host/clock.ts";
 import { HttpServer } from "../http/server.ts";
 import { listenError } from "./listen-error.ts";
 import type { SocketKeeper } from "./kept-sockets.ts";
-import { reportTo, type TcpListener } from "./listen-http.ts";
+import type { TcpListener } from "./listen-http.ts";
 import type { Program } from "./program.ts";
+import { reportTo } from "./report-bugs.ts";
 
 /** Requests that have come are answered in this time; feeds of figures never end by themselves. */
 const DRAIN_MILLISECONDS = 50;

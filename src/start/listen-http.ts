@@ -18,9 +18,10 @@ import { Networks } from "../net/addresses.ts";
 import type { RequestHead } from "../net/head.ts";
 import { Counters } from "../counters/counters.ts";
 import { Intervals } from "../limits/intervals.ts";
-import type { Log } from "../host/log.ts";
 import type { WebListener } from "../config/settings.ts";
 import type { Front } from "../page/front.ts";
+import { Browsers } from "./browsers.ts";
+import { reportTo } from "./report-bugs.ts";
 import { listenError } from "./listen-error.ts";
 import { AllowedHosts } from "../notes/hosts.ts";
 import { Notes } from "../notes/notes.ts";
@@ -67,6 +68,8 @@ export interface HttpParts {
 
 /** The open HTTP addresses. */
 export interface HttpFront {
+  /** WebSockets, for metrics; undefined if they are off. */
+  browsers: Browsers | undefined;
   /** The server behind all addresses, for metrics. */
   server: Pick<HttpServer, "connections" | "counts">;
   /** Stops accepting, answers the requests that have begun, then resolves. */
@@ -86,8 +89,8 @@ export function makePages({ config, store, threads }: Program): Pages {
   });
 }
 
-/** The server for announces, scrapes and all other requests over HTTP. */
-function makeServer(program: Program, parts: HttpParts): HttpServer {
+/** The server for announces, scrapes and all other requests over HTTP, and for WebSockets. */
+function makeServer(program: Program, parts: HttpParts) {
   const { pages, front, ready, observation } = parts;
   const { config, store, threads, connections, log } = program;
   const { shared } = threads;
@@ -100,6 +103,13 @@ function makeServer(program: Program, parts: HttpParts): HttpServer {
     },
   });
   const tracker = new Tracker(store, new ArrayBuffer(repliesSize(config.numwantMax)));
+  const allowedHosts = new AllowedHosts(config.allowHosts);
+  const unclearProxy = (head: RequestHead) => observation.proxyUnclear(head);
+  const notes = new Notes(shared.notes!, 0);
+  const browsers =
+    config.websocket === "off"
+      ? undefined
+      : new Browsers(program, { access, limits, notes, hosts: allowedHosts, unclearProxy });
   const handler = createHttp({
     tracker,
     prefetch: new Prefetch(store, GATHERED_MAX),
@@ -112,10 +122,11 @@ function makeServer(program: Program, parts: HttpParts): HttpServer {
     pages,
     front,
     requestSeconds: new Histogram(shared.histograms!, 0, "httpRequestSeconds"),
-    notes: new Notes(shared.notes!, 0),
-    allowedHosts: new AllowedHosts(config.allowHosts),
+    notes,
+    allowedHosts,
     ownNames: program.ownNames,
-    unclearProxy: (head) => observation.proxyUnclear(head),
+    unclearProxy,
+    ...(browsers && { upgrade: (request) => browsers.upgrade(request) }),
     settings: {
       warningMessage: config.warningMessage,
       redirectUrl: config.redirectUrl,
@@ -128,22 +139,14 @@ function makeServer(program: Program, parts: HttpParts): HttpServer {
       refusePrivate: config.privateAddresses === "refuse",
     },
   });
-  return new HttpServer(handler, {
+  const server = new HttpServer(handler, {
     connectionsMax: connections.http,
     connectionsPerAddressMax: connectionsPerAddressMax(connections.http),
     exempt: new Networks([...LOOPBACK, ...config.trustedProxies]),
     full: () => observation.connectionsFull(),
     report: reportTo(log),
   });
-}
-
-/** Logs an exception of a handler, which is a bug. */
-export function reportTo(log: Log): (error: unknown) => void {
-  return (error) => {
-    log.error("a request was not answered, because of a bug", {
-      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    });
-  };
+  return { server, browsers };
 }
 
 /** Bun's listener has the descriptor of its socket, which its types lack. */
@@ -152,7 +155,7 @@ export type TcpListener = TCPSocketListener<Connection> & { fd?: number };
 /** Listens for HTTP and HTTPS on all addresses. Throws a StartError if one cannot be bound. */
 export function listenHttp(program: Program, parts: HttpParts): HttpFront {
   const { config, libc, threads } = program;
-  const server = makeServer(program, parts);
+  const { server, browsers } = makeServer(program, parts);
   const sockets = config.httpListeners.flatMap((listener) => {
     const certificate = listener.tls === false ? undefined : threads.certificate;
     const listen = (inherited?: number) => {
@@ -170,6 +173,7 @@ export function listenHttp(program: Program, parts: HttpParts): HttpFront {
   });
   return {
     server,
+    browsers,
     async stop() {
       for (const socket of sockets) socket.close();
       await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);

@@ -7,8 +7,7 @@ import { COMMIT, VERSION, versionLine } from "../version.ts";
 import type { Notifier } from "../host/notify.ts";
 import { largestPrivateShare } from "../notes/private-share.ts";
 import { Warnings } from "../admin/warnings.ts";
-import { clientHeaders } from "../http/client.ts";
-import type { HttpServer } from "../http/server.ts";
+import { clientHeaders } from "../gates/client.ts";
 import { EXPOSITION_TYPE } from "../metrics/exposition.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { type MetricsSources, metricsText, type Reloads } from "../metrics/metrics.ts";
@@ -23,6 +22,8 @@ import { takeCensus } from "../swarm/census.ts";
 import { takeShortage } from "../swarm/memory.ts";
 import { circumstancesOf } from "./forewarnings.ts";
 import type { Sweep } from "../swarm/sweep.ts";
+import { browserFigures } from "./browsers.ts";
+import type { HttpFront } from "./listen-http.ts";
 import type { Program } from "./program.ts";
 
 /** How often the announces are sampled for the page. */
@@ -36,7 +37,7 @@ const LOOK_MILLISECONDS = 60_000;
 /** Sources of metrics that are not in `Program`. */
 export interface MetricsNeeds {
   sweep: Pick<Sweep, "sizes" | "roundEndedSeconds">;
-  http: Pick<HttpServer, "connections" | "counts">;
+  http: Pick<HttpFront, "server" | "browsers">;
   /** The smallest UDP receive buffer granted; not finite if it is not known. */
   receiveBufferBytes: number;
 }
@@ -104,15 +105,16 @@ export class Observation {
       rules: () => files.rules.counts(),
       receiveBufferBytes: () => receiveBufferBytes,
       stretch: () => load.stretch,
+      browsers: () => browserFigures(http.browsers),
       connections: () => ({
-        open: http.connections,
+        open: http.server.connections,
         limit: connections.http,
         closed: {
-          too_many: http.counts.refused,
-          too_many_of_address: http.counts.crowded,
-          malformed: http.counts.malformed,
-          late: http.counts.expired,
-          memory: http.counts.starved,
+          too_many: http.server.counts.refused,
+          too_many_of_address: http.server.counts.crowded,
+          malformed: http.server.counts.malformed,
+          late: http.server.counts.expired,
+          memory: http.server.counts.starved,
         },
       }),
     };

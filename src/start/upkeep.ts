@@ -60,13 +60,19 @@ const ANNOUNCES: CounterName[] = [
   "udpAnnouncesIpv6",
   "httpAnnouncesIpv4",
   "httpAnnouncesIpv6",
+  "websocketAnnouncesIpv4",
+  "websocketAnnouncesIpv6",
 ];
 
 /** Counters of early announces. */
 const EARLY: CounterName[] = ["udpEarly", "httpEarly"];
 
 /** Counters of answered announces over a rate limit that were not early. */
-const OVER_RATE: CounterName[] = ["udpOverRateAnnounces", "httpOverRateAnnounces"];
+const OVER_RATE: CounterName[] = [
+  "udpOverRateAnnounces",
+  "httpOverRateAnnounces",
+  "websocketOverRateAnnounces",
+];
 
 /** Pages released to the system in one turn, some 1.5 µs each: 5 MiB a second. */
 const GIVEN_BACK_A_TURN = 32;

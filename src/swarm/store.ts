@@ -27,6 +27,8 @@ import {
   peerTicksOf,
   POOL_PEER_LIFETIME,
   SHARD_LOCK,
+  TOTAL_DOWNLOADS,
+  totalsOf,
   type SwarmMemory,
 } from "./memory.ts";
 import { Members } from "./members.ts";
@@ -101,6 +103,16 @@ export class Store {
    * Returns false if there is no room.
    */
   raiseDownloads(infoHash: Uint16Array, downloads: number, nowSeconds: number): boolean {
+    return this.#setDownloads(infoHash, downloads, 0, nowSeconds);
+  }
+
+  /** Adds a download likewise. */
+  addDownload(infoHash: Uint16Array, nowSeconds: number): boolean {
+    return this.#setDownloads(infoHash, 1, 1, nowSeconds);
+  }
+
+  /** Sets the counter to `least`, or to `more` than it is, whichever is higher. */
+  #setDownloads(infoHash: Uint16Array, least: number, more: number, nowSeconds: number): boolean {
     const hash = hashInfoHash(this.memory.keys, infoHash, 0);
     const line = lineOf(hash);
     this.arena.keepBack = PAGES_RESERVED;
@@ -108,14 +120,17 @@ export class Store {
     // A counter that outgrows its byte leaves a block behind.
     compact(this.arena, this.table, line, WASTE_ANNOUNCE);
     let swarm = this.table.find(line, hash, infoHash);
-    if (swarm === 0 && downloads > 0) {
+    if (swarm === 0 && least > 0) {
       swarm = this.emptySwarms.create(line, hash, infoHash, this.emptyTicks.at(nowSeconds));
     }
-    if (swarm !== 0 && downloads > this.swarms.downloads(swarm)) {
-      swarm = this.swarms.setDownloads(line, swarm, Math.min(downloads, DOWNLOADS_MAX));
+    if (swarm !== 0) {
+      const before = this.swarms.downloads(swarm);
+      const downloads = Math.min(Math.max(least, before + more), DOWNLOADS_MAX);
+      if (downloads > before) swarm = this.swarms.setDownloads(line, swarm, downloads);
+      if (swarm !== 0 && more > 0) this.arena.totals[totalsOf(line) + TOTAL_DOWNLOADS] += more;
     }
     this.leave(line);
-    return swarm !== 0 || downloads === 0;
+    return swarm !== 0 || least === 0;
   }
 
   // Verbs for a caller that has entered the shard.

@@ -120,6 +120,18 @@ export class Tracker {
     store.leave(line);
   }
 
+  /**
+   * Counts the download of a client that is no peer here, for the info hash and the peer in
+   * `request`; once for each peer. It is shown for as long as any other.
+   */
+  countDownload(nowSeconds: number): void {
+    const { infoHashHalves, peerHalves: halves, family } = this.request;
+    const hash = hashInfoHash(this.#keys, infoHashHalves, 0);
+    const peerHash = hashPeer(this.#keys, halves, 0, peerHalves(family));
+    if (!this.#completions.note(hash, peerHash)) return;
+    this.store.addDownload(infoHashHalves, nowSeconds);
+  }
+
   #count(swarm: SwarmAt): void {
     const { reply } = this;
     const swarms = this.#swarms;

@@ -13,6 +13,7 @@ import {
 } from "./readers.ts";
 import { headCampaign } from "./heads.ts";
 import { configCampaign, valueCampaign } from "./values.ts";
+import { webSocketCampaign } from "./web-sockets.ts";
 
 /** Some of those that the senders of datagrams have. */
 const OWN = Array.from({ length: 50 }, (_, i) => [
@@ -47,6 +48,7 @@ export function campaigns(): Campaign[] {
     figuresCampaign(),
     replyCampaign(),
     recordsCampaign(),
+    webSocketCampaign(),
   ];
 }
 

@@ -12,6 +12,7 @@ import { AllowedHosts } from "../../src/notes/hosts.ts";
 import { atOnce, text } from "../access/fixture.ts";
 import { open, openTracker } from "../http/fixture.ts";
 import { limitsOf, type Wanted } from "../limits/fixture.ts";
+import { openEngine } from "../ws/fixture.ts";
 import { announceOf, Desk, scrapeOf } from "../udp/fixture.ts";
 
 const { VERDICTS } = verdicts;
@@ -92,6 +93,22 @@ const COLUMNS: Record<Transport, (scene: Scene) => Promise<Outcome>> = {
       /14:failure reason\d+:(.*?)(?:8:(?:interval|retry in).*)?e$/.exec(body)?.[1] ?? "";
     return { reason: reasonOf(http.counters, "http"), sentence };
   },
+  async websocket(scene) {
+    const { limits } = limitsOf(scene.limits);
+    const { refusePrivate, from } = scene;
+    const engine = openEngine({ limits, access: accessOf(scene), refusePrivate });
+    const client = engine.join(from, "-LT2B0-1234567890123");
+    const info_hash = Buffer.from(HASH, "hex").toString("latin1");
+    const ask = () =>
+      scene.scrape
+        ? client.say({ action: "scrape", info_hash })
+        : client.announce({ info_hash, left: 1 });
+    for (let i = 0; i < scene.before; i++) ask();
+    engine.counters.row.fill(0);
+    const [reply] = ask();
+    const sentence = reply?.["failure reason"] ?? "";
+    return { reason: reasonOf(engine.counters, "websocket"), sentence };
+  },
 };
 
 const sentenceOf = (verdict: number): string => VERDICTS[verdict].sentence;
@@ -105,7 +122,7 @@ const SCENES: Record<string, [verdict: number, scene: Partial<Scene>, sentence?:
   ],
   "an announce that a rule drops": [
     verdicts.VERDICT_RULE_DROP,
-    { limits: { rules: "drop port=6881" } },
+    { limits: { rules: "drop peer-id=-LT" } },
   ],
   "an announce that a rule refuses": [
     verdicts.VERDICT_RULE,
@@ -169,6 +186,7 @@ const OF_SOME = new Map<number, string>([
   [verdicts.VERDICT_PORT_MISSING, ""],
   [verdicts.VERDICT_PORT, ""],
   [verdicts.VERDICT_PATH, "UDP has no pages"],
+  [verdicts.VERDICT_PEER_ID_TAKEN, "only WebSocket finds peers by their id"],
 ]);
 
 test("every verdict has a scene, or a reason why some transport cannot give it", () => {
@@ -196,7 +214,7 @@ for (const [transport, ask] of Object.entries(COLUMNS)) {
       const shut: Partial<Scene> & { access: Partial<AccessShared>; limits: Partial<Wanted> } = {
         refusePrivate: true,
         from: "10.0.0.1",
-        limits: { rates: { mode: "enforce" }, rules: 'refuse "a rule" port=6881' },
+        limits: { rates: { mode: "enforce" }, rules: 'refuse "a rule" peer-id=-LT' },
         access: {
           maintenance: true,
           deny: hashes(HASH)(KEYS),

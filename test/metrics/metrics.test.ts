@@ -49,6 +49,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         snapshot_unused: 0,
         snapshot_room: 0,
         snapshot_unwritten: 0,
+        websockets_full: 0,
       },
     },
     warnings: {
@@ -92,6 +93,10 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
     receiveBufferBytes: () => 4194304,
     stretch: () => 1,
     connections: () => ({ open: 2, limit: 960, closed: { too_many: 0, malformed: 3 } }),
+    browsers: () => ({
+      ...{ connections: 5, limit: 480, swarms: 3, seeders: 1, leechers: 4 },
+      closed: { silent: 2, protocol: 0 },
+    }),
     ...other,
   };
 }
@@ -224,6 +229,21 @@ test("histograms of all threads are added up", () => {
   const bucket = (le: string) =>
     told.get(`tracker_request_duration_seconds_bucket{transport="udp",le="${le}"}`);
   expect([bucket("0.000002"), bucket("0.000005"), bucket("+Inf")]).toEqual([0, 64, 64]);
+});
+
+test("WebSockets have series of their own, and none where they are off", () => {
+  const given = sources();
+  given.counters.row[COUNT.websocketAnswersPassed] = 3;
+  given.counters.row[COUNT.websocketOffers] = 7;
+  const told = samples(metricsText(given));
+  expect(told.get("tracker_websocket_connections")).toBe(5);
+  expect(told.get("tracker_websocket_connections_limit")).toBe(480);
+  expect(told.get('tracker_websocket_connections_closed_total{reason="silent"}')).toBe(2);
+  expect(told.get("tracker_websocket_swarms")).toBe(3);
+  expect(told.get('tracker_websocket_peers{role="leecher"}')).toBe(4);
+  expect(told.get('tracker_websocket_offers_total{result="passed"}')).toBe(7);
+  expect(told.get("tracker_websocket_answers_total")).toBe(3);
+  expect(metricsText(sources({ browsers: () => undefined }))).not.toMatch(/tracker_websocket_/);
 });
 
 test("a value that the system does not tell has no series, instead of 0", () => {

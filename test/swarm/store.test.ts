@@ -30,6 +30,20 @@ test("a swarm that is not known gets its downloads, and no peers", () => {
   expect(brokenInvariants(made.tracker)).toEqual([]);
 });
 
+test("a download is added to what is known, and makes a swarm that is not", () => {
+  const made = makeTracker();
+  setInfoHash(made.tracker, 1);
+  for (let i = 0; i < 300; i++) {
+    expect(made.store.addDownload(made.tracker.request.infoHashHalves, 0)).toBe(true);
+  }
+  raise(made, 2, 7);
+  made.store.addDownload(made.tracker.request.infoHashHalves, 0);
+  expect(scrape(made.tracker, 1)).toEqual([0, 0, 300]);
+  expect(scrape(made.tracker, 2)).toEqual([0, 0, 8]);
+  expect(takeCensus(made.memory).downloads).toBe(301);
+  expect(brokenInvariants(made.tracker)).toEqual([]);
+});
+
 test("raising a counter twice, or fewer than are known, changes nothing", () => {
   const made = makeTracker();
   for (const downloads of [7, 7, 3, 0]) raise(made, 1, downloads);

@@ -588,3 +588,18 @@ describe("the time since a peer's last announce", () => {
     expect(tracker.reply.ticksSinceLast).toBe(1);
   });
 });
+
+test("a download of a client that is no peer is counted once", () => {
+  const { tracker } = makeTracker();
+  const count = (infoHash: number, peer: number): void => {
+    setInfoHash(tracker, infoHash);
+    setPeer(tracker, 4, peer);
+    tracker.countDownload(0);
+  };
+  count(1, 1);
+  count(1, 1);
+  count(1, 2);
+  count(2, 1);
+  expect(scrape(tracker, 1)).toEqual([0, 0, 2]);
+  expect(scrape(tracker, 2)).toEqual([0, 0, 1]);
+});

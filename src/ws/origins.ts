@@ -1,0 +1,88 @@
+/**
+ * Origins: which pages may connect, and how many connections those of one origin have.
+ *
+ *   Origin: https://video.example.org   ─► allowed? denied? ─► count of this origin
+ *
+ * A browser sends the origin of the page, and no page can change it; other programs send any, or
+ * none, which is the origin `none`. So the lists keep out the sites of others, and the limit keeps
+ * one site from taking all connections; neither keeps out an attacker.
+ */
+
+/** What a client without an origin has. */
+const ORIGIN_NONE = "none";
+
+/** Longer ones are cut: they are kept for as long as their connections. */
+const ORIGIN_SIZE_MAX = 256;
+
+/** An origin with its number of connections. */
+export interface OriginCount {
+  origin: string;
+  connections: number;
+}
+
+export interface OriginSettings {
+  /** If it is empty, all are allowed. */
+  allowed: readonly string[];
+  denied: readonly string[];
+  /** Connections of one origin. */
+  connectionsMax: number;
+}
+
+export class Origins {
+  readonly #settings: OriginSettings;
+  readonly #counts = new Map<string, number>();
+
+  constructor(settings: OriginSettings) {
+    this.#settings = settings;
+  }
+
+  /** Origins with open connections. */
+  get size(): number {
+    return this.#counts.size;
+  }
+
+  /** True if pages of the origin may connect. */
+  allows(origin: string): boolean {
+    const { allowed, denied } = this.#settings;
+    const isNamed = (pattern: string): boolean => matches(origin, pattern);
+    return (allowed.length === 0 || allowed.some(isNamed)) && !denied.some(isNamed);
+  }
+
+  /** True if the origin may have one more connection. */
+  hasRoom(origin: string): boolean {
+    return (this.#counts.get(origin) ?? 0) < this.#settings.connectionsMax;
+  }
+
+  /** Call when a connection opens. */
+  add(origin: string): void {
+    this.#counts.set(origin, (this.#counts.get(origin) ?? 0) + 1);
+  }
+
+  /** Call when it has closed. */
+  remove(origin: string): void {
+    const rest = this.#counts.get(origin)! - 1;
+    if (rest === 0) this.#counts.delete(origin);
+    else this.#counts.set(origin, rest);
+  }
+
+  /** The origins with the most connections, at most `most` of them. */
+  largest(most: number): OriginCount[] {
+    const all = [...this.#counts].map(([origin, connections]) => ({ origin, connections }));
+    return all.sort((a, b) => b.connections - a.connections).slice(0, most);
+  }
+}
+
+/** The origin in the field of that name, as it is compared and counted. */
+export function originOf(field: string): string {
+  return field === "" ? ORIGIN_NONE : field.slice(0, ORIGIN_SIZE_MAX).toLowerCase();
+}
+
+/** A star stands for the first label of the host: `https://*.example.org`. */
+function matches(origin: string, pattern: string): boolean {
+  const star = pattern.indexOf("*");
+  if (star < 0) return origin === pattern;
+  const rest = pattern.slice(star + 1);
+  if (!origin.startsWith(pattern.slice(0, star)) || !origin.endsWith(rest)) return false;
+  const label = origin.slice(star, origin.length - rest.length);
+  return label !== "" && !/[.:/]/.test(label);
+}

@@ -1,0 +1,377 @@
+/**
+ * The engine of WebSocket connections: turns, replies, pings, deadlines, closing.
+ *
+ *   bytes ─► frame ─┬─ text, whole, UTF-8 ─► message ─► announce, answer or scrape ─► reply
+ *                   ├─ fragment: kept
+ *                   ├─ ping: the last one of a turn is answered
+ *                   └─ close, or a wrong frame: a close is sent, then the end
+ *
+ * A turn of a connection is 16 messages; then others have theirs. Its own replies are one write,
+ * what is passed on to others is one write each. A wrong message is answered and leaves the
+ * connection open, because to lose it costs the users of a client up to 5 minutes; only 16 in a
+ * row, or a wrong frame, end it. Nothing that a client sends throws.
+ */
+import { isUtf8 } from "node:buffer";
+import { COUNT, type Counters } from "../counters/counters.ts";
+import { VERDICT_OK } from "../gates/verdicts.ts";
+import type { Line } from "../net/tunnel.ts";
+import {
+  CLOSE_BUG,
+  CLOSE_GOING_AWAY,
+  CLOSE_MALFORMED,
+  CLOSE_NONE,
+  CLOSE_POLICY,
+  CLOSE_PROTOCOL,
+  CLOSE_TOO_LARGE,
+  closeCode,
+  Frame,
+  FRAME_INCOMPLETE,
+  FRAME_TOO_LONG,
+  FRAME_WRONG,
+  FrameWriter,
+  MESSAGE_BYTES_MAX,
+  OPCODE_BINARY,
+  OPCODE_CLOSE,
+  OPCODE_CONTINUATION,
+  OPCODE_PING,
+  OPCODE_PONG,
+  OPCODE_TEXT,
+} from "./frames.ts";
+import type { Offers } from "./offers.ts";
+import { failureText, type WsAnnounces } from "./ws-announce.ts";
+import { type Client, type Engine, WsConnection } from "./ws-connection.ts";
+import { KIND_ANNOUNCE, KIND_ANSWER, Message } from "./ws-messages.ts";
+import type { Swarms } from "./ws-swarms.ts";
+
+/** Limits of a turn: 64 KiB can be 16 announces, or 10,000 pings. */
+const MESSAGES_A_TURN = 16;
+const FRAMES_A_TURN = 256;
+
+/** Wrong messages in a row that end a connection. */
+const WRONG_MAX = 16;
+
+/** No client sends fragments; joining more of them would take long. */
+const FRAGMENTS_MAX = 64;
+
+/** A challenged connection has this many ticks to show that it lives. */
+const TICKS_CHALLENGE = 10;
+
+const NOTHING = new Uint8Array(0);
+
+export interface SignalingParts {
+  announces: WsAnnounces;
+  offers: Offers;
+  swarms: Swarms;
+  counters: Counters;
+  now: () => number;
+  settings: { pingSeconds: number; offersMax: number; scrapeMax: number };
+  /** Reports a bug. */
+  report: (error: unknown) => void;
+}
+
+/** Why connections were closed by us. */
+export class WsCloses {
+  silent = 0;
+  protocol = 0;
+  too_large = 0;
+  malformed = 0;
+  wrong_messages = 0;
+  shutdown = 0;
+}
+
+export class Signaling implements Engine {
+  readonly closes = new WsCloses();
+  /** Called when a connection has closed. */
+  onClosed: (connection: WsConnection) => void = () => {};
+  /** Open connections. */
+  connections = 0;
+  readonly #parts: SignalingParts;
+  readonly #row: Float64Array;
+  readonly #frame = new Frame();
+  readonly #message = new Message();
+  /** Replies of the turn at hand. */
+  readonly #own = new FrameWriter();
+  /** A frame for another connection, or one that belongs to no turn. */
+  readonly #single = new FrameWriter();
+  /** The payload of the last ping of this turn. */
+  #ping: Buffer | undefined;
+  #lastNumber = 0;
+
+  constructor(parts: SignalingParts) {
+    this.#parts = parts;
+    this.#row = parts.counters.row;
+  }
+
+  /** A new connection. */
+  open(line: Line, client: Client): WsConnection {
+    this.connections += 1;
+    this.#lastNumber = (this.#lastNumber + 1) | 0;
+    return new WsConnection(this, line, client, this.#lastNumber);
+  }
+
+  read(connection: WsConnection, bytes: Buffer): number {
+    let at = 0;
+    this.#ping = undefined;
+    try {
+      at = this.#takeTurn(connection, bytes);
+    } catch (error) {
+      this.#parts.report(error);
+      this.#row[COUNT["websocket:bug"]] += 1;
+      this.#close(connection, CLOSE_BUG);
+    }
+    if (connection.ended) return bytes.length;
+    if (this.#ping !== undefined) this.#own.control(OPCODE_PONG, this.#ping);
+    this.#flush(connection);
+    return at;
+  }
+
+  /** Reads complete frames; returns the end of the last. */
+  #takeTurn(connection: WsConnection, bytes: Buffer): number {
+    const frame = this.#frame;
+    let at = 0;
+    let messages = 0;
+    connection.goesOn = false;
+    for (let frames = 0; at < bytes.length && !connection.ended; frames++) {
+      if (messages === MESSAGES_A_TURN || frames === FRAMES_A_TURN) {
+        connection.goesOn = true;
+        break;
+      }
+      const verdict = frame.read(bytes, at);
+      if (verdict === FRAME_INCOMPLETE) break;
+      if (verdict === FRAME_WRONG) this.#close(connection, CLOSE_PROTOCOL);
+      else if (verdict === FRAME_TOO_LONG) this.#close(connection, CLOSE_TOO_LARGE);
+      else {
+        this.#row[COUNT.websocketReceivedBytes] += frame.payloadTo - at;
+        at = frame.payloadTo;
+        connection.heardAt = connection.line.tick;
+        connection.pinged = false;
+        connection.challengedAt = -1;
+        if (this.#take(connection, bytes)) messages += 1;
+      }
+      if (this.#own.isFull) this.#flush(connection);
+      // The rest is read when the client has taken this.
+      if (connection.isFull) break;
+    }
+    return at;
+  }
+
+  /** Takes the frame; true if it completes a message. */
+  #take(connection: WsConnection, bytes: Buffer): boolean {
+    const frame = this.#frame;
+    switch (frame.opcode) {
+      case OPCODE_TEXT:
+      case OPCODE_BINARY:
+        if (connection.fragments !== undefined) this.#close(connection, CLOSE_PROTOCOL);
+        else if (frame.isLast) this.#takeText(connection, frame.payload(bytes));
+        else this.#keep(connection, [], Buffer.from(frame.payload(bytes)));
+        return frame.isLast;
+      case OPCODE_CONTINUATION:
+        this.#continue(connection, bytes);
+        return frame.isLast;
+      case OPCODE_PING:
+        this.#ping = Buffer.from(frame.payload(bytes));
+        return false;
+      case OPCODE_CLOSE:
+        this.#answerClose(connection, closeCode(frame.payload(bytes), isUtf8));
+        return false;
+      default:
+        return false;
+    }
+  }
+
+  #keep(connection: WsConnection, fragments: Buffer[], fragment: Buffer): void {
+    fragments.push(fragment);
+    connection.fragments = fragments;
+    connection.line.hold(fragment.length);
+  }
+
+  #continue(connection: WsConnection, bytes: Buffer): void {
+    const { fragments } = connection;
+    if (fragments === undefined) return this.#close(connection, CLOSE_PROTOCOL);
+    const before = fragments.reduce((sum, { length }) => sum + length, 0);
+    const size = before + this.#frame.payloadTo - this.#frame.payloadFrom;
+    if (size > MESSAGE_BYTES_MAX || fragments.length === FRAGMENTS_MAX) {
+      return this.#close(connection, CLOSE_TOO_LARGE);
+    }
+    const fragment = this.#frame.payload(bytes);
+    if (!this.#frame.isLast) return this.#keep(connection, fragments, Buffer.from(fragment));
+    const whole = Buffer.concat([...fragments, fragment]);
+    connection.fragments = undefined;
+    connection.line.hold(0 - before);
+    this.#takeText(connection, whole);
+  }
+
+  /** A binary frame is taken as text: libtorrent leaves the type to its library. */
+  #takeText(connection: WsConnection, payload: Buffer): void {
+    if (!isUtf8(payload)) return this.#close(connection, CLOSE_MALFORMED);
+    const message = this.#message;
+    const wrong = message.read(payload.toString("utf8"), this.#parts.settings.offersMax);
+    if (wrong === "") {
+      connection.wrongs = 0;
+      this.#answer(connection, message);
+      return;
+    }
+    this.#row[COUNT["websocket:message"]] += 1;
+    connection.wrongs += 1;
+    this.#own.text(failureText(message, wrong));
+    if (connection.wrongs === WRONG_MAX) this.#close(connection, CLOSE_POLICY);
+  }
+
+  #answer(connection: WsConnection, message: Message): void {
+    const { announces, now } = this.#parts;
+    const nowSeconds = now();
+    const verdict = announces.judge(connection, message, nowSeconds);
+    if (verdict !== VERDICT_OK) {
+      // The client can do nothing about an answer that is refused: it prints each failure.
+      const text = message.kind === KIND_ANSWER ? "" : announces.failure(message, verdict);
+      if (text !== "") this.#own.text(text);
+    } else if (message.kind === KIND_ANNOUNCE) {
+      this.#row[COUNT.websocketOffersSkipped] += message.skippedOffers;
+      const text = announces.answer(connection, message, nowSeconds);
+      if (text !== "") this.#own.text(text);
+      announces.passOffers(nowSeconds);
+    } else if (message.kind === KIND_ANSWER) {
+      this.#passAnswer(connection, message, nowSeconds);
+    } else {
+      this.#own.text(this.#scrape(connection, message));
+    }
+  }
+
+  /** Only our peer may answer, and only what it was offered. Nothing is said about any other. */
+  #passAnswer(connection: WsConnection, message: Message, nowSeconds: number): void {
+    const isIpv4 = connection.family === 4;
+    this.#row[isIpv4 ? COUNT.websocketAnswersIpv4 : COUNT.websocketAnswersIpv6] += 1;
+    const peer = connection.peers.get(message.infoHash);
+    const passed = peer !== undefined && this.#parts.offers.answer(peer, message, nowSeconds);
+    this.#row[COUNT[passed ? "websocketAnswersPassed" : "websocket:unexpected_answer"]] += 1;
+  }
+
+  #scrape({ family }: WsConnection, { infoHashes }: Message): string {
+    const { announces, settings } = this.#parts;
+    this.#row[family === 4 ? COUNT.websocketScrapesIpv4 : COUNT.websocketScrapesIpv6] += 1;
+    const files: Record<string, unknown> = Object.create(null);
+    for (const infoHash of infoHashes.slice(0, settings.scrapeMax)) {
+      files[infoHash] = announces.scrape(infoHash);
+    }
+    return JSON.stringify({ action: "scrape", files });
+  }
+
+  #flush(connection: WsConnection): void {
+    const { to } = this.#own;
+    if (to === 0) return;
+    this.#own.to = 0;
+    this.#send(connection, this.#own, to);
+  }
+
+  #send({ line }: WsConnection, { bytes }: FrameWriter, to: number): void {
+    this.#row[COUNT.websocketSentBytes] += to;
+    line.send(bytes, 0, to);
+  }
+
+  #sendSingle(connection: WsConnection): void {
+    const { to } = this.#single;
+    this.#single.to = 0;
+    this.#send(connection, this.#single, to);
+  }
+
+  relay(connection: WsConnection, text: string): void {
+    this.#single.text(text);
+    this.#sendSingle(connection);
+  }
+
+  #pingIt(connection: WsConnection): void {
+    if (connection.isFull) return;
+    this.#single.control(OPCODE_PING, NOTHING);
+    this.#sendSingle(connection);
+  }
+
+  challenge(connection: WsConnection): void {
+    if (connection.challengedAt >= 0 || connection.ended) return;
+    connection.challengedAt = connection.line.tick;
+    this.#pingIt(connection);
+    connection.line.wakeAfter(connection.line.tick + TICKS_CHALLENGE);
+  }
+
+  /** Looks for silence, and for peers and offers whose time is over: there is no other sweep. */
+  expire(connection: WsConnection): void {
+    const { line } = connection;
+    const { pingSeconds } = this.#parts.settings;
+    this.#forgetOld(connection);
+    const { heardAt, challengedAt } = connection;
+    const silent = line.tick - heardAt;
+    const failed = challengedAt >= 0 && line.tick - challengedAt > TICKS_CHALLENGE;
+    if (failed || silent > 2 * pingSeconds) {
+      this.closes.silent += 1;
+      this.#leave(connection);
+      line.cut();
+      return;
+    }
+    if (silent >= pingSeconds && !connection.pinged) {
+      connection.pinged = true;
+      this.#pingIt(connection);
+    }
+    const next = heardAt + (connection.pinged ? 2 : 1) * pingSeconds;
+    line.wakeAfter(challengedAt < 0 ? next : Math.min(next, challengedAt + TICKS_CHALLENGE));
+  }
+
+  #forgetOld({ peers }: WsConnection): void {
+    const { swarms, offers, now } = this.#parts;
+    const nowSeconds = now();
+    peers.forEach((peer) => {
+      if (peer.expires < nowSeconds) swarms.remove(peer);
+      else offers.forgetOld(peer, nowSeconds);
+    });
+  }
+
+  stop(connection: WsConnection): void {
+    this.#close(connection, CLOSE_GOING_AWAY);
+  }
+
+  closed(connection: WsConnection): void {
+    this.#leave(connection);
+    this.connections -= 1;
+    this.onClosed(connection);
+  }
+
+  #answerClose(connection: WsConnection, code: number): void {
+    if (code === CLOSE_PROTOCOL || code === CLOSE_MALFORMED) return this.#close(connection, code);
+    this.#end(connection, code);
+  }
+
+  /** Sends a close for this reason, after the replies of the turn. */
+  #close(connection: WsConnection, code: number): void {
+    if (connection.ended) return;
+    this.closes[reasonOf(code)] += 1;
+    this.#end(connection, code);
+  }
+
+  #end(connection: WsConnection, code: number): void {
+    this.#leave(connection);
+    this.#own.close(code);
+    this.#flush(connection);
+    connection.line.end();
+  }
+
+  /** All its peers go; nothing is sent to it any more. */
+  #leave(connection: WsConnection): void {
+    connection.ended = true;
+    connection.goesOn = false;
+    connection.peers.forEach((peer) => this.#parts.swarms.remove(peer));
+  }
+}
+
+function reasonOf(code: number): keyof WsCloses {
+  switch (code) {
+    case CLOSE_TOO_LARGE:
+      return "too_large";
+    case CLOSE_MALFORMED:
+      return "malformed";
+    case CLOSE_POLICY:
+      return "wrong_messages";
+    case CLOSE_GOING_AWAY:
+    case CLOSE_NONE:
+      return "shutdown";
+    default:
+      return "protocol";
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * Swarms of WebSocket peers: who can be offered a WebRTC connection.
+ *
+ *   info hash ─► swarm: peers   [ seeder │ seeder │ leecher │ leecher │ … ]
+ *                               0                 seeders                count
+ *                       by id   a Map from 17 peers on; a search before
+ *
+ * They are apart from the swarms of HTTP and UDP, because no peer of one can connect to a peer of
+ * the other; and plain objects, since the socket of a peer takes more memory than all of this: 430
+ * bytes for a connection with a peer. A swarm exists while it has a peer. A connection has one peer
+ * in a swarm.
+ */
+import type { Place } from "../net/tunnel.ts";
+
+/** Peers of a swarm, or of a connection, that are searched one after the other. */
+const SEARCHED_MAX = 16;
+
+/** What a peer needs of its connection. */
+export interface PeerHolder {
+  readonly peers: OwnPeers;
+  readonly place: Place;
+  /** Different for each connection. */
+  readonly number: number;
+  /** True if it does not take what was sent: nothing is passed on to it meanwhile. */
+  readonly isFull: boolean;
+  /** Sends it a text frame. */
+  relay(text: string): void;
+  /** Asks whether it lives; it is closed without an answer. */
+  challenge(): void;
+  /** True if both have the same address. */
+  isBeside(other: PeerHolder): boolean;
+}
+
+export class Peer {
+  holder: PeerHolder;
+  id: string;
+  readonly swarm: Swarm;
+  /** Its index in the swarm. */
+  index = 0;
+  /** True if its download is counted. */
+  counted = false;
+  /** The second after which it is forgotten, unless it announces. */
+  expires = 0;
+  /** Its offers that may be answered; see offers.ts. */
+  expected: Int32Array | undefined = undefined;
+
+  constructor(holder: PeerHolder, id: string, swarm: Swarm) {
+    this.holder = holder;
+    this.id = id;
+    this.swarm = swarm;
+  }
+
+  get isSeeder(): boolean {
+    return this.index < this.swarm.seeders;
+  }
+}
+
+export class Swarm {
+  readonly infoHash: string;
+  readonly peers: Peer[] = [];
+  /** The first so many are seeders. */
+  seeders = 0;
+  #byId: Map<string, Peer> | undefined = undefined;
+
+  constructor(infoHash: string) {
+    this.infoHash = infoHash;
+  }
+
+  get leechers(): number {
+    return this.peers.length - this.seeders;
+  }
+
+  find(id: string): Peer | undefined {
+    return this.#byId === undefined
+      ? this.peers.find((peer) => peer.id === id)
+      : this.#byId.get(id);
+  }
+
+  add(peer: Peer): void {
+    peer.index = this.peers.length;
+    this.peers.push(peer);
+    if (this.#byId !== undefined) this.#byId.set(peer.id, peer);
+    else if (this.peers.length > SEARCHED_MAX) this.#makeMap();
+  }
+
+  #makeMap(): void {
+    this.#byId = new Map(this.peers.map((peer) => [peer.id, peer]));
+  }
+
+  remove(peer: Peer): void {
+    this.setSeeder(peer, false);
+    this.#swap(peer.index, this.peers.length - 1);
+    this.peers.pop();
+    this.#byId?.delete(peer.id);
+    if (this.peers.length <= SEARCHED_MAX / 2) this.#byId = undefined;
+  }
+
+  rename(peer: Peer, id: string): void {
+    this.#byId?.delete(peer.id);
+    peer.id = id;
+    this.#byId?.set(id, peer);
+  }
+
+  setSeeder(peer: Peer, seeder: boolean): void {
+    if (peer.isSeeder === seeder) return;
+    this.#swap(peer.index, seeder ? this.seeders : this.seeders - 1);
+    this.seeders += seeder ? 1 : -1;
+  }
+
+  #swap(a: number, b: number): void {
+    const { peers } = this;
+    const one = peers[a];
+    const other = peers[b];
+    peers[a] = other;
+    peers[b] = one;
+    other.index = a;
+    one.index = b;
+  }
+}
+
+/** The peers of one connection, by info hash. Most connections have one. */
+export class OwnPeers {
+  #only: Peer | undefined = undefined;
+  #more: Map<string, Peer> | undefined = undefined;
+
+  get size(): number {
+    return this.#more?.size ?? (this.#only === undefined ? 0 : 1);
+  }
+
+  get(infoHash: string): Peer | undefined {
+    if (this.#more !== undefined) return this.#more.get(infoHash);
+    return this.#only?.swarm.infoHash === infoHash ? this.#only : undefined;
+  }
+
+  add(peer: Peer): void {
+    const { infoHash } = peer.swarm;
+    if (this.#more !== undefined) this.#more.set(infoHash, peer);
+    else if (this.#only === undefined) this.#only = peer;
+    else {
+      this.#more = new Map([
+        [this.#only.swarm.infoHash, this.#only],
+        [infoHash, peer],
+      ]);
+      this.#only = undefined;
+    }
+  }
+
+  remove(peer: Peer): void {
+    if (this.#only === peer) this.#only = undefined;
+    this.#more?.delete(peer.swarm.infoHash);
+    if (this.#more?.size === 0) this.#more = undefined;
+  }
+
+  /** Calls `visit` with each; `visit` may remove it. */
+  forEach(visit: (peer: Peer) => void): void {
+    if (this.#only !== undefined) visit(this.#only);
+    else this.#more?.forEach(visit);
+  }
+}
+
+/** All swarms. */
+export class Swarms {
+  readonly #all = new Map<string, Swarm>();
+  /** Peers in all swarms. */
+  peers = 0;
+  /** Of these, seeders; kept by `setSeeder`, `add` and `remove`. */
+  seeders = 0;
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  get(infoHash: string): Swarm | undefined {
+    return this.#all.get(infoHash);
+  }
+
+  /** The info hashes, which may go away while they are read. */
+  infoHashes(): IterableIterator<string> {
+    return this.#all.keys();
+  }
+
+  /** Stores a new peer of the connection, as a leecher; the swarm is made if there is none. */
+  add(holder: PeerHolder, infoHash: string, id: string): Peer {
+    let swarm = this.#all.get(infoHash);
+    if (swarm === undefined) {
+      swarm = new Swarm(infoHash);
+      this.#all.set(infoHash, swarm);
+    }
+    const peer = new Peer(holder, id, swarm);
+    swarm.add(peer);
+    holder.peers.add(peer);
+    holder.place.peers += 1;
+    this.peers += 1;
+    return peer;
+  }
+
+  remove(peer: Peer): void {
+    const { swarm, holder } = peer;
+    if (peer.isSeeder) this.seeders -= 1;
+    swarm.remove(peer);
+    if (swarm.peers.length === 0) this.#all.delete(swarm.infoHash);
+    holder.peers.remove(peer);
+    holder.place.peers -= 1;
+    this.peers -= 1;
+  }
+
+  /** Gives a peer to another connection. */
+  move(peer: Peer, holder: PeerHolder): void {
+    peer.holder.peers.remove(peer);
+    peer.holder.place.peers -= 1;
+    peer.holder = holder;
+    holder.peers.add(peer);
+    holder.place.peers += 1;
+  }
+
+  setSeeder(peer: Peer, seeder: boolean): void {
+    if (peer.isSeeder === seeder) return;
+    peer.swarm.setSeeder(peer, seeder);
+    this.seeders += seeder ? 1 : -1;
+  }
+}

@@ -1,0 +1,205 @@
+/** WebSockets through the compiled binary: the port of HTTP, its certificate, lists and end. */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "bun:test";
+import { makeCertificate } from "../http/openssl.ts";
+import { until } from "../until.ts";
+import { decodeDictionary } from "./bencode.ts";
+import { type Environment, freePort, startTracker, type Tracker } from "./harness.ts";
+import { HASH, type Json, offersOf } from "../ws/fixture.ts";
+
+const HASH_ESCAPED = Buffer.from(HASH, "latin1").toString("hex").replace(/../g, "%$&");
+
+/** A client over a real socket. */
+class Client {
+  readonly heard: Json[] = [];
+  closeCode: number | undefined;
+  readonly #socket: WebSocket;
+  readonly #opened: Promise<void>;
+  readonly peerId: string;
+
+  constructor(url: string, peerId: string, headers: Record<string, string> = {}) {
+    this.peerId = peerId;
+    // Bun takes fields and settings of TLS, which browsers do not.
+    const options = { headers, tls: { rejectUnauthorized: false } };
+    this.#socket = new WebSocket(url, options as unknown as string[]);
+    this.#opened = new Promise((resolve, reject) => {
+      this.#socket.onopen = () => resolve();
+      this.#socket.onerror = () => reject(new Error("refused"));
+    });
+    this.#opened.catch(() => {});
+    this.#socket.onmessage = ({ data }) => void this.heard.push(JSON.parse(String(data)) as Json);
+    this.#socket.onclose = ({ code }) => (this.closeCode = code);
+  }
+
+  static async open(url: string, peerId: string, headers = {}): Promise<Client> {
+    const browser = new Client(url, peerId, headers);
+    await browser.#opened;
+    return browser;
+  }
+
+  send(message: Json): void {
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  async next(): Promise<Json> {
+    await until(() => this.heard.length > 0);
+    return this.heard.shift()!;
+  }
+
+  announce(members: Json = {}): Promise<Json> {
+    this.send({ action: "announce", info_hash: HASH, peer_id: this.peerId, left: 1, ...members });
+    return this.next();
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+const ids = ["-WW0208-aaaaaaaaaaaa", "-WW0208-bbbbbbbbbbbb"] as const;
+
+/** A tracker with an operator's address, and the value of a series of its metrics. */
+async function startObserved(given: Environment) {
+  const adminPort = freePort();
+  const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}`, ...given };
+  const metric = (series: string) => readMetric(adminPort, series);
+  return { tracker: await startTracker({ env }), metric };
+}
+
+async function readMetric(adminPort: number, series: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  const line = text.split("\n").find((each) => each.startsWith(`${series} `));
+  return Number(line?.split(" ").at(-1));
+}
+
+async function pairOf(url: string): Promise<[Client, Client]> {
+  return [await Client.open(url, ids[0]), await Client.open(url, ids[1])];
+}
+
+async function meet([a, b]: [Client, Client]): Promise<void> {
+  expect(await a.announce({ left: 0, event: "started" })).toMatchObject({
+    ...{ action: "announce", info_hash: HASH, complete: 1, incomplete: 0 },
+  });
+  await b.announce({ event: "started", offers: offersOf(5) });
+  const offer = await a.next();
+  expect(offer).toMatchObject({ peer_id: b.peerId, offer: { type: "offer", sdp: "sdp of o0" } });
+  a.send({
+    ...{ action: "announce", info_hash: HASH, peer_id: a.peerId, to_peer_id: b.peerId },
+    ...{ offer_id: offer["offer_id"] as string, answer: { type: "answer", sdp: "v=0" } },
+  });
+  expect(await b.next()).toMatchObject({ peer_id: a.peerId, answer: { sdp: "v=0" } });
+  expect(await b.announce({ event: "completed", left: 0 })).toMatchObject({
+    ...{ complete: 2, incomplete: 0, downloaded: 1 },
+  });
+}
+
+describe("two browsers meet", () => {
+  test("over ws://, and HTTP shows their download", async () => {
+    await using tracker = await startTracker();
+    const pair = await pairOf(`ws://127.0.0.1:${tracker.port}/any/path?x`);
+    await meet(pair);
+    const scrape = await fetch(`http://127.0.0.1:${tracker.port}/scrape?info_hash=${HASH_ESCAPED}`);
+    const body = decodeDictionary(await scrape.bytes());
+    expect(JSON.stringify(body)).toMatch(/"downloaded":1/);
+    pair[0].close();
+    await until(async () => (await pair[1].announce({ left: 0 }))["complete"] === 1);
+    pair[1].close();
+  });
+
+  test.if(makeCertificate.possible)("over wss://, with the certificate of HTTPS", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "buntracker-wss-"));
+    const { cert, key } = makeCertificate(folder, "localhost");
+    const [port, tlsPort] = [freePort(), freePort()];
+    const both = `http://127.0.0.1:${port},https://127.0.0.1:${tlsPort}`;
+    const files = { TRACKER_TLS_CERT_FILE: cert, TRACKER_TLS_KEY_FILE: key };
+    await using _ = await startTracker({ port, env: { TRACKER_HTTP_ADDRESS: both, ...files } });
+    await meet(await pairOf(`wss://127.0.0.1:${tlsPort}/`));
+  });
+});
+
+const open = (tracker: Tracker, headers = {}): Promise<Client> =>
+  Client.open(`ws://127.0.0.1:${tracker.port}/`, ids[0], headers);
+
+test("an info hash that is denied while browsers are in its swarm is gone, and stays so", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-ws-"));
+  const deny = join(folder, "deny");
+  writeFileSync(deny, "");
+  const { tracker, metric } = await startObserved({ TRACKER_DENY_FILE: deny });
+  await using _ = tracker;
+  const browser = await open(tracker);
+  await browser.announce();
+  await browser.announce({ info_hash: "x".repeat(20) });
+  expect(await metric("tracker_websocket_swarms")).toBe(2);
+  writeFileSync(deny, `${Buffer.from(HASH, "latin1").toString("hex")}\n`);
+  process.kill(tracker.pid, "SIGHUP");
+  await until(async () => (await metric("tracker_websocket_swarms")) === 1);
+  expect(await browser.announce()).toEqual({
+    ...{ action: "announce", info_hash: HASH, "retry in": "never" },
+    "failure reason": "this info hash is denied here",
+  });
+});
+
+test("on SIGTERM browsers get 1001", async () => {
+  const tracker = await startTracker();
+  const browser = await open(tracker);
+  await browser.announce();
+  await tracker[Symbol.asyncDispose]();
+  await until(() => browser.closeCode !== undefined);
+  expect(browser.closeCode).toBe(1001);
+});
+
+const refusal = (tracker: Tracker, headers: Record<string, string> = {}): Promise<boolean> =>
+  open(tracker, headers).then(
+    () => false,
+    () => true,
+  );
+
+test("where they are off, a request for one is answered as any other", async () => {
+  await using tracker = await startTracker({ env: { TRACKER_WEBSOCKET: "off" } });
+  expect(await refusal(tracker)).toBe(true);
+  const headers = { Connection: "Upgrade", Upgrade: "websocket" };
+  const answer = await fetch(`http://127.0.0.1:${tracker.port}/announce`, { headers });
+  expect(await answer.text()).toMatch(/info_hash is missing/);
+});
+
+describe("connections are limited", () => {
+  const env: Environment = {
+    TRACKER_WEBSOCKET_CONNECTIONS_MAX: "3",
+    TRACKER_WEBSOCKET_CONNECTIONS_PER_ORIGIN_MAX: "2",
+    TRACKER_WEBSOCKET_DENY_ORIGINS: "https://bad.example,https://*.bad.example",
+  };
+
+  test("by origin and in all; HTTP goes on", async () => {
+    const { tracker, metric } = await startObserved(env);
+    await using _ = tracker;
+    const from = (host: string) => ({ Origin: `https://${host}` });
+    for (const host of ["bad.example", "www.bad.example"]) {
+      expect(await refusal(tracker, from(host))).toBe(true);
+    }
+    const first = await open(tracker, from("a.example"));
+    await open(tracker, from("a.example"));
+    expect(await refusal(tracker, from("a.example"))).toBe(true);
+    await open(tracker, from("b.example"));
+    expect(await refusal(tracker, from("c.example"))).toBe(true);
+    expect((await fetch(`http://127.0.0.1:${tracker.port}/health`)).status).toBe(200);
+    expect(await metric("tracker_websocket_connections")).toBe(3);
+    first.close();
+    await until(async () => !(await refusal(tracker, from("c.example"))));
+    expect(tracker.stderr.match(/all WebSocket connections are taken/g)?.length).toBe(1);
+  });
+});
+
+test("behind a trusted proxy lists and peer ids go by the address that it names", async () => {
+  const env = { TRACKER_TRUSTED_PROXIES: "127.0.0.1" };
+  await using tracker = await startTracker({ env });
+  const from = (address: string) => ({ "X-Forwarded-For": address });
+  expect(await refusal(tracker)).toBe(true);
+  const holder = await open(tracker, from("198.51.100.7"));
+  await holder.announce();
+  const other = await open(tracker, from("198.51.100.8"));
+  expect((await other.announce())["failure reason"]).toMatch(/another connection has this peer id/);
+  const again = await open(tracker, from("198.51.100.7"));
+  expect(await again.announce()).toMatchObject({ incomplete: 1 });
+});
