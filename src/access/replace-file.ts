@@ -6,7 +6,7 @@
  * target is replaced, if the link belongs to root or to the tracker's user.
  *
  *   replaceFile     the old file must be there, and gives its mode and its owner to the new one
- *   writePrivate    whatever is there: the new file is the tracker's, and only its owner's to read
+ *   writePrivate    whatever plain file is there: the new one is the tracker's, for its owner alone
  *
  * If two programs replace the same file, the last one wins, and each file is whole: a program waits
  * while the other one's draft grows, and does not rename a draft that is no longer its own.
@@ -20,6 +20,7 @@
 import { constants, lstatSync, type Stats } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { NO_PLAIN_FILE } from "../host/file-errors.ts";
 import { followLinks, notThis, READ_FLAGS } from "../host/plain-file.ts";
 
 /** Suffix of the draft. A draft left by a crash is overwritten. */
@@ -73,6 +74,8 @@ export async function writePrivate(
   fill: (write: Write) => Promise<void>,
 ): Promise<void> {
   const target = followLinks(path, { mayBeMissing: true });
+  const found = lstatSync(target, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isFile()) throw notThis(NO_PLAIN_FILE);
   // An open file is not freed when it is replaced, which would keep the event loop for 8 ms with
   // 104 MB, but when it is closed, and that is done beside it.
   const old = await open(target, READ_FLAGS | (constants.O_NOFOLLOW ?? 0)).catch(() => undefined);

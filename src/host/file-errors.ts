@@ -26,6 +26,9 @@ const READ_REMEDIES: Record<string, string | undefined> = {
   EPERM: "a rule of the machine forbids it, such as AppArmor or SELinux: see dmesg",
 };
 
+/** The code of an error: a device, a FIFO or a folder, which no file may replace. */
+export const NO_PLAIN_FILE = "it is no plain file";
+
 /** Against errors when a file is written anew beside the old one, and renamed. */
 const WRITE_REMEDIES: Record<string, string | undefined> = {
   ...REMEDIES,
@@ -34,6 +37,7 @@ const WRITE_REMEDIES: Record<string, string | undefined> = {
   EROFS: "it is read-only: put the file where the tracker may write, such as /var/lib/buntracker",
   EFBIG: "raise LimitFSIZE in the unit of systemd, or ulimit -f",
   EBUSY: "the file is a mount of its own: mount its folder instead, so that it can be replaced",
+  [NO_PLAIN_FILE]: "name a file that is not there yet, or a plain one",
   ENOENT: "the file or its folder is gone: create it again; it may be empty",
 };
 

@@ -8,7 +8,7 @@
  * A file that is not whole is refused as a whole, with one sentence; nothing of it is used. It is
  * read before the tracker answers, so this waits for the disk: 104 MB are verified in 0.03 s.
  */
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { codeOf, readRemedy } from "../host/file-errors.ts";
 import { followLinks, notThis, READ_FLAGS } from "../host/plain-file.ts";
 import type { PutBack } from "../swarm/put-back.ts";
@@ -34,17 +34,18 @@ const OTHERS_WRITE = 0o022;
 /** Why a snapshot is not used, and what helps. */
 export class Unusable extends Error {
   readonly remedy: string;
-  /** True for a version that this program does not know yet: the file is left alone. */
-  readonly newer: boolean;
+  /** True for the file of a later version, or perhaps of something else: it is never replaced. */
+  readonly isOfOthers: boolean;
 
-  constructor(reason: string, remedy: string, newer = false) {
+  constructor(reason: string, remedy: string, isOfOthers = false) {
     super(reason);
     this.remedy = remedy;
-    this.newer = newer;
+    this.isOfOthers = isOfOthers;
   }
 }
 
 const REPLACED = "none is needed: the next snapshot takes its place";
+const MOVED_AWAY = "it is left alone: move it away, or name another file";
 
 export class SnapshotReader {
   readonly header: SnapshotHeader;
@@ -64,11 +65,17 @@ export class SnapshotReader {
     this.#path = path;
     this.#fd = fd;
     const stats = fstatSync(fd);
-    this.#judgeFile(stats);
+    if (!stats.isFile()) throw notThis("it is not a file");
     this.size = stats.size;
     const bytes = new Uint8Array(HEADER_BYTES);
     const read = readSync(fd, bytes, 0, HEADER_BYTES, 0);
-    if (!isSnapshot(bytes)) throw new Unusable(`${path} is no snapshot of swarms`, REPLACED);
+    if (!isSnapshot(bytes)) {
+      const reason = `${path} is no snapshot of swarms`;
+      throw read === 0 ? new Unusable(reason, REPLACED) : new Unusable(reason, MOVED_AWAY, true);
+    }
+    if (process.platform !== "win32" && (stats.mode & OTHERS_WRITE) !== 0) {
+      throw new Unusable(`others may write to ${path}`, `chmod 600 ${path}`);
+    }
     if (read < HEADER_BYTES) throw this.#damaged(read);
     const version = versionOf(bytes);
     if (version > VERSION) {
@@ -177,18 +184,10 @@ export class SnapshotReader {
   #damaged(at: number): Unusable {
     return new Unusable(`${this.#path} is damaged at byte ${at}`, REPLACED);
   }
-
-  #judgeFile(stats: Stats): void {
-    const path = this.#path;
-    if (!stats.isFile()) throw notThis("it is not a file");
-    if (process.platform !== "win32" && (stats.mode & OTHERS_WRITE) !== 0) {
-      throw new Unusable(`others may write to ${path}`, `chmod 600 ${path}`);
-    }
-  }
 }
 
 function unreadable(path: string, error: unknown): Unusable {
   const code = codeOf(error);
   const usual = "check TRACKER_SNAPSHOT_FILE, and whether the tracker's user may read it";
-  return new Unusable(`${path} cannot be read: ${code}`, readRemedy(code, usual));
+  return new Unusable(`${path} cannot be read: ${code}`, readRemedy(code, usual), true);
 }

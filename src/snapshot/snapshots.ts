@@ -7,13 +7,14 @@
  *   running   every interval (first after one, give or take a tenth), in turns of the event loop
  *   ending    once more, exact, since nobody announces any more
  *
- * A file of a later version is left alone, and this version uses another name beside it: so neither
- * a downgrade nor the way back loses anything. No address and no info hash is ever logged.
+ * A file of a later version, or one that is no snapshot, is left alone, and another name beside it is
+ * used: so neither a downgrade nor the way back loses anything, nor a mistake in the settings. No
+ * address and no info hash is ever logged.
  */
 import { accessSync, constants, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { now } from "../host/clock.ts";
-import { codeOf, writeRemedy } from "../host/file-errors.ts";
+import { codeOf, NO_PLAIN_FILE, writeRemedy } from "../host/file-errors.ts";
 import { garbage } from "../host/garbage.ts";
 import type { Log } from "../host/log.ts";
 import { followLinks, notThis } from "../host/plain-file.ts";
@@ -93,18 +94,20 @@ export class Snapshots {
 
   /**
    * Restores the swarms of the file, as far as `judge` admits them. Call it once, before any other
-   * thread uses the store. Whatever the file holds, the tracker can start.
+   * thread uses the store. Whatever the file holds, the tracker can start. Throws a StartError only
+   * if the name beside it is that of another file, too.
    */
   restore(judge: Judge): void {
     try {
       this.#restore(judge);
     } catch (error) {
       this.#tellUnused(error);
-      if (!(error as Unusable).newer) return;
+      if (!(error as Unusable).isOfOthers) return;
       this.#path = `${this.#needs.path}.v${VERSION}`;
       try {
         this.#restore(judge);
       } catch (other) {
+        if ((other as Unusable).isOfOthers) throw nowhereToWrite(other as Unusable);
         this.#tellUnused(other);
       }
     }
@@ -241,18 +244,26 @@ export class Snapshots {
       if (last) log.info("swarms written to the snapshot", told);
       else log.debug("swarms written to the snapshot", told);
     } catch (error) {
-      if (error !== GIVEN_UP) this.#tellUnwritten(codeOf(error));
+      if (error !== GIVEN_UP) this.#tellUnwritten(codeOf(error), last);
     }
   }
 
-  #tellUnwritten(reason: string): void {
+  #tellUnwritten(reason: string, last: boolean): void {
     this.figures.failed += 1;
-    if (reason === this.#failure) return;
+    if (reason === this.#failure && !last) return;
     this.#failure = reason;
-    const message = "a snapshot could not be written, the one before stays";
-    const fields = { file: this.#path, reason, remedy: writeRemedy(reason) };
-    this.#needs.log.warn(message, fields, "snapshot_unwritten");
+    const which = last ? "the last snapshot" : "a snapshot";
+    const before =
+      this.figures.keptSeconds === undefined ? "there is none" : "the one before stays";
+    const { peers } = takeCensus(this.#needs.store.memory);
+    const fields = { file: this.#path, peers, reason, remedy: writeRemedy(reason) };
+    this.#needs.log.warn(`${which} could not be written, ${before}`, fields, "snapshot_unwritten");
   }
+}
+
+function nowhereToWrite({ message }: Unusable): StartError {
+  const hint = "name a file that is not there yet in TRACKER_SNAPSHOT_FILE, or move both away";
+  return new StartError(`TRACKER_SNAPSHOT_FILE cannot be written: ${message}, too`, hint);
 }
 
 /** Throws a StartError if no snapshot could be written: its folder is not there, or not ours. */
@@ -264,6 +275,7 @@ export function mustBeWritable(path: string): void {
     const found = statSync(target, { throwIfNoEntry: false });
     // A mount, such as a single file of the host in a container, cannot be replaced.
     if (found !== undefined && found.dev !== statSync(folder).dev) throw notThis("EBUSY");
+    if (found !== undefined && !found.isFile()) throw notThis(NO_PLAIN_FILE);
   } catch (error) {
     const code = codeOf(error);
     const missing = code === "ENOENT" || code === "ENOTDIR";

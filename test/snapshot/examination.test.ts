@@ -1,6 +1,6 @@
 /** What `buntracker check` says of a snapshot. */
 import { expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { examineSnapshot } from "../../src/snapshot/examination.ts";
 import { makeTracker } from "../swarm/fixture.ts";
@@ -20,8 +20,16 @@ test("a file that would not be used is named, with the reason and what helps", (
   writeFileSync(folder.file, "hello", { mode: 0o600 });
   expect(examineSnapshot(folder.file)).toEqual([
     `the snapshot would not be used: ${folder.file} is no snapshot of swarms ` +
-      "(remedy: none is needed: the next snapshot takes its place)",
+      "(remedy: it is left alone: move it away, or name another file)",
   ]);
+});
+
+test("a device, a FIFO and a folder are no place for a snapshot, whatever links to them", () => {
+  using folder = makeFolder();
+  symlinkSync("/dev/null", folder.file);
+  for (const path of ["/dev/null", folder.file, folder.path]) {
+    expect(() => examineSnapshot(path)).toThrow("which cannot be written (it is no plain file)");
+  }
 });
 
 test("a folder that cannot be written to is what would end the start", () => {

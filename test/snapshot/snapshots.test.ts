@@ -200,14 +200,8 @@ describe("a start", () => {
 
 describe("a file that cannot be used is told once, with what helps:", () => {
   const cases: [name: string, make: (file: string) => void, reason: string][] = [
-    ["foreign bytes", (file) => writeFileSync(file, "hello", { mode: 0o600 }), "is no snapshot"],
     ["no bytes", (file) => writeFileSync(file, "", { mode: 0o600 }), "is no snapshot of swarms"],
-    ["a folder", (file) => mkdirSync(file), "cannot be read: it is not a file"],
-    [
-      "one that others may write to",
-      (file) => (writeFileSync(file, "x"), chmodSync(file, 0o666)),
-      "others may write to",
-    ],
+    ["one that others may write to", (file) => chmodSync(file, 0o666), "others may write to"],
     [
       "one that is cut",
       (file) => writeFileSync(file, readFileSync(file).subarray(0, -3), { mode: 0o600 }),
@@ -215,22 +209,51 @@ describe("a file that cannot be used is told once, with what helps:", () => {
     ],
   ];
 
-  test.each(cases)("%s", async (name, make, reason) => {
+  test.each(cases)("%s", async (_name, make, reason) => {
     using folder = makeFolder();
     await keep(folder.file);
-    if (name === "a folder") rmSync(folder.file);
     make(folder.file);
     const run = new Run(folder.file);
     const [[level, message, fields]] = run.restored() as [Line];
     expect([level, message, run.lines.length]).toEqual(["warn", UNUSED, 1]);
     expect((fields as { reason: string }).reason).toContain(reason);
     expect((fields as { remedy: string }).remedy).not.toBe("");
-    if (name === "a folder") return;
     // The next snapshot takes its place.
     announce(run.tracker, {}, seconds());
     await run.snapshots.end();
     expect(statSync(folder.file).mode & 0o777).toBe(0o600);
     expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 1 });
+  });
+
+  const others: [name: string, make: (file: string) => void, reason: string][] = [
+    ["foreign bytes", (file) => writeFileSync(file, "my notes", { mode: 0o600 }), "is no snapshot"],
+    [
+      "foreign bytes that others may change",
+      (file) => (writeFileSync(file, "x"), chmodSync(file, 0o666)),
+      "is no snapshot",
+    ],
+    ["a folder", (file) => mkdirSync(file), "cannot be read: it is not a file"],
+  ];
+
+  test.each(others)("%s, which may be of others and is left alone", async (_name, make, reason) => {
+    using folder = makeFolder();
+    make(folder.file);
+    const { ino } = statSync(folder.file);
+    const run = new Run(folder.file);
+    const [[level, message, fields], empty] = run.restored() as [Line, Line];
+    expect([level, message]).toEqual(["warn", UNUSED]);
+    expect((fields as { reason: string }).reason).toContain(reason);
+    expect(empty[2]).toEqual({ file: `${folder.file}.v1` });
+    announce(run.tracker, {}, seconds());
+    await run.snapshots.end();
+    expect(statSync(folder.file).ino).toBe(ino);
+    expect(new Run(folder.file).restored()[1]![2]).toMatchObject({ peers: 1 });
+  });
+
+  test("foreign bytes under both names, so that the start ends", () => {
+    using folder = makeFolder();
+    for (const end of ["", ".v1"]) writeFileSync(`${folder.file}${end}`, "my notes");
+    expect(() => new Run(folder.file).restored()).toThrow("is no snapshot of swarms, too");
   });
 
   test("one of a later version, which is left alone", async () => {
@@ -306,6 +329,8 @@ describe("a snapshot that cannot be written", () => {
     await keep(folder.file);
     const before = readFileSync(folder.file);
     const run = new Run(folder.file, { interval: 0.01 });
+    run.restored();
+    run.lines.length = 0;
     mkdirSync(`${folder.file}.new`);
     run.snapshots.begin();
     while (run.snapshots.figures.failed < 3) await Bun.sleep(2);
@@ -321,6 +346,21 @@ describe("a snapshot that cannot be written", () => {
     await run.snapshots.end();
   });
 
+  test("is always told at the end, with the peers that are lost", async () => {
+    using folder = makeFolder();
+    const run = new Run(folder.file, { interval: 0.01 });
+    mkdirSync(`${folder.file}.new`);
+    announce(run.tracker, {}, seconds());
+    run.snapshots.begin();
+    while (run.snapshots.figures.failed < 2) await Bun.sleep(2);
+    await run.snapshots.end();
+    expect(run.lines.map(([level, line]) => [level, line])).toEqual([
+      ["warn", "a snapshot could not be written, there is none"],
+      ["warn", "the last snapshot could not be written, there is none"],
+    ]);
+    expect(run.lines.at(-1)![2]).toMatchObject({ peers: 1 });
+  });
+
   test("because the disk is full leaves no draft, and says what helps", async () => {
     using folder = makeFolder();
     const disk = join(folder.path, "disk");
@@ -334,7 +374,8 @@ describe("a snapshot that cannot be written", () => {
       const run = new Run(file);
       for (let n = 0; n < 10_000; n++) announce(run.tracker, { infoHash: n }, seconds());
       await run.snapshots.end();
-      const fields = { file, reason: "ENOSPC", remedy: expect.stringContaining("make room") };
+      const remedy = expect.stringContaining("make room");
+      const fields = { file, peers: 10_000, reason: "ENOSPC", remedy };
       expect(run.lines[0]![2]).toEqual(fields);
       expect(readdirSync(disk)).toEqual(["swarms"]);
       expect(new Run(file).restored()[0]![2]).toMatchObject({ peers: 10 });
