@@ -8,8 +8,8 @@
  *   ending    once more, exact, since nobody announces any more
  *
  * A file of a later version, or one that is no snapshot, is left alone, and another name beside it
- * is used: so neither a downgrade nor the way back loses anything, nor a mistake in the settings. No
- * address and no info hash is ever logged.
+ * is used: so neither a downgrade nor the way back loses anything, nor a mistake in the settings.
+ * No address and no info hash is ever logged.
  */
 import { accessSync, constants, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
