@@ -2,7 +2,7 @@
  * The certificate of HTTPS: read from its files and checked before use.
  */
 import { codeOf, readRemedy } from "../host/file-errors.ts";
-import { readSmallFile } from "../host/plain-file.ts";
+import { notThis, readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 
 /** Certificate chain and private key, as PEM. */
@@ -33,6 +33,9 @@ export function tryCertificate(certFile: string, keyFile: string): Certificate |
     return [cert, key].filter((part) => part instanceof StartError);
   }
   try {
+    const empty = cert === "" ? certFile : key === "" ? keyFile : undefined;
+    // createSecureContext takes an empty text as an absent one, which is no mistake to it.
+    if (empty !== undefined) throw notThis(`${empty} is empty`);
     // Loaded here, because the module takes 7 MB, and without a certificate nothing needs it.
     process.getBuiltinModule("node:tls").createSecureContext({ cert, key });
     return { cert, key };

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readCertificate, renewAll, tryCertificate } from "../../src/http/certificate.ts";
+import type { StartError } from "../../src/host/start-error.ts";
 import { makeCertificate } from "./openssl.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "buntracker-certificate-"));
@@ -38,6 +39,24 @@ describe("the certificate of HTTPS", () => {
       `TRACKER_TLS_CERT_FILE is ${one}, which cannot be read (ENOENT)`,
       `TRACKER_TLS_KEY_FILE is ${two}, which cannot be read (ENOENT)`,
     ]);
+  });
+
+  test.if(makeCertificate.possible)("is refused if a file is empty, which it names", () => {
+    const { cert, key } = makeCertificate(directory, "filled");
+    const empty = join(directory, "empty.pem");
+    writeFileSync(empty, "");
+    for (const [one, two] of [
+      [empty, key],
+      [cert, empty],
+      [empty, empty],
+    ] as const) {
+      const [problem] = tryCertificate(one, two) as StartError[];
+      expect(problem!.message).toBe(
+        `${one} and ${two} cannot be used together (${empty} is empty)`,
+      );
+      expect(problem!.hint).toContain("the certificate chain");
+      expect(problem!.exitCode).toBe(78);
+    }
   });
 
   test("is refused if a file is not a certificate", () => {
