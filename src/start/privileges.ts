@@ -82,7 +82,8 @@ const READ_AGAIN = [
  * lists, and to write snapshots. Only asks for permissions and changes nothing. Never throws.
  */
 export function missingRights(config: Partial<Config>): MissingRight[] {
-  const user = config.user ?? "the user it runs as";
+  // Quoted, because "let nobody read it" would say the opposite.
+  const user = config.user === undefined ? "the user it runs as" : `the user ${quote(config.user)}`;
   const unreadable = READ_AGAIN.flatMap((key) => config[key] ?? [])
     .filter((file) => !isAllowed(file, constants.R_OK))
     .map((file) => ({

@@ -65,7 +65,7 @@ describe("a missing right", () => {
       {
         message: "a file cannot be read again on SIGHUP",
         file: rulesFile,
-        remedy: "let nobody read it and search the folders above it",
+        remedy: 'let the user "nobody" read it and search the folders above it',
       },
     ]);
   });
