@@ -8,7 +8,9 @@
  *   # a comment                                                         a line may be a comment
  *
  * Blank lines, blanks before a hash, CR LF, and a last line without a line end are allowed. Any
- * other line is bad: it is skipped and counted, and the numbers of the first ones are kept.
+ * other line is bad: it is skipped and counted, and the numbers of the first ones are kept. So is a
+ * line that may hold more than one hash, since the others would be lost without a word: one with
+ * another hash right behind its own, or with a CR inside, with which some programs end lines.
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { garbage } from "../host/garbage.ts";
@@ -20,6 +22,8 @@ const LINE_END = 10;
 const CARRIAGE_RETURN = 13;
 const SPACE = 32;
 const NUMBER_SIGN = 35;
+const COMMA = 44;
+const SEMICOLON = 59;
 
 const DIGITS = 2 * INFO_HASH_SIZE;
 /** Digits of the whole SHA-256 of version 2. [BEP 52] */
@@ -153,6 +157,8 @@ class HashFileReader {
   #bytes = new Uint8Array(0);
   #at = 0;
   #line = 0;
+  /** The first CR from where it was last searched; Infinity if the piece has no more. */
+  #return = -1;
 
   /** Sets the next piece, after the one before has been read. */
   setPiece(bytes: Uint8Array): void {
@@ -160,6 +166,7 @@ class HashFileReader {
     // Some editors begin a file with a byte order mark.
     const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
     this.#at = this.#line === 0 && marked ? 3 : 0;
+    this.#return = -1;
   }
 
   /** Reads up to `lines` lines, adds those of `wanted` to `matches`. Returns false at the end. */
@@ -182,8 +189,10 @@ class HashFileReader {
     const bytes = this.#bytes;
     let at = from;
     while (at < end && isBlank(bytes[at])) at++;
-    if (at === end || bytes[at] === NUMBER_SIGN) return false;
-    if (!this.#readDigits(at, end)) {
+    if (at === end) return false;
+    const broken = this.#hasReturnInside(at, end);
+    if (bytes[at] === NUMBER_SIGN && !broken) return false;
+    if (broken || !this.#readDigits(at, end)) {
       noteBadLine(this.bad, this.#line);
       return false;
     }
@@ -203,9 +212,29 @@ class HashFileReader {
       if ((high | low) === NO_DIGIT) return false;
       hashes[first + i] = (high << 4) | low;
     }
-    let digits = DIGITS;
-    while (at + digits < end && DIGIT_VALUES[bytes[at + digits]] !== NO_DIGIT) digits++;
-    return digits === DIGITS || digits === DIGITS_LONG;
+    const behind = at + this.#countDigits(at, end);
+    if (!isLengthOfHash(behind - at)) return false;
+    let next = behind;
+    while (next < end && isSeparator(bytes[next])) next++;
+    return !isLengthOfHash(this.#countDigits(next, end));
+  }
+
+  #countDigits(at: number, end: number): number {
+    let next = at;
+    while (next < end && DIGIT_VALUES[this.#bytes[next]] !== NO_DIGIT) next++;
+    return next - at;
+  }
+
+  /** True if anything but blanks follows a CR in the line. Searches each byte of a piece once. */
+  #hasReturnInside(at: number, end: number): boolean {
+    const bytes = this.#bytes;
+    if (this.#return < at) {
+      const found = bytes.indexOf(CARRIAGE_RETURN, at);
+      this.#return = found < 0 ? Infinity : found;
+    }
+    let next = this.#return;
+    while (next < end && isBlank(bytes[next])) next++;
+    return next < end;
   }
 
   #groupOf(hash: number): Uint8Array {
@@ -229,6 +258,15 @@ class HashFileReader {
 export function parseInfoHash(text: string): Uint8Array | undefined {
   if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(text)) return undefined;
   return Uint8Array.fromHex(text.slice(0, DIGITS));
+}
+
+function isLengthOfHash(digits: number): boolean {
+  return digits === DIGITS || digits === DIGITS_LONG;
+}
+
+/** Whether the byte may stand between two hashes on one line. */
+function isSeparator(byte: number): boolean {
+  return isBlank(byte) || byte === COMMA || byte === SEMICOLON;
 }
 
 function isBlank(byte: number): boolean {

@@ -32,7 +32,10 @@ describe("a line", () => {
     ["blanks before the hash", ` \t${A}\n`],
     ["lines of comment and blank lines around it", `# list\n\n  \r\n${A}\n\n# end`],
     ["a byte order mark before it", `\ufeff${A}\n`],
-    ["another hash behind it", `${A} ${B}\n`],
+    ["CR CR LF", `${A}\r\r\n`],
+    ["LF CR", `\n\r${A}\n\r`],
+    ["a comment that names another hash", `${A} ; as ${B}\n`],
+    ["a number behind the hash", `${A} 20261127\n`],
   ])("is read: %s", (_name, words) => {
     const { list, bad } = read(words);
     expect([list.size, bad.count]).toEqual([1, 0]);
@@ -52,6 +55,13 @@ describe("a line", () => {
     ["a letter in the middle", `${A.slice(0, 20)}g${A.slice(21)}`],
     ["words", "hello"],
     ["a NUL", "\0"],
+    ["two hashes and a blank", `${A} ${B}`],
+    ["two hashes and a comma", `${A},${B}`],
+    ["two hashes, a comma and a blank", `${A}, ${LONG}`],
+    ["two hashes and a semicolon", `${A};${B}`],
+    ["a hash of version 2 and another hash", `${LONG}\t${A} comment`],
+    ["hashes whose lines end with CR", `${A}\r${B}\r`],
+    ["a comment whose line ends with CR", `# list\r${A}\r`],
   ])("is bad: %s", (_name, line) => {
     const { list, bad } = read(`${B}\n${line}\n${line}`);
     expect([list.size, bad.count, bad.first]).toEqual([1, 2, [2, 3]]);
