@@ -49,6 +49,7 @@ picture: $(BINARY) ## take the picture of the page for the README
 clients: $(BINARY) ## let real BitTorrent clients find each other (ALL=1)
 	$(BUN) test/clients/run.ts $(if $(ALL),--all)
 	$(BUN) test/clients/after-restart.ts
+	$(BUN) test/clients/browsers.ts
 
 # SEED=n repeats a run.
 fuzz: $(BINARY) ## send mutated requests (SECONDS=120)
