@@ -5,6 +5,7 @@
  *   sys/net/netfilter/nf_conntrack… how full the kernel's table of connections is
  *   net/nf_conntrack                whether our port is in it (to root only)
  *   self/limits, self/fd            files we may have open, and have
+ *   self/status, sys/net/ipv4/…     which ports we may not bind
  *
  * If a file is missing or not readable, the answer is undefined: other systems, containers and
  * hardened systems show less. No method throws.
@@ -19,6 +20,9 @@ const CONNTRACK_BYTES_MAX = 256 * 1024;
 
 /** The bytes of a file, its text, and that taken apart into lines and columns. */
 const GARBAGE_PER_CHARACTER = 8;
+
+/** The right to bind ports below 1024. [linux/capability.h] */
+const CAP_NET_BIND_SERVICE = 1n << 10n;
 
 /** A table with at least this share of its entries used is filling up. */
 const CONNTRACK_FILLING = 1 / 8;
@@ -122,6 +126,14 @@ export class Machine {
   /** The limit of open files; undefined on Windows, which has no such limit. */
   filesLimit(): number | undefined {
     return this.#limitOfProc() ?? limitOfReport();
+  }
+
+  /** Ports below this one may not be bound; 0 if all may be, or the system does not tell. */
+  portsForbidden(): number {
+    const capabilities = /^CapEff:\t([0-9a-f]+)$/m.exec(this.#read("self/status") ?? "")?.[1];
+    if (capabilities === undefined) return 0;
+    if ((BigInt(`0x${capabilities}`) & CAP_NET_BIND_SERVICE) !== 0n) return 0;
+    return this.#number("sys/net/ipv4/ip_unprivileged_port_start") ?? 0;
   }
 
   #limitOfProc(): number | undefined {

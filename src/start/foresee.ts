@@ -1,6 +1,6 @@
 /**
  * Foresees what the start would warn of, as sentences for `buntracker check`: all that is known
- * before any traffic and without binding an address.
+ * before any traffic and without binding an address. It ends as the user that the start becomes.
  */
 import { type Warning, warnOfConntrack, warnOfMachine } from "../admin/warnings.ts";
 import type { Config, Origins } from "../config/schema.ts";
@@ -8,14 +8,21 @@ import { openLibc } from "../host/libc.ts";
 import type { LogFields } from "../host/log.ts";
 import { Machine } from "../host/machine.ts";
 import { listAddresses } from "../limits/own-addresses.ts";
+import { StartError } from "../host/start-error.ts";
 import { IPV4_ONLY, remedyForDefaults, withoutIpv6 } from "./families.ts";
 import { circumstancesOf, forewarn } from "./forewarnings.ts";
-import { missingRights } from "./privileges.ts";
+import { listenError } from "./listen-error.ts";
+import { dropPrivileges, missingRights } from "./privileges.ts";
 
 /** Warnings about what the process has from its parent, which a service may have otherwise. */
 const INHERITED: readonly Warning[] = ["root", "open_files", "receive_buffer"];
 
-/** The warnings of a start with these settings, as sentences. `hasIpv6` is for tests. */
+const FROM_HERE = "if started from here, ";
+
+/**
+ * The warnings of a start with these settings, as sentences. Becomes the user of the settings, for
+ * good: only the system knows what that user may do. `hasIpv6` is for tests.
+ */
 export function foresee(
   given: Config,
   origins: Origins,
@@ -23,7 +30,7 @@ export function foresee(
 ): string[] {
   const warnings: string[] = [];
   const tell = (kind: Warning, message: string, fields: LogFields): void => {
-    const shown = INHERITED.includes(kind) ? `if started from here, ${message}` : message;
+    const shown = INHERITED.includes(kind) ? FROM_HERE + message : message;
     warnings.push(sentenceOf(shown, fields));
   };
   const families = hasIpv6 ? undefined : withoutIpv6(given, origins);
@@ -31,9 +38,8 @@ export function foresee(
     warnings.push(sentenceOf(IPV4_ONLY, { remedy: remedyForDefaults(families) }));
   }
   const config = families?.config ?? given;
-  for (const { message, ...fields } of missingRights(config)) {
-    warnings.push(sentenceOf(message, fields));
-  }
+  const machine = new Machine();
+  warnings.push(...forbiddenPorts(config, machine.portsForbidden()));
   warnings.push(...snapshotWarnings(config, origins));
   const libc = openLibc();
   const usesBuffer = libc !== undefined && config.udpListeners.length > 0;
@@ -41,10 +47,33 @@ export function foresee(
     ? libc.receiveBufferFor(config.udpReceiveBufferBytes)
     : Infinity;
   forewarn({ tell }, { config, libc, receiveBufferBytes, addresses: listAddresses() ?? [] });
-  const circumstances = circumstancesOf(config, new Machine());
+  const circumstances = circumstancesOf(config, machine);
   warnOfMachine({ tell }, circumstances);
   warnOfConntrack({ tell }, circumstances);
+  warnings.push(...lackedRights(config));
   return warnings;
+}
+
+/** The addresses whose port is below `from`. Port 0 is any free one, which is allowed. */
+function forbiddenPorts(config: Config, from: number): string[] {
+  const { udpListeners: udp, httpListeners: http, adminListeners: admin } = config;
+  return Object.entries({ udp, http, admin }).flatMap(([protocol, listeners]) =>
+    listeners
+      .filter(({ port }) => port > 0 && port < from)
+      .map((listener) => listenError(protocol as "udp", listener, { code: "EACCES" }))
+      .map(({ message, hint }) => `${FROM_HERE}${message}: ${hint}`),
+  );
+}
+
+/** What the user lacks that the start becomes. Becomes that user. */
+function lackedRights(config: Config): string[] {
+  try {
+    if (config.user !== undefined) dropPrivileges(config.user);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    return [`${FROM_HERE}${error.message}: ${error.hint}`];
+  }
+  return missingRights(config).map(({ message, ...fields }) => sentenceOf(message, fields));
 }
 
 /** Settings of the snapshot that have less effect than an operator may expect. */

@@ -1,6 +1,13 @@
 /** HTTPS with a certificate that is renewed while it runs, and giving up root. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
@@ -157,5 +164,61 @@ describe.if(process.getuid?.() === 0)("TRACKER_USER", () => {
     const tracker = startProcess({ env: { TRACKER_USER: "root" } });
     expect(await tracker.exited()).toBe(78);
     expect(tracker.stderr).toContain('TRACKER_USER is "root", which is root');
+  });
+
+  test("is foreseen by check as root: what that user may not read or write", async () => {
+    const folder = mkdtempSync(join(directory, "roots-"));
+    const [denyFile, snapshot] = [join(folder, "deny"), join(folder, "swarms")];
+    writeFileSync(denyFile, "", { mode: 0o400 });
+    const env = {
+      TRACKER_USER: "nobody",
+      TRACKER_DENY_FILE: denyFile,
+      TRACKER_ADMIN_TOKEN: "correct-horse-battery-staple",
+      TRACKER_SNAPSHOT_FILE: snapshot,
+    };
+    const checked = startProcess({ args: ["check"], env });
+    expect(await checked.exited()).toBe(0);
+    const owned = 'put it into a folder of its own, and let the user "nobody" own both';
+    expect(checked.stderr.split("\n")).toEqual(
+      expect.arrayContaining(
+        [
+          `a file cannot be read again on SIGHUP (file ${denyFile}): ` +
+            'let the user "nobody" read it and search the folders above it',
+          `a list cannot be changed while the tracker runs (file ${denyFile}): ${owned}`,
+          `the swarms cannot be kept over a restart (file ${snapshot}): ` +
+            'let the user "nobody" write to its folder',
+        ].map((warning) => `buntracker: warning: ${warning}`),
+      ),
+    );
+  });
+});
+
+/** Runs what follows as a user without any right. */
+const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+const becomesNobody = Bun.spawnSync(["sh", "-c", `${AS_NOBODY.join(" ")} true`]).exitCode === 0;
+
+describe.if(becomesNobody)("check by a user without rights", () => {
+  const told = async (env: Record<string, string>): Promise<string> => {
+    const checked = startProcess({ through: AS_NOBODY, args: ["check"], env });
+    expect(await checked.exited()).toBe(0);
+    return checked.stderr;
+  };
+
+  test("foresees that it may not bind ports below 1024", async () => {
+    const stderr = await told({
+      TRACKER_UDP_ADDRESS: "127.0.0.1:1024,127.0.0.1:0",
+      TRACKER_HTTP_ADDRESS: "127.0.0.1:79",
+    });
+    expect(stderr.split("\n").filter((line) => line.includes("permission"))).toEqual([
+      "buntracker: warning: if started from here, no permission for http port 79 " +
+        "(127.0.0.1:79): ports below 1024 need CAP_NET_BIND_SERVICE; " +
+        "or set TRACKER_HTTP_ADDRESS to a higher port",
+    ]);
+  });
+
+  test("foresees that it may not become another one", async () => {
+    expect(await told({ TRACKER_USER: "daemon" })).toContain(
+      "buntracker: warning: if started from here, not permitted to become daemon: only root can",
+    );
   });
 });

@@ -112,6 +112,18 @@ test("an unreadable table counts as having our port when it fills up", () => {
   expect(proc({}).tracksPort(6969)).toBe(false);
 });
 
+test("ports that need a right are forbidden without it", () => {
+  const without = (capabilities: string) =>
+    proc({
+      "self/status": `Name:\tbuntracker\nCapPrm:\t0400\nCapEff:\t${capabilities}\nCapBnd:\t0400\n`,
+      "sys/net/ipv4/ip_unprivileged_port_start": "80\n",
+    }).portsForbidden();
+  expect(without("0000000000000000")).toBe(80);
+  expect(without("000001fffffffbff")).toBe(80);
+  expect(without("0000000000000400")).toBe(0);
+  expect(proc({}).portsForbidden()).toBe(0);
+});
+
 test("files are counted, and their limit is the soft one", () => {
   const limits =
     "Limit                     Soft Limit           Hard Limit           Units     \n" +
