@@ -60,6 +60,8 @@ export class Client {
   /** 4 or 16 bytes of address, at the start. */
   readonly address = new Uint8Array(16);
   family: Family = 4;
+  /** True if the address comes from the header of a trusted proxy. */
+  fromProxy = false;
   readonly #proxies: Networks;
   readonly #header: string;
 
@@ -86,8 +88,10 @@ export class Client {
     // The client has disconnected.
     if (!this.#set(exchange.family)) return VERDICT_ADDRESS_UNKNOWN;
     for (let i = 0; i < 16; i++) this.address[i] = exchange.address[i];
+    this.fromProxy = false;
     if (this.#proxies.empty) return VERDICT_OK;
     if (!this.#proxies.containsBytes(this.address, 0, this.family)) return VERDICT_OK;
+    this.fromProxy = true;
     return this.#readForwarded(exchange.head.get(this.#header));
   }
 

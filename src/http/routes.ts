@@ -88,7 +88,7 @@ class Routes implements HttpHandler {
   readonly #row: Float64Array;
   readonly #ready: () => boolean;
   readonly #client: Client;
-  /** Stands for a foreign web page in a browser on this machine: no list of networks has it. */
+  /** Stands for a client that only seems to be this machine: no list of networks has it. */
   readonly #unknown = new Client(new Networks([]), "");
   readonly #ownNames: Pick<OwnNames, "has"> | undefined;
   readonly #pages: StatisticsPages | undefined;
@@ -225,11 +225,17 @@ class Routes implements HttpHandler {
     return this.#pages!.answer(exchange, query, this.#readerOf(exchange));
   }
 
-  /** The client whose rights count: not this machine, if a foreign web page sent the request. */
+  /**
+   * The client whose rights count: not this machine, if a foreign web page sent the request, or if
+   * a proxy passed it on, since anybody may write a loopback address into a header.
+   */
   #readerOf({ head }: Exchange): Client {
     const client = this.#client;
-    if (this.#ownNames === undefined || !client.isLoopback) return client;
-    return this.#ownNames.has(head.text.slice(head.hostFrom, head.hostTo)) ? client : this.#unknown;
+    if (!client.isLoopback) return client;
+    if (client.fromProxy) return this.#unknown;
+    const names = this.#ownNames;
+    const isOwn = names === undefined || names.has(head.text.slice(head.hostFrom, head.hostTo));
+    return isOwn ? client : this.#unknown;
   }
 
   #answerPage(exchange: Exchange, to: number): number {

@@ -331,6 +331,22 @@ describe("with statistics", () => {
     expect((await open.ask("/stats", "127.0.0.1", { headers })).status).toBe(200);
   });
 
+  test("a client that a proxy calls this machine does not have its rights", async () => {
+    const networks = ["127.0.0.0/8", "::1"];
+    const { ask } = openPages(networks, { trustedProxies: [...networks, "192.0.2.1"] });
+    for (const proxy of ["192.0.2.1", "127.0.0.1", "::1"]) {
+      for (const client of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]) {
+        const headers = { Host: "localhost", "X-Forwarded-For": client };
+        expect((await ask("/stats?mode=version", proxy, { headers })).status).toBe(403);
+        expect((await ask("/stats?mode=statedump", proxy, { headers })).status).toBe(403);
+        expect(await (await ask("/scrape", proxy, { headers })).text()).toMatch(/info_hash is/);
+      }
+    }
+    const open = openPages(["0.0.0.0/0"], { trustedProxies: ["192.0.2.1"] });
+    const headers = { "X-Forwarded-For": "127.0.0.1" };
+    expect((await open.ask("/stats?mode=version", "192.0.2.1", { headers })).status).toBe(200);
+  });
+
   test("the root redirects if a URL is set", async () => {
     const { ask, counters } = openPages([], { redirectUrl: "https://example.org/" });
     const answer = await ask("/");
