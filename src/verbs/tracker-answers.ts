@@ -58,6 +58,7 @@ function readReply({ status, body }: HttpAnswer, flaws: string[]): Dictionary {
     const what = status === 200 ? "the answer is not bencoded" : `the status is ${status}`;
     throw new Error(`${what}: is that a tracker, and its path?`);
   }
+  if (status !== 200) flaws.push(`the status is ${status}, not 200: most clients drop the answer`);
   const reason = reply.get("failure reason");
   if (reason !== undefined) {
     const text = typeof reason === "string" ? Buffer.from(reason, "latin1").toString("utf8") : "";
@@ -71,6 +72,12 @@ export function readAnnounced(answer: HttpAnswer, flaws: string[] = []): Announc
   const reply = readReply(answer, flaws);
   const interval = numberOf(reply.get("interval"));
   if (interval === undefined) throw new Error("the answer names no interval");
+  const shortest = reply.get("min interval");
+  if (shortest !== undefined && numberOf(shortest) === undefined) {
+    flaws.push("its min interval is not a number");
+  } else if (Number(shortest ?? 0) > interval) {
+    flaws.push(`its min interval is ${shortest} s, longer than the interval of ${interval} s`);
+  }
   if (!reply.has("peers")) flaws.push("it has no key peers, without which some clients fail");
   const lists = [["peers", 6] as const, ["peers6", 18] as const].map(([key, size]) => {
     const peers = reply.get(key) ?? "";
