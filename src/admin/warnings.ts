@@ -2,7 +2,8 @@
  * Warnings about problems of the machine or the settings, with the command that solves each.
  *
  * Each kind of warning has a counter and is logged once: at the start, or when it first occurs.
- * Only warnings that depend on the load are logged again, after an hour.
+ * Only warnings that depend on the load are logged again, after an hour, and the one of a proxy's
+ * header for other headers.
  */
 import { MEMORY_BYTES_MIN } from "../config/schema.ts";
 import type { Log, LogFields } from "../host/log.ts";
@@ -38,6 +39,17 @@ const MIB = 2 ** 20;
 const OPEN_FILES_FEW = 16_384;
 /** The largest usual share of announces from one private address: more means a NAT before us. */
 const PRIVATE_SHARE_MAX = 1 / 4;
+
+/** Sets of headers without a client that are logged: a stranger can make thousands of them. */
+const PROXY_HEADERS_TOLD_MAX = 8;
+/** The headers that proxies usually write: no other is proposed, since a client may send any. */
+const PROXY_HEADERS = [
+  "x-forwarded-for",
+  "x-real-ip",
+  "forwarded",
+  "cf-connecting-ip",
+  "true-client-ip",
+];
 
 /** What TRACKER_ALLOW_IP_PARAMETER opens; `check` says it too. */
 export const IP_PARAMETER = {
@@ -98,6 +110,7 @@ export class Warnings {
   };
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;
+  readonly #proxyHeadersTold = new Set<string>();
   #connectionsToldSeconds = -Infinity;
   #memoryToldSeconds = -Infinity;
 
@@ -154,23 +167,24 @@ export class Warnings {
 
   /**
    * A trusted proxy did not name a client in the header `wanted`; `seen` gives the names of those
-   * that it sent. All are counted, the first is logged.
+   * that came. All are counted. Each new set of headers is logged, since the first may be the
+   * choice of a stranger, up to a bound.
    */
   tellProxy(wanted: string, seen: () => string[]): void {
-    const kind = "proxy_header";
-    if (this.counts[kind] > 0) {
-      this.counts[kind] += 1;
-      return;
-    }
+    this.counts.proxy_header += 1;
+    if (this.#proxyHeadersTold.size >= PROXY_HEADERS_TOLD_MAX) return;
     const names = seen();
-    const other = names.find((name) => name !== wanted);
+    const set = names.join(" ") || "none";
+    if (this.#proxyHeadersTold.has(set)) return;
+    this.#proxyHeadersTold.add(set);
+    const other = names.find((name) => name !== wanted && PROXY_HEADERS.includes(name));
     const remedy = names.includes(wanted)
       ? "have the proxy write nothing but addresses into that header"
       : other === undefined
         ? "have the proxy send that header, or take it out of TRACKER_TRUSTED_PROXIES"
-        : `TRACKER_PROXY_HEADER=${other}, if the proxy writes it and not the client`;
+        : `TRACKER_PROXY_HEADER=${other}, only if the proxy itself writes it: clients can too`;
     const message = "announces are refused, because a trusted proxy does not name its clients";
-    this.tell(kind, message, { wanted, seen: names.join(" ") || "none", remedy });
+    this.#log.warn(message, { wanted, seen: set, remedy }, null);
   }
 
   /** The limit of HTTP connections is reached. May be called for each new connection. */

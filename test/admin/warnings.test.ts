@@ -78,17 +78,18 @@ test("a low limit of open files is warned of where HTTP is on", () => {
   expect(udpOnly.told).toEqual([]);
 });
 
-test("a proxy that names no client is told of once, with what it sent, and counted", () => {
+test("a proxy that names no client is told of once for what it sent, and counted", () => {
   const first = around();
   first.warnings.tellProxy("x-forwarded-for", () => ["x-real-ip", "cf-connecting-ip"]);
-  first.warnings.tellProxy("x-forwarded-for", () => []);
+  first.warnings.tellProxy("x-forwarded-for", () => ["x-real-ip", "cf-connecting-ip"]);
   expect(first.told).toEqual([
     {
       message: "announces are refused, because a trusted proxy does not name its clients",
       fields: {
         wanted: "x-forwarded-for",
         seen: "x-real-ip cf-connecting-ip",
-        remedy: "TRACKER_PROXY_HEADER=x-real-ip, if the proxy writes it and not the client",
+        remedy:
+          "TRACKER_PROXY_HEADER=x-real-ip, only if the proxy itself writes it: clients can too",
       },
     },
   ]);
@@ -103,6 +104,28 @@ test("a proxy that names no client is told of once, with what it sent, and count
     "x-real-ip forwarded",
     "have the proxy write ",
   ]);
+  // A stranger can send any of these, and a proxy seldom writes one.
+  expect(remedyFor("fly-client-ip", "x-client-ip")[1]).toBe("have the proxy send t");
+  expect(remedyFor("fly-client-ip", "x-forwarded-for")[1]).toBe("TRACKER_PROXY_HEADER=");
+});
+
+test("other headers of a proxy that names no client are told of too, up to a bound", () => {
+  const { warnings, told } = around();
+  let looks = 0;
+  const sends = (...seen: string[]) =>
+    warnings.tellProxy("x-forwarded-for", () => {
+      looks += 1;
+      return seen;
+    });
+  sends("fly-client-ip");
+  sends();
+  sends("x-real-ip");
+  sends();
+  expect(told.map(({ fields }) => fields!["seen"])).toEqual(["fly-client-ip", "none", "x-real-ip"]);
+  for (let i = 0; i < 100; i++) sends(`x-${i}`);
+  expect(told).toHaveLength(8);
+  expect(looks).toBe(9);
+  expect(warnings.counts.proxy_header).toBe(104);
 });
 
 test("full memory gives a warning with its contents, and another one only after an hour", () => {
