@@ -42,6 +42,7 @@ import type { Notes } from "../notes/notes.ts";
 import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import { PeerGate, PLACE_FIT, PLACE_OWN } from "./peer-gate.ts";
 import {
+  VERDICT_ADDRESS_PRIVATE,
   VERDICT_CLIENT,
   VERDICT_HOST,
   VERDICT_MAINTENANCE,
@@ -171,6 +172,7 @@ export class Gates {
   announce(nowSeconds: number): number {
     let refused = this.#judgeAnnounce();
     if (refused === VERDICT_OK && this.#judgePeerId !== undefined) refused = this.#judgePeerId();
+    if (refused === VERDICT_ADDRESS_PRIVATE) this.#notes?.notePrivate(this.#core.request);
     if (refused !== VERDICT_OK) return this.refuse(refused);
     const { request, reply } = this.#core;
     const limits = this.#limits;

@@ -48,6 +48,11 @@ export class Notes {
     this.#privateShare.note(request);
   }
 
+  /** Notes an announce that is refused for its private address: a NAT shows by it. */
+  notePrivate(request: AnnounceRequest): void {
+    this.#privateShare.note(request);
+  }
+
   /** Notes the host and path of an announce over HTTP. */
   noteHead(head: RequestHead): void {
     this.#hosts.noteHead(head);

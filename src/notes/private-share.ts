@@ -48,7 +48,10 @@ export class PrivateShare {
     this.#frequent = frequentOf(this.#row);
   }
 
-  /** Call it for every announce that is answered. Takes some ten nanoseconds at most. */
+  /**
+   * Call it for every announce that is answered, or refused because its address is private. Takes
+   * some ten nanoseconds at most.
+   */
   note({ peer, family }: Pick<AnnounceRequest, "peer" | "family">): void {
     this.#untilNext -= 1;
     if (this.#untilNext > 0) return;

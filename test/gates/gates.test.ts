@@ -9,6 +9,8 @@ import { readNetworkFile } from "../../src/access/network-file.ts";
 import { type Counters, REASONS, type Transport } from "../../src/counters/counters.ts";
 import * as verdicts from "../../src/gates/verdicts.ts";
 import { AllowedHosts } from "../../src/notes/hosts.ts";
+import { Notes, notesMemory } from "../../src/notes/notes.ts";
+import { largestPrivateShare } from "../../src/notes/private-share.ts";
 import { atOnce, text } from "../access/fixture.ts";
 import { open, openTracker } from "../http/fixture.ts";
 import { limitsOf, type Wanted } from "../limits/fixture.ts";
@@ -264,4 +266,16 @@ test("over HTTP the host name is judged after the rules and before maintenance",
   expect(reasonOf(http.counters, "http")).toBe("query");
   http.ask(target(1), "192.0.2.1", { headers: { Host: "other.example" } });
   expect(reasonOf(http.counters, "http")).toBe("query rule");
+});
+
+test.each([false, true])("a NAT is noted, whether private addresses are refused: %p", (refuse) => {
+  const shared = notesMemory(1, { tickSeconds: 45, minimumSeconds: 900 });
+  const notes = new Notes(shared, 0);
+  const settings = { refusePrivate: refuse };
+  const http = open(openTracker(), settings, () => true, undefined, { notes });
+  const query = `info_hash=${escaped(HASH)}&peer_id=-LT2B0-1234567890123&left=1`;
+  for (let port = 5000; port < 5024; port++) {
+    http.ask(`/announce?${query}&port=${port}`, port % 2 === 0 ? "10.5.5.5" : "8.8.4.4");
+  }
+  expect(largestPrivateShare(shared.privateShare)).toBeCloseTo(0.5, 1);
 });
