@@ -25,9 +25,11 @@ export interface FrontSettings {
   httpListeners: readonly WebListener[];
   /** Whether an address without a scheme speaks HTTPS. */
   tls: boolean;
+  /** Whether browsers may announce at these addresses. */
+  websocket: string;
 }
 
-const PORTS: Record<string, number> = { http: 80, https: 443, udp: 0 };
+const PORTS: Record<string, number> = { http: 80, https: 443, ws: 80, wss: 443, udp: 0 };
 
 /** A Host header: a name or an address in brackets, and perhaps a port. */
 const HOST = /^([a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i;
@@ -98,7 +100,8 @@ export class Front {
     this.#settings = settings;
     const { publicName = "", udpListeners, httpListeners } = settings;
     const name = Math.max(HOST_SIZE_MAX, publicName.length);
-    const texts = 3 + udpListeners.length + httpListeners.length;
+    // Title, heading and a proxy's two URLs; each address of HTTP has one for browsers as well.
+    const texts = 4 + udpListeners.length + 2 * httpListeners.length;
     this.bytesMax = KEPT_BYTES_MAX + texts * (name + URL_BYTES_MAX);
   }
 
@@ -187,14 +190,22 @@ export function announceUrls(
   proxy?: ProxyEntrance,
 ): string[] {
   if (name === undefined) return [];
-  const { udpListeners, httpListeners, tls } = settings;
+  const { udpListeners, httpListeners, tls, websocket } = settings;
   const seen = (listener: Listener) => !LOOPBACK.test(listener.host) || LOOPBACK_NAME.test(name);
-  const urls = [
-    ...udpListeners.filter(seen).map(({ port }) => urlOf("udp", name, port)),
-    ...(proxy ? [urlOf(proxy.scheme, name, proxy.port ?? PORTS[proxy.scheme])] : []),
+  const web = [
+    ...(proxy ? [{ secure: proxy.scheme === "https", port: proxy.port }] : []),
     ...httpListeners
       .filter(seen)
-      .map((listener) => urlOf((listener.tls ?? tls) ? "https" : "http", name, listener.port)),
+      .map((listener) => ({ secure: listener.tls ?? tls, port: listener.port })),
+  ];
+  const webUrl = (plain: string, secured: string, { secure, port }: (typeof web)[number]) => {
+    const scheme = secure ? secured : plain;
+    return urlOf(scheme, name, port ?? PORTS[scheme]);
+  };
+  const urls = [
+    ...udpListeners.filter(seen).map(({ port }) => urlOf("udp", name, port)),
+    ...web.map((entrance) => webUrl("http", "https", entrance)),
+    ...(websocket === "on" ? web.map((entrance) => webUrl("ws", "wss", entrance)) : []),
   ];
   return [...new Set(urls)];
 }

@@ -23,8 +23,11 @@ const SLOTS_LAST = SPAN_SECONDS / WIDTH_LAST_SECONDS;
 const NOW_SECONDS = 10;
 const SAMPLES = 16;
 
-/** Announces over UDP by IPv4 and IPv6, then over HTTP: since the start, or per second. */
-export type ByKind = readonly [number, number, number, number];
+/** Announces over UDP by IPv4 and IPv6, over HTTP, over WebSocket: all, or per second. */
+export type ByKind = readonly [number, number, number, number, number, number];
+
+/** A sample: seconds, then announces by kind. */
+const SAMPLE_SIZE = 1 + 6;
 
 /** The curve. */
 export interface Curve {
@@ -42,14 +45,14 @@ export class History {
   #filling = 0;
   #slotFrom: number;
   /** The last samples: seconds, then announces by kind. */
-  readonly #samples = new Float64Array(SAMPLES * 5);
+  readonly #samples = new Float64Array(SAMPLES * SAMPLE_SIZE);
   #sampled = 0;
   #total = 0;
 
   /** `nowSeconds` is the time of the start, before any announce. */
   constructor(nowSeconds: number) {
     this.#slotFrom = nowSeconds;
-    this.#keepSample(nowSeconds, [0, 0, 0, 0]);
+    this.#keepSample(nowSeconds, [0, 0, 0, 0, 0, 0]);
   }
 
   /** Takes the announces answered since the start. Call it about once a second. */
@@ -68,15 +71,16 @@ export class History {
     const samples = this.#samples;
     for (let back = 1; back < Math.min(this.#sampled, SAMPLES); back++) {
       const at = (this.#sampled - 1 - back) % SAMPLES;
-      if (samples[newest * 5] - samples[at * 5] > NOW_SECONDS + 0.5) break;
+      if (samples[newest * SAMPLE_SIZE] - samples[at * SAMPLE_SIZE] > NOW_SECONDS + 0.5) break;
       oldest = at;
     }
-    const seconds = samples[newest * 5] - samples[oldest * 5];
+    const seconds = samples[newest * SAMPLE_SIZE] - samples[oldest * SAMPLE_SIZE];
     const rate = (kind: number): number => {
-      const announces = samples[newest * 5 + 1 + kind] - samples[oldest * 5 + 1 + kind];
+      const announces =
+        samples[newest * SAMPLE_SIZE + 1 + kind] - samples[oldest * SAMPLE_SIZE + 1 + kind];
       return seconds > 0 ? announces / seconds : 0;
     };
-    return [rate(0), rate(1), rate(2), rate(3)];
+    return [rate(0), rate(1), rate(2), rate(3), rate(4), rate(5)];
   }
 
   /** The last 24 hours, or the time since the start. */
@@ -108,7 +112,7 @@ export class History {
   }
 
   #keepSample(nowSeconds: number, announces: ByKind): void {
-    const at = (this.#sampled % SAMPLES) * 5;
+    const at = (this.#sampled % SAMPLES) * SAMPLE_SIZE;
     this.#samples[at] = nowSeconds;
     this.#samples.set(announces, at + 1);
     this.#sampled += 1;

@@ -67,6 +67,8 @@ export class Live {
       counters.total("udpAnnouncesIpv6"),
       counters.total("httpAnnouncesIpv4"),
       counters.total("httpAnnouncesIpv6"),
+      counters.total("websocketAnnouncesIpv4"),
+      counters.total("websocketAnnouncesIpv6"),
     ]);
   }
 

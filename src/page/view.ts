@@ -30,8 +30,8 @@ export interface View {
 
 /** Formats the figures. */
 export function viewOf(figures: LiveFigures): View {
-  const [udpIpv4, udpIpv6, httpIpv4, httpIpv6] = figures.announces;
-  const rate = udpIpv4 + udpIpv6 + httpIpv4 + httpIpv6;
+  const [udpIpv4, udpIpv6] = figures.announces;
+  const rate = figures.announces.reduce((sum, kind) => sum + kind, 0);
   const udp = rate > 0 ? (udpIpv4 + udpIpv6) / rate : 0;
   const ipv4 = figures.peers > 0 ? 1 - figures.peersIpv6 / figures.peers : 0;
   const memory = figures.memoryUsed / figures.memoryMax;

@@ -47,7 +47,7 @@ const FIGURES: z.ZodMiniType<LiveFigures> = z.object({
   version: z.string(),
   startedSeconds: AMOUNT,
   upSeconds: AMOUNT,
-  announces: z.tuple([AMOUNT, AMOUNT, AMOUNT, AMOUNT]),
+  announces: z.tuple([AMOUNT, AMOUNT, AMOUNT, AMOUNT, AMOUNT, AMOUNT]),
   swarms: AMOUNT,
   peers: AMOUNT,
   seeders: AMOUNT,
@@ -179,10 +179,11 @@ export function renderTop(
 
 /** The rates by transport and family; empty if they do not fit. */
 function kindsOf({ announces }: LiveFigures, room: number): string {
-  const [udpIpv4, udpIpv6, httpIpv4, httpIpv6] = announces;
+  const [udpIpv4, udpIpv6, httpIpv4, httpIpv6, wsIpv4, wsIpv6] = announces;
   const udp = `UDP ${showRate(udpIpv4 + udpIpv6)}`;
   const http = `HTTP ${showRate(httpIpv4 + httpIpv6)}`;
-  const text = `  ${udp}, ${http}, IPv6 ${showRate(udpIpv6 + httpIpv6)}`;
+  const browsers = wsIpv4 + wsIpv6 > 0 ? `, WebSocket ${showRate(wsIpv4 + wsIpv6)}` : "";
+  const text = `  ${udp}, ${http}${browsers}, IPv6 ${showRate(udpIpv6 + httpIpv6 + wsIpv6)}`;
   return text.length <= room ? text : "";
 }
 

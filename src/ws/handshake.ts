@@ -147,8 +147,7 @@ export class Handshake {
           this.#count("full");
           return undefined;
         }
-        origins.add(origin);
-        return signaling.open(line, { address, family, origin });
+        return signaling.open(line, { address, family, origin: origins.add(origin) });
       },
     };
   }

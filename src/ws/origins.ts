@@ -30,7 +30,7 @@ export interface OriginSettings {
 
 export class Origins {
   readonly #settings: OriginSettings;
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Map<string, OriginCount>();
 
   constructor(settings: OriginSettings) {
     this.#settings = settings;
@@ -50,25 +50,34 @@ export class Origins {
 
   /** True if the origin may have one more connection. */
   hasRoom(origin: string): boolean {
-    return (this.#counts.get(origin) ?? 0) < this.#settings.connectionsMax;
+    return (this.#counts.get(origin)?.connections ?? 0) < this.#settings.connectionsMax;
   }
 
-  /** Call when a connection opens. */
-  add(origin: string): void {
-    this.#counts.set(origin, (this.#counts.get(origin) ?? 0) + 1);
+  /**
+   * Call when a connection opens. Returns the same text, to be kept: that of the request is a part
+   * of its head, all of which it would keep, 490 bytes of each connection.
+   */
+  add(origin: string): string {
+    let count = this.#counts.get(origin);
+    if (count === undefined) {
+      count = { origin: Buffer.from(origin, "latin1").toString("latin1"), connections: 0 };
+      this.#counts.set(count.origin, count);
+    }
+    count.connections += 1;
+    return count.origin;
   }
 
   /** Call when it has closed. */
   remove(origin: string): void {
-    const rest = this.#counts.get(origin)! - 1;
-    if (rest === 0) this.#counts.delete(origin);
-    else this.#counts.set(origin, rest);
+    const count = this.#counts.get(origin)!;
+    count.connections -= 1;
+    if (count.connections === 0) this.#counts.delete(origin);
   }
 
   /** The origins with the most connections, at most `most` of them. */
   largest(most: number): OriginCount[] {
-    const all = [...this.#counts].map(([origin, connections]) => ({ origin, connections }));
-    return all.sort((a, b) => b.connections - a.connections).slice(0, most);
+    const all = [...this.#counts.values()].sort((a, b) => b.connections - a.connections);
+    return all.slice(0, most).map((count) => ({ ...count }));
   }
 }
 

@@ -116,6 +116,7 @@ describe("the page at /", () => {
     expect(await browser.evaluate(labels)).toEqual([
       `Copy udp://127.0.0.1:${tracker.port}/announce`,
       `Copy http://127.0.0.1:${tracker.port}/announce`,
+      `Copy ws://127.0.0.1:${tracker.port}/announce`,
     ]);
     const wide = "document.documentElement.scrollWidth > innerWidth";
     expect(await browser.evaluate(wide)).toBe(false);

@@ -17,6 +17,7 @@ const SETTINGS: FrontSettings = {
   udpListeners: [{ host: "::", port: 6969 }],
   httpListeners: [{ host: "::", port: 6969, tls: undefined }],
   tls: false,
+  websocket: "off",
 };
 
 /** `drops` is null where the system does not tell. */
@@ -163,6 +164,7 @@ describe("announce URLs", () => {
         { host: "::", port: 8080, tls: false },
       ],
       tls: true,
+      websocket: "off",
     };
     expect(announceUrls(settings, "t.example")).toEqual([
       "udp://t.example:6969/announce",
@@ -170,6 +172,17 @@ describe("announce URLs", () => {
       "http://t.example/announce",
       "https://t.example/announce",
       "http://t.example:8080/announce",
+    ]);
+  });
+
+  test("have those of browsers, where these may announce", () => {
+    const settings = { ...SETTINGS, websocket: "on" };
+    expect(announceUrls(settings, "t.example", { scheme: "https", port: 443 })).toEqual([
+      "udp://t.example:6969/announce",
+      "https://t.example/announce",
+      "http://t.example:6969/announce",
+      "wss://t.example/announce",
+      "ws://t.example:6969/announce",
     ]);
   });
 
@@ -230,7 +243,7 @@ test("the feed has the numbers and the texts of the page", async () => {
   const out = new Uint8Array(front.bytesMax + 3);
   expect(Buffer.from(out.subarray(3, 3 + front.writeFeed(out, 3))).toString()).toBe(text);
   const feed = JSON.parse(text) as Record<string, unknown>;
-  expect(feed).toMatchObject({ upSeconds: 7, drops: 3, announces: [0, 0, 0, 0] });
+  expect(feed).toMatchObject({ upSeconds: 7, drops: 3, announces: [0, 0, 0, 0, 0, 0] });
   expect(feed["view"]).toMatchObject({ text: { drops: "3", up: "7 s" }, dropping: true });
 });
 

@@ -9,24 +9,24 @@ function run(seconds: number, rate: (second: number) => number): History {
   let total = 0;
   for (let second = 1; second <= seconds; second++) {
     total += rate(second);
-    history.sample(second, [total, 0, 0, 0]);
+    history.sample(second, [total, 0, 0, 0, 0, 0]);
   }
   return history;
 }
 
 test("the current rate is the mean of the last ten seconds, by kind", () => {
   const history = new History(100);
-  expect(history.rates()).toEqual([0, 0, 0, 0]);
+  expect(history.rates()).toEqual([0, 0, 0, 0, 0, 0]);
   for (let second = 1; second <= 60; second++) {
     const fast = second > 50 ? (second - 50) * 90 : 0;
-    history.sample(100 + second, [second * 10 + fast, second, 0, second * 2]);
+    history.sample(100 + second, [second * 10 + fast, second, 0, second * 2, 0, 0]);
   }
-  expect(history.rates()).toEqual([100, 1, 0, 2]);
+  expect(history.rates()).toEqual([100, 1, 0, 2, 0, 0]);
 });
 
 test("the rate after the start is the mean since the start", () => {
   const history = new History(0);
-  history.sample(2, [10, 0, 0, 0]);
+  history.sample(2, [10, 0, 0, 0, 0, 0]);
   expect(history.rates()[0]).toBe(5);
 });
 
@@ -73,9 +73,9 @@ test("the curve holds a day and no more", () => {
 
 test("a long pause, as of a machine that slept, has slots without announces", () => {
   const history = new History(0);
-  history.sample(1, [10, 0, 0, 0]);
-  history.sample(60, [20, 0, 0, 0]);
-  history.sample(66, [20, 0, 0, 0]);
+  history.sample(1, [10, 0, 0, 0, 0, 0]);
+  history.sample(60, [20, 0, 0, 0, 0, 0]);
+  history.sample(66, [20, 0, 0, 0, 0, 0]);
   const { rates } = history.curve();
   expect(rates).toEqual([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
 });

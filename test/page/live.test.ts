@@ -32,6 +32,7 @@ test("swarms, peers and announces per second are current", () => {
   announce(tracker, { infoHash: 2, peer: 3, wanted: 0, family: 6 }, 1);
   counters.row[COUNT.udpAnnouncesIpv4] = 20;
   counters.row[COUNT.httpAnnouncesIpv6] = 5;
+  counters.row[COUNT.websocketAnnouncesIpv4] = 30;
   clock.seconds = 10;
   live.sample();
   const { memoryUsed, memoryMax, ...figures } = live.figures();
@@ -39,7 +40,7 @@ test("swarms, peers and announces per second are current", () => {
     version: "1.2.3",
     startedSeconds: 1_700_000_000,
     upSeconds: 10,
-    announces: [2, 0, 0, 0.5],
+    announces: [2, 0, 0, 0.5, 3, 0],
     swarms: 2,
     peers: 3,
     seeders: 1,

@@ -8,7 +8,7 @@ const FIGURES: LiveFigures = {
   version: "x",
   startedSeconds: 0,
   upSeconds: 274_000,
-  announces: [900, 50, 49, 1],
+  announces: [900, 50, 49, 1, 0, 0],
   swarms: 1_310_112,
   peers: 4_000_000,
   seeders: 1_000_000,
@@ -69,7 +69,7 @@ test("the scale ends at 1, 2 or 5 times a power of ten", () => {
 });
 
 test("a tracker without announces has no shares and no curve", () => {
-  const nothing = { announces: [0, 0, 0, 0], peers: 0, seeders: 0, peersIpv6: 0 } as const;
+  const nothing = { announces: [0, 0, 0, 0, 0, 0], peers: 0, seeders: 0, peersIpv6: 0 } as const;
   const view = viewOf({ ...FIGURES, ...nothing, curve: { rates: [0], spanSeconds: 5 } });
   expect(view.text).toMatchObject({ rate: "0", udp: "–", http: "–", ipv4: "–", ipv6: "–" });
   expect(view.bars).toMatchObject({ udp: 0, ipv4: 0 });
@@ -77,9 +77,9 @@ test("a tracker without announces has no shares and no curve", () => {
 });
 
 test("a small share is not shown as 0 %, nor a large one as 100 %", () => {
-  const { text } = viewOf({ ...FIGURES, announces: [100_000, 0, 1, 0] });
+  const { text } = viewOf({ ...FIGURES, announces: [100_000, 0, 1, 0, 0, 0] });
   expect([text["udp"], text["http"]]).toEqual([">99 %", "<1 %"]);
-  const { text: all } = viewOf({ ...FIGURES, announces: [100_000, 0, 0, 0] });
+  const { text: all } = viewOf({ ...FIGURES, announces: [100_000, 0, 0, 0, 0, 0] });
   expect([all["udp"], all["http"]]).toEqual(["100 %", "0 %"]);
 });
 

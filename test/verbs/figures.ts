@@ -5,7 +5,7 @@ export const FIGURES: LiveFigures = {
   version: "buntracker 1.2.3",
   startedSeconds: 1_700_000_000,
   upSeconds: 274_000,
-  announces: [31_200, 5200, 1100, 210],
+  announces: [31_200, 5200, 1100, 210, 0, 0],
   swarms: 1_310_112,
   peers: 4_204_331,
   seeders: 2_610_000,
