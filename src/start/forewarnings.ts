@@ -5,7 +5,7 @@
 import { type Circumstances, IP_PARAMETER, type Tell } from "../admin/warnings.ts";
 import { memoryNeeded } from "../config/derived.ts";
 import type { Config } from "../config/schema.ts";
-import { isIPv6 } from "../net/addresses.ts";
+import { isIPv6, readNetwork } from "../net/addresses.ts";
 import { showBytes } from "../config/settings.ts";
 import { compilerIsOff } from "../host/libc.ts";
 import type { Machine } from "../host/machine.ts";
@@ -68,12 +68,18 @@ export function circumstancesOf(config: Config, machine: Machine): Circumstances
   };
 }
 
-/** No network of proxies has a shorter prefix; 2000::/3 is all that is assigned of IPv6. */
-const PROXY_PREFIX_MIN = 4;
+/**
+ * No network of proxies has first bytes that lie further apart, as a prefix of 4 bits has; 2000::/3
+ * is all that is assigned of IPv6.
+ */
+const PROXY_FIRST_BYTES_MAX = 16;
 
 function warnOfProxies(warnings: Tell, networks: readonly string[]): void {
-  const prefixOf = (network: string) => Number(network.split("/")[1] ?? Infinity);
-  const everybody = networks.filter((network) => prefixOf(network) < PROXY_PREFIX_MIN);
+  const [first, last] = [new Uint8Array(16), new Uint8Array(16)];
+  const everybody = networks.filter((network) => {
+    readNetwork(network, first, last);
+    return last[0] - first[0] >= PROXY_FIRST_BYTES_MAX;
+  });
   if (everybody.length === 0) return;
   const message = "everybody is a trusted proxy: any client may announce any address by a header";
   const remedy = "name the networks of your proxies in TRACKER_TRUSTED_PROXIES";

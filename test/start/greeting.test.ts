@@ -71,7 +71,10 @@ test("trusting everybody is a warning, trusting the networks of a company is non
       'header" networks=0.0.0.0/0,::/0 ' +
       'remedy="name the networks of your proxies in TRACKER_TRUSTED_PROXIES"',
   ]);
-  for (const half of ["0.0.0.0/1,128.0.0.0/1", "2000::/3"]) expect(warned(half)).toHaveLength(1);
+  for (const half of ["0.0.0.0/1,128.0.0.0/1", "2000::/3", "::ffff:0:0/96", "::ffff:0.0.0.0/99"]) {
+    expect(warned(half)).toHaveLength(1);
+  }
+  expect(warned("::ffff:10.0.0.0/104")).toEqual([]);
 });
 
 test("the largest possible buffer is no warning", () => {
