@@ -11,7 +11,8 @@
  *                                            └ of the /64, the slot and the 44 bits before
  *
  * The last four bits tell the verifier which slot to use; the MAC covers the slot. A lifetime is
- * twelve slots: an id is valid for one lifetime and up to one slot more. It is bound to the whole
+ * twelve slots: an id is valid for one lifetime and up to one slot more, and already in the slot
+ * before its own, since machines may share a key and not the exact time. It is bound to the whole
  * address but not to the port, because clients change ports and use one id on several. It proves
  * less when it is old, because µTorrent uses ids that are an hour old, and from another address of
  * its /64, because libtorrent uses one id from all addresses of a machine. What that opens was
@@ -48,6 +49,8 @@ export const CONNECTION_TTL_SECONDS = 3600;
 const SLOTS_PER_LIFETIME = 12;
 /** Slots after which an id is old: 10 to 15 minutes. µTorrent uses most ids for five. */
 const SLOTS_FRESH = 2;
+/** Slots by which an id may be ahead: another machine with this key may have a fast clock. */
+const SLOTS_AHEAD = 1;
 const SLOT_BITS = 15;
 const NETWORK_SHIFT = 4;
 const NETWORK_BITS = 0xffff0;
@@ -101,16 +104,16 @@ export class ConnectionIds {
     bytes: Uint8Array,
     idAt: number,
   ): number {
-    const now = this.#slotAt(seconds);
+    const newest = this.#slotAt(seconds) + SLOTS_AHEAD;
     const low = readU32(bytes, idAt + 4);
-    const age = (now - low) & SLOT_BITS;
-    if (age > SLOTS_PER_LIFETIME) return PROOF_NONE;
-    this.#compute(address, at, family, now - age);
-    const fresh = age <= SLOTS_FRESH;
+    const age = (newest - low) & SLOT_BITS;
+    if (age > SLOTS_PER_LIFETIME + SLOTS_AHEAD) return PROOF_NONE;
+    this.#compute(address, at, family, newest - age);
+    const fresh = age <= SLOTS_FRESH + SLOTS_AHEAD;
     const high = readU32(bytes, idAt);
     if (((this.#high ^ high) | (this.#low ^ low)) === 0) return fresh ? PROOF_FRESH : PROOF_OLD;
     if (family === 4 || !fresh) return PROOF_NONE;
-    const network = this.#networkBits(address, at, now - age, high, low);
+    const network = this.#networkBits(address, at, newest - age, high, low);
     return ((low ^ network) & NETWORK_BITS) === 0 ? PROOF_NETWORK : PROOF_NONE;
   }
 
