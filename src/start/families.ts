@@ -9,7 +9,8 @@
  * (Bun 1.4.5: `Failed to listen at ::`, without a code, over TCP).
  */
 import type { Config, Origins } from "../config/schema.ts";
-import { type Listener, showListener } from "../config/settings.ts";
+import { type Listener, showListener, showWebListener } from "../config/settings.ts";
+import type { WebListener } from "../config/settings.ts";
 import { StartError } from "../host/start-error.ts";
 
 /** The settings that are addresses, each with its variable. */
@@ -55,18 +56,23 @@ export function withoutIpv6<Settings extends Listeners>(
 /** The warning for defaults that were replaced. */
 export const IPV4_ONLY = "this machine has no IPv6: clients are answered over IPv4 only";
 
-/** What confirms that this is meant. */
+/** What confirms that this is meant: each of these variables with the address that it got. */
 export function remedyForDefaults({ replaced, config }: Adapted<Listeners>): string {
-  const [listener] = config.udpListeners ?? config.httpListeners ?? [];
-  const address = listener === undefined ? "0.0.0.0" : showListener(listener);
+  const keys = Object.keys(ADDRESSES) as (keyof typeof ADDRESSES)[];
+  // All defaults have the same port.
+  const key = keys.find((candidate) => replaced.includes(ADDRESSES[candidate]))!;
+  const address = (config[key] ?? []).map(showListener).join(",");
   return `enable IPv6, or set ${replaced.join(" and ")} to ${address} if this is meant`;
 }
 
-function noIpv6(variable: string, listener: Listener, isOneOfMany: boolean): StartError {
+function noIpv6(
+  variable: string,
+  listener: Listener & Partial<WebListener>,
+  isOneOfMany: boolean,
+): StartError {
   const host = listener.host === "::1" ? "127.0.0.1" : "0.0.0.0";
+  const instead = showWebListener({ tls: undefined, ...listener, host });
   const message = `this machine has no IPv6, so ${showListener(listener)} cannot be bound`;
-  const remedy = isOneOfMany
-    ? `leave it out of ${variable}`
-    : `set ${variable} to ${host}:${listener.port}`;
+  const remedy = isOneOfMany ? `leave it out of ${variable}` : `set ${variable} to ${instead}`;
   return new StartError(message, remedy);
 }

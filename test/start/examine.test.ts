@@ -129,6 +129,13 @@ describe("on a machine without IPv6", () => {
     });
   });
 
+  test("an address for HTTP keeps its scheme in the remedy", async () => {
+    const { problems } = await withoutIpv6({ TRACKER_HTTP_ADDRESS: "http://[::]:80" });
+    expect(problems.map(([, , hint]) => hint)).toEqual([
+      "set TRACKER_HTTP_ADDRESS to http://0.0.0.0:80",
+    ]);
+  });
+
   test("the default addresses are a warning, since IPv4 takes their place", async () => {
     const sentence = (variables: string) =>
       "this machine has no IPv6: clients are answered over IPv4 only: " +
@@ -140,6 +147,11 @@ describe("on a machine without IPv6", () => {
     expect((await withoutIpv6({ TRACKER_UDP_ADDRESS: "0.0.0.0:6969" })).warnings).toEqual([
       sentence("TRACKER_HTTP_ADDRESS"),
     ]);
+    for (const udp of ["", "127.0.0.1:7000", "127.0.0.1:7000,127.0.0.2:7000"]) {
+      expect((await withoutIpv6({ TRACKER_UDP_ADDRESS: udp })).warnings).toEqual([
+        sentence("TRACKER_HTTP_ADDRESS"),
+      ]);
+    }
     const ipv4 = { TRACKER_UDP_ADDRESS: "0.0.0.0:6969", TRACKER_HTTP_ADDRESS: "0.0.0.0:6969" };
     expect(await withoutIpv6(ipv4)).toEqual({ problems: [], warnings: [] });
   });
