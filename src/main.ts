@@ -73,11 +73,12 @@ async function run(given: Config, origins: Origins): Promise<number> {
   }
 
   // Sockets and threads: clients are answered from here on.
+  const observation = new Observation(program, snapshots?.figures);
+  const { warnings, front } = observation;
   const sweep = startUpkeep(program);
   const udp = await listenUdp({ ...program, kept });
   const { receiveBufferBytes } = udp;
-  const observation = new Observation(program, snapshots?.figures);
-  const { warnings, front } = observation;
+  program.machine.ownSockets();
   const pages = makePages(program);
   let draining = false;
   const ready = () => !draining;

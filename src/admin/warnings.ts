@@ -119,6 +119,11 @@ export class Warnings {
     this.#around = around;
   }
 
+  /** Checks the memory. Call it before threads start: with many, the tracker is killed then. */
+  lookBeforeThreads(): void {
+    warnOfMemory(this, this.#around);
+  }
+
   /** Checks everything that is known at the start. */
   lookAtStart(): void {
     warnOfMachine(this, this.#around);
@@ -240,10 +245,8 @@ export class Warnings {
 export type Tell = Pick<Warnings, "tell">;
 
 /** Warns of what is known of the machine before any traffic, but for the table of connections. */
-export function warnOfMachine(
-  warnings: Tell,
-  { http, machine, user, memory }: Circumstances,
-): void {
+export function warnOfMachine(warnings: Tell, circumstances: Circumstances): void {
+  const { http, machine, user } = circumstances;
   const files = http ? machine.files() : undefined;
   if (files !== undefined && files.limit < OPEN_FILES_FEW) {
     warnings.tell("open_files", "the limit of open files is low, and each HTTP connection is one", {
@@ -256,19 +259,22 @@ export function warnOfMachine(
       remedy: "TRACKER_USER=nobody",
     });
   }
-  if (memory.needed > memory.limit) {
-    const message = "the tracker may take more memory than there is, and would then be killed";
-    const room = Math.floor((memory.limit - memory.needed + memory.swarms) / MIB) * MIB;
-    const least = memory.needed - memory.swarms + MEMORY_BYTES_MIN;
-    warnings.tell("memory_max", message, {
-      needed: showMebibytes(memory.needed),
-      there: showMebibytes(memory.limit),
-      remedy:
-        room >= MEMORY_BYTES_MIN
-          ? `TRACKER_MEMORY_MAX of ${showMebibytes(room)} at most`
-          : `${showMebibytes(least)} of memory at least, or fewer TRACKER_UDP_WORKERS`,
-    });
-  }
+  warnOfMemory(warnings, circumstances);
+}
+
+function warnOfMemory(warnings: Tell, { memory }: Pick<Circumstances, "memory">): void {
+  if (memory.needed <= memory.limit) return;
+  const message = "the tracker may take more memory than there is, and would then be killed";
+  const room = Math.floor((memory.limit - memory.needed + memory.swarms) / MIB) * MIB;
+  const least = memory.needed - memory.swarms + MEMORY_BYTES_MIN;
+  warnings.tell("memory_max", message, {
+    needed: showMebibytes(memory.needed),
+    there: showMebibytes(memory.limit),
+    remedy:
+      room >= MEMORY_BYTES_MIN
+        ? `TRACKER_MEMORY_MAX of ${showMebibytes(room)} at most`
+        : `${showMebibytes(least)} of memory at least, or fewer TRACKER_UDP_WORKERS`,
+  });
 }
 
 /** Warns if the kernel tracks UDP clients as connections, which may begin at any time. */

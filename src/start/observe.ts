@@ -54,11 +54,10 @@ export class Observation {
   readonly #counters: Counters;
   readonly #wallClock = new WallClock();
 
-  /** Create it after all UDP sockets are bound, so that their drops are counted. */
+  /** Create it before threads start: it warns if they need more memory than there is. */
   constructor(program: Program, snapshots?: SnapshotFigures) {
     const { config, log, machine, threads } = program;
     const { shared } = threads;
-    machine.ownSockets();
     this.#program = program;
     this.#snapshots = snapshots;
     this.#counters = new Counters(shared.counters, 0);
@@ -71,6 +70,7 @@ export class Observation {
       memoryIsShort: () => takeShortage(shared.memory),
       census: () => takeCensus(shared.memory),
     });
+    this.warnings.lookBeforeThreads();
     this.live = new Live({
       version: versionLine(),
       wallClock: this.#wallClock,

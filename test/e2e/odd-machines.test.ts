@@ -195,3 +195,31 @@ describe.if(LINUX)("where a filter forbids the calls that carry datagrams", () =
     expect(await answer.text()).toBe("ok");
   });
 });
+
+/** Runs what follows in a container of 100 MiB, as the files of the system have it. */
+const IN_SMALL_CONTAINER = [
+  ...["unshare", "--mount", "sh", "-c"],
+  "mount -t tmpfs tmpfs /sys/fs/cgroup && echo 104857600 > /sys/fs/cgroup/memory.max && " +
+    'exec "$0" "$@"',
+];
+const makesContainers = LINUX && Bun.spawnSync([...IN_SMALL_CONTAINER, "true"]).exitCode === 0;
+
+test.if(makesContainers)("too little memory is told before threads take it", async () => {
+  const port = freePort();
+  const taken = await Bun.udpSocket({ hostname: "127.0.0.1", port });
+  const child = startProcess({
+    through: IN_SMALL_CONTAINER,
+    env: {
+      TRACKER_UDP_ADDRESS: `127.0.0.1:${port}`,
+      TRACKER_HTTP_ADDRESS: "",
+      TRACKER_ADMIN_ADDRESS: "",
+      TRACKER_MEMORY_MAX: "16MiB",
+      TRACKER_UDP_WORKERS: "16",
+    },
+  });
+  // It ends before its first thread.
+  expect(await child.exited(5000)).toBe(1);
+  taken.close();
+  expect(child.stderr).toContain("udp port");
+  expect(child.stderr).toMatch(/may take more memory than there is.* needed=161MiB there=100MiB/);
+});
