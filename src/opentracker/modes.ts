@@ -171,6 +171,12 @@ export function hostsText(
   return list("hosts", hosts) + list("paths", paths);
 }
 
+/** The origins of the pages whose browsers are connected. opentracker has no such page. */
+export function originsText(origins: readonly NameCount[], most: number): string {
+  const lines = origins.map(({ name, count }) => `\t${count}\t${name}\n`);
+  return `Top ${most} origins by WebSocket connections:\n${lines.join("")}`;
+}
+
 /** All numbers, as XML. */
 export function everythingText(
   figures: Figures,

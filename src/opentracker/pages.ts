@@ -20,7 +20,7 @@ import type { Store } from "../swarm/store.ts";
 import { chooseEncoding } from "./encodings.ts";
 import { type Format, openExport } from "./export.ts";
 import { type Figures, gatherFigures } from "./figures.ts";
-import { HostReport } from "../notes/hosts.ts";
+import { HostReport, type NameCount } from "../notes/hosts.ts";
 import * as modes from "./modes.ts";
 import { Cooldown } from "./cooldown.ts";
 import type { NotesShared } from "../notes/notes.ts";
@@ -28,6 +28,7 @@ import { countNetworks, rankSwarms } from "./ranking.ts";
 import { EARLY_WIDTHS, Tallies } from "../notes/tally.ts";
 
 const NAMES_MAX = 100;
+const ORIGINS_MAX = 20;
 const NETWORKS_MAX = 128;
 
 /** Seconds for which the result of a walk is kept. */
@@ -117,6 +118,8 @@ export class Pages {
   readonly bytesMax = IN_PLACE_BYTES_MAX;
   /** The path of the pages. */
   readonly path = "/stats";
+  /** The origins with the most WebSockets, by name; set where there are WebSockets. */
+  origins: (most: number) => readonly NameCount[] = () => [];
   readonly #deps: PagesDeps;
   readonly #readers: Networks;
   readonly #scrapers: Networks;
@@ -219,6 +222,8 @@ export class Pages {
         ).join("");
       case "hosts":
         return this.hostsText();
+      case "origins":
+        return modes.originsText(this.origins(ORIGINS_MAX), ORIGINS_MAX);
       case "version":
         return `${version}\n`;
       case "everything":
@@ -332,6 +337,7 @@ const MODES = [
   "s24s",
   "woodpeckers",
   "hosts",
+  "origins",
   "version",
   "tpbs",
   "statedump",

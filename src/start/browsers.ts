@@ -13,7 +13,7 @@ import { Networks } from "../net/addresses.ts";
 import type { RequestHead } from "../net/head.ts";
 import type { Takeover, UpgradeRequest } from "../net/tunnel.ts";
 import type { BrowserFigures } from "../metrics/metrics.ts";
-import type { AllowedHosts } from "../notes/hosts.ts";
+import type { AllowedHosts, NameCount } from "../notes/hosts.ts";
 import type { Notes } from "../notes/notes.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import type { WebSockets } from "../ws/web-sockets.ts";
@@ -55,6 +55,12 @@ export class Browsers {
   /** Undefined before the first upgrade. */
   get sockets(): WebSockets | undefined {
     return this.#loaded;
+  }
+
+  /** The origins with the most connections. */
+  origins(most: number): NameCount[] {
+    const largest = this.#loaded?.largestOrigins(most) ?? [];
+    return largest.map(({ origin, connections }) => ({ name: origin, count: connections }));
   }
 
   async upgrade(request: UpgradeRequest): Promise<Takeover | Response> {

@@ -110,6 +110,7 @@ function makeServer(program: Program, parts: HttpParts) {
     config.websocket === "off"
       ? undefined
       : new Browsers(program, { access, limits, notes, hosts: allowedHosts, unclearProxy });
+  if (browsers !== undefined) pages.origins = (most) => browsers.origins(most);
   const handler = createHttp({
     tracker,
     prefetch: new Prefetch(store, GATHERED_MAX),

@@ -185,6 +185,8 @@ describe("connections are limited", () => {
     expect(await refusal(tracker, from("c.example"))).toBe(true);
     expect((await fetch(`http://127.0.0.1:${tracker.port}/health`)).status).toBe(200);
     expect(await metric("tracker_websocket_connections")).toBe(3);
+    const origins = await fetch(`http://127.0.0.1:${tracker.port}/stats?mode=origins`);
+    expect(await origins.text()).toMatch(/\t2\thttps:\/\/a.example\n\t1\thttps:\/\/b.example/);
     first.close();
     await until(async () => !(await refusal(tracker, from("c.example"))));
     expect(tracker.stderr.match(/all WebSocket connections are taken/g)?.length).toBe(1);

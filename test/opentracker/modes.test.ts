@@ -89,6 +89,13 @@ test("networks are written in their family's form", () => {
   expect(modes.networksText(28, [])).toBe("Networks, limit /28:\n\n");
 });
 
+test("origins are a list", () => {
+  const origins = [{ name: "https://a.example", count: 3 }];
+  expect(modes.originsText(origins, 20)).toBe(
+    "Top 20 origins by WebSocket connections:\n\t3\thttps://a.example\n",
+  );
+});
+
 test("hosts and paths are two lists", () => {
   const text = modes.hostsText([{ name: "a.example", count: 3 }], [{ name: "/x/", count: 2 }], 100);
   expect(text).toBe(

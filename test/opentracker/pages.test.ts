@@ -46,6 +46,7 @@ test.each([
   ["mode=version", "tracker 1.0\n"],
   ["mode=s24s", "Networks, limit /28:\n\nNetworks, limit /24:\n\nNetworks, limit /48:\n\n"],
   ["mode=woodpeckers", "Networks, limit /28:\n\nNetworks, limit /24:\n\nNetworks, limit /48:\n\n"],
+  ["mode=origins", "Top 20 origins by WebSocket connections:\n"],
   ["mode=hosts", "Top 100 hosts by announces:\nTop 100 paths by announces:\n"],
 ])("?%s is answered", async (query, text) => {
   const { ask } = open();
