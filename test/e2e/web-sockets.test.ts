@@ -7,56 +7,10 @@ import { makeCertificate } from "../http/openssl.ts";
 import { until } from "../until.ts";
 import { decodeDictionary } from "./bencode.ts";
 import { type Environment, freePort, startTracker, type Tracker } from "./harness.ts";
-import { HASH, type Json, offersOf } from "../ws/fixture.ts";
+import { HASH, offersOf } from "../ws/fixture.ts";
+import { WsClient as Client } from "./ws-client.ts";
 
 const HASH_ESCAPED = Buffer.from(HASH, "latin1").toString("hex").replace(/../g, "%$&");
-
-/** A client over a real socket. */
-class Client {
-  readonly heard: Json[] = [];
-  closeCode: number | undefined;
-  readonly #socket: WebSocket;
-  readonly #opened: Promise<void>;
-  readonly peerId: string;
-
-  constructor(url: string, peerId: string, headers: Record<string, string> = {}) {
-    this.peerId = peerId;
-    // Bun takes fields and settings of TLS, which browsers do not.
-    const options = { headers, tls: { rejectUnauthorized: false } };
-    this.#socket = new WebSocket(url, options as unknown as string[]);
-    this.#opened = new Promise((resolve, reject) => {
-      this.#socket.onopen = () => resolve();
-      this.#socket.onerror = () => reject(new Error("refused"));
-    });
-    this.#opened.catch(() => {});
-    this.#socket.onmessage = ({ data }) => void this.heard.push(JSON.parse(String(data)) as Json);
-    this.#socket.onclose = ({ code }) => (this.closeCode = code);
-  }
-
-  static async open(url: string, peerId: string, headers = {}): Promise<Client> {
-    const browser = new Client(url, peerId, headers);
-    await browser.#opened;
-    return browser;
-  }
-
-  send(message: Json): void {
-    this.#socket.send(JSON.stringify(message));
-  }
-
-  async next(): Promise<Json> {
-    await until(() => this.heard.length > 0);
-    return this.heard.shift()!;
-  }
-
-  announce(members: Json = {}): Promise<Json> {
-    this.send({ action: "announce", info_hash: HASH, peer_id: this.peerId, left: 1, ...members });
-    return this.next();
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
-}
 
 const ids = ["-WW0208-aaaaaaaaaaaa", "-WW0208-bbbbbbbbbbbb"] as const;
 
