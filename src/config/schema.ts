@@ -231,7 +231,9 @@ export const SCHEMA = z.object({
   ),
   earlyAnnounces: setting("Limits", "TRACKER_EARLY_ANNOUNCES", choice(["answer", "refuse"]), {
     text: "whether announces before the minimum interval is over get peers (answer), or none",
-    reason: "Set refuse when clients that ask too often are a large part of the load.",
+    reason:
+      "Set refuse when clients that ask too often are a large part of the load. Those with " +
+      "started, completed or stopped are never early, nor is the first one of an address and port.",
     initial: "answer",
   }),
 

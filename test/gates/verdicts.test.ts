@@ -30,6 +30,14 @@ test('the retry time is a number of minutes, "never" or empty', () => {
   expect(VERDICTS[verdicts.VERDICT_MAINTENANCE].retryIn).toBe("15");
 });
 
+// docs/protocol.md says so.
+test("only malformed requests, addresses and rules leave the retry time out", () => {
+  const without = VERDICTS.filter(({ retryIn }) => retryIn === "").map(({ reason }) => reason);
+  expect([...new Set(without)].toSorted()).toEqual(["address", "query", "rule"]);
+  const timed = VERDICTS.filter(({ retryIn }) => retryIn !== "").map(({ reason }) => reason);
+  for (const reason of ["address", "query", "rule"] as const) expect(timed).not.toContain(reason);
+});
+
 test("only a rule can drop a request without a sentence", () => {
   const silent = [...VERDICTS.keys()].filter(isSilent);
   expect(silent).toEqual([verdicts.VERDICT_RULE_DROP]);
