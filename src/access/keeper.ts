@@ -88,12 +88,16 @@ export class AccessKeeper {
     this.#tell = tell;
   }
 
-  get status(): AccessStatus {
+  /** The sizes of the lists, for the log: of one that does not exist undefined, not 0. */
+  get sizes(): Record<"denied" | "allowed" | "networks", number | undefined> {
     const { deny, allow, networks } = this.#lists;
+    return { denied: deny?.size, allowed: allow?.size, networks: networks?.size };
+  }
+
+  get status(): AccessStatus {
+    const { denied = 0, allowed = 0, networks = 0 } = this.sizes;
     return {
-      denied: deny?.size ?? 0,
-      allowed: allow?.size ?? 0,
-      networks: networks?.size ?? 0,
+      ...{ denied, allowed, networks },
       maintenance: this.#shared.maintenance,
       ...this.#counts,
     };
@@ -175,7 +179,8 @@ export class AccessKeeper {
     if (read === undefined) return undefined;
     const { path, list, bad } = read;
     if (bad.count > 0) {
-      const fields = { file: path, bad: bad.count, lines: showBadLines(bad) };
+      const remedy = "correct or remove them, then send SIGHUP";
+      const fields = { file: path, bad: bad.count, line_numbers: showBadLines(bad), remedy };
       this.#log.warn("bad lines are skipped", fields, "list_lines");
     }
     this.#log.debug("an access list was read", { file: path, entries: list.size });

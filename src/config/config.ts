@@ -127,7 +127,10 @@ function readVariable(
   if (path === undefined) return { text };
   if (text !== undefined) return { problem: `${variable} and ${twin} are both set: keep one` };
   try {
-    return { text: readSmallFile(path) };
+    const read = readSmallFile(path);
+    if (!isBlank(read)) return { text: read };
+    const remedy = "write the secret into it, such as that of openssl rand -hex 32";
+    return { problem: `${twin} is ${quote(path)}, which is empty: ${remedy}` };
   } catch (error) {
     const code = codeOf(error);
     const problem = `${twin} is ${quote(path)}, which cannot be read (${code})`;

@@ -178,7 +178,8 @@ export function webUrl(): Kind<string> {
 /** A text for people: printable ASCII characters on one line. */
 export function message(lengthMax: number): Kind<string> {
   const schema = trimmed().check(
-    z.regex(/^[ -~]*$/, "which has more than plain ASCII in it: write it without accents"),
+    z.regex(/^[^\0-\x1f\x7f]*$/, "which has a line end or the like in it: write it on one line"),
+    z.regex(/^[\0-\x7f]*$/, "which has more than plain ASCII in it: write it without accents"),
     z.maxLength(lengthMax, `which is too long: write at most ${lengthMax} characters`),
   );
   return { schema, range: `at most ${lengthMax} characters` };

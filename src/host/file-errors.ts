@@ -36,6 +36,9 @@ const WRITE_REMEDIES: Record<string, string | undefined> = {
   EDQUOT: "raise the quota of the tracker's user: the file is written anew beside the old one",
   EROFS: "it is read-only: put the file where the tracker may write, such as /var/lib/buntracker",
   EFBIG: "raise LimitFSIZE in the unit of systemd, or ulimit -f",
+  EPERM:
+    "the tracker's user must own the file, and be allowed to write to its folder; neither may be " +
+    "immutable: see lsattr",
   EBUSY: "the file is a mount of its own: mount its folder instead, so that it can be replaced",
   [NO_PLAIN_FILE]: "name a file that is not there yet, or a plain one",
   ENOENT: "the file or its folder is gone: create it again; it may be empty",

@@ -78,7 +78,10 @@ export async function restoreAtStart(
     log.warn("not all counters of the state file fit the memory", fields, "state_room");
   }
   if (skipped === 0) return;
-  const fields = { file: path, first: badLines.join(" ") };
+  const fields = {
+    ...{ file: path, bad: skipped, line_numbers: badLines.join(" ") },
+    remedy: "their counters are lost: correct the lines and start again, if they matter",
+  };
   log.warn("bad lines of the state file are skipped", fields, "state_lines");
 }
 

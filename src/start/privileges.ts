@@ -112,7 +112,10 @@ export function missingRights(config: Partial<Config>): MissingRight[] {
 }
 
 /** Errors that no owner and no permission of a file can solve. */
-const OBSTACLES = { EROFS: true, EBUSY: true };
+const OBSTACLES = { EROFS: true, EBUSY: true, EPERM: true };
+
+/** What `obstacle` returns for a file of another user. */
+const FOREIGN = "another user owns it";
 
 /**
  * Why this file cannot be replaced by another one with the same owner (see replace-file.ts), as the
@@ -124,13 +127,24 @@ function obstacle(file: string): string | undefined {
     const folder = dirname(target);
     const own = process.geteuid?.() ?? 0;
     const { uid, dev } = statSync(target);
-    if (own !== 0 && uid !== own) return "EPERM";
+    if (own !== 0 && uid !== own) return FOREIGN;
     accessSync(target, constants.R_OK);
+    if (isImmutable(target)) return "EPERM";
     accessSync(folder, WRITE_AND_SEARCH);
     // A mount, such as a single file of the host in a container, cannot be replaced.
     return statSync(folder).dev === dev ? undefined : "EBUSY";
   } catch (error) {
     return codeOf(error);
+  }
+}
+
+/** An immutable file (chattr +i) may not be replaced; others may, also if they are read-only. */
+function isImmutable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return false;
+  } catch (error) {
+    return codeOf(error) === "EPERM";
   }
 }
 

@@ -64,9 +64,8 @@ export class Files {
     observer.reloading();
     try {
       await this.read();
-      const { denied, allowed, networks } = this.lists.status;
       const rules = this.rules.shared.rules.length;
-      log.info("reloaded", { denied, allowed, networks, rules });
+      log.info("reloaded", { ...this.lists.sizes, rules });
       observer.reloaded(true);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

@@ -71,9 +71,19 @@ describe("at the start", () => {
     });
     await start();
     expect(keeper.status).toMatchObject({ denied: 2, allowed: 1, networks: 1 });
+    expect(keeper.sizes).toEqual({ denied: 2, allowed: 1, networks: 1 });
     expect(logged).toEqual([
-      `<4>level=warn msg="bad lines are skipped" file=${pathOf("allow")} bad=1 lines=2\n`,
+      `<4>level=warn msg="bad lines are skipped" file=${pathOf("allow")} bad=1 ` +
+        'line_numbers=2 remedy="correct or remove them, then send SIGHUP"\n',
     ]);
+  });
+
+  test("an empty list differs from no list", async () => {
+    write("allow");
+    const { keeper, start } = open({ allowFile: pathOf("allow") });
+    await start();
+    expect(keeper.sizes).toEqual({ denied: undefined, allowed: 0, networks: undefined });
+    expect(keeper.status).toMatchObject({ denied: 0, allowed: 0, networks: 0 });
   });
 
   test.each(["TRACKER_DENY_FILE", "TRACKER_ALLOW_FILE", "TRACKER_DENY_NETWORKS_FILE"])(

@@ -304,6 +304,15 @@ describe("a secret", () => {
     }
   });
 
+  test("in a file that is empty is a problem with that file", () => {
+    const empty = join(folder, "empty");
+    writeFileSync(empty, " \n");
+    expect(problemsOf({ TRACKER_ADMIN_TOKEN_FILE: empty })).toEqual([
+      `TRACKER_ADMIN_TOKEN_FILE is ${JSON.stringify(empty)}, which is empty: ` +
+        "write the secret into it, such as that of openssl rand -hex 32",
+    ]);
+  });
+
   test("is never shown, neither in a problem nor in the values", () => {
     const short = problemsOf({ TRACKER_UDP_SECRET: "hunter2" }).join();
     expect(short).not.toContain("hunter2");

@@ -325,9 +325,15 @@ describe("a message", () => {
     );
   });
 
-  test.each(["ä", "a\nb", "\u0007"])("%p is refused", (text) => {
+  test.each(["ä", "\u2028"])("%p is refused, as more than ASCII", (text) => {
     expect(complaintOf(message(9), `x${text}x`)).toBe(
       "which has more than plain ASCII in it: write it without accents",
+    );
+  });
+
+  test.each(["a\nb", "\r\n", "\t", "\u0007", "\u007f"])("%p is refused, as no line", (text) => {
+    expect(complaintOf(message(9), `x${text}x`)).toBe(
+      "which has a line end or the like in it: write it on one line",
     );
   });
 });

@@ -241,7 +241,9 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     writeFileSync(networks, "");
     tracker.signal("SIGHUP");
     await tracker.says("msg=reloaded denied=1");
-    expect(tracker.stderr).toContain(`msg="bad lines are skipped" file=${deny} bad=1 lines=2`);
+    expect(tracker.stderr).toContain(
+      `msg="bad lines are skipped" file=${deny} bad=1 line_numbers=2`,
+    );
     expect(await sentenceUdp(tracker, { hash: first })).toBe("served");
     expect(await sentenceUdp(tracker, { hash: second })).toBe(DENIED);
     await until(0, () => peersOf(tracker, second));

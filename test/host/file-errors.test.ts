@@ -22,6 +22,7 @@ test.each([
   ["EIO", "dmesg"],
   ["EACCES", "the tracker's user must own the file"],
   ["EPERM", "the tracker's user must own the file"],
+  ["EPERM", "see lsattr"],
   ["there is a symbolic link of another user", "the tracker's user must own the file"],
 ])("a list that cannot be written for %s has a remedy of its own", (code, remedy) => {
   expect(writeRemedy(code)).toContain(remedy);

@@ -102,9 +102,11 @@ test("a file is read at the start, and the result is logged", async () => {
     await restoreAtStart(file, made.store, log);
     expect(downloadsOf(made, HASH)).toBe(5);
     const counts = JSON.stringify({ file, restored: 1, withoutRoom: 0, skipped: 1 });
+    const remedy = "their counters are lost: correct the lines and start again, if they matter";
+    const skipped = { file, bad: 1, line_numbers: "2", remedy };
     expect(lines).toEqual([
       `download counters restored ${counts}`,
-      `bad lines of the state file are skipped ${JSON.stringify({ file, first: "2" })}`,
+      `bad lines of the state file are skipped ${JSON.stringify(skipped)}`,
     ]);
     const missing = restoreAtStart(join(folder, "none"), made.store, log);
     await expect(missing).rejects.toThrow(/^the state file .* cannot be read: ENOENT$/);

@@ -122,6 +122,26 @@ describe("a missing right", () => {
     }
   });
 
+  test.if(process.getuid?.() === 0)("is reported for a list that is immutable", () => {
+    const place = join(folder, "immutable");
+    mkdirSync(place);
+    const denyFile = join(place, "deny");
+    writeFileSync(denyFile, "");
+    for (const fixed of [denyFile, place]) {
+      // Not every file system has the attribute.
+      if (Bun.spawnSync(["chattr", "+i", fixed]).exitCode !== 0) return;
+      try {
+        const [lacked] = missingRights({ ...LIVE, denyFile });
+        expect(lacked.message).toBe("a list cannot be changed while the tracker runs");
+        expect(lacked.remedy).toContain("lsattr");
+      } finally {
+        Bun.spawnSync(["chattr", "-i", fixed]);
+      }
+    }
+    chmodSync(denyFile, 0o444);
+    expect(missingRights({ ...LIVE, denyFile })).toEqual([]);
+  });
+
   test.if(process.getuid?.() === 0)("is reported for a list behind another user's link", () => {
     const list = join(folder, "linked");
     writeFileSync(list, "");

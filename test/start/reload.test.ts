@@ -83,7 +83,7 @@ describe("the files", () => {
     write("deny", list(1, 2));
     write("rules", "drop port=1\ncount port=2\n");
     await reload();
-    expect(lines).toEqual(["<6>level=info msg=reloaded denied=2 allowed=0 networks=0 rules=2"]);
+    expect(lines).toEqual(["<6>level=info msg=reloaded denied=2 rules=2"]);
     expect(events).toEqual(["reloading", true]);
     expect(told).toHaveLength(4);
   });
