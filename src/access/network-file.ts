@@ -9,7 +9,9 @@
  *
  * A name before an IPv6 range is ambiguous, because addresses contain colons too: of all possible
  * readings, the narrowest range is used. Blank lines and CR LF are allowed; any other line is bad:
- * it is skipped and counted. A v4-mapped address is an IPv4 address.
+ * it is skipped and counted. So is one with another network right behind its own, or with a CR
+ * inside, since the others would be lost (see hash-file.ts). A v4-mapped address is an IPv4
+ * address.
  */
 import type { Family } from "../constants.ts";
 import { garbage } from "../host/garbage.ts";
@@ -57,8 +59,9 @@ export function readNetworks(): LinesReader<NetworkList> {
         garbage.note(LINE_GARBAGE_BYTES);
         // A byte order mark, read as Latin-1.
         const shown = line === 1 && text.startsWith("\xef\xbb\xbf") ? text.slice(3) : text;
-        const said = shown !== "" && !shown.startsWith("#");
-        if (said && !readLine(shown, ranges)) noteBadLine(bad, line);
+        const broken = shown.includes("\r");
+        const said = broken || (shown !== "" && !shown.startsWith("#"));
+        if (said && (broken || !readLine(shown, ranges))) noteBadLine(bad, line);
         at = end + 1;
         if (line % LINES_PER_STEP === 0) yield;
       }
@@ -73,9 +76,13 @@ export function readNetworks(): LinesReader<NetworkList> {
 function readLine(text: string, ranges: Ranges): boolean {
   const [, first, rest] = /^(\S+)\s*(.*)$/s.exec(text)!;
   const family = (rest.startsWith("-") ? 0 : readNetwork(first, FIRST, LAST)) || readRange(text);
-  if (family === 0) return false;
+  if (family === 0 || isNetwork(rest.split(/\s/, 1)[0])) return false;
   ranges.add(family, FIRST, LAST);
   return true;
+}
+
+function isNetwork(text: string): boolean {
+  return readNetwork(text, CANDIDATE, CANDIDATE) !== 0;
 }
 
 /** Reads `name:first-last` to FIRST and LAST. */

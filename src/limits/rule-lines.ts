@@ -68,6 +68,10 @@ export function readRules(text: string): { rules: Rule[]; problems: string[] } {
     .split("\n")
     .entries()) {
     const line = raw.trim();
+    if (line.includes("\r")) {
+      problems.push(`line ${at + 1} has a CR inside: end lines with LF`);
+      continue;
+    }
     if (line === "" || line.startsWith("#")) continue;
     const rule = readRule(line, at + 1);
     const twin = rules.find((other) => other.text === line);

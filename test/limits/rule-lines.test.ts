@@ -72,6 +72,8 @@ test("comments and empty lines are not rules, but count in line numbers", () => 
 });
 
 test.each([
+  ["# rules\rdrop port=1", "has a CR inside: end lines with LF"],
+  ["drop port=1\rport=2", "has a CR inside: end lines with LF"],
   ["deny port=1", 'begins with "deny": write refuse, drop or count'],
   ["drop", "has no condition, so it would match every request"],
   ['refuse "no"', "has no condition, so it would match every request"],
