@@ -38,11 +38,15 @@ export function dropPrivileges(name: string): void {
     process.setuid?.(user.id);
   } catch {
     const hint = "only root can become another user: start as root, or leave TRACKER_USER out";
-    throw new StartError(`not permitted to become ${name}`, hint, EXIT_FAILED);
+    throw new StartError(`not permitted to become the user ${quote(name)}`, hint, EXIT_FAILED);
   }
   if (process.getuid?.() !== user.id || process.geteuid?.() !== user.id) {
     const hint = "run it as that user instead";
-    throw new StartError(`still not ${name} after changing to it`, hint, EXIT_FAILED);
+    throw new StartError(
+      `still not the user ${quote(name)} after changing to it`,
+      hint,
+      EXIT_FAILED,
+    );
   }
 }
 

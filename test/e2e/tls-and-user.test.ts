@@ -218,7 +218,7 @@ describe.if(becomesNobody)("check by a user without rights", () => {
 
   test("foresees that it may not become another one", async () => {
     expect(await told({ TRACKER_USER: "daemon" })).toContain(
-      "buntracker: warning: if started from here, not permitted to become daemon: only root can",
+      'warning: if started from here, not permitted to become the user "daemon": only root can',
     );
   });
 });

@@ -45,7 +45,7 @@ describe("dropping privileges", () => {
 
   test.if(process.getuid?.() === 0)("is refused to a user that is not root", () => {
     const { stdout } = dropIn("daemon", "process.setgid(65534); process.setuid(65534);");
-    expect(stdout).toContain("not permitted to become daemon | only root can become");
+    expect(stdout).toContain('not permitted to become the user "daemon" | only root can become');
   });
 });
 
