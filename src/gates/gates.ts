@@ -22,7 +22,8 @@
  * u: judged at the upgrade too, or only there, since one connection has one host and one address.
  *
  * The first gate that refuses gives the verdict. It is counted here; the transport sends it. A
- * scrape stores nothing, so it passes the gates up to the rules; pages pass the rate only. A
+ * scrape stores nothing, so it passes the gates up to the rules; pages pass the rate only. Answers
+ * and scrapes over WebSocket pass the network too, which may be denied after the upgrade. A
  * transport only turns bytes into `asked` and the core's request, and a verdict into bytes. It may
  * leave out only what this table leaves out, with the reason; test/gates/gates.test.ts sends each
  * transport's requests to each gate. Host names are noted once a query is read, so that the report

@@ -14,7 +14,7 @@ import { Signaling, type SignalingParts, type WsCloses } from "./signaling.ts";
 import { type SharedCore, type WsAnnounceParts, WsAnnounces } from "./ws-announce.ts";
 import { Swarms } from "./ws-swarms.ts";
 
-/** Swarms that are looked at between two yields, when lists have changed. */
+/** Peers that are looked at between two yields, when lists have changed. */
 const EVICTIONS_PER_STEP = 256;
 
 export interface WebSocketSettings {
@@ -101,19 +101,26 @@ export class WebSockets {
     return this.#origins.largest(most);
   }
 
-  /** Removes the swarms that the lists refuse; the caller has changed the lists. */
+  /** Removes the swarms and peers that the lists refuse; the caller has changed the lists. */
   *evictRefused(): Sliced<number> {
     const { gates, request } = this.#announces;
     let looked = 0;
     let evicted = 0;
     for (const infoHash of this.#swarms.infoHashes()) {
-      looked += 1;
-      if (looked % EVICTIONS_PER_STEP === 0) yield;
-      request.infoHash.set(Buffer.from(infoHash, "latin1"));
-      if (gates.peer.judgeSwarm(request.infoHashHalves) === VERDICT_OK) continue;
       const peers = this.#swarms.get(infoHash)?.peers ?? [];
-      while (peers.length > 0) this.#swarms.remove(peers[peers.length - 1]);
-      evicted += 1;
+      request.infoHash.set(Buffer.from(infoHash, "latin1"));
+      const isRefused = gates.peer.judgeSwarm(request.infoHashHalves) !== VERDICT_OK;
+      if (isRefused) evicted += 1;
+      // A copy, since peers change places and go away during a yield.
+      for (const peer of [...peers]) {
+        looked += 1;
+        if (looked % EVICTIONS_PER_STEP === 0) yield;
+        if (peers[peer.index] !== peer) continue;
+        const { address, family } = peer.holder;
+        if (isRefused || gates.peer.judgeNetwork(address, 0, family) !== VERDICT_OK) {
+          this.#swarms.remove(peer);
+        }
+      }
     }
     return evicted;
   }

@@ -8,13 +8,7 @@
  * peer: it is refused, and the holder is asked whether it lives. A client that changed networks is
  * back after one retry. From the same address the peer moves: such a client has reconnected.
  */
-import {
-  EVENT_COMPLETED,
-  EVENT_STOPPED,
-  type Family,
-  INFO_HASH_SIZE,
-  PEER_ID_SIZE,
-} from "../constants.ts";
+import { EVENT_COMPLETED, EVENT_STOPPED, INFO_HASH_SIZE, PEER_ID_SIZE } from "../constants.ts";
 import { COUNT, type Counters } from "../counters/counters.ts";
 import { type Core, Gates, type GateParts } from "../gates/gates.ts";
 import { isSilent, VERDICT_OK, VERDICT_PEER_ID_TAKEN, VERDICTS } from "../gates/verdicts.ts";
@@ -23,7 +17,7 @@ import { PORT_NONE } from "../limits/request-rules.ts";
 import { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import type { Offers } from "./offers.ts";
-import type { Message } from "./ws-messages.ts";
+import { KIND_ANNOUNCE, type Message } from "./ws-messages.ts";
 import type { Peer, PeerHolder, Swarms } from "./ws-swarms.ts";
 
 /** A peer is forgotten after this many intervals, and a minute. */
@@ -35,13 +29,6 @@ const SHARE_OF_PLACE = 16;
 
 const WARNING_FULL = "the tracker is full: other peers will not see you";
 const WARNING_PLACE = "your address is in too many swarms: other peers will not see you";
-
-/** A connection whose client may announce. */
-export interface Announcer extends PeerHolder {
-  /** The address of the client, 4 or 16 bytes. */
-  readonly address: Uint8Array;
-  readonly family: Family;
-}
 
 /** The part of the core that is used. */
 export type SharedCore = Pick<Tracker, "request" | "reply" | "scrape" | "countDownload">;
@@ -68,7 +55,7 @@ export class WsAnnounces implements Core {
   readonly #row: Float64Array;
   readonly #peerId = new Uint8Array(PEER_ID_SIZE);
   // The announce at hand.
-  #announcer!: Announcer;
+  #announcer!: PeerHolder;
   #message!: Message;
   #peer: Peer | undefined;
   #warning = "";
@@ -86,8 +73,11 @@ export class WsAnnounces implements Core {
     });
   }
 
-  /** The gates that every message passes; then it is an announce, an answer or a scrape. */
-  judge({ address, family }: Announcer, { peerId }: Message, now: number): number {
+  /**
+   * The gates that every message passes; then it is an announce, an answer or a scrape. The network
+   * is judged here for the latter two: it may have been denied after the upgrade.
+   */
+  judge({ address, family }: PeerHolder, { kind, peerId }: Message, now: number): number {
     const { gates } = this;
     const { asked } = gates;
     asked.address = address;
@@ -99,11 +89,14 @@ export class WsAnnounces implements Core {
     asked.peerId = this.#peerId;
     asked.peerIdAt = peerId === "" ? -1 : 0;
     asked.port = PORT_NONE;
-    return gates.judgeRules();
+    const ruled = gates.judgeRules();
+    if (ruled !== VERDICT_OK || kind === KIND_ANNOUNCE) return ruled;
+    const network = gates.peer.judgeNetwork(address, 0, family);
+    return network === VERDICT_OK ? VERDICT_OK : gates.refuse(network);
   }
 
   /** Takes the announce, which `judge` has let through. Returns the text of the reply. */
-  answer(announcer: Announcer, message: Message, now: number): string {
+  answer(announcer: PeerHolder, message: Message, now: number): string {
     const { request } = this;
     this.#announcer = announcer;
     this.#message = message;

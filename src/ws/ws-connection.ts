@@ -7,7 +7,6 @@
  */
 import type { Family } from "../constants.ts";
 import type { Line, Place, Tunnel } from "../net/tunnel.ts";
-import type { Announcer } from "./ws-announce.ts";
 import { OwnPeers, type PeerHolder } from "./ws-swarms.ts";
 
 /** What is done for a connection; see signaling.ts. */
@@ -20,7 +19,7 @@ export interface Engine {
   closed(connection: WsConnection): void;
 }
 
-export class WsConnection implements Tunnel, Announcer {
+export class WsConnection implements Tunnel, PeerHolder {
   readonly line: Line;
   readonly address: Uint8Array;
   readonly family: Family;
@@ -69,7 +68,7 @@ export class WsConnection implements Tunnel, Announcer {
   }
 
   isBeside(other: PeerHolder): boolean {
-    const { address, family } = other as WsConnection;
+    const { address, family } = other;
     if (family !== this.family) return false;
     const size = family === 4 ? 4 : 16;
     for (let i = 0; i < size; i++) if (address[i] !== this.address[i]) return false;

@@ -10,6 +10,7 @@
  * bytes for a connection with a peer. A swarm exists while it has a peer. A connection has one peer
  * in a swarm.
  */
+import type { Family } from "../constants.ts";
 import type { Place } from "../net/tunnel.ts";
 
 /** Peers of a swarm, or of a connection, that are searched one after the other. */
@@ -19,6 +20,9 @@ const SEARCHED_MAX = 16;
 export interface PeerHolder {
   readonly peers: OwnPeers;
   readonly place: Place;
+  /** The address of the client, 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  readonly family: Family;
   /** Different for each connection. */
   readonly number: number;
   /** True if it does not take what was sent: nothing is passed on to it meanwhile. */

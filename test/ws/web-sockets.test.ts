@@ -1,18 +1,23 @@
 import { expect, test } from "bun:test";
 import { Access, openToAll } from "../../src/access/access.ts";
 import { readHashFile } from "../../src/access/hash-file.ts";
+import { readNetworkFile } from "../../src/access/network-file.ts";
 import type { Takeover } from "../../src/net/tunnel.ts";
 import { atOnce, text } from "../access/fixture.ts";
 import { openTracker } from "../http/fixture.ts";
-import { FakeClient, FakeLine } from "./fixture.ts";
+import { FakeClient, FakeLine, HASH, offersOf } from "./fixture.ts";
 import { openSockets, upgradeRequest } from "./sockets-fixture.ts";
 import { hash20 } from "./some-hashes.ts";
 
-function join({ sockets }: ReturnType<typeof openSockets>, origin = "https://a.example") {
-  const request = upgradeRequest({ headers: { Origin: origin } });
+function join(
+  { sockets }: ReturnType<typeof openSockets>,
+  origin = "https://a.example",
+  { from = "192.0.2.1", peerId = "-WW0208-123456789012" } = {},
+) {
+  const request = upgradeRequest({ from, headers: { Origin: origin } });
   const line = new FakeLine({ tick: 0 });
   const tunnel = (sockets.upgrade(request) as Takeover).begin(line)!;
-  return new FakeClient(line, tunnel, "-WW0208-123456789012");
+  return new FakeClient(line, tunnel, peerId);
 }
 
 test("the figures follow connections, swarms and peers", () => {
@@ -60,4 +65,31 @@ test("swarms that the lists refuse are removed with their peers; the others stay
     "this info hash is denied here",
   );
   expect(client.announce({ info_hash: hash20(5) })[0]!["incomplete"]).toBe(1);
+});
+
+test("a network that is denied later gets no offers, counts or answers passed on any more", () => {
+  const { keys } = openTracker().store.memory;
+  const access = new Access(openToAll(keys));
+  const opened = openSockets({ access });
+  const denied = Array.from({ length: 3 }, (_, i) =>
+    join(opened, "", { from: `203.0.113.${i}`, peerId: `-WW0208-denied00000${i}` }),
+  );
+  const other = join(opened);
+  for (const client of denied) client.announce({ left: 0 });
+  other.announce({ offers: offersOf(3) });
+  const [offer] = denied[0]!.heard();
+  const networks = atOnce(readNetworkFile(text("203.0.113.0/24"))).list.memory;
+  access.update({ ...openToAll(keys), networks });
+  const scrape = { action: "scrape", info_hash: HASH };
+  const answer = { type: "answer", sdp: "v=0 late" };
+  const late = { action: "announce", info_hash: HASH, answer, to_peer_id: other.peerId };
+  const mine = { peer_id: denied[0]!.peerId, offer_id: offer!["offer_id"] };
+  expect(denied[0]!.say({ ...late, ...mine })).toEqual([]);
+  expect(other.heard()).toEqual([]);
+  expect(denied[1]!.say(scrape).at(-1)!["failure reason"]).toBe("your network is denied here");
+  denied[2]!.heard();
+  atOnce(opened.sockets.evictRefused());
+  expect([opened.sockets.seeders, opened.sockets.leechers]).toEqual([0, 1]);
+  other.announce({ offers: offersOf(3, "later") });
+  expect(denied.flatMap((client) => client.heard())).toEqual([]);
 });
