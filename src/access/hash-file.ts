@@ -157,7 +157,7 @@ class HashFileReader {
   #bytes = new Uint8Array(0);
   #at = 0;
   #line = 0;
-  /** The first CR from where it was last searched; Infinity if the piece has no more. */
+  /** The first CR from where it was last searched; the end of the piece if it has no more. */
   #return = -1;
 
   /** Sets the next piece, after the one before has been read. */
@@ -230,7 +230,7 @@ class HashFileReader {
     const bytes = this.#bytes;
     if (this.#return < at) {
       const found = bytes.indexOf(CARRIAGE_RETURN, at);
-      this.#return = found < 0 ? Infinity : found;
+      this.#return = found < 0 ? bytes.length : found;
     }
     let next = this.#return;
     while (next < end && isBlank(bytes[next])) next++;
