@@ -74,18 +74,22 @@ export class Admission {
     connection.siteLink.leave();
     const place = neighbourhood.of(address, family);
     const before = connection.neighbours;
-    if (place.key === before.key) return;
-    before.heldBytes -= connection.held;
-    neighbourhood.leave(before);
-    connection.neighbours = place;
-    place.heldBytes += connection.held;
-    neighbourhood.join(place);
+    if (place.key !== before.key) {
+      before.heldBytes -= connection.held;
+      neighbourhood.leave(before);
+      connection.neighbours = place;
+      place.heldBytes += connection.held;
+      neighbourhood.join(place);
+    }
+    neighbourhood.noteLasting(connection.neighbours);
   }
 
   /** Call when it has closed. */
   remove(connection: Connection): void {
     this.#connections.remove(connection);
-    this.neighbourhood.leave(connection.neighbours);
+    // One that is settled has left its chain.
+    const lasted = connection.siteLink.chain === undefined;
+    this.neighbourhood.leave(connection.neighbours, lasted);
     connection.siteLink.leave();
     connection.unsentLink.leave();
   }

@@ -2,9 +2,9 @@
  * Chooses the connection that is closed for a new one at the limit of connections. In this order:
  *
  *   1  a stalled reader: its unsent answers made no progress for 2 ticks
- *   2  a connection of the site (see neighbours.ts) with the most connections, if it has more than
- *      twice as many as the newcomer's site would have; within the newcomer's site, the same for
- *      its places
+ *   2  a connection of the site (see neighbours.ts) with the most connections that can give way, if
+ *      these are more than twice as many as the newcomer's site would have; within the newcomer's
+ *      site, the same for its places
  *   3  a connection that has waited for its client for 2 ticks: of the site with the most
  *      connections or, without one there, among a few at random
  *
@@ -18,7 +18,7 @@
  * connections.
  *
  * Connections that are long-lived by design, such as WebSockets, must not be in the chain of their
- * site: only step 1 applies to them.
+ * site: only step 1 applies to them. They count for the site of a newcomer, not against a site.
  */
 import { Chain } from "./chain.ts";
 import type { Connection, Connections } from "./connection.ts";
@@ -95,7 +95,7 @@ export class Displacement {
     const { site } = place;
     const { heaviest } = this.#neighbourhood;
     const here = site.key === undefined ? 0 : site.open;
-    if (heaviest !== undefined && heaviest !== site && outweighs(heaviest.open, here)) {
+    if (heaviest !== undefined && heaviest !== site && outweighs(heaviest.yielding, here)) {
       return firstIn(heaviest);
     }
     const mine = firstIn(site);

@@ -4,10 +4,11 @@
  *
  *   hash of the place ─► { open connections, bytes they hold, site }
  *   hash of the site  ─► { open connections, and a list of them by start of waiting }
- *   open connections  ─► sites with that number
+ *   connections that can give way ─► sites with that number
  *
  * A site contains the places that one owner may have: the IPv6 /48, or the IPv4 address itself. The
- * site with the most connections is always known.
+ * site with the most connections that can give way is always known. Those that last, such as
+ * WebSockets, do not count there: a site full of them would hide all others.
  *
  * A place exists while one of its connections is open, so places cost memory in proportion to
  * connections. The hash has 64 bits and a secret seed: collisions are negligible, and an attacker
@@ -28,6 +29,8 @@ const IPV6_SITE_SIZE = 6;
 export class Neighbours<Member> {
   /** Open connections. */
   open = 0;
+  /** For a site: those of them that never give way. */
+  lasting = 0;
   /** Bytes of requests and answers that they hold. */
   heldBytes = 0;
   /** Peers that they have stored, if they are WebSockets. */
@@ -37,12 +40,17 @@ export class Neighbours<Member> {
   readonly site: Neighbours<Member>;
   /** For a site: its connections; the longest waiting is first. */
   readonly connections = new Chain<Member>();
-  /** For a site: its link in the chain of sites with the same number of connections. */
+  /** For a site: its link in the chain of sites with as many that can give way. */
   readonly rank = new Link<Neighbours<Member>>(this);
 
   constructor(key?: bigint, site?: Neighbours<Member>) {
     this.key = key;
     this.site = site ?? this;
+  }
+
+  /** For a site: its connections that can give way. */
+  get yielding(): number {
+    return this.open - this.lasting;
   }
 }
 
@@ -54,7 +62,7 @@ export class Neighbourhood<Member = unknown> {
   readonly #exempt: Networks;
   readonly #exemptSite = new Neighbours<Member>();
   readonly #seed: bigint = crypto.getRandomValues(new BigUint64Array(1))[0];
-  /** The largest number of connections of a site. */
+  /** The largest number of connections of a site that can give way. */
   #most = 0;
 
   /** Each connection from `exempt` is its own place. */
@@ -67,7 +75,7 @@ export class Neighbourhood<Member = unknown> {
     return this.#places.size;
   }
 
-  /** The site with the most connections; of several, the first to reach that number. */
+  /** The site with the most that can give way; of several, the first to reach that number. */
   get heaviest(): Neighbours<Member> | undefined {
     return this.#ranks[this.#most]?.first?.value;
   }
@@ -100,9 +108,16 @@ export class Neighbourhood<Member = unknown> {
     this.#rank(site);
   }
 
-  /** Call when a connection that has joined closes. */
-  leave(place: Neighbours<Member>): void {
+  /** Call when a connection that has joined will never give way from now on. */
+  noteLasting({ site }: Neighbours<Member>): void {
+    site.lasting += 1;
+    this.#rank(site);
+  }
+
+  /** Call when a connection that has joined closes; `lasted` after `noteLasting`. */
+  leave(place: Neighbours<Member>, lasted = false): void {
     const { site } = place;
+    if (lasted) site.lasting -= 1;
     place.open -= 1;
     if (place.open === 0 && place.key !== undefined) this.#places.delete(place.key);
     if (site !== place) {
@@ -115,9 +130,13 @@ export class Neighbourhood<Member = unknown> {
   /** One connection more or less changes the rank of a site, and the maximum, by one. */
   #rank(site: Neighbours<Member>): void {
     if (site.key === undefined) return;
-    if (site.open === 0) site.rank.leave();
-    else (this.#ranks[site.open] ??= new Chain()).append(site.rank);
-    if (site.open > this.#most) this.#most = site.open;
+    const { yielding } = site;
+    if (yielding === 0) site.rank.leave();
+    else {
+      const chain = (this.#ranks[yielding] ??= new Chain());
+      if (site.rank.chain !== chain) chain.append(site.rank);
+    }
+    if (yielding > this.#most) this.#most = yielding;
     while (this.#most > 0 && this.#ranks[this.#most]?.first === undefined) this.#most -= 1;
   }
 }

@@ -21,6 +21,10 @@ function crowd() {
     names.set(connection, name);
     return connection;
   };
+  const upgrade = (connection: Connection) => {
+    connection.busy = true;
+    admission.settle(connection, connection as { address: Uint8Array; family: 4 | 6 });
+  };
   const owe = (connection: Connection, now: number) => {
     connection.unsent = Buffer.from("answers");
     admission.displacement.noteUnsent(connection, now);
@@ -29,7 +33,7 @@ function crowd() {
     const found = admission.displacement.victimFor(make(address), now, crowded);
     return found === undefined ? "nobody" : names.get(found);
   };
-  return { displacement: admission.displacement, open, owe, victim };
+  return { admission, displacement: admission.displacement, open, owe, upgrade, victim };
 }
 
 const NEWCOMER = "203.0.113.1";
@@ -148,6 +152,39 @@ describe("then a connection of the address with the most connections gives way",
     for (let i = 0; i < 8; i++) open(NEWCOMER, 9);
     expect(victim("192.0.2.1", 9)).toBe("nobody");
     expect(victim("192.0.2.1", 10)).toBe("exempt");
+  });
+});
+
+describe("a site full of WebSockets", () => {
+  const openMany = () => {
+    const opened = crowd();
+    const { open, upgrade } = opened;
+    for (let i = 0; i < 20; i++) upgrade(open("192.0.2.1", 0, "WebSocket"));
+    return opened;
+  };
+
+  test("does not hide the site with the most connections that can give way", () => {
+    const { open, victim } = openMany();
+    for (let i = 0; i < 5; i++) open("192.0.2.2", 8, `heavy ${i}`);
+    expect(victim(NEWCOMER, 9)).toBe("heavy 0");
+    expect(victim("192.0.2.1", 9)).toBe("nobody");
+  });
+
+  test("does not hide a waiting connection of that site", () => {
+    const { open, victim } = openMany();
+    for (let i = 0; i < 2; i++) open("192.0.2.2", 5, `waiting ${i}`);
+    for (let i = 0; i < 40; i++) open(`198.51.100.${i}`, 6, "other");
+    expect(victim(NEWCOMER, 9)).toBe("waiting 0");
+  });
+
+  test("counts as before once they have closed", () => {
+    const { admission, open, upgrade, victim } = openMany();
+    const more = Array.from({ length: 9 }, () => open("192.0.2.3", 0, "closed"));
+    more.forEach(upgrade);
+    for (const connection of more) admission.remove(connection);
+    for (let i = 0; i < 3; i++) open("192.0.2.3", 8, "again");
+    expect(admission.neighbourhood.heaviest?.yielding).toBe(3);
+    expect(victim(NEWCOMER, 9)).toBe("again");
   });
 });
 
