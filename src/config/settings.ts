@@ -385,8 +385,7 @@ function readOrigin(text: string): string | Fault {
   const [, scheme, star = "", host = "", port = ""] =
     /^([a-z][a-z0-9+.-]*):\/\/(\*\.)?([^/:]*|\[[^\]]*\])(:\d{1,5})?$/.exec(origin) ?? [];
   if (scheme === undefined) {
-    const hint = `write https://${text.includes("/") ? "example.org" : text}`;
-    return new Fault(`is not an origin, a scheme with a host: ${hint}`);
+    return new Fault("is not an origin, a scheme with a host: write https://example.org");
   }
   const name = readHostName(host);
   return name instanceof Fault ? name : `${scheme}://${star}${name}${port}`;

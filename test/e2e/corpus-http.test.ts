@@ -29,8 +29,6 @@ const DECIDED: Record<string, HttpClass> = {
   "p-root": "http-200-other",
   // HEAD is GET without the body.
   "h-m-HEAD": "http-200-other",
-  // An upgrade that is not offered is ignored. [RFC 9110 7.8]
-  "h-ws-upgrade": "ok-announce",
   // Both fit the 16 KiB a request head may have.
   "h-hdr-big": "ok-announce",
   "h-uri-9k": "ok-announce",

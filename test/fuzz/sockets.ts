@@ -132,7 +132,7 @@ function makeQuestion(
 }
 
 /** Statuses a request over HTTP may get, whatever it is. */
-const STATUSES = [200, 400, 404, 405, 408, 411, 413, 414, 417, 426, 429, 431, 501, 505];
+const STATUSES = [101, 200, 400, 404, 405, 408, 411, 413, 414, 417, 426, 429, 431, 501, 505];
 
 const CONNECTIONS = 32;
 /** Requests made at once, so that few lanes are ever idle. */
