@@ -11,11 +11,11 @@
  *   expected   [ hash of offer id and receiver │ last second ] × 2 × offers of an announce
  *
  * The hash is keyed. Without a free place an offer is not passed on, so a peer has at most that
- * many unanswered offers a minute. The newest taking the place of the oldest lost 0.5 to 1.3 % of
- * honest answers under load.
+ * many unanswered offers a minute, also if it stops and starts again on its connection. The newest
+ * taking the place of the oldest lost 0.5 to 1.3 % of honest answers under load.
  */
 import type { Message } from "./ws-messages.ts";
-import type { Peer, PeerHolder } from "./ws-swarms.ts";
+import type { OwnPeers, Peer, PeerHolder } from "./ws-swarms.ts";
 
 /** Browsers throw their offers away after 50 s. */
 const ANSWER_SECONDS = 60;
@@ -25,6 +25,9 @@ const ANNOUNCES_OPEN = 2;
 
 /** Receivers that are looked at for each offer: some may not take what was sent to them. */
 const LOOKS_PER_OFFER = 4;
+
+/** A connection that has left more swarms with unanswered offers makes none in others. */
+const SWARMS_LEFT_MAX = 64;
 
 const WORDS_PER_OFFER = 2;
 
@@ -88,15 +91,20 @@ export class Offers {
 
   /** Gives back what holds no offer that may still be answered. */
   forgetOld(peer: Peer, nowSeconds: number): void {
-    const { expected } = peer;
-    if (expected === undefined) return;
-    for (let at = 1; at < expected.length; at += WORDS_PER_OFFER) {
-      if (expected[at] >= nowSeconds) return;
-    }
-    peer.expected = undefined;
+    if (peer.expected !== undefined && isOver(peer.expected, nowSeconds)) peer.expected = undefined;
+  }
+
+  /** The same for the swarms that a connection has left. */
+  forgetLeft(peers: OwnPeers, nowSeconds: number): void {
+    peers.forgetLeft((expected) => isOver(expected, nowSeconds));
   }
 
   #expect(peer: Peer, hash: number, nowSeconds: number): boolean {
+    const { peers } = peer.holder;
+    if (peer.expected === undefined && peers.left >= SWARMS_LEFT_MAX) {
+      this.forgetLeft(peers, nowSeconds);
+      if (peers.left >= SWARMS_LEFT_MAX) return false;
+    }
     const expected = (peer.expected ??= new Int32Array(this.#words));
     for (let at = 0; at < expected.length; at += WORDS_PER_OFFER) {
       if (expected[at + 1] >= nowSeconds) continue;
@@ -126,4 +134,12 @@ export class Offers {
     }
     return hash | 0;
   }
+}
+
+/** True if none of these offers may be answered any more. */
+function isOver(expected: Int32Array, nowSeconds: number): boolean {
+  for (let at = 1; at < expected.length; at += WORDS_PER_OFFER) {
+    if (expected[at] >= nowSeconds) return false;
+  }
+  return true;
 }

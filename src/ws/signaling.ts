@@ -321,6 +321,7 @@ export class Signaling implements Engine {
       if (peer.expires < nowSeconds) swarms.remove(peer);
       else offers.forgetOld(peer, nowSeconds);
     });
+    offers.forgetLeft(peers, nowSeconds);
   }
 
   stop(connection: WsConnection): void {

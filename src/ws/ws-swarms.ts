@@ -122,10 +122,15 @@ export class Swarm {
   }
 }
 
-/** The peers of one connection, by info hash. Most connections have one. */
+/**
+ * The peers of one connection, by info hash. Most connections have one. Of a peer that left, its
+ * unanswered offers stay, and count for the next one in its swarm: a client could stop and start
+ * again for each announce, and pass on as many offers as it likes.
+ */
 export class OwnPeers {
   #only: Peer | undefined = undefined;
   #more: Map<string, Peer> | undefined = undefined;
+  #left: Map<string, Int32Array> | undefined = undefined;
 
   get size(): number {
     return this.#more?.size ?? (this.#only === undefined ? 0 : 1);
@@ -136,8 +141,25 @@ export class OwnPeers {
     return this.#only?.swarm.infoHash === infoHash ? this.#only : undefined;
   }
 
+  /** Swarms that were left with unanswered offers. */
+  get left(): number {
+    return this.#left?.size ?? 0;
+  }
+
+  /** Forgets those of the swarms that were left which `isOver`. */
+  forgetLeft(isOver: (expected: Int32Array) => boolean): void {
+    this.#left?.forEach((expected, infoHash) => {
+      if (isOver(expected)) this.#left!.delete(infoHash);
+    });
+    if (this.#left?.size === 0) this.#left = undefined;
+  }
+
   add(peer: Peer): void {
     const { infoHash } = peer.swarm;
+    if (peer.expected === undefined) {
+      peer.expected = this.#left?.get(infoHash);
+      this.#left?.delete(infoHash);
+    }
     if (this.#more !== undefined) this.#more.set(infoHash, peer);
     else if (this.#only === undefined) this.#only = peer;
     else {
@@ -150,6 +172,8 @@ export class OwnPeers {
   }
 
   remove(peer: Peer): void {
+    const { expected, swarm } = peer;
+    if (expected !== undefined) (this.#left ??= new Map()).set(swarm.infoHash, expected);
     if (this.#only === peer) this.#only = undefined;
     this.#more?.delete(peer.swarm.infoHash);
     if (this.#more?.size === 0) this.#more = undefined;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { frame, HASH, type Json, offersOf, openEngine } from "./fixture.ts";
+import { hash20 } from "./some-hashes.ts";
 
 const answerTo = (offer: Json, members: Json = {}): Json => ({
   action: "announce",
@@ -193,4 +194,60 @@ test("without offers allowed none is passed on", () => {
   a.announce();
   expect(b.announce({ offers: offersOf(3) }).length).toBe(1);
   expect(a.heard()).toEqual([]);
+});
+
+describe("the limit of unanswered offers", () => {
+  /** Twelve that receive, and what they have got. */
+  const openCrowd = () => {
+    const engine = openEngine({ offersMax: 5, peersMax: 100_000 });
+    const others = Array.from({ length: 12 }, () => engine.join());
+    const got = (): number => others.flatMap((other) => other.heard()).length;
+    const announceAll = (info_hash: string) => {
+      for (const other of others) other.announce({ info_hash });
+      got();
+    };
+    announceAll(HASH);
+    return { ...engine, announceAll, got };
+  };
+
+  test("holds for a peer that stops and starts again, until they expire", () => {
+    const { join, clock, got } = openCrowd();
+    const client = join();
+    const repeat = (): number => {
+      for (let i = 0; i < 8; i++) {
+        client.announce({ event: "started", offers: offersOf(5, `o${i}`) });
+        client.announce({ event: "stopped" });
+      }
+      return got();
+    };
+    expect(repeat()).toBe(10);
+    clock.now += 61;
+    expect(repeat()).toBe(10);
+  });
+
+  test("holds for a connection whose peers are taken over by another one", () => {
+    const { join, got } = openCrowd();
+    const [a, b] = [join("192.0.2.7"), join("192.0.2.7")];
+    for (let i = 0; i < 8; i++) {
+      const peer_id = `-WW0208-${String(i).padStart(12, "x")}`;
+      for (let n = 0; n < 3; n++) a.announce({ peer_id, offers: offersOf(5, `o${i}${n}`) });
+      b.announce({ peer_id });
+    }
+    expect(got()).toBe(10);
+  });
+
+  test("holds for one that goes through many swarms, and is over after a minute", () => {
+    const { join, clock, announceAll, got } = openCrowd();
+    const client = join();
+    const offerIn = (info_hash: string): number => {
+      announceAll(info_hash);
+      client.announce({ info_hash, offers: offersOf(1) });
+      client.announce({ info_hash, event: "stopped" });
+      return got();
+    };
+    const passed = Array.from({ length: 70 }, (_, i) => offerIn(hash20(i)));
+    expect(passed.reduce((sum, count) => sum + count)).toBe(64);
+    clock.now += 61;
+    expect(offerIn(hash20(99))).toBe(1);
+  });
 });
