@@ -372,9 +372,9 @@ export class HttpServer {
     const all = connection.sendRest();
     const sent = before - connection.held;
     this.#held.note(connection, 0 - sent);
-    if (sent > 0) connection.deadline = this.#tick + TICKS_SEND;
-    this.#admission.displacement.noteTaken(connection, sent, this.#tick);
     const { tunnel } = connection;
+    if (sent > 0 && tunnel === undefined) connection.deadline = this.#tick + TICKS_SEND;
+    this.#admission.displacement.noteTaken(connection, sent, this.#tick);
     if (tunnel !== undefined) this.#tunnels.drained(connection, tunnel, sent, all);
     else if (all && !connection.busy) this.#takeTurn(connection);
   }

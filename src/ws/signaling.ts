@@ -287,6 +287,8 @@ export class Signaling implements Engine {
 
   challenge(connection: WsConnection): void {
     if (connection.challengedAt >= 0 || connection.ended) return;
+    connection.challengeWaits = connection.isFull;
+    if (connection.isFull) return;
     connection.challengedAt = connection.line.tick;
     this.#pingIt(connection);
     connection.line.wakeAfter(connection.line.tick + TICKS_CHALLENGE);
@@ -297,6 +299,10 @@ export class Signaling implements Engine {
     const { line } = connection;
     const { pingSeconds } = this.#parts.settings;
     this.#forgetOld(connection);
+    if (connection.challengedAt >= 0 && connection.isFull) {
+      connection.challengedAt = -1;
+      connection.challengeWaits = true;
+    }
     const { heardAt, challengedAt } = connection;
     const silent = line.tick - heardAt;
     const failed = challengedAt >= 0 && line.tick - challengedAt > TICKS_CHALLENGE;

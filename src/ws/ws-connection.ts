@@ -4,6 +4,9 @@
  *
  *   heard ──(PING seconds of silence)──► pinged ──(as long again)──► closed
  *         ──(another address claims its peer id)──► challenged ──(10 s)──► closed
+ *
+ * A client that takes what was sent lives, but what it sends is not read before it has taken all:
+ * it is challenged only then.
  */
 import type { Family } from "../constants.ts";
 import type { Line, Place, Tunnel } from "../net/tunnel.ts";
@@ -35,6 +38,8 @@ export class WsConnection implements Tunnel, PeerHolder {
   pinged = false;
   /** The tick of a challenge; -1 for none. */
   challengedAt = -1;
+  /** True if it is to be challenged once it has taken what was sent. */
+  challengeWaits = false;
   /** Wrong messages in a row. */
   wrongs = 0;
   /** The beginning of a message in fragments. */
@@ -84,6 +89,9 @@ export class WsConnection implements Tunnel, PeerHolder {
   /** A client that takes what was sent lives. */
   progressed(): void {
     this.heardAt = this.line.tick;
+    this.pinged = false;
+    if (this.challengedAt >= 0) this.challengedAt = this.line.tick;
+    else if (this.challengeWaits) this.challenge();
   }
 
   expire(): void {

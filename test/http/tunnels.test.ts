@@ -10,6 +10,7 @@ import { get, listen } from "./connected.ts";
 class Lines implements Tunnel {
   goesOn = false;
   readonly events: string[] = [];
+  readonly expiredAt: number[] = [];
   readonly line: Line;
   /** Lines that are read in a turn. */
   turn = Infinity;
@@ -48,6 +49,7 @@ class Lines implements Tunnel {
 
   expire(): void {
     this.events.push("expire");
+    this.expiredAt.push(this.line.tick);
     this.line.wakeAfter(this.line.tick + 3);
   }
 
@@ -164,6 +166,24 @@ describe("an upgraded connection", () => {
       () => served.tunnels[0]?.events.filter((event) => event === "expire").length === 20,
     );
     expect(served.server.connections).toBe(1);
+    socket.destroy();
+  });
+
+  test("is told of it in time even after its client has taken what was sent late", async () => {
+    using served = serve({ tickMilliseconds: 5 });
+    const { socket, got } = dial(served.port);
+    socket.write(get("/"));
+    await until(() => got.text.includes("101"));
+    socket.pause();
+    socket.write("big\n");
+    const [tunnel] = served.tunnels;
+    await until(() => tunnel!.line.isFull);
+    socket.resume();
+    await until(() => tunnel!.events.includes("progressed") && !tunnel!.line.isFull);
+    const { length } = tunnel!.expiredAt;
+    await until(() => tunnel!.expiredAt.length > length + 1);
+    const gaps = tunnel!.expiredAt.map((tick, i, all) => tick - (all[i - 1] ?? tick));
+    expect(Math.max(...gaps)).toBe(4);
     socket.destroy();
   });
 

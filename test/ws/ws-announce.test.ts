@@ -130,6 +130,31 @@ describe("a peer id", () => {
     expect(swarms.peers).toBe(1);
   });
 
+  test("is refused while its holder is slow to take what was sent: that is asked later", () => {
+    const { join, clock } = openEngine({ peersMax: 100_000 });
+    const holder = join("192.0.2.1", "-WW0208-abcdefabcdef");
+    holder.announce();
+    const other = join("192.0.2.2", holder.peerId);
+    const takeAll = (): void => {
+      holder.line.isFull = false;
+      holder.tunnel.progressed();
+    };
+    holder.line.isFull = true;
+    other.announce();
+    holder.expireAt(clock.tick + 30, clock);
+    expect([holder.line.wasCut, holder.frames()]).toEqual([false, []]);
+    takeAll();
+    expect(holder.frames().map(({ opcode }) => opcode)).toEqual([9]);
+    holder.line.isFull = true;
+    holder.expireAt(clock.tick + 11, clock);
+    expect(holder.line.wasCut).toBe(false);
+    takeAll();
+    holder.expireAt(clock.tick + 10, clock);
+    expect(holder.line.wasCut).toBe(false);
+    holder.expireAt(clock.tick + 1, clock);
+    expect(holder.line.wasCut).toBe(true);
+  });
+
   test("that the same address claims moves to the newer connection", () => {
     for (const [one, other] of [
       ["192.0.2.1", "192.0.2.1"],
