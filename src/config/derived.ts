@@ -15,6 +15,9 @@ const MEMORY_BYTES_PER_CHANCE = (8 * 65_536) / 2;
 /** A swarm of one peer takes about 41 bytes, so an address may fill a twelfth of the memory. */
 const MEMORY_BYTES_PER_SWARM_OF_ADDRESS = 512;
 
+/** The fewest IPv6 /48 that can hold all WebSockets: one has 65,536 /64 with a limit each. */
+const WEBSOCKET_SITES_MIN = 4;
+
 /** Pages that play a video have a few swarms each. */
 const PEERS_PER_WEBSOCKET = 8;
 
@@ -78,6 +81,10 @@ export function webSocketLimits(config: Config, connectionsMax: number) {
   const connections = Math.min(config.websocketConnectionsMax ?? half, connectionsMax);
   return {
     connectionsMax: connections,
+    perSiteMax: Math.max(
+      connectionsPerAddressMax(connectionsMax),
+      Math.floor(connections / WEBSOCKET_SITES_MIN),
+    ),
     perOriginMax: config.websocketConnectionsPerOriginMax ?? connections,
     peersMax: config.websocketPeersMax ?? PEERS_PER_WEBSOCKET * connections,
   };

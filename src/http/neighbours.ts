@@ -48,6 +48,11 @@ export class Neighbours<Member> {
     this.site = site ?? this;
   }
 
+  /** Open connections of its site; 0 for a place that is exempt. */
+  get siteOpen(): number {
+    return this.site.key === undefined ? 0 : this.site.open;
+  }
+
   /** For a site: its connections that can give way. */
   get yielding(): number {
     return this.open - this.lasting;

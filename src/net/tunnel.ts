@@ -41,6 +41,8 @@ export interface Line {
 export interface Place {
   /** Open connections. */
   readonly open: number;
+  /** Those of its site, which is the IPv6 /48; 0 if it is not known or shared by many. */
+  readonly siteOpen: number;
   /** Peers that its connections have stored. */
   peers: number;
 }

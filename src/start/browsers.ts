@@ -72,7 +72,7 @@ export class Browsers {
     const { WebSockets } = await import("../ws/web-sockets.ts");
     const { config, store, threads, connections, log } = this.#program;
     const { shared } = threads;
-    const { connectionsMax, perOriginMax, peersMax } = this.limits;
+    const { connectionsMax, perOriginMax, perSiteMax, peersMax } = this.limits;
     this.#loaded = new WebSockets({
       ...this.#parts,
       client: new Client(new Networks(config.trustedProxies), config.proxyHeader),
@@ -94,6 +94,7 @@ export class Browsers {
         scrapeMax: config.scrapeHashesMax,
         connectionsMax,
         connectionsPerAddressMax: connectionsPerAddressMax(connections.http),
+        connectionsPerSiteMax: perSiteMax,
         warningMessage: config.warningMessage,
         origins: {
           allowed: config.websocketOrigins,

@@ -6,7 +6,7 @@
  *   origin on the lists, host name                    403
  *   address known, a peer's, not denied; rules        403
  *   rate of address and network                       429
- *   room: of all, of the origin, of the place         503
+ *   room: of all, of the origin, place and site       503
  *
  * Rules with conditions on headers are held against this request, all others against each message
  * as well. The real address behind a proxy is read here, once for the connection.
@@ -25,7 +25,7 @@ import {
 } from "../gates/verdicts.ts";
 import { PORT_NONE } from "../limits/request-rules.ts";
 import type { RequestHead } from "../net/head.ts";
-import type { Takeover, UpgradeRequest } from "../net/tunnel.ts";
+import type { Place, Takeover, UpgradeRequest } from "../net/tunnel.ts";
 import type { AllowedHosts } from "../notes/hosts.ts";
 import type { Notes } from "../notes/notes.ts";
 import { originOf, type Origins } from "./origins.ts";
@@ -40,7 +40,7 @@ const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 
 const FULL = "too many WebSocket connections are open: try again later";
 const FULL_ORIGIN = "too many WebSocket connections of this origin are open: try again later";
-const FULL_PLACE = "too many connections of your address are open: close some";
+const FULL_PLACE = "too many connections of your address or network are open: close some";
 
 const REFUSAL_PLACE = Buffer.from(
   "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n" +
@@ -62,6 +62,8 @@ export interface HandshakeParts {
   connectionsMax: number;
   /** Connections of an address, over HTTP and WebSocket. */
   connectionsPerAddressMax: number;
+  /** The same for an IPv6 /48. */
+  connectionsPerSiteMax: number;
   /** Called for each request that finds all connections taken. */
   full: () => void;
 }
@@ -143,13 +145,18 @@ export class Handshake {
       address,
       family,
       begin: (line) => {
-        if (line.place.open > this.#parts.connectionsPerAddressMax) {
+        if (this.#isCrowded(line.place)) {
           this.#count("full");
           return undefined;
         }
         return signaling.open(line, { address, family, origin: origins.add(origin) });
       },
     };
+  }
+
+  #isCrowded({ open, siteOpen }: Place): boolean {
+    const { connectionsPerAddressMax, connectionsPerSiteMax } = this.#parts;
+    return open > connectionsPerAddressMax || siteOpen > connectionsPerSiteMax;
   }
 
   #count(reason: "handshake" | "origin" | "full"): void {

@@ -25,6 +25,7 @@ export interface WebSocketSettings {
   scrapeMax: number;
   connectionsMax: number;
   connectionsPerAddressMax: number;
+  connectionsPerSiteMax: number;
   warningMessage: string;
   origins: OriginSettings;
 }

@@ -7,6 +7,7 @@ import {
   peerTimeoutMax,
   shortestInterval,
   swarmsPerAddressMax,
+  webSocketLimits,
 } from "../../src/config/derived.ts";
 import type { Config } from "../../src/config/schema.ts";
 
@@ -46,4 +47,10 @@ test("the memory that may be taken is that of swarms, program and UDP workers", 
 test("at least sixteen addresses are needed to hold all HTTP connections", () => {
   expect(connectionsPerAddressMax(65_536)).toBe(4096);
   expect(connectionsPerAddressMax(100)).toBe(64);
+});
+
+test("at least four IPv6 /48 are needed to hold all WebSockets, if there are many", () => {
+  const perSite = (connections: number) => webSocketLimits(configOf({}), connections).perSiteMax;
+  expect(perSite(65_536)).toBe(8192);
+  expect(perSite(100)).toBe(64);
 });

@@ -38,6 +38,7 @@ describe("origins", () => {
 test("the limits follow from those of HTTP, and never exceed them", () => {
   expect(webSocketLimits(configOf({}), 1000)).toEqual({
     connectionsMax: 500,
+    perSiteMax: 125,
     perOriginMax: 500,
     peersMax: 4000,
   });
@@ -48,6 +49,7 @@ test("the limits follow from those of HTTP, and never exceed them", () => {
   });
   expect(webSocketLimits(set, 1000)).toEqual({
     connectionsMax: 1000,
+    perSiteMax: 250,
     perOriginMax: 7,
     peersMax: 9,
   });

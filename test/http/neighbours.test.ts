@@ -20,6 +20,17 @@ test("an IPv4 address is a place, and so is an IPv6 /64", () => {
   expect(placeOf(all, "2001:db8::1:0:0:0:1").open).toBe(0);
 });
 
+test("a place knows how many connections its IPv6 /48 has, unless it is exempt", () => {
+  const all = new Neighbourhood(new Networks(["10.0.0.0/8"]));
+  const texts = ["2001:db8::1", "2001:db8:0:1::1", "2001:db8:1::1", "10.0.0.1", "10.0.0.2"];
+  const joined = texts.map((text) => {
+    const place = placeOf(all, text);
+    all.join(place);
+    return place;
+  });
+  expect(joined.map(({ siteOpen }) => siteOpen)).toEqual([2, 2, 1, 0, 0]);
+});
+
 test("a place is forgotten with its last connection, and only then", () => {
   const all = new Neighbourhood();
   const place = placeOf(all, "192.0.2.7");

@@ -56,7 +56,7 @@ export function framesOf(bytes: Buffer): Received[] {
 /** A connection without a socket, and what it was sent. */
 export class FakeLine implements Line {
   isFull = false;
-  place = { open: 1, peers: 0 };
+  place = { open: 1, siteOpen: 1, peers: 0 };
   held = 0;
   wakesAfter = Infinity;
   ended = false;

@@ -109,18 +109,22 @@ describe("a request is refused", () => {
     expect(opened.counters.total("websocket:full")).toBe(2);
   });
 
-  test("with 503 when its address has too many connections", () => {
-    const opened = openSockets({ settings: { connectionsPerAddressMax: 4 } });
-    const begin = (open: number) => {
+  test("with 503 when its address, or its IPv6 /48, has too many connections", () => {
+    const limits = { connectionsPerAddressMax: 4, connectionsPerSiteMax: 9 };
+    const opened = openSockets({ settings: limits });
+    const begin = (open: number, siteOpen = open) => {
       const line = new FakeLine({ tick: 0 });
       line.place.open = open;
+      line.place.siteOpen = siteOpen;
       const takeover = opened.sockets.upgrade(upgradeRequest({})) as Takeover;
       expect(takeover.refusal.toString()).toMatch(/^HTTP\/1.1 503 .*\r\n\r\ntoo many/s);
       return takeover.begin(line);
     };
     expect(begin(4)).toBeDefined();
     expect(begin(5)).toBeUndefined();
-    expect(opened.sockets.connections).toBe(1);
+    expect(begin(1, 9)).toBeDefined();
+    expect(begin(1, 10)).toBeUndefined();
+    expect(opened.sockets.connections).toBe(2);
   });
 });
 

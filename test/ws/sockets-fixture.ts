@@ -56,6 +56,7 @@ export function openSockets(changes: SocketChanges = {}) {
     settings: {
       ...{ pingSeconds: 50, offersMax: 10, peersMax: 1000, countsAll: true, scrapeMax: 74 },
       ...{ connectionsMax: 100, connectionsPerAddressMax: 64, warningMessage: "" },
+      connectionsPerSiteMax: 80,
       ...settings,
       origins: { allowed: [], denied: [], connectionsMax: 100, ...settings.origins },
     },
