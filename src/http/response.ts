@@ -132,6 +132,8 @@ function headOf(response: Response, connection: number, lengthFieldText: string)
   let text = `HTTP/1.1 ${status} ${status === 200 ? "OK" : ""}\r\n${NO_SNIFFING}`;
   for (const [name, value] of headers) {
     if (!OWN_FIELDS.includes(name)) text += `${name}: ${value}\r\n`;
+    // The field is about this connection only, and must say so. [RFC 9110 7.8]
+    if (name === "upgrade") text += "Connection: Upgrade\r\n";
   }
   return Buffer.from(`${text}${lengthFieldText}${CONNECTION_FIELDS[connection]}\r\n`, "latin1");
 }

@@ -86,7 +86,7 @@ export class Handshake {
       return this.#refuse(400, "Sec-WebSocket-Key must be 16 bytes in base64");
     }
     if (head.get("sec-websocket-version") !== VERSION) {
-      const headers = { "Sec-WebSocket-Version": VERSION };
+      const headers = { "Sec-WebSocket-Version": VERSION, Upgrade: "websocket" };
       return this.#refuse(426, "only version 13 of WebSocket is supported", headers);
     }
     return this.#judgeClient(request) ?? this.#accept(request, key);

@@ -26,6 +26,12 @@ test("status and fields come from the Response, and the length if it is known", 
   expect(body).toBe("body");
 });
 
+test("an upgrade that is offered is named by Connection", async () => {
+  using place = listen(() => new Response("", { status: 426, headers: { Upgrade: "websocket" } }));
+  const { text } = await place.ask([get("/a")]);
+  expect(text).toContain("\r\nupgrade: websocket\r\nConnection: Upgrade\r\n");
+});
+
 test("browsers may not guess the type of a body, whatever the Response says", async () => {
   const headers = { "X-Content-Type-Options": "sniff" };
   using place = listen(() => new Response("<script>", { headers }));

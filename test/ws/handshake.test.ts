@@ -55,6 +55,7 @@ describe("a request is refused", () => {
     for (const version of ["8", "", "13, 8"]) {
       const { status, headers } = await ask({ headers: { "Sec-WebSocket-Version": version } });
       expect([status, headers!.get("sec-websocket-version")]).toEqual([426, "13"]);
+      expect(headers!.get("upgrade")).toBe("websocket");
     }
   });
 
