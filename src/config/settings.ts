@@ -142,7 +142,7 @@ export function parseHostName(text: string): { host: string } | { problem: strin
   return host instanceof Fault ? { problem: host.rest } : { host };
 }
 
-/** Origins of pages, in lower case, or `none`; a star may stand for the first label. */
+/** Origins of pages, in lower case, or `none`; a star may stand for the first labels. */
 export function origins(): Kind<string[]> {
   return { schema: list("origin", readOrigin), range: "" };
 }

@@ -69,13 +69,15 @@ export const WEBSOCKET_SETTINGS = {
   ),
   websocketOrigins: setting("WebSocket", "TRACKER_WEBSOCKET_ORIGINS", origins(), {
     text: "origins whose pages may connect, by comma, such as https://*.example.org; empty is all",
-    reason: "To serve your own sites only. Name none as well for clients that are no browsers.",
+    reason:
+      "To serve your own sites only. A star is one label. Name none as well for clients that are " +
+      "no browsers.",
     initial: "",
     show: showList,
   }),
   websocketDenyOrigins: setting("WebSocket", "TRACKER_WEBSOCKET_DENY_ORIGINS", origins(), {
     text: "origins whose pages may not connect, by comma; none is a client without an origin",
-    reason: "To refuse sites that use the tracker more than you like.",
+    reason: "To refuse sites that use the tracker more than you like. A star is one label or more.",
     initial: "",
     show: showList,
   }),

@@ -14,6 +14,11 @@ const ORIGIN_NONE = "none";
 /** Longer ones are cut: they are kept for as long as their connections. */
 const ORIGIN_SIZE_MAX = 256;
 
+/** What a star stands for in the list of allowed origins. */
+const ONE_LABEL = /^[^.:/]+$/;
+/** The same in the list of denied ones: a site may make names of any depth. */
+const ANY_LABELS = /^[^:/]+$/;
+
 /** An origin with its number of connections. */
 export interface OriginCount {
   origin: string;
@@ -44,8 +49,8 @@ export class Origins {
   /** True if pages of the origin may connect. */
   allows(origin: string): boolean {
     const { allowed, denied } = this.#settings;
-    const isNamed = (pattern: string): boolean => matches(origin, pattern);
-    return (allowed.length === 0 || allowed.some(isNamed)) && !denied.some(isNamed);
+    if (denied.some((pattern) => matches(origin, pattern, ANY_LABELS))) return false;
+    return allowed.length === 0 || allowed.some((pattern) => matches(origin, pattern, ONE_LABEL));
   }
 
   /** True if the origin may have one more connection. */
@@ -86,12 +91,11 @@ export function originOf(field: string): string {
   return field === "" ? ORIGIN_NONE : field.slice(0, ORIGIN_SIZE_MAX).toLowerCase();
 }
 
-/** A star stands for the first label of the host: `https://*.example.org`. */
-function matches(origin: string, pattern: string): boolean {
+/** A star stands for labels at the beginning of the host: `https://*.example.org`. */
+function matches(origin: string, pattern: string, labels: RegExp): boolean {
   const star = pattern.indexOf("*");
   if (star < 0) return origin === pattern;
   const rest = pattern.slice(star + 1);
   if (!origin.startsWith(pattern.slice(0, star)) || !origin.endsWith(rest)) return false;
-  const label = origin.slice(star, origin.length - rest.length);
-  return label !== "" && !/[.:/]/.test(label);
+  return labels.test(origin.slice(star, origin.length - rest.length));
 }

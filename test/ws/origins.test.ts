@@ -22,7 +22,17 @@ test("with an allow list only its origins are, and a denied one never is", () =>
   expect(openOrigins(["none"], ["none"]).allows("none")).toBe(false);
 });
 
-test("a star stands for one label of the host, and no more", () => {
+test("a star in the list of denied origins stands for one label or more", () => {
+  const origins = openOrigins([], ["https://*.example.org"]);
+  for (const denied of ["https://a.example.org", "https://a.b.c.example.org"]) {
+    expect(origins.allows(denied)).toBe(false);
+  }
+  for (const other of ["https://example.org", "https://a.example.org:1", "https://aexample.org"]) {
+    expect(origins.allows(other)).toBe(true);
+  }
+});
+
+test("a star in the list of allowed ones stands for one label, and no more", () => {
   const origins = openOrigins(["https://*.example.org"]);
   expect(origins.allows("https://video.example.org")).toBe(true);
   for (const other of [
