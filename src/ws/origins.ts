@@ -19,6 +19,8 @@ const ONE_LABEL = /^[^.:/]+$/;
 /** The same in the list of denied ones: a site may make names of any depth. */
 const ANY_LABELS = /^[^:/]+$/;
 
+const LAST_DOT = /\.(?=$|:\d+$)/;
+
 /** An origin with its number of connections. */
 export interface OriginCount {
   origin: string;
@@ -86,9 +88,13 @@ export class Origins {
   }
 }
 
-/** The origin in the field of that name, as it is compared and counted. */
+/**
+ * The origin in the field of that name, as it is compared and counted: without the dot that a page
+ * may have at the end of its host, which is the same host.
+ */
 export function originOf(field: string): string {
-  return field === "" ? ORIGIN_NONE : field.slice(0, ORIGIN_SIZE_MAX).toLowerCase();
+  if (field === "") return ORIGIN_NONE;
+  return field.slice(0, ORIGIN_SIZE_MAX).toLowerCase().replace(LAST_DOT, "");
 }
 
 /** A star stands for labels at the beginning of the host: `https://*.example.org`. */

@@ -68,3 +68,8 @@ test("an origin is compared in lower case, and cut where it is too long", () => 
   expect(originOf("")).toBe("none");
   expect(originOf(`https://${"a".repeat(10_000)}`).length).toBe(256);
 });
+
+test("a dot at the end of the host makes no other origin", () => {
+  expect(originOf("https://a.example.")).toBe("https://a.example");
+  expect(originOf("https://A.example.:8443")).toBe("https://a.example:8443");
+});
