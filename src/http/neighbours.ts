@@ -53,6 +53,16 @@ export class Neighbours<Member> {
     return this.site.key === undefined ? 0 : this.site.open;
   }
 
+  /** Peers of its site; 0 for a place that is exempt. */
+  get sitePeers(): number {
+    return this.site.key === undefined ? 0 : this.site.peers;
+  }
+
+  addPeers(count: number): void {
+    this.peers += count;
+    if (this.site !== this) this.site.peers += count;
+  }
+
   /** For a site: its connections that can give way. */
   get yielding(): number {
     return this.open - this.lasting;

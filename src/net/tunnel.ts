@@ -44,7 +44,11 @@ export interface Place {
   /** Those of its site, which is the IPv6 /48; 0 if it is not known or shared by many. */
   readonly siteOpen: number;
   /** Peers that its connections have stored. */
-  peers: number;
+  readonly peers: number;
+  /** Those of its site, like `siteOpen`. */
+  readonly sitePeers: number;
+  /** Counts so many peers more. */
+  addPeers(count: number): void;
 }
 
 /** The protocol on one connection; called by the server. */

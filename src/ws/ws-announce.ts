@@ -24,11 +24,12 @@ import type { Peer, PeerHolder, Swarms } from "./ws-swarms.ts";
 const INTERVALS_KEPT = 2;
 const KEPT_SECONDS = 60;
 
-/** No place may have more than this share of all peers. */
+/** No place, and no IPv6 /48, may have more than this share of all peers. */
 const SHARE_OF_PLACE = 16;
+const SHARE_OF_SITE = 4;
 
 const WARNING_FULL = "the tracker is full: other peers will not see you";
-const WARNING_PLACE = "your address is in too many swarms: other peers will not see you";
+const WARNING_PLACE = "your address or network is in too many swarms: other peers will not see you";
 
 /** The part of the core that is used. */
 export type SharedCore = Pick<Tracker, "request" | "reply" | "scrape" | "countDownload">;
@@ -187,6 +188,8 @@ export class WsAnnounces implements Core {
     const { place } = this.#announcer;
     if (swarms.peers >= peersMax) this.#warning = WARNING_FULL;
     else if (place.peers >= Math.max(1, peersMax / SHARE_OF_PLACE)) this.#warning = WARNING_PLACE;
+    else if (place.sitePeers >= Math.max(1, peersMax / SHARE_OF_SITE))
+      this.#warning = WARNING_PLACE;
     else return true;
     return false;
   }

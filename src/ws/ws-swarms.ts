@@ -217,7 +217,7 @@ export class Swarms {
     const peer = new Peer(holder, id, swarm);
     swarm.add(peer);
     holder.peers.add(peer);
-    holder.place.peers += 1;
+    holder.place.addPeers(1);
     this.peers += 1;
     return peer;
   }
@@ -228,17 +228,17 @@ export class Swarms {
     swarm.remove(peer);
     if (swarm.peers.length === 0) this.#all.delete(swarm.infoHash);
     holder.peers.remove(peer);
-    holder.place.peers -= 1;
+    holder.place.addPeers(-1);
     this.peers -= 1;
   }
 
   /** Gives a peer to another connection. */
   move(peer: Peer, holder: PeerHolder): void {
     peer.holder.peers.remove(peer);
-    peer.holder.place.peers -= 1;
+    peer.holder.place.addPeers(-1);
     peer.holder = holder;
     holder.peers.add(peer);
-    holder.place.peers += 1;
+    holder.place.addPeers(1);
   }
 
   setSeeder(peer: Peer, seeder: boolean): void {

@@ -20,7 +20,7 @@ test("an IPv4 address is a place, and so is an IPv6 /64", () => {
   expect(placeOf(all, "2001:db8::1:0:0:0:1").open).toBe(0);
 });
 
-test("a place knows how many connections its IPv6 /48 has, unless it is exempt", () => {
+test("a place knows how many connections and peers its IPv6 /48 has, unless it is exempt", () => {
   const all = new Neighbourhood(new Networks(["10.0.0.0/8"]));
   const texts = ["2001:db8::1", "2001:db8:0:1::1", "2001:db8:1::1", "10.0.0.1", "10.0.0.2"];
   const joined = texts.map((text) => {
@@ -29,6 +29,10 @@ test("a place knows how many connections its IPv6 /48 has, unless it is exempt",
     return place;
   });
   expect(joined.map(({ siteOpen }) => siteOpen)).toEqual([2, 2, 1, 0, 0]);
+  joined.forEach((place) => place.addPeers(3));
+  joined[0]!.addPeers(-1);
+  expect(joined.map(({ peers }) => peers)).toEqual([2, 3, 3, 3, 3]);
+  expect(joined.map(({ sitePeers }) => sitePeers)).toEqual([5, 5, 3, 0, 0]);
 });
 
 test("a place is forgotten with its last connection, and only then", () => {

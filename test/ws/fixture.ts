@@ -3,7 +3,7 @@ import { Access } from "../../src/access/access.ts";
 import { counterMemory, Counters } from "../../src/counters/counters.ts";
 import { Limits } from "../../src/limits/limits.ts";
 import { readAddress } from "../../src/net/addresses.ts";
-import type { Line, Tunnel } from "../../src/net/tunnel.ts";
+import type { Line, Place, Tunnel } from "../../src/net/tunnel.ts";
 import { Offers } from "../../src/ws/offers.ts";
 import { Signaling } from "../../src/ws/signaling.ts";
 import { type WsAnnounceParts, WsAnnounces } from "../../src/ws/ws-announce.ts";
@@ -53,10 +53,22 @@ export function framesOf(bytes: Buffer): Received[] {
   return frames;
 }
 
+class FakePlace implements Place {
+  open = 1;
+  siteOpen = 1;
+  peers = 0;
+  sitePeers = 0;
+
+  addPeers(count: number): void {
+    this.peers += count;
+    this.sitePeers += count;
+  }
+}
+
 /** A connection without a socket, and what it was sent. */
 export class FakeLine implements Line {
   isFull = false;
-  place = { open: 1, siteOpen: 1, peers: 0 };
+  place = new FakePlace();
   held = 0;
   wakesAfter = Infinity;
   ended = false;

@@ -208,10 +208,20 @@ describe("a peer that finds no room", () => {
     const client = join();
     for (let i = 0; i < 2; i++) client.announce({ info_hash: hash20(i) });
     const [reply] = client.announce({ info_hash: hash20(2) });
-    expect(reply!["warning message"]).toMatch(/^your address is in too many swarms/);
+    expect(reply!["warning message"]).toMatch(/^your address or network is in too many swarms/);
     expect(swarms.peers).toBe(2);
     expect(join().announce({ info_hash: hash20(3) })[0]!["warning message"]).toBeUndefined();
   });
+});
+
+test("a peer finds no room if its IPv6 /48 has a quarter of all", () => {
+  const { join, swarms } = openEngine({ peersMax: 32 });
+  const client = join("2001:db8::1");
+  client.line.place.sitePeers = 7;
+  expect(client.announce({ info_hash: hash20(0) })[0]!["warning message"]).toBeUndefined();
+  const [reply] = client.announce({ info_hash: hash20(1) });
+  expect(reply!["warning message"]).toMatch(/^your address or network is in too many swarms/);
+  expect(swarms.peers).toBe(1);
 });
 
 test("an announce that stores nothing changes no peer of the connection", () => {
