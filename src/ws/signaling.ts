@@ -6,7 +6,9 @@
  *                   ├─ ping: the last one of a turn is answered
  *                   └─ close, or a wrong frame: a close is sent, then the end
  *
- * A turn of a connection is 16 messages; then others have theirs. Its own replies are one write,
+ * A turn of a connection is 16 messages or 64 KiB; then others have theirs. In a turn of the event
+ * loop all of them together are read 128 KiB: JSON of 64 KiB can take 1.3 ms, and one connection that
+ * sent such messages made announces over HTTP wait 335 ms. Those that were not read come next. Its own replies are one write,
  * what is passed on to others is one write each. A wrong message is answered and leaves the
  * connection open, because to lose it costs the users of a client up to 5 minutes; only 16 in a
  * row, or a wrong frame, end it. Nothing that a client sends throws.
@@ -46,6 +48,10 @@ import type { Swarms } from "./ws-swarms.ts";
 /** Limits of a turn: 64 KiB can be 16 announces, or 10,000 pings. */
 const MESSAGES_A_TURN = 16;
 const FRAMES_A_TURN = 256;
+const BYTES_A_TURN = 64 * 1024;
+
+/** Bytes of all connections that are read in one turn of the event loop. */
+const BYTES_A_LOOP = 2 * BYTES_A_TURN;
 
 /** Wrong messages in a row that end a connection. */
 const WRONG_MAX = 16;
@@ -67,6 +73,8 @@ export interface SignalingParts {
   settings: { pingSeconds: number; offersMax: number; scrapeMax: number };
   /** Reports a bug. */
   report: (error: unknown) => void;
+  /** Calls back in the next turn of the event loop; for tests. */
+  soon?: (call: () => void) => void;
 }
 
 /** Why connections were closed by us. */
@@ -96,10 +104,20 @@ export class Signaling implements Engine {
   /** The payload of the last ping of this turn. */
   #ping: Buffer | undefined;
   #lastNumber = 0;
+  /** Bytes that may still be read in this turn of the event loop. */
+  #left = BYTES_A_LOOP;
+  #isCounting = false;
+  readonly #soon: (call: () => void) => void;
+  /** Each connection is read once a round, while there is more than a turn can take. */
+  #round = 0;
+  #isCrowded = false;
+  /** True if a connection was not read that has not been read in this round. */
+  #hasPutOff = false;
 
   constructor(parts: SignalingParts) {
     this.#parts = parts;
     this.#row = parts.counters.row;
+    this.#soon = parts.soon ?? setImmediate;
   }
 
   /** A new connection. */
@@ -111,6 +129,10 @@ export class Signaling implements Engine {
 
   read(connection: WsConnection, bytes: Buffer): number {
     let at = 0;
+    if (!this.#mayRead(connection)) {
+      connection.goesOn = true;
+      return 0;
+    }
     this.#ping = undefined;
     try {
       at = this.#takeTurn(connection, bytes);
@@ -125,6 +147,30 @@ export class Signaling implements Engine {
     return at;
   }
 
+  /** False if others have their turn first. */
+  #mayRead(connection: WsConnection): boolean {
+    if (!this.#isCounting) {
+      this.#isCounting = true;
+      this.#soon(() => this.#beginTurn());
+    }
+    const wasRead = connection.round === this.#round;
+    if (this.#left > 0 && !(wasRead && this.#isCrowded)) {
+      connection.round = this.#round;
+      return true;
+    }
+    if (!wasRead) this.#hasPutOff = true;
+    return false;
+  }
+
+  /** A new turn of the event loop; a new round too, once all connections were read. */
+  #beginTurn(): void {
+    this.#isCounting = false;
+    this.#left = BYTES_A_LOOP;
+    this.#isCrowded = this.#hasPutOff;
+    if (!this.#hasPutOff) this.#round += 1;
+    this.#hasPutOff = false;
+  }
+
   /** Reads complete frames; returns the end of the last. */
   #takeTurn(connection: WsConnection, bytes: Buffer): number {
     const frame = this.#frame;
@@ -132,7 +178,8 @@ export class Signaling implements Engine {
     let messages = 0;
     connection.goesOn = false;
     for (let frames = 0; at < bytes.length && !connection.ended; frames++) {
-      if (messages === MESSAGES_A_TURN || frames === FRAMES_A_TURN) {
+      const isOver = messages === MESSAGES_A_TURN || frames === FRAMES_A_TURN;
+      if (isOver || at >= BYTES_A_TURN || this.#left <= 0) {
         connection.goesOn = true;
         break;
       }
@@ -142,6 +189,7 @@ export class Signaling implements Engine {
       else if (verdict === FRAME_TOO_LONG) this.#close(connection, CLOSE_TOO_LARGE);
       else {
         this.#row[COUNT.websocketReceivedBytes] += frame.payloadTo - at;
+        this.#left -= frame.payloadTo - at;
         at = frame.payloadTo;
         connection.heardAt = connection.line.tick;
         connection.pinged = false;
@@ -207,13 +255,16 @@ export class Signaling implements Engine {
     const message = this.#message;
     const wrong = message.read(payload.toString("utf8"), this.#parts.settings.offersMax);
     if (wrong === "") {
-      connection.wrongs = 0;
       this.#answer(connection, message);
       return;
     }
-    this.#row[COUNT["websocket:message"]] += 1;
     connection.wrongs += 1;
-    this.#own.text(failureText(message, wrong));
+    // Wrong messages are judged by their rate too, and get no reply above it.
+    const { announces, now } = this.#parts;
+    if (announces.judgeRate(connection, now()) === VERDICT_OK) {
+      this.#row[COUNT["websocket:message"]] += 1;
+      this.#own.text(failureText(message, wrong));
+    }
     if (connection.wrongs === WRONG_MAX) this.#close(connection, CLOSE_POLICY);
   }
 
@@ -221,6 +272,7 @@ export class Signaling implements Engine {
     const { announces, now } = this.#parts;
     const nowSeconds = now();
     const verdict = announces.judge(connection, message, nowSeconds);
+    if (verdict === VERDICT_OK) connection.wrongs = 0;
     if (verdict !== VERDICT_OK) {
       // The client can do nothing about an answer that is refused: it prints each failure.
       const text = message.kind === KIND_ANSWER ? "" : announces.failure(message, verdict);

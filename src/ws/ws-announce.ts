@@ -74,17 +74,24 @@ export class WsAnnounces implements Core {
     });
   }
 
-  /**
-   * The gates that every message passes; then it is an announce, an answer or a scrape. The network
-   * is judged here for the latter two: it may have been denied after the upgrade.
-   */
-  judge({ address, family }: PeerHolder, { kind, peerId }: Message, now: number): number {
-    const { gates } = this;
-    const { asked } = gates;
+  /** The gate that every message passes, also one that is wrong. */
+  judgeRate({ address, family }: PeerHolder, now: number): number {
+    const { asked } = this.gates;
     asked.address = address;
     asked.family = family;
     asked.head = undefined;
-    const verdict = gates.judgeRate(now);
+    return this.gates.judgeRate(now);
+  }
+
+  /**
+   * The gates of every message that can be read: an announce, an answer or a scrape. The network is
+   * judged here for the latter two: it may have been denied after the upgrade.
+   */
+  judge(holder: PeerHolder, { kind, peerId }: Message, now: number): number {
+    const { gates } = this;
+    const { address, family } = holder;
+    const { asked } = gates;
+    const verdict = this.judgeRate(holder, now);
     if (verdict !== VERDICT_OK) return verdict;
     writeWord(peerId, this.#peerId);
     asked.peerId = this.#peerId;

@@ -40,6 +40,8 @@ export class WsConnection implements Tunnel, PeerHolder {
   challengedAt = -1;
   /** True if it is to be challenged once it has taken what was sent. */
   challengeWaits = false;
+  /** The round of the engine in which it was read last. */
+  round = -1;
   /** Wrong messages in a row. */
   wrongs = 0;
   /** The beginning of a message in fragments. */

@@ -182,12 +182,15 @@ export interface EngineChanges {
   peersMax?: number;
   countsAll?: boolean;
   warningMessage?: string;
+  /** How a new turn of the event loop comes; by default each reading has its own. */
+  soon?: (call: () => void) => void;
 }
 
 /** An engine with the real core, whose clock stands, and whose intervals do not jitter. */
 export function openEngine(changes: EngineChanges = {}) {
   const { limits = new Limits(), access = new Access(), refusePrivate = false } = changes;
   const { offersMax = 10, peersMax = 1000, countsAll = true, warningMessage = "" } = changes;
+  const { soon = (call: () => void) => call() } = changes;
   const clock = { now: 1000, tick: 100 };
   const counters = new Counters(counterMemory(1), 0);
   const swarms = new Swarms();
@@ -205,6 +208,7 @@ export function openEngine(changes: EngineChanges = {}) {
     now: () => clock.now,
     settings: { pingSeconds: 50, offersMax, scrapeMax: 74 },
     report: (error) => bugs.push(error),
+    soon,
   });
   let clients = 0;
   const join = (from = "192.0.2.1", peerId?: string, line = new FakeLine(clock)) => {

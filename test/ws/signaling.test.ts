@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { limitsOf } from "../limits/fixture.ts";
 import { frame, HASH, type Json, offersOf, openEngine } from "./fixture.ts";
 
 const text = (value: Json): string => JSON.stringify(value);
@@ -71,6 +72,37 @@ describe("a message", () => {
     expect(client.closeCode()).toBe(1008);
     expect(client.line.ended).toBe(true);
     expect(engine.closes.wrong_messages).toBe(1);
+  });
+
+  test("that is wrong counts for the rate, and one over the rate ends no row of wrong ones", () => {
+    const { limits } = limitsOf({ rates: { mode: "enforce", addressRate: 1, networkRate: 1 } });
+    const { join, counters } = openEngine({ limits });
+    const client = join();
+    const scrape = text({ action: "scrape", info_hash: [] });
+    for (let i = 0; i < 100; i++) client.say(scrape);
+    for (let i = 0; i < 15; i++) expect(client.say("{")).toEqual([]);
+    client.say(scrape);
+    expect(client.line.ended).toBe(false);
+    client.bytes(frame("{"));
+    expect(client.line.ended).toBe(true);
+    expect(counters.total("websocket:message")).toBe(0);
+  });
+
+  test("of 64 KiB leaves others their turn", () => {
+    const turns: (() => void)[] = [];
+    const { join } = openEngine({ soon: (call) => void turns.push(call) });
+    const filling = "x".repeat(60_000);
+    const large = frame(text({ action: "scrape", info_hash: [], filling }));
+    const waiting = Buffer.concat([large, large, large]);
+    const [a, b, c] = [join(), join(), join()].map(({ tunnel }) => tunnel);
+    const read = (...tunnels: (typeof a)[]): number[] =>
+      tunnels.map((tunnel) => tunnel!.read(waiting) / large.length);
+    expect(read(a, b, c)).toEqual([2, 1, 0]);
+    expect(c!.goesOn).toBe(true);
+    turns.shift()!();
+    expect(read(a, b, c)).toEqual([0, 0, 2]);
+    turns.shift()!();
+    expect(read(a, b, c)).toEqual([2, 1, 0]);
   });
 
   test("gets its reply in one write with those of its turn", () => {
