@@ -7,11 +7,13 @@
  *                   └─ close, or a wrong frame: a close is sent, then the end
  *
  * A turn of a connection is 16 messages or 64 KiB; then others have theirs. In a turn of the event
- * loop all of them together are read 128 KiB: JSON of 64 KiB can take 1.3 ms, and one connection that
- * sent such messages made announces over HTTP wait 335 ms. Those that were not read come next. Its own replies are one write,
- * what is passed on to others is one write each. A wrong message is answered and leaves the
- * connection open, because to lose it costs the users of a client up to 5 minutes; only 16 in a
- * row, or a wrong frame, end it. Nothing that a client sends throws.
+ * loop all of them together are read 128 KiB, and those that were not read come next: JSON of 64 KiB
+ * can take 1.3 ms, and one connection that sent such messages made announces over HTTP wait 335 ms.
+ *
+ * The replies of a turn are one write, what is passed on to others is one write each. A wrong
+ * message is answered and leaves the connection open, because to lose it costs the users of a
+ * client up to 5 minutes; only 16 in a row, or a wrong frame, end it. Nothing that a client sends
+ * throws.
  */
 import { isUtf8 } from "node:buffer";
 import { COUNT, type Counters } from "../counters/counters.ts";
