@@ -6,8 +6,8 @@
  *                   ├─ ping: the last one of a turn is answered
  *                   └─ close, or a wrong frame: a close is sent, then the end
  *
- * A turn of a connection is 16 messages or 64 KiB; then others have theirs. In a turn of the event
- * loop all of them together are read 128 KiB, and those that were not read come next: JSON of 64 KiB
+ * A turn of a connection is 16 messages or 64 KiB; then others have theirs. In a turn of the
+ * event loop all of them together are read 128 KiB, and others come next: JSON of 64 KiB
  * can take 1.3 ms, and one connection that sent such messages made announces over HTTP wait 335 ms.
  *
  * The replies of a turn are one write, what is passed on to others is one write each. A wrong
