@@ -2,20 +2,26 @@ import { expect, test } from "bun:test";
 import { oneAtATime } from "../../src/start/one-at-a-time.ts";
 
 test("any number of requests during a run cause one more run", async () => {
-  let running = 0;
-  let done = 0;
-  const ask = oneAtATime(async () => {
-    expect(++running).toBe(1);
-    await Bun.sleep(10);
-    running -= 1;
-    done += 1;
+  const runs: PromiseWithResolvers<void>[] = [];
+  const ask = oneAtATime(() => {
+    const run = Promise.withResolvers<void>();
+    runs.push(run);
+    return run.promise;
   });
+  /** Everything that is ready has been done. */
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
   ask();
-  await Bun.sleep(2);
+  await settled();
   for (let i = 0; i < 100; i++) ask();
-  await Bun.sleep(50);
-  expect(done).toBe(2);
+  await settled();
+  expect(runs.length).toBe(1);
+  runs[0]!.resolve();
+  await settled();
+  expect(runs.length).toBe(2);
+  runs[1]!.resolve();
+  await settled();
+  expect(runs.length).toBe(2);
   ask();
-  await Bun.sleep(30);
-  expect(done).toBe(3);
+  await settled();
+  expect(runs.length).toBe(3);
 });
