@@ -38,6 +38,7 @@ const LENGTH_AT = 32;
 
 const SYMBOLS = {
   getsockname: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+  getpeername: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
   getsockopt: {
     args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr],
     returns: FFIType.i32,
@@ -52,6 +53,8 @@ export interface ServerSocket {
   protocol: "udp" | "tcp";
   /** Its address, as `addressText` writes it; with ` only` behind `[::]` if it leaves out IPv4. */
   at: string;
+  /** True if it takes datagrams of one peer only: a client's is not among them. */
+  connected: boolean;
   /** The same for all descriptors of a socket. */
   inode: number;
 }
@@ -139,7 +142,12 @@ export class SocketCalls {
     if (at === undefined) return undefined;
     this.#calls.fcntl(fd, F_SETFD, FD_CLOEXEC);
     const partial = ipv6Only && at.startsWith("[::]") ? " only" : "";
-    return { protocol: listens ? "tcp" : "udp", at: at + partial, inode: fstatSync(fd).ino };
+    return {
+      protocol: listens ? "tcp" : "udp",
+      at: at + partial,
+      connected: this.#isConnected(fd),
+      inode: fstatSync(fd).ino,
+    };
   }
 
   /**
@@ -165,6 +173,12 @@ export class SocketCalls {
     if (family === AF_INET) return addressText(writeAddress(bytes, 4, 4), port, 0);
     if (family !== AF_INET6) return undefined;
     return addressText(writeAddress(bytes, 8, 6), port, view.getUint32(24, true));
+  }
+
+  /** A socket that accepts connections has no peer. */
+  #isConnected(fd: number): boolean {
+    this.#view.setUint32(LENGTH_AT, ADDRESS_SIZE, true);
+    return this.#calls.getpeername(fd, this.#pointer, this.#lengthPointer) === 0;
   }
 
   /** The value of an option; undefined if the descriptor does not have it. */

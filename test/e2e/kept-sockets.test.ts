@@ -231,6 +231,23 @@ describe.if(Supervisor.possible)("an address that changes", () => {
   });
 });
 
+describe.if(Supervisor.possible)("a connected UDP socket in the store", () => {
+  test.each([["0"], ["1"], ["2"]])("is replaced, with %s UDP workers", async (workers) => {
+    await using supervisor = await Supervisor.begin();
+    const { port } = supervisor;
+    const [udp] = unitSockets(port, { name: `udp-127.0.0.1-${port}`, stored: true, shared: true });
+    await supervisor.bind({ ...udp!, deaf: true });
+    await supervisor.bind(udp!);
+    await supervisor.start({ TRACKER_UDP_WORKERS: workers });
+    expect(supervisor.log).toContain("because it is connected");
+    expect(await supervisor.held()).toHaveLength(Math.max(1, Number(workers)) + 1);
+    const before = cpuSeconds(supervisor.pid);
+    await Bun.sleep(1000);
+    expect(cpuSeconds(supervisor.pid) - before).toBeLessThan(0.4);
+    expectAll(await outcomesDuring(port, () => supervisor.restart()));
+  });
+});
+
 describe.if(Supervisor.possible)("sockets of a `.socket` unit", () => {
   test.each([
     ["do not wait, as usual", false],

@@ -91,6 +91,9 @@ def bind(order):
     bound.bind((order["host"], order["port"]))
     if kind == socket.SOCK_STREAM:
         bound.listen(4096)
+    if order.get("deaf"):
+        bound.connect((order["host"], order["port"]))
+        bound.shutdown(socket.SHUT_RD)
     bound.setblocking(order.get("blocking", False))
     with lock:
         held.append((bound.detach(), order.get("name", "buntracker.socket"), not order.get("stored")))

@@ -27,6 +27,8 @@ export interface BoundSocket {
   only?: boolean;
   /** True for Timestamping= of the unit, which adds data to each datagram. */
   timestamps?: boolean;
+  /** True for a UDP socket that is connected to itself, and shut down for reading. */
+  deaf?: boolean;
   /** The user who makes it; only root may name another one. */
   user?: number;
   name?: string;

@@ -12,8 +12,8 @@ import { openLibc } from "../../src/host/libc.ts";
 const libc = openLibc();
 const calls = openSocketCalls();
 
-const UDP: ServerSocket = { protocol: "udp", at: "[::]:6969", inode: 10 };
-const TCP: ServerSocket = { protocol: "tcp", at: "[::]:6969", inode: 11 };
+const UDP: ServerSocket = { protocol: "udp", at: "[::]:6969", connected: false, inode: 10 };
+const TCP: ServerSocket = { protocol: "tcp", at: "[::]:6969", connected: false, inode: 11 };
 
 /** The C library of a process whose descriptors from 3 on are these. */
 function libcWith(descriptors: (ServerSocket | undefined)[]) {
@@ -82,6 +82,7 @@ describe.if(libc !== undefined)("a socket", () => {
     const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const found = calls!.look((listener as unknown as { fd: number }).fd);
     expect(found).toMatchObject({ protocol: "tcp", at: `127.0.0.1:${listener.port}` });
+    expect(found?.connected).toBe(false);
     listener.stop(true);
     expect(addressText("::ffff:192.0.2.1", 1, 0)).toBe("192.0.2.1:1");
     expect(addressText("fe80::1%7", 1, 7)).toBe("[fe80::1%7]:1");
@@ -113,7 +114,11 @@ describe.if(libc !== undefined)("a socket", () => {
     ask();
     const before = [queued(old!), queued(other!)];
     expect(Math.min(...before)).toBeGreaterThan(0);
+    expect(calls!.look(old!)?.connected).toBe(false);
     calls!.takeNoMore(old!);
+    // If it comes back from the store, it is known.
+    expect(calls!.look(old!)?.connected).toBe(true);
+    expect(calls!.look(other!)?.connected).toBe(false);
     ask();
     expect(queued(old!)).toBe(before[0]!);
     expect(queued(other!)).toBeGreaterThan(before[1]! + before[0]!);

@@ -35,7 +35,7 @@ function keep(
   );
   kept.sort(
     inherited.map((socket, index) => ({
-      ...{ protocol: "udp", at: "127.0.0.1:1", fd: 3 + index, inode: index },
+      ...{ protocol: "udp", at: "127.0.0.1:1", fd: 3 + index, inode: index, connected: false },
       ...{ name: `${socket.protocol ?? "udp"}-127.0.0.1-1` },
       ...socket,
     })),
@@ -89,6 +89,21 @@ test("a socket of the last run that no setting names is closed, and leaves the s
     "forget udp-127.0.0.1-9",
     "barrier",
   ]);
+});
+
+test("a connected UDP socket is closed and leaves the store: it would answer nobody", () => {
+  const { kept, done } = keep([{ connected: true }, {}], { udpWorkers: 2 });
+  expect(kept.take("udp", at(1))).toEqual({ sockets: [4], surplus: [] });
+  expect(done).toEqual([
+    expect.stringMatching(/^info: a socket of the last run is closed, because it is connected/),
+    "close 3",
+    expect.stringMatching(/^info: sockets were open/),
+    "forget udp-127.0.0.1-1",
+    "barrier",
+  ]);
+  expect(keep([{ connected: true, name: "buntracker.socket" }]).done).toContainEqual(
+    expect.stringMatching(/^warn: the tracker was given a socket that is connected.*"remedy":/),
+  );
 });
 
 test("a socket of a unit that the settings do not need is a warning: its requests stay", () => {
