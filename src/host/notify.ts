@@ -137,9 +137,9 @@ export class Notifier {
     return true;
   }
 
-  /** Takes all descriptors of this name out of the supervisor's store. */
-  forget(name: string): void {
-    this.#sendWith(`FDSTOREREMOVE=1\nFDNAME=${name}`, []);
+  /** Takes all descriptors of a name out of the supervisor's store. Returns false if not sent. */
+  forget(name: string): boolean {
+    return this.#sendWith(`FDSTOREREMOVE=1\nFDNAME=${name}`, []);
   }
 
   /** Waits until the supervisor has processed all earlier messages, for some seconds at most. */

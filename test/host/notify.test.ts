@@ -70,7 +70,7 @@ test.if(onLinux)(
     const messages = await heard(join(folder, "store"), 5, (notifier) => {
       expect(notifier.store("udp-[__]-6969", [0, 1])).toBe(true);
       expect(notifier.store("many", Array<number>(130).fill(0))).toBe(true);
-      notifier.forget("udp-[__]-6969");
+      expect(notifier.forget("udp-[__]-6969")).toBe(true);
       notifier.alive();
     });
     expect(messages).toEqual([
@@ -95,6 +95,7 @@ test.if(onLinux)("a barrier returns once the supervisor has processed what was s
   // Without anybody who would process it, nothing is waited for.
   new Notifier({ NOTIFY_SOCKET: join(folder, "nobody") }).barrier();
   expect(new Notifier({ NOTIFY_SOCKET: join(folder, "nobody") }).store("x", [0])).toBe(false);
+  expect(new Notifier({ NOTIFY_SOCKET: join(folder, "nobody") }).forget("x")).toBe(false);
 });
 
 test.if(onLinux)("a socket may have an abstract name", async () => {

@@ -16,6 +16,7 @@ function keep(
   inherited: Partial<InheritedSocket>[],
   settings: Partial<typeof CONFIG> = {},
   size = Infinity,
+  heard = true,
 ) {
   const done: string[] = [];
   const kept = new KeptSockets(
@@ -27,7 +28,7 @@ function keep(
       },
       notifier: {
         store: (name, fds) => done.push(`store ${name} ${fds}`) > 0,
-        forget: (name) => void done.push(`forget ${name}`),
+        forget: (name) => done.push(`forget ${name}`) > 0 && heard,
         barrier: () => void done.push("barrier"),
       },
     },
@@ -104,6 +105,14 @@ test("a connected UDP socket is closed and leaves the store: it would answer nob
   expect(keep([{ connected: true, name: "buntracker.socket" }]).done).toContainEqual(
     expect.stringMatching(/^warn: the tracker was given a socket that is connected.*"remedy":/),
   );
+});
+
+test("a supervisor that does not hear is told once: each message waits two seconds", () => {
+  const sockets = [7, 8, 9].map((port) => ({ at: `127.0.0.1:${port}`, name: `udp-x-${port}` }));
+  const told = (heard: boolean) =>
+    keep(sockets, {}, Infinity, heard).done.filter((text) => /^(forget|barrier)/.test(text));
+  expect(told(true)).toEqual(["forget udp-x-7", "forget udp-x-8", "forget udp-x-9", "barrier"]);
+  expect(told(false)).toEqual(["forget udp-x-7"]);
 });
 
 test("a socket of a unit that the settings do not need is a warning: its requests stay", () => {
