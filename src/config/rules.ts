@@ -54,6 +54,7 @@ export const RULES: Rule[] = [
     if (same === undefined) return undefined;
     return `${same[0]} and TRACKER_SNAPSHOT_FILE are the same file: each needs its own`;
   },
+  besideSnapshot,
   ({ udpListeners = [] }) => {
     const udp = udpListeners.map(({ host, port }) => ({ host, port, of: "TRACKER_UDP_ADDRESS" }));
     return sameAddress(udp);
@@ -163,6 +164,28 @@ function sameFile(config: Config): string | undefined {
       return `${lists} are the same file: ${why}`;
     }
     seen.set(resolve(path), variable);
+  }
+  return undefined;
+}
+
+/** What the snapshot writes beside its file: drafts, and what is used where the file is not. */
+const BESIDE_SNAPSHOT = [".new", ".v1", ".v1.new"];
+
+/** The snapshot would overwrite a file of another setting. */
+function besideSnapshot(config: Config): string | undefined {
+  const { snapshotFile } = config;
+  if (snapshotFile === undefined) return undefined;
+  const beside = BESIDE_SNAPSHOT.map((end) => resolve(snapshotFile) + end);
+  const files = {
+    ...FILES,
+    tlsCertFile: "TRACKER_TLS_CERT_FILE",
+    tlsKeyFile: "TRACKER_TLS_KEY_FILE",
+  } as const;
+  for (const [key, variable] of Object.entries(files)) {
+    const path = config[key as keyof typeof files];
+    if (path === undefined || !beside.includes(resolve(path))) continue;
+    const why = "which TRACKER_SNAPSHOT_FILE is written through or beside";
+    return `${variable} is ${path}, ${why}: choose another name`;
   }
   return undefined;
 }

@@ -78,6 +78,15 @@ test.each([
     { ...SECURE, snapshotFile: SECURE.tlsKeyFile },
     "TRACKER_TLS_KEY_FILE and TRACKER_SNAPSHOT_FILE are the same file: each needs its own",
   ],
+  ...[".new", ".v1", ".v1.new"].map((end): [Partial<Config>, string] => [
+    { denyFile: `/a/./b${end}`, snapshotFile: "/a/b" },
+    `TRACKER_DENY_FILE is /a/./b${end}, which TRACKER_SNAPSHOT_FILE is written through or beside`,
+  ]),
+  [
+    { tlsCertFile: "/c", tlsKeyFile: "/k.new", snapshotFile: "/k" },
+    "TRACKER_TLS_KEY_FILE is /k.new, which TRACKER_SNAPSHOT_FILE is written through or beside: " +
+      "choose another name",
+  ],
   [
     { udpListeners: at(":::6969", "0.0.0.0:6969") },
     "TRACKER_UDP_ADDRESS has [::]:6969 and 0.0.0.0:6969, which cannot both be bound: keep one",
