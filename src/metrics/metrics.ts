@@ -250,8 +250,8 @@ function writeSnapshots(out: Exposition, { snapshots, wallClock }: MetricsSource
   out.single(
     "tracker_snapshot_timestamp_seconds",
     "gauge",
-    "When the swarms were last written to their file, or the start, in seconds since 1970.",
-    round(wallClock.at(Math.max(0, keptSeconds))),
+    "When the swarms of the file were stored, without one the start, in seconds since 1970.",
+    round(wallClock.at(keptSeconds)),
   );
   const interval = "How often the swarms are written to their file; 0 only at the end.";
   out.single("tracker_snapshot_interval_seconds", "gauge", interval, intervalSeconds);

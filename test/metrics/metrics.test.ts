@@ -202,10 +202,12 @@ test("snapshots have their numbers, and without a file no series", () => {
   expect(told.get('tracker_snapshots_total{result="failed"}')).toBe(1);
   expect(told.get("tracker_restored_peers")).toBe(9000);
   expect(told.get("tracker_restored_swarms")).toBe(500);
-  // Before the first one the time is that of the start, so that an alert can tell its age.
+  // A restored file keeps its time, so that a start does not make it young; without one the time
+  // is that of the start.
   for (const keptSeconds of [undefined, -500]) {
     const early = samples(metricsText(sources({ snapshots: { ...SNAPSHOTS, keptSeconds } })));
-    expect(early.get("tracker_snapshot_timestamp_seconds")).toBe(1_700_000_000.25);
+    const expected = 1_700_000_000.25 + (keptSeconds ?? 0);
+    expect(early.get("tracker_snapshot_timestamp_seconds")).toBe(expected);
   }
 });
 
