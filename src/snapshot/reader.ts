@@ -34,7 +34,10 @@ const OTHERS_WRITE = 0o022;
 /** Why a snapshot is not used, and what helps. */
 export class Unusable extends Error {
   readonly remedy: string;
-  /** True for the file of a later version, or perhaps of something else: it is never replaced. */
+  /**
+   * True for the file of a later version, or perhaps of something else, and for one that others may
+   * write to, which the operator may still want: it is never replaced.
+   */
   readonly isOfOthers: boolean;
 
   constructor(reason: string, remedy: string, isOfOthers = false) {
@@ -74,7 +77,8 @@ export class SnapshotReader {
       throw read === 0 ? new Unusable(reason, REPLACED) : new Unusable(reason, MOVED_AWAY, true);
     }
     if (process.platform !== "win32" && (stats.mode & OTHERS_WRITE) !== 0) {
-      throw new Unusable(`others may write to ${path}`, `chmod 600 ${path}`);
+      const remedy = `it is left alone: chmod 600 ${path} and start again, or move it away`;
+      throw new Unusable(`others may write to ${path}`, remedy, true);
     }
     if (read < HEADER_BYTES) throw this.#damaged(read);
     const version = versionOf(bytes);

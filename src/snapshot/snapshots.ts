@@ -4,12 +4,13 @@
  *
  *   start     file there? may be read? whole? ─► old? ─► restored
  *               │ no: one warning, and empty       │ yes: deleted
- *   running   every interval (first after one, give or take a tenth), in turns of the event loop
+ *   running   every interval, give or take a tenth, in turns of the event loop; first when the file
+ *             is an interval old, so that a tracker that crashes again and again keeps its swarms
  *   ending    once more, exact, since nobody announces any more
  *
- * A file of a later version, or one that is no snapshot, is left alone, and another name beside it
- * is used: so neither a downgrade nor the way back loses anything, nor a mistake in the settings.
- * No address and no info hash is ever logged.
+ * A file of a later version, one that others may write to, or one that is no snapshot, is left
+ * alone, and another name beside it is used: so neither a downgrade nor the way back loses
+ * anything, nor a mistake in the settings. No address and no info hash is ever logged.
  */
 import { accessSync, constants, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -30,6 +31,12 @@ import { GIVEN_UP, writeSnapshot } from "./writer.ts";
 
 /** Intervals differ by up to this share, so that trackers of one machine do not write at once. */
 const JITTER = 0.1;
+
+/**
+ * How long the first snapshot waits at least, unless the interval is shorter: time to fix a setting
+ * before the file of the earlier run is replaced, and less than the alert waits.
+ */
+const FIRST_SECONDS_MIN = 10;
 
 /** The parts that snapshots need. */
 export interface SnapshotNeeds {
@@ -101,9 +108,16 @@ export class Snapshots {
     try {
       this.#restore(judge);
     } catch (error) {
-      this.#tellUnused(error);
-      if (!(error as Unusable).isOfOthers) return;
+      if (!(error instanceof Unusable)) throw error;
+      if (!error.isOfOthers) {
+        this.#tellUnused(error);
+        return;
+      }
       this.#path = `${this.#needs.path}.v${VERSION}`;
+      const { message: reason, remedy } = error;
+      const fields = { reason, file: this.#path, remedy };
+      const message = "the snapshot is not used, the file beside it is";
+      this.#needs.log.warn(message, fields, "snapshot_unused");
       try {
         this.#restore(judge);
       } catch (other) {
@@ -196,16 +210,24 @@ export class Snapshots {
     log.warn("not all swarms of the snapshot fit the memory", fields, "snapshot_room");
   }
 
-  /** Writes from now on at each interval. */
+  /** Writes from now on: first when the file of the earlier run is an interval old. */
   begin(): void {
+    const { intervalSeconds } = this.#needs;
+    const { keptSeconds = -Infinity } = this.figures;
+    const left = keptSeconds + intervalSeconds - now();
+    const least = Math.min(FIRST_SECONDS_MIN, intervalSeconds);
+    this.#writeAfter(Math.min(Math.max(left, least), intervalSeconds));
+  }
+
+  #writeAfter(seconds: number): void {
     const { intervalSeconds } = this.#needs;
     if (intervalSeconds === 0 || this.#ended) return;
     const factor = 1 + JITTER * (2 * Math.random() - 1);
     this.#timer = setTimeout(
       () => {
-        this.#writing = this.#write(false).finally(() => this.begin());
+        this.#writing = this.#write(false).finally(() => this.#writeAfter(intervalSeconds));
       },
-      intervalSeconds * factor * 1000,
+      seconds * factor * 1000,
     );
     this.#timer.unref();
   }

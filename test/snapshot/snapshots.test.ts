@@ -1,5 +1,5 @@
 /** What becomes of the swarms over a restart, and of a file that cannot be used or written. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
@@ -85,6 +85,7 @@ async function keep(path: string, peers = 10): Promise<void> {
 
 const NOTHING = { swarms: 0, peers: 0 };
 const UNUSED = "the snapshot is not used, the tracker starts empty";
+const BESIDE = "the snapshot is not used, the file beside it is";
 
 describe("a start", () => {
   test("without a file is a first one", () => {
@@ -201,7 +202,6 @@ describe("a start", () => {
 describe("a file that cannot be used is told once, with what helps:", () => {
   const cases: [name: string, make: (file: string) => void, reason: string][] = [
     ["no bytes", (file) => writeFileSync(file, "", { mode: 0o600 }), "is no snapshot of swarms"],
-    ["one that others may write to", (file) => chmodSync(file, 0o666), "others may write to"],
     [
       "one that is cut",
       (file) => writeFileSync(file, readFileSync(file).subarray(0, -3), { mode: 0o600 }),
@@ -241,13 +241,34 @@ describe("a file that cannot be used is told once, with what helps:", () => {
     const { ino } = statSync(folder.file);
     const run = new Run(folder.file);
     const [[level, message, fields], empty] = run.restored() as [Line, Line];
-    expect([level, message]).toEqual(["warn", UNUSED]);
+    expect([level, message]).toEqual(["warn", BESIDE]);
     expect((fields as { reason: string }).reason).toContain(reason);
     expect(empty[2]).toEqual({ file: `${folder.file}.v1` });
     announce(run.tracker, {}, seconds());
     await run.snapshots.end();
     expect(statSync(folder.file).ino).toBe(ino);
     expect(new Run(folder.file).restored()[1]![2]).toMatchObject({ peers: 1 });
+  });
+
+  test("one that others may write to, which can still be used after chmod 600", async () => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    chmodSync(folder.file, 0o660);
+    const run = new Run(folder.file);
+    const [[level, message, fields]] = run.restored() as [Line];
+    expect([level, message]).toEqual(["warn", BESIDE]);
+    expect(fields).toEqual({
+      reason: `others may write to ${folder.file}`,
+      file: `${folder.file}.v1`,
+      remedy: `it is left alone: chmod 600 ${folder.file} and start again, or move it away`,
+    });
+    announce(run.tracker, {}, seconds());
+    await run.snapshots.end();
+    const beside = new Run(folder.file);
+    expect(beside.restored()[1]![2]).toMatchObject({ peers: 1 });
+    expect(beside.lines.some(([, line]) => line.includes("empty"))).toBe(false);
+    chmodSync(folder.file, 0o600);
+    expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 10 });
   });
 
   test("foreign bytes under both names, so that the start ends", () => {
@@ -263,9 +284,9 @@ describe("a file that cannot be used is told once, with what helps:", () => {
     writeFileSync(folder.file, later, { mode: 0o600 });
     const run = new Run(folder.file);
     const [[level, message, fields], empty] = run.restored() as [Line, Line];
-    expect([level, message]).toEqual(["warn", UNUSED]);
+    expect([level, message]).toEqual(["warn", BESIDE]);
     const reason = `${folder.file} is of format 2, this version reads 1`;
-    expect(fields).toEqual({ reason, remedy: expect.any(String) });
+    expect(fields).toEqual({ reason, file: `${folder.file}.v1`, remedy: expect.any(String) });
     expect(empty[2]).toEqual({ file: `${folder.file}.v1` });
     announce(run.tracker, {}, seconds());
     await run.snapshots.end();
@@ -274,6 +295,39 @@ describe("a file that cannot be used is told once, with what helps:", () => {
     // Another start of this version goes on with its own file.
     const again = new Run(folder.file);
     expect(again.restored()[1]![2]).toMatchObject({ peers: 1 });
+  });
+});
+
+describe("the first snapshot", () => {
+  /** The seconds it waits, within the tenth by which intervals differ. */
+  async function waits(path: string, age: number, interval: number): Promise<number> {
+    const run = new Run(path, { interval, wall: BEGUN + age });
+    run.restored();
+    const timers = spyOn(globalThis, "setTimeout");
+    const random = spyOn(Math, "random").mockReturnValue(0.5);
+    run.snapshots.begin();
+    const seconds = (timers.mock.calls[0]![1] as number) / 1000;
+    timers.mockRestore();
+    random.mockRestore();
+    await run.snapshots.end();
+    return seconds;
+  }
+
+  test.each([
+    [0, 300, 300],
+    [200, 300, 100],
+    [295, 300, 10],
+    [1000, 300, 10],
+    [1000, 5, 5],
+  ])("with a file of %i s and an interval of %i s waits %i s", async (age, interval, expected) => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    expect(await waits(folder.file, age, interval)).toBeCloseTo(expected, 0);
+  });
+
+  test("without a file waits 10 s: a crash would lose all", async () => {
+    using folder = makeFolder();
+    expect(await waits(folder.file, 0, 300)).toBe(10);
   });
 });
 
