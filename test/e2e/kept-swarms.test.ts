@@ -281,7 +281,7 @@ test.if(ROOT)("the user that root becomes owns the file, or is told that it cann
   const unkept = 'msg="the swarms cannot be kept over a restart"';
   const refused = await start(mine);
   expect(refused).toContain(
-    `${unkept} file=${mine}/swarms remedy="let nobody write to its folder"`,
+    `${unkept} file=${mine}/swarms remedy="let the user \\"nobody\\" write to its folder"`,
   );
   expect(refused).toContain("the last snapshot could not be written, there is none");
   expect(await start(theirs)).not.toContain(unkept);
