@@ -3,7 +3,7 @@
  *
  *   address    is a unicast address; is not private, if private addresses are refused
  *   lists      the info hash is not denied, and is on the allow list; the network is not denied
- *   place      the port is high enough; the address is none of this machine and not link-local IPv6
+ *   place      the port is high enough; the address is not of this machine, nor link-local IPv6
  *
  * It depends on no request and no transport, so peers from another source (a snapshot, other nodes)
  * pass the same checks as announces. A peer that fails only the last check is no mistake of the

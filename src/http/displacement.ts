@@ -117,7 +117,7 @@ export class Displacement {
     return longest !== undefined && this.#isLongAgo(longest.waitsSince, now) ? longest : undefined;
   }
 
-  /** A connection of the site that has waited long enough; undefined if there is none. */
+  /** A connection of the site that has waited long enough; undefined if none has. */
   #waitingIn(site: Neighbours<Connection>, now: number): Connection | undefined {
     const connection = firstIn(site);
     return connection?.free && this.#isLongAgo(connection.waitsSince, now) ? connection : undefined;

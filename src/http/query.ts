@@ -271,7 +271,7 @@ function queryEnd(url: string, from: number, to: number): number {
 }
 
 /**
- * Where an info hash begins behind a second question mark; `end` if there is none. Some clients
+ * Where an info hash begins behind a second question mark; `end` without one. Some clients
  * write `?info_hash=` behind an announce URL that has a query of its own, such as a key.
  */
 function misplacedInfoHash(url: string, from: number, end: number): number {

@@ -95,7 +95,7 @@ export class Load {
   }
 
   /**
-   * Goes on from an earlier run, which had this stretch and `kept` so many seconds ago. Call it
+   * Continues from an earlier run: `elapsedSeconds` ago it had this `stretch` and `kept`. Call it
    * before the first `update`. Factors beyond what the settings allow are cut.
    */
   resume(stretch: number, kept: number, elapsedSeconds: number): void {

@@ -47,7 +47,7 @@ export interface Place {
   readonly peers: number;
   /** Those of its site, like `siteOpen`. */
   readonly sitePeers: number;
-  /** Counts so many peers more. */
+  /** Adds `count` to the peers that its connections have stored. */
   addPeers(count: number): void;
 }
 

@@ -17,7 +17,7 @@ import { isPrivate } from "../net/addresses.ts";
 import type { AnnounceRequest } from "../swarm/requests.ts";
 import { Frequent, frequentBytes } from "./frequent.ts";
 
-/** All of so many announces are sampled: five clients of a new tracker make them in a morning. */
+/** The first 128 announces are all sampled: five clients of a new tracker make them in hours. */
 const SAMPLED_ALL = 128;
 const SAMPLE_EVERY = 32;
 const HALVE_AFTER = 4096;

@@ -276,7 +276,7 @@ export class Snapshots {
     this.#failure = reason;
     const which = last ? "the last snapshot" : "a snapshot";
     const before =
-      this.figures.keptSeconds === undefined ? "there is none" : "the one before stays";
+      this.figures.keptSeconds === undefined ? "and no earlier one exists" : "the one before stays";
     const { peers } = takeCensus(this.#needs.store.memory);
     const fields = { file: this.#path, peers, reason, remedy: writeRemedy(reason) };
     this.#needs.log.warn(`${which} could not be written, ${before}`, fields, "snapshot_unwritten");

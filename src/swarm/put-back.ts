@@ -259,7 +259,7 @@ export class PutBack {
 
   // A swarm that is not known.
 
-  /** The first peer that is left whose address may begin one more swarm; -1 if there is none. */
+  /** The first of the remaining peers whose address may begin a swarm; -1 if none may. */
   #beginnerOf(at: number): number {
     const { holdings } = this.#store.population;
     let peer = (at + RECORD_PEERS) >>> 1;

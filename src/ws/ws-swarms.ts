@@ -62,7 +62,7 @@ export class Peer {
 export class Swarm {
   readonly infoHash: string;
   readonly peers: Peer[] = [];
-  /** The first so many are seeders. */
+  /** How many of `peers` are seeders; those come first. */
   seeders = 0;
   #byId: Map<string, Peer> | undefined = undefined;
 
@@ -207,7 +207,7 @@ export class Swarms {
     return this.#all.keys();
   }
 
-  /** Stores a new peer of the connection, as a leecher; the swarm is made if there is none. */
+  /** Stores a new peer of the connection, as a leecher; the swarm is made if it does not exist. */
   add(holder: PeerHolder, infoHash: string, id: string): Peer {
     let swarm = this.#all.get(infoHash);
     if (swarm === undefined) {

@@ -283,7 +283,7 @@ test.if(ROOT)("the user that root becomes owns the file, or is told that it cann
   expect(refused).toContain(
     `${unkept} file=${mine}/swarms remedy="let the user \\"nobody\\" write to its folder"`,
   );
-  expect(refused).toContain("the last snapshot could not be written, there is none");
+  expect(refused).toContain("the last snapshot could not be written, and no earlier one exists");
   expect(await start(theirs)).not.toContain(unkept);
   const { uid, mode } = statSync(join(theirs, "swarms"));
   expect([uid, mode & 0o777]).toEqual([NOBODY, 0o600]);

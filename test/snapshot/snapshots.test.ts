@@ -409,8 +409,8 @@ describe("a snapshot that cannot be written", () => {
     while (run.snapshots.figures.failed < 2) await Bun.sleep(2);
     await run.snapshots.end();
     expect(run.lines.map(([level, line]) => [level, line])).toEqual([
-      ["warn", "a snapshot could not be written, there is none"],
-      ["warn", "the last snapshot could not be written, there is none"],
+      ["warn", "a snapshot could not be written, and no earlier one exists"],
+      ["warn", "the last snapshot could not be written, and no earlier one exists"],
     ]);
     expect(run.lines.at(-1)![2]).toMatchObject({ peers: 1 });
   });
