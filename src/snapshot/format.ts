@@ -16,7 +16,9 @@
  *
  * Numbers are little-endian, as in the records. A crc is CRC-32 (IEEE) of the bytes of the header
  * before it, then of the records. There is no compression: hashes and addresses are noise, and zstd
- * would save a sixth. A new layout of the core needs no new version; a new field of a peer does.
+ * would save a sixth. Name, version and crc of the header lie at these places in each version, so
+ * that a damaged file is told from a later one. A new layout of the core needs no new version; a
+ * new field of a peer does.
  * Version 2 must read version 1, so that an upgrade forgets nothing; then the oldest reader goes.
  */
 import { crc32 } from "node:zlib";
@@ -74,13 +76,12 @@ export function headerBytes({ begunSeconds, tickSeconds, stretch, kept }: Snapsh
   return bytes;
 }
 
-/** Reads a header of this version; undefined if it is damaged. */
+/** Reads a header; undefined if it is damaged. Of another version only its crc is known. */
 export function readHeader(bytes: Uint8Array): SnapshotHeader | undefined {
   const view = viewOf(bytes);
   const tickSeconds = view.getUint32(16, true);
-  if (view.getUint32(28, true) !== crc32(bytes.subarray(0, 28)) || tickSeconds === 0) {
-    return undefined;
-  }
+  if (view.getUint32(28, true) !== crc32(bytes.subarray(0, 28))) return undefined;
+  if (tickSeconds === 0 && versionOf(bytes) === VERSION) return undefined;
   return {
     begunSeconds: view.getUint32(12, true),
     tickSeconds,

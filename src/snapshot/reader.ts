@@ -81,13 +81,13 @@ export class SnapshotReader {
       throw new Unusable(`others may write to ${path}`, remedy, true);
     }
     if (read < HEADER_BYTES) throw this.#damaged(read);
+    const header = readHeader(bytes);
+    if (header === undefined) throw this.#damaged(0);
     const version = versionOf(bytes);
-    if (version > VERSION) {
+    if (version !== VERSION) {
       const reason = `${path} is of format ${version}, this version reads ${VERSION}`;
       throw new Unusable(reason, "use a version that reads it; it is left alone", true);
     }
-    const header = readHeader(bytes);
-    if (header === undefined) throw this.#damaged(0);
     this.header = header;
   }
 
@@ -140,6 +140,13 @@ export class SnapshotReader {
    * was begun, `nowSeconds` that of the store. Throws `Unusable` if the file has changed since.
    */
   restore(back: PutBack, elapsedSeconds: number, nowSeconds: number): void {
+    this.#putBack(back, elapsedSeconds, nowSeconds);
+    if (back.passedOver === 0) return;
+    back.countersOnly = true;
+    this.#putBack(back, elapsedSeconds, nowSeconds);
+  }
+
+  #putBack(back: PutBack, elapsedSeconds: number, nowSeconds: number): void {
     const { tickSeconds } = this.header;
     for (const { at, bytes, seconds, tick } of this.#chunks()) {
       const elapsed = Math.max(0, elapsedSeconds - seconds);

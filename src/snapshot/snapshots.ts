@@ -33,10 +33,12 @@ import { GIVEN_UP, writeSnapshot } from "./writer.ts";
 const JITTER = 0.1;
 
 /**
- * How long the first snapshot waits at least, unless the interval is shorter: time to fix a setting
- * before the file of the earlier run is replaced, and less than the alert waits.
+ * How long the first snapshot waits at least, unless the interval is shorter: not much, since a
+ * tracker that crashes before it loses what came. If swarms were left out, a setting or the clock
+ * may be wrong, and there is time to put it right before the file of the earlier run is replaced.
  */
-const FIRST_SECONDS_MIN = 10;
+const FIRST_SECONDS_MIN = 1;
+const FIX_SECONDS = 10;
 
 /** The parts that snapshots need. */
 export interface SnapshotNeeds {
@@ -79,6 +81,10 @@ export class Snapshots {
   #timer: NodeJS.Timeout | undefined;
   #writing = Promise.resolve();
   #ended = false;
+  /** True if the file that was read is of a later time than now. */
+  #isOfFuture = false;
+  /** True if there is a file whose swarms were not all restored, or none. */
+  #leftOut = false;
   /** The code of the last error; each is logged once in a row. */
   #failure: string | undefined;
 
@@ -129,6 +135,7 @@ export class Snapshots {
 
   #tellUnused(error: unknown): void {
     if (!(error instanceof Unusable)) throw error;
+    this.#leftOut = true;
     const { message: reason, remedy } = error;
     const message = "the snapshot is not used, the tracker starts empty";
     this.#needs.log.warn(message, { reason, remedy }, "snapshot_unused");
@@ -153,9 +160,11 @@ export class Snapshots {
 
   /** True if neither a peer nor a download counter of the file would be restored. */
   #isOld({ header, lastSeconds }: SnapshotReader): boolean {
-    const { peerTimeout, downloadsTimeout } = this.#needs.store.memory.settings;
-    const longest = Math.max(peerTimeout * header.kept, downloadsTimeout);
-    return this.#wall() - header.begunSeconds - lastSeconds > longest;
+    const { settings } = this.#needs.store.memory;
+    const { peerTimeout, peerTimeoutMax = peerTimeout, downloadsTimeout } = settings;
+    const kept = Math.min(peerTimeout * Math.max(1, header.kept), peerTimeoutMax);
+    const age = this.#wall() - header.begunSeconds - lastSeconds;
+    return age > Math.max(kept, downloadsTimeout);
   }
 
   #delete(): void {
@@ -176,11 +185,15 @@ export class Snapshots {
     const start = now();
     const { begunSeconds, stretch, kept } = reader.header;
     const elapsed = this.#wall() - begunSeconds;
-    const age = Math.max(0, Math.round(elapsed - reader.lastSeconds));
+    const since = Math.round(elapsed - reader.lastSeconds);
+    const age = Math.max(0, since);
+    // Its time says nothing: the clock was set, and the next start may find that it is old.
+    this.#isOfFuture = since < 0;
     load.resume(stretch, kept, age);
     setPeerTimeout(memory, memory.settings.peerTimeout * load.kept);
     // No other thread is there yet: without locks a peer takes a tenth less.
-    const alone = new Store({ ...memory, settings: { ...memory.settings, threads: false } });
+    const settings = { ...memory.settings, threads: false, restoring: true };
+    const alone = new Store({ ...memory, settings });
     const back = new PutBack(alone, judge);
     alone.table.expect(reader.totals.records);
     try {
@@ -198,15 +211,15 @@ export class Snapshots {
   #tellRestored(counts: PutBack["counts"], age: number, start: number): void {
     const { store, log } = this.#needs;
     const { swarms, peers } = takeCensus(store.memory);
-    const { expired, withoutRoom } = counts;
-    const refused = counts.refused + counts.crowded;
+    const { expired, refused, crowded, withoutRoom, countersWithoutRoom: counters } = counts;
     const seconds = Math.round((now() - start) * 1000) / 1000;
-    const told = { swarms, peers, expired, refused, withoutRoom, age, seconds };
+    const told = { swarms, peers, expired, refused, crowded, withoutRoom, age, seconds };
     log.info("swarms restored", told);
     this.figures.restoredPeers = peers;
     this.figures.restoredSwarms = swarms;
-    if (withoutRoom === 0) return;
-    const fields = { lost: withoutRoom, remedy: "a larger TRACKER_MEMORY_MAX" };
+    this.#leftOut = refused + crowded + withoutRoom > 0 || expired > peers;
+    if (withoutRoom + counters === 0) return;
+    const fields = { peers: withoutRoom, counters, remedy: "a larger TRACKER_MEMORY_MAX" };
     log.warn("not all swarms of the snapshot fit the memory", fields, "snapshot_room");
   }
 
@@ -214,8 +227,8 @@ export class Snapshots {
   begin(): void {
     const { intervalSeconds } = this.#needs;
     const { keptSeconds = -Infinity } = this.figures;
-    const left = keptSeconds + intervalSeconds - now();
-    const least = Math.min(FIRST_SECONDS_MIN, intervalSeconds);
+    const left = this.#isOfFuture ? 0 : keptSeconds + intervalSeconds - now();
+    const least = Math.min(this.#leftOut ? FIX_SECONDS : FIRST_SECONDS_MIN, intervalSeconds);
     this.#writeAfter(Math.min(Math.max(left, least), intervalSeconds));
   }
 

@@ -23,6 +23,7 @@ import type { UdpShared } from "../udp/answering.ts";
 import { CONNECTION_TTL_SECONDS, connectionKey } from "../udp/connection-ids.ts";
 import { REPLY_BYTES_MAX } from "../udp/packet.ts";
 import { IPV4_ONLY, remedyForDefaults, withoutIpv6 } from "./families.ts";
+import { hashKeys } from "./hash-keys.ts";
 import { type ConnectionLimits, connectionsFor } from "./open-files.ts";
 import { type PreparedLimits, prepareLimits } from "./prepare-limits.ts";
 import { Files } from "./reload.ts";
@@ -107,17 +108,19 @@ export function prepare(
 }
 
 function reserveSwarms(config: Config, threads: boolean): SwarmMemory {
-  return reserveSwarmMemory({
+  const settings = {
     memoryMax: config.memoryBytesMax,
     peerTimeout: config.peerTimeoutSeconds,
     peerTimeoutMax: peerTimeoutMax(config),
     downloadsTimeout: config.downloadsTimeoutSeconds,
+    startedSeconds: Date.now() / 1000 - now(),
     threads,
     peersPerSwarmMax: config.peersPerSwarmMax,
     peersPerAddressMax: config.peersPerAddressMax,
     claims: config.allowIpParameter,
     swarmsPerAddressMax: swarmsPerAddressMax(config),
-  });
+  };
+  return reserveSwarmMemory(settings, hashKeys(config, hostname()));
 }
 
 /** Memory and settings for `threads` threads, including the event loop. */

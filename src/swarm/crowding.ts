@@ -40,6 +40,8 @@ const OF_ITS_BUCKET = 2;
 const ONE_LIST: readonly Role[] = [ROLES[0]];
 
 export class Crowding {
+  /** Peers that have made room so far; claims are not among them. */
+  displaced = 0;
   readonly #swarms: Swarms;
   readonly #members: Members;
   readonly #claims: Claims | undefined;
@@ -146,6 +148,7 @@ export class Crowding {
     if (this.#replaceClaim(line, swarm, OF_ITS_ADDRESS)) return true;
     const oldest = this.#oldestNeighbour(first, swarms.metaAt(swarm, family), count, tick);
     this.#members.removeSmall(line, swarm, family, oldest);
+    this.displaced += 1;
     return true;
   }
 
@@ -153,10 +156,7 @@ export class Crowding {
   #thinLarge(line: Line, swarm: SwarmAt, tick: Tick): boolean {
     const { directories } = this.#swarms;
     const { family } = this.#request;
-    let peers = 0;
-    for (const role of ROLES) peers += this.#peersAtHome(swarm, role);
-    if (peers < this.#peersPerAddressMax) return false;
-    let neighbours = 0;
+    if (this.#countAtHome(swarm) < this.#peersPerAddressMax) return false;
     let from: Role = ROLES[0];
     let oldest = -1;
     let oldestAge = -1;
@@ -165,19 +165,34 @@ export class Crowding {
       if (bucket === 0) continue;
       const first = directories.peerAt(family, bucket, 0);
       const meta = directories.metaAt(family, bucket, 0);
-      const count = directories.peersIn(bucket);
-      neighbours += this.#countNeighbours(first, count);
-      const index = this.#oldestNeighbour(first, meta, count, tick);
+      const index = this.#oldestNeighbour(first, meta, directories.peersIn(bucket), tick);
       const age = index < 0 ? -1 : this.#age(meta + index, tick);
       if (age <= oldestAge) continue;
       from = role;
       oldest = index;
       oldestAge = age;
     }
-    if (neighbours < this.#peersPerAddressMax) return false;
     if (this.#replaceClaim(line, swarm, OF_ITS_ADDRESS)) return true;
     this.#members.removeLarge(line, swarm, family, from, this.#home(swarm, from), oldest);
+    this.displaced += 1;
     return true;
+  }
+
+  /** Peers of the announcer's address in its two buckets; not counted where they are few. */
+  #countAtHome(swarm: SwarmAt): number {
+    const { directories } = this.#swarms;
+    const { family } = this.#request;
+    let peers = 0;
+    for (const role of ROLES) peers += this.#peersAtHome(swarm, role);
+    if (peers < this.#peersPerAddressMax) return 0;
+    let neighbours = 0;
+    for (const role of ROLES) {
+      const bucket = this.#home(swarm, role);
+      if (bucket === 0) continue;
+      const first = directories.peerAt(family, bucket, 0);
+      neighbours += this.#countNeighbours(first, directories.peersIn(bucket));
+    }
+    return neighbours;
   }
 
   #home(swarm: SwarmAt, role: Role): BucketAt {
@@ -273,6 +288,7 @@ export class Crowding {
     if (index < 0) return false;
     if (bucket === 0) this.#members.removeSmall(line, swarm, family, index);
     else this.#members.removeLarge(line, swarm, family, role, bucket, index);
+    this.displaced += 1;
     return true;
   }
 
@@ -318,8 +334,10 @@ export class Crowding {
     tick: Tick,
   ): boolean {
     const index = this.#mostHeldIn(swarm, family, bucket, tick);
-    if (index >= 0) this.#members.removeLarge(line, swarm, family, role, bucket, index);
-    return index >= 0;
+    if (index < 0) return false;
+    this.#members.removeLarge(line, swarm, family, role, bucket, index);
+    this.displaced += 1;
+    return true;
   }
 
   /**

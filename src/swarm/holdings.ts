@@ -61,8 +61,9 @@ export class Holdings {
     this.#shards = new Int32Array(memory.shards);
     this.#keys = memory.keys;
     this.#threads = memory.settings.threads;
-    this.#peersMax = memory.settings.swarmsPerAddressMax ?? Infinity;
-    this.#tightPages = (memory.arena.byteLength / PAGE_SIZE) * TIGHT_SHARE;
+    const { swarmsPerAddressMax = Infinity, restoring = false } = memory.settings;
+    this.#peersMax = restoring ? Infinity : swarmsPerAddressMax;
+    this.#tightPages = restoring ? 0 : (memory.arena.byteLength / PAGE_SIZE) * TIGHT_SHARE;
   }
 
   /** True while new peers of one network must leave room for those of others. */

@@ -12,7 +12,13 @@
  */
 import { LEECHERS, metaOf, peerHalves, SEEDERS, type Role } from "./blocks.ts";
 import { Crowding } from "./crowding.ts";
-import { FEW_PEERS, PAGE_SIZE, PAGES_RESERVED, pagesForFew } from "./memory.ts";
+import {
+  FEW_PEERS,
+  PAGE_SIZE,
+  PAGES_RESERVED,
+  PAGES_RESERVED_RESTORING,
+  pagesForFew,
+} from "./memory.ts";
 import { Ownership } from "./ownership.ts";
 import { findPeer } from "./peers.ts";
 import type { Random } from "./random.ts";
@@ -61,7 +67,8 @@ export class Membership {
   /** Undefined where every peer is at the address it comes from. */
   readonly #ownership: Ownership | undefined;
   readonly #crowding: Crowding;
-  /** Pages that swarms with many peers leave to swarms with few. */
+  /** Pages that swarms leave to moving blocks, and those that swarms with many peers leave. */
+  readonly #keptForMoves: number;
   readonly #keptForFew: number;
 
   /** For the peers that `request` names. */
@@ -72,7 +79,10 @@ export class Membership {
     const { claims } = store.population;
     this.#ownership = claims && new Ownership(claims, members, request);
     this.#crowding = new Crowding(swarms, members, claims, random, request, memory);
-    this.#keptForFew = PAGES_RESERVED + pagesForFew(memory.arena.byteLength / PAGE_SIZE);
+    const { restoring = false } = memory.settings;
+    const pages = memory.arena.byteLength / PAGE_SIZE;
+    this.#keptForMoves = restoring ? PAGES_RESERVED_RESTORING : PAGES_RESERVED;
+    this.#keptForFew = this.#keptForMoves + (restoring ? 0 : pagesForFew(pages));
   }
 
   /**
@@ -124,9 +134,14 @@ export class Membership {
     return this.join(line, hash, store.table.find(line, hash, this.#request.infoHashHalves), tick);
   }
 
+  /** Peers that have made room for others so far, on the grounds of crowding.ts. */
+  get displaced(): number {
+    return this.#crowding.displaced;
+  }
+
   /** Pages that are kept back from a swarm with this number of peers. */
   pagesKeptFrom(peers: number): number {
-    return peers < FEW_PEERS ? PAGES_RESERVED : this.#keptForFew;
+    return peers < FEW_PEERS ? this.#keptForMoves : this.#keptForFew;
   }
 
   /** False if the peer was stored by another address, to which it belongs. */

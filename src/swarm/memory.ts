@@ -20,6 +20,7 @@
  * A shard is everything whose info hashes begin, after keyed mixing, with the same eight bits. Its
  * lock word guards its lines, its region of the index and its pages. One thread needs no lock.
  */
+import { META_TICK } from "./blocks.ts";
 import { HASH_KEY_WORDS } from "./keyed-hash.ts";
 import { Ticks } from "./ticks.ts";
 import type { Line } from "./units.ts";
@@ -59,6 +60,8 @@ const CLAIM_SLOTS_MAX = 4096;
 
 /** Pages that only moving blocks may take, so that a full arena can still be tidied. */
 export const PAGES_RESERVED = 64;
+/** The same while a tracker's own swarms are put back, by one thread. */
+export const PAGES_RESERVED_RESTORING = 4;
 
 /** Memory is tight when fewer pages than this part of all are free. */
 export const TIGHT_SHARE = 1 / 4;
@@ -129,6 +132,8 @@ export interface SwarmSettings {
   peerTimeoutMax?: number;
   /** Seconds for which a swarm without peers keeps its download counter. */
   downloadsTimeout: number;
+  /** The time since 1970 when the clock of the callers showed 0; 0 if absent. See ticks.ts. */
+  startedSeconds?: number;
   /** True if several threads use the swarms, and so must lock. */
   threads: boolean;
   /** Peers a swarm stores at most; no limit if absent. */
@@ -139,6 +144,11 @@ export interface SwarmSettings {
   swarmsPerAddressMax?: number;
   /** True if peers may be stored under another address than they come from. */
   claims?: boolean;
+  /**
+   * True for what puts a tracker's own swarms back: they were stored before, so what newcomers must
+   * leave to others is theirs, and what their addresses may begin is not asked.
+   */
+  restoring?: boolean;
 }
 
 /** The buffers and what is needed to read them; can be posted to a worker as it is. */
@@ -211,9 +221,14 @@ function claimBytesFor(memoryMax: number): number {
 }
 
 /** Ticks of peers, fine enough for the longest time they may be kept. */
-export function peerTicksOf({ peerTimeout, peerTimeoutMax = peerTimeout }: SwarmSettings): Ticks {
-  return new Ticks(Math.max(peerTimeout, peerTimeoutMax));
+export function peerTicksOf(settings: SwarmSettings): Ticks {
+  const { peerTimeout, peerTimeoutMax = peerTimeout, startedSeconds } = settings;
+  return new Ticks(Math.max(peerTimeout, peerTimeoutMax), META_TICK, startedSeconds);
 }
+
+/** Ticks of swarms without peers. */
+export const emptyTicksOf = ({ downloadsTimeout, startedSeconds }: SwarmSettings): Ticks =>
+  new Ticks(downloadsTimeout, 0xff, startedSeconds);
 
 /** From now on all threads remove peers this long after their last announce. */
 export function setPeerTimeout(memory: SwarmMemory, seconds: number): void {

@@ -4,8 +4,8 @@
  * The caller judges each peer by its lists and addresses; then the ceilings and quotas of an
  * announce apply (membership.ts). What an address may begin is asked of all peers of a record: who
  * began the swarm is not known, so it is enough if one of them may. A peer's age goes on: it is the
- * age in the record and the time since then, rounded to a tick of this store. Putting the same back
- * again changes nothing.
+ * age in the record and the ticks since then (ages.ts). Putting the same back again changes
+ * nothing.
  *
  *   a peer that is not stored     is stored at its age, unless that is beyond its time
  *   one that is stored            the younger of both decides its role; at the same age a seeder
@@ -18,11 +18,11 @@
  * Chunks may come from anywhere: one that is not sound ends early, and breaks nothing. A shard is
  * locked for one small swarm, or one peer. Ages in records are those of `Dump`.
  */
+import { Ages, type Dumped, EXPIRED } from "./ages.ts";
 import { FAMILIES, INFO_HASH_SIZE, type Family } from "../constants.ts";
 import {
   LEECHERS,
   META_COMPLETED,
-  META_TICK,
   peerHalves,
   peerSize,
   ROLES,
@@ -46,10 +46,11 @@ import {
   recordPeers,
 } from "./records.ts";
 import { AnnounceRequest, NOT_STORED_MEMORY, NOT_STORED_NETWORK } from "./requests.ts";
+import { PAGE_SIZE, POOL_AVAILABLE, TIGHT_SHARE } from "./memory.ts";
 import type { Store } from "./store.ts";
 import { SMALL_PEERS_MAX } from "./swarms.ts";
 import { lineOf } from "./table.ts";
-import type { Hash, Line, SwarmAt, Tick } from "./units.ts";
+import type { Hash, Line, SwarmAt } from "./units.ts";
 
 /** Says what may be stored at present. */
 export interface Judge {
@@ -59,17 +60,7 @@ export interface Judge {
   mayPeer(bytes: Uint8Array, at: number, family: Family, port: number): boolean;
 }
 
-/** When the records of a chunk were written. */
-export interface Dumped {
-  /** The tick it was, and how many seconds such a tick lasts. */
-  tick: Tick;
-  tickSeconds: number;
-  /** Seconds since then. */
-  elapsedSeconds: number;
-}
-
 /** In place of a meta byte: the peer is not put back. */
-const EXPIRED = -1;
 const REFUSED = -2;
 /** It is stored already, with the block of its swarm. */
 const STORED = -3;
@@ -78,16 +69,28 @@ const STORED = -3;
 const FETCHED = 32;
 
 export class PutBack {
-  /** Swarms that were made, and peers that are stored now, known ones too. */
-  readonly counts = { swarms: 0, peers: 0, expired: 0, refused: 0, crowded: 0, withoutRoom: 0 };
+  /**
+   * Swarms that were made, peers that are stored now (known ones too), and why the others are not:
+   * too old, not admitted by the judge, left out or displaced where a swarm or an address has
+   * many, no room. Apart from these, the download counters that found no room.
+   */
+  readonly counts = {
+    ...{ swarms: 0, peers: 0, expired: 0, refused: 0, crowded: 0 },
+    ...{ withoutRoom: 0, countersWithoutRoom: 0 },
+  };
+  /**
+   * Swarms without peers that were passed over, because memory is tight and peers of later records
+   * come first: open all chunks once more with `countersOnly`. Only of what is `restoring`.
+   */
+  passedOver = 0;
+  countersOnly = false;
   /** Where the next record begins in the chunk. */
   at = 0;
   readonly #store: Store;
   readonly #judge: Judge;
   readonly #request = new AnnounceRequest();
   readonly #membership: Membership;
-  /** Meta byte of this store for each meta byte of the chunk, or EXPIRED. */
-  readonly #metas = new Int16Array(256);
+  readonly #ages: Ages;
   #chunk: Uint8Array = new Uint8Array(0);
   #halves: Uint16Array = new Uint16Array(0);
   /** For each peer of the record its meta byte, EXPIRED or REFUSED. */
@@ -98,9 +101,8 @@ export class PutBack {
   readonly #prefetch: Prefetch;
   readonly #fetchAts = new Int32Array(FETCHED);
   #fetched = 0;
+  readonly #peersFirst: boolean;
   #nowSeconds = 0;
-  #tick: Tick = 0;
-  #elapsedSeconds = 0;
 
   constructor(
     store: Store,
@@ -109,28 +111,20 @@ export class PutBack {
   ) {
     this.#store = store;
     this.#judge = judge;
+    this.#ages = new Ages(store);
+    this.#peersFirst = store.memory.settings.restoring === true;
     this.#prefetch = new Prefetch(store, FETCHED);
     this.#membership = new Membership(store, this.#request, new Random(seed));
   }
 
   /** Begins a chunk, which must begin at an even byte of its buffer. */
-  open(chunk: Uint8Array, { tick, tickSeconds, elapsedSeconds }: Dumped, nowSeconds: number): void {
-    const { peerTicks, peerLifetime } = this.#store;
+  open(chunk: Uint8Array, dumped: Dumped, nowSeconds: number): void {
     this.#chunk = chunk;
     this.#halves = new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length >>> 1);
     this.at = 0;
     this.#fetched = 0;
     this.#nowSeconds = nowSeconds;
-    this.#tick = peerTicks.at(nowSeconds);
-    // A clock that went back makes no peer younger.
-    this.#elapsedSeconds = Math.max(0, elapsedSeconds);
-    for (let meta = 0; meta < this.#metas.length; meta++) {
-      const seconds = ageOf(meta, tick) * tickSeconds + this.#elapsedSeconds;
-      // Rounded to the nearest tick, because up or down would add up each time two stores exchange.
-      const age = Math.round(seconds / peerTicks.seconds);
-      const own = (meta & META_COMPLETED) | ((this.#tick - age) & META_TICK);
-      this.#metas[meta] = age > peerLifetime ? EXPIRED : own;
-    }
+    this.#ages.open(dumped, nowSeconds);
   }
 
   /**
@@ -148,14 +142,15 @@ export class PutBack {
     const ipv4 = recordPeers(halves, at, 4);
     const ipv6 = recordPeers(halves, at, 6);
     copyHalves(halves, at >>> 1, this.#request.infoHashHalves, 0, INFO_HASH_SIZE / 2);
+    const downloads = recordDownloads(halves, at);
+    if (this.countersOnly && downloads === 0) return true;
     if (!this.#judge.maySwarm(this.#request.infoHashHalves)) {
-      this.counts.refused += ipv4 + ipv6;
+      if (!this.countersOnly) this.counts.refused += ipv4 + ipv6;
       return true;
     }
-    const left = this.#judgePeers(at, ipv4, ipv6);
+    const left = this.countersOnly ? 0 : this.#judgePeers(at, ipv4, ipv6);
     const isNew = left > 0 && this.#putPeers(at, left);
-    const downloads = recordDownloads(halves, at);
-    if (downloads > 0 && !isNew) this.#putDownloads(at, ipv4 + ipv6, downloads);
+    if (downloads > 0 && !isNew) this.#putDownloads(at, ipv4 + ipv6, left, downloads);
     return true;
   }
 
@@ -176,7 +171,7 @@ export class PutBack {
   #judgePeers(at: number, ipv4: number, ipv6: number): number {
     if (this.#verdicts.length < ipv4 + ipv6) this.#verdicts = new Int16Array(ipv4 + ipv6);
     const chunk = this.#chunk;
-    const metas = this.#metas;
+    const { metas } = this.#ages;
     const verdicts = this.#verdicts;
     const { counts } = this;
     let peer = (at + RECORD_PEERS) >>> 1;
@@ -358,7 +353,7 @@ export class PutBack {
     this.counts.peers += ipv4 + ipv6;
     const downloads = recordDownloads(this.#halves, at);
     if (downloads > 0 && swarms.setDownloads(line, swarm, downloads) === 0) {
-      this.counts.withoutRoom += 1;
+      this.counts.countersWithoutRoom += 1;
     }
     return ipv4 + ipv6;
   }
@@ -371,7 +366,11 @@ export class PutBack {
     store.enter(line);
     compact(store.arena, store.table, line, WASTE_ANNOUNCE);
     const swarm = store.table.find(line, hash, this.#request.infoHashHalves);
+    const { displaced } = this.#membership;
     const joined = this.#join(line, hash, swarm);
+    const gone = this.#membership.displaced - displaced;
+    this.counts.peers -= gone;
+    this.counts.crowded += gone;
     if (joined !== 0) {
       store.population.setEmpty(line, joined, false);
       const kept = member.wasKnown ? this.#merge(line, hash, joined, meta) : meta;
@@ -385,8 +384,8 @@ export class PutBack {
   #join(line: Line, hash: Hash, swarm: SwarmAt): SwarmAt {
     const membership = this.#membership;
     membership.member.clear();
-    const joined = membership.join(line, hash, swarm, this.#tick);
-    return joined === 0 ? membership.joinAgain(line, hash, this.#tick) : joined;
+    const joined = membership.join(line, hash, swarm, this.#ages.tick);
+    return joined === 0 ? membership.joinAgain(line, hash, this.#ages.tick) : joined;
   }
 
   /** The peer was stored, and has joined in the role of the request. Returns its meta byte. */
@@ -407,7 +406,7 @@ export class PutBack {
   }
 
   #ageOf(meta: number): number {
-    return ageOf(meta, this.#tick);
+    return ageOf(meta, this.#ages.tick);
   }
 
   // Downloads.
@@ -416,16 +415,27 @@ export class PutBack {
    * Where no peer could be put back, the counter is that of a swarm without peers, unless its time
    * is over.
    */
-  #putDownloads(at: number, peers: number, downloads: number): void {
+  #putDownloads(at: number, peers: number, left: number, downloads: number): void {
     const { memory } = this.#store;
     const minutes = peers > 0 ? 0 : this.#halves[(at + RECORD_MINUTES) >>> 1];
-    const seconds = minutes * 60 + this.#elapsedSeconds;
-    const left = this.#leftOf(4) + this.#leftOf(6);
+    const seconds = minutes * 60 + this.#ages.elapsedSeconds;
     if (seconds > memory.settings.downloadsTimeout && left === 0) return;
-    const since = this.#nowSeconds - seconds;
-    if (!this.#store.raiseDownloads(this.#request.infoHashHalves, downloads, since)) {
-      this.counts.withoutRoom += 1;
+    const { infoHashHalves } = this.#request;
+    const waits = this.#peersFirst && !this.countersOnly && this.#isTight;
+    if (waits && !this.#store.knows(infoHashHalves)) {
+      this.passedOver += 1;
+      return;
     }
+    const since = this.#nowSeconds - seconds;
+    if (!this.#store.raiseDownloads(infoHashHalves, downloads, since)) {
+      this.counts.countersWithoutRoom += 1;
+    }
+  }
+
+  /** True while a swarm without peers would take room that a peer of a later record needs. */
+  get #isTight(): boolean {
+    const { arena } = this.#store;
+    return arena.shards[POOL_AVAILABLE] < (arena.bytes.length / PAGE_SIZE) * TIGHT_SHARE;
   }
 
   #count(at: number, family: Family, role: Role): number {

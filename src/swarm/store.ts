@@ -23,7 +23,9 @@ import { EmptySwarms } from "./empty-swarms.ts";
 import { hashInfoHash } from "./keyed-hash.ts";
 import { lock, unlock } from "./locks.ts";
 import {
+  emptyTicksOf,
   PAGES_RESERVED,
+  PAGES_RESERVED_RESTORING,
   peerTicksOf,
   POOL_PEER_LIFETIME,
   SHARD_LOCK,
@@ -35,7 +37,7 @@ import { Members } from "./members.ts";
 import { Population } from "./population.ts";
 import { Swarms } from "./swarms.ts";
 import { lineOf, Table } from "./table.ts";
-import { Ticks } from "./ticks.ts";
+import type { Ticks } from "./ticks.ts";
 import type { Hash, Line, SwarmAt } from "./units.ts";
 
 /** Swarms without peers that are dropped at once when memory is full: 8 KiB with their peers. */
@@ -53,6 +55,7 @@ export class Store {
   readonly peerTicks: Ticks;
   readonly emptyTicks: Ticks;
   readonly #threads: boolean;
+  readonly #pagesReserved: number;
 
   constructor(memory: SwarmMemory) {
     const { settings } = memory;
@@ -65,8 +68,10 @@ export class Store {
     this.members = new Members(this.swarms, this.population);
     this.emptySwarms = new EmptySwarms(memory, this.arena, this.swarms, this.population);
     this.peerTicks = peerTicksOf(settings);
-    this.emptyTicks = new Ticks(settings.downloadsTimeout, 0xff);
+    this.emptyTicks = emptyTicksOf(settings);
     this.#threads = settings.threads;
+    const { restoring = false } = settings;
+    this.#pagesReserved = restoring ? PAGES_RESERVED_RESTORING : PAGES_RESERVED;
   }
 
   /** Takes the lock of a shard, if there are other threads. */
@@ -97,6 +102,16 @@ export class Store {
     return swarm !== 0;
   }
 
+  /** True if a swarm is stored. */
+  knows(infoHash: Uint16Array): boolean {
+    const hash = hashInfoHash(this.memory.keys, infoHash, 0);
+    const line = lineOf(hash);
+    this.enter(line);
+    const known = this.table.find(line, hash, infoHash) !== 0;
+    this.leave(line);
+    return known;
+  }
+
   /**
    * Raises the download counter of a swarm to at least `downloads`. A swarm that is not known is
    * made, without peers, and is kept like any other without peers. Doing it again changes nothing.
@@ -115,7 +130,7 @@ export class Store {
   #setDownloads(infoHash: Uint16Array, least: number, more: number, nowSeconds: number): boolean {
     const hash = hashInfoHash(this.memory.keys, infoHash, 0);
     const line = lineOf(hash);
-    this.arena.keepBack = PAGES_RESERVED;
+    this.arena.keepBack = this.#pagesReserved;
     this.enter(line);
     // A counter that outgrows its byte leaves a block behind.
     compact(this.arena, this.table, line, WASTE_ANNOUNCE);

@@ -4,6 +4,9 @@
  * A tick is a sixtieth of the timeout, so ages up to twice the timeout can be told apart before the
  * seven bits begin again; the sweep has come by before that (see start/upkeep.ts). Callers give the
  * time in seconds.
+ *
+ * Ticks are counted from 1970, not from the start: so they begin at the same moments in each run,
+ * and an age that goes from one run to the next need not be rounded.
  */
 import { META_TICK } from "./blocks.ts";
 import type { Tick } from "./units.ts";
@@ -19,11 +22,14 @@ export class Ticks {
   /** Seconds from when something is too old to when its age begins again, and looks young. */
   readonly slackSeconds: number;
   readonly #mask: number;
+  readonly #startedSeconds: number;
   /** What was asked last: all announces of a batch ask for the same moment. */
   #lastSeconds = NaN;
   #lastTick = 0;
 
-  constructor(timeoutSeconds: number, mask: number = META_TICK) {
+  /** `startedSeconds` is the time since 1970 when the callers' clock showed 0. */
+  constructor(timeoutSeconds: number, mask: number = META_TICK, startedSeconds = 0) {
+    this.#startedSeconds = startedSeconds;
     this.seconds = Math.max(1, Math.ceil(timeoutSeconds / TICKS_PER_TIMEOUT));
     this.lifetime = this.lifetimeOf(timeoutSeconds);
     this.slackSeconds = (mask - this.lifetime) * this.seconds;
@@ -39,7 +45,8 @@ export class Ticks {
   at(seconds: number): Tick {
     if (seconds !== this.#lastSeconds) {
       this.#lastSeconds = seconds;
-      this.#lastTick = Math.floor(seconds / this.seconds) & this.#mask;
+      const since1970 = seconds + this.#startedSeconds;
+      this.#lastTick = Math.floor(since1970 / this.seconds) & this.#mask;
     }
     return this.#lastTick;
   }

@@ -196,7 +196,7 @@ test("a denied swarm, a denied network and a low port are passed over", async ()
   writeFileSync(deny, `${hashOf(1).toHex()}\n`);
   const now = { ...env, TRACKER_DENY_FILE: deny, TRACKER_PORT_MIN: "1024" };
   const second = await startTracker({ env: now });
-  expect(second.stderr).toContain("swarms=2 peers=1 expired=0 refused=11 withoutRoom=0");
+  expect(second.stderr).toContain("swarms=2 peers=1 expired=0 refused=11 crowded=0 withoutRoom=0");
   expect(await scrape(second.port, 2)).toEqual([1, 0, 0]);
   await second.stop();
   const networks = join(folder.path, "networks");

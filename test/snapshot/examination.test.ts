@@ -1,6 +1,6 @@
 /** What `buntracker check` says of a snapshot. */
 import { expect, test } from "bun:test";
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { examineSnapshot } from "../../src/snapshot/examination.ts";
 import { makeTracker } from "../swarm/fixture.ts";
@@ -37,3 +37,14 @@ test("a folder that cannot be written to is what would end the start", () => {
   const path = join(folder.path, "no", "swarms");
   expect(() => examineSnapshot(path)).toThrow("whose folder does not exist");
 });
+
+test.if(!existsSync("/run/buntracker"))(
+  "a folder that the unit makes may be missing before it",
+  () => {
+    expect(examineSnapshot("/run/buntracker/swarms")).toEqual([
+      "/run/buntracker does not exist: the unit of systemd makes it when it starts the tracker; " +
+        "without the unit, create it for the tracker's user",
+    ]);
+    expect(() => examineSnapshot("/run/buntracker/deeper/swarms")).toThrow("does not exist");
+  },
+);

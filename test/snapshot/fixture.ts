@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
 import { SnapshotReader } from "../../src/snapshot/reader.ts";
 import { writeSnapshot, type Writing, type Written } from "../../src/snapshot/writer.ts";
@@ -21,6 +22,13 @@ export function makeFolder(): Disposable & { path: string; file: string } {
     file: join(path, "swarms"),
     [Symbol.dispose]: () => rmSync(path, { recursive: true }),
   };
+}
+
+/** Changes the version in a header, whose crc then is right. */
+export function setVersion(bytes: Uint8Array, version: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  view.setUint32(8, version, true);
+  view.setUint32(28, crc32(bytes.subarray(0, 28)), true);
 }
 
 export function write(

@@ -10,11 +10,12 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "../../src/host/log.ts";
 import { StartError } from "../../src/host/start-error.ts";
 import { type LoadSettings, Load, stretchMemory } from "../../src/limits/load.ts";
-import { headerBytes } from "../../src/snapshot/format.ts";
+import { endBytes, headerBytes } from "../../src/snapshot/format.ts";
 import { mustBeWritable, Snapshots } from "../../src/snapshot/snapshots.ts";
 import type { Judge } from "../../src/swarm/put-back.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
@@ -30,7 +31,7 @@ import {
   trackerOver,
 } from "../swarm/fixture.ts";
 import { brokenInvariants } from "../swarm/invariants.ts";
-import { ALL, BEGUN, makeFolder } from "./fixture.ts";
+import { ALL, BEGUN, makeFolder, setVersion } from "./fixture.ts";
 
 const LOAD: LoadSettings = { targetRate: 0, interval: 1800, intervalMax: 7200, jitterPercent: 10 };
 
@@ -109,6 +110,7 @@ describe("a start", () => {
       peers: 10,
       expired: 0,
       refused: 0,
+      crowded: 0,
       withoutRoom: 0,
       age: 3,
       seconds: expect.any(Number),
@@ -160,7 +162,7 @@ describe("a start", () => {
     expect(peers).toBeGreaterThan(10_000);
     const remedy = "a larger TRACKER_MEMORY_MAX";
     const message = "not all swarms of the snapshot fit the memory";
-    expect(full).toEqual(["warn", message, { lost: withoutRoom, remedy }]);
+    expect(full).toEqual(["warn", message, { peers: withoutRoom, counters: 0, remedy }]);
   });
 
   test("counts ages from the writing if the clock went back, and all if it jumped", async () => {
@@ -179,6 +181,31 @@ describe("a start", () => {
     const message = "the snapshot is older than every timeout, it is deleted";
     expect(run.restored()).toEqual([["info", message, { file: folder.file }]]);
     expect(existsSync(folder.file)).toBe(false);
+  });
+
+  test("deletes an old file, whatever factor it names", () => {
+    using folder = makeFolder();
+    const header = headerBytes({ begunSeconds: BEGUN, tickSeconds: 10, stretch: 1, kept: 4e6 });
+    writeFileSync(folder.file, Buffer.concat([header, endBytes(0, 0)]), { mode: 0o600 });
+    new Run(folder.file, { wall: BEGUN + DOWNLOADS_TIMEOUT + 5 }).restored();
+    expect(existsSync(folder.file)).toBe(false);
+  });
+
+  test("counts peers and counters apart: of the peers that came, each has one fate", async () => {
+    using folder = makeFolder();
+    const before = new Run(folder.file);
+    for (let infoHash = 0; infoHash < 60_000; infoHash++) {
+      const changes = { infoHash, peer: infoHash, wanted: 0 };
+      complete(before.tracker, changes, seconds());
+      if (infoHash % 2 === 0) announce(before.tracker, { ...changes, event: "stopped" }, seconds());
+    }
+    await before.snapshots.end();
+    const run = new Run(folder.file, { tracker: makeTracker(3 * MIB).tracker });
+    const [restored, full] = run.restored();
+    const { peers, withoutRoom } = restored![2] as { peers: number; withoutRoom: number };
+    expect(peers + withoutRoom).toBe(30_000);
+    expect(full![2]).toMatchObject({ peers: withoutRoom });
+    expect((full![2] as { counters: number }).counters).toBeGreaterThan(1000);
   });
 
   test("never lowers a counter of downloads, and an import after it raises some", async () => {
@@ -280,7 +307,7 @@ describe("a file that cannot be used is told once, with what helps:", () => {
   test("one of a later version, which is left alone", async () => {
     using folder = makeFolder();
     const later = headerBytes({ begunSeconds: BEGUN, tickSeconds: 10, stretch: 1, kept: 1 });
-    later[8] = 2;
+    setVersion(later, 2);
     writeFileSync(folder.file, later, { mode: 0o600 });
     const run = new Run(folder.file);
     const [[level, message, fields], empty] = run.restored() as [Line, Line];
@@ -300,9 +327,9 @@ describe("a file that cannot be used is told once, with what helps:", () => {
 
 describe("the first snapshot", () => {
   /** The seconds it waits, within the tenth by which intervals differ. */
-  async function waits(path: string, age: number, interval: number): Promise<number> {
+  async function waits(path: string, age: number, interval: number, judge = ALL) {
     const run = new Run(path, { interval, wall: BEGUN + age });
-    run.restored();
+    run.restored(judge);
     const timers = spyOn(globalThis, "setTimeout");
     const random = spyOn(Math, "random").mockReturnValue(0.5);
     run.snapshots.begin();
@@ -316,18 +343,30 @@ describe("the first snapshot", () => {
   test.each([
     [0, 300, 300],
     [200, 300, 100],
-    [295, 300, 10],
+    [295, 300, 5],
+    [299, 300, 1],
+    [500, 300, 1],
     [1000, 300, 10],
     [1000, 5, 5],
+    [-500, 300, 1],
   ])("with a file of %i s and an interval of %i s waits %i s", async (age, interval, expected) => {
     using folder = makeFolder();
     await keep(folder.file);
     expect(await waits(folder.file, age, interval)).toBeCloseTo(expected, 0);
   });
 
-  test("without a file waits 10 s: a crash would lose all", async () => {
+  test("without a file waits a second: a crash would lose all", async () => {
     using folder = makeFolder();
-    expect(await waits(folder.file, 0, 300)).toBe(10);
+    expect(await waits(folder.file, 0, 300)).toBe(1);
+  });
+
+  test("waits 10 s where peers were left out, or the file is damaged", async () => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    const refuse = { ...ALL, mayPeer: () => false };
+    expect(await waits(folder.file, 400, 300, refuse)).toBe(10);
+    writeFileSync(folder.file, readFileSync(folder.file).subarray(0, -1), { mode: 0o600 });
+    expect(await waits(folder.file, 400, 300)).toBe(10);
   });
 });
 
@@ -414,6 +453,35 @@ describe("a snapshot that cannot be written", () => {
     ]);
     expect(run.lines.at(-1)![2]).toMatchObject({ peers: 1 });
   });
+
+  test.each(["write", "sync"] as const)(
+    "because the disk fails in %s leaves no draft",
+    async (call) => {
+      using folder = makeFolder();
+      await keep(folder.file);
+      const before = readFileSync(folder.file);
+      const handle = await open(folder.file);
+      const calls = Object.getPrototypeOf(handle) as FileHandle;
+      await handle.close();
+      const failure = Object.assign(new Error("EIO: i/o error"), { code: "EIO" });
+      const failing = spyOn(calls, call === "write" ? "writeFile" : "sync").mockRejectedValue(
+        failure,
+      );
+      const run = new Run(folder.file);
+      await run.snapshots.end();
+      failing.mockRestore();
+      const [level, message, fields] = run.lines[0]!;
+      expect([level, message]).toEqual([
+        "warn",
+        "the last snapshot could not be written, and no earlier one exists",
+      ]);
+      expect(fields).toMatchObject({ reason: "EIO", remedy: expect.stringContaining("dmesg") });
+      expect(readdirSync(folder.path)).toEqual(["swarms"]);
+      expect(readFileSync(folder.file).equals(before)).toBe(true);
+      await run.snapshots.end();
+      expect(run.snapshots.figures).toMatchObject({ failed: 1, written: 1 });
+    },
+  );
 
   test("because the disk is full leaves no draft, and says what helps", async () => {
     using folder = makeFolder();

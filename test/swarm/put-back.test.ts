@@ -363,6 +363,72 @@ describe("ceilings and quotas hold:", () => {
   });
 });
 
+describe("a tracker's own swarms", () => {
+  const NET = { peersPerAddressMax: 256, peersPerSwarmMax: 1e6 };
+  const restoring = (store: Store): Store =>
+    new Store({ ...store.memory, settings: { ...store.memory.settings, restoring: true } });
+  const withKeys = (keys: Int32Array, memoryMax: number, limits: Partial<SwarmSettings> = {}) => {
+    const timeouts = { peerTimeout: PEER_TIMEOUT, downloadsTimeout: 3600 };
+    return trackerOver(
+      reserveSwarmMemory({ memoryMax, threads: false, ...timeouts, ...limits }, keys),
+    );
+  };
+
+  /** A crowd: 250,000 peers of one /16 in one swarm, more than some buckets hold. */
+  const crowd = () => {
+    const tracker = withKeys(fixedKeys(1), 64 * MIB, NET);
+    for (let i = 0; i < 280_000; i++) {
+      announceFrom(tracker, { address: [9, 9, i & 0xff, (i >> 8) & 0xff], port: 1 + (i >> 16) });
+    }
+    return tracker;
+  };
+
+  test("of a crowded swarm all come back where the keys are the same; else each is counted", () => {
+    const from = crowd();
+    const { peers } = takeCensus(from.store.memory);
+    expect(peers).toBeGreaterThan(250_000);
+    const chunk = dumped(from.store);
+    const same = withKeys(fixedKeys(1), 64 * MIB, NET);
+    expect(put(restoring(same.store), chunk).counts).toMatchObject({ peers, crowded: 0 });
+    expect(takeCensus(same.store.memory).peers).toBe(peers);
+    const other = withKeys(fixedKeys(2), 64 * MIB, NET);
+    const { counts } = put(restoring(other.store), chunk);
+    expect(counts.crowded).toBeGreaterThan(0);
+    expect(takeCensus(other.store.memory).peers).toBe(counts.peers);
+    expect(counts.peers + counts.crowded + counts.withoutRoom).toBe(peers);
+    expect(brokenInvariants(other)).toEqual([]);
+  });
+
+  test("all come back in full memory of the same size, large swarms and small ones", () => {
+    const memoryMax = 8 * MIB;
+    const from = withKeys(fixedKeys(1), memoryMax);
+    for (let i = 0; i < 600_000 && !from.reply.notStored; i++) {
+      const infoHash = Math.floor(((i * 7919) % 10_007) ** 2 / 1500);
+      announce(from, { infoHash, peer: i, seeder: i % 3 === 0, wanted: 0 });
+    }
+    expect(from.reply.notStored).not.toBe(0);
+    const { peers, swarms } = takeCensus(from.store.memory);
+    const to = withKeys(fixedKeys(5), memoryMax);
+    const { counts } = put(restoring(to.store), dumped(from.store));
+    expect(counts).toMatchObject({ peers, withoutRoom: 0 });
+    expect(takeCensus(to.store.memory)).toMatchObject({ peers, swarms });
+    expect(brokenInvariants(to)).toEqual([]);
+  });
+
+  test("come back whatever their addresses began: they were stored before", () => {
+    const limits = { swarmsPerAddressMax: 10 };
+    const from = withKeys(fixedKeys(1), 64 * MIB, limits);
+    for (let infoHash = 0; infoHash < 100; infoHash++) {
+      announceFrom(from, { infoHash, address: [8, infoHash, 9, 9] });
+      announceFrom(from, { infoHash, address: [9, 9, 9, 9] });
+      announceFrom(from, { infoHash, address: [8, infoHash, 9, 9], event: "stopped" });
+    }
+    const to = withKeys(fixedKeys(1), 64 * MIB, limits);
+    const { counts } = put(restoring(to.store), dumped(from.store));
+    expect(counts).toMatchObject({ peers: 100, crowded: 0 });
+  });
+});
+
 test("a record may name a peer twice, or port 0: it is stored once, or not at all", () => {
   const chunk = swarmOf(2);
   const twice = chunk.slice();
