@@ -2,14 +2,26 @@
  * Examines the snapshot for `buntracker check`, as the start would: whether its folder can be
  * written to, and whether the file there can be used. It changes nothing.
  */
+import { existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { SnapshotReader, Unusable } from "./reader.ts";
 import { mustBeWritable } from "./snapshots.ts";
+
+/** The folders that the unit of systemd makes when it starts the tracker. */
+const FOLDERS_OF_UNIT = ["/run/buntracker", "/var/lib/buntracker"];
 
 /**
  * What the start would warn of, as sentences. Throws a StartError if it would not start. A file
  * that is not there is no mistake: the first start has none.
  */
 export function examineSnapshot(path: string): string[] {
+  const folder = dirname(resolve(path));
+  if (FOLDERS_OF_UNIT.includes(folder) && !existsSync(folder)) {
+    const makes = "the unit of systemd makes it when it starts the tracker";
+    return [
+      `${folder} does not exist: ${makes}; without the unit, create it for the tracker's user`,
+    ];
+  }
   mustBeWritable(path);
   try {
     const reader = SnapshotReader.open(path);
