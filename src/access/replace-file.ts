@@ -20,7 +20,7 @@
 import { constants, lstatSync, type Stats } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { NO_PLAIN_FILE } from "../host/file-errors.ts";
+import { NO_PLAIN_FILE, OTHER_PROGRAM } from "../host/file-errors.ts";
 import { followLinks, notThis, READ_FLAGS } from "../host/plain-file.ts";
 
 /** Suffix of the draft. A draft left by a crash is overwritten. */
@@ -31,7 +31,6 @@ const LEFT_MILLISECONDS = 2000;
 /** How long another program's draft is waited for, and how often it is looked at. */
 const WAIT_MILLISECONDS_MAX = 10_000;
 const LOOK_MILLISECONDS = 100;
-const OTHER_PROGRAM = "another program writes the same file";
 
 /** Appends a piece. */
 export type Write = (bytes: Uint8Array) => Promise<void>;
@@ -110,9 +109,14 @@ async function putInPlace(
 }
 
 async function openDraft(path: string): Promise<FileHandle> {
+  let size = -1;
+  let grown = 0;
   for (let waited = 0; ; waited += LOOK_MILLISECONDS) {
     const found = lstatSync(path, { throwIfNoEntry: false });
-    if (found === undefined || !isGrowing(found)) {
+    if (found !== undefined && found.size !== size) [size, grown] = [found.size, waited];
+    // One that is touched and never grows is no draft, and would hold up the end of the tracker.
+    const left = waited - grown >= LEFT_MILLISECONDS;
+    if (found === undefined || left || !isGrowing(found)) {
       await rm(path, { force: true });
       try {
         return await open(path, "wx", 0o600);

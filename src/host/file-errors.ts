@@ -29,6 +29,9 @@ const READ_REMEDIES: Record<string, string | undefined> = {
 /** The code of an error: a device, a FIFO or a folder, which no file may replace. */
 export const NO_PLAIN_FILE = "it is no plain file";
 
+/** The code of an error: a program replaces a file, and meets another one that does. */
+export const OTHER_PROGRAM = "another program writes the same file";
+
 /** Against errors when a file is written anew beside the old one, and renamed. */
 const WRITE_REMEDIES: Record<string, string | undefined> = {
   ...REMEDIES,
@@ -40,6 +43,8 @@ const WRITE_REMEDIES: Record<string, string | undefined> = {
     "the tracker's user must own the file, and be allowed to write to its folder; neither may be " +
     "immutable: see lsattr",
   EBUSY: "the file is a mount of its own: mount its folder instead, so that it can be replaced",
+  [OTHER_PROGRAM]:
+    "give each program a file of its own: see who writes the one that has .new behind its name",
   [NO_PLAIN_FILE]: "name a file that is not there yet, or a plain one",
   ENOENT: "the file or its folder is gone: create it again; it may be empty",
 };

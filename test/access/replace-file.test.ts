@@ -210,6 +210,20 @@ describe("a private file", () => {
     expect([read(path), existsSync(`${path}.new`)]).toEqual(["the second", false]);
   });
 
+  test("does not wait long for a draft that is touched and never grows", async () => {
+    const path = join(folder, "touched");
+    writeFileSync(`${path}.new`, "of nobody");
+    const touching = setInterval(() => {
+      const seconds = Date.now() / 1000;
+      if (existsSync(`${path}.new`)) utimesSync(`${path}.new`, seconds, seconds);
+    }, 50);
+    const begun = performance.now();
+    await writePrivate(path, (put) => put(text("ours")));
+    clearInterval(touching);
+    expect(performance.now() - begun).toBeWithin(1900, 6000);
+    expect([read(path), existsSync(`${path}.new`)]).toEqual(["ours", false]);
+  });
+
   test("is never the half draft of a program that took the own one for left", async () => {
     const path = join(folder, "taken");
     const { promise: rest, resolve: goOn } = Promise.withResolvers<void>();
