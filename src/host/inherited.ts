@@ -31,6 +31,7 @@ const SOL_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
+const POLLRDHUP = 0x2000;
 
 /** Bytes of the largest socket address. The length of a result is behind it. */
 const ADDRESS_SIZE = 28;
@@ -44,17 +45,23 @@ const SYMBOLS = {
     returns: FFIType.i32,
   },
   connect: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  poll: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   close: { args: [FFIType.i32], returns: FFIType.i32 },
 } as const;
+
+/** It takes datagrams of one peer only, which is no client. */
+const CONNECTED = "is connected";
+/** It receives nothing any more, and a read returns at once. */
+const SHUT = "is shut down";
 
 /** A socket that answers requests. */
 export interface ServerSocket {
   protocol: "udp" | "tcp";
   /** Its address, as `addressText` writes it; with ` only` behind `[::]` if it leaves out IPv4. */
   at: string;
-  /** True if it takes datagrams of one peer only: a client's is not among them. */
-  connected: boolean;
+  /** Why it would answer nobody, "" if it would; in a sentence that begins with "it". */
+  flaw: "" | typeof CONNECTED | typeof SHUT;
   /** The same for all descriptors of a socket. */
   inode: number;
 }
@@ -145,7 +152,7 @@ export class SocketCalls {
     return {
       protocol: listens ? "tcp" : "udp",
       at: at + partial,
-      connected: this.#isConnected(fd),
+      flaw: this.#isConnected(fd) ? CONNECTED : this.#isShut(fd) ? SHUT : "",
       inode: fstatSync(fd).ino,
     };
   }
@@ -179,6 +186,14 @@ export class SocketCalls {
   #isConnected(fd: number): boolean {
     this.#view.setUint32(LENGTH_AT, ADDRESS_SIZE, true);
     return this.#calls.getpeername(fd, this.#pointer, this.#lengthPointer) === 0;
+  }
+
+  /** Of a socket that accepts connections it is known already: it would accept none. */
+  #isShut(fd: number): boolean {
+    this.#view.setInt32(0, fd, true);
+    this.#view.setInt32(4, POLLRDHUP, true);
+    const ready = this.#calls.poll(this.#pointer, 1, 0) > 0;
+    return ready && (this.#view.getUint16(6, true) & POLLRDHUP) !== 0;
   }
 
   /** The value of an option; undefined if the descriptor does not have it. */

@@ -9,7 +9,7 @@
  * settings do not need any more is taken out of systemd's store, and closed. That is done before
  * anything is bound, because it may be at an address that is wanted now. So is a UDP socket that is
  * connected: a run that was not heard by systemd leaves its surplus ones there (see `takeNoMore`),
- * and in place of a good one it would answer nobody.
+ * and in place of a good one it would answer nobody. One that was shut down would keep a core busy.
  */
 import type { Config } from "../config/schema.ts";
 import type { Listener } from "../config/settings.ts";
@@ -137,18 +137,18 @@ export class KeptSockets {
     const { config, log, notifier } = this.#needs;
     const wanted = placesOf(config, write);
     const unneeded = new Set<string>();
-    for (const { protocol, at, connected, fd, name } of inherited) {
+    for (const { protocol, at, flaw, fd, name } of inherited) {
       const { place = "", most = 0 } = wanted.get(`${protocol} ${at}`) ?? {};
       const taken = this.#inherited.get(place) ?? { sockets: [], surplus: [] };
-      if (!connected && taken.sockets.length < most) {
+      if (flaw === "" && taken.sockets.length < most) {
         taken.sockets.push(fd);
         if (!isOurs(protocol, name)) this.#lent.add(fd);
         this.#inherited.set(place, taken);
         continue;
       }
       unneeded.add(name);
-      this.#tellUnneeded(`${protocol} ${at}`, isOurs(protocol, name), connected);
-      if (connected || most === 0) {
+      this.#tellUnneeded(`${protocol} ${at}`, isOurs(protocol, name), flaw);
+      if (flaw !== "" || most === 0) {
         calls.close(fd);
       } else {
         calls.takeNoMore(fd);
@@ -165,18 +165,19 @@ export class KeptSockets {
   }
 
   /** A socket of a `.socket` unit stays open there, and nobody answers its requests. */
-  #tellUnneeded(at: string, ours: boolean, connected: boolean): void {
+  #tellUnneeded(at: string, ours: boolean, flaw: string): void {
     const { log } = this.#needs;
     if (ours) {
-      const reason = connected ? "it is connected" : "the settings do not need it";
+      const reason = flaw === "" ? "the settings do not need it" : `it ${flaw}`;
       log.info(`a socket of the last run is closed, because ${reason}`, { at });
       return;
     }
-    const flaw = connected ? "is connected" : "the settings do not need";
-    const remedy = connected
-      ? "give it one that is bound only"
-      : "take it out of its unit, or change the settings";
-    log.warn(`the tracker was given a socket that ${flaw}`, { at, remedy }, WARNING);
+    const which = flaw === "" ? "the settings do not need" : flaw;
+    const remedy =
+      flaw === ""
+        ? "take it out of its unit, or change the settings"
+        : "give it one that is bound only";
+    log.warn(`the tracker was given a socket that ${which}`, { at, remedy }, WARNING);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Sockets that a supervisor passes. What becomes of their requests is in test/e2e. */
+import { dlopen, FFIType } from "bun:ffi";
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import {
@@ -7,13 +8,13 @@ import {
   openSocketCalls,
   type ServerSocket,
 } from "../../src/host/inherited.ts";
-import { openLibc } from "../../src/host/libc.ts";
+import { findLibc, openLibc } from "../../src/host/libc.ts";
 
 const libc = openLibc();
 const calls = openSocketCalls();
 
-const UDP: ServerSocket = { protocol: "udp", at: "[::]:6969", connected: false, inode: 10 };
-const TCP: ServerSocket = { protocol: "tcp", at: "[::]:6969", connected: false, inode: 11 };
+const UDP: ServerSocket = { protocol: "udp", at: "[::]:6969", flaw: "", inode: 10 };
+const TCP: ServerSocket = { protocol: "tcp", at: "[::]:6969", flaw: "", inode: 11 };
 
 /** The C library of a process whose descriptors from 3 on are these. */
 function libcWith(descriptors: (ServerSocket | undefined)[]) {
@@ -82,7 +83,7 @@ describe.if(libc !== undefined)("a socket", () => {
     const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
     const found = calls!.look((listener as unknown as { fd: number }).fd);
     expect(found).toMatchObject({ protocol: "tcp", at: `127.0.0.1:${listener.port}` });
-    expect(found?.connected).toBe(false);
+    expect(found?.flaw).toBe("");
     listener.stop(true);
     expect(addressText("::ffff:192.0.2.1", 1, 0)).toBe("192.0.2.1:1");
     expect(addressText("fe80::1%7", 1, 7)).toBe("[fe80::1%7]:1");
@@ -96,6 +97,17 @@ describe.if(libc !== undefined)("a socket", () => {
     client.terminate();
     listener.stop(true);
     for (const fd of [0, 1, 2, 12_345]) expect(calls!.look(fd)).toBeUndefined();
+  });
+
+  test("for UDP that is shut down is known: a read of it would never wait", () => {
+    const fd = libc!.bindUdp("127.0.0.1", 0, false);
+    const { shutdown } = dlopen(findLibc()!, {
+      shutdown: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+    }).symbols;
+    expect(calls!.look(fd)?.flaw).toBe("");
+    shutdown(fd, 0);
+    expect(calls!.look(fd)?.flaw).toBe("is shut down");
+    libc!.close(fd);
   });
 
   test("that takes no more keeps what it has, and leaves the rest to the others", async () => {
@@ -114,11 +126,11 @@ describe.if(libc !== undefined)("a socket", () => {
     ask();
     const before = [queued(old!), queued(other!)];
     expect(Math.min(...before)).toBeGreaterThan(0);
-    expect(calls!.look(old!)?.connected).toBe(false);
+    expect(calls!.look(old!)?.flaw).toBe("");
     calls!.takeNoMore(old!);
     // If it comes back from the store, it is known.
-    expect(calls!.look(old!)?.connected).toBe(true);
-    expect(calls!.look(other!)?.connected).toBe(false);
+    expect(calls!.look(old!)?.flaw).toBe("is connected");
+    expect(calls!.look(other!)?.flaw).toBe("");
     ask();
     expect(queued(old!)).toBe(before[0]!);
     expect(queued(other!)).toBeGreaterThan(before[1]! + before[0]!);

@@ -36,7 +36,7 @@ function keep(
   );
   kept.sort(
     inherited.map((socket, index) => ({
-      ...{ protocol: "udp", at: "127.0.0.1:1", fd: 3 + index, inode: index, connected: false },
+      ...{ protocol: "udp", at: "127.0.0.1:1", fd: 3 + index, inode: index, flaw: "" },
       ...{ name: `${socket.protocol ?? "udp"}-127.0.0.1-1` },
       ...socket,
     })),
@@ -93,7 +93,7 @@ test("a socket of the last run that no setting names is closed, and leaves the s
 });
 
 test("a connected UDP socket is closed and leaves the store: it would answer nobody", () => {
-  const { kept, done } = keep([{ connected: true }, {}], { udpWorkers: 2 });
+  const { kept, done } = keep([{ flaw: "is connected" }, {}], { udpWorkers: 2 });
   expect(kept.take("udp", at(1))).toEqual({ sockets: [4], surplus: [] });
   expect(done).toEqual([
     expect.stringMatching(/^info: a socket of the last run is closed, because it is connected/),
@@ -102,9 +102,16 @@ test("a connected UDP socket is closed and leaves the store: it would answer nob
     "forget udp-127.0.0.1-1",
     "barrier",
   ]);
-  expect(keep([{ connected: true, name: "buntracker.socket" }]).done).toContainEqual(
+  expect(keep([{ flaw: "is connected", name: "buntracker.socket" }]).done).toContainEqual(
     expect.stringMatching(/^warn: the tracker was given a socket that is connected.*"remedy":/),
   );
+});
+
+test("a UDP socket that is shut down is not used: it would keep a core busy", () => {
+  const { kept, done } = keep([{ flaw: "is shut down" }]);
+  expect(kept.take("udp", at(1))).toEqual({ sockets: [], surplus: [] });
+  expect(done).toContain("close 3");
+  expect(done[0]).toContain("because it is shut down");
 });
 
 test("a supervisor that does not hear is told once: each message waits two seconds", () => {
