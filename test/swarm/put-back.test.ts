@@ -455,18 +455,22 @@ test("a chunk that is cut short ends at its last whole record", () => {
   }
 });
 
-test("whatever a chunk holds, the store stays whole", () => {
+test.each([false, true])("whatever a chunk holds, the store stays whole; restoring: %p", (own) => {
   const chunk = new Uint8Array([...swarmOf(9), ...swarmOf(300), ...swarmOf(1)]);
-  const { tracker, store } = makeTracker(16 * MIB);
+  const { tracker, memory } = makeTracker(2 * MIB);
+  const store = new Store({ ...memory, settings: { ...memory.settings, restoring: own } });
   const change = fc.record({ at: fc.nat(chunk.length - 1), byte: fc.nat(255) });
   fc.assert(
     fc.property(fc.array(change, { minLength: 1, maxLength: 30 }), fc.nat(127), (changes, tick) => {
       const bytes = chunk.slice();
       for (const { at, byte } of changes) bytes[at] = byte;
       const back = new PutBack(store, ALL);
-      back.open(bytes, { tick, tickSeconds: 10, elapsedSeconds: 5 }, 100);
-      while (back.next());
-      expect(back.at).toBeLessThanOrEqual(bytes.length);
+      for (const countersOnly of own ? [false, true] : [false]) {
+        back.countersOnly = countersOnly;
+        back.open(bytes, { tick, tickSeconds: 10, elapsedSeconds: 5 }, 100);
+        while (back.next());
+        expect(back.at).toBeLessThanOrEqual(bytes.length);
+      }
     }),
     { numRuns: 1000, seed: 5 },
   );
