@@ -21,9 +21,17 @@ import type { Family } from "../constants.ts";
 import { Networks } from "../net/addresses.ts";
 import { Chain, Link } from "./chain.ts";
 
-/** Bytes of an IPv6 address that identify the place and the site. */
+/** Bytes of an address that identify the place and, of IPv6, the site. */
+const IPV4_SIZE = 4;
 const IPV6_PREFIX_SIZE = 8;
 const IPV6_SITE_SIZE = 6;
+
+/**
+ * What is hashed, by its size. Not a part of the address itself: the first `subarray` of a short
+ * array gives it a buffer of its own, 300 bytes that every connection would keep.
+ */
+const HASHED = [IPV4_SIZE, IPV6_PREFIX_SIZE, IPV6_SITE_SIZE].map((size) => new Uint8Array(size));
+const [HASHED_IPV4, HASHED_PREFIX, HASHED_SITE] = HASHED;
 
 /** One place, or a site of several; `Member` is a connection. */
 export class Neighbours<Member> {
@@ -100,15 +108,16 @@ export class Neighbourhood<Member = unknown> {
     if (family === 0 || this.#exempt.containsBytes(address, 0, family)) {
       return new Neighbours(undefined, this.#exemptSite);
     }
-    const key = this.#hash(address, family === 4 ? 4 : IPV6_PREFIX_SIZE);
+    const key = this.#hash(address, family === 4 ? HASHED_IPV4 : HASHED_PREFIX);
     const known = this.#places.get(key);
     if (known !== undefined || family === 4) return known ?? new Neighbours(key);
-    const site = this.#hash(address, IPV6_SITE_SIZE);
+    const site = this.#hash(address, HASHED_SITE);
     return new Neighbours(key, this.#sites.get(site) ?? new Neighbours(site));
   }
 
-  #hash(address: Uint8Array, size: number): bigint {
-    return Bun.hash.wyhash(address.subarray(0, size), this.#seed);
+  #hash(address: Uint8Array, part: Uint8Array): bigint {
+    for (let i = 0; i < part.length; i++) part[i] = address[i];
+    return Bun.hash.wyhash(part, this.#seed);
   }
 
   /** Call when a connection of the place opens. */

@@ -111,8 +111,10 @@ export class WsAnnounces implements Core {
     this.#peer = undefined;
     this.#warning = this.#parts.warningMessage;
     writeWord(message.infoHash, request.infoHash);
-    request.family = announcer.family;
-    request.peer.set(announcer.address.subarray(0, announcer.family === 4 ? 4 : 16));
+    // Not `subarray`, which gives the address a buffer of its own: 300 bytes for each connection.
+    const { address, family } = announcer;
+    for (let i = 0; i < (family === 4 ? 4 : 16); i++) request.peer[i] = address[i];
+    request.family = family;
     request.event = message.event;
     request.seeder = message.isSeeder;
     const verdict = this.gates.announce(now);
