@@ -15,6 +15,7 @@
  *   core     an announce into a swarm of 100,000 peers, without sockets
  *   flood    announces over UDP at twice what can be answered: what is answered then, and HTTP
  *   memory   resident memory, filled over UDP
+ *   ws       announces over WebSocket with offers that are answered, and idle connections
  *   half     latencies at half load with all those peers stored, while the sweep goes round
  *
  * Server on core 0, generator on core 1. Contenders take turns, round after round, so that what
@@ -37,9 +38,10 @@ import {
 } from "./contenders.ts";
 import { parseReport, readOptions, refuse, type Report } from "./options.ts";
 import { residentBytes } from "./processes.ts";
+import { CYCLES, START_WS } from "./ws-contenders.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 
-const ALL_ROWS = "udp,http,core,flood,memory,half";
+const ALL_ROWS = "udp,http,ws,core,flood,memory,half";
 const MINUTES_MAX = 30;
 const FILL_SECONDS_MAX = 120;
 /** A fill is repeated, so that who lost some datagrams is told of those peers again. */
@@ -58,6 +60,10 @@ const FILL_SMALL_SECONDS_MAX = 25;
 const HALF_LOAD_SECONDS = 30;
 const FLOOD_SECONDS = 6;
 const FLOOD_ROUNDS_MAX = 3;
+
+/** Idle WebSockets whose memory is measured, and the time until then. */
+const WS_IDLE = 10_000;
+const WS_SETTLE_SECONDS = 60;
 
 /** The load of the bars: 30 wanted, 100,000 swarms, 1,000,000 peers, 512 under way. */
 const USUAL = { swarms: 100_000, peers: 1_000_000, skew: 1, wanted: 30, window: 512 };
@@ -95,6 +101,7 @@ if (!isPinned) remark("nothing is pinned to a core: there is only one, or no tas
 try {
   await row("udp", 300, compareUdp);
   await row("http", 90, compareHttp);
+  await row("ws", 180, compareWebSockets);
   await row("core", 30, measureCore);
   await row("flood", 90, measureFlood);
   await row("memory", 300, compareMemory);
@@ -184,6 +191,36 @@ async function compareHttp(): Promise<void> {
   atLeast("HTTP: one-shot announces/s / opentracker's", 1, rps("buntracker, one-shot") / theirs);
   atLeast("HTTP: one-shot announces/s", 8500, rps("buntracker, one-shot"));
   atLeast("HTTP: kept / opentracker's one-shot", 4, rps("buntracker, kept") / theirs);
+}
+
+async function compareWebSockets(): Promise<void> {
+  const contenders = await startEach(Object.keys(START_WS), 0, START_WS);
+  const entries = contenders.map((contender) => ({ contender }));
+  const names = contenders.map(({ name }) => name);
+  for (const { offers, sdp, measured } of CYCLES) {
+    const reports = await takeTurns(entries, ({ contender }) =>
+      load("ws-load.ts", { ...target(contender), offers, sdp, seconds: options.seconds }),
+    );
+    const what = `${offers} offers of ${sdp} bytes`;
+    tables.push(`WebSocket: cycles with ${what}`, ...showReports(names, reports), "");
+    const of = (name: string, field: string) => middleOf(reports[names.indexOf(name)], field);
+    const to = (other: string) => ratio(of, "cpu_us", other);
+    const share = (other: "aquatic_ws" | "bittorrent-tracker") =>
+      measured[other] / measured["wt-tracker"];
+    const toWt = to("bittorrent-tracker") * share("bittorrent-tracker");
+    atMost(`WebSocket: CPU a cycle, ${what} / aquatic_ws'`, 0.7, to("aquatic_ws"));
+    atMost(`WebSocket: CPU a cycle, ${what} / npm's`, 0.6, to("bittorrent-tracker"));
+    atMost(`WebSocket: CPU a cycle, ${what} / wt-tracker's, a constant by npm's`, 1, toWt);
+    const byAquatic = to("aquatic_ws") * share("aquatic_ws");
+    remark(`wt-tracker's constant by aquatic_ws' instead, ${what}: ${show(byAquatic)}`);
+  }
+  await endAll();
+  const [idle] = await startEach(["buntracker"], 0, START_WS);
+  if (idle === undefined) return;
+  const sizes = { connections: WS_IDLE, swarms: WS_IDLE / 5, settle: WS_SETTLE_SECONDS };
+  await Bun.sleep(SETTLE_MILLISECONDS);
+  const { kib_each } = await load("ws-load.ts", { ...target(idle), ...sizes });
+  atMost("WebSocket: KiB of an idle connection with a peer", 1.8, kib_each);
 }
 
 async function measureCore(): Promise<void> {
@@ -294,10 +331,14 @@ async function measureHalfLoad(): Promise<void> {
 // Contenders and generators.
 
 /** Starts those that are here; of the others a remark is made. */
-async function startEach(names: string[], swarms = USUAL.swarms): Promise<Contender[]> {
+async function startEach(
+  names: string[],
+  swarms = USUAL.swarms,
+  start: Record<string, (swarms: number) => Promise<Contender | Absent>> = START,
+): Promise<Contender[]> {
   const contenders: Contender[] = [];
   for (const name of names) {
-    const contender: Contender | Absent = await START[name](swarms);
+    const contender: Contender | Absent = await start[name](swarms);
     if ("absent" in contender) {
       remark(contender.absent);
     } else {

@@ -15,7 +15,7 @@ import { BINARY, freePort } from "../e2e/harness.ts";
 import { INFO_HASH_WORDS, putInfoHash, whitelist } from "./workload.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
-const TOOLS = join(ROOT, ".tools");
+export const TOOLS = join(ROOT, ".tools");
 const READY_MILLISECONDS_MAX = 20_000;
 
 export const CORE_SERVERS = 0;
@@ -69,7 +69,7 @@ export const START: Record<string, Start> = {
   chihaya: startChihaya,
 };
 
-async function startBuntracker(name: string, hosts: string[]): Promise<Contender | Absent> {
+export async function startBuntracker(name: string, hosts: string[]): Promise<Contender | Absent> {
   if (!existsSync(BINARY)) return { absent: "buntracker is skipped: run `make build` first" };
   return startBinary(name, BINARY, hosts);
 }
@@ -194,6 +194,10 @@ async function startChihaya(): Promise<Contender | Absent> {
 /** How to get those that no system package holds. */
 const INSTALL: Record<string, string[]> = {
   aquatic_udp: ["cargo", "install", "aquatic_udp", "--root", ".tools/aquatic"],
+  aquatic_ws: [
+    ...["cargo", "install", "aquatic_ws", "--version", "0.9.0"],
+    ...["--root", ".tools/aquatic"],
+  ],
   "bittorrent-tracker": [
     ...["npm", "install", "--prefix", ".tools/bittorrent-tracker"],
     ...["--ignore-scripts", "--no-audit", "--no-fund", "bittorrent-tracker"],
@@ -202,7 +206,7 @@ const INSTALL: Record<string, string[]> = {
 };
 const INSTALL_MILLISECONDS_MAX = 15 * 60 * 1000;
 
-function skipped(name: string): Absent {
+export function skipped(name: string): Absent {
   return { absent: `${name} is skipped: it is not in .tools (${INSTALL[name].join(" ")})` };
 }
 
@@ -221,18 +225,20 @@ export function installAll(): void {
 }
 
 /** opentracker becomes nobody, and has to read what is in here. */
-async function makeFolder(): Promise<string> {
+export async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "buntracker-compare-"));
   folders.push(folder);
   await chmod(folder, 0o755);
   return folder;
 }
 
-async function launch(
+/** Starts a program, and waits until `answers` is true of its port. */
+export async function launch(
   name: string,
   port: number,
   command: string[],
   env: Record<string, string> = {},
+  answers = isAnswering,
 ): Promise<Contender | Absent> {
   const child = Bun.spawn(pinned(CORE_SERVERS, command), {
     env: { PATH: process.env.PATH ?? "/usr/bin:/bin", ...env },
@@ -251,7 +257,7 @@ async function launch(
   running.add(contender);
   const deadline = performance.now() + READY_MILLISECONDS_MAX;
   while (performance.now() < deadline && child.exitCode === null) {
-    if (await isAnswering(port)) return contender;
+    if (await answers(port)) return contender;
   }
   await contender.end();
   return { absent: `${name} is skipped: it was started, but does not answer` };

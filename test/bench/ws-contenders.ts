@@ -1,0 +1,90 @@
+/**
+ * The trackers for browsers that buntracker is compared with over WebSocket, and what is known of
+ * one that cannot be had.
+ *
+ * wt-tracker is on no registry, and the server under it is a binary for one version of Node. So its
+ * figures are those of a run that had all four in turn on a machine like this one, and they are
+ * used as a share of what another tracker takes in this run: shares travel, microseconds do not.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { freePort } from "../e2e/harness.ts";
+import {
+  type Absent,
+  type Contender,
+  launch,
+  makeFolder,
+  skipped,
+  startBuntracker,
+  TOOLS,
+} from "./contenders.ts";
+
+/** A cycle as the load generator has it. */
+export interface Cycle {
+  offers: number;
+  sdp: number;
+  /** µs of CPU a cycle that were measured of wt-tracker fdb52ac and of the other two. */
+  measured: { "wt-tracker": number; aquatic_ws: number; "bittorrent-tracker": number };
+}
+
+/** Medians of 3 alternating rounds; 1,000 connections, 50 swarms, 2 cores, 2026-11. */
+export const CYCLES: Cycle[] = [
+  {
+    offers: 10,
+    sdp: 560,
+    measured: { "wt-tracker": 278, aquatic_ws: 406, "bittorrent-tracker": 485 },
+  },
+  {
+    offers: 5,
+    sdp: 2000,
+    measured: { "wt-tracker": 213, aquatic_ws: 309, "bittorrent-tracker": 358 },
+  },
+];
+
+/** All that can be compared over WebSocket, by name. */
+export const START_WS: Record<string, () => Promise<Contender | Absent>> = {
+  buntracker: () => startBuntracker("buntracker", ["127.0.0.1"]),
+  aquatic_ws: startAquaticWs,
+  "bittorrent-tracker": startBittorrentTrackerWs,
+};
+
+async function startAquaticWs(): Promise<Contender | Absent> {
+  const program = join(TOOLS, "aquatic/bin/aquatic_ws");
+  if (!existsSync(program)) return skipped("aquatic_ws");
+  const port = freePort();
+  const file = join(await makeFolder(), "aquatic.toml");
+  await Bun.write(
+    file,
+    `socket_workers = 1\nswarm_workers = 1\n[network]\naddress = "127.0.0.1:${port}"\n`,
+  );
+  return launch("aquatic_ws", port, [program, "-c", file], {}, isUpgrading);
+}
+
+/** Its server alone, since its command also loads a client that needs a compiler. */
+async function startBittorrentTrackerWs(): Promise<Contender | Absent> {
+  const module = join(TOOLS, "bittorrent-tracker/node_modules/bittorrent-tracker/server.js");
+  if (!existsSync(module)) return skipped("bittorrent-tracker");
+  const node = Bun.which("node") ?? process.execPath;
+  const port = freePort();
+  const file = join(await makeFolder(), "server.mjs");
+  await Bun.write(
+    file,
+    `import Server from ${JSON.stringify(module)};\n` +
+      `const server = new Server({ udp: false, http: false, ws: true, stats: false });\n` +
+      `server.on("warning", () => {});\n` +
+      `server.listen(${port}, "127.0.0.1");\n`,
+  );
+  return launch("bittorrent-tracker", port, [node, file], {}, isUpgrading);
+}
+
+/** Whether a WebSocket opens within a moment. */
+async function isUpgrading(port: number): Promise<boolean> {
+  const opened = Promise.withResolvers<boolean>();
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/announce`);
+  socket.onopen = () => opened.resolve(true);
+  socket.onerror = socket.onclose = () => opened.resolve(false);
+  const isOpen = await Promise.race([opened.promise, Bun.sleep(200).then(() => false)]);
+  socket.close();
+  if (!isOpen) await Bun.sleep(50);
+  return isOpen;
+}
