@@ -15,7 +15,8 @@
  *   core     an announce into a swarm of 100,000 peers, without sockets
  *   flood    announces over UDP at twice what can be answered: what is answered then, and HTTP
  *   memory   resident memory, filled over UDP
- *   ws       announces over WebSocket with offers that are answered, and idle connections
+ *   ws       announces over WebSocket with offers that are answered
+ *   idle     memory of WebSockets that announce once
  *   half     latencies at half load with all those peers stored, while the sweep goes round
  *
  * Server on core 0, generator on core 1. Contenders take turns, round after round, so that what
@@ -41,7 +42,7 @@ import { residentBytes } from "./processes.ts";
 import { CYCLES, START_WS } from "./ws-contenders.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 
-const ALL_ROWS = "udp,http,ws,core,flood,memory,half";
+const ALL_ROWS = "udp,http,ws,idle,core,flood,memory,half";
 const MINUTES_MAX = 30;
 const FILL_SECONDS_MAX = 120;
 /** A fill is repeated, so that who lost some datagrams is told of those peers again. */
@@ -62,7 +63,7 @@ const FLOOD_SECONDS = 6;
 const FLOOD_ROUNDS_MAX = 3;
 
 /** Idle WebSockets whose memory is measured, and the time until then. */
-const WS_IDLE = 10_000;
+const WS_IDLE = 9_500;
 const WS_SETTLE_SECONDS = 60;
 
 /** The load of the bars: 30 wanted, 100,000 swarms, 1,000,000 peers, 512 under way. */
@@ -101,7 +102,8 @@ if (!isPinned) remark("nothing is pinned to a core: there is only one, or no tas
 try {
   await row("udp", 300, compareUdp);
   await row("http", 90, compareHttp);
-  await row("ws", 180, compareWebSockets);
+  await row("ws", 120, compareWebSockets);
+  await row("idle", 160, measureIdleWebSockets);
   await row("core", 30, measureCore);
   await row("flood", 90, measureFlood);
   await row("memory", 300, compareMemory);
@@ -214,7 +216,9 @@ async function compareWebSockets(): Promise<void> {
     const byAquatic = to("aquatic_ws") * share("aquatic_ws");
     remark(`wt-tracker's constant by aquatic_ws' instead, ${what}: ${show(byAquatic)}`);
   }
-  await endAll();
+}
+
+async function measureIdleWebSockets(): Promise<void> {
   const [idle] = await startEach(["buntracker"], 0, START_WS);
   if (idle === undefined) return;
   const sizes = { connections: WS_IDLE, swarms: WS_IDLE / 5, settle: WS_SETTLE_SECONDS };
