@@ -250,8 +250,8 @@ class Generator {
       this.#under += 1;
       let texts = "";
       for (let i = 0; i < offers; i++) {
-        const offer = `{"offer":{"type":"offer","sdp":${this.#sdp}},"offer_id":"${wordOf("o", i)}"}`;
-        texts += i === 0 ? offer : `,${offer}`;
+        if (i > 0) texts += ",";
+        texts += `{"offer":{"type":"offer","sdp":${this.#sdp}},"offer_id":"${wordOf("o", i)}"}`;
       }
       this.#announce(connection, "", texts);
     }
