@@ -5,15 +5,18 @@
  *   7E9903517DD792130E2A7A1AE9A62CF2DEE3CB80 ; asked for by mail        the rest is a comment
  *   <64 digits>                                                         of version 2: 20 bytes,
  *                                                                       as BEP 52 announces it
+ *   magnet:?xt=urn:btih:… asked for by mail                             a hybrid one lists both
  *   # a comment                                                         a line may be a comment
  *
- * Blank lines, blanks before a hash, CR LF, and a last line without a line end are allowed. Any
- * other line is bad: it is skipped and counted, and the numbers of the first ones are kept. So is a
- * line that may hold more than one hash, since the others would be lost without a word: one with
- * another hash right behind its own, or with a CR inside, with which some programs end lines.
+ * net/written-hashes.ts has all forms of a hash. Blank lines, blanks before a hash, CR LF, and a
+ * last line without a line end are allowed. Any other line is bad: it is skipped and counted, and
+ * the numbers of the first ones are kept. So is a line that may hold more hashes than are read,
+ * since the others would be lost without a word: one with another hash right behind its own, or
+ * with a CR inside, with which some programs end lines.
  */
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { garbage } from "../host/garbage.ts";
+import { readInfoHashes } from "../net/written-hashes.ts";
 import { HashList, hashListMemory } from "./hash-list.ts";
 import type { Sliced } from "../host/turns.ts";
 
@@ -24,6 +27,19 @@ const SPACE = 32;
 const NUMBER_SIGN = 35;
 const COMMA = 44;
 const SEMICOLON = 59;
+const LETTER_M = 109;
+const LETTER_U = 117;
+const BASE32_SIZE = 32;
+
+/** No magnet link is longer; the rest of a longer line is not decoded. */
+const LINK_SIZE_MAX = 32 * 1024;
+/** Garbage that the texts of a line leave, beside the decoded line. */
+const LINE_GARBAGE_BYTES = 1024;
+/** A link ends at a blank, other forms of a hash at a separator too. */
+const FIRST_WORD = /^(?:magnet:\S*|[^\s,;]+)/i;
+const SEPARATORS = /^[\s,;]+/;
+/** A link with a blank in a name that should be escaped, and a topic behind it. */
+const TOPIC_BEHIND = /&(?:amp;)?xt(?:\.\d+)?=/i;
 
 const DIGITS = 2 * INFO_HASH_SIZE;
 /** Digits of the whole SHA-256 of version 2. [BEP 52] */
@@ -125,7 +141,10 @@ export function hashLine(hash: Uint8Array, lastLineEnds: boolean): Uint8Array {
   return new TextEncoder().encode(`${lastLineEnds ? "" : "\n"}${hash.toHex()}\n`);
 }
 
-/** A piece of a file without the lines of this hash; undefined if no line has it. */
+/**
+ * A piece of a file without this hash; undefined if no line has it. Of a line with two hashes the
+ * other one stays.
+ */
 export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8Array | undefined> {
   const reader = new HashFileReader();
   reader.setPiece(bytes);
@@ -136,8 +155,9 @@ export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8A
     reader.count = 0;
     more = reader.readLines(LINES_PER_STEP, hash);
     while (reader.matches.length > 0) {
-      kept.push(bytes.subarray(from, reader.matches.shift()!));
-      from = reader.matches.shift()!;
+      const { begin, end, others } = reader.matches.shift()!;
+      kept.push(bytes.subarray(from, begin), ...others.map((other) => hashLine(other, true)));
+      from = end;
     }
     yield;
   }
@@ -146,14 +166,22 @@ export function* withoutHash(bytes: Uint8Array, hash: Uint8Array): Sliced<Uint8A
   return Buffer.concat(kept);
 }
 
+/** A line that holds the wanted hash: where it begins and ends, and which others it holds. */
+interface Match {
+  begin: number;
+  end: number;
+  others: Uint8Array[];
+}
+
 /** Reads a file from its first line to its last, in steps of some lines. */
 class HashFileReader {
   /** The hashes read, GROUP_HASHES in each group, `count` in total. */
   readonly groups: Uint8Array<ArrayBuffer>[] = [];
   count = 0;
   readonly bad = noBadLines();
-  /** Begin and end of each line that holds the wanted hash, two numbers a line. */
-  readonly matches: number[] = [];
+  readonly #decoder = new TextDecoder("latin1");
+  /** The lines that hold the wanted hash. */
+  readonly matches: Match[] = [];
   #bytes = new Uint8Array(0);
   #at = 0;
   #line = 0;
@@ -176,47 +204,90 @@ class HashFileReader {
       const found = bytes.indexOf(LINE_END, this.#at);
       const end = found < 0 ? bytes.length : found;
       this.#line += 1;
-      const hashed = this.#readLine(this.#at, end);
+      const hashes = this.#readLine(this.#at, end);
       const next = Math.min(end + 1, bytes.length);
-      if (hashed && wanted !== undefined && this.#isLast(wanted)) this.matches.push(this.#at, next);
+      if (hashes > 0 && wanted !== undefined) this.#match(wanted, hashes, this.#at, next);
       this.#at = next;
     }
     return this.#at < bytes.length;
   }
 
-  /** True if the line held a hash, which is then the last one in `groups`. */
-  #readLine(from: number, end: number): boolean {
+  /** The number of hashes in the line, which are then the last ones in `groups`. */
+  #readLine(from: number, end: number): number {
     const bytes = this.#bytes;
     let at = from;
     while (at < end && isBlank(bytes[at])) at++;
-    if (at === end) return false;
+    if (at === end) return 0;
     const broken = this.#hasReturnInside(at, end);
-    if (bytes[at] === NUMBER_SIGN && !broken) return false;
-    if (broken || !this.#readDigits(at, end)) {
-      noteBadLine(this.bad, this.#line);
-      return false;
-    }
-    this.count += 1;
-    return true;
+    if (bytes[at] === NUMBER_SIGN && !broken) return 0;
+    const before = this.count;
+    if (!broken) this.#readHashes(at, end);
+    if (this.count === before) noteBadLine(this.bad, this.#line);
+    return this.count - before;
   }
 
-  /** Appends the bytes of the hash at `at` to the others; false if the text is not a hash. */
-  #readDigits(at: number, end: number): boolean {
+  /** Appends the hashes at `at` to the others; none if the text holds no hash, or perhaps more. */
+  #readHashes(at: number, end: number): void {
+    const behind = this.#readDigits(at, end);
+    if (behind === 0) return this.#readWords(at, end);
+    let next = behind;
+    while (next < end && isSeparator(this.#bytes[next])) next++;
+    if (isLengthOfHash(this.#countDigits(next, end))) return;
+    this.count += 1;
+    // Most comments are told from a hash by their first letters: decoding takes time.
+    if (!this.#mayBeHash(next, end)) return;
+    const other = readInfoHashes(firstWordOf(this.#textOf(next, end)));
+    // A comment may be the link of the same swarm.
+    if (other.some((hash) => !this.#isAt(this.count - 1, hash))) this.count -= 1;
+  }
+
+  /** Reads the bytes of a hash after the others; returns where its digits end, 0 if it is none. */
+  #readDigits(at: number, end: number): number {
     const bytes = this.#bytes;
-    if (at + DIGITS > end) return false;
+    if (at + DIGITS > end) return 0;
     const hashes = this.#groupOf(this.count);
     const first = (this.count % GROUP_HASHES) * INFO_HASH_SIZE;
     for (let i = 0; i < INFO_HASH_SIZE; i++) {
       const high = DIGIT_VALUES[bytes[at + 2 * i]];
       const low = DIGIT_VALUES[bytes[at + 2 * i + 1]];
-      if ((high | low) === NO_DIGIT) return false;
+      if ((high | low) === NO_DIGIT) return 0;
       hashes[first + i] = (high << 4) | low;
     }
     const behind = at + this.#countDigits(at, end);
-    if (!isLengthOfHash(behind - at)) return false;
-    let next = behind;
-    while (next < end && isSeparator(bytes[next])) next++;
-    return !isLengthOfHash(this.#countDigits(next, end));
+    return isLengthOfHash(behind - at) ? behind : 0;
+  }
+
+  /** Appends the hashes of a text that does not begin with digits of a hash. */
+  #readWords(at: number, end: number): void {
+    const text = this.#textOf(at, end);
+    const word = firstWordOf(text);
+    const hashes = readInfoHashes(word);
+    const rest = text.slice(word.length);
+    if (TOPIC_BEHIND.test(rest)) return;
+    const shown = hashes.map((hash) => hash.toHex());
+    const next = readInfoHashes(firstWordOf(rest.replace(SEPARATORS, "")));
+    if (next.some((hash) => !shown.includes(hash.toHex()))) return;
+    for (const hash of hashes) {
+      const first = (this.count % GROUP_HASHES) * INFO_HASH_SIZE;
+      this.#groupOf(this.count).set(hash, first);
+      this.count += 1;
+    }
+  }
+
+  #textOf(at: number, end: number): string {
+    const size = Math.min(end - at, LINK_SIZE_MAX);
+    garbage.note(2 * size + LINE_GARBAGE_BYTES);
+    return this.#decoder.decode(this.#bytes.subarray(at, at + size));
+  }
+
+  /** Whether a word that is no run of digits may be a hash in another form. */
+  #mayBeHash(at: number, end: number): boolean {
+    const bytes = this.#bytes;
+    const lower = bytes[at] | 0x20;
+    if (at < end && (lower === LETTER_M || lower === LETTER_U)) return true;
+    let next = at;
+    while (next < end && !isSeparator(bytes[next])) next++;
+    return next - at === BASE32_SIZE;
   }
 
   #countDigits(at: number, end: number): number {
@@ -245,19 +316,28 @@ class HashFileReader {
     return (this.groups[number] = new Uint8Array(new ArrayBuffer(GROUP_HASHES * INFO_HASH_SIZE)));
   }
 
-  #isLast(hash: Uint8Array): boolean {
-    const last = this.count - 1;
-    const hashes = this.#groupOf(last);
-    const from = (last % GROUP_HASHES) * INFO_HASH_SIZE;
-    for (let i = 0; i < INFO_HASH_SIZE; i++) if (hashes[from + i] !== hash[i]) return false;
+  /** Notes the line if one of its last `count` hashes is the wanted one. */
+  #match(wanted: Uint8Array, count: number, begin: number, end: number): void {
+    const places = Array.from({ length: count }, (_, i) => this.count - 1 - i);
+    const others = places.filter((place) => !this.#isAt(place, wanted));
+    if (others.length === count) return;
+    this.matches.push({ begin, end, others: others.map((place) => this.#hashAt(place).slice()) });
+  }
+
+  #isAt(place: number, hash: Uint8Array): boolean {
+    const found = this.#hashAt(place);
+    for (let i = 0; i < INFO_HASH_SIZE; i++) if (found[i] !== hash[i]) return false;
     return true;
+  }
+
+  #hashAt(place: number): Uint8Array {
+    const from = (place % GROUP_HASHES) * INFO_HASH_SIZE;
+    return this.#groupOf(place).subarray(from, from + INFO_HASH_SIZE);
   }
 }
 
-/** The 20 bytes of an info hash written as 40 or 64 digits; undefined for any other text. */
-export function parseInfoHash(text: string): Uint8Array | undefined {
-  if (!/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(text)) return undefined;
-  return Uint8Array.fromHex(text.slice(0, DIGITS));
+function firstWordOf(text: string): string {
+  return FIRST_WORD.exec(text)?.[0] ?? "";
 }
 
 function isLengthOfHash(digits: number): boolean {

@@ -17,10 +17,10 @@
  * text.
  */
 import type { AccessKeeper, ListName } from "../access/keeper.ts";
-import { parseInfoHash } from "../access/hash-file.ts";
 import { garbage, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
 import type { HttpHandler } from "../http/exchange.ts";
 import type { OwnNames } from "../net/own-names.ts";
+import { HASH_FORMS, readInfoHashes } from "../net/written-hashes.ts";
 import { PROOF_FIELD } from "./proof.ts";
 import { type Judgement, Token } from "./token.ts";
 
@@ -64,7 +64,7 @@ const NO_NONCE = "this is not a challenge: write 64 hexadecimal digits";
 const TOO_MANY = "too many requests had a wrong token: try again in some seconds, or use the verbs";
 const WRONG_HOST =
   "unknown host name: use the address or localhost, or set TRACKER_PUBLIC_NAME to this name";
-const NO_HASH = "this is not an info hash: write 40 or 64 hexadecimal digits";
+const NO_HASH = `this is not an info hash: write ${HASH_FORMS}, percent-encoded`;
 
 /** Methods that a Request can have: it throws for some others, such as TRACE. */
 const METHODS = ["GET", "HEAD", "PUT", "DELETE"];
@@ -148,11 +148,23 @@ async function changeMaintenance(deps: AdminDeps, on: boolean): Promise<Outcome>
 async function changeList(
   deps: AdminDeps,
   name: ListName,
-  digits: string,
+  written: string,
   on: boolean,
 ): Promise<Outcome> {
-  const hash = parseInfoHash(digits);
-  if (hash === undefined) return [400, NO_HASH];
+  const hashes = readInfoHashes(unescaped(written));
+  if (hashes.length === 0) return [400, NO_HASH];
+  const outcomes: Outcome[] = [];
+  for (const hash of hashes) outcomes.push(await changeHash(deps, name, hash, on));
+  const status = Math.max(...outcomes.map(([code]) => code));
+  return [status, outcomes.map(([, text]) => text).join("\n")];
+}
+
+async function changeHash(
+  deps: AdminDeps,
+  name: ListName,
+  hash: Uint8Array,
+  on: boolean,
+): Promise<Outcome> {
   const change = await deps.keeper.change(name, hash, on);
   const list = `the ${name} list`;
   const shown = hash.toHex();
@@ -165,6 +177,15 @@ async function changeList(
       return [409, `there is no ${name} list: set TRACKER_${name.toUpperCase()}_FILE`];
     case "failed":
       return [500, `nothing was changed: ${change.reason}: ${change.remedy}`];
+  }
+}
+
+/** A part of a path as it was before it was percent-encoded; "" if the encoding is wrong. */
+function unescaped(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return "";
   }
 }
 

@@ -279,7 +279,9 @@ export const SCHEMA = z.object({
   // -- Access
   denyFile: optional("Access", "TRACKER_DENY_FILE", name(), {
     text: "file of info hashes that are refused, one per line; read again on SIGHUP",
-    reason: "To refuse what you were asked to refuse. The verbs deny and forget change it.",
+    reason:
+      "To refuse what you were asked to refuse. A line may be a magnet link. The verbs deny and " +
+      "forget change it.",
     initial: "none",
   }),
   allowFile: optional("Access", "TRACKER_ALLOW_FILE", name(), {

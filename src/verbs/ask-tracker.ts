@@ -3,11 +3,11 @@
  * that change the running tracker. Loaded only when one of them is called.
  */
 import { networkInterfaces } from "node:os";
-import { parseInfoHash } from "../access/hash-file.ts";
 import type { Config } from "../config/schema.ts";
 import { parseHostName } from "../config/settings.ts";
 import { EXIT_FAILED, EXIT_OK } from "../constants.ts";
 import { isIPv4, isIPv6 } from "../net/addresses.ts";
+import { HASH_FORMS, readInfoHashes } from "../net/written-hashes.ts";
 import { type AdminAnswer, AdminClient, type ListVerb, UnprovenError } from "./admin-client.ts";
 import { dnsAdvice } from "./dns-advice.ts";
 import { fail, type Output, say } from "./output.ts";
@@ -109,10 +109,9 @@ async function administer(
   output: Output,
 ): Promise<number> {
   const [listener] = adminListeners;
-  const wrong = verb === "maintenance" ? undefined : operands.find((text) => !parseInfoHash(text));
+  const wrong = verb === "maintenance" ? undefined : operands.find(isNoInfoHash);
   if (wrong !== undefined) {
-    const hint = "write 40 or 64 hexadecimal digits";
-    return fail(output, `${JSON.stringify(wrong)} is not an info hash`, hint);
+    return fail(output, `${JSON.stringify(wrong)} is not an info hash`, `write ${HASH_FORMS}`);
   }
   if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
   if (adminToken === undefined) {
@@ -120,7 +119,8 @@ async function administer(
     return fail(output, "TRACKER_ADMIN_TOKEN is not set", hint);
   }
   const client = new AdminClient(listener, adminToken);
-  for (const operand of operands) {
+  const asked = verb === "maintenance" ? operands : operands.flatMap(digitsOf);
+  for (const operand of asked) {
     let answer: AdminAnswer;
     try {
       answer =
@@ -129,11 +129,20 @@ async function administer(
           : await client.askForList(verb, operand);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
-      return fail(output, asked, error instanceof UnprovenError ? UNPROVEN : NOT_RUNNING);
+      const failure = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
+      return fail(output, failure, error instanceof UnprovenError ? UNPROVEN : NOT_RUNNING);
     }
     if (answer.status !== 200) return fail(output, answer.sentence, REFUSAL_HINTS[answer.status]);
     output.stdout(`${answer.sentence}\n`);
   }
   return EXIT_OK;
+}
+
+function isNoInfoHash(text: string): boolean {
+  return readInfoHashes(text).length === 0;
+}
+
+/** The info hashes of an operand, of a hybrid magnet link two, as digits. */
+function digitsOf(text: string): string[] {
+  return readInfoHashes(text).map((hash) => hash.toHex());
 }

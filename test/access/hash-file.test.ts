@@ -5,7 +5,6 @@ import fc from "fast-check";
 import {
   enlargeHashList,
   hashLine,
-  parseInfoHash,
   readHashFile,
   withoutHash,
 } from "../../src/access/hash-file.ts";
@@ -14,6 +13,9 @@ import { atOnce, halvesOf, hashOf, KEYS, text } from "./fixture.ts";
 const A = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
 const B = "0123456789abcdef0123456789abcdef01234567";
 const LONG = `${B}89abcdef0123456789abcdef`;
+const A32 = "P2MQGUL526JBGDRKPINOTJRM6LPOHS4A";
+const LINK = `magnet:?xt=urn:btih:${A}&dn=a,b;c&tr=udp%3A%2F%2Ftracker.example`;
+const HYBRID = `magnet:?xt=urn:btih:${A}&xt=urn:btmh:1220${LONG}&dn=x`;
 
 const read = (words: string) => atOnce(readHashFile(text(words), KEYS));
 const lists = (words: string, hash: string) =>
@@ -36,6 +38,13 @@ describe("a line", () => {
     ["LF CR", `\n\r${A}\n\r`],
     ["a comment that names another hash", `${A} ; as ${B}\n`],
     ["a number behind the hash", `${A} 20261127\n`],
+    ["base32", `${A32}\n`],
+    ["base32 in lower case, and a comment", `${A32.toLowerCase()};by mail\n`],
+    ["a URN", `urn:btih:${A}\r\n`],
+    ["a magnet link", `${LINK}\n`],
+    ["a magnet link and a comment", `  ${LINK.toUpperCase()} by mail, as ${B}\n`],
+    ["a hash, and its magnet link as a comment", `${A} ; ${LINK}\n`],
+    ["a magnet link, and its hash as a comment", `${LINK} ; ${A32}\n`],
   ])("is read: %s", (_name, words) => {
     const { list, bad } = read(words);
     expect([list.size, bad.count]).toEqual([1, 0]);
@@ -45,6 +54,11 @@ describe("a line", () => {
   test("with 64 digits is a hash of version 2, shortened to 20 bytes", () => {
     expect(lists(LONG, B)).toBe(true);
     expect(read(LONG).bad.count).toBe(0);
+  });
+
+  test("that is a hybrid magnet link holds a hash of each version", () => {
+    const { list, bad } = read(`${HYBRID}\n`);
+    expect([list.size, bad.count, lists(HYBRID, A), lists(HYBRID, B)]).toEqual([2, 0, true, true]);
   });
 
   test.each([
@@ -62,6 +76,17 @@ describe("a line", () => {
     ["a hash of version 2 and another hash", `${LONG}\t${A} comment`],
     ["hashes whose lines end with CR", `${A}\r${B}\r`],
     ["a comment whose line ends with CR", `# list\r${A}\r`],
+    ["31 letters of base32", A32.slice(1)],
+    ["33 letters of base32", `${A32}A`],
+    ["base32 with a 1", `1${A32.slice(1)}`],
+    ["a hash and another in base32", `${LONG} ${A32}`],
+    ["a hash and the magnet link of another", `${B}, ${LINK}`],
+    ["a magnet link and another hash", `${LINK} ${B}`],
+    ["a magnet link without a topic", "magnet:?dn=x"],
+    ["a magnet link of another network", `magnet:?xt=urn:sha1:${A32}`],
+    ["a magnet link with a topic that is cut", HYBRID.slice(0, -6)],
+    ["a magnet link with a blank before its second topic", HYBRID.replace("&xt", "&dn=a b&xt")],
+    ["a magnet link with CR inside", `${LINK}\r${LINK}`],
   ])("is bad: %s", (_name, line) => {
     const { list, bad } = read(`${B}\n${line}\n${line}`);
     expect([list.size, bad.count, bad.first]).toEqual([1, 2, [2, 3]]);
@@ -148,17 +173,20 @@ describe("changing a file", () => {
     expect(without("")).toBeUndefined();
   });
 
+  test("removes a hash from the line of a hybrid magnet link, and keeps the other one", () => {
+    const without = shown(atOnce(withoutHash(text(`${HYBRID} why\r\n# end\n`), hash)));
+    expect(without).toBe(`${B}\n# end\n`);
+    expect(shown(atOnce(withoutHash(text(without!), Uint8Array.fromHex(B))))).toBe("# end\n");
+  });
+
+  test("removes a hash in any form", () => {
+    const all = [A32, LINK, `urn:btih:${A32}`, `${A} ; ${LINK}`].join("\n");
+    expect(shown(atOnce(withoutHash(text(all), hash)))).toBe("");
+  });
+
   test("adding and removing a hash restores the file", () => {
     const many = Array.from({ length: 5000 }, (_, n) => `${hashOf(n).toHex()} ${n}\n`).join("");
     const longer = text(many + shown(hashLine(hash, true)));
     expect(shown(atOnce(withoutHash(longer, hash)))).toBe(many);
   });
-});
-
-test("a hash as people write it has 40 digits, or 64", () => {
-  expect(parseInfoHash(A.toUpperCase())?.toHex()).toBe(A);
-  expect(parseInfoHash(LONG)?.toHex()).toBe(B);
-  for (const wrong of ["", A.slice(1), `${A}0`, `${A} `, "g".repeat(40)]) {
-    expect(parseInfoHash(wrong)).toBeUndefined();
-  }
 });

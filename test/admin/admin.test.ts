@@ -59,6 +59,20 @@ test("of a hash of version 2 the first 20 bytes are used", async () => {
   expect(calls).toEqual([`+deny ${HASH}`]);
 });
 
+test("a hash may be base32, or a magnet link that is percent-encoded; a hybrid has two", async () => {
+  const { calls, ask } = open();
+  const long = "0123456789abcdef".repeat(4);
+  const link = `magnet:?xt=urn:btih:${HASH}&xt=urn:btmh:1220${long}&dn=a/b`;
+  await ask("PUT", "/access/deny/P2MQGUL526JBGDRKPINOTJRM6LPOHS4A");
+  const { status, text } = await ask("PUT", `/access/deny/${encodeURIComponent(link)}`);
+  const cut = long.slice(0, 40);
+  expect(calls).toEqual([`+deny ${HASH}`, `+deny ${HASH}`, `+deny ${cut}`]);
+  expect([status, text]).toEqual([
+    200,
+    `${HASH} is now on the deny list\n${cut} is now on the deny list\n`,
+  ]);
+});
+
 test.each([
   [{ outcome: "unchanged" } as Change, "PUT", 200, `${HASH} was already on the deny list\n`],
   [{ outcome: "unchanged" } as Change, "DELETE", 200, `${HASH} was not on the deny list\n`],
@@ -76,10 +90,10 @@ test.each([
 
 test("a text that is not an info hash is refused with a sentence", async () => {
   const { calls, ask } = open();
-  for (const wrong of ["", "x", HASH.slice(1), `${HASH}0`, "%7E"]) {
+  for (const wrong of ["", "x", HASH.slice(1), `${HASH}0`, "%7E", "%", "magnet:?dn=x"]) {
     const { status, text } = await ask("PUT", `/access/deny/${wrong}`);
     expect(status).toBe(400);
-    expect(text).toBe("this is not an info hash: write 40 or 64 hexadecimal digits\n");
+    expect(text).toStartWith("this is not an info hash: write 40 or 64 hexadecimal digits, ");
   }
   expect(calls).toEqual([]);
 });

@@ -120,6 +120,39 @@ describe("advice", () => {
   });
 });
 
+test.each(["deny", "allow", "forget"])("%s takes every form of an info hash", async (verb) => {
+  const hashes: string[] = [];
+  const keeper = {
+    change: (_list: string, hash: Uint8Array): Promise<Change> => {
+      hashes.push(hash.toHex());
+      return Promise.resolve({ outcome: "changed" });
+    },
+    setMaintenance: () => Promise.resolve(),
+  };
+  const token = "0123456789abcdef";
+  const admin = createAdmin({ ...ADMIN, token, keeper });
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: admin.fetch });
+  const env = {
+    TRACKER_ADMIN_ADDRESS: `127.0.0.1:${server.port}`,
+    TRACKER_ADMIN_TOKEN: token,
+  };
+  const link = `magnet:?xt=urn:btih:${"b".repeat(40)}&xt=urn:btmh:1220${"c".repeat(64)}&dn=x y`;
+  const { code } = await cli([verb, "A".repeat(32), link], env);
+  expect(code).toBe(0);
+  const wanted = ["0".repeat(40), "b".repeat(40), "c".repeat(40)];
+  expect([...new Set(hashes)]).toEqual(wanted);
+  const wrong = await cli([verb, "A".repeat(32), "magnet:?dn=x"], env);
+  expect(wrong).toEqual({
+    code: 1,
+    stdout: "",
+    stderr:
+      'buntracker: error: "magnet:?dn=x" is not an info hash\n' +
+      "buntracker: hint: write 40 or 64 hexadecimal digits, 32 of base32, or a magnet link in " +
+      "quotes\n",
+  });
+  await server.stop(true);
+});
+
 describe("a change that the tracker refuses", () => {
   const hash = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
   const TOKEN = "0123456789abcdef";
