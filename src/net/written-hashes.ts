@@ -3,7 +3,7 @@
  *
  *   7e9903517dd792130e2a7a1ae9a62cf2dee3cb80      40 digits: version 1
  *   <64 digits>                                   version 2: the first 20 bytes, as it is announced
- *   P2MQGUL525JCBZKCDVYPDJGQYGQ7YJGA              base32, 32 letters and digits: version 1
+ *   P2MQGUL526JBGDRKPINOTJRM6LPOHS4A              base32, 32 letters and digits: version 1
  *   urn:btih:<40 digits, or base32>               version 1
  *   urn:btmh:1220<64 digits>                      version 2, as a multihash of SHA-256
  *   magnet:?xt=urn:btih:…&dn=…&xt=urn:btmh:…      one of each at most: a hybrid has two swarms

@@ -442,7 +442,8 @@ describe("the verbs of the binary", () => {
       stdout: "",
       stderr:
         'buntracker: error: "xyz" is not an info hash\n' +
-        "buntracker: hint: write 40 or 64 hexadecimal digits\n",
+        "buntracker: hint: write 40 or 64 hexadecimal digits, 32 of base32, " +
+        "or a magnet link in quotes\n",
     });
     const tokenless = startProcess({ args: ["deny", hash], env: {} });
     expect(await tokenless.exited()).toBe(1);
