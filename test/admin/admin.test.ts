@@ -59,7 +59,7 @@ test("of a hash of version 2 the first 20 bytes are used", async () => {
   expect(calls).toEqual([`+deny ${HASH}`]);
 });
 
-test("a hash may be base32, or a magnet link that is percent-encoded; a hybrid has two", async () => {
+test("a hash may be base32, or an escaped magnet link; a hybrid has two", async () => {
   const { calls, ask } = open();
   const long = "0123456789abcdef".repeat(4);
   const link = `magnet:?xt=urn:btih:${HASH}&xt=urn:btmh:1220${long}&dn=a/b`;
