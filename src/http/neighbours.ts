@@ -28,7 +28,7 @@ const IPV6_SITE_SIZE = 6;
 
 /**
  * What is hashed, by its size. Not a part of the address itself: the first `subarray` of a short
- * array gives it a buffer of its own, 300 bytes that every connection would keep.
+ * array gives it a buffer of its own, some 210 bytes that every connection would keep.
  */
 const HASHED = [IPV4_SIZE, IPV6_PREFIX_SIZE, IPV6_SITE_SIZE].map((size) => new Uint8Array(size));
 const [HASHED_IPV4, HASHED_PREFIX, HASHED_SITE] = HASHED;

@@ -111,7 +111,7 @@ export class WsAnnounces implements Core {
     this.#peer = undefined;
     this.#warning = this.#parts.warningMessage;
     writeWord(message.infoHash, request.infoHash);
-    // Not `subarray`, which gives the address a buffer of its own: 300 bytes for each connection.
+    // Not `subarray`, which gives the address a buffer of its own: 210 bytes a connection.
     const { address, family } = announcer;
     for (let i = 0; i < (family === 4 ? 4 : 16); i++) request.peer[i] = address[i];
     request.family = family;
