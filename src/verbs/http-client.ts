@@ -38,7 +38,7 @@ export interface HttpQuestion {
 export function askOverHttp(question: HttpQuestion): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const { timeout, tls } = question;
-  const socket = open(question);
+  const socket = connectTo(question);
   const reader = new AnswerReader(question.bodyBytesMax ?? BODY_BYTES_MAX);
   // A destroyed socket delivers no more bytes.
   const settle = (outcome: HttpAnswer | string) => {
@@ -62,7 +62,12 @@ export function askOverHttp(question: HttpQuestion): Promise<HttpAnswer> {
   return promise;
 }
 
-function open({ address, port, tls }: HttpQuestion): Socket {
+/** A connection to the address, with TLS if it is asked for. */
+export function connectTo({
+  address,
+  port,
+  tls,
+}: Pick<HttpQuestion, "address" | "port" | "tls">): Socket {
   const to = { host: reachable(address), port };
   if (tls === undefined) return connect(to);
   if (tls === "any certificate") return connectTls({ ...to, rejectUnauthorized: false });

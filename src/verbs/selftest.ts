@@ -4,7 +4,8 @@
  * For every URL and every address of its host, over IPv4 and IPv6: two peers announce a random info
  * hash, the second must get the first, the interval must be sensible, and a scrape must count both;
  * then both stop. Problems are reported as sentences for each address. A test from the tracker's
- * own machine is answered but not stored: that is a note, not a problem.
+ * own machine is answered but not stored: that is a note, not a problem. WebTorrent has a test of
+ * its own, see selftest-websocket.ts.
  */
 import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
@@ -15,6 +16,7 @@ import { listAddresses } from "../limits/own-addresses.ts";
 import { isNotPublic, readAddress } from "../net/addresses.ts";
 import { showSeconds } from "../config/settings.ts";
 import { askOverHttp } from "./http-client.ts";
+import { type Findings, testWebSocket } from "./selftest-websocket.ts";
 import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
 import { readAnnounced, readScraped } from "./tracker-answers.ts";
 import { UdpClient } from "./udp-client.ts";
@@ -27,7 +29,10 @@ const LOOKUP_MILLISECONDS_MAX = 20_000;
 /** The most addresses of a host that are tested: a name may have thousands. */
 const ADDRESSES_MAX = 16;
 
-const PORTS: Record<string, number> = { "http:": 80, "https:": 443 };
+const PORTS: Record<string, number> = { "http:": 80, "https:": 443, "ws:": 80, "wss:": 443 };
+const SCHEMES = ["udp:", ...Object.keys(PORTS)];
+/** Those with TLS. */
+const SECURE = ["https:", "wss:"];
 
 /** Problems that a tracker on this machine may have, since it does not store us. */
 const NOT_TOLD = "announce: a second peer did not get the first";
@@ -141,7 +146,7 @@ function wrongWithText(text: string): string {
 }
 
 function wrongWith({ protocol, port, hostname }: URL): string | undefined {
-  if (!["udp:", "http:", "https:"].includes(protocol)) return "it is not udp, http or https";
+  if (!SCHEMES.includes(protocol)) return "it is not udp, http, https, ws or wss";
   if (hostname === "") return "it names no host";
   if (port === "0") return PORT_RANGE;
   return protocol === "udp:" && port === "" ? "it names no port" : undefined;
@@ -158,11 +163,11 @@ async function addressesOf(host: string): Promise<string[]> {
 }
 
 /** The problems at one address; `told` is the summary without problems. */
-async function testAddress(
-  url: URL,
-  address: string,
-  timeout: number,
-): Promise<{ problems: string[]; told: string }> {
+async function testAddress(url: URL, address: string, timeout: number): Promise<Findings> {
+  if (/^wss?:$/.test(url.protocol)) {
+    const target = `${url.pathname}${url.search}`;
+    return testWebSocket({ ...serverOf(url, address), target, timeout });
+  }
   const problems: string[] = [];
   const session = url.protocol === "udp:" ? overUdp : overHttp;
   const infoHash = new Uint8Array(randomBytes(20));
@@ -227,16 +232,18 @@ async function overUdp(url: URL, address: string, timeout: number): Promise<Sess
   }
 }
 
+/** Where the server of the URL is, for HTTP and WebSocket. */
+function serverOf(url: URL, address: string) {
+  const name = url.hostname.replace(/^\[|\]$/g, "");
+  const tls = SECURE.includes(url.protocol) ? { name } : undefined;
+  return { address, port: Number(url.port || PORTS[url.protocol]), tls, host: url.host };
+}
+
 async function overHttp(url: URL, address: string, timeout: number): Promise<Session> {
   const get = async (path: string, fields: Record<string, string>) => {
     const query = Object.entries(fields).map(([name, value]) => `${name}=${value}`);
     const search = [url.search.slice(1), ...query].filter((part) => part !== "").join("&");
-    const name = url.hostname.replace(/^\[|\]$/g, "");
-    const tls = url.protocol === "https:" ? { name } : undefined;
-    const port = Number(url.port || PORTS[url.protocol]);
-    const target = `${path}?${search}`;
-    const host = url.host;
-    return await askOverHttp({ address, port, tls, host, target, timeout });
+    return await askOverHttp({ ...serverOf(url, address), target: `${path}?${search}`, timeout });
   };
   const flaws: string[] = [];
   const noting = async <T>(step: string, read: (found: string[]) => Promise<T>): Promise<T> => {

@@ -7,6 +7,7 @@ import { describe, expect, test } from "bun:test";
 import { MIB, vitalsOf } from "../soak/vitals.ts";
 import { CHUNKED, type HostileAnswer, hostileHttp, OK, type Send } from "../verbs/hostile-http.ts";
 import { FIGURES } from "../verbs/figures.ts";
+import { handshakeOf } from "../verbs/websocket-answers.ts";
 import { startProcess } from "./harness.ts";
 
 const TIMEOUT_MILLISECONDS = 30_000;
@@ -19,7 +20,7 @@ const TITLE = "\x1b]0;title\x07\x1b]52;c;ZWNobw==\x07\u202e";
 const HASH = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
 
 /** Sends a beginning, and then the same bytes again and again. */
-function endless(begin: string, piece: string, milliseconds = 1, times = 50) {
+function endless(begin: string, piece: string | Uint8Array, milliseconds = 1, times = 50) {
   return (send: Send) => {
     send(begin);
     const timer = setInterval(() => {
@@ -31,6 +32,10 @@ function endless(begin: string, piece: string, milliseconds = 1, times = 50) {
 
 const withLength = (body: string, status = "200 OK", fields = "") =>
   `HTTP/1.1 ${status}\r\n${fields}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+
+/** A short message in one frame. */
+const textOf = (message: object, text = JSON.stringify(message)) =>
+  `\x81${String.fromCharCode(text.length)}${text}`;
 
 /** An answer after which the connection is closed. */
 const ended = (text: string) => (send: Send, end: () => void) => {
@@ -120,6 +125,40 @@ test.each<[string, HostileAnswer]>([
     expect(code).toBe(1);
     expect(text).not.toMatch(/(?!\n)\p{C}/u);
     expect(text).not.toMatch(/^buntracker: hint: do this/m);
+    expect(peak).toBeLessThan(RESIDENT_BYTES_MAX);
+  },
+  TIMEOUT_MILLISECONDS,
+);
+
+/** A handshake, and then the same bytes again and again. */
+const upgraded = (piece: string, milliseconds = 1, times = 50): HostileAnswer => {
+  const bytes = Buffer.from(piece, "latin1");
+  return (send, _end, asked) => {
+    if (!asked.startsWith("GET")) return;
+    endless(handshakeOf(asked), bytes, milliseconds, times)(send);
+  };
+};
+
+test.each<[string, HostileAnswer]>([
+  ...ANSWERS,
+  ["endless messages", upgraded("\x81\x02{}".repeat(100))],
+  ["endless pings", upgraded("\x89\x00".repeat(100))],
+  ["endless fragments", upgraded("\x01\x01{", 1, 1)],
+  ["large messages", upgraded(`\x81\x7e\xff\xf0${" ".repeat(0xfff0 - 2)}{}`)],
+  ["a huge frame", upgraded(`\x82\x7f\x00\x00\x01${"\0".repeat(5)}`)],
+  ["a byte of a message at a time", upgraded("\x81", 300, 1)],
+  ["escape sequences as a failure", upgraded(textOf({ "failure reason": "\x1b]0;title\x07" }))],
+  ["escape sequences as a close", upgraded("\x88\x07\x03\xf0\x1b]0;x")],
+  ["messages that nest", upgraded(`\x81\x7e\xea\x60${"[".repeat(60_000)}`)],
+])(
+  "%s over WebSocket neither blocks selftest nor controls a terminal",
+  async (_name, answer) => {
+    using server = hostileHttp(answer);
+    const url = `ws://127.0.0.1:${server.port}/announce`;
+    const { code, text, peak } = await run(["selftest", url], server.port);
+    expect(code).toBe(1);
+    expect(text).not.toMatch(/(?!\n)\p{C}/u);
+    expect(text.split("\n").length).toBeLessThan(8);
     expect(peak).toBeLessThan(RESIDENT_BYTES_MAX);
   },
   TIMEOUT_MILLISECONDS,

@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { makeCertificate } from "../http/openssl.ts";
 import { until } from "../until.ts";
 import { decodeDictionary } from "./bencode.ts";
-import { type Environment, freePort, startTracker, type Tracker } from "./harness.ts";
+import { type Environment, freePort, startProcess, startTracker, type Tracker } from "./harness.ts";
 import { HASH, offersOf } from "../ws/fixture.ts";
 import { WsClient as Client } from "./ws-client.ts";
 
@@ -71,6 +71,23 @@ describe("two browsers meet", () => {
     await using _ = await startTracker({ port, env: { TRACKER_HTTP_ADDRESS: both, ...files } });
     await meet(await pairOf(`wss://127.0.0.1:${tlsPort}/`));
   });
+});
+
+test("it passes its own self-test, and one without origin is told why it may not", async () => {
+  const selftest = async (tracker: Tracker) => {
+    const url = `ws://127.0.0.1:${tracker.port}/announce`;
+    const child = startProcess({ args: ["selftest", url] });
+    return { code: await child.exited(), text: child.stdout };
+  };
+  await using tracker = await startTracker();
+  const { code, text } = await selftest(tracker);
+  expect(text).toMatch(/IPv4 127\.0\.0\.1: good, interval \d+s, \d+ ms\n/);
+  expect(code).toBe(0);
+  const env = { TRACKER_WEBSOCKET_ORIGINS: "https://video.example" };
+  await using picky = await startTracker({ env });
+  const refused = await selftest(picky);
+  expect(refused.text).toContain("403, not 101: pages of this origin may not use this tracker\n");
+  expect(refused.code).toBe(1);
 });
 
 const open = (tracker: Tracker, headers = {}): Promise<Client> =>

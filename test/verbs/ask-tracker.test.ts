@@ -97,7 +97,7 @@ describe("advice", () => {
   test("selftest fails on any problem", async () => {
     const { code, stdout } = await cli(["selftest", "ftp://tracker.example/"]);
     expect(code).toBe(1);
-    expect(stdout).toBe("ftp://tracker.example/\n  wrong: it is not udp, http or https\n");
+    expect(stdout).toBe("ftp://tracker.example/\n  wrong: it is not udp, http, https, ws or wss\n");
   });
 
   test("top without a terminal prints the figures once", async () => {

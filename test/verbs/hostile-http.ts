@@ -4,10 +4,10 @@ export const OK = "HTTP/1.1 200 OK\r\n";
 export const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
 
 /** Sends a text; returns how many bytes were written, -1 after the connection closed. */
-export type Send = (text: string) => number;
+export type Send = (text: string | Uint8Array) => number;
 
 /** The answer to a connection: a text or a function. Only `end` closes the connection. */
-export type HostileAnswer = string | ((send: Send, end: () => void) => void);
+export type HostileAnswer = string | ((send: Send, end: () => void, asked: string) => void);
 
 /** Gives each connection this answer, and notes its request. Disposable. */
 export function hostileHttp(answer: HostileAnswer) {
@@ -21,7 +21,7 @@ export function hostileHttp(answer: HostileAnswer) {
         if (asked.length > 1000) return;
         const send: Send = (text) => (socket.readyState === 1 ? socket.write(text) : -1);
         if (typeof answer === "string") send(answer);
-        else answer(send, () => void socket.end());
+        else answer(send, () => void socket.end(), asked.at(-1)!);
       },
     },
   });

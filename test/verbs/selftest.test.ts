@@ -108,7 +108,7 @@ test("a web server that is not a tracker is reported", async () => {
 describe("a problem is reported", () => {
   test.each([
     ["nonsense", "it is not a URL"],
-    ["ws://127.0.0.1/", "it is not udp, http or https"],
+    ["ftp://127.0.0.1/", "it is not udp, http, https, ws or wss"],
     ["udp://127.0.0.1/announce", "it names no port"],
     ["udp://127.0.0.1:0/announce", "its port is not from 1 to 65535"],
     ["http://127.0.0.1:99999/announce", "its port is not from 1 to 65535"],
