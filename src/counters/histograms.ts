@@ -23,6 +23,7 @@ const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128] as const;
 export const HISTOGRAMS = {
   udpRequestSeconds: REQUEST_BOUNDS,
   httpRequestSeconds: REQUEST_BOUNDS,
+  websocketRequestSeconds: REQUEST_BOUNDS,
   batchDatagrams: BATCH_BOUNDS,
   eventLoopLagSeconds: TURN_BOUNDS,
   sweepSeconds: TURN_BOUNDS,

@@ -101,6 +101,15 @@ export class RequestRules {
     return this.#messages[verdict];
   }
 
+  /** True if a rule refuses or drops a request like this one, without headers; counts nothing. */
+  refuses({ address, addressAt, family, port, peerId, peerIdAt }: JudgedRequest): boolean {
+    return this.#withoutHeaders.some((index) => {
+      const rule = this.#rules[index];
+      const matches = holds(rule, address, addressAt, family, port, peerId, peerIdAt);
+      return matches && rule.action !== "count";
+    });
+  }
+
   /** The index of the rule that refuses or drops the request, or RULE_NONE. */
   judge(request: JudgedRequest): number {
     const { address, addressAt, family, port, peerId, peerIdAt, head } = request;

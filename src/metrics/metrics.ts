@@ -197,10 +197,11 @@ function writeTimes(out: Exposition, memory: SharedArrayBuffer): void {
   out.family(
     "tracker_request_duration_seconds",
     "histogram",
-    "From read to replied. UDP: a batch's time, shared by its datagrams. HTTP: one request in 16.",
+    "From read to replied. UDP: a batch's time, shared by its datagrams. Others: one in 16.",
   );
   histogram("udpRequestSeconds", { transport: "udp" });
   histogram("httpRequestSeconds", { transport: "http" });
+  histogram("websocketRequestSeconds", { transport: "websocket" });
   out.family("tracker_batch_datagrams", "histogram", "Datagrams that were read together.");
   histogram("batchDatagrams");
   const lag = "How late the timers of the event loop run.";

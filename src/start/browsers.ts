@@ -4,6 +4,7 @@
 import type { Access } from "../access/access.ts";
 import { connectionsPerAddressMax, webSocketLimits } from "../config/derived.ts";
 import { Counters } from "../counters/counters.ts";
+import { Histogram } from "../counters/histograms.ts";
 import { Client } from "../gates/client.ts";
 import { now } from "../host/clock.ts";
 import { runInTurns } from "../host/turns.ts";
@@ -47,8 +48,10 @@ export class Browsers {
     this.#program = program;
     this.#parts = parts;
     program.threads.addPart({
-      // The part of HTTP, which was added before, has changed the lists already.
-      take: ({ access }) => void (access !== undefined && this.#evict()),
+      // The part of HTTP, which was added before, has changed lists and rules already.
+      take: ({ access, rules }) => {
+        if (access !== undefined || rules !== undefined) this.#evict();
+      },
     });
   }
 
@@ -85,6 +88,7 @@ export class Browsers {
       gates: { ...this.#parts, refusePrivate: config.privateAddresses === "refuse" },
       now,
       report: reportTo(log),
+      messageSeconds: new Histogram(shared.histograms!, 0, "websocketRequestSeconds"),
       full: () => this.#warnFull(),
       settings: {
         pingSeconds: config.websocketPingSeconds,

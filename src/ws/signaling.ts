@@ -17,13 +17,13 @@
  */
 import { isUtf8 } from "node:buffer";
 import { COUNT, type Counters } from "../counters/counters.ts";
+import type { Histogram } from "../counters/histograms.ts";
 import { VERDICT_OK } from "../gates/verdicts.ts";
 import type { Line } from "../net/tunnel.ts";
 import {
   CLOSE_BUG,
   CLOSE_GOING_AWAY,
   CLOSE_MALFORMED,
-  CLOSE_NONE,
   CLOSE_POLICY,
   CLOSE_PROTOCOL,
   CLOSE_TOO_LARGE,
@@ -41,6 +41,7 @@ import {
   OPCODE_PONG,
   OPCODE_TEXT,
 } from "./frames.ts";
+import { reasonOf, WsCloses } from "./ws-closes.ts";
 import type { Offers } from "./offers.ts";
 import { failureText, type WsAnnounces } from "./ws-announce.ts";
 import { type Client, type Engine, WsConnection } from "./ws-connection.ts";
@@ -55,6 +56,9 @@ const BYTES_A_TURN = 64 * 1024;
 /** Bytes of all connections that are read in one turn of the event loop. */
 const BYTES_A_LOOP = 2 * BYTES_A_TURN;
 
+/** One message in this number is timed. */
+const TIMED_EVERY = 16;
+
 /** Wrong messages in a row that end a connection. */
 const WRONG_MAX = 16;
 
@@ -63,6 +67,9 @@ const FRAGMENTS_MAX = 64;
 
 /** A challenged connection has this many ticks to show that it lives. */
 const TICKS_CHALLENGE = 10;
+
+/** One with unsent bytes has this many ticks to take some: as long as HTTP gives it. */
+const TICKS_STALLED = 30;
 
 const NOTHING = new Uint8Array(0);
 
@@ -75,18 +82,10 @@ export interface SignalingParts {
   settings: { pingSeconds: number; offersMax: number; scrapeMax: number };
   /** Reports a bug. */
   report: (error: unknown) => void;
+  /** Observes how long messages take, with what they pass on. */
+  messageSeconds?: Pick<Histogram, "observe"> | undefined;
   /** Calls back in the next turn of the event loop; for tests. */
   soon?: (call: () => void) => void;
-}
-
-/** Why connections were closed by us. */
-export class WsCloses {
-  silent = 0;
-  protocol = 0;
-  too_large = 0;
-  malformed = 0;
-  wrong_messages = 0;
-  shutdown = 0;
 }
 
 export class Signaling implements Engine {
@@ -109,6 +108,8 @@ export class Signaling implements Engine {
   /** Bytes that may still be read in this turn of the event loop. */
   #left = BYTES_A_LOOP;
   #isCounting = false;
+  /** Messages since one was timed. */
+  #untimed = 0;
   readonly #soon: (call: () => void) => void;
   /** Each connection is read once a round, while there is more than a turn can take. */
   #round = 0;
@@ -212,7 +213,7 @@ export class Signaling implements Engine {
       case OPCODE_TEXT:
       case OPCODE_BINARY:
         if (connection.fragments !== undefined) this.#close(connection, CLOSE_PROTOCOL);
-        else if (frame.isLast) this.#takeText(connection, frame.payload(bytes));
+        else if (frame.isLast) this.#timeText(connection, frame.payload(bytes));
         else this.#keep(connection, [], Buffer.from(frame.payload(bytes)));
         return frame.isLast;
       case OPCODE_CONTINUATION:
@@ -248,7 +249,14 @@ export class Signaling implements Engine {
     const whole = Buffer.concat([...fragments, fragment]);
     connection.fragments = undefined;
     connection.line.hold(0 - before);
-    this.#takeText(connection, whole);
+    this.#timeText(connection, whole);
+  }
+
+  #timeText(connection: WsConnection, payload: Buffer): void {
+    this.#untimed = (this.#untimed + 1) % TIMED_EVERY;
+    const begun = this.#untimed === 0 ? performance.now() : 0;
+    this.#takeText(connection, payload);
+    if (begun > 0) this.#parts.messageSeconds?.observe((performance.now() - begun) / 1000);
   }
 
   /** A binary frame is taken as text: libtorrent leaves the type to its library. */
@@ -341,11 +349,22 @@ export class Signaling implements Engine {
 
   challenge(connection: WsConnection): void {
     if (connection.challengedAt >= 0 || connection.ended) return;
-    connection.challengeWaits = connection.isFull;
-    if (connection.isFull) return;
-    connection.challengedAt = connection.line.tick;
-    this.#pingIt(connection);
-    connection.line.wakeAfter(connection.line.tick + TICKS_CHALLENGE);
+    const { tick } = connection.line;
+    if (connection.isFull) {
+      if (connection.stalledAt < 0) connection.stalledAt = tick;
+    } else {
+      connection.stalledAt = -1;
+      connection.challengedAt = tick;
+      this.#pingIt(connection);
+    }
+    this.#wake(connection);
+  }
+
+  #wake({ line, heardAt, pinged, challengedAt, stalledAt }: WsConnection): void {
+    let next = heardAt + (pinged ? 2 : 1) * this.#parts.settings.pingSeconds;
+    if (challengedAt >= 0) next = Math.min(next, challengedAt + TICKS_CHALLENGE);
+    if (stalledAt >= 0) next = Math.min(next, stalledAt + TICKS_STALLED);
+    line.wakeAfter(next);
   }
 
   /** Looks for silence, and for peers and offers whose time is over: there is no other sweep. */
@@ -355,12 +374,13 @@ export class Signaling implements Engine {
     this.#forgetOld(connection);
     if (connection.challengedAt >= 0 && connection.isFull) {
       connection.challengedAt = -1;
-      connection.challengeWaits = true;
+      connection.stalledAt = line.tick;
     }
-    const { heardAt, challengedAt } = connection;
+    const { heardAt, challengedAt, stalledAt } = connection;
     const silent = line.tick - heardAt;
     const failed = challengedAt >= 0 && line.tick - challengedAt > TICKS_CHALLENGE;
-    if (failed || silent > 2 * pingSeconds) {
+    const stalled = stalledAt >= 0 && line.tick - stalledAt > TICKS_STALLED;
+    if (failed || stalled || silent > 2 * pingSeconds) {
       this.closes.silent += 1;
       this.#leave(connection);
       line.cut();
@@ -370,8 +390,7 @@ export class Signaling implements Engine {
       connection.pinged = true;
       this.#pingIt(connection);
     }
-    const next = heardAt + (connection.pinged ? 2 : 1) * pingSeconds;
-    line.wakeAfter(challengedAt < 0 ? next : Math.min(next, challengedAt + TICKS_CHALLENGE));
+    this.#wake(connection);
   }
 
   #forgetOld({ peers }: WsConnection): void {
@@ -418,21 +437,5 @@ export class Signaling implements Engine {
     connection.ended = true;
     connection.goesOn = false;
     connection.peers.forEach((peer) => this.#parts.swarms.remove(peer));
-  }
-}
-
-function reasonOf(code: number): keyof WsCloses {
-  switch (code) {
-    case CLOSE_TOO_LARGE:
-      return "too_large";
-    case CLOSE_MALFORMED:
-      return "malformed";
-    case CLOSE_POLICY:
-      return "wrong_messages";
-    case CLOSE_GOING_AWAY:
-    case CLOSE_NONE:
-      return "shutdown";
-    default:
-      return "protocol";
   }
 }

@@ -10,7 +10,8 @@ import type { Takeover, UpgradeRequest } from "../net/tunnel.ts";
 import { Handshake, type HandshakeParts } from "./handshake.ts";
 import { Offers } from "./offers.ts";
 import { Origins, type OriginCount, type OriginSettings } from "./origins.ts";
-import { Signaling, type SignalingParts, type WsCloses } from "./signaling.ts";
+import { Signaling, type SignalingParts } from "./signaling.ts";
+import type { WsCloses } from "./ws-closes.ts";
 import { type SharedCore, type WsAnnounceParts, WsAnnounces } from "./ws-announce.ts";
 import { Swarms } from "./ws-swarms.ts";
 
@@ -40,6 +41,7 @@ export interface WebSocketParts extends Pick<
   gates: Pick<GateParts, "access" | "limits" | "refusePrivate">;
   now: SignalingParts["now"];
   report: SignalingParts["report"];
+  messageSeconds?: SignalingParts["messageSeconds"];
   settings: WebSocketSettings;
 }
 
@@ -57,8 +59,15 @@ export class WebSockets {
     this.#origins = new Origins(settings.origins);
     this.#announces = new WsAnnounces({ ...parts, ...settings, swarms, offers });
     const announces = this.#announces;
-    const { report } = parts;
-    this.#signaling = new Signaling({ announces, offers, swarms, counters, now, settings, report });
+    this.#signaling = new Signaling({
+      ...parts,
+      announces,
+      offers,
+      swarms,
+      counters,
+      now,
+      settings,
+    });
     this.#signaling.onClosed = ({ origin }) => this.#origins.remove(origin);
     this.#handshake = new Handshake({
       ...parts,
@@ -102,7 +111,10 @@ export class WebSockets {
     return this.#origins.largest(most);
   }
 
-  /** Removes the swarms and peers that the lists refuse; the caller has changed the lists. */
+  /**
+   * Removes the swarms and peers that lists and rules refuse; the caller has changed those. A rule
+   * with headers was held against the upgrade, and is held against the next one.
+   */
   *evictRefused(): Sliced<number> {
     const { gates, request } = this.#announces;
     let looked = 0;
@@ -117,10 +129,7 @@ export class WebSockets {
         looked += 1;
         if (looked % EVICTIONS_PER_STEP === 0) yield;
         if (peers[peer.index] !== peer) continue;
-        const { address, family } = peer.holder;
-        if (isRefused || gates.peer.judgeNetwork(address, 0, family) !== VERDICT_OK) {
-          this.#swarms.remove(peer);
-        }
+        if (isRefused || this.#announces.refuses(peer)) this.#swarms.remove(peer);
       }
     }
     return evicted;

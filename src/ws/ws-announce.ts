@@ -103,6 +103,17 @@ export class WsAnnounces implements Core {
     return network === VERDICT_OK ? VERDICT_OK : gates.refuse(network);
   }
 
+  /** True if the network of a peer that is stored is denied by now, or a rule refuses it. */
+  refuses({ id, holder: { address, family } }: Peer): boolean {
+    const { gates } = this;
+    if (gates.peer.judgeNetwork(address, 0, family) !== VERDICT_OK) return true;
+    const { rules } = this.#parts.gates.limits;
+    if (rules.empty) return false;
+    writeWord(id, this.#peerId);
+    const asked = { address, addressAt: 0, family, peerId: this.#peerId, peerIdAt: 0 };
+    return rules.refuses({ ...asked, port: PORT_NONE, head: undefined });
+  }
+
   /** Takes the announce, which `judge` has let through. Returns the text of the reply. */
   answer(announcer: PeerHolder, message: Message, now: number): string {
     const { request } = this;

@@ -4,9 +4,11 @@
  *
  *   heard ──(PING seconds of silence)──► pinged ──(as long again)──► closed
  *         ──(another address claims its peer id)──► challenged ──(10 s)──► closed
+ *                                               └─► stalled ──(30 s)──► closed
  *
  * A client that takes what was sent lives, but what it sends is not read before it has taken all:
- * it is challenged only then.
+ * it is challenged only then. Until then it must take some of it within 30 s: it would hold its
+ * peer id for two pings otherwise, although its connection is dead.
  */
 import type { Family } from "../constants.ts";
 import type { Line, Place, Tunnel } from "../net/tunnel.ts";
@@ -38,8 +40,8 @@ export class WsConnection implements Tunnel, PeerHolder {
   pinged = false;
   /** The tick of a challenge; -1 for none. */
   challengedAt = -1;
-  /** True if it is to be challenged once it has taken what was sent. */
-  challengeWaits = false;
+  /** The tick since which it is to be challenged and takes nothing of what was sent; or -1. */
+  stalledAt = -1;
   /** The round of the engine in which it was read last. */
   round = -1;
   /** Wrong messages in a row. */
@@ -93,7 +95,10 @@ export class WsConnection implements Tunnel, PeerHolder {
     this.heardAt = this.line.tick;
     this.pinged = false;
     if (this.challengedAt >= 0) this.challengedAt = this.line.tick;
-    else if (this.challengeWaits) this.challenge();
+    else if (this.stalledAt >= 0) {
+      this.stalledAt = this.line.tick;
+      this.challenge();
+    }
   }
 
   expire(): void {

@@ -2,6 +2,9 @@ import { expect, test } from "bun:test";
 import { Access, openToAll } from "../../src/access/access.ts";
 import { readHashFile } from "../../src/access/hash-file.ts";
 import { readNetworkFile } from "../../src/access/network-file.ts";
+import { Limits } from "../../src/limits/limits.ts";
+import { countRules, shareRules } from "../../src/limits/request-rules.ts";
+import { readRules } from "../../src/limits/rule-lines.ts";
 import type { Takeover } from "../../src/net/tunnel.ts";
 import { atOnce, text } from "../access/fixture.ts";
 import { openTracker } from "../http/fixture.ts";
@@ -65,6 +68,26 @@ test("swarms that the lists refuse are removed with their peers; the others stay
     "this info hash is denied here",
   );
   expect(client.announce({ info_hash: hash20(5) })[0]!["incomplete"]).toBe(1);
+});
+
+test("peers that a new rule refuses are removed, and the rule counts none of them", () => {
+  const limits = new Limits();
+  const opened = openSockets({ limits });
+  const [old, other] = [
+    join(opened, "", { peerId: "-WW0001-123456789012" }),
+    join(opened, "", { from: "203.0.113.5", peerId: "-WW0208-abcdefabcdef" }),
+  ];
+  old.announce({ left: 0 });
+  other.announce();
+  const kept = join(opened);
+  kept.announce();
+  const rules = 'count peer-id=-WW\nrefuse "old" peer-id=-WW0001\ndrop network=203.0.113.0/24\n';
+  const shared = shareRules(readRules(rules).rules, 1);
+  limits.rules.update(shared);
+  atOnce(opened.sockets.evictRefused());
+  expect([opened.sockets.seeders, opened.sockets.leechers]).toEqual([0, 1]);
+  expect(countRules(shared).every((count) => count === 0)).toBe(true);
+  expect(kept.announce()[0]!["incomplete"]).toBe(1);
 });
 
 test("a network that is denied later gets no offers, counts or answers passed on any more", () => {

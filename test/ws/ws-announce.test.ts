@@ -155,6 +155,26 @@ describe("a peer id", () => {
     expect(holder.line.wasCut).toBe(true);
   });
 
+  test("is free 30 s after its holder takes nothing more of what was sent", () => {
+    const { join, clock } = openEngine({ peersMax: 100_000 });
+    const holder = join("192.0.2.1", "-WW0208-abcdefabcdef");
+    holder.announce();
+    const other = join("192.0.2.2", holder.peerId);
+    holder.line.isFull = true;
+    other.announce();
+    const asked = clock.tick;
+    expect(holder.line.wakesAfter).toBe(asked + 30);
+    // Some is taken: it lives.
+    clock.tick += 20;
+    holder.tunnel.progressed();
+    holder.expireAt(asked + 50, clock);
+    expect(holder.line.wasCut).toBe(false);
+    expect(holder.line.wakesAfter).toBe(asked + 50);
+    holder.expireAt(asked + 51, clock);
+    expect(holder.line.wasCut).toBe(true);
+    expect(other.announce()[0]!["incomplete"]).toBe(1);
+  });
+
   test("that the same address claims moves to the newer connection", () => {
     for (const [one, other] of [
       ["192.0.2.1", "192.0.2.1"],
