@@ -17,7 +17,7 @@ COMMIT_STAMP := .tools/commit
 MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help run build test check format docs picture clients fuzz soak overload clean FORCE
+.PHONY: help run build test check format docs picture clients fuzz soak silences overload clean FORCE
 .PHONY: dist test-dist container-dist lint-dist
 
 help: ## list the targets
@@ -54,6 +54,10 @@ clients: $(BINARY) ## let real BitTorrent clients find each other (ALL=1)
 # SEED=n repeats a run.
 fuzz: $(BINARY) ## send mutated requests (SECONDS=120)
 	$(BUN) test/fuzz/run.ts --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
+
+# Three minutes; needs nginx, HAProxy and Caddy.
+silences: $(BINARY) ## keep WebSockets silent for three minutes behind proxies
+	$(BUN) test/soak/silences.ts
 
 # The results are in test/soak/results.
 soak: $(BINARY) ## run it under load and attacks (MINUTES=20)

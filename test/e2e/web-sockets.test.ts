@@ -1,7 +1,8 @@
 /** WebSockets through the compiled binary: the port of HTTP, its certificate, lists and end. */
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { describe, expect, test } from "bun:test";
 import { makeCertificate } from "../http/openssl.ts";
 import { until } from "../until.ts";
@@ -89,6 +90,49 @@ test("it passes its own self-test, and one without origin is told why it may not
   expect(refused.text).toContain("403, not 101: pages of this origin may not use this tracker\n");
   expect(refused.code).toBe(1);
 });
+
+test.if(makeCertificate.possible)("a renewed certificate leaves browsers connected", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-wss-"));
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  const renew = (name: string): void => {
+    const made = makeCertificate(folder, name);
+    copyFileSync(made.cert, cert);
+    copyFileSync(made.key, key);
+  };
+  renew("old.example");
+  const [port, secure] = [freePort(), freePort()];
+  const both = `http://127.0.0.1:${port},https://127.0.0.1:${secure}`;
+  const files = { TRACKER_TLS_CERT_FILE: cert, TRACKER_TLS_KEY_FILE: key };
+  await using tracker = await startTracker({
+    port,
+    env: { TRACKER_HTTP_ADDRESS: both, ...files },
+  });
+  const url = `wss://127.0.0.1:${secure}/`;
+  const before = await Client.open(url, ids[0]);
+  await before.announce({ left: 0 });
+  expect(await certificateName(secure)).toBe("old.example");
+  renew("new.example");
+  tracker.signal("SIGHUP");
+  await tracker.says("msg=reloaded");
+  expect(await certificateName(secure)).toBe("new.example");
+  const after = await Client.open(url, ids[1]);
+  // An offer from the new connection to the old one: both are in one swarm.
+  await after.announce({ offers: offersOf(1) });
+  expect(await before.next()).toMatchObject({ peer_id: ids[1], offer: { type: "offer" } });
+  expect(await before.announce({ left: 0 })).toMatchObject({ complete: 1, incomplete: 1 });
+  expect(before.closeCode).toBeUndefined();
+});
+
+/** The common name in the certificate that a port shows. */
+function certificateName(port: number): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
+    resolve(String(socket.getPeerCertificate().subject.CN));
+    socket.destroy();
+  });
+  socket.on("error", reject);
+  return promise;
+}
 
 const open = (tracker: Tracker, headers = {}): Promise<Client> =>
   Client.open(`ws://127.0.0.1:${tracker.port}/`, ids[0], headers);
