@@ -286,12 +286,14 @@ function rateOf(view: View): string {
     .join("");
   return `<section class="card">
 <p class="now"><b>${place(view, "rate")}</b> <span>announces per second</span></p>
+<p class="web">${place(view, "webSockets")}</p>
 <figure>
 <svg class="curve" viewBox="0 0 ${CURVE_WIDTH} ${CURVE_HEIGHT}" preserveAspectRatio="none" \
 role="img" aria-label="Announces per second over the last 24 hours">
 <path class="area" data-path="area" d="${view.area}"/>
 ${grid}
 <path class="line" data-path="line" d="${view.line}"/>
+<path class="line web" data-path="webSocketLine" d="${view.webSocketLine}"/>
 </svg>
 <span class="tick top">${place(view, "top")}</span>
 <span class="tick half">${place(view, "half")}</span>

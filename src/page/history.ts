@@ -33,6 +33,8 @@ const SAMPLE_SIZE = 1 + 6;
 export interface Curve {
   /** Announces per second, oldest first. */
   rates: number[];
+  /** Of these, those over WebSocket; empty if there were none. */
+  webSocketRates: number[];
   /** The time from the oldest to now, in seconds. */
   spanSeconds: number;
 }
@@ -40,14 +42,18 @@ export interface Curve {
 export class History {
   #width = WIDTH_FIRST_SECONDS;
   readonly #slots = new Float64Array(SLOTS_MAX);
+  /** Of these, announces over WebSocket; made with the first. */
+  #webSocketSlots: Float64Array | undefined;
   #count = 0;
   /** Announces in the current slot, and its begin. */
   #filling = 0;
+  #webSocketFilling = 0;
   #slotFrom: number;
   /** The last samples: seconds, then announces by kind. */
   readonly #samples = new Float64Array(SAMPLES * SAMPLE_SIZE);
   #sampled = 0;
   #total = 0;
+  #webSocketTotal = 0;
 
   /** `nowSeconds` is the time of the start, before any announce. */
   constructor(nowSeconds: number) {
@@ -61,6 +67,10 @@ export class History {
     while (nowSeconds >= this.#slotFrom + this.#width) this.#endSlot();
     this.#filling += total - this.#total;
     this.#total = total;
+    const webSocket = announces[4] + announces[5];
+    this.#webSocketFilling += webSocket - this.#webSocketTotal;
+    this.#webSocketTotal = webSocket;
+    if (webSocket > 0) this.#webSocketSlots ??= new Float64Array(SLOTS_MAX);
     this.#keepSample(nowSeconds, announces);
   }
 
@@ -85,8 +95,10 @@ export class History {
 
   /** The last 24 hours, or the time since the start. */
   curve(): Curve {
-    const rates = [...this.#slots.subarray(0, this.#count)].map((slot) => slot / this.#width);
-    return { rates, spanSeconds: this.#count * this.#width };
+    const ratesOf = (slots: Float64Array): number[] =>
+      Array.from(slots.subarray(0, this.#count), (slot) => slot / this.#width);
+    const webSocketRates = this.#webSocketSlots === undefined ? [] : ratesOf(this.#webSocketSlots);
+    return { rates: ratesOf(this.#slots), webSocketRates, spanSeconds: this.#count * this.#width };
   }
 
   #endSlot(): void {
@@ -96,17 +108,23 @@ export class History {
     }
     if (this.#width === WIDTH_LAST_SECONDS && this.#count === SLOTS_LAST) {
       this.#slots.copyWithin(0, 1, this.#count);
+      this.#webSocketSlots?.copyWithin(0, 1, this.#count);
       this.#count -= 1;
     }
-    this.#slots[this.#count++] = this.#filling;
-    this.#filling = 0;
+    this.#slots[this.#count] = this.#filling;
+    if (this.#webSocketSlots !== undefined) {
+      this.#webSocketSlots[this.#count] = this.#webSocketFilling;
+    }
+    this.#count += 1;
+    this.#filling = this.#webSocketFilling = 0;
     this.#slotFrom += this.#width;
   }
 
   /** Merges pairs of slots. The current slot becomes the first half of a wider one. */
   #widen(): void {
-    const slots = this.#slots;
-    for (let at = 0; at < SLOTS_MAX / 2; at++) slots[at] = slots[2 * at] + slots[2 * at + 1];
+    for (const slots of [this.#slots, this.#webSocketSlots ?? []]) {
+      for (let at = 0; at < slots.length / 2; at++) slots[at] = slots[2 * at] + slots[2 * at + 1];
+    }
     this.#count = SLOTS_MAX / 2;
     this.#width *= 2;
   }

@@ -19,7 +19,7 @@ export interface LiveFigures {
   /** The time of the start, in seconds since 1970, and the uptime in seconds. */
   startedSeconds: number;
   upSeconds: number;
-  /** Announces per second now: by UDP over IPv4 and IPv6, by HTTP over IPv4 and IPv6. */
+  /** Announces per second now: by UDP over IPv4 and IPv6, by HTTP, by WebSocket. */
   announces: ByKind;
   swarms: number;
   peers: number;
@@ -31,6 +31,8 @@ export interface LiveFigures {
   drops: number | null;
   /** Seconds since the swarms were last kept for a restart; null if they are not. */
   keptSecondsAgo: number | null;
+  /** Open WebSockets and their peers, which are in swarms of their own; null if they are off. */
+  webSockets: { connections: number; peers: number } | null;
   /** Announces per second over the last 24 hours, oldest first. */
   curve: Curve;
 }
@@ -44,6 +46,8 @@ export interface LiveSources {
   drops: () => number | undefined;
   /** When the swarms were last kept, in seconds since the start; undefined if they are not. */
   keptSeconds: () => number | undefined;
+  /** WebSockets; undefined if they are off. */
+  webSockets?: () => { connections: number; seeders: number; leechers: number } | undefined;
   /** Seconds since the start. */
   now: () => number;
 }
@@ -86,6 +90,7 @@ export class Live {
     const { version, wallClock, memory, drops, keptSeconds } = this.#sources;
     const census = takeCensus(memory);
     const kept = keptSeconds();
+    const browsers = this.#sources.webSockets?.();
     return {
       version,
       startedSeconds: Math.floor(wallClock.at(0)),
@@ -99,6 +104,9 @@ export class Live {
       memoryMax: census.memoryMax,
       drops: drops() ?? null,
       keptSecondsAgo: kept === undefined ? null : Math.floor(upSeconds - kept),
+      webSockets: browsers
+        ? { connections: browsers.connections, peers: browsers.seeders + browsers.leechers }
+        : null,
       curve: this.#history.curve(),
     };
   }

@@ -4,9 +4,11 @@
  */
 export const STYLE = `
 :root{color-scheme:light dark;--ground:#f4f5f3;--card:#fff;--ink:#16211d;--soft:#5c6a64;
---line:#dfe4e0;--main:#0b7a5b;--faint:#d3ebe2;--bad:#b3261e;--badfaint:#fbe4e2}
+--line:#dfe4e0;--main:#0b7a5b;--faint:#d3ebe2;--bad:#b3261e;--badfaint:#fbe4e2;
+--web:#8a4b00}
 @media(prefers-color-scheme:dark){:root{--ground:#0f1513;--card:#171f1c;--ink:#e7eeea;
---soft:#94a39c;--line:#29332f;--main:#3fd0a0;--faint:#1b3d32;--bad:#ff8a80;--badfaint:#401c1a}}
+--soft:#94a39c;--line:#29332f;--main:#3fd0a0;--faint:#1b3d32;--bad:#ff8a80;--badfaint:#401c1a;
+--web:#f0b25e}}
 *{box-sizing:border-box;margin:0}
 body{background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,"Segoe UI",Roboto,
 "Noto Sans","DejaVu Sans",sans-serif;font-variant-numeric:tabular-nums;padding:2.5rem 1.25rem}
@@ -42,6 +44,8 @@ figure{position:relative;margin-top:1.25rem;padding-left:4.25rem}
 .curve .area{fill:var(--faint)}
 .curve .line{fill:none;stroke:var(--main);stroke-width:2;stroke-linejoin:round;
 vector-effect:non-scaling-stroke}
+.curve .web{stroke:var(--web);stroke-dasharray:5 3}
+p.web{font-size:.9rem;color:var(--web)}
 .tick{position:absolute;left:0;width:3.75rem;text-align:right;font-size:.75rem;color:var(--soft);
 transform:translateY(-50%);line-height:1}
 .tick.top{top:0}.tick.half{top:5.5rem}

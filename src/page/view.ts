@@ -24,6 +24,8 @@ export interface View {
   /** SVG paths; empty without a curve. */
   line: string;
   area: string;
+  /** The part of WebSocket; empty without any. */
+  webSocketLine: string;
   /** Whether the kernel dropped datagrams. */
   dropping: boolean;
 }
@@ -54,23 +56,40 @@ export function viewOf(figures: LiveFigures): View {
       drops: figures.drops === null ? "unknown" : showCount(figures.drops),
       top: `${showRate(top)}/s`,
       half: `${showRate(top / 2)}/s`,
+      webSockets: showWebSockets(figures),
       span: showSpan(figures.curve.spanSeconds),
     },
     bars: { udp: percent(udp), ipv4: percent(ipv4), memory: percent(memory) },
     ...drawCurve(figures.curve, top),
+    webSocketLine: lineOf(figures.curve.webSocketRates, top),
     dropping: (figures.drops ?? 0) > 0,
   };
 }
 
 /** A line through all rates, and the area under it; `top` is the rate at the upper edge. */
 function drawCurve({ rates }: Curve, top: number): { line: string; area: string } {
-  if (rates.length < 2) return { line: "", area: "" };
+  const line = lineOf(rates, top);
+  return { line, area: line === "" ? "" : `${line}V${CURVE_HEIGHT}H0Z` };
+}
+
+/** A line through the rates; empty without two of them. */
+function lineOf(rates: readonly number[], top: number): string {
+  if (rates.length < 2) return "";
   const points = rates.map((rate, at) => {
     const x = Math.round((at / (rates.length - 1)) * CURVE_WIDTH);
     return `${x} ${Math.round((1 - rate / top) * CURVE_HEIGHT)}`;
   });
-  const line = `M${points.join("L")}`;
-  return { line, area: `${line}V${CURVE_HEIGHT}H0Z` };
+  return `M${points.join("L")}`;
+}
+
+/** `WebSocket 12 per second, 340 peers on 120 connections`; empty if nobody has connected. */
+function showWebSockets({ announces, webSockets }: LiveFigures): string {
+  if (webSockets === null) return "";
+  const { connections, peers } = webSockets;
+  const rate = announces[4] + announces[5];
+  if (connections === 0 && rate === 0) return "";
+  const counts = `${showCount(peers)} peers on ${showCount(connections)} connections`;
+  return `WebSocket ${showRate(rate)} per second, ${counts}`;
 }
 
 /** The smallest of 1, 2, 5, 10, 20, 50 … that is at least the value. */

@@ -10,7 +10,12 @@ import { Warnings } from "../admin/warnings.ts";
 import { clientHeaders } from "../gates/client.ts";
 import { EXPOSITION_TYPE } from "../metrics/exposition.ts";
 import { Histogram } from "../counters/histograms.ts";
-import { type MetricsSources, metricsText, type Reloads } from "../metrics/metrics.ts";
+import {
+  type BrowserFigures,
+  type MetricsSources,
+  metricsText,
+  type Reloads,
+} from "../metrics/metrics.ts";
 import { now, WallClock } from "../host/clock.ts";
 import type { RequestHead } from "../net/head.ts";
 import { Counters } from "../counters/counters.ts";
@@ -53,6 +58,8 @@ export class Observation {
   readonly #snapshots: SnapshotFigures | undefined;
   readonly #counters: Counters;
   readonly #wallClock = new WallClock();
+  /** Figures of WebSockets, once HTTP listens; undefined if they are off. */
+  #browsers: () => BrowserFigures | undefined = () => undefined;
 
   /** Create it before threads start: it warns if they need more memory than there is. */
   constructor(program: Program, snapshots?: SnapshotFigures) {
@@ -78,6 +85,7 @@ export class Observation {
       memory: shared.memory,
       drops: () => machine.drops(),
       keptSeconds: () => snapshots?.keptSeconds,
+      webSockets: () => this.#browsers(),
       now,
     });
     const tls = config.tlsCertFile !== undefined;
@@ -88,6 +96,7 @@ export class Observation {
   metricsPage({ sweep, http, receiveBufferBytes }: MetricsNeeds): AdminPage {
     const { log, machine, load, threads, files, connections } = this.#program;
     const { shared } = threads;
+    this.#browsers = () => browserFigures(http.browsers);
     const headers = { "Content-Type": EXPOSITION_TYPE };
     const sources: MetricsSources = {
       build: { version: VERSION, commit: COMMIT },
@@ -105,7 +114,7 @@ export class Observation {
       rules: () => files.rules.counts(),
       receiveBufferBytes: () => receiveBufferBytes,
       stretch: () => load.stretch,
-      browsers: () => browserFigures(http.browsers),
+      browsers: this.#browsers,
       connections: () => ({
         open: http.server.connections,
         limit: connections.http,

@@ -43,6 +43,7 @@ const COLUMNS_MAX = 120;
 const RATES_MAX = 1024;
 
 const AMOUNT = z.number().check(z.gte(0), z.lte(Number.MAX_SAFE_INTEGER));
+const RATES = z.array(AMOUNT).check(z.maxLength(RATES_MAX));
 const FIGURES: z.ZodMiniType<LiveFigures> = z.object({
   version: z.string(),
   startedSeconds: AMOUNT,
@@ -56,7 +57,8 @@ const FIGURES: z.ZodMiniType<LiveFigures> = z.object({
   memoryMax: AMOUNT,
   drops: z.nullable(AMOUNT),
   keptSecondsAgo: z.nullable(AMOUNT),
-  curve: z.object({ rates: z.array(AMOUNT).check(z.maxLength(RATES_MAX)), spanSeconds: AMOUNT }),
+  webSockets: z.nullable(z.object({ connections: AMOUNT, peers: AMOUNT })),
+  curve: z.object({ rates: RATES, webSocketRates: RATES, spanSeconds: AMOUNT }),
 });
 
 /** The figures of the tracker at this address. Rejects with a sentence if it does not answer. */
@@ -147,6 +149,7 @@ export function renderTop(
     ["Leechers", text["leechers"]],
   ]);
   const kept = figures.keptSecondsAgo === null ? [] : [`swarms kept, ${text["kept"]}`];
+  if (text["webSockets"] !== "") kept.unshift(`${text["webSockets"]}`.slice(0, width));
   const curveRows = size.rows - OTHER_LINES - counts.length - kept.length;
   const lines = [
     paint(BOLD, name) + up.slice(0, width).padStart(width - name.length),

@@ -39,7 +39,7 @@ test("the curve begins with slots of five seconds", () => {
 });
 
 test("there is no curve before the first slot is full", () => {
-  expect(run(4, () => 10).curve()).toEqual({ rates: [], spanSeconds: 0 });
+  expect(run(4, () => 10).curve()).toEqual({ rates: [], webSocketRates: [], spanSeconds: 0 });
 });
 
 test("slots become wider, and their announces are kept", () => {
@@ -78,4 +78,17 @@ test("a long pause, as of a machine that slept, has slots without announces", ()
   history.sample(66, [20, 0, 0, 0, 0, 0]);
   const { rates } = history.curve();
   expect(rates).toEqual([2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+});
+
+test("announces over WebSocket have a curve beside that of all, through each width", () => {
+  const history = new History(0);
+  expect(history.curve().webSocketRates).toEqual([]);
+  const seconds = 2 * 86_400;
+  for (let second = 1; second <= seconds; second++) {
+    history.sample(second, [second * 10, 0, 0, 0, second * 2, second]);
+  }
+  const { rates, webSocketRates } = history.curve();
+  expect(webSocketRates).toHaveLength(rates.length);
+  expect(new Set(rates.slice(1))).toEqual(new Set([13]));
+  expect(new Set(webSocketRates.slice(1))).toEqual(new Set([3]));
 });

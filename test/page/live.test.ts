@@ -47,7 +47,8 @@ test("swarms, peers and announces per second are current", () => {
     peersIpv6: 1,
     drops: 12,
     keptSecondsAgo: null,
-    curve: { rates: [0, 0], spanSeconds: 10 },
+    webSockets: null,
+    curve: { rates: [0, 0], webSocketRates: [0, 0], spanSeconds: 10 },
   });
   expect(memoryUsed).toBeGreaterThan(0);
   expect(memoryMax).toBeGreaterThan(memoryUsed);

@@ -17,7 +17,8 @@ const FIGURES: LiveFigures = {
   memoryMax: 2 ** 30,
   drops: 0,
   keptSecondsAgo: 190,
-  curve: { rates: [0, 450, 900], spanSeconds: 86_400 },
+  webSockets: null,
+  curve: { rates: [0, 450, 900], webSocketRates: [], spanSeconds: 86_400 },
 };
 
 test("texts are those of the figures", () => {
@@ -38,6 +39,7 @@ test("texts are those of the figures", () => {
     drops: "0",
     top: "1,000/s",
     half: "500/s",
+    webSockets: "",
     span: "24 h ago",
   });
 });
@@ -54,7 +56,9 @@ test("the curve goes from the left edge to the right, the area down to the groun
 
 test("the scale ends at 1, 2 or 5 times a power of ten", () => {
   const topOf = (rate: number) =>
-    viewOf({ ...FIGURES, curve: { rates: [0, rate], spanSeconds: 10 } }).text["top"];
+    viewOf({ ...FIGURES, curve: { rates: [0, rate], webSocketRates: [], spanSeconds: 10 } }).text[
+      "top"
+    ];
   expect([0, 0.3, 1, 1.1, 3, 10, 11, 49_999, 50_001].map(topOf)).toEqual([
     "1/s",
     "1/s",
@@ -70,7 +74,11 @@ test("the scale ends at 1, 2 or 5 times a power of ten", () => {
 
 test("a tracker without announces has no shares and no curve", () => {
   const nothing = { announces: [0, 0, 0, 0, 0, 0], peers: 0, seeders: 0, peersIpv6: 0 } as const;
-  const view = viewOf({ ...FIGURES, ...nothing, curve: { rates: [0], spanSeconds: 5 } });
+  const view = viewOf({
+    ...FIGURES,
+    ...nothing,
+    curve: { rates: [0], webSocketRates: [], spanSeconds: 5 },
+  });
   expect(view.text).toMatchObject({ rate: "0", udp: "–", http: "–", ipv4: "–", ipv6: "–" });
   expect(view.bars).toMatchObject({ udp: 0, ipv4: 0 });
   expect([view.line, view.area]).toEqual(["", ""]);
@@ -116,4 +124,15 @@ test("numbers are grouped, small rates have a decimal, sizes are whole", () => {
     "1 MiB",
     "1 GiB",
   ]);
+});
+
+test("WebSockets have a line on the same scale, and a text, once there are any", () => {
+  const curve = { rates: [0, 450, 900], webSocketRates: [0, 100, 500], spanSeconds: 86_400 };
+  const announces = [900, 50, 0, 0, 40, 10] as const;
+  const webSockets = { connections: 1200, peers: 3400 };
+  const view = viewOf({ ...FIGURES, announces, webSockets, curve });
+  expect(view.webSocketLine).toBe("M0 200L500 180L1000 100");
+  expect(view.text["webSockets"]).toBe("WebSocket 50 per second, 3,400 peers on 1,200 connections");
+  const none = viewOf({ ...FIGURES, webSockets: { connections: 0, peers: 0 } });
+  expect([none.webSocketLine, none.text["webSockets"]]).toEqual(["", ""]);
 });

@@ -14,5 +14,10 @@ export const FIGURES: LiveFigures = {
   memoryMax: 2 ** 30,
   drops: 0,
   keptSecondsAgo: null,
-  curve: { rates: Array.from({ length: 270 }, (_, at) => at), spanSeconds: 86_400 },
+  webSockets: null,
+  curve: {
+    rates: Array.from({ length: 270 }, (_, at) => at),
+    webSocketRates: [],
+    spanSeconds: 86_400,
+  },
 };

@@ -84,13 +84,13 @@ describe("the screen", () => {
   });
 
   test("has a blank curve at the start", () => {
-    const curve = { rates: [], spanSeconds: 0 };
+    const curve = { rates: [], webSocketRates: [], spanSeconds: 0 };
     const lines = renderTop({ ...FIGURES, curve }, { columns: 80, rows: 24 }, PLAIN);
     expect(lines.join("\n")).not.toMatch(/NaN|undefined|Infinity/);
   });
 
   test("has a curve as wide as the screen, also soon after the start", () => {
-    const curve = { rates: [1, 2], spanSeconds: 10 };
+    const curve = { rates: [1, 2], webSocketRates: [], spanSeconds: 10 };
     const lines = renderTop({ ...FIGURES, curve }, { columns: 80, rows: 24 }, PLAIN);
     expect(lines[12]).toBe(` ${"█".repeat(78)}`);
     expect(lines[4]).toBe(" ".repeat(40) + "█".repeat(39));
@@ -175,4 +175,13 @@ test("it runs until q is pressed, and restores the terminal", async () => {
   expect(written).toEndWith("\x1b[?25h\x1b[?1049l");
   expect(raw).toEqual([true, false]);
   await server.stop(true);
+});
+
+test("WebSockets have a line once a browser has connected", () => {
+  const webSockets = { connections: 1200, peers: 3400 };
+  const announces = [900, 50, 0, 0, 40, 10] as const;
+  const size = { columns: 80, rows: 24 };
+  const drawn = renderTop({ ...FIGURES, announces, webSockets }, size, PLAIN).join("\n");
+  expect(drawn).toContain("WebSocket 50 per second, 3,400 peers on 1,200 connections");
+  expect(renderTop(FIGURES, size, PLAIN).join("\n")).not.toContain("WebSocket");
 });
