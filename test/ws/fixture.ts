@@ -182,6 +182,7 @@ export interface EngineChanges {
   peersMax?: number;
   countsAll?: boolean;
   warningMessage?: string;
+  intervals?: WsAnnounceParts["intervals"];
   /** How a new turn of the event loop comes; by default each reading has its own. */
   soon?: (call: () => void) => void;
 }
@@ -190,15 +191,14 @@ export interface EngineChanges {
 export function openEngine(changes: EngineChanges = {}) {
   const { limits = new Limits(), access = new Access(), refusePrivate = false } = changes;
   const { offersMax = 10, peersMax = 1000, countsAll = true, warningMessage = "" } = changes;
-  const { soon = (call: () => void) => call() } = changes;
+  const { soon = (call: () => void) => call(), intervals = { draw: () => 120 } } = changes;
   const clock = { now: 1000, tick: 100 };
   const counters = new Counters(counterMemory(1), 0);
   const swarms = new Swarms();
   const offers = new Offers(offersMax);
   const core = openTracker();
   const parts: WsAnnounceParts = {
-    ...{ swarms, offers, core, counters, peersMax, countsAll, warningMessage },
-    intervals: { draw: () => 120 },
+    ...{ swarms, offers, core, counters, peersMax, countsAll, warningMessage, intervals },
     gates: { access, limits, refusePrivate },
   };
   const announces = new WsAnnounces(parts);

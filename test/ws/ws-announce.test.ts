@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { Intervals } from "../../src/limits/intervals.ts";
 import { hash20 } from "./some-hashes.ts";
 import { HASH, offersOf, openEngine } from "./fixture.ts";
 
@@ -18,6 +19,16 @@ describe("an announce", () => {
     ]);
     const [reply] = b.announce({ left: null });
     expect([reply!["complete"], reply!["incomplete"]]).toEqual([1, 1]);
+  });
+
+  test("is told the interval that the load has stretched", () => {
+    const stretch = new SharedArrayBuffer(8);
+    const factor = new Float64Array(stretch).fill(1);
+    const intervals = new Intervals({ interval: 120, jitterPercent: 0, minimum: 60, stretch });
+    const client = openEngine({ intervals }).join();
+    expect(client.announce()[0]!["interval"]).toBe(120);
+    factor.fill(1.5);
+    expect(client.announce()[0]!["interval"]).toBe(180);
   });
 
   test("of an unknown event, or paused, is plain", () => {
