@@ -241,7 +241,7 @@ class HashFileReader {
     if (other.some((hash) => !this.#isAt(this.count - 1, hash))) this.count -= 1;
   }
 
-  /** Reads the bytes of a hash after the others; returns where its digits end, 0 if it is none. */
+  /** Reads the bytes of a hash after the others; returns the end of its digits, or 0. */
   #readDigits(at: number, end: number): number {
     const bytes = this.#bytes;
     if (at + DIGITS > end) return 0;

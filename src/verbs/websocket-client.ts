@@ -106,7 +106,7 @@ export class WebSocketClient {
     await this.#until(() => this.#pongs > before || undefined, "a ping is not answered");
   }
 
-  /** Resolves to the first message that is wanted. Rejects with `silence` if there is none. */
+  /** Resolves to the first message that is wanted. Rejects with `silence` if none comes. */
   hear(wanted: (message: Heard) => boolean, silence: string): Promise<Heard> {
     return this.#until(() => {
       const at = this.heard.findIndex(wanted);
