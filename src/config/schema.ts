@@ -138,8 +138,8 @@ export const SCHEMA = z.object({
     initial: "nowhere",
   }),
   udpSecret: optional("Protocol", "TRACKER_UDP_SECRET", secret(KEY_LENGTH_MIN), {
-    text: "key of the connection ids (openssl rand -hex 32), to outlive a restart",
-    reason: "To spare clients a connect after a restart, or to share an address among machines.",
+    text: "key of connection ids and kept swarms (openssl rand -hex 32), to outlive a restart",
+    reason: "Spares clients a connect and crowded swarms a loss; machines can share an address.",
     initial: "drawn at start",
     secret: true,
   }),

@@ -83,8 +83,11 @@ function snapshotWarnings(config: Config, origins: Origins): string[] {
     if (origins["TRACKER_SNAPSHOT_INTERVAL"] !== "environment") return [];
     return ["TRACKER_SNAPSHOT_INTERVAL has no effect: set TRACKER_SNAPSHOT_FILE, or leave it out"];
   }
-  if (udpSecret !== undefined || udpListeners.length === 0) return [];
-  const what = "connection ids end with a restart, so clients in the middle of one wait 15 seconds";
+  if (udpSecret !== undefined) return [];
+  const what =
+    udpListeners.length > 0
+      ? "connection ids end with a restart, so clients in the middle of one wait 15 seconds"
+      : "crowded swarms lose peers over a restart";
   return [`${what}: set TRACKER_UDP_SECRET or TRACKER_UDP_SECRET_FILE`];
 }
 

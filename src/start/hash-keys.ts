@@ -4,10 +4,12 @@
  * They are drawn anew at each start, as attackers may know none of them. But then networks that had
  * a bucket each share one after a restart, and peers that the tracker had do not fit: of 272,000
  * peers of one /16 in one swarm 6 % were lost each time. So where swarms are kept over a restart,
- * and there is a secret, the keys follow from it. They are never in the snapshot: a person who has
- * that file, and not the secret, cannot choose info hashes or addresses that lie at one place.
+ * and there is a secret, the keys follow from it. They are never in the snapshot. But its records,
+ * and the exports that are not sorted, lie in the order that the keys make, which tells whether a
+ * guessed secret is right. So the secret passes the slow derivation, as that of connection ids.
  */
 import type { Config } from "../config/schema.ts";
+import { deriveKey } from "../host/derived-key.ts";
 import { HASH_KEY_WORDS } from "../swarm/keyed-hash.ts";
 
 /**
@@ -21,10 +23,9 @@ export function hashKeys(
 ): Int32Array | undefined {
   if (snapshotFile === undefined || udpSecret === undefined) return undefined;
   const keys = new Int32Array(HASH_KEY_WORDS);
-  // Nobody sees what these keys make, so nobody can test guesses: one hash is enough.
+  const key = deriveKey(udpSecret, `buntracker: where swarms lie at ${host}`);
   for (let at = 0, block = 0; at < keys.length; block++) {
-    const hasher = new Bun.CryptoHasher("sha512", udpSecret);
-    const bytes = hasher.update(`where swarms lie at ${host}, ${block}`).digest();
+    const bytes = new Bun.CryptoHasher("sha512", key).update(String(block)).digest();
     const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
     for (let i = 0; i < words.length && at < keys.length; i++) keys[at++] = words[i];
   }

@@ -53,7 +53,9 @@ test("of a snapshot is foreseen what it lacks, and an interval that does nothing
       "set TRACKER_UDP_SECRET or TRACKER_UDP_SECRET_FILE",
   ]);
   expect(told({ ...file, TRACKER_UDP_SECRET: "0123456789abcdef".repeat(2) })).toEqual([]);
-  expect(told({ ...file, TRACKER_UDP_ADDRESS: "" })).toEqual([]);
+  expect(told({ ...file, TRACKER_UDP_ADDRESS: "" })).toEqual([
+    "crowded swarms lose peers over a restart: set TRACKER_UDP_SECRET or TRACKER_UDP_SECRET_FILE",
+  ]);
 });
 
 /** So many addresses that the threads need more memory than any machine of tests has. */

@@ -1,5 +1,6 @@
 /** Which keys decide where swarms and networks lie in memory. */
 import { expect, test } from "bun:test";
+import { deriveKey } from "../../src/host/derived-key.ts";
 import { hashKeys } from "../../src/start/hash-keys.ts";
 import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
 
@@ -22,4 +23,10 @@ test("with both they are the same in each run, and others for another secret or 
   for (const other of others) {
     expect(keys.some((word, i) => other[i] === word)).toBe(false);
   }
+});
+
+test("the secret passes the slow derivation, since the order of a snapshot shows the keys", () => {
+  const key = deriveKey(SNAPSHOT.udpSecret, "buntracker: where swarms lie at here");
+  const first = new Bun.CryptoHasher("sha512", key).update("0").digest();
+  expect(hashKeys(SNAPSHOT, "here")![0]).toBe(first.readInt32LE(0));
 });
