@@ -143,6 +143,8 @@ export class SnapshotReader {
     this.#putBack(back, elapsedSeconds, nowSeconds);
     if (back.passedOver === 0) return;
     back.countersOnly = true;
+    // It meets each counter again.
+    back.counts.countersWithoutRoom = 0;
     this.#putBack(back, elapsedSeconds, nowSeconds);
   }
 

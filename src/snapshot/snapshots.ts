@@ -200,8 +200,9 @@ export class Snapshots {
       reader.restore(back, elapsed, start);
     } catch (error) {
       if (!(error instanceof Unusable)) throw error;
+      this.#leftOut = true;
       const { message: reason, remedy } = error;
-      const message = "the snapshot changed while it was read, a part of it is used";
+      const message = "the snapshot could not be read to its end, a part of it is used";
       log.warn(message, { reason, remedy }, "snapshot_unused");
     }
     this.#tellRestored(back.counts, age, start);
@@ -217,7 +218,7 @@ export class Snapshots {
     log.info("swarms restored", told);
     this.figures.restoredPeers = peers;
     this.figures.restoredSwarms = swarms;
-    this.#leftOut = refused + crowded + withoutRoom > 0 || expired > peers;
+    this.#leftOut ||= refused + crowded + withoutRoom > 0 || expired > peers;
     if (withoutRoom + counters === 0) return;
     const fields = { peers: withoutRoom, counters, remedy: "a larger TRACKER_MEMORY_MAX" };
     log.warn("not all swarms of the snapshot fit the memory", fields, "snapshot_room");
@@ -228,7 +229,8 @@ export class Snapshots {
     const { intervalSeconds } = this.#needs;
     const { keptSeconds = -Infinity } = this.figures;
     const left = this.#isOfFuture ? 0 : keptSeconds + intervalSeconds - now();
-    const least = Math.min(this.#leftOut ? FIX_SECONDS : FIRST_SECONDS_MIN, intervalSeconds);
+    const isWrong = this.#leftOut || this.#isOfFuture;
+    const least = Math.min(isWrong ? FIX_SECONDS : FIRST_SECONDS_MIN, intervalSeconds);
     this.#writeAfter(Math.min(Math.max(left, least), intervalSeconds));
   }
 

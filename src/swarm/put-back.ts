@@ -3,9 +3,10 @@
  *
  * The caller judges each peer by its lists and addresses; then the ceilings and quotas of an
  * announce apply (membership.ts). What an address may begin is asked of all peers of a record: who
- * began the swarm is not known, so it is enough if one of them may. A peer's age goes on: it is the
- * age in the record and the ticks since then (ages.ts). Putting the same back again changes
- * nothing.
+ * began the swarm is not known, so it is enough if one of them may. Neither this nor the quotas of
+ * newcomers are asked of a tracker's own swarms (`restoring`), which had been admitted. A peer's age
+ * goes on: it is the age in the record and the ticks since then (ages.ts). Putting the same back
+ * again changes nothing.
  *
  *   a peer that is not stored     is stored at its age, unless that is beyond its time
  *   one that is stored            the younger of both decides its role; at the same age a seeder
@@ -368,9 +369,6 @@ export class PutBack {
     const swarm = store.table.find(line, hash, this.#request.infoHashHalves);
     const { displaced } = this.#membership;
     const joined = this.#join(line, hash, swarm);
-    const gone = this.#membership.displaced - displaced;
-    this.counts.peers -= gone;
-    this.counts.crowded += gone;
     if (joined !== 0) {
       store.population.setEmpty(line, joined, false);
       const kept = member.wasKnown ? this.#merge(line, hash, joined, meta) : meta;
@@ -378,6 +376,10 @@ export class PutBack {
       this.counts.peers += 1;
     } else if (isFull(member.notStored)) this.counts.withoutRoom += 1;
     else this.counts.crowded += 1;
+    // Merging may join once more, in the other role.
+    const gone = this.#membership.displaced - displaced;
+    this.counts.peers -= gone;
+    this.counts.crowded += gone;
     store.leave(line);
   }
 
