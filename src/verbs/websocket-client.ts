@@ -116,7 +116,7 @@ export class WebSocketClient {
 
   close(): void {
     if (this.#open && this.#ended === undefined) this.#write(CLOSE, Buffer.from([0x03, 0xe8]));
-    this.#end("it is closed");
+    this.#end("it is closed", this.#open);
   }
 
   async #until<T>(find: () => T | undefined, silence: string): Promise<T> {
@@ -138,14 +138,18 @@ export class WebSocketClient {
     }
   }
 
-  /** Ends the connection for the first reason that is given. */
-  #end(sentence: string): void {
+  /**
+   * Ends the connection for the first reason that is given: after the last bytes if `inPeace`, else
+   * at once, since a hostile server may never take them.
+   */
+  #end(sentence: string, inPeace = false): void {
     if (this.#ended !== undefined) return;
     this.#ended = sentence;
     clearTimeout(this.#timer);
     this.#bytes = Buffer.alloc(0);
     this.#fragments = [];
-    this.#socket.destroySoon();
+    if (inPeace) this.#socket.destroySoon();
+    else this.#socket.destroy();
     this.#look();
   }
 
