@@ -4,9 +4,9 @@
  * The caller judges each peer by its lists and addresses; then the ceilings and quotas of an
  * announce apply (membership.ts). What an address may begin is asked of all peers of a record: who
  * began the swarm is not known, so it is enough if one of them may. Neither this nor the quotas of
- * newcomers are asked of a tracker's own swarms (`restoring`), which had been admitted. A peer's age
- * goes on: it is the age in the record and the ticks since then (ages.ts). Putting the same back
- * again changes nothing.
+ * newcomers are asked of a tracker's own swarms (`restoring`), which had been admitted. A peer's
+ * age goes on: it is the age in the record and the ticks since then (ages.ts). Putting the same
+ * back again changes nothing.
  *
  *   a peer that is not stored     is stored at its age, unless that is beyond its time
  *   one that is stored            the younger of both decides its role; at the same age a seeder
