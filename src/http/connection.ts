@@ -190,10 +190,12 @@ export class Connection {
 
   /** Waits for the client for `ticks` ticks from tick `now`. */
   wait(now: number, ticks: number): void {
-    this.waitsSince = now;
     this.deadline = now + ticks;
+    if (this.unsentLink.chain !== undefined) this.unsentLink.leave();
+    // Among those that began to wait in the same tick the order does not matter.
+    if (this.waitsSince === now) return;
+    this.waitsSince = now;
     this.siteLink.moveToEnd();
-    this.unsentLink.leave();
   }
 
   /** Sends bytes `from` to `to`; keeps a copy of those not taken, and returns their number. */
