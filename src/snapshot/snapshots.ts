@@ -5,7 +5,8 @@
  *   start     file there? may be read? whole? ─► old? ─► restored
  *               │ no: one warning, and empty       │ yes: deleted
  *   running   every interval, give or take a tenth, in turns of the event loop; first when the file
- *             is an interval old, so that a tracker that crashes again and again keeps its swarms
+ *             is an interval old, so that a tracker that crashes again and again keeps its swarms;
+ *             and soon after the wall clock was set, since the file has its time
  *   ending    once more, exact, since nobody announces any more
  *
  * A file of a later version, one that others may write to, or one that is no snapshot, is left
@@ -39,6 +40,15 @@ const JITTER = 0.1;
  */
 const FIRST_SECONDS_MIN = 1;
 const FIX_SECONDS = 10;
+
+/**
+ * How often the wall clock is looked at, and from which step on the file is written again. A file
+ * of 1970, as a machine without a battery writes it in its first seconds, would be deleted at the
+ * next start as too old, and one of the future would keep its peers too long. Ages are exact to a
+ * tick of some 45 s, so two seconds do no harm.
+ */
+const LOOK_SECONDS = 10;
+const STEP_SECONDS = 2;
 
 /** The parts that snapshots need. */
 export interface SnapshotNeeds {
@@ -78,7 +88,11 @@ export class Snapshots {
   /** Kept, since garbage of this size would cost a collection of some milliseconds. */
   readonly #chunk = new Uint8Array(RECORDS_BYTES_MAX);
   #path: string;
+  /** Of the next writing; undefined while one goes on. */
   #timer: NodeJS.Timeout | undefined;
+  #looking: NodeJS.Timeout | undefined;
+  /** Seconds since 1970 at the start of the process, by the clock that the latest file has. */
+  #startedSeconds: number;
   #writing = Promise.resolve();
   #ended = false;
   /** True if the file that was read is of a later time than now. */
@@ -92,6 +106,7 @@ export class Snapshots {
     this.#needs = needs;
     this.#path = needs.path;
     this.#wall = needs.wall ?? (() => Date.now() / 1000);
+    this.#startedSeconds = this.#wall() - now();
     this.figures = {
       intervalSeconds: needs.intervalSeconds,
       keptSeconds: undefined,
@@ -232,6 +247,21 @@ export class Snapshots {
     const isWrong = this.#leftOut || this.#isOfFuture;
     const least = Math.min(isWrong ? FIX_SECONDS : FIRST_SECONDS_MIN, intervalSeconds);
     this.#writeAfter(Math.min(Math.max(left, least), intervalSeconds));
+    if (intervalSeconds <= LOOK_SECONDS) return;
+    this.#looking = setInterval(() => this.#look(), LOOK_SECONDS * 1000);
+    this.#looking.unref();
+  }
+
+  /** Writes soon if the clock was set; the clock of the process does not run with it. */
+  #look(): void {
+    const startedSeconds = this.#wall() - now();
+    const seconds = startedSeconds - this.#startedSeconds;
+    if (Math.abs(seconds) < STEP_SECONDS || this.#timer === undefined || this.#ended) return;
+    this.#startedSeconds = startedSeconds;
+    const told = { seconds: Math.round(seconds) };
+    this.#needs.log.info("the clock was set, the snapshot is written again", told);
+    clearTimeout(this.#timer);
+    this.#writeAfter(0);
   }
 
   #writeAfter(seconds: number): void {
@@ -240,6 +270,7 @@ export class Snapshots {
     const factor = 1 + JITTER * (2 * Math.random() - 1);
     this.#timer = setTimeout(
       () => {
+        this.#timer = undefined;
         this.#writing = this.#write(false).finally(() => this.#writeAfter(intervalSeconds));
       },
       seconds * factor * 1000,
@@ -250,6 +281,7 @@ export class Snapshots {
   /** Writes the last snapshot, once all requests are answered. Never rejects. */
   async end(): Promise<void> {
     this.#ended = true;
+    clearInterval(this.#looking);
     clearTimeout(this.#timer);
     await this.#writing;
     await this.#write(true);
@@ -259,8 +291,10 @@ export class Snapshots {
     const { store, load, log } = this.#needs;
     const { figures } = this;
     const file = this.#path;
-    const begunSeconds = Math.floor(this.#wall());
+    const wall = this.#wall();
+    const begunSeconds = Math.floor(wall);
     const start = now();
+    this.#startedSeconds = wall - start;
     try {
       const { bytes, peers } = await writeSnapshot({
         path: file,

@@ -17,6 +17,7 @@ import type { Log } from "../../src/host/log.ts";
 import { StartError } from "../../src/host/start-error.ts";
 import { type LoadSettings, Load, stretchMemory } from "../../src/limits/load.ts";
 import { endBytes, headerBytes } from "../../src/snapshot/format.ts";
+import { SnapshotReader } from "../../src/snapshot/reader.ts";
 import { mustBeWritable, Snapshots } from "../../src/snapshot/snapshots.ts";
 import type { Judge } from "../../src/swarm/put-back.ts";
 import type { Tracker } from "../../src/swarm/tracker.ts";
@@ -401,6 +402,70 @@ describe("while it runs", () => {
     const { written } = figures;
     await Bun.sleep(60);
     expect(figures.written).toBe(written);
+  });
+
+  test("it is written again soon after the clock was set, forward or back", async () => {
+    using folder = makeFolder();
+    const run = new Run(folder.file, { interval: 300, wall: 1000 });
+    announce(run.tracker, {}, seconds());
+    using looks = spyOn(globalThis, "setInterval");
+    run.snapshots.begin();
+    const [look, milliseconds] = looks.mock.calls[0] as unknown as [() => void, number];
+    expect(milliseconds).toBe(10_000);
+    while (run.snapshots.figures.written < 1) await Bun.sleep(5);
+    // A machine without a battery starts in 1970; a minute later its clock is right.
+    let written = 1;
+    for (const wall of [BEGUN, BEGUN + 2.5, BEGUN - 1e6, BEGUN]) {
+      run.wall = wall;
+      look();
+      look();
+      while (run.snapshots.figures.written === written) await Bun.sleep(5);
+      expect(run.snapshots.figures.written).toBe((written += 1));
+      const reader = SnapshotReader.open(folder.file)!;
+      reader.close();
+      expect(reader.header.begunSeconds).toBe(Math.floor(wall));
+    }
+    const told = run.lines.filter(([level]) => level === "info");
+    const message = "the clock was set, the snapshot is written again";
+    expect(told.map(([, line]) => line)).toEqual(Array<string>(4).fill(message));
+    expect(told[2]![2]).toEqual({ seconds: -1_000_003 });
+    // A file with the right time outlives a crash; one of 1970 would be too old.
+    expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 1, age: 0 });
+    await run.snapshots.end();
+  });
+
+  test("a clock that was set while the file was written is noticed, too", async () => {
+    using folder = makeFolder();
+    const run = new Run(folder.file, { interval: 300, wall: 1000 });
+    using looks = spyOn(globalThis, "setInterval");
+    using timers = spyOn(globalThis, "setTimeout");
+    run.snapshots.begin();
+    const [look] = looks.mock.calls[0] as unknown as [() => void];
+    const [write] = timers.mock.calls[0] as unknown as [() => void];
+    write();
+    run.wall = BEGUN;
+    // Not beside the writing: after it.
+    look();
+    while (run.snapshots.figures.written < 1) await Bun.sleep(5);
+    look();
+    while (run.snapshots.figures.written < 2) await Bun.sleep(5);
+    await run.snapshots.end();
+  });
+
+  test("a clock that is corrected little by little is none that was set", async () => {
+    using folder = makeFolder();
+    const run = new Run(folder.file, { interval: 300 });
+    using looks = spyOn(globalThis, "setInterval");
+    run.snapshots.begin();
+    const [look] = looks.mock.calls[0] as unknown as [() => void];
+    while (run.snapshots.figures.written < 1) await Bun.sleep(5);
+    using timers = spyOn(globalThis, "setTimeout");
+    for (run.wall of [BEGUN + 1.9, BEGUN - 0.5, BEGUN]) look();
+    expect(timers).not.toHaveBeenCalled();
+    await run.snapshots.end();
+    run.wall = 1000;
+    look();
+    expect(timers).not.toHaveBeenCalled();
   });
 
   test("nothing is written before the end if the interval is 0", async () => {
