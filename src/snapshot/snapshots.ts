@@ -2,7 +2,7 @@
  * The life of the snapshot: read once at the start, written while the tracker runs and when it
  * ends. It is not deleted after it was read: a crash a minute later would lose everything.
  *
- *   start     file there? may be read? whole? ─► old? ─► restored
+ *   start     file there? may be read? whole? ─► old? ─► the later of the two files ─► restored
  *               │ no: one warning, and empty       │ yes: deleted
  *   running   every interval, give or take a tenth, in turns of the event loop; first when the file
  *             is an interval old, so that a tracker that crashes again and again keeps its swarms;
@@ -11,7 +11,8 @@
  *
  * A file of a later version, one that others may write to, or one that is no snapshot, is left
  * alone, and another name beside it is used: so neither a downgrade nor the way back loses
- * anything, nor a mistake in the settings. No address and no info hash is ever logged.
+ * anything, nor a mistake in the settings. On the way back the later one of both is restored, and
+ * the other one goes once a new one is written. No address and no info hash is ever logged.
  */
 import { accessSync, constants, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -81,6 +82,14 @@ export interface SnapshotFigures {
   restoredSwarms: number;
 }
 
+/** What lies at one of the two names: a whole snapshot, one that is not used, or none. */
+interface FoundFile {
+  path: string;
+  reader?: SnapshotReader | undefined;
+  unusable?: Unusable;
+  isDeleted?: boolean;
+}
+
 export class Snapshots {
   readonly figures: SnapshotFigures;
   readonly #needs: SnapshotNeeds;
@@ -99,6 +108,8 @@ export class Snapshots {
   #isOfFuture = false;
   /** True if there is a file whose swarms were not all restored, or none. */
   #leftOut = false;
+  /** The snapshot beside the file, once the file is to take its place. */
+  #superseded: string | undefined;
   /** The code of the last error; each is logged once in a row. */
   #failure: string | undefined;
 
@@ -126,51 +137,65 @@ export class Snapshots {
    * if the name beside it is that of another file, too.
    */
   restore(judge: Judge): void {
+    const file = this.#find(this.#path);
+    const beside = this.#find(`${this.#path}.v${VERSION}`);
     try {
-      this.#restore(judge);
-    } catch (error) {
-      if (!(error instanceof Unusable)) throw error;
-      if (!error.isOfOthers) {
-        this.#tellUnused(error);
-        return;
-      }
-      this.#path = `${this.#needs.path}.v${VERSION}`;
-      const { message: reason, remedy } = error;
-      const fields = { reason, file: this.#path, remedy };
-      const message = "the snapshot is not used, the file beside it is";
-      this.#needs.log.warn(message, fields, "snapshot_unused");
-      try {
-        this.#restore(judge);
-      } catch (other) {
-        if ((other as Unusable).isOfOthers) throw nowhereToWrite(other as Unusable);
-        this.#tellUnused(other);
-      }
-    }
-  }
-
-  #tellUnused(error: unknown): void {
-    if (!(error instanceof Unusable)) throw error;
-    this.#leftOut = true;
-    const { message: reason, remedy } = error;
-    const message = "the snapshot is not used, the tracker starts empty";
-    this.#needs.log.warn(message, { reason, remedy }, "snapshot_unused");
-  }
-
-  #restore(judge: Judge): void {
-    const reader = SnapshotReader.open(this.#path);
-    if (reader === undefined) {
-      const message = "there is no snapshot of swarms, the tracker starts empty";
-      this.#needs.log.info(message, { file: this.#path });
-      return;
-    }
-    try {
-      reader.verify();
-      if (this.#isOld(reader)) this.#delete();
-      else this.#putBack(reader, judge);
+      this.#putBackLater(file, beside, judge);
     } finally {
-      reader.close();
-      garbage.note(RECORDS_BYTES_MAX);
+      for (const { reader } of [file, beside]) {
+        if (reader === undefined) continue;
+        reader.close();
+        garbage.note(RECORDS_BYTES_MAX);
+      }
     }
+  }
+
+  /** Looks at a file, and deletes it if it is a snapshot that is too old. */
+  #find(path: string): FoundFile {
+    let reader: SnapshotReader | undefined;
+    try {
+      reader = SnapshotReader.open(path);
+      reader?.verify();
+      if (reader === undefined || !this.#isOld(reader)) return { path, reader };
+      this.#delete(path, "the snapshot is older than every timeout, it is deleted");
+      reader.close();
+      return { path, isDeleted: true };
+    } catch (error) {
+      reader?.close();
+      if (!(error instanceof Unusable)) throw error;
+      return { path, unusable: error };
+    }
+  }
+
+  /** Restores the later one of both files, and decides which one is written from now on. */
+  #putBackLater(file: FoundFile, beside: FoundFile, judge: Judge): void {
+    const { log } = this.#needs;
+    const isOfOthers = file.unusable?.isOfOthers === true;
+    const usesBeside =
+      isOfOthers || (beside.reader !== undefined && !isLater(file.reader, beside.reader));
+    const used = usesBeside ? beside : file;
+    if (isOfOthers) this.#path = beside.path;
+    else if (beside.reader !== undefined) this.#superseded = beside.path;
+    if (usesBeside && file.unusable !== undefined) this.#tellUnused(file.unusable, beside.path);
+    else if (usesBeside) {
+      log.info("a later snapshot lies beside the file, it is used", { file: beside.path });
+    }
+    if (used.unusable !== undefined) {
+      if (isOfOthers && used.unusable.isOfOthers) throw nowhereToWrite(used.unusable);
+      this.#tellUnused(used.unusable);
+    }
+    if (used.reader !== undefined) this.#putBack(used.reader, judge);
+    else if (used.unusable === undefined && !file.isDeleted && !beside.isDeleted) {
+      const message = "there is no snapshot of swarms, the tracker starts empty";
+      log.info(message, { file: used.path });
+    }
+  }
+
+  #tellUnused({ message: reason, remedy, isOfOthers }: Unusable, beside?: string): void {
+    this.#leftOut ||= !isOfOthers;
+    const instead = beside === undefined ? "the tracker starts empty" : "the file beside it is";
+    const fields = { reason, ...(beside === undefined ? {} : { file: beside }), remedy };
+    this.#needs.log.warn(`the snapshot is not used, ${instead}`, fields, "snapshot_unused");
   }
 
   /** True if neither a peer nor a download counter of the file would be restored. */
@@ -182,12 +207,11 @@ export class Snapshots {
     return age > Math.max(kept, downloadsTimeout);
   }
 
-  #delete(): void {
+  #delete(file: string, message: string): void {
     const { log } = this.#needs;
-    const file = this.#path;
     try {
       rmSync(followLinks(file));
-      log.info("the snapshot is older than every timeout, it is deleted", { file });
+      log.info(message, { file });
     } catch (error) {
       const fields = { file, reason: codeOf(error), remedy: "delete it: it holds addresses" };
       log.warn("an old snapshot could not be deleted", fields, "snapshot_unused");
@@ -314,6 +338,12 @@ export class Snapshots {
       const told = { peers, bytes, seconds };
       if (last) log.info("swarms written to the snapshot", told);
       else log.debug("swarms written to the snapshot", told);
+      if (this.#superseded === undefined) return;
+      this.#delete(
+        this.#superseded,
+        "the snapshot beside the file is no longer needed, it is deleted",
+      );
+      this.#superseded = undefined;
     } catch (error) {
       if (error !== GIVEN_UP) this.#tellUnwritten(codeOf(error), last);
     }
@@ -330,6 +360,12 @@ export class Snapshots {
     const fields = { file: this.#path, peers, reason, remedy: writeRemedy(reason) };
     this.#needs.log.warn(`${which} could not be written, ${before}`, fields, "snapshot_unwritten");
   }
+}
+
+/** True if the first one was written later; both are verified. */
+function isLater(one: SnapshotReader | undefined, other: SnapshotReader): boolean {
+  const writtenAt = ({ header, lastSeconds }: SnapshotReader) => header.begunSeconds + lastSeconds;
+  return one !== undefined && writtenAt(one) >= writtenAt(other);
 }
 
 function nowhereToWrite({ message }: Unusable): StartError {

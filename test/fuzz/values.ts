@@ -37,6 +37,9 @@ export function valueCampaign(): Campaign {
   };
 }
 
+/** A name may begin with spaces of any kind, which a sentence shows escaped. */
+const NAMES_FIRST = /^(?: |\\\w+)*TRACKER_/;
+
 const isSentence = (text: string): boolean => /^[^\n\r\0]{10,2000}$/.test(text);
 
 /** All settings at once: a configuration that is whole, or sentences about what is wrong. */
@@ -59,7 +62,7 @@ export function configCampaign(): Campaign {
           must(result.problems.length > 0, "wrong, but nothing is");
           for (const problem of result.problems) {
             must(isSentence(problem), `no sentence: ${JSON.stringify(problem)}`);
-            must(problem.startsWith("TRACKER_"), `names no setting: ${problem}`);
+            must(NAMES_FIRST.test(problem), `names no setting: ${problem}`);
           }
         });
       }

@@ -330,6 +330,84 @@ describe("a file that cannot be used is told once, with what helps:", () => {
   });
 });
 
+describe("a snapshot that was written beside the file", () => {
+  /** A folder whose file is of others, with 10 peers, and where a run has kept 1 peer beside it. */
+  async function besideForeign(wall = BEGUN + 60) {
+    const folder = makeFolder();
+    await keep(folder.file);
+    chmodSync(folder.file, 0o660);
+    const run = new Run(folder.file, { wall });
+    run.restored();
+    announce(run.tracker, {}, seconds());
+    await run.snapshots.end();
+    return folder;
+  }
+  const LATER = "a later snapshot lies beside the file, it is used";
+
+  test("is used when the file is moved away, and goes with the next", async () => {
+    using folder = await besideForeign();
+    rmSync(folder.file);
+    const run = new Run(folder.file, { wall: BEGUN + 90 });
+    const [later, restored] = run.restored();
+    expect(later).toEqual(["info", LATER, { file: `${folder.file}.v1` }]);
+    expect(restored![2]).toMatchObject({ peers: 1, age: 30 });
+    expect(readdirSync(folder.path)).toEqual(["swarms.v1"]);
+    await run.snapshots.end();
+    expect(readdirSync(folder.path)).toEqual(["swarms"]);
+    expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 1 });
+  });
+
+  test("is used when the file can be used again, but is older", async () => {
+    using folder = await besideForeign();
+    chmodSync(folder.file, 0o600);
+    const run = new Run(folder.file, { wall: BEGUN + 90 });
+    expect(run.restored().map(([, message]) => message)).toEqual([LATER, "swarms restored"]);
+    expect(run.snapshots.figures.restoredPeers).toBe(1);
+    await run.snapshots.end();
+    expect(readdirSync(folder.path)).toEqual(["swarms"]);
+  });
+
+  test("goes where the file is later", async () => {
+    using folder = await besideForeign(BEGUN - 60);
+    chmodSync(folder.file, 0o600);
+    const run = new Run(folder.file, { wall: BEGUN + 90 });
+    expect(run.restored()[0]![2]).toMatchObject({ peers: 10, age: 90 });
+    expect(readdirSync(folder.path).toSorted()).toEqual(["swarms", "swarms.v1"]);
+    await run.snapshots.end();
+    expect(readdirSync(folder.path)).toEqual(["swarms"]);
+  });
+
+  test("is used where the file is damaged", async () => {
+    using folder = await besideForeign();
+    writeFileSync(folder.file, readFileSync(folder.file).subarray(0, -3));
+    chmodSync(folder.file, 0o600);
+    const run = new Run(folder.file, { wall: BEGUN + 90 });
+    const [[level, message, fields], restored] = run.restored() as [Line, Line];
+    expect([level, message]).toEqual(["warn", BESIDE]);
+    expect(fields).toMatchObject({ reason: expect.stringContaining("is damaged at byte") });
+    expect(restored[2]).toMatchObject({ peers: 1 });
+  });
+
+  test("is deleted if it is older than every timeout", async () => {
+    using folder = await besideForeign();
+    rmSync(folder.file);
+    const run = new Run(folder.file, { wall: BEGUN + DOWNLOADS_TIMEOUT + 100 });
+    const message = "the snapshot is older than every timeout, it is deleted";
+    expect(run.restored()).toEqual([["info", message, { file: `${folder.file}.v1` }]]);
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  test("is neither used nor deleted if it is something else", async () => {
+    using folder = makeFolder();
+    await keep(folder.file);
+    writeFileSync(`${folder.file}.v1`, "my notes");
+    const run = new Run(folder.file);
+    expect(run.restored().map(([, message]) => message)).toEqual(["swarms restored"]);
+    await run.snapshots.end();
+    expect(readFileSync(`${folder.file}.v1`, "utf8")).toBe("my notes");
+  });
+});
+
 describe("the first snapshot", () => {
   /** The seconds it waits, within the tenth by which intervals differ. */
   async function waits(path: string, age: number, interval: number, judge = ALL) {
