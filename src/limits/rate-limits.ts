@@ -99,6 +99,8 @@ export class RateLimits {
   /** Set by `#find`: the cells of a bucket. */
   #first = 0;
   #second = 0;
+  /** Keeps what `fetch` reads from being optimized away. */
+  readonly #touched = new Float64Array(1);
 
   /** Without `shared` the limits are off. */
   constructor(shared = reserveRateLimits(OFF, new Int32Array(KEY_WORDS))) {
@@ -110,6 +112,34 @@ export class RateLimits {
     this.#addressSeconds = 1 / settings.addressRate;
     this.#networkSeconds = 1 / settings.networkRate;
     this.#partSeconds = PARTS / settings.networkRate;
+  }
+
+  /**
+   * Has memory fetch the cells that the next `count` requests need, all at once: each request would
+   * wait for four, mostly not in the cache. Request number i
+   * comes from the address of `families[slots[i]]` at `bytes[slots[i] * slotBytes]`.
+   */
+  fetch(
+    bytes: Uint8Array,
+    slotBytes: number,
+    families: Uint8Array,
+    slots: Uint8Array,
+    count: number,
+  ): void {
+    if (this.#off) return;
+    const cells = this.#cells;
+    let touched = 0;
+    for (let i = 0; i < count; i++) {
+      const at = slots[i] * slotBytes;
+      const isIpv4 = families[slots[i]] === 4;
+      const high = readU32(bytes, at) | 0;
+      const low = isIpv4 ? 0 : readU32(bytes, at + 4) | 0;
+      this.#find(high, low, isIpv4 ? TAG_ADDRESS_IPV4 : TAG_ADDRESS_IPV6);
+      touched += cells[this.#first] + cells[this.#second];
+      this.#findNetwork(high, low, isIpv4);
+      touched += cells[this.#first] + cells[this.#second];
+    }
+    this.#touched[0] = touched;
   }
 
   /** Returns RATE_OK and counts the request, or returns the limit it exceeds and counts nothing. */
@@ -124,8 +154,7 @@ export class RateLimits {
     const addressSecond = this.#second;
     const address = this.#filled(nowSeconds) + this.#addressSeconds;
     if (address > nowSeconds + BURST_SECONDS) return RATE_ADDRESS;
-    if (isIpv4) this.#find(high & 0xffffff00, 0, TAG_NETWORK_IPV4);
-    else this.#find(high, low & 0xffff0000, TAG_NETWORK_IPV6);
+    this.#findNetwork(high, low, isIpv4);
     const networkFirst = this.#first;
     const networkSecond = this.#second;
     const network = this.#filled(nowSeconds) + this.#networkSeconds;
@@ -146,6 +175,11 @@ export class RateLimits {
     if (part > nowSeconds + BURST_SECONDS) return false;
     this.#fill(this.#first, this.#second, part);
     return true;
+  }
+
+  #findNetwork(high: number, low: number, isIpv4: boolean): void {
+    if (isIpv4) this.#find(high & 0xffffff00, 0, TAG_NETWORK_IPV4);
+    else this.#find(high, low & 0xffff0000, TAG_NETWORK_IPV6);
   }
 
   /** Two independent multiply-shift hashes over 16-bit halves (see swarm/keyed-hash.ts). */

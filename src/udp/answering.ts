@@ -17,7 +17,7 @@ import { Prefetch } from "../swarm/prefetch.ts";
 import { Store } from "../swarm/store.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import { ConnectionIds } from "./connection-ids.ts";
-import { BATCH_SIZE, Datagrams, REQUEST_SLOT } from "./datagrams.ts";
+import { ADDRESS_SLOT, BATCH_SIZE, Datagrams, REQUEST_SLOT } from "./datagrams.ts";
 import { infoHashAt, isAnnounce } from "./packet.ts";
 import { Journey, type UdpSettings } from "./journey.ts";
 
@@ -65,6 +65,7 @@ export class Answering {
   /** The requests as 16-bit halves, and the index of the info hash of each announce in them. */
   readonly #halves: Uint16Array;
   readonly #infoHashAts = new Int32Array(BATCH_SIZE);
+  readonly #announceSlots = new Uint8Array(BATCH_SIZE);
   readonly #requestSeconds: Histogram | undefined;
   readonly #batchDatagrams: Histogram | undefined;
   #begunSeconds = 0;
@@ -116,13 +117,17 @@ export class Answering {
 
   /** Has memory fetch what the announces of a batch will need, all of it at once. */
   #prefetchAnnounces(count: number): void {
-    const { requests, requestLengths } = this.datagrams;
+    const { requests, requestLengths, addresses, families } = this.datagrams;
     const ats = this.#infoHashAts;
+    const slots = this.#announceSlots;
     let announces = 0;
     for (let slot = 0; slot < count; slot++) {
       const at = slot * REQUEST_SLOT;
-      if (isAnnounce(requests, at, requestLengths[slot])) ats[announces++] = infoHashAt(at) >>> 1;
+      if (!isAnnounce(requests, at, requestLengths[slot])) continue;
+      slots[announces] = slot;
+      ats[announces++] = infoHashAt(at) >>> 1;
     }
+    this.#limits.rates.fetch(addresses, ADDRESS_SLOT, families, slots, announces);
     this.#prefetch.fetch(this.#halves, ats, announces);
   }
 

@@ -273,3 +273,26 @@ test("all parts of a network together get its rate, however many and for how lon
   expect(served[0]).toBeLessThan((2 * BURST_SECONDS + SECONDS / 2) * 2000);
   expect(served[1]).toBeLessThan((SECONDS / 2) * 2000 * 1.01);
 });
+
+describe("fetching the cells of a batch", () => {
+  const froms = ["192.0.2.1", "2001:db8:1:2::1", "198.51.100.7", "2001:db8:9::1"];
+  const bytes = new Uint8Array(4 * 16);
+  const families = Uint8Array.from(froms, (from, i) => readAddress(from, bytes, 16 * i));
+  const slots = Uint8Array.of(3, 0, 2, 1);
+
+  test("changes no verdict and counts no request", () => {
+    const fetched = limits(1, 1000);
+    const plain = limits(1, 1000);
+    for (let request = 0; request < 80; request++) {
+      fetched.fetch(bytes, 16, families, slots, 4);
+      for (const from of froms) expect(judge(fetched, from)).toBe(judge(plain, from));
+    }
+    expect(judge(fetched, froms[0])).toBe(RATE_ADDRESS);
+  });
+
+  test("reads nothing where limits are off", () => {
+    const rates = new RateLimits();
+    rates.fetch(bytes, 16, families, slots, 4);
+    expect(judge(rates, froms[0])).toBe(RATE_OK);
+  });
+});
