@@ -28,7 +28,11 @@ const EARLY_SET_BITS = 7;
 const EARLY_TABLES = 3;
 
 const NUMBERS_BYTES = (WANTED_COLUMNS + RENEWED_COLUMNS) * Float64Array.BYTES_PER_ELEMENT;
-const THREAD_BYTES = NUMBERS_BYTES + EARLY_TABLES * frequentBytes(EARLY_SET_BITS);
+/** Whole cache lines, so that no two threads write to the same one. */
+const LINE_BYTES = 64;
+const THREAD_BYTES =
+  Math.ceil((NUMBERS_BYTES + EARLY_TABLES * frequentBytes(EARLY_SET_BITS)) / LINE_BYTES) *
+  LINE_BYTES;
 
 /** A thread halves its tables after this many early announces, so that old ones count less. */
 const HALVE_AFTER = 2 ** 17;

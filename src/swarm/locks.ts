@@ -5,8 +5,9 @@
  *   1  held
  *   2  held, and another thread sleeps until it is free
  *
- * A thread that finds it held tries again for a while and then sleeps: its owner may have lost the
- * processor, and spinning would keep it from getting it back. An owner that is stopped, or has
+ * A thread that finds it held looks again for a while and then sleeps: its owner may have lost the
+ * processor, and spinning would keep it from getting it back. It only reads while it looks, and
+ * pauses in between: each attempt to change the word would take the line from its owner. An owner that is stopped, or has
  * ended by an exception, never gives it back, and what it was changing is half done: no thread can
  * go on.
  * So a thread that sleeps for long asks its watcher now and then, which ends the program in time.
@@ -15,7 +16,15 @@
  * stay one instruction. Only sleeps are counted, not the time: they stand still with the process.
  */
 
-const SPINS = 100;
+/** Looks at a lock that is held before the thread sleeps. */
+const LOOKS = 50;
+
+/**
+ * Pauses between two looks: 1, 2, 4, … and then this many. All looks take some 30 µs. A lock is
+ * held for 0.3 µs, and a sleep costs 60 to 90: where one announce in a hundred slept, two threads
+ * in one swarm did half of what they do now.
+ */
+const PAUSES_MAX = 16;
 
 /** Longest sleep before the word is looked at again, in milliseconds; a wake-up may be missed. */
 const SLEEP_MILLISECONDS = 2;
@@ -49,7 +58,10 @@ export function lock(words: Int32Array, at: number): void {
 }
 
 function lockContended(words: Int32Array, at: number): void {
-  for (let spin = 0; spin < SPINS; spin++) {
+  for (let look = 0, pauses = 1; look < LOOKS; look++) {
+    for (let i = 0; i < pauses; i++) Atomics.pause();
+    pauses = Math.min(2 * pauses, PAUSES_MAX);
+    if (Atomics.load(words, at) !== 0) continue;
     if (Atomics.compareExchange(words, at, 0, 1) === 0) return;
   }
   let sleeps = 0;
