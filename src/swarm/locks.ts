@@ -7,9 +7,9 @@
  *
  * A thread that finds it held looks again for a while and then sleeps: its owner may have lost the
  * processor, and spinning would keep it from getting it back. It only reads while it looks, and
- * pauses in between: each attempt to change the word would take the line from its owner. An owner that is stopped, or has
- * ended by an exception, never gives it back, and what it was changing is half done: no thread can
- * go on.
+ * pauses in between: each attempt to change the word would take the line from its owner. An owner
+ * that is stopped, or has ended by an exception, never gives the lock back, and what it was
+ * changing is half done: no thread can go on.
  * So a thread that sleeps for long asks its watcher now and then, which ends the program in time.
  *
  * The word does not name its owner: a thread that is stopped lives, and one look at the word must
