@@ -57,6 +57,17 @@ Swarms are kept in memory.
 Without a verb it runs in the foreground, logs to standard error and ends on SIGTERM or SIGINT.
 `;
 
+const MANUAL_OPTIONS = `.SH OPTIONS
+.TP
+.B \\-\\-addresses
+.B swarm
+shows some of the peers with their addresses, which needs TRACKER_ADMIN_TOKEN.
+.TP
+.B \\-\\-format=json
+.B swarm
+prints JSON for programs.
+`;
+
 const MANUAL_ENVIRONMENT = `.SH ENVIRONMENT
 There is no configuration file and no flag: settings are environment variables, and with none of
 them set
@@ -137,6 +148,7 @@ export function manual(): string {
     MANUAL_HEAD,
     ".SH COMMANDS\n",
     ...commands,
+    MANUAL_OPTIONS,
     MANUAL_ENVIRONMENT,
     ...groups,
   ];

@@ -8,6 +8,7 @@
  *   buntracker top        show the figures of the running tracker in this terminal
  *   buntracker dns NAME   print the DNS records for a tracker of this name
  *   buntracker selftest URL…   test any tracker like a client, and report problems
+ *   buntracker swarm HASH…     print what the running tracker knows of these swarms
  *   buntracker version    print the version
  *
  *   buntracker deny HASH…            make the running tracker refuse these info hashes
@@ -27,6 +28,7 @@ import { EXIT_CONFIG, EXIT_OK, EXIT_USAGE } from "./constants.ts";
 import { examine } from "./start/examine.ts";
 import { foresee } from "./start/foresee.ts";
 import { versionLine } from "./version.ts";
+import type { VerbOptions } from "./verbs/ask-tracker.ts";
 import { StartError } from "./host/start-error.ts";
 import { type Description, GROUPS } from "./config/description.ts";
 import { quote } from "./config/settings.ts";
@@ -35,8 +37,8 @@ import { printableLines } from "./verbs/printable.ts";
 
 const HELP_COLUMNS = 80;
 const VERBS = ["check", "config", "health", "top", "version"] as const;
-/** Verbs with operands that need no running tracker. */
-const ADVICE_VERBS = ["dns", "selftest"] as const;
+/** Verbs with operands that change nothing. */
+const ADVICE_VERBS = ["dns", "selftest", "swarm"] as const;
 /** Verbs with operands that change the running tracker. */
 const ADMIN_VERBS = ["deny", "allow", "forget", "maintenance"] as const;
 
@@ -44,6 +46,7 @@ const ADMIN_VERBS = ["deny", "allow", "forget", "maintenance"] as const;
 const WANTED: Readonly<Record<string, string | undefined>> = {
   dns: "the tracker's host name",
   selftest: "the announce URL of a tracker, or several",
+  swarm: "an info hash, or several",
   deny: "an info hash, or several",
   allow: "an info hash, or several",
   forget: "an info hash, or several",
@@ -53,6 +56,7 @@ const WANTED: Readonly<Record<string, string | undefined>> = {
 const USAGE = `usage: buntracker [check | config | health | top | version | --help]
        buntracker dns NAME
        buntracker selftest URL...
+       buntracker swarm [--addresses] [--format=json] HASH...
        buntracker deny | allow | forget HASH...
        buntracker maintenance on | off`;
 
@@ -69,10 +73,14 @@ An open BitTorrent tracker. Without a verb it runs in the foreground.
   dns NAME              print the DNS records for a tracker of this name
   selftest URL...       test any tracker like a client, and report problems
 
+  swarm HASH...         print what the running tracker knows of these swarms
   deny HASH...          make the running tracker refuse these info hashes
   allow HASH...         make it serve these, if it has an allow list
   forget HASH...        make it remove these from both lists
   maintenance on | off  make it refuse all announces, or answer them again
+
+swarm takes --addresses, which shows peers and needs the token, and
+--format=json for programs.
 
 Everything is set by environment variables. A plain number is seconds or bytes;
 30m, 24h, 64KiB and 8MiB work too. Changing a variable needs a restart.
@@ -111,7 +119,7 @@ export async function runCli(
     output.stderr(`${errorLines(`${quote(argv.join(" "))} ${problem}`)}${USAGE}\n`);
     return EXIT_USAGE;
   }
-  const { verb, operands } = request;
+  const { verb, operands, options } = request;
   if (verb === "help") return say(output, helpText());
   if (verb === "version") return say(output, `${versionLine()}\n`);
   const result = readConfig(env);
@@ -126,7 +134,7 @@ export async function runCli(
   if (verb !== "run") {
     // Loaded here, because the running tracker needs none of it.
     const { askTracker } = await import("./verbs/ask-tracker.ts");
-    return askTracker(verb, operands, result.config, output);
+    return askTracker(verb, operands, options, result.config, output);
   }
   try {
     return await run(result.config, result.origins);
@@ -156,8 +164,20 @@ type Verb =
   | "run"
   | "help";
 
-/** A verb and its operands; undefined if the arguments are not valid. */
-function readRequest(argv: string[]): { verb: Verb; operands: string[] } | undefined {
+/** What the arguments ask for. */
+interface Request {
+  verb: Verb;
+  operands: string[];
+  options: VerbOptions;
+}
+
+/** The options that verbs take, beside those that stand for a verb. */
+const VERB_OPTIONS: Readonly<Record<string, readonly string[] | undefined>> = {
+  swarm: ["format", "addresses"],
+};
+
+/** A verb, its operands and options; undefined if the arguments are not valid. */
+function readRequest(argv: string[]): Request | undefined {
   try {
     const { values, positionals } = parseArgs({
       args: argv,
@@ -165,22 +185,30 @@ function readRequest(argv: string[]): { verb: Verb; operands: string[] } | undef
       options: {
         help: { type: "boolean", short: "h" },
         version: { type: "boolean", short: "v" },
+        format: { type: "string" },
+        addresses: { type: "boolean" },
       },
     });
-    if (values.help) return { verb: "help", operands: [] };
+    const { help, version, ...given } = values;
     const [word, ...operands] = positionals;
+    const format = given.format ?? "text";
+    if (format !== "text" && format !== "json") return undefined;
+    const options: VerbOptions = { format, addresses: given.addresses ?? false };
+    if (help) return { verb: "help", operands: [], options };
+    const taken = VERB_OPTIONS[word ?? ""] ?? [];
+    if (Object.keys(given).some((name) => !taken.includes(name))) return undefined;
     const asked = ADMIN_VERBS.find((verb) => verb === word);
     if (asked !== undefined)
-      return areOperands(asked, operands) ? { verb: asked, operands } : undefined;
+      return areOperands(asked, operands) ? { verb: asked, operands, options } : undefined;
     const advice = ADVICE_VERBS.find((verb) => verb === word);
     if (advice !== undefined) {
       const many = advice === "dns" ? operands.length === 1 : operands.length > 0;
-      return many ? { verb: advice, operands } : undefined;
+      return many ? { verb: advice, operands, options } : undefined;
     }
     if (operands.length > 0) return undefined;
-    if (values.version) return { verb: "version", operands };
+    if (version) return { verb: "version", operands, options };
     const verb = word === undefined ? "run" : VERBS.find((candidate) => candidate === word);
-    return verb === undefined ? undefined : { verb, operands };
+    return verb === undefined ? undefined : { verb, operands, options };
   } catch {
     return undefined;
   }

@@ -30,6 +30,7 @@ import { listenUdp } from "./start/listen-udp.ts";
 import { Observation } from "./start/observe.ts";
 import { oneAtATime } from "./start/one-at-a-time.ts";
 import { dropPrivileges, missingRights, readUser } from "./start/privileges.ts";
+import { operatorPages } from "./start/operator-pages.ts";
 import { prepare, type Program } from "./start/program.ts";
 import { startUpkeep } from "./start/upkeep.ts";
 
@@ -83,12 +84,9 @@ async function run(given: Config, origins: Origins): Promise<number> {
   let draining = false;
   const ready = () => !draining;
   const http = listenHttp(program, { pages, front, ready, observation, kept });
-  const operatorPages = {
-    "/metrics": observation.metricsPage({ sweep, http, receiveBufferBytes }),
-    "/live": () => front.feedResponse(),
-    "/hosts": () => new Response(pages.hostsText()),
-  };
-  const operator = listenAdmin(program, { pages: operatorPages, ready, origins, warnings, kept });
+  const metrics = observation.metricsPage({ sweep, http, receiveBufferBytes });
+  const shown = operatorPages({ ...program, pages, front, metrics, browsers: http.browsers });
+  const operator = listenAdmin(program, { ...shown, ready, origins, warnings, kept });
   kept.store();
   if (config.user !== undefined) dropPrivileges(config.user);
 

@@ -158,6 +158,7 @@ test.each([
       "usage: buntracker [check | config | health | top | version | --help]\n" +
       "       buntracker dns NAME\n" +
       "       buntracker selftest URL...\n" +
+      "       buntracker swarm [--addresses] [--format=json] HASH...\n" +
       "       buntracker deny | allow | forget HASH...\n" +
       "       buntracker maintenance on | off\n",
   });
@@ -166,6 +167,7 @@ test.each([
 test.each([
   ["dns", "the tracker's host name"],
   ["selftest", "the announce URL of a tracker, or several"],
+  ["swarm", "an info hash, or several"],
   ["deny", "an info hash, or several"],
   ["allow", "an info hash, or several"],
   ["forget", "an info hash, or several"],

@@ -3,6 +3,7 @@
  *
  *   GET     /health, /ready            200, or 503 while the tracker cannot serve
  *   GET     …                          further pages, such as metrics
+ *   GET     /swarms?…                  swarms as JSON (see swarm-pages.ts); peers with the token
  *   GET     /challenge/<nonce>         proves that this is the tracker (see proof.ts)
  *   PUT     /access/deny/<hash>        adds the hash to the file and the list    ┐
  *   DELETE  /access/deny/<hash>        removes it; likewise /access/allow/…      ├ with the token
@@ -13,8 +14,8 @@
  *   405 wrong method   409 no such list   421 unknown host name (see own-names.ts)
  *   429 too many wrong tokens   500 the file cannot be written, and nothing has changed
  *
- * It has its own address, so that clients cannot reach it. Every answer is a sentence of plain
- * text.
+ * It has its own address, so that clients cannot reach it. Every answer but a page is a sentence of
+ * plain text.
  */
 import type { AccessKeeper, ListName } from "../access/keeper.ts";
 import { garbage, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
@@ -26,6 +27,9 @@ import { type Judgement, Token } from "./token.ts";
 
 /** A page of another part of the program, for GET. */
 export type AdminPage = (req: Request) => Response | Promise<Response>;
+
+/** Answers the query of `/swarms` with a status, and with JSON or a sentence (swarm-pages.ts). */
+export type SwarmsPage = (query: string) => Promise<readonly [status: number, text: string]>;
 
 /** Why a request was refused that may come from an attacker. */
 const OPERATOR_REFUSALS = ["host", "token"] as const;
@@ -45,6 +49,7 @@ export interface AdminDeps {
   refused: (reason: OperatorRefusal) => void;
   /** Pages by path, with the slash. */
   pages: Readonly<Record<string, AdminPage>>;
+  swarms: SwarmsPage;
 }
 
 /** Answers each request. */
@@ -52,13 +57,14 @@ export interface AdminHandler extends HttpHandler {
   fetch: (req: Request) => Promise<Response>;
 }
 
-/** The path of a URL; old clients send it without scheme and host. */
-const PATH = /^(?:[a-z]+:\/\/[^/?#]*)?(\/[^?#]*)/i;
+/** The path of a URL, and its query with the mark; old clients leave out scheme and host. */
+const TARGET = /^(?:[a-z]+:\/\/[^/?#]*)?(\/[^?#]*)(\?[^#]*)?/i;
 const CHALLENGE = /^\/challenge\/([^/]*)$/;
 const ACCESS = /^\/access\/(deny|allow)\/([^/]*)$/;
 
 const NO_TOKEN =
-  "changes are refused: set TRACKER_ADMIN_TOKEN or TRACKER_ADMIN_TOKEN_FILE and restart";
+  "changes and addresses of peers are refused: " +
+  "set TRACKER_ADMIN_TOKEN or TRACKER_ADMIN_TOKEN_FILE and restart";
 const WRONG_TOKEN = "the token is wrong or missing: send Authorization: Bearer and the token";
 const NO_NONCE = "this is not a challenge: write 64 hexadecimal digits";
 const TOO_MANY = "too many requests had a wrong token: try again in some seconds, or use the verbs";
@@ -90,15 +96,17 @@ async function answer(req: Request, deps: AdminDeps, token: Token): Promise<Resp
     deps.refused("host");
     return sentence(421, WRONG_HOST);
   }
-  const path = PATH.exec(req.url)?.[1] ?? "";
+  const [, path = "", query = ""] = TARGET.exec(req.url) ?? [];
+  const target = path + query;
   const challenge = CHALLENGE.exec(path);
   if (challenge !== null) return answerChallenge(req, challenge[1], token);
   const access = ACCESS.exec(path);
+  if (path === "/swarms") return showSwarms(req, target, deps, token);
   if (access === null && path !== "/maintenance") return show(req, path, deps);
   const { method } = req;
   if (method !== "PUT" && method !== "DELETE") return refuseMethod("PUT, DELETE");
   const authorization = req.headers.get("authorization");
-  const judgement = token.judge({ authorization, method, path });
+  const judgement = token.judge({ authorization, method, target });
   if (judgement !== "good") return refuse(judgement, deps);
   const on = method === "PUT";
   const [status, text] =
@@ -123,6 +131,29 @@ function answerChallenge(req: Request, nonce: string, token: Token): Response {
   if (!token.isSet) return sentence(403, NO_TOKEN);
   const proof = token.prove(nonce);
   return proof === undefined ? sentence(400, NO_NONCE) : sentence(200, proof);
+}
+
+/** Shows swarms; their peers only with the token. An answer to a MAC gets its proof. */
+async function showSwarms(
+  req: Request,
+  target: string,
+  deps: AdminDeps,
+  token: Token,
+): Promise<Response> {
+  const { method } = req;
+  if (method !== "GET" && method !== "HEAD") return refuseMethod("GET, HEAD");
+  const query = target.slice("/swarms".length);
+  const authorization = req.headers.get("authorization");
+  if (authorization !== null || new URLSearchParams(query).has("addresses")) {
+    const judgement = token.judge({ authorization, method, target });
+    if (judgement !== "good") return refuse(judgement, deps);
+  }
+  const [status, text] = await deps.swarms(query);
+  const proof = token.proveAnswer(authorization, status, `${text}\n`);
+  return sentence(status, text, {
+    ...(status === 200 && { "Content-Type": "application/json" }),
+    ...(proof !== undefined && { [PROOF_FIELD]: proof }),
+  });
 }
 
 /** Shows pages, which need no token. */

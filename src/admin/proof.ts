@@ -5,12 +5,12 @@
  *   tracker   <its nonce> <MAC of "tracker" and both nonces>
  *   verb      PUT /maintenance
  *             Authorization: Buntracker <its nonce> <the tracker's> <MAC of "request" and all this>
- *   tracker   200, Buntracker-Proof: <MAC of "answer", the request's MAC, status and sentence>
+ *   tracker   200, Buntracker-Proof: <MAC of "answer", the request's MAC, status and text>
  *
  * While no tracker runs, any user of the machine may listen on the port. So the verb sends its
  * request only after the tracker has proven itself, and the proof of the request is valid once, for
- * that request. The proof of the answer stops a relay from faking the result. Method and path are
- * the whole request: the tracker reads no body, so the proof covers no body.
+ * that request. The proof of the answer stops a relay from faking the result. Method, path and
+ * query are the whole request: the tracker reads no body, so the proof covers no body.
  *
  * The key is derived slowly, because anybody may ask for a MAC and test tokens against it offline.
  */
@@ -36,14 +36,14 @@ export class Proof {
     return this.#mac("tracker", verbNonce, trackerNonce);
   }
 
-  /** The verb's proof of a request. */
-  ofRequest(verbNonce: string, trackerNonce: string, method: string, path: string): string {
-    return this.#mac("request", verbNonce, trackerNonce, method, path);
+  /** The verb's proof of a request for a path, and its query where it has one. */
+  ofRequest(verbNonce: string, trackerNonce: string, method: string, target: string): string {
+    return this.#mac("request", verbNonce, trackerNonce, method, target);
   }
 
   /** The tracker's proof of its answer; `request` is the proof of the request. */
-  ofAnswer(request: string, status: number, sentence: string): string {
-    return this.#mac("answer", request, String(status), sentence);
+  ofAnswer(request: string, status: number, text: string): string {
+    return this.#mac("answer", request, String(status), text);
   }
 
   /** The length before each part makes different lists of parts different bytes. */

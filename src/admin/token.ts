@@ -33,7 +33,8 @@ export interface Signed {
   /** The value of the Authorization field, null if it is missing. */
   authorization: string | null;
   method: string;
-  path: string;
+  /** Path and query. */
+  target: string;
 }
 
 export class Token {
@@ -64,12 +65,12 @@ export class Token {
   }
 
   /** Judges the token or MAC of a request. A MAC is good once. */
-  judge({ authorization, method, path }: Signed): Judgement {
+  judge({ authorization, method, target }: Signed): Judgement {
     if (this.#digest === undefined || this.#proof === undefined) return "no token is set";
     if (authorization === null) return "missing";
     const [, verbNonce, nonce, mac] = SIGNED.exec(authorization) ?? [];
     if (mac !== undefined) {
-      const expected = this.#proof.ofRequest(verbNonce!, nonce!, method, path);
+      const expected = this.#proof.ofRequest(verbNonce!, nonce!, method, target);
       return isSameMac(mac, expected) && this.#nonces.spend(nonce!) ? "good" : "wrong";
     }
     const seconds = this.#now();

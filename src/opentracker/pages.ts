@@ -103,8 +103,12 @@ class Cached<Value> {
   }
 }
 
-/** The texts of the modes top10 and top100. */
-type Ranked = Record<"top10" | "top100", string>;
+/** The texts of the modes top10 and top100, and the info hashes of the swarms with most peers. */
+interface Ranked {
+  top10: string;
+  top100: string;
+  largest: readonly string[];
+}
 
 /** The text of a mode, and when it expires. */
 interface Kept {
@@ -239,9 +243,18 @@ export class Pages {
     return modes.hostsText(hosts.hosts(NAMES_MAX), hosts.paths(NAMES_MAX), NAMES_MAX);
   }
 
+  /** The info hashes of the largest swarms, in hexadecimal, at most CACHE_SECONDS old. */
+  async largestSwarms(): Promise<readonly string[]> {
+    return (await this.#ranking.get()).largest;
+  }
+
   async #writeRanking(): Promise<Ranked> {
     const ranking = await rankSwarms(this.#deps.store, NAMES_MAX);
-    return { top10: modes.rankingText(ranking, 10), top100: modes.rankingText(ranking, 100) };
+    return {
+      top10: modes.rankingText(ranking, 10),
+      top100: modes.rankingText(ranking, 100),
+      largest: ranking.peers.map(({ infoHash }) => infoHash),
+    };
   }
 
   async #writeNetworks(): Promise<string> {

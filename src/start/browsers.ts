@@ -66,6 +66,11 @@ export class Browsers {
     return largest.map(({ origin, connections }) => ({ name: origin, count: connections }));
   }
 
+  /** Peers of an info hash. */
+  countsOf(infoHash: Uint8Array): { seeders: number; leechers: number } {
+    return this.#loaded?.countsOf(infoHash) ?? { seeders: 0, leechers: 0 };
+  }
+
   async upgrade(request: UpgradeRequest): Promise<Takeover | Response> {
     const sockets = this.#loaded ?? (await (this.#loading ??= this.#load()));
     return sockets.upgrade(request);

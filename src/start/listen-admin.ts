@@ -3,7 +3,7 @@
  *
  * It does not use Bun.serve, which cannot limit connections: they would use up the open files.
  */
-import { type AdminPage, createAdmin } from "../admin/admin.ts";
+import { type AdminPage, createAdmin, type SwarmsPage } from "../admin/admin.ts";
 import type { Warnings } from "../admin/warnings.ts";
 import type { Origins } from "../config/schema.ts";
 import type { Listener } from "../config/settings.ts";
@@ -21,6 +21,8 @@ const DRAIN_MILLISECONDS = 50;
 /** The parts behind the operator's address. */
 export interface AdminParts {
   pages: Readonly<Record<string, AdminPage>>;
+  /** Swarms as JSON. */
+  swarms: SwarmsPage;
   /** Whether the tracker can serve. */
   ready: () => boolean;
   /** The origins of the settings: whether the address was set or is the default. */
@@ -44,7 +46,7 @@ export interface AdminFront {
  */
 export function listenAdmin(program: Program, parts: AdminParts): AdminFront {
   const { config, log, files, ownNames, connections } = program;
-  const { pages, ready, origins, warnings, kept } = parts;
+  const { pages, swarms, ready, origins, warnings, kept } = parts;
   const handler = createAdmin({
     token: config.adminToken,
     keeper: files.lists,
@@ -53,6 +55,7 @@ export function listenAdmin(program: Program, parts: AdminParts): AdminFront {
     names: ownNames,
     refused: (reason) => warnings.tellRefused(reason),
     pages,
+    swarms,
   });
   // Any program on this machine can open connections here and leave them: the oldest gives way at
   // once, or the operator would be kept out. Requests are short, and answered when they are whole.

@@ -51,6 +51,11 @@ export class Ticks {
     return this.#lastTick;
   }
 
+  /** Seconds since the tick of a moment began. */
+  secondsInto(seconds: number): number {
+    return (seconds + this.#startedSeconds) % this.seconds;
+  }
+
   /** Ticks between two of them. */
   between(from: Tick, to: Tick): number {
     return (to - from) & this.#mask;

@@ -12,7 +12,7 @@
  * behind. The walk begins at the first empty slot, so the run that goes round the end is whole too.
  */
 import type { Family } from "../constants.ts";
-import { peerHalves, ROLES } from "./blocks.ts";
+import { peerHalves, type Role, ROLES } from "./blocks.ts";
 import { SHARD_COUNT, SHARD_WORDS } from "./memory.ts";
 import type { Store } from "./store.ts";
 import type { Line, SwarmAt } from "./units.ts";
@@ -110,31 +110,30 @@ export function* walkAll(
 }
 
 /**
- * Visits the peers of a family in a swarm: `visit` gets where each begins, in halves of the
- * arena, and for how many it stands. Of a huge swarm only some buckets are looked at; which
+ * Gets where a peer and its meta byte lie: the peer in halves of the arena, the other in bytes; for
+ * how many peers it stands, and its role.
+ */
+export type PeerVisit = (at: number, weight: number, metaAt: number, role: Role) => void;
+
+/**
+ * Visits the peers of a family in a swarm. Of a huge swarm only some buckets are looked at; which
  * networks are in which bucket is a keyed hash, so they are a fair sample. Returns the peers
  * visited. The lock of the shard is held.
  */
-export function visitPeers(
-  store: Store,
-  swarm: SwarmAt,
-  family: Family,
-  visit: (at: number, weight: number) => void,
-): number {
+export function visitPeers(store: Store, swarm: SwarmAt, family: Family, visit: PeerVisit): number {
   const { swarms } = store;
   if (swarms.isLarge(swarm, family)) return visitLarge(store, swarm, family, visit);
   const count = swarms.smallCount(swarm, family);
   const first = swarms.peersAt(swarm, family);
-  for (let index = 0; index < count; index++) visit(first + index * peerHalves(family), 1);
+  const meta = swarms.metaAt(swarm, family);
+  for (let index = 0; index < count; index++) {
+    const at = first + index * peerHalves(family);
+    visit(at, 1, meta + index, swarms.roleOfSmall(swarm, family, index));
+  }
   return count;
 }
 
-function visitLarge(
-  store: Store,
-  swarm: SwarmAt,
-  family: Family,
-  visit: (at: number, weight: number) => void,
-): number {
+function visitLarge(store: Store, swarm: SwarmAt, family: Family, visit: PeerVisit): number {
   const { swarms, directories } = store;
   let visited = 0;
   for (const role of ROLES) {
@@ -147,7 +146,8 @@ function visitLarge(
       if (bucket === 0) continue;
       const count = directories.peersIn(bucket);
       for (let index = 0; index < count; index++) {
-        visit(directories.peerAt(family, bucket, index), step);
+        const at = directories.peerAt(family, bucket, index);
+        visit(at, step, directories.metaAt(family, bucket, index), role);
       }
       visited += count;
     }

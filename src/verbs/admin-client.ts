@@ -1,10 +1,12 @@
 /**
- * Requests changes from the running tracker, for the command line: the client of `admin.ts`.
+ * Requests changes and pages from the running tracker, for the command line: the client of
+ * `admin.ts`.
  *
  *   deny HASH     PUT /access/deny/HASH
  *   allow HASH    PUT /access/allow/HASH
  *   forget HASH   DELETE from both lists
  *   maintenance   PUT or DELETE /maintenance
+ *   swarm HASH    GET /swarms?hash=HASH
  *
  * The token is never sent. The program on the port must prove that it knows the token, before the
  * request and again in its answer; an answer without proof is not shown. Any program may listen on
@@ -30,8 +32,10 @@ import { excerpt } from "./printable.ts";
 const PROOF_MILLISECONDS_MAX = 5000;
 /** The timeout of a change: the file of a million hashes is rewritten, perhaps on a slow disk. */
 const ANSWER_MILLISECONDS_MAX = 30_000;
-/** The longest answer: sentences are short. */
-const BODY_BYTES_MAX = 4096;
+/** The longest answer to a change: sentences are short. */
+const SENTENCE_BYTES_MAX = 4096;
+/** The longest page: swarms with a thousand peers, some 100 KB. */
+const PAGE_BYTES_MAX = 1024 * 1024;
 
 const CHALLENGED = new RegExp(`^([0-9a-f]{${TRACKER_NONCE_DIGITS}}) ([0-9a-f]{${MAC_DIGITS}})\n?$`);
 
@@ -46,6 +50,12 @@ export type ListVerb = "deny" | "allow" | "forget";
 export interface AdminAnswer {
   status: number;
   sentence: string;
+}
+
+/** The tracker's answer to a request for a page. */
+export interface PageAnswer {
+  status: number;
+  text: string;
 }
 
 /** The program on the port has not proven that it is the tracker. */
@@ -78,21 +88,36 @@ export class AdminClient {
     return this.#ask(on ? "PUT" : "DELETE", "/maintenance");
   }
 
+  /** The page at a path, with its query. Rejects if no tracker answers. */
+  askForPage(target: string): Promise<PageAnswer> {
+    return this.#request("GET", target, PAGE_BYTES_MAX);
+  }
+
   async #ask(method: "PUT" | "DELETE", path: string): Promise<AdminAnswer> {
+    const { status, text } = await this.#request(method, path, SENTENCE_BYTES_MAX);
+    return { status, sentence: excerpt(text.trimEnd()) };
+  }
+
+  async #request(
+    method: "GET" | "PUT" | "DELETE",
+    target: string,
+    bodyBytesMax: number,
+  ): Promise<PageAnswer> {
     const verbNonce = randomBytes(VERB_NONCE_DIGITS / 2).toString("hex");
     const trackerNonce = await this.#challenge(verbNonce);
-    const mac = this.#proof.ofRequest(verbNonce, trackerNonce, method, path);
+    const mac = this.#proof.ofRequest(verbNonce, trackerNonce, method, target);
     const Authorization = `${PROOF_SCHEME} ${verbNonce} ${trackerNonce} ${mac}`;
     const answer = await this.#send({
       method,
-      target: path,
+      target,
       fields: { Authorization },
       timeout: ANSWER_MILLISECONDS_MAX,
+      bodyBytesMax,
     });
     const text = textOf(answer);
     const proof = answer.fields.get(PROOF_FIELD) ?? "";
     if (isSameMac(proof, this.#proof.ofAnswer(mac, answer.status, text))) {
-      return { status: answer.status, sentence: excerpt(text.trimEnd()) };
+      return { status: answer.status, text };
     }
     throw new UnprovenError("the answer does not come from the tracker, so it is not shown");
   }
@@ -113,13 +138,35 @@ export class AdminClient {
     throw new UnprovenError("the program on that port does not know the token that is set here");
   }
 
-  #send(question: Pick<HttpQuestion, "method" | "target" | "fields" | "timeout">) {
+  #send(question: Partial<HttpQuestion> & Pick<HttpQuestion, "target" | "timeout">) {
     const { host, port } = this.#listener;
-    const to = { address: host, port, host: "localhost", bodyBytesMax: BODY_BYTES_MAX };
+    const to = { address: host, port, host: "localhost", bodyBytesMax: SENTENCE_BYTES_MAX };
     return askOverHttp({ ...to, ...question });
   }
 }
 
 function textOf({ body }: HttpAnswer): string {
   return new TextDecoder().decode(body);
+}
+
+/**
+ * A page of the tracker at this address: with a token it must prove itself, without one the page is
+ * as it came. Rejects if no tracker answers.
+ */
+export async function askForPage(
+  listener: Listener,
+  token: string | undefined,
+  target: string,
+): Promise<PageAnswer> {
+  if (token !== undefined) return new AdminClient(listener, token).askForPage(target);
+  const { host, port } = listener;
+  const answer = await askOverHttp({
+    address: host,
+    port,
+    host: "localhost",
+    target,
+    timeout: ANSWER_MILLISECONDS_MAX,
+    bodyBytesMax: PAGE_BYTES_MAX,
+  });
+  return { status: answer.status, text: textOf(answer) };
 }

@@ -1,18 +1,21 @@
 /**
- * The verbs that talk to a tracker, or to people about one: health, top, dns, selftest and those
- * that change the running tracker. Loaded only when one of them is called.
+ * The verbs that talk to a tracker, or to people about one: health, top, dns, selftest, swarm and
+ * those that change the running tracker. Loaded only when one of them is called.
  */
 import { networkInterfaces } from "node:os";
 import type { Config } from "../config/schema.ts";
-import { parseHostName } from "../config/settings.ts";
+import { type Listener, parseHostName } from "../config/settings.ts";
 import { EXIT_FAILED, EXIT_OK } from "../constants.ts";
 import { isIPv4, isIPv6 } from "../net/addresses.ts";
 import { HASH_FORMS, readInfoHashes } from "../net/written-hashes.ts";
 import { type AdminAnswer, AdminClient, type ListVerb, UnprovenError } from "./admin-client.ts";
+import { askForPage } from "./admin-client.ts";
 import { dnsAdvice } from "./dns-advice.ts";
 import { fail, type Output, say } from "./output.ts";
+import { excerpt } from "./printable.ts";
 import { probeHttp, probeUdp } from "./probe.ts";
 import { selftest } from "./selftest.ts";
+import { readSwarms, swarmText } from "./swarm-report.ts";
 import { Terminal } from "./terminal.ts";
 import { runTop } from "./top.ts";
 
@@ -23,6 +26,7 @@ const HEALTH_TIMEOUT_MILLISECONDS = 2000;
 const NOT_RUNNING = "start the tracker, or give this command the settings it runs with";
 const ANY_PORT = "name a port where the tracker runs, and give this command the same";
 const NO_ADDRESS = "set it here and where the tracker runs, such as to 127.0.0.1:6970";
+const NO_TOKEN = "set it, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs";
 const UNPROVEN =
   "set TRACKER_ADMIN_TOKEN, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs; " +
   "if it is the same, another program has that port: see ss -lnp";
@@ -36,8 +40,9 @@ type AdminVerb = ListVerb | "maintenance";
 
 /** Executes the verb, which has the operands it needs. Returns the exit code. */
 export async function askTracker(
-  verb: "health" | "top" | "dns" | "selftest" | AdminVerb,
+  verb: "health" | "top" | "dns" | "selftest" | "swarm" | AdminVerb,
   operands: string[],
+  options: VerbOptions,
   config: Config,
   output: Output,
 ): Promise<number> {
@@ -45,7 +50,16 @@ export async function askTracker(
   if (verb === "top") return top(config, output);
   if (verb === "dns") return dns(config, operands[0], output);
   if (verb === "selftest") return (await selftest(operands, output.stdout)) ? EXIT_OK : EXIT_FAILED;
+  if (verb === "swarm") return swarm(config, operands, options, output);
   return administer(config, verb, operands, output);
+}
+
+/** The options of the verbs. */
+export interface VerbOptions {
+  /** The form of the output. */
+  format: "text" | "json";
+  /** Whether the peers of a swarm are asked for. */
+  addresses: boolean;
 }
 
 async function health(config: Config, output: Output): Promise<number> {
@@ -85,9 +99,7 @@ async function top({ adminListeners }: Config, output: Output): Promise<number> 
     await runTop(listener, new Terminal(process), output.stdout);
     return EXIT_OK;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const asked = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
-    return fail(output, asked, NOT_RUNNING);
+    return failToAsk(listener, error, output);
   }
 }
 
@@ -101,6 +113,34 @@ function dns(config: Config, name: string, output: Output): number {
   return say(output, dnsAdvice(parsed.host, { ...config, interfaces: networkInterfaces() }));
 }
 
+/** Prints what the running tracker knows of swarms. Fails if it knows none of them. */
+async function swarm(
+  { adminListeners, adminToken }: Config,
+  operands: string[],
+  { format, addresses }: VerbOptions,
+  output: Output,
+): Promise<number> {
+  const [listener] = adminListeners;
+  const wrong = operands.find(isNoInfoHash);
+  if (wrong !== undefined) return failAtHash(wrong, output);
+  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
+  if (addresses && adminToken === undefined) {
+    return fail(output, "TRACKER_ADMIN_TOKEN is not set, which --addresses needs", NO_TOKEN);
+  }
+  const query = operands.flatMap(digitsOf).map((hash) => `hash=${hash}`);
+  const target = `/swarms?${[...query, ...(addresses ? ["addresses=yes"] : [])].join("&")}`;
+  try {
+    const { status, text } = await askForPage(listener, adminToken, target);
+    if (status !== 200) return fail(output, excerpt(text.trimEnd()));
+    const swarms = readSwarms(text);
+    if (swarms === undefined) throw new Error("the answer does not describe swarms");
+    output.stdout(format === "json" ? text : swarms.map(swarmText).join(""));
+    return swarms.some(({ known }) => known) ? EXIT_OK : EXIT_FAILED;
+  } catch (error) {
+    return failToAsk(listener, error, output);
+  }
+}
+
 /** Requests changes from the running tracker, one after another; stops at the first failure. */
 async function administer(
   { adminListeners, adminToken }: Config,
@@ -111,12 +151,11 @@ async function administer(
   const [listener] = adminListeners;
   const wrong = verb === "maintenance" ? undefined : operands.find(isNoInfoHash);
   if (wrong !== undefined) {
-    return fail(output, `${JSON.stringify(wrong)} is not an info hash`, `write ${HASH_FORMS}`);
+    return failAtHash(wrong, output);
   }
   if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
   if (adminToken === undefined) {
-    const hint = "set it, or TRACKER_ADMIN_TOKEN_FILE, here as where the tracker runs";
-    return fail(output, "TRACKER_ADMIN_TOKEN is not set", hint);
+    return fail(output, "TRACKER_ADMIN_TOKEN is not set", NO_TOKEN);
   }
   const client = new AdminClient(listener, adminToken);
   const asked = verb === "maintenance" ? operands : operands.flatMap(digitsOf);
@@ -128,14 +167,22 @@ async function administer(
           ? await client.askForMaintenance(operand === "on")
           : await client.askForList(verb, operand);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const failure = `the tracker cannot be asked on port ${listener.port}: ${reason}`;
-      return fail(output, failure, error instanceof UnprovenError ? UNPROVEN : NOT_RUNNING);
+      return failToAsk(listener, error, output);
     }
     if (answer.status !== 200) return fail(output, answer.sentence, REFUSAL_HINTS[answer.status]);
     output.stdout(`${answer.sentence}\n`);
   }
   return EXIT_OK;
+}
+
+function failAtHash(wrong: string, output: Output): number {
+  return fail(output, `${JSON.stringify(wrong)} is not an info hash`, `write ${HASH_FORMS}`);
+}
+
+function failToAsk({ port }: Listener, error: unknown, output: Output): number {
+  const reason = error instanceof Error ? error.message : String(error);
+  const failure = `the tracker cannot be asked on port ${port}: ${reason}`;
+  return fail(output, failure, error instanceof UnprovenError ? UNPROVEN : NOT_RUNNING);
 }
 
 function isNoInfoHash(text: string): boolean {

@@ -93,6 +93,12 @@ export class WebSockets {
     return this.#swarms.size;
   }
 
+  /** Peers of an info hash. */
+  countsOf(infoHash: Uint8Array): { seeders: number; leechers: number } {
+    const swarm = this.#swarms.get(Buffer.from(infoHash).toString("latin1"));
+    return { seeders: swarm?.seeders ?? 0, leechers: swarm?.leechers ?? 0 };
+  }
+
   get seeders(): number {
     return this.#swarms.seeders;
   }

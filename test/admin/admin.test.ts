@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import type { Change } from "../../src/access/keeper.ts";
 import { Proof } from "../../src/admin/proof.ts";
 import { type AdminDeps, createAdmin } from "../../src/admin/admin.ts";
+import { ADMIN } from "./fixture.ts";
 import { OwnNames } from "../../src/net/own-names.ts";
 import { HEAD_OK, RequestHead } from "../../src/net/head.ts";
 
@@ -31,6 +32,10 @@ function open(changes: Partial<AdminDeps> = {}, change: Change = { outcome: "cha
     names: new OwnNames(["tracker.example"]),
     refused: (reason) => calls.push(`refused ${reason}`),
     pages: {},
+    swarms: (query) => {
+      calls.push(`swarms ${query}`);
+      return Promise.resolve([query.includes("bad") ? 400 : 200, '{"swarms":[]}'] as const);
+    },
     ...changes,
   };
   const admin = createAdmin(deps);
@@ -224,11 +229,62 @@ test.each(["TRACE", "CONNECT", "get", "POST"])(
     const head = new RequestHead();
     const text = `${method} /health HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     expect(head.read(text, 0)).toBe(HEAD_OK);
-    const rest = { names: new OwnNames([]), refused: () => {}, ready: () => true, pages: {} };
-    const deps = { token: TOKEN, keeper: undefined!, now: () => 0, ...rest };
+    const deps = { ...ADMIN, token: TOKEN, keeper: undefined! };
     const common = { head, address: new Uint8Array(16), family: 4 as const };
     const exchange = { ...common, at: 0, status: 200, form: undefined };
     const answer = createAdmin(deps).answer({ ...exchange, out: new Uint8Array(0) });
     expect((answer as Response).status).toBe(405);
   },
 );
+
+describe("/swarms", () => {
+  const query = `?hash=${HASH}`;
+
+  test("shows counts without a token, as JSON", async () => {
+    const { calls, ask } = open();
+    const { status, text, headers } = await ask("GET", `/swarms${query}`, {});
+    expect([status, text, calls]).toEqual([200, '{"swarms":[]}\n', [`swarms ${query}`]]);
+    expect(headers.get("content-type")).toBe("application/json");
+    const bad = await ask("GET", "/swarms?bad", {});
+    expect([bad.status, bad.headers.get("content-type")]).toEqual([400, "text/plain"]);
+    expect((await ask("PUT", `/swarms${query}`)).status).toBe(405);
+  });
+
+  test("shows addresses with the token only", async () => {
+    const { calls, ask } = open();
+    const target = `/swarms${query}&addresses=yes`;
+    expect((await ask("GET", target, {})).status).toBe(401);
+    expect((await ask("GET", target, { Authorization: `Bearer ${TOKEN}x` })).status).toBe(401);
+    expect((await ask("GET", `/swarms${query}&%61ddresses=yes`, {})).status).toBe(401);
+    expect((await open({ token: undefined }).ask("GET", target)).status).toBe(403);
+    expect(calls).toEqual(["refused token"]);
+    expect((await ask("GET", target)).status).toBe(200);
+    expect(calls.at(-1)).toBe(`swarms ${query}&addresses=yes`);
+  });
+
+  test("a wrong token is refused for counts too, as a guess", async () => {
+    const { calls, ask } = open();
+    const wrong = { Authorization: `Bearer ${TOKEN}x` };
+    expect((await ask("GET", `/swarms${query}`, wrong)).status).toBe(401);
+    expect(calls).toEqual(["refused token"]);
+  });
+
+  test("a MAC covers the query, and the answer has its proof", async () => {
+    const { ask } = open();
+    const proof = new Proof(TOKEN);
+    const verbNonce = "ab".repeat(32);
+    const sign = async (target: string) => {
+      const { text } = await ask("GET", `/challenge/${verbNonce}`, {});
+      const [nonce] = text.split(" ");
+      const mac = proof.ofRequest(verbNonce, nonce, "GET", target);
+      return { mac, Authorization: `Buntracker ${verbNonce} ${nonce} ${mac}` };
+    };
+    const target = `/swarms${query}`;
+    const { mac, Authorization } = await sign(target);
+    const more = await ask("GET", `${target}&addresses=yes`, { Authorization });
+    expect(more.status).toBe(401);
+    const { status, text, headers } = await ask("GET", target, { Authorization });
+    expect(status).toBe(200);
+    expect(headers.get("buntracker-proof")).toBe(proof.ofAnswer(mac, 200, text));
+  });
+});

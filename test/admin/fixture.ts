@@ -7,4 +7,5 @@ export const ADMIN = {
   names: new OwnNames([]),
   refused: () => {},
   pages: {},
+  swarms: () => Promise.resolve([404, "no swarms"] as const),
 };

@@ -6,7 +6,7 @@ import { Proof } from "../../src/admin/proof.ts";
 import { Token } from "../../src/admin/token.ts";
 
 const SECRET = "correct-horse-battery";
-const METHOD = { method: "PUT", path: "/maintenance" };
+const METHOD = { method: "PUT", target: "/maintenance" };
 const VERB_NONCE = "ab".repeat(32);
 
 let seconds = 0;
@@ -61,11 +61,11 @@ describe("a request with a MAC", () => {
   function sign({
     by = proof,
     method = "PUT",
-    path = "/maintenance",
+    target = "/maintenance",
     verbNonce = VERB_NONCE,
   } = {}) {
     const [nonce] = token.prove(VERB_NONCE)!.split(" ");
-    return `Buntracker ${verbNonce} ${nonce} ${by.ofRequest(VERB_NONCE, nonce!, method, path)}`;
+    return `Buntracker ${verbNonce} ${nonce} ${by.ofRequest(VERB_NONCE, nonce!, method, target)}`;
   }
 
   test("is good once, and its answer is proven", () => {
@@ -79,7 +79,7 @@ describe("a request with a MAC", () => {
 
   test("is good for that request only", () => {
     expect(judge(sign({ method: "DELETE" }))).toBe("wrong");
-    expect(judge(sign({ path: "/access/deny/00" }))).toBe("wrong");
+    expect(judge(sign({ target: "/access/deny/00" }))).toBe("wrong");
     expect(judge(sign({ verbNonce: "cd".repeat(32) }))).toBe("wrong");
     expect(judge(sign({ by: new Proof("another-token-0123") }))).toBe("wrong");
     expect(judge(`${sign()}0`)).toBe("wrong");
@@ -113,7 +113,7 @@ test("ten wrong tokens are checked at once, then one a second; MACs always", () 
   expect(judge(`Bearer ${SECRET}`)).toBe("too many");
   const proof = new Proof(SECRET);
   const [nonce] = token.prove(VERB_NONCE)!.split(" ");
-  const mac = proof.ofRequest(VERB_NONCE, nonce!, METHOD.method, METHOD.path);
+  const mac = proof.ofRequest(VERB_NONCE, nonce!, METHOD.method, METHOD.target);
   expect(judge(`Buntracker ${VERB_NONCE} ${nonce} ${mac}`)).toBe("good");
   seconds += 1;
   expect(judge(`Bearer ${SECRET}`)).toBe("good");

@@ -52,6 +52,40 @@ async function verb(args: string[], port = 1, env: Record<string, string> = {}) 
   return { code, stdout: child.stdout, stderr: child.stderr };
 }
 
+test("a swarm is printed by a verb and shown as JSON, its peers only with the token", async () => {
+  const token = "0123456789abcdef-token";
+  const { tracker, adminPort, page } = await startObserved({ TRACKER_ADMIN_TOKEN: token });
+  await using _tracker = tracker;
+  const infoHash = randomBytes(20);
+  const hash = infoHash.toHex();
+  using client = await openDatagrams("127.0.0.1", tracker.port);
+  const connectionId = await client.connect();
+  for (let port = 1000; port < 1005; port++) {
+    client.send(announceRequest({ connectionId, infoHash, port }));
+    await client.receive();
+  }
+  await announcePeers(tracker.port, "::1", 2);
+  const shown = (await (await page("/swarms?top=2")).json()) as { swarms: object[] };
+  expect(shown.swarms).toHaveLength(2);
+  expect(shown.swarms[0]).toMatchObject({
+    info_hash: hash,
+    leechers: 5,
+    ipv4: { seeders: 0, leechers: 5 },
+    websocket: { seeders: 0, leechers: 0 },
+  });
+  expect((await page(`/swarms?hash=${hash}&addresses=yes`)).status).toBe(401);
+  const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${adminPort}` };
+  const counted = await verb(["swarm", hash], 1, env);
+  expect(counted).toMatchObject({ code: 0, stderr: "" });
+  expect(counted.stdout).toStartWith(`${hash}\n  seeders    0      IPv4 0, IPv6 0\n`);
+  expect(counted.stdout).not.toContain("127.0.0.1");
+  const withToken = { ...env, TRACKER_ADMIN_TOKEN: token };
+  const listed = await verb(["swarm", hash, "--addresses"], 1, withToken);
+  expect(listed.stdout.match(/^  127\.0\.0\.1 100\d   leecher, /gm)).toHaveLength(5);
+  const unknown = await verb(["swarm", "0".repeat(40)], 1, env);
+  expect(unknown).toMatchObject({ code: 1, stdout: `${"0".repeat(40)}   not known\n` });
+});
+
 describe.each(Object.entries(SETTINGS))("metrics with %s", (_, env) => {
   test("count the work of all threads, and promtool accepts them", async () => {
     const { tracker, page } = await startObserved(env);

@@ -143,6 +143,7 @@ test("a request of the operator notes a fixed size", async () => {
     names: new OwnNames([]),
     refused: () => {},
     pages: {},
+    swarms: async () => [200, "{}"] as const,
   });
   await admin.fetch(new Request("http://localhost/health"));
   expectNoted(4 * KIB, 32 * KIB);

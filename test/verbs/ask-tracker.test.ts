@@ -198,3 +198,70 @@ describe("a change that the tracker refuses", () => {
     }
   });
 });
+
+describe("swarm", () => {
+  const hash = "7e9903517dd792130e2a7a1ae9a62cf2dee3cb80";
+  const TOKEN = "0123456789abcdef";
+  const counts = { seeders: 1, leechers: 2 };
+  const shown = (known: boolean) => ({
+    info_hash: hash,
+    known,
+    ...counts,
+    downloads: 0,
+    ipv4: counts,
+    ipv6: counts,
+    announces_per_second: 0,
+  });
+
+  async function openTracker(known: boolean, token = TOKEN) {
+    const queries: string[] = [];
+    const swarms = (query: string) => {
+      queries.push(query);
+      return Promise.resolve([200, JSON.stringify({ swarms: [shown(known)] })] as const);
+    };
+    const admin = createAdmin({ ...ADMIN, token, keeper: undefined!, swarms });
+    const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: admin.fetch });
+    const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${server.port}` };
+    return { queries, env, [Symbol.asyncDispose]: () => server.stop(true) };
+  }
+
+  test("prints counts without a token", async () => {
+    await using tracker = await openTracker(true);
+    const { code, stdout } = await cli(["swarm", hash.toUpperCase()], tracker.env);
+    expect(code).toBe(0);
+    expect(stdout).toStartWith(`${hash}\n  seeders    1      IPv4 1, IPv6 1\n`);
+    expect(tracker.queries).toEqual([`?hash=${hash}`]);
+  });
+
+  test("prints JSON with --format=json, before the hash or behind it", async () => {
+    await using tracker = await openTracker(true);
+    for (const argv of [
+      ["swarm", "--format=json", hash],
+      ["swarm", hash, "--format=json"],
+    ]) {
+      const { code, stdout } = await cli(argv, tracker.env);
+      expect([code, JSON.parse(stdout)]).toEqual([0, { swarms: [shown(true)] }]);
+    }
+  });
+
+  test("asks for addresses with the token, and proves that it knows it", async () => {
+    await using tracker = await openTracker(true);
+    const env = { ...tracker.env, TRACKER_ADMIN_TOKEN: TOKEN };
+    const { code } = await cli(["swarm", "--addresses", hash], env);
+    expect([code, tracker.queries]).toEqual([0, [`?hash=${hash}&addresses=yes`]]);
+    const none = await cli(["swarm", "--addresses", hash], tracker.env);
+    expect(none.stderr).toContain("TRACKER_ADMIN_TOKEN is not set, which --addresses needs");
+    const wrong = await cli(["swarm", hash], { ...env, TRACKER_ADMIN_TOKEN: `${TOKEN}x` });
+    expect([wrong.code, wrong.stdout]).toEqual([1, ""]);
+    expect(wrong.stderr).toContain("does not know the token");
+  });
+
+  test("fails if no swarm is known, for a wrong hash, and without a tracker", async () => {
+    await using tracker = await openTracker(false);
+    const unknown = await cli(["swarm", hash], tracker.env);
+    expect([unknown.code, unknown.stdout]).toEqual([1, `${hash}   not known\n`]);
+    expect((await cli(["swarm", "x"], tracker.env)).stderr).toContain('"x" is not an info hash');
+    const nobody = await cli(["swarm", hash], { TRACKER_ADMIN_ADDRESS: "127.0.0.1:1" });
+    expect(nobody.stderr).toContain("on port 1: nothing listens there");
+  });
+});
