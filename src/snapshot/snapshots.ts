@@ -2,7 +2,7 @@
  * The life of the snapshot: read once at the start, written while the tracker runs and when it
  * ends. It is not deleted after it was read: a crash a minute later would lose everything.
  *
- *   start     file there? may be read? whole? ─► old? ─► the later of the two files ─► restored
+ *   start     file there? may be read? whole? ─► old? ─► restored
  *               │ no: one warning, and empty       │ yes: deleted
  *   running   every interval, give or take a tenth, in turns of the event loop; first when the file
  *             is an interval old, so that a tracker that crashes again and again keeps its swarms;
@@ -11,8 +11,8 @@
  *
  * A file of a later version, one that others may write to, or one that is no snapshot, is left
  * alone, and another name beside it is used: so neither a downgrade nor the way back loses
- * anything, nor a mistake in the settings. On the way back the later one of both is restored, and
- * the other one goes once a new one is written. No address and no info hash is ever logged.
+ * anything, nor a mistake in the settings. On the way back both are restored, as one, and the one
+ * beside goes once a new one is written. No address and no info hash is ever logged.
  */
 import { accessSync, constants, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
@@ -140,7 +140,7 @@ export class Snapshots {
     const file = this.#find(this.#path);
     const beside = this.#find(`${this.#path}.v${VERSION}`);
     try {
-      this.#putBackLater(file, beside, judge);
+      this.#restore(file, beside, judge);
     } finally {
       for (const { reader } of [file, beside]) {
         if (reader === undefined) continue;
@@ -167,28 +167,32 @@ export class Snapshots {
     }
   }
 
-  /** Restores the later one of both files, and decides which one is written from now on. */
-  #putBackLater(file: FoundFile, beside: FoundFile, judge: Judge): void {
+  /** Restores what may be used, and decides which of both is written from now on. */
+  #restore(file: FoundFile, beside: FoundFile, judge: Judge): void {
     const { log } = this.#needs;
-    const isOfOthers = file.unusable?.isOfOthers === true;
-    const usesBeside =
-      isOfOthers || (beside.reader !== undefined && !isLater(file.reader, beside.reader));
-    const used = usesBeside ? beside : file;
-    if (isOfOthers) this.#path = beside.path;
-    else if (beside.reader !== undefined) this.#superseded = beside.path;
-    if (usesBeside && file.unusable !== undefined) this.#tellUnused(file.unusable, beside.path);
-    else if (usesBeside) {
-      log.info("a later snapshot lies beside the file, it is used", { file: beside.path });
+    const { unusable } = file;
+    const isOfOthers = unusable?.isOfOthers === true;
+    if (unusable !== undefined) {
+      this.#tellUnused(unusable, isOfOthers || beside.reader ? beside.path : undefined);
+    } else if (beside.reader !== undefined) {
+      log.info("the snapshot beside the file is used, too", { file: beside.path });
     }
-    if (used.unusable !== undefined) {
-      if (isOfOthers && used.unusable.isOfOthers) throw nowhereToWrite(used.unusable);
-      this.#tellUnused(used.unusable);
+    if (isOfOthers) {
+      this.#path = beside.path;
+      if (beside.unusable?.isOfOthers === true) throw nowhereToWrite(beside.unusable);
+      if (beside.unusable !== undefined) this.#tellUnused(beside.unusable);
+    } else if (beside.reader !== undefined) {
+      this.#superseded = beside.path;
     }
-    if (used.reader !== undefined) this.#putBack(used.reader, judge);
-    else if (used.unusable === undefined && !file.isDeleted && !beside.isDeleted) {
-      const message = "there is no snapshot of swarms, the tracker starts empty";
-      log.info(message, { file: used.path });
-    }
+    const readers = [file.reader, beside.reader].filter((reader) => reader !== undefined);
+    // The later one first: its peers have the room, and its intervals go on.
+    readers.sort((one, other) => writtenAt(other) - writtenAt(one));
+    for (const reader of readers) this.#putBack(reader, judge, reader === readers[0]);
+    const isTold = file.isDeleted === true || beside.isDeleted === true;
+    const used = isOfOthers ? beside : file;
+    if (readers.length > 0 || isTold || used.unusable !== undefined) return;
+    const message = "there is no snapshot of swarms, the tracker starts empty";
+    log.info(message, { file: used.path });
   }
 
   #tellUnused({ message: reason, remedy, isOfOthers }: Unusable, beside?: string): void {
@@ -218,7 +222,7 @@ export class Snapshots {
     }
   }
 
-  #putBack(reader: SnapshotReader, judge: Judge): void {
+  #putBack(reader: SnapshotReader, judge: Judge, isLatest: boolean): void {
     const { store, load, log } = this.#needs;
     const { memory } = store;
     const start = now();
@@ -227,8 +231,8 @@ export class Snapshots {
     const since = Math.round(elapsed - reader.lastSeconds);
     const age = Math.max(0, since);
     // Its time says nothing: the clock was set, and the next start may find that it is old.
-    this.#isOfFuture = since < 0;
-    load.resume(stretch, kept, age);
+    this.#isOfFuture ||= since < 0;
+    if (isLatest) load.resume(stretch, kept, age);
     setPeerTimeout(memory, memory.settings.peerTimeout * load.kept);
     // No other thread is there yet: without locks a peer takes a tenth less.
     const settings = { ...memory.settings, threads: false, restoring: true };
@@ -245,7 +249,7 @@ export class Snapshots {
       log.warn(message, { reason, remedy }, "snapshot_unused");
     }
     this.#tellRestored(back.counts, age, start);
-    this.figures.keptSeconds = start - age;
+    if (isLatest) this.figures.keptSeconds = start - age;
   }
 
   #tellRestored(counts: PutBack["counts"], age: number, start: number): void {
@@ -362,10 +366,9 @@ export class Snapshots {
   }
 }
 
-/** True if the first one was written later; both are verified. */
-function isLater(one: SnapshotReader | undefined, other: SnapshotReader): boolean {
-  const writtenAt = ({ header, lastSeconds }: SnapshotReader) => header.begunSeconds + lastSeconds;
-  return one !== undefined && writtenAt(one) >= writtenAt(other);
+/** When a file that is verified was written, in seconds since 1970. */
+function writtenAt({ header, lastSeconds }: SnapshotReader): number {
+  return header.begunSeconds + lastSeconds;
 }
 
 function nowhereToWrite({ message }: Unusable): StartError {

@@ -300,7 +300,7 @@ describe("a file that cannot be used is told once, with what helps:", () => {
     expect(beside.restored()[1]![2]).toMatchObject({ peers: 1 });
     expect(beside.lines.some(([, line]) => line.includes("empty"))).toBe(false);
     chmodSync(folder.file, 0o600);
-    expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 10 });
+    expect(new Run(folder.file).restored()[1]![2]).toMatchObject({ peers: 10 });
   });
 
   test("foreign bytes under both names, so that the start ends", () => {
@@ -338,18 +338,18 @@ describe("a snapshot that was written beside the file", () => {
     chmodSync(folder.file, 0o660);
     const run = new Run(folder.file, { wall });
     run.restored();
-    announce(run.tracker, {}, seconds());
+    announce(run.tracker, { infoHash: 100 }, seconds());
     await run.snapshots.end();
     return folder;
   }
-  const LATER = "a later snapshot lies beside the file, it is used";
+  const TOO = "the snapshot beside the file is used, too";
 
   test("is used when the file is moved away, and goes with the next", async () => {
     using folder = await besideForeign();
     rmSync(folder.file);
     const run = new Run(folder.file, { wall: BEGUN + 90 });
-    const [later, restored] = run.restored();
-    expect(later).toEqual(["info", LATER, { file: `${folder.file}.v1` }]);
+    const [beside, restored] = run.restored();
+    expect(beside).toEqual(["info", TOO, { file: `${folder.file}.v1` }]);
     expect(restored![2]).toMatchObject({ peers: 1, age: 30 });
     expect(readdirSync(folder.path)).toEqual(["swarms.v1"]);
     await run.snapshots.end();
@@ -357,25 +357,24 @@ describe("a snapshot that was written beside the file", () => {
     expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 1 });
   });
 
-  test("is used when the file can be used again, but is older", async () => {
-    using folder = await besideForeign();
-    chmodSync(folder.file, 0o600);
-    const run = new Run(folder.file, { wall: BEGUN + 90 });
-    expect(run.restored().map(([, message]) => message)).toEqual([LATER, "swarms restored"]);
-    expect(run.snapshots.figures.restoredPeers).toBe(1);
-    await run.snapshots.end();
-    expect(readdirSync(folder.path)).toEqual(["swarms"]);
-  });
-
-  test("goes where the file is later", async () => {
-    using folder = await besideForeign(BEGUN - 60);
-    chmodSync(folder.file, 0o600);
-    const run = new Run(folder.file, { wall: BEGUN + 90 });
-    expect(run.restored()[0]![2]).toMatchObject({ peers: 10, age: 90 });
-    expect(readdirSync(folder.path).toSorted()).toEqual(["swarms", "swarms.v1"]);
-    await run.snapshots.end();
-    expect(readdirSync(folder.path)).toEqual(["swarms"]);
-  });
+  test.each([
+    ["later", 60, [1, 11], 30],
+    ["earlier", -60, [10, 11], 90],
+  ])(
+    "and is %s is restored with the file, once that can be used",
+    async (_when, at, peers, age) => {
+      using folder = await besideForeign(BEGUN + at);
+      chmodSync(folder.file, 0o600);
+      const run = new Run(folder.file, { wall: BEGUN + 90, interval: 300 });
+      const [, ...restored] = run.restored();
+      expect(restored.map(([, , fields]) => (fields as { peers: number }).peers)).toEqual(peers);
+      expect(run.snapshots.figures).toMatchObject({ restoredPeers: 11, restoredSwarms: 6 });
+      expect(run.snapshots.figures.keptSeconds).toBeCloseTo(performance.now() / 1000 - age, 0);
+      await run.snapshots.end();
+      expect(readdirSync(folder.path)).toEqual(["swarms"]);
+      expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 11 });
+    },
+  );
 
   test("is used where the file is damaged", async () => {
     using folder = await besideForeign();
