@@ -24,7 +24,7 @@ import { NO_PLAIN_FILE, OTHER_PROGRAM } from "../host/file-errors.ts";
 import { followLinks, notThis, READ_FLAGS } from "../host/plain-file.ts";
 
 /** Suffix of the draft. A draft left by a crash is overwritten. */
-const SUFFIX = ".new";
+export const DRAFT_SUFFIX = ".new";
 
 /** A draft that has not been written to for this long was left by a crash. */
 const LEFT_MILLISECONDS = 2000;
@@ -90,7 +90,7 @@ async function putInPlace(
   target: string,
   fill: (draft: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const path = `${target}${SUFFIX}`;
+  const path = `${target}${DRAFT_SUFFIX}`;
   const draft = await openDraft(path);
   const own = await draft.stat();
   try {

@@ -47,6 +47,8 @@ const WRITE_REMEDIES: Record<string, string | undefined> = {
     "give each program a file of its own: see who writes the one that has .new behind its name",
   [NO_PLAIN_FILE]: "name a file that is not there yet, or a plain one",
   ENOENT: "the file or its folder is gone: create it again; it may be empty",
+  ENAMETOOLONG: "choose a shorter name: the file is written anew with .new behind its name",
+  ERR_FS_EISDIR: "a folder has the name of the draft, the file's with .new behind it: remove it",
 };
 
 /** What helps against an error of reading; `usual` if there is no special remedy. */

@@ -14,8 +14,9 @@
  * anything, nor a mistake in the settings. On the way back both are restored, as one, and the one
  * beside goes once a new one is written. No address and no info hash is ever logged.
  */
-import { accessSync, constants, rmSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, lstatSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { DRAFT_SUFFIX } from "../access/replace-file.ts";
 import { now } from "../host/clock.ts";
 import { codeOf, NO_PLAIN_FILE, writeRemedy } from "../host/file-errors.ts";
 import { garbage } from "../host/garbage.ts";
@@ -358,8 +359,8 @@ export class Snapshots {
     if (reason === this.#failure && !last) return;
     this.#failure = reason;
     const which = last ? "the last snapshot" : "a snapshot";
-    const before =
-      this.figures.keptSeconds === undefined ? "and no earlier one exists" : "the one before stays";
+    const isThere = this.figures.keptSeconds !== undefined && existsSync(this.#path);
+    const before = isThere ? "the one before stays" : "and no earlier one exists";
     const { peers } = takeCensus(this.#needs.store.memory);
     const fields = { file: this.#path, peers, reason, remedy: writeRemedy(reason) };
     this.#needs.log.warn(`${which} could not be written, ${before}`, fields, "snapshot_unwritten");
@@ -386,6 +387,8 @@ export function mustBeWritable(path: string): void {
     // A mount, such as a single file of the host in a container, cannot be replaced.
     if (found !== undefined && found.dev !== statSync(folder).dev) throw notThis("EBUSY");
     if (found !== undefined && !found.isFile()) throw notThis(NO_PLAIN_FILE);
+    // Throws if the name of the draft is too long.
+    lstatSync(target + DRAFT_SUFFIX, { throwIfNoEntry: false });
   } catch (error) {
     const code = codeOf(error);
     const missing = code === "ENOENT" || code === "ENOTDIR";

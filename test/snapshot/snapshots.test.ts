@@ -659,6 +659,29 @@ describe("a snapshot that cannot be written", () => {
     }
   });
 
+  test("because the folder is gone is not said to leave one before", async () => {
+    using folder = makeFolder();
+    const inner = join(folder.path, "inner");
+    mkdirSync(inner);
+    const file = join(inner, "swarms");
+    await keep(file);
+    const run = new Run(file);
+    run.restored();
+    rmSync(inner, { recursive: true });
+    await run.snapshots.end();
+    const message = "the last snapshot could not be written, and no earlier one exists";
+    expect(run.lines.at(-1)!.slice(0, 2)).toEqual(["warn", message]);
+  });
+
+  test("because a folder has the name of its draft says so", async () => {
+    using folder = makeFolder();
+    mkdirSync(`${folder.file}.new`);
+    const run = new Run(folder.file);
+    await run.snapshots.end();
+    const remedy = expect.stringContaining("a folder has the name of the draft");
+    expect(run.lines[0]![2]).toMatchObject({ remedy });
+  });
+
   test("because of its folder ends the start, with a sentence", () => {
     using folder = makeFolder();
     const problemOf = (path: string): string => {
@@ -676,6 +699,9 @@ describe("a snapshot that cannot be written", () => {
     expect(problemOf(lost)).toBe(`TRACKER_SNAPSHOT_FILE is ${lost}, whose folder does not exist`);
     writeFileSync(folder.file, "");
     expect(problemOf(join(folder.file, "swarms"))).toContain("whose folder does not exist");
+    // The draft has .new behind the name.
+    expect(problemOf(join(folder.path, "x".repeat(251)))).toBe("");
+    expect(problemOf(join(folder.path, "x".repeat(252)))).toContain("written (ENAMETOOLONG)");
     const fixed = join(folder.path, "fixed");
     mkdirSync(fixed, { mode: 0o500 });
     const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", fixed]);
