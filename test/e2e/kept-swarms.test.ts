@@ -9,9 +9,12 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -261,6 +264,69 @@ test("a folder that cannot be written to ends the start, and check says so too",
     expect(tracker.stderr).toContain(`buntracker: error: ${message}\nbuntracker: hint: create it`);
   }
 });
+
+test("with less memory what fits is restored, and a warning says what is left out", async () => {
+  using folder = makeFolder();
+  const { tracker: filled, store } = makeTracker(256 * MIB);
+  for (let infoHash = 0; infoHash < 600_000; infoHash++) fillSwarm(filled, { infoHash, wanted: 0 });
+  const begunSeconds = Math.floor(Date.now() / 1000);
+  const chunk = new Uint8Array(RECORDS_BYTES_MAX);
+  const options = { chunk, stretch: 1, kept: 1, turns: false, clock: () => 0 };
+  await writeSnapshot({ path: folder.file, store, begunSeconds, ...options });
+  const env = { TRACKER_SNAPSHOT_FILE: folder.file, TRACKER_MEMORY_MAX: "16MiB" };
+  await using tracker = await startTracker({ env });
+  const restored = /"swarms restored" swarms=(\d+) peers=(\d+) .* withoutRoom=(\d+)/;
+  const [, swarms, peers, left] = restored.exec(tracker.stderr)!.map(Number);
+  expect([swarms, peers! + left!]).toEqual([peers, 600_000]);
+  expect(peers).toBeGreaterThan(100_000);
+  const message = `"not all swarms of the snapshot fit the memory" peers=${left} counters=0`;
+  expect(tracker.stderr).toContain(`${message} remedy="a larger TRACKER_MEMORY_MAX"`);
+});
+
+/** What a start as this user restores; then one peer more announces, and all is kept. */
+async function peersKeptBy(user: number, file: string, peerPort: number): Promise<number> {
+  const through = ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"];
+  const env: Environment = { TRACKER_SNAPSHOT_FILE: file };
+  await using tracker = await startTracker({ env, through });
+  expect(tracker.stderr).not.toContain('level=warn msg="the snap');
+  await announce(tracker.port, { peerPort });
+  await tracker.stop();
+  const { uid, mode } = statSync(file);
+  expect([uid, mode & 0o777]).toEqual([user, 0o600]);
+  return Number(/"swarms restored" swarms=1 peers=(\d+)/.exec(tracker.stderr)?.[1] ?? 0);
+}
+
+// systemd cannot run here: its folders are made as it makes them, in a folder for /run.
+test.if(ROOT && Bun.which("setpriv") !== null)(
+  "a dynamic user keeps the swarms, so does the next one, and the user of a package after it",
+  async () => {
+    using folder = makeFolder();
+    chmodSync(folder.path, 0o755);
+    const [whole, link] = [join(folder.path, "private"), join(folder.path, "buntracker")];
+    const dynamic = join(whole, "buntracker");
+    mkdirSync(dynamic, { recursive: true, mode: 0o755 });
+    // With DynamicUser=yes the folder's name is a link of root.
+    symlinkSync("private/buntracker", link);
+    const file = join(link, "swarms");
+    const own = (user: number, path: string): void => {
+      for (const each of [path, ...readdirSync(path).map((name) => join(path, name))]) {
+        chownSync(each, user, user);
+      }
+    };
+    chmodSync(dynamic, 0o750);
+    for (const [kept, user] of [61_184, 61_185].entries()) {
+      // At each start systemd gives the folder, and what is in it, to the user of this run.
+      own(user, dynamic);
+      expect(await peersKeptBy(user, file, 7001 + kept)).toBe(kept);
+    }
+    // A package has a user of its own: systemd moves the folder to the place of the link.
+    rmSync(link);
+    renameSync(dynamic, link);
+    own(NOBODY, link);
+    expect(await peersKeptBy(NOBODY, file, 7003)).toBe(2);
+    expect(readdirSync(link)).toEqual(["swarms"]);
+  },
+);
 
 test.if(ROOT)("the user that root becomes owns the file, or is told that it cannot", async () => {
   using folder = makeFolder();
