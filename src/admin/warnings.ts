@@ -29,6 +29,7 @@ export const WARNINGS = [
   "udp_source",
   "trusted_proxies",
   "proxy_header",
+  "certificate",
 ] as const;
 
 export type Warning = (typeof WARNINGS)[number];
@@ -62,6 +63,10 @@ export const IP_PARAMETER = {
 /** A warning that depends on the load is logged again after this time. */
 export const AGAIN_SECONDS = 3600;
 
+const DAY_SECONDS = 24 * 3600;
+/** Certificates of 90 days are renewed 30 days before their end: with less, renewal has failed. */
+const CERTIFICATE_DAYS_MIN = 14;
+
 /** The facts of the machine and the process that do not depend on traffic. */
 export interface Circumstances {
   machine: Pick<Machine, "conntrack" | "files" | "tracksPort">;
@@ -85,6 +90,8 @@ export interface Surroundings extends Circumstances {
   memoryIsShort: () => boolean;
   /** The census of all swarms. */
   census: () => Census;
+  /** When the certificate of HTTPS expires, in seconds since 1970; undefined without one. */
+  certificateExpires: () => number | undefined;
 }
 
 export class Warnings {
@@ -107,12 +114,14 @@ export class Warnings {
     udp_source: 0,
     trusted_proxies: 0,
     proxy_header: 0,
+    certificate: 0,
   };
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;
   readonly #proxyHeadersTold = new Set<string>();
   #connectionsToldSeconds = -Infinity;
   #memoryToldSeconds = -Infinity;
+  #certificateToldSeconds = -Infinity;
 
   constructor(log: Pick<Log, "warn">, around: Surroundings) {
     this.#log = log;
@@ -134,6 +143,17 @@ export class Warnings {
   look(): void {
     if (this.counts.conntrack === 0) warnOfConntrack(this, this.#around);
     this.#lookAtAnnounces();
+    this.lookAtCertificate(Date.now() / 1000);
+  }
+
+  /** Checks whether the certificate expires soon: logged once a day until it is renewed. */
+  lookAtCertificate(nowSeconds1970: number): void {
+    if (nowSeconds1970 - this.#certificateToldSeconds < DAY_SECONDS) return;
+    const warning = certificateWarning(this.#around.certificateExpires(), nowSeconds1970);
+    if (warning === undefined) return;
+    this.#certificateToldSeconds = nowSeconds1970;
+    this.counts.certificate += 1;
+    this.#log.warn(warning.message, warning.fields, null);
   }
 
   /** Checks what a first-time user expects at once. Call it about every second. */
@@ -275,6 +295,23 @@ function warnOfMemory(warnings: Tell, { memory }: Pick<Circumstances, "memory">)
         ? `TRACKER_MEMORY_MAX of ${showMebibytes(room)} at most`
         : `${showMebibytes(least)} of memory at least, or fewer TRACKER_UDP_WORKERS`,
   });
+}
+
+/** What to warn of a certificate that has expired or soon will; undefined if it is good. */
+export function certificateWarning(
+  expiresSeconds: number | undefined,
+  nowSeconds1970: number,
+): { message: string; fields: LogFields } | undefined {
+  if (expiresSeconds === undefined) return undefined;
+  const days = (expiresSeconds - nowSeconds1970) / DAY_SECONDS;
+  if (days >= CERTIFICATE_DAYS_MIN) return undefined;
+  const expires = new Date(expiresSeconds * 1000).toISOString().slice(0, 16) + "Z";
+  const message =
+    days <= 0
+      ? "the certificate has expired: clients refuse HTTPS"
+      : "the certificate expires soon, so its renewal may have failed";
+  const remedy = "renew it, such as by certbot renew, then reload: systemctl reload buntracker";
+  return { message, fields: { expires, days: String(Math.floor(days)), remedy } };
 }
 
 /** Warns if the kernel tracks UDP clients as connections, which may begin at any time. */

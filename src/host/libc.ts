@@ -90,6 +90,7 @@ const SYMBOLS = {
   bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   close: { args: [FFIType.i32], returns: FFIType.i32 },
   listen: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  send: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i64_fast },
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsockopt: {
     args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32],
@@ -195,6 +196,14 @@ export class Libc {
   /** sendmmsg(2); -1 if it failed. */
   send(fd: number, headers: Pointer, count: number, flags: number): number {
     return this.#calls.sendmmsg(fd, headers, count, flags);
+  }
+
+  /** Sends a few bytes on a connection, as many as its send buffer takes; never waits or fails. */
+  sendBytes(fd: number, bytes: Uint8Array): void {
+    const argument = this.#argument;
+    const size = Math.min(bytes.length, argument.length);
+    argument.set(bytes.subarray(0, size));
+    this.#calls.send(fd, this.#pointer, size, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
 
   /**

@@ -1,7 +1,10 @@
 /**
  * The certificate of HTTPS: read from its files and checked before use.
+ *
+ * Also what a client gets that speaks plain HTTP to an address of HTTPS.
  */
 import { codeOf, readRemedy } from "../host/file-errors.ts";
+import type { Libc } from "../host/libc.ts";
 import { notThis, readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 
@@ -9,6 +12,50 @@ import { StartError } from "../host/start-error.ts";
 export interface Certificate {
   cert: string;
   key: string;
+  /** When the first of the chain expires, in seconds since 1970; undefined if it is not known. */
+  expiresSeconds?: number | undefined;
+}
+
+/** What helps if a user may not read the files. */
+export const HAND_OVER =
+  "let systemd hand it over with LoadCredential in the unit, or let certbot's deploy hook copy " +
+  'it for that user: see "Certificates" in docs/operating.md';
+
+/** Where systemd puts credentials while a service runs. */
+const CREDENTIALS = "/run/credentials/";
+
+/** One certificate of a chain. */
+const PEM = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g;
+
+/** How BoringSSL says that the first bytes were those of an HTTP request. */
+const HTTP_REQUEST = /:HTTP_REQUEST$/;
+
+const USE_HTTPS = "this port speaks HTTPS: begin the URL with https:// instead of http://";
+const PLAIN_BODY = `d14:failure reason${USE_HTTPS.length}:${USE_HTTPS}e`;
+
+/**
+ * The answer to a request in plain HTTP, which is never read. Announces are most of them, so the
+ * body is a failure in bencode, which people can read too; some clients show the reason phrase.
+ */
+const PLAIN_HTTP_ANSWER = Buffer.from(
+  "HTTP/1.1 400 This port speaks HTTPS\r\nContent-Type: text/plain\r\n" +
+    `Content-Length: ${PLAIN_BODY.length}\r\nConnection: close\r\n\r\n${PLAIN_BODY}`,
+);
+
+/**
+ * Answers a client whose handshake failed because it speaks HTTP without TLS, beneath TLS, for
+ * which Bun's sockets have no way. False if the handshake failed for another reason, or if nothing
+ * can send: without a C library, as on systems other than Linux.
+ */
+export function answerPlainHttp(
+  libc: Pick<Libc, "sendBytes"> | undefined,
+  fd: number | undefined,
+  error: Error | null,
+): boolean {
+  if (libc === undefined || fd === undefined) return false;
+  if (!HTTP_REQUEST.test(error?.message ?? "")) return false;
+  libc.sendBytes(fd, PLAIN_HTTP_ANSWER);
+  return true;
 }
 
 /**
@@ -38,12 +85,24 @@ export function tryCertificate(certFile: string, keyFile: string): Certificate |
     if (empty !== undefined) throw notThis(`${empty} is empty`);
     // Loaded here, because the module takes 7 MB, and without a certificate nothing needs it.
     process.getBuiltinModule("node:tls").createSecureContext({ cert, key });
-    return { cert, key };
+    return { cert, key, expiresSeconds: expiryOf(cert) };
   } catch (error) {
     const reason = (error as { code?: string }).code ?? "it is not PEM";
     const message = `${certFile} and ${keyFile} cannot be used together (${reason})`;
     const hint = "the first must hold the certificate chain, the second its private key, as PEM";
     return [new StartError(message, hint)];
+  }
+}
+
+/** When the first certificate of a chain expires; undefined if that cannot be read. */
+function expiryOf(chain: string): number | undefined {
+  const { X509Certificate } = process.getBuiltinModule("node:crypto");
+  try {
+    const ends = (chain.match(PEM) ?? []).map((pem) => new X509Certificate(pem).validTo);
+    const first = Math.min(...ends.map((end) => Date.parse(end) / 1000));
+    return Number.isFinite(first) ? first : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -77,6 +136,14 @@ function read(file: string, variable: string): string | StartError {
   } catch (error) {
     const code = codeOf(error);
     const message = `${variable} is ${file}, which cannot be read (${code})`;
-    return new StartError(message, readRemedy(code));
+    return new StartError(message, hintFor(file, code));
   }
+}
+
+function hintFor(file: string, code: string): string {
+  if (code === "EACCES") return HAND_OVER;
+  const isCredential = code === "ENOENT" && file.startsWith(CREDENTIALS);
+  return isCredential
+    ? "it is there while the service runs, with LoadCredential"
+    : readRemedy(code);
 }

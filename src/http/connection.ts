@@ -31,13 +31,15 @@ export interface ClientSocket {
 /** A socket with its connection; none while it opens, or if it was not accepted. */
 export interface OwnedSocket extends ClientSocket {
   data: Connection;
+  /** The descriptor; Bun has it, and its types lack it. */
+  readonly fd?: number;
 }
 
 /** The handlers that Bun calls, for all sockets of a listener. */
 export interface SocketEvents {
   binaryType: "buffer";
   open(socket: OwnedSocket): void;
-  handshake(socket: OwnedSocket, success: boolean): void;
+  handshake(socket: OwnedSocket, success: boolean, error: Error | null): void;
   data(socket: OwnedSocket, bytes: Buffer): void;
   drain(socket: OwnedSocket): void;
   end(socket: OwnedSocket): void;

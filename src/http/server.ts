@@ -69,6 +69,8 @@ const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 export interface HttpServerOptions extends AdmissionOptions {
   /** Reports a bug, such as a handler that throws. */
   report?: (error: unknown) => void;
+  /** Answers beneath TLS after a failed handshake; false if it does not. See certificate.ts. */
+  answerPlain?: (fd: number | undefined, error: Error | null) => boolean;
   /** Length of a tick; shorter in tests. */
   tickMilliseconds?: number;
 }
@@ -117,7 +119,7 @@ export class HttpServer {
       binaryType: "buffer",
       open: (socket) => this.#open(socket),
       // Without it TLS sockets open after the handshake, and those without one are not counted.
-      handshake: (socket, success) => void (success || socket.terminate()),
+      handshake: (socket, success, error) => void (success || this.#endHandshake(socket, error)),
       data: (socket, bytes) => this.#receive(socket.data, bytes),
       drain: (socket) => this.#drain(socket.data),
       end: (socket) => this.#end(socket.data),
@@ -201,6 +203,12 @@ export class HttpServer {
     // Bytes that could not complete a head (see `mayComplete`) are read now.
     if (connection.free && connection.leftover.size > 0) this.#serve(connection);
     else if (connection.shut || connection.free || connection.tunnel) connection.socket.end();
+  }
+
+  /** A failed handshake ends the connection. What was sent beneath TLS survives `end` alone. */
+  #endHandshake(socket: OwnedSocket, error: Error | null): void {
+    if (this.#options.answerPlain?.(socket.fd, error) === true) socket.end();
+    else socket.terminate();
   }
 
   #receive(connection: Connection | undefined, bytes: Buffer): void {

@@ -51,6 +51,8 @@ export interface MetricsSources {
   stretch: () => number;
   /** Open HTTP connections, their limit, and the connections we closed, by reason. */
   connections: () => { open: number; limit: number; closed: Record<string, number> };
+  /** When the certificate expires, in seconds since 1970; undefined without HTTPS. */
+  certificateExpires: () => number | undefined;
   /** WebSockets; undefined if they are off. */
   browsers: () => BrowserFigures | undefined;
 }
@@ -323,6 +325,11 @@ function writeMachine(out: Exposition, sources: MetricsSources): void {
   if (Number.isFinite(buffer)) {
     const help = "The smallest receive buffer of our UDP sockets.";
     out.single("tracker_udp_receive_buffer_bytes", "gauge", help, buffer);
+  }
+  const expires = sources.certificateExpires();
+  if (expires !== undefined) {
+    const help = "When the certificate of HTTPS expires, in seconds since 1970.";
+    out.single("tracker_certificate_expiry_timestamp_seconds", "gauge", help, expires);
   }
   const conntrack = machine.conntrack();
   if (conntrack === undefined) return;

@@ -2,7 +2,13 @@
  * Foresees what the start would warn of, as sentences for `buntracker check`: all that is known
  * before any traffic and without binding an address. It ends as the user that the start becomes.
  */
-import { type Warning, warnOfConntrack, warnOfMachine } from "../admin/warnings.ts";
+import {
+  certificateWarning,
+  type Warning,
+  warnOfConntrack,
+  warnOfMachine,
+} from "../admin/warnings.ts";
+import { quote } from "../config/settings.ts";
 import type { Config, Origins } from "../config/schema.ts";
 import { openLibc } from "../host/libc.ts";
 import type { LogFields } from "../host/log.ts";
@@ -12,7 +18,9 @@ import { StartError } from "../host/start-error.ts";
 import { IPV4_ONLY, remedyForDefaults, withoutIpv6 } from "./families.ts";
 import { circumstancesOf, forewarn } from "./forewarnings.ts";
 import { listenError } from "./listen-error.ts";
-import { dropPrivileges, missingRights } from "./privileges.ts";
+import { HAND_OVER, tryCertificate } from "../http/certificate.ts";
+import { dropPrivileges, isReadable, missingRights } from "./privileges.ts";
+import { certificateFiles, type ServiceUser, serviceUser } from "./service-user.ts";
 
 /** Warnings about what the process has from its parent, which a service may have otherwise. */
 const INHERITED: readonly Warning[] = ["root", "open_files", "receive_buffer"];
@@ -21,12 +29,13 @@ const FROM_HERE = "if started from here, ";
 
 /**
  * The warnings of a start with these settings, as sentences. Becomes the user of the settings, for
- * good: only the system knows what that user may do. `hasIpv6` is for tests.
+ * good: only the system knows what that user may do. `hasIpv6` and `service` are for tests.
  */
 export function foresee(
   given: Config,
   origins: Origins,
   hasIpv6 = openLibc()?.hasIpv6() ?? true,
+  service = serviceUser(),
 ): string[] {
   const warnings: string[] = [];
   const tell = (kind: Warning, message: string, fields: LogFields): void => {
@@ -50,8 +59,18 @@ export function foresee(
   const circumstances = circumstancesOf(config, machine);
   warnOfMachine({ tell }, circumstances);
   warnOfConntrack({ tell }, circumstances);
-  warnings.push(...lackedRights(config));
+  warnings.push(...certificateWarnings(config));
+  warnings.push(...lackedRights(config, service));
   return warnings;
+}
+
+/** A certificate that expires soon. */
+function certificateWarnings({ tlsCertFile, tlsKeyFile }: Config): string[] {
+  if (tlsCertFile === undefined || tlsKeyFile === undefined) return [];
+  const certificate = tryCertificate(tlsCertFile, tlsKeyFile);
+  if (Array.isArray(certificate)) return [];
+  const warning = certificateWarning(certificate.expiresSeconds, Date.now() / 1000);
+  return warning === undefined ? [] : [sentenceOf(warning.message, warning.fields)];
 }
 
 /** The addresses whose port is below `from`. Port 0 is any free one, which is allowed. */
@@ -65,8 +84,14 @@ function forbiddenPorts(config: Config, from: number): string[] {
   );
 }
 
-/** What the user lacks that the start becomes. Becomes that user. */
-function lackedRights(config: Config): string[] {
+/**
+ * What the user lacks that the start becomes, or that systemd starts the service as. Becomes that
+ * user.
+ */
+function lackedRights(config: Config, service: ServiceUser | undefined): string[] {
+  if (config.user === undefined && service !== undefined && process.geteuid?.() === 0) {
+    return unreadableByService(config, service);
+  }
   try {
     if (config.user !== undefined) dropPrivileges(config.user);
   } catch (error) {
@@ -74,6 +99,21 @@ function lackedRights(config: Config): string[] {
     return [`${FROM_HERE}${error.message}: ${error.hint}`];
   }
   return missingRights(config).map(({ message, ...fields }) => sentenceOf(message, fields));
+}
+
+/** The files of the certificate that the service cannot read. Becomes its user. */
+function unreadableByService(config: Config, { name, shown }: ServiceUser): string[] {
+  const files = certificateFiles(config);
+  if (files.length === 0) return [];
+  try {
+    dropPrivileges(name);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    return [`systemd starts the service as ${quote(name)}, and there is no such user: create it`];
+  }
+  return files
+    .filter(([, file]) => !isReadable(file))
+    .map(([variable, file]) => `${shown} cannot read ${variable}, ${file}: ${HAND_OVER}`);
 }
 
 /** Settings of the snapshot that have less effect than an operator may expect. */

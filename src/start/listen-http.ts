@@ -5,7 +5,7 @@ import type { TCPSocketListener } from "bun";
 import { Access } from "../access/access.ts";
 import { versionLine } from "../version.ts";
 import { repliesSize } from "../http/announce.ts";
-import { type Certificate, renewAll } from "../http/certificate.ts";
+import { answerPlainHttp, type Certificate, renewAll } from "../http/certificate.ts";
 import { connectionsPerAddressMax } from "../config/derived.ts";
 import type { Connection } from "../http/connection.ts";
 import { GATHERED_MAX } from "../http/gathered.ts";
@@ -146,6 +146,7 @@ function makeServer(program: Program, parts: HttpParts) {
     exempt: new Networks([...LOOPBACK, ...config.trustedProxies]),
     full: () => observation.connectionsFull(),
     report: reportTo(log),
+    answerPlain: (fd, error) => answerPlainHttp(program.libc, fd, error),
   });
   return { server, browsers };
 }

@@ -76,6 +76,7 @@ export class Observation {
         this.#counters.total("udpOwnAddresses") + this.#counters.total("httpOwnAddresses"),
       memoryIsShort: () => takeShortage(shared.memory),
       census: () => takeCensus(shared.memory),
+      certificateExpires: () => threads.certificate?.expiresSeconds,
     });
     this.warnings.lookBeforeThreads();
     this.live = new Live({
@@ -114,6 +115,7 @@ export class Observation {
       rules: () => files.rules.counts(),
       receiveBufferBytes: () => receiveBufferBytes,
       stretch: () => load.stretch,
+      certificateExpires: () => threads.certificate?.expiresSeconds,
       browsers: this.#browsers,
       connections: () => ({
         open: http.server.connections,

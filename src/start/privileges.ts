@@ -12,6 +12,7 @@ import { EXIT_FAILED } from "../constants.ts";
 import { quote } from "../config/settings.ts";
 import { codeOf, writeRemedy } from "../host/file-errors.ts";
 import { followLinks } from "../host/plain-file.ts";
+import { HAND_OVER } from "../http/certificate.ts";
 import { StartError } from "../host/start-error.ts";
 
 interface Initgroups {
@@ -88,12 +89,15 @@ const READ_AGAIN = [
 export function missingRights(config: Partial<Config>): MissingRight[] {
   // Quoted, because "let nobody read it" would say the opposite.
   const user = config.user === undefined ? "the user it runs as" : `the user ${quote(config.user)}`;
+  const certificate = [config.tlsCertFile, config.tlsKeyFile];
   const unreadable = READ_AGAIN.flatMap((key) => config[key] ?? [])
-    .filter((file) => !isAllowed(file, constants.R_OK))
+    .filter((file) => !isReadable(file))
     .map((file) => ({
       message: "a file cannot be read again on SIGHUP",
       file,
-      remedy: `let ${user} read it and search the folders above it`,
+      remedy: certificate.includes(file)
+        ? HAND_OVER
+        : `let ${user} read it and search the folders above it`,
     }));
   const changes = config.adminToken !== undefined && config.adminListeners?.length !== 0;
   const lists = changes ? [config.denyFile, config.allowFile] : [];
@@ -153,6 +157,11 @@ function isImmutable(path: string): boolean {
 }
 
 const WRITE_AND_SEARCH = constants.W_OK | constants.X_OK;
+
+/** Whether the current user may read the file. */
+export function isReadable(file: string): boolean {
+  return isAllowed(file, constants.R_OK);
+}
 
 function isAllowed(path: string, mode: number): boolean {
   try {

@@ -1,5 +1,5 @@
 /** Warnings: each problem is logged once, with its remedy, and counted. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 
 import {
   AGAIN_SECONDS,
@@ -47,6 +47,7 @@ function around(other: Partial<Surroundings> & { files?: number; tracked?: boole
       ownAnnounces: () => 0,
       memoryIsShort: () => false,
       census: () => CENSUS,
+      certificateExpires: () => undefined,
       ...rest,
     },
   );
@@ -265,4 +266,40 @@ test("all refusals of the operator's address are counted, the first of each kind
   warnings.tellRefused("host");
   expect([warnings.counts.operator_token, warnings.counts.operator_host]).toEqual([5, 1]);
   expect(told.length).toBe(2);
+});
+
+describe("a certificate", () => {
+  const DAY = 86_400;
+  const NOW = 1_800_000_000;
+
+  test("is warned of from 14 days before it expires, once a day", () => {
+    let expires = NOW + 15 * DAY;
+    const { warnings, told } = around({ certificateExpires: () => expires });
+    warnings.lookAtCertificate(NOW);
+    expect(told).toEqual([]);
+    warnings.lookAtCertificate(NOW + DAY + 1);
+    expect(told).toEqual([
+      {
+        message: "the certificate expires soon, so its renewal may have failed",
+        fields: {
+          expires: "2027-01-30T08:00Z",
+          days: "13",
+          remedy: "renew it, such as by certbot renew, then reload: systemctl reload buntracker",
+        },
+      },
+    ]);
+    warnings.lookAtCertificate(NOW + DAY + 7200);
+    warnings.lookAtCertificate(NOW + 2 * DAY + 2);
+    expect([told.length, warnings.counts.certificate]).toEqual([2, 2]);
+    expires = NOW + 90 * DAY;
+    warnings.lookAtCertificate(NOW + 4 * DAY);
+    expect(told).toHaveLength(2);
+  });
+
+  test("that has expired is told as such", () => {
+    const { warnings, told } = around({ certificateExpires: () => NOW - 1 });
+    warnings.lookAtCertificate(NOW);
+    expect(told[0]?.message).toBe("the certificate has expired: clients refuse HTTPS");
+    expect(told[0]?.fields).toMatchObject({ days: "-1" });
+  });
 });

@@ -96,6 +96,50 @@ describe.if(makeCertificate.possible)("HTTPS", () => {
     expect(await shownName(secure)).toBe("second.example");
   });
 
+  test.if(process.platform === "linux")(
+    "tells a client in plain HTTP to use https, whatever it asks and however it comes",
+    async () => {
+      const { cert, key } = makeCertificate(directory, "plain.example");
+      const [plain, secure] = [freePort(), freePort()];
+      await using tracker = await startTracker({
+        env: {
+          TRACKER_TLS_CERT_FILE: cert,
+          TRACKER_TLS_KEY_FILE: key,
+          TRACKER_HTTP_ADDRESS: `http://127.0.0.1:${plain},127.0.0.1:${secure}`,
+        },
+        port: plain,
+      });
+      const body = /d14:failure reason\d+:this port speaks HTTPS: begin the URL with https:.*e$/;
+      for (const path of ["/announce?info_hash=x", "/", `/scrape?${"x".repeat(9000)}`]) {
+        const answer = await fetch(`http://127.0.0.1:${secure}${path}`, { keepalive: false });
+        expect([answer.status, answer.statusText]).toEqual([400, "This port speaks HTTPS"]);
+        expect(await answer.text()).toMatch(body);
+      }
+      expect(await shownName(secure)).toBe("plain.example");
+      expect(await askOnce(secure)).toStartWith("HTTP/1.1 200 OK");
+      expect(tracker.stderr).not.toContain("certificate");
+    },
+  );
+
+  test("warns at the start that a certificate expires soon, and has it as metric", async () => {
+    const { cert, key } = makeCertificate(directory, "soon.example", 5);
+    const [plain, secure, admin] = [freePort(), freePort(), freePort()];
+    await using tracker = await startTracker({
+      env: {
+        TRACKER_TLS_CERT_FILE: cert,
+        TRACKER_TLS_KEY_FILE: key,
+        TRACKER_HTTP_ADDRESS: `http://127.0.0.1:${plain},127.0.0.1:${secure}`,
+        TRACKER_ADMIN_ADDRESS: `127.0.0.1:${admin}`,
+      },
+      port: plain,
+    });
+    await tracker.says("the certificate expires soon");
+    const metrics = await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text();
+    const expires = /^tracker_certificate_expiry_timestamp_seconds (\d+)$/m.exec(metrics)![1];
+    expect((Number(expires) - Date.now() / 1000) / 86_400).toBeCloseTo(5, 1);
+    expect(metrics).toContain('tracker_warnings_total{warning="certificate"} 1');
+  });
+
   test("loses none of 2,000 connections while its certificate is renewed 50 times", async () => {
     const pairs = ["odd.example", "even.example"].map((name) => makeCertificate(directory, name));
     const cert = join(directory, "renewed.cert.pem");

@@ -1,8 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readCertificate, renewAll, tryCertificate } from "../../src/http/certificate.ts";
+import {
+  answerPlainHttp,
+  readCertificate,
+  renewAll,
+  tryCertificate,
+} from "../../src/http/certificate.ts";
 import type { StartError } from "../../src/host/start-error.ts";
 import { makeCertificate } from "./openssl.ts";
 
@@ -59,10 +64,69 @@ describe("the certificate of HTTPS", () => {
     }
   });
 
+  test.if(makeCertificate.possible)("expires when the first one of its chain does", () => {
+    const days = (file: string, key: string) =>
+      (readCertificate(file, key)!.expiresSeconds! - Date.now() / 1000) / 86_400;
+    const long = makeCertificate(directory, "long", 90);
+    expect(days(long.cert, long.key)).toBeCloseTo(90, 1);
+    const short = makeCertificate(directory, "short", 3);
+    const chain = join(directory, "chain.pem");
+    writeFileSync(chain, readFileSync(long.cert, "utf8") + readFileSync(short.cert, "utf8"));
+    expect(days(chain, long.key)).toBeCloseTo(3, 1);
+  });
+
+  test("that systemd hands over is there only while the service runs", () => {
+    const file = "/run/credentials/no-such.service/tls.key";
+    const [problem] = tryCertificate(file, file) as StartError[];
+    expect(problem!.hint).toBe("it is there while the service runs, with LoadCredential");
+  });
+
+  test.if(process.getuid?.() === 0)("says how a user gets it who may not read it", () => {
+    const file = join(directory, "secret.pem");
+    writeFileSync(file, "x", { mode: 0o600 });
+    const module = JSON.stringify(join(import.meta.dir, "../../src/http/certificate.ts"));
+    const script = `
+      import { tryCertificate } from ${module};
+      process.setuid(65534);
+      console.log(tryCertificate(${JSON.stringify(file)}, "/nowhere").map(({ hint }) => hint)[0]);
+    `;
+    const { stdout } = Bun.spawnSync([process.execPath, "-e", script]);
+    expect(stdout.toString()).toContain("LoadCredential in the unit, or let certbot's deploy hook");
+  });
+
   test("is refused if a file is not a certificate", () => {
     const file = join(directory, "words.pem");
     writeFileSync(file, "not a certificate\n");
     expect(() => readCertificate(file, file)).toThrow("cannot be used together");
+  });
+});
+
+describe("plain HTTP to an HTTPS address", () => {
+  const failed = (reason: string) =>
+    new Error(`error:1000009c:SSL routines:OPENSSL_internal:${reason}`);
+
+  test("is answered beneath TLS, as a failure of an announce", () => {
+    const sent: string[] = [];
+    const libc = {
+      sendBytes: (fd: number, bytes: Uint8Array) => {
+        sent.push(`${fd} ${Buffer.from(bytes).toString("latin1")}`);
+      },
+    };
+    expect(answerPlainHttp(libc, 7, failed("HTTP_REQUEST"))).toBe(true);
+    expect(sent).toEqual([expect.stringMatching(/^7 HTTP\/1\.1 400 This port speaks HTTPS\r\n/)]);
+    const [head, body] = sent[0]!.split("\r\n\r\n");
+    expect(body).toMatch(/^d14:failure reason\d\d:this port speaks HTTPS: begin the URL with/);
+    expect(head).toContain(`\r\nContent-Length: ${body!.length}\r\n`);
+    const said = /^d14:failure reason(\d+):(.*)e$/.exec(body!)!;
+    expect(said[2]!.length).toBe(Number(said[1]));
+  });
+
+  test("and nothing else is, nor without a way to send", () => {
+    const libc = { sendBytes: () => expect.unreachable() };
+    expect(answerPlainHttp(libc, 7, failed("WRONG_VERSION_NUMBER"))).toBe(false);
+    expect(answerPlainHttp(libc, 7, null)).toBe(false);
+    expect(answerPlainHttp(libc, undefined, failed("HTTP_REQUEST"))).toBe(false);
+    expect(answerPlainHttp(undefined, 7, failed("HTTP_REQUEST"))).toBe(false);
   });
 });
 

@@ -4,12 +4,16 @@
 import { join } from "node:path";
 
 /** Makes a self-signed certificate for `name`; returns the paths of its two files. */
-export function makeCertificate(directory: string, name: string): { cert: string; key: string } {
+export function makeCertificate(
+  directory: string,
+  name: string,
+  days = 90,
+): { cert: string; key: string } {
   const cert = join(directory, `${name}.cert.pem`);
   const key = join(directory, `${name}.key.pem`);
   // Made in milliseconds; an RSA key takes seconds on a busy machine.
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
-  const args = ["req", "-x509", ...curve, "-nodes", "-days", "2"];
+  const args = ["req", "-x509", ...curve, "-nodes", "-days", String(days)];
   const made = Bun.spawnSync(
     ["openssl", ...args, "-keyout", key, "-out", cert, "-subj", `/CN=${name}`],
     { stderr: "ignore" },

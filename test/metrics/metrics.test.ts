@@ -71,6 +71,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         udp_source: 0,
         trusted_proxies: 0,
         proxy_header: 0,
+        certificate: 0,
       },
     },
     machine: {
@@ -92,6 +93,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
     rules: () => [{ line: 4, text: "drop", count: 9 }],
     receiveBufferBytes: () => 4194304,
     stretch: () => 1,
+    certificateExpires: () => 1_800_000_000,
     connections: () => ({ open: 2, limit: 960, closed: { too_many: 0, malformed: 3 } }),
     browsers: () => ({
       ...{ connections: 5, limit: 480, swarms: 3, seeders: 1, leechers: 4 },
@@ -111,6 +113,13 @@ function samples(text: string): Map<string, number> {
     }),
   );
 }
+
+test("the expiry of the certificate is a metric where there is one", () => {
+  const name = "tracker_certificate_expiry_timestamp_seconds";
+  expect(samples(metricsText(sources())).get(name)).toBe(1_800_000_000);
+  const without = sources({ certificateExpires: () => undefined });
+  expect(samples(metricsText(without)).has(name)).toBe(false);
+});
 
 test("every counter appears in exactly one series", () => {
   for (const name of COUNTERS) {
