@@ -66,7 +66,7 @@ soak: $(BINARY) ## run it under load and attacks (MINUTES=20)
 overload: $(BINARY) ## send three times the load it can answer (SECONDS=60)
 	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
 
-.PHONY: bench compare regress lists stalls restart
+.PHONY: bench compare regress scaling lists stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
@@ -75,6 +75,9 @@ compare: $(BINARY) ## measure the tracker against others on this machine
 
 regress: $(BINARY) ## measure it against an older binary (OLD=path)
 	$(BUN) test/bench/regress.ts --old $(or $(OLD),'')
+
+scaling: $(BINARY) ## measure what more threads carry: core and UDP
+	$(BUN) test/bench/scaling.ts
 
 lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 	$(BUN) test/bench/lists.ts

@@ -20,6 +20,8 @@ export interface Prospect {
   receiveBufferBytes: number;
   /** Addresses of this machine, without loopback. */
   addresses: readonly string[];
+  /** Processors that this process may use; those of the machine if absent. */
+  processors?: number;
 }
 
 /** The largest buffer that Linux grants: it stores twice the size in an int. [socket(7)] */
@@ -38,6 +40,7 @@ export function forewarn(warnings: Tell, prospect: Prospect): void {
     const slow = "UDP is answered in the event loop: the C library could not be opened";
     warnings.tell("c_library", slow, { remedy: "use the build for the C library of this system" });
   }
+  if (inThreads) warnOfWorkers(warnings, prospect);
   if (config.allowIpParameter) {
     const { message, remedy } = IP_PARAMETER;
     warnings.tell("ip_parameter", message, { remedy });
@@ -51,6 +54,20 @@ export function forewarn(warnings: Tell, prospect: Prospect): void {
       remedy: `sysctl -w net.core.rmem_max=${config.udpReceiveBufferBytes}`,
     });
   }
+}
+
+/** One worker for each address is the default, and answers what one processor can. */
+function warnOfWorkers(warnings: Tell, { config, processors }: Prospect): void {
+  const { udpWorkers, udpListeners } = config;
+  const threads = udpWorkers * udpListeners.length;
+  const has = processors ?? navigator.hardwareConcurrency;
+  if (udpWorkers === 1 || threads <= has) return;
+  const fitting = Math.max(1, Math.floor((has - 1) / udpListeners.length));
+  warnings.tell("workers", "there are more UDP workers than processors: more answer no faster", {
+    workers: threads,
+    processors: has,
+    remedy: `TRACKER_UDP_WORKERS=${fitting}: each address has as many`,
+  });
 }
 
 /** What the warnings about the machine depend on (see warnings.ts). */

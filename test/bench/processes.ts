@@ -50,3 +50,17 @@ function statusBytes(pid: number, name: string): number {
   const found = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status);
   return found === null ? 0 : Number(found[1]) * 1024;
 }
+
+/** Datagrams that wait in the UDP sockets of an IPv4 port, in bytes; and those dropped so far. */
+export function waitingAt(port: number): { bytes: number; dropped: number } {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  let bytes = 0;
+  let dropped = 0;
+  for (const line of readFileSync("/proc/net/udp", "latin1").split("\n")) {
+    const fields = line.trim().split(/\s+/);
+    if (!fields[1]?.endsWith(local)) continue;
+    bytes += Number.parseInt(fields[4].split(":")[1], 16);
+    dropped += Number(fields.at(-1));
+  }
+  return { bytes, dropped };
+}

@@ -10,7 +10,9 @@
  * every peer once, or as many as `seconds` allow; `rate` sends `rate` requests a second whatever
  * comes back, so that half of the capacity shows latencies; `flood` does so with many by one system
  * call, since no generator could else send twice what the server answers: all of one size, so that
- * connects have an end and scrapes four hashes.
+ * connects have an end and scrapes four hashes; `queue` stops the process `pid`, queues `queued`
+ * announces in its sockets, lets it go on and waits until they are gone. Its rates and its CPU time
+ * are those of the server alone: on a small machine every other mode measures its generator, too.
  *
  * Prints one line: requests answered per second, CPU time of the process `pid` per answer, peers
  * per announce, losses, latencies. A request's latency runs from the system call that sent its
@@ -20,7 +22,7 @@
 import type { Pointer } from "bun:ffi";
 import { Latencies } from "./latencies.ts";
 import { readOptions, type Report, tellReport } from "./options.ts";
-import { cpuSeconds } from "./processes.ts";
+import { answeringSeconds, cpuSeconds, waitingAt } from "./processes.ts";
 import {
   addressOf,
   Batch,
@@ -57,6 +59,8 @@ const UDP_DEFAULTS = {
   announces: 50,
   scrapes: 1,
   hashes: 10,
+  /** Announces of the mode `queue`. */
+  queued: 150_000,
 };
 
 const BATCH = 64;
@@ -71,6 +75,8 @@ const LOST_MILLISECONDS = 250;
 /** When filling, one is waited for much longer: asking for more would only lose more. */
 const FILL_LOST_MILLISECONDS = 3000;
 const POLL_MILLISECONDS = 1;
+/** Queued datagrams are answered within this time, or the server has stopped. */
+const QUEUE_MILLISECONDS_MAX = 30_000;
 /** In `rate` mode nothing is sent before so many requests are due, or this long has passed. */
 const RATE_BATCH = 16;
 
@@ -175,6 +181,7 @@ class Generator {
   /** Runs to the end and returns the report. */
   run(): Report {
     for (const client of this.#clients) this.#introduce(client);
+    if (this.#options.mode === "queue") return this.#queue();
     if (this.#options.mode === "flood") {
       for (const { fd } of this.#clients) cutDatagrams(fd, FLOOD_SLOT);
     }
@@ -189,7 +196,7 @@ class Generator {
     else if (mode === "fill") this.#fill(start);
     else if (mode === "rate") this.#rate(start, false);
     else if (mode === "flood") this.#rate(start, true);
-    else throw new Error(`--mode is closed, fill, rate or flood, not ${mode}`);
+    else throw new Error(`--mode is closed, fill, rate, flood or queue, not ${mode}`);
     const seconds = (performance.now() - start) / 1000;
     const used = cpuSeconds(pid) - cpu;
     const own = cpuSeconds(process.pid) - ownCpu;
@@ -236,7 +243,7 @@ class Generator {
     throw new Error(`nothing answers on ${this.#options.host} port ${this.#options.port}`);
   }
 
-  // The three modes.
+  // The modes.
 
   #closed(start: number): void {
     const end = start + this.#options.seconds * 1000;
@@ -294,6 +301,33 @@ class Generator {
       }
       for (const client of this.#clients) this.#receive(client, now);
     }
+  }
+
+  /** Stops the server, queues announces, and measures how it answers them. */
+  #queue(): Report {
+    const { pid, port, queued } = this.#options;
+    const dropped = waitingAt(port).dropped;
+    process.kill(pid, "SIGSTOP");
+    for (let sent = 0, turn = 0; sent < queued; sent += BATCH, turn++) {
+      const client = this.#clients[turn % this.#clients.length];
+      for (let slot = 0; slot < BATCH; slot++) this.#announce(client, slot);
+      this.#send(client, BATCH);
+    }
+    const cpu = answeringSeconds(pid);
+    const start = performance.now();
+    process.kill(pid, "SIGCONT");
+    let seconds = 0;
+    do {
+      Bun.sleepSync(1);
+      seconds = (performance.now() - start) / 1000;
+      if (seconds * 1000 > QUEUE_MILLISECONDS_MAX) throw new Error("the queue does not end");
+    } while (waitingAt(port).bytes > 0);
+    const lost = waitingAt(port).dropped - dropped;
+    const answered = this.#sent - lost;
+    // The last batch has left the queue, but is not answered yet.
+    Bun.sleepSync(10);
+    const cpu_us = ((answeringSeconds(pid) - cpu) * 1e6) / answered;
+    return { rps: answered / seconds, cpu_us, announces: answered, lost, seconds };
   }
 
   #sendDue(client: Client, count: number): void {

@@ -68,6 +68,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
         memory_max: 0,
         c_library: 0,
         compiler: 0,
+        workers: 0,
         udp_source: 0,
         trusted_proxies: 0,
         proxy_header: 0,

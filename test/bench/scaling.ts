@@ -1,0 +1,234 @@
+/**
+ * How far more threads carry: `make scaling`.
+ *
+ * The claims it defends: two threads do at least 1.8 times what one does with swarms chosen evenly
+ * or by popularity, and a second UDP worker makes an announce at most 10 % dearer. On a machine
+ * with more processors it goes on to 4, 8, … threads, up to as many as there are.
+ *
+ *   bun test/bench/scaling.ts
+ *   bun test/bench/scaling.ts --rounds 1 --windows 300
+ *
+ *   core   threads announce to shared swarms, in windows that they begin together. Only windows in
+ *          which each thread had its processor all the time count (see scaling-core.ts)
+ *   UDP    the tracker is stopped, announces are queued in its sockets, and it goes on; see `queue`
+ *          in udp-load.ts
+ *
+ * Loads: `even` and `zipf` spread a million peers over 100,000 swarms; with `half` and `hot` every
+ * second announce and each one is for one swarm of a million peers; `scrape` is of that swarm.
+ * Figures are medians of the rounds. Writes test/bench/results/scaling.txt.
+ */
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
+import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
+import { BINARY, freePort } from "../e2e/harness.ts";
+import { parseReport, readOptions, type Report } from "./options.ts";
+import { machineLines, median, showTable, writeResults } from "./report.ts";
+import { COUNTS_PER_THREAD, type Load, LOADS, type ScalingTask, WINDOW } from "./scaling-core.ts";
+import { mix } from "./workload.ts";
+
+const DEFAULTS = { rounds: 5, windows: 800, queued: 150_000, threads: cpus().length };
+const options = readOptions(DEFAULTS);
+
+const SWARMS = 100_000;
+const PEERS = 1_000_000;
+const MEMORY_MAX = 512 * 2 ** 20;
+/** Code is compiled before anything counts. */
+const WARM_WINDOWS = 100;
+/** Wall time without the processor, at most, in a window that counts. */
+const AWAY_SHARE_MAX = 0.03;
+
+interface CoreFigures {
+  nanoseconds: number;
+  millions: number;
+  windows: number;
+  pauses: number;
+  sleeps: number;
+}
+
+async function runCore(load: Load, threads: number): Promise<CoreFigures> {
+  const keys = new Int32Array(HASH_KEY_WORDS).map((_, i) => mix(i + 1) | 1);
+  const times = { peerTimeout: 2700, downloadsTimeout: 86_400 };
+  const memory = reserveSwarmMemory({ memoryMax: MEMORY_MAX, ...times, threads: true }, keys);
+  const windows = WARM_WINDOWS + options.windows;
+  const figures = new SharedArrayBuffer(windows * threads * 16);
+  const words = new SharedArrayBuffer(4 * (1 + COUNTS_PER_THREAD * threads));
+  const workers = Array.from({ length: threads }, (_, thread) => {
+    const worker = new Worker(new URL("./scaling-core.ts", import.meta.url).href);
+    const task = { memory, load, thread, threads, windows, swarms: SWARMS, peers: PEERS };
+    worker.postMessage({ ...task, figures, words } satisfies ScalingTask);
+    return worker;
+  });
+  const ended = workers.map((worker) => {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    worker.onmessage = resolve;
+    worker.onerror = reject;
+    return promise;
+  });
+  await Promise.all(ended);
+  for (const worker of workers) worker.terminate();
+  return summarize(new Float64Array(figures), new Int32Array(words), threads, windows);
+}
+
+function summarize(
+  figures: Float64Array,
+  words: Int32Array,
+  threads: number,
+  windows: number,
+): CoreFigures {
+  const costs: number[] = [];
+  const rates: number[] = [];
+  for (let window = WARM_WINDOWS; window < windows; window++) {
+    const at = 2 * window * threads;
+    const walls = Array.from({ length: threads }, (_, thread) => figures[at + 2 * thread]);
+    const used = Array.from({ length: threads }, (_, thread) => figures[at + 2 * thread + 1]);
+    if (walls.some((wall, thread) => wall - used[thread] > AWAY_SHARE_MAX * wall)) continue;
+    costs.push(used.reduce((sum, cpu) => sum + cpu, 0) / (threads * WINDOW));
+    rates.push(walls.reduce((sum, wall) => sum + (1000 * WINDOW) / wall, 0));
+  }
+  const announces = windows * threads * WINDOW;
+  const sum = (of: number): number =>
+    words.slice(1).reduce((all, count, i) => all + (i % COUNTS_PER_THREAD === of ? count : 0), 0);
+  return {
+    nanoseconds: median(costs),
+    millions: median(rates),
+    windows: costs.length,
+    pauses: (1000 * sum(0)) / announces,
+    sleeps: (100 * sum(1)) / announces,
+  };
+}
+
+/** 1, 2, 4, … up to the processors. */
+function threadCounts(): number[] {
+  const counts: number[] = [];
+  for (let threads = 1; threads <= options.threads; threads *= 2) counts.push(threads);
+  return counts;
+}
+
+async function coreTable(): Promise<string[]> {
+  const heading = [
+    "core",
+    "threads",
+    "ns CPU",
+    "M/s",
+    "of 1 thread",
+    "pauses/1000",
+    "slept %",
+    "ok",
+  ];
+  const rows: string[][] = [heading];
+  for (const load of LOADS) {
+    let alone = 0;
+    for (const threads of threadCounts()) {
+      const rounds: CoreFigures[] = [];
+      for (let round = 0; round < options.rounds; round++)
+        rounds.push(await runCore(load, threads));
+      const of = (name: keyof CoreFigures): number =>
+        median(rounds.map((row) => row[name]).filter((value) => !Number.isNaN(value)));
+      if (threads === 1) alone = of("millions");
+      rows.push([
+        load,
+        String(threads),
+        of("nanoseconds").toFixed(0),
+        of("millions").toFixed(2),
+        (of("millions") / alone).toFixed(2),
+        of("pauses").toFixed(2),
+        of("sleeps").toFixed(4),
+        `${((100 * of("windows")) / options.windows).toFixed(0)} %`,
+      ]);
+      console.error(rows.at(-1)!.join(" "));
+    }
+  }
+  return showTable(rows);
+}
+
+/** UDP loads: the skew of the generator, and its swarms. */
+const UDP_LOADS = {
+  zipf: { swarms: SWARMS, peers: PEERS, skew: 1 },
+  hot: { swarms: 1, peers: PEERS, skew: 0 },
+};
+const NETWORKS = 16_384;
+
+async function generate(flags: Record<string, string | number>): Promise<Report> {
+  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const command = [process.execPath, join(import.meta.dir, "udp-load.ts"), ...words];
+  const child = Bun.spawn(command, { stdio: ["ignore", "pipe", "inherit"] });
+  return parseReport(await new Response(child.stdout).text());
+}
+
+/** A tracker with so many workers: fills it, warms it, and drains its queue once a round. */
+async function runUdp(load: keyof typeof UDP_LOADS, workers: number): Promise<Report[]> {
+  const port = freePort();
+  const child = Bun.spawn([BINARY], {
+    env: {
+      PATH: process.env.PATH ?? "",
+      TRACKER_UDP_ADDRESS: `127.0.0.1:${port}`,
+      TRACKER_HTTP_ADDRESS: "",
+      TRACKER_ADMIN_ADDRESS: "",
+      TRACKER_LOG_LEVEL: "error",
+      TRACKER_UDP_WORKERS: String(workers),
+      TRACKER_UDP_RECEIVE_BUFFER: "256MiB",
+      TRACKER_RATE_LIMIT: "off",
+      TRACKER_MEMORY_MAX: "1GiB",
+    },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  try {
+    const common = { port, pid: child.pid, networks: NETWORKS, sockets: 64, ...UDP_LOADS[load] };
+    await generate({ ...common, mode: "fill", seconds: 60 });
+    const drain = () => generate({ ...common, mode: "queue", queued: options.queued });
+    await drain();
+    const rounds: Report[] = [];
+    for (let round = 0; round < options.rounds; round++) rounds.push(await drain());
+    return rounds;
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+}
+
+async function udpTable(): Promise<string[]> {
+  const heading = [
+    "UDP",
+    "workers",
+    "µs CPU",
+    "announces/s",
+    "µs of 1 worker",
+    "rate of 1",
+    "lost",
+  ];
+  const rows: string[][] = [heading];
+  for (const load of Object.keys(UDP_LOADS) as (keyof typeof UDP_LOADS)[]) {
+    let alone: number[] = [];
+    for (const workers of threadCounts()) {
+      const rounds = await runUdp(load, workers);
+      const of = (name: string): number => median(rounds.map((round) => round[name]));
+      if (workers === 1) alone = [of("cpu_us"), of("rps")];
+      rows.push([
+        load,
+        String(workers),
+        of("cpu_us").toFixed(2),
+        Math.round(of("rps")).toLocaleString("en"),
+        (of("cpu_us") / alone[0]).toFixed(2),
+        (of("rps") / alone[1]).toFixed(2),
+        String(of("lost")),
+      ]);
+      console.error(rows.at(-1)!.join(" "));
+    }
+  }
+  return showTable(rows);
+}
+
+const text = [
+  ...machineLines(),
+  `rounds   ${options.rounds}`,
+  "",
+  ...(await coreTable()),
+  "",
+  ...(await udpTable()),
+  "",
+].join("\n");
+console.log(text);
+const isFull = options.rounds >= DEFAULTS.rounds && options.windows >= DEFAULTS.windows;
+if (isFull) await writeResults("scaling.txt", text);
+process.exit(0);

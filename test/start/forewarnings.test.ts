@@ -1,0 +1,38 @@
+/** Warnings that follow from the settings and the machine. */
+import { describe, expect, test } from "bun:test";
+import { readConfig } from "../../src/config/config.ts";
+import { forewarn } from "../../src/start/forewarnings.ts";
+
+/** The warnings of a machine with so many processors, by kind. */
+function warningsOf(env: Record<string, string>, processors: number): Map<string, unknown> {
+  const reading = readConfig(env);
+  if ("problems" in reading) throw new Error(reading.problems.join("; "));
+  const told = new Map<string, unknown>();
+  const tell = (kind: string, message: string, fields = {}) =>
+    void told.set(kind, [message, fields]);
+  const machine = { libc: {}, receiveBufferBytes: Infinity, addresses: ["192.0.2.1"], processors };
+  forewarn({ tell }, { config: reading.config, ...machine });
+  return told;
+}
+
+describe("UDP workers", () => {
+  const two = { TRACKER_UDP_ADDRESS: "127.0.0.1:6969,127.0.0.2:6969" };
+
+  test("are too many if there are more than processors, for each address has its own", () => {
+    const [message, fields] = warningsOf({ ...two, TRACKER_UDP_WORKERS: "3" }, 5).get(
+      "workers",
+    ) as [string, object];
+    expect(message).toBe("there are more UDP workers than processors: more answer no faster");
+    expect(fields).toEqual({
+      workers: 6,
+      processors: 5,
+      remedy: "TRACKER_UDP_WORKERS=2: each address has as many",
+    });
+  });
+
+  test("as many as processors, and the default on any machine, are no reason for a warning", () => {
+    expect(warningsOf({ ...two, TRACKER_UDP_WORKERS: "3" }, 6).has("workers")).toBe(false);
+    expect(warningsOf(two, 1).has("workers")).toBe(false);
+    expect(warningsOf({ ...two, TRACKER_UDP_WORKERS: "0" }, 1).has("workers")).toBe(false);
+  });
+});
