@@ -6,6 +6,7 @@
  *   unlisted      the info hash is not on the allow list, if there is one
  *   network       the address lies in a denied network
  *   client        the peer id begins with a denied prefix
+ *   unlisted client   it begins with none of the allowed ones, if there are any
  *
  * Each thread has its own `Access`; the lists lie in memory that all threads share. A change
  * arrives as a new `AccessShared`, which `update` takes between two announces.
@@ -21,6 +22,7 @@ export const ACCESS_DENIED = 1;
 export const ACCESS_UNLISTED = 2;
 export const ACCESS_NETWORK = 3;
 export const ACCESS_CLIENT = 4;
+export const ACCESS_CLIENT_UNLISTED = 5;
 
 /** What all threads need to judge; can be posted to a worker as it is. */
 export interface AccessShared {
@@ -28,8 +30,9 @@ export interface AccessShared {
   deny: SharedArrayBuffer | undefined;
   allow: SharedArrayBuffer | undefined;
   networks: SharedArrayBuffer | undefined;
-  /** Beginnings of peer ids. */
-  clients: readonly Uint8Array[];
+  /** Beginnings of peer ids: of those that are refused, and of those that alone are served. */
+  denyClients: readonly Uint8Array[];
+  allowClients: readonly Uint8Array[];
   maintenance: boolean;
   /** Keys of the hash lists, those of the swarms. */
   keys: Int32Array;
@@ -38,7 +41,7 @@ export interface AccessShared {
 /** No lists: nothing is refused. */
 export function openToAll(keys: Int32Array): AccessShared {
   const lists = { deny: undefined, allow: undefined, networks: undefined };
-  return { ...lists, clients: [], maintenance: false, keys };
+  return { ...lists, denyClients: [], allowClients: [], maintenance: false, keys };
 }
 
 export class Access {
@@ -46,7 +49,8 @@ export class Access {
   #deny: HashList | undefined;
   #allow: HashList | undefined;
   #networks: NetworkList | undefined;
-  #clients: readonly Uint8Array[] = [];
+  #denyClients: readonly Uint8Array[] = [];
+  #allowClients: readonly Uint8Array[] = [];
 
   /** Without `shared` nothing is refused. */
   constructor(shared?: AccessShared) {
@@ -54,14 +58,16 @@ export class Access {
   }
 
   /** Replaces the lists. */
-  update({ deny, allow, networks, clients, maintenance, keys }: AccessShared): void {
+  update(shared: AccessShared): void {
+    const { deny, allow, networks, maintenance, keys } = shared;
     noteReplaced(this.#deny, deny);
     noteReplaced(this.#allow, allow);
     noteReplaced(this.#networks, networks);
     this.#deny = deny === undefined ? undefined : new HashList(deny, keys);
     this.#allow = allow === undefined ? undefined : new HashList(allow, keys);
     this.#networks = networks === undefined ? undefined : new NetworkList(networks);
-    this.#clients = clients;
+    this.#denyClients = shared.denyClients;
+    this.#allowClients = shared.allowClients;
     this.#maintenance = maintenance;
   }
 
@@ -83,9 +89,13 @@ export class Access {
     return this.#networks.contains(bytes, at, family) ? ACCESS_NETWORK : ACCESS_OK;
   }
 
-  /** Whether a client with this peer id, 20 bytes, may announce. */
+  /** Whether a client with this peer id, 20 bytes, may announce; a negative `at` means none. */
   judgeClient(peerId: Uint8Array, at: number): number {
-    return hasPrefix(this.#clients, peerId, at) ? ACCESS_CLIENT : ACCESS_OK;
+    if (at >= 0 && hasPrefix(this.#denyClients, peerId, at)) return ACCESS_CLIENT;
+    if (this.#allowClients.length === 0) return ACCESS_OK;
+    return at >= 0 && hasPrefix(this.#allowClients, peerId, at)
+      ? ACCESS_OK
+      : ACCESS_CLIENT_UNLISTED;
   }
 }
 

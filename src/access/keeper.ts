@@ -34,7 +34,8 @@ export interface AccessSources {
   allowFile?: string | undefined;
   denyNetworksFile?: string | undefined;
   /** Beginnings of peer ids. */
-  clients: readonly Uint8Array[];
+  denyPeerIds: readonly Uint8Array[];
+  allowPeerIds: readonly Uint8Array[];
 }
 
 /** Hands the new lists to all threads; resolves when all threads use them. */
@@ -82,7 +83,8 @@ export class AccessKeeper {
   /** `store` belongs to the calling thread, for eviction only; `keys` are those of the swarms. */
   constructor(sources: AccessSources, keys: Int32Array, store: Store, log: Log, tell: TellAccess) {
     this.#sources = sources;
-    this.#shared = { ...openToAll(keys), clients: sources.clients };
+    const { denyPeerIds: denyClients, allowPeerIds: allowClients } = sources;
+    this.#shared = { ...openToAll(keys), denyClients, allowClients };
     this.#store = store;
     this.#log = log;
     this.#tell = tell;

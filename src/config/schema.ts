@@ -13,7 +13,8 @@ import { LOG_FORMATS, LOG_LEVELS } from "../host/log.ts";
 import { memoryLimit } from "../host/memory-limit.ts";
 import { WARNING_SIZE_MAX } from "../net/bencode.ts";
 import { optional, setting } from "./description.ts";
-import { bytes, choice, count, headerName, listeners, name, networks } from "./settings.ts";
+import { bytes, choice, count, externals, headerName, listeners, name } from "./settings.ts";
+import { networks } from "./settings.ts";
 import { hostName, hostNames, message, webUrl } from "./settings.ts";
 import { KEY_LENGTH_MIN, peerIdPrefixes, secret, seconds, showBytes } from "./settings.ts";
 import { showListener, showSeconds } from "./settings.ts";
@@ -270,6 +271,15 @@ export const SCHEMA = z.object({
       initial: "accept",
     },
   ),
+  externalAddresses: setting("Addresses", "TRACKER_EXTERNAL_ADDRESS", externals(), {
+    text: "public address under which peers with private ones are stored; one of each family",
+    reason:
+      "For a tracker and its seeders behind one NAT: clients outside are told its address, where " +
+      "each seeder needs a forwarded port of its own. Clients inside get it too, so the NAT must " +
+      "let them reach it (hairpin).",
+    initial: "",
+    show: (value: string[]) => value.join(","),
+  }),
   ownAddresses: setting("Addresses", "TRACKER_OWN_ADDRESSES", choice(["answer", "store"]), {
     text: "what to do with peers at addresses of this machine: answer them only, or store them too",
     reason: "Set store if you seed from the tracker's machine.",
@@ -297,6 +307,12 @@ export const SCHEMA = z.object({
   denyClients: setting("Access", "TRACKER_DENY_CLIENTS", peerIdPrefixes(), {
     text: "prefixes of peer ids that are refused, by comma, such as -XL; other bytes as %00",
     reason: "To refuse clients that harm swarms, such as those that never upload.",
+    initial: "",
+    show: (value: string[]) => value.join(","),
+  }),
+  allowClients: setting("Access", "TRACKER_ALLOW_CLIENTS", peerIdPrefixes(), {
+    text: "prefixes of peer ids that are served and no others, less the denied ones; empty is all",
+    reason: "To serve the clients that your site allows only. A peer id is easy to forge.",
     initial: "",
     show: (value: string[]) => value.join(","),
   }),

@@ -16,6 +16,7 @@
  *   webListeners  …, https://[::]:443         the same, and which of http and https
  *   name        /etc/file, nobody             the text itself
  *   networks    10.0.0.0/8, ::1                   the same texts; none if empty
+ *   externals   203.0.113.1, 2001:db8::1          one address of each family; none if empty
  *   peerIdPrefixes  -XL, M%00                     the same texts; none if empty
  *   hostNames   tracker.example, [2001:db8::1]    the same in lower case and ASCII; all if empty
  *   hostName    tracker.example, [2001:db8::1]    the same in lower case and ASCII
@@ -28,7 +29,8 @@ import * as z from "zod/mini";
 
 import { readPeerIdPrefix } from "../net/denied-clients.ts";
 import { PORT_MAX } from "../constants.ts";
-import { isIPv4, isIPv6, readNetwork } from "../net/addresses.ts";
+import { isIPv4, isIPv6, isPrivate, isUnusableSource } from "../net/addresses.ts";
+import { readAddress, readNetwork, writeAddress } from "../net/addresses.ts";
 
 /** An address to listen on. `host` is an IP literal without brackets, perhaps with `%eth0`. */
 export interface Listener {
@@ -124,6 +126,21 @@ export function name(): Kind<string> {
 /** Networks or single addresses, as `readNetwork` accepts them; an empty text is an empty list. */
 export function networks(): Kind<string[]> {
   return { schema: list("network", readNetworkText), range: "" };
+}
+
+/** Public addresses in their shortest form, one of each family at most; none if empty. */
+export function externals(): Kind<string[]> {
+  const schema = z.pipe(
+    list("address", readExternal),
+    z.transform((addresses: string[], { issues }) => {
+      const families = addresses.map((address) => isIPv6(address));
+      if (new Set(families).size === families.length) return addresses;
+      const message = "which has two addresses of one family: keep one";
+      issues.push({ code: "custom", message, input: addresses });
+      return z.NEVER;
+    }),
+  );
+  return { schema, range: "" };
 }
 
 /** Beginnings of peer ids, as `readPeerIdPrefix` accepts them; an empty text is an empty list. */
@@ -354,6 +371,17 @@ function readWebListener(text: string): WebListener | Fault {
 function readNetworkText(text: string): string | Fault {
   if (readNetwork(text, new Uint8Array(16), new Uint8Array(16)) !== 0) return text;
   return new Fault("is not a network: write 10.0.0.0/8, 2001:db8::/32 or a single address");
+}
+
+/** One address that clients in the Internet can reach, in its shortest form. */
+function readExternal(text: string): string | Fault {
+  const bytes = new Uint8Array(16);
+  const family = readAddress(text, bytes, 0);
+  if (family === 0) return new Fault("is not an address: write one without port and network");
+  if (isPrivate(bytes, 0, family) || isUnusableSource(bytes, 0, family)) {
+    return new Fault("is not a public address: write the one that clients outside reach");
+  }
+  return writeAddress(bytes, 0, family);
 }
 
 /** The beginning of a peer id, as it was typed. */

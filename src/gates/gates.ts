@@ -9,6 +9,7 @@
  *                                                                             the upgrade
  *   host          the host name in the request                   -   x   u    UDP has none
  *   maintenance   whether announces are accepted at all          x   x   x
+ *   external      gives a peer behind our NAT its address        x   x   -    WebRTC finds it
  *   address       whether a peer may have it; private ones       x   x   x u
  *   lists         info hash, network, client                     x   x   x u  u: network
  *   peer id       whether another connection has it              -   -   x    only WebSocket finds
@@ -31,7 +32,7 @@
  *
  * Allocates nothing, never throws, never waits.
  */
-import { type Access, ACCESS_CLIENT } from "../access/access.ts";
+import { type Access, ACCESS_CLIENT, ACCESS_OK } from "../access/access.ts";
 import type { Family } from "../constants.ts";
 import { COUNT, type Counters, rejectedColumn, type Transport } from "../counters/counters.ts";
 import type { Limits } from "../limits/limits.ts";
@@ -41,10 +42,12 @@ import type { RequestHead } from "../net/head.ts";
 import type { AllowedHosts } from "../notes/hosts.ts";
 import type { Notes } from "../notes/notes.ts";
 import type { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
+import type { ExternalAddresses } from "./external-addresses.ts";
 import { PeerGate, PLACE_FIT, PLACE_OWN } from "./peer-gate.ts";
 import {
   VERDICT_ADDRESS_PRIVATE,
   VERDICT_CLIENT,
+  VERDICT_CLIENT_UNLISTED,
   VERDICT_HOST,
   VERDICT_MAINTENANCE,
   VERDICT_OK,
@@ -94,12 +97,16 @@ export interface GateParts {
   hosts?: AllowedHosts | undefined;
   /** True to refuse announces from private networks. */
   refusePrivate: boolean;
+  /** Public addresses of peers behind our NAT; without it each peer keeps its own. */
+  external?: ExternalAddresses | undefined;
 }
 
 /** The gates of one thread and transport. */
 export class Gates {
   readonly asked = new Asked();
   readonly peer: PeerGate;
+  /** True if the peer of the last announce got an external address. */
+  isExternal = false;
   /** The rule that gave VERDICT_RULE or VERDICT_RULE_DROP. */
   #rule = RULE_NONE;
   readonly #core: Core;
@@ -109,6 +116,7 @@ export class Gates {
   readonly #notes: Notes | undefined;
   readonly #hosts: AllowedHosts | undefined;
   readonly #judgePeerId: (() => number) | undefined;
+  readonly #external: ExternalAddresses | undefined;
   // Columns of this transport's counters.
   readonly #announcesIpv4: number;
   readonly #announcesIpv6: number;
@@ -129,6 +137,7 @@ export class Gates {
     this.#notes = parts.notes;
     this.#hosts = parts.hosts?.all === false ? parts.hosts : undefined;
     this.#judgePeerId = parts.judgePeerId;
+    this.#external = parts.external;
     this.peer = new PeerGate(access, limits, parts.refusePrivate);
     this.#announcesIpv4 = COUNT[`${transport}AnnouncesIpv4`];
     this.#announcesIpv6 = COUNT[`${transport}AnnouncesIpv6`];
@@ -200,6 +209,7 @@ export class Gates {
     const { request } = this.#core;
     if (this.#hosts?.allowHead(asked.head!) === false) return VERDICT_HOST;
     if (this.#access.maintenance) return VERDICT_MAINTENANCE;
+    if (this.#external !== undefined) this.isExternal = this.#external.replace(request, asked);
     let verdict = peer.judgeAddress(request.peer, 0, request.family);
     if (verdict !== VERDICT_OK) return verdict;
     verdict = peer.judgeSwarm(request.infoHashHalves);
@@ -207,9 +217,10 @@ export class Gates {
     verdict = peer.judgeNetwork(asked.address, asked.addressAt, asked.family);
     if (verdict !== VERDICT_OK) return verdict;
     if (asked.mayClaim) verdict = peer.judgeNetwork(request.peer, 0, request.family);
-    if (verdict !== VERDICT_OK || asked.peerIdAt < 0) return verdict;
+    if (verdict !== VERDICT_OK) return verdict;
     const client = this.#access.judgeClient(asked.peerId, asked.peerIdAt);
-    return client === ACCESS_CLIENT ? VERDICT_CLIENT : VERDICT_OK;
+    if (client === ACCESS_OK) return VERDICT_OK;
+    return client === ACCESS_CLIENT ? VERDICT_CLIENT : VERDICT_CLIENT_UNLISTED;
   }
 
   /** Sets the port of a peer that must not be handed out to 0: the core stores no such peer. */

@@ -51,6 +51,9 @@ export const VERDICT_INFO_HASH_LONG = 24;
 // Another connection has the peer id.
 export const VERDICT_PEER_ID_TAKEN = 25;
 
+// The client is not on the list of those that are served.
+export const VERDICT_CLIENT_UNLISTED = 26;
+
 /** One row of the table. */
 export interface Verdict {
   /** The label `reason` of tracker_rejected_total. */
@@ -97,6 +100,7 @@ export const VERDICTS: readonly Verdict[] = [
   row("query", "this is a page of the tracker: its announce URL ends in /announce"),
   row("query", "info_hash is the whole SHA-256: send its first 20 bytes, as BEP 52 has it"),
   row("peer_id", "another connection has this peer id: try again in a minute", "1"),
+  row("client", "your client is not among those that this tracker serves", "never"),
 ];
 
 /** True if the client gets no sentence. */

@@ -148,6 +148,14 @@ export class HttpAnnounces {
     return true;
   }
 
+  /** Behind our NAT the client's external address is that of the NAT. [BEP 24] */
+  #tellExternal(): void {
+    const { address, family } = this.#client;
+    const { request } = this.#tracker;
+    if (family !== request.family) return;
+    for (let i = 0; i < (family === 4 ? 4 : 16); i++) address[i] = request.peer[i];
+  }
+
   /** Puts the wishes of the client into the core's request. */
   #readWishes(): void {
     const { request } = this.#tracker;
@@ -170,6 +178,7 @@ export class HttpAnnounces {
     const storable = hasPort && request.event !== EVENT_STOPPED;
     const notStored = storable ? WARNINGS_NOT_STORED[reply.notStored] : "";
     extras.family = this.#client.family;
+    if (this.#gates.isExternal) this.#tellExternal();
     const drawn = this.#intervals.draw(reply.seeders + reply.leechers);
     extras.intervalSeconds = this.#gates.interval(drawn);
     extras.minIntervalSeconds = this.#intervals.minimum(extras.intervalSeconds);

@@ -35,6 +35,8 @@ export type HttpSettings = {
   readonly allowIpParameter: boolean;
   /** True to refuse announces from loopback, private and link-local addresses. */
   readonly refusePrivate: boolean;
+  /** Public addresses of peers behind our NAT, one of each family at most. */
+  readonly externalAddresses?: readonly string[];
   /** Warning in every announce reply, in ASCII; omitted or empty for no warning. */
   readonly warningMessage?: string;
   /** URL to which `/` redirects; omitted for no redirect. */

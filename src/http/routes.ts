@@ -25,6 +25,7 @@
 import { COUNT } from "../counters/counters.ts";
 import { Networks } from "../net/addresses.ts";
 import { Access } from "../access/access.ts";
+import { externalAddresses } from "../gates/external-addresses.ts";
 import { Gates } from "../gates/gates.ts";
 import type { OwnNames } from "../net/own-names.ts";
 import { Limits } from "../limits/limits.ts";
@@ -124,6 +125,7 @@ class Routes implements HttpHandler {
       notes: deps.notes,
       hosts: deps.allowedHosts,
       refusePrivate: deps.settings.refusePrivate,
+      external: externalAddresses(deps.settings.externalAddresses ?? []),
     });
     gates.asked.address = client.address;
     this.#gates = gates;

@@ -138,6 +138,7 @@ function makeServer(program: Program, parts: HttpParts) {
       proxyHeader: config.proxyHeader,
       allowIpParameter: config.allowIpParameter,
       refusePrivate: config.privateAddresses === "refuse",
+      externalAddresses: config.externalAddresses,
     },
   });
   const server = new HttpServer(handler, {

@@ -150,6 +150,7 @@ function shareMemory(
       replyBytes: REPLY_BYTES_MAX,
       allowIpField: config.allowIpParameter,
       refusePrivate: config.privateAddresses === "refuse",
+      externalAddresses: config.externalAddresses,
     },
   };
 }
@@ -160,8 +161,10 @@ function keepLists(
   log: Log,
   threads: Pick<Threads, "tell">,
 ): AccessKeeper {
-  const clients = config.denyClients.map((text) => readPeerIdPrefix(text)!);
-  return new AccessKeeper({ ...config, clients }, store.memory.keys, store, log, (update) =>
-    threads.tell(update),
-  );
+  const sources = {
+    ...config,
+    denyPeerIds: config.denyClients.map((text) => readPeerIdPrefix(text)!),
+    allowPeerIds: config.allowClients.map((text) => readPeerIdPrefix(text)!),
+  };
+  return new AccessKeeper(sources, store.memory.keys, store, log, (update) => threads.tell(update));
 }

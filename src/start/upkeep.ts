@@ -86,7 +86,7 @@ export function startUpkeep({ config, libc, load, store, threads }: Program): Sw
   if (libc !== undefined) startForgetting(libc);
   every(SETTLE_MILLISECONDS, () => garbage.settle());
   every(LOAD_MILLISECONDS, followLoad(load, new Counters(counters, 0), memory));
-  every(ADDRESSES_MILLISECONDS, followAddresses(new OwnAddresses(limits?.own)));
+  every(ADDRESSES_MILLISECONDS, followAddresses(new OwnAddresses(limits?.own), config));
   const slices = new Histogram(histograms!, 0, "sweepSeconds");
   return startSweeping(store, config.peerTimeoutSeconds, {
     observe: (seconds) => slices.observe(seconds),
@@ -201,10 +201,14 @@ export function followLoad(
   };
 }
 
-/** Each call reads this machine's addresses; without an answer the list does not change. */
-function followAddresses(own: OwnAddresses): () => void {
+/**
+ * Each call reads this machine's addresses; without an answer the list does not change. An external
+ * address is that of peers behind us, also if this machine is the router that has it.
+ */
+function followAddresses(own: OwnAddresses, { externalAddresses }: Program["config"]): () => void {
   return () => {
     const addresses = listAddresses();
-    if (addresses !== undefined) own.take(addresses);
+    if (addresses === undefined) return;
+    own.take(addresses.filter((address) => !externalAddresses.includes(address)));
   };
 }

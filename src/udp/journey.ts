@@ -14,6 +14,7 @@
  */
 import { Access } from "../access/access.ts";
 import { type Family, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
+import { externalAddresses } from "../gates/external-addresses.ts";
 import { Gates } from "../gates/gates.ts";
 import { isSilent, VERDICT_ACTION, VERDICT_OK, VERDICT_RATE } from "../gates/verdicts.ts";
 import { Limits } from "../limits/limits.ts";
@@ -67,6 +68,8 @@ export interface UdpSettings {
   allowIpField: boolean;
   /** True to refuse announces from private networks. */
   refusePrivate: boolean;
+  /** Public addresses of peers behind our NAT, one of each family at most. */
+  externalAddresses?: readonly string[];
 }
 
 /** The parts of a journey. Without the optional parts nothing is limited or noted. */
@@ -122,6 +125,7 @@ export class Journey {
       limits: parts.limits ?? new Limits(),
       notes: parts.notes,
       refusePrivate: settings.refusePrivate,
+      external: externalAddresses(settings.externalAddresses ?? []),
     });
     const { asked } = this.#gates;
     asked.address = parts.datagrams.addresses;

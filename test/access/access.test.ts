@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import {
   Access,
   ACCESS_CLIENT,
+  ACCESS_CLIENT_UNLISTED,
   ACCESS_DENIED,
   ACCESS_NETWORK,
   ACCESS_OK,
@@ -63,8 +64,23 @@ test("an address in a denied network is refused", () => {
   expect(access.judgeAddress(Uint8Array.of(192, 0, 3, 7), 0, 4)).toBe(ACCESS_OK);
 });
 
+test("with a list of clients only those are served, less the denied ones", () => {
+  const served = text("-TR4000-abcdefghijkl");
+  const access = accessOf({ allowClients: [text("-TR4"), text("-qB")] });
+  expect(access.judgeClient(served, 0)).toBe(ACCESS_OK);
+  expect(access.judgeClient(peerId, 0)).toBe(ACCESS_CLIENT_UNLISTED);
+  expect(access.judgeClient(peerId, -1)).toBe(ACCESS_CLIENT_UNLISTED);
+  const both = accessOf({ allowClients: [text("-TR")], denyClients: [text("-TR4000")] });
+  expect(both.judgeClient(served, 0)).toBe(ACCESS_CLIENT);
+  expect(both.judgeClient(text("-TR4010-abcdefghijkl"), 0)).toBe(ACCESS_OK);
+});
+
+test("without lists a client needs no peer id", () => {
+  expect(accessOf({ denyClients: [text("-XL")] }).judgeClient(peerId, -1)).toBe(ACCESS_OK);
+});
+
 test("a client is refused by the beginning of its peer id", () => {
-  const access = accessOf({ clients: [text("-XL")] });
+  const access = accessOf({ denyClients: [text("-XL")] });
   expect(access.judgeClient(peerId, 0)).toBe(ACCESS_CLIENT);
   expect(access.judgeClient(text("-TR4000-abcdefghijkl"), 0)).toBe(ACCESS_OK);
 });

@@ -39,7 +39,13 @@ function open(sources: Partial<AccessSources>) {
   const tracker = new Tracker(new Store(memory), new ArrayBuffer(64));
   const thread = new Access();
   const tell: TellAccess = ({ access }) => Promise.resolve(thread.update(access));
-  const keeper = new AccessKeeper({ clients: [], ...sources }, KEYS, tracker.store, log, tell);
+  const keeper = new AccessKeeper(
+    { denyPeerIds: [], allowPeerIds: [], ...sources },
+    KEYS,
+    tracker.store,
+    log,
+    tell,
+  );
   const reload = () =>
     keeper.alone(async () => {
       await tell({ access: keeper.take(await keeper.read()) });
@@ -228,8 +234,8 @@ describe("a single change", () => {
 
 test("maintenance takes effect at once and outlives a reload", async () => {
   write("deny", 1);
-  const clients = [text("-XL")];
-  const { keeper, start, reload, thread } = open({ denyFile: pathOf("deny"), clients });
+  const denyPeerIds = [text("-XL")];
+  const { keeper, start, reload, thread } = open({ denyFile: pathOf("deny"), denyPeerIds });
   await start();
   await keeper.setMaintenance(true);
   expect([keeper.maintenance, thread.maintenance]).toEqual([true, true]);

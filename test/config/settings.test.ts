@@ -6,6 +6,7 @@ import {
   bytes,
   choice,
   count,
+  externals,
   headerName,
   listeners,
   networks,
@@ -217,6 +218,22 @@ test("nothing but commas separates networks, host names and beginnings of peer i
   expect(complaintOf(peerIdPrefixes(), "-XL;-TR")).toBe(belongs("semicolon", "-XL,-TR"));
   expect(complaintOf(peerIdPrefixes(), "-XL -TR")).toBe(belongs("blank", "-XL,-TR"));
   expect(read(peerIdPrefixes(), "-X%3b,-X%20")).toEqual(["-X%3b", "-X%20"]);
+});
+
+test("an external address is public, in its shortest form, and one of a family", () => {
+  expect(read(externals(), "")).toEqual([]);
+  expect(read(externals(), "203.0.113.9, 2001:DB9:0::9")).toEqual(["203.0.113.9", "2001:db9::9"]);
+  expect(complaintOf(externals(), "192.168.1.1")).toBe(
+    "which is not a public address: write the one that clients outside reach",
+  );
+  expect(complaintOf(externals(), "203.0.113.9,::1")).toStartWith('where "::1" is not a public');
+  expect(complaintOf(externals(), "tracker.example")).toBe(
+    "which is not an address: write one without port and network",
+  );
+  expect(complaintOf(externals(), "203.0.113.9/32")).toStartWith("which is not an address");
+  expect(complaintOf(externals(), "203.0.113.9,203.0.113.10")).toBe(
+    "which has two addresses of one family: keep one",
+  );
 });
 
 test.each(["10.0.0.0/33", "::1/129", "10.0.0/8", "host", "10.0.0.0/8/8", "10.0.0.0/"])(

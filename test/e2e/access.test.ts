@@ -219,6 +219,24 @@ describe.each(["0", "1"])("with TRACKER_UDP_WORKERS=%s", (workers) => {
     expect(await sentenceUdp(tracker, others)).toBe("served");
   });
 
+  test("with a list of clients no others are served, less the denied ones", async () => {
+    await using running = await start(
+      { TRACKER_ALLOW_CLIENTS: "-TR,-qB", TRACKER_DENY_CLIENTS: "-TR2" },
+      workers,
+    );
+    const { tracker } = running;
+    const hash = randomBytes(20);
+    const ask = async (peerId: string) => [
+      await sentenceHttp(tracker, { hash, peerId }),
+      await sentenceUdp(tracker, { hash, peerId }),
+    ];
+    const unlisted = "your client is not among those that this tracker serves";
+    expect(await ask("-XL0012-abcdefghijkl")).toEqual([`${unlisted} / never`, unlisted]);
+    expect(await ask("-TR2000-abcdefghijkl")).toEqual([`${CLIENT} / never`, CLIENT]);
+    expect(await ask("-TR4000-abcdefghijkl")).toEqual(["served", "served"]);
+    expect(await ask("-qB4650-abcdefghijkl")).toEqual(["served", "served"]);
+  });
+
   test("SIGHUP reads all files again, or none, and evicts denied swarms", async () => {
     const [first, second] = [randomBytes(20), randomBytes(20)];
     const deny = fileOf(`${first.toHex()}\n`);

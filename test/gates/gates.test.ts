@@ -151,7 +151,15 @@ const SCENES: Record<string, [verdict: number, scene: Partial<Scene>, sentence?:
     verdicts.VERDICT_NETWORK,
     { access: { networks: networks("192.0.2.0/24") } },
   ],
-  "a denied client": [verdicts.VERDICT_CLIENT, { access: { clients: [text("-LT")] } }],
+  "a denied client": [verdicts.VERDICT_CLIENT, { access: { denyClients: [text("-LT")] } }],
+  "a client that is not on the list of clients": [
+    verdicts.VERDICT_CLIENT_UNLISTED,
+    { access: { allowClients: [text("-TR")] } },
+  ],
+  "a client on the list of clients": [
+    verdicts.VERDICT_OK,
+    { access: { allowClients: [text("-TR"), text("-LT2")] } },
+  ],
   "an announce that is too early, which gets no peers": [
     verdicts.VERDICT_OK,
     { limits: { settings: { refuseEarly: true } }, before: 1 },
@@ -221,7 +229,7 @@ for (const [transport, ask] of Object.entries(COLUMNS)) {
           maintenance: true,
           deny: hashes(HASH)(KEYS),
           networks: networks("10.0.0.0/8"),
-          clients: [text("-LT")],
+          denyClients: [text("-LT")],
           keys: KEYS,
         },
         before: 60,
@@ -234,7 +242,7 @@ for (const [transport, ask] of Object.entries(COLUMNS)) {
         () => (shut.refusePrivate = false),
         () => (shut.access = { ...shut.access, deny: undefined }),
         () => (shut.access = { ...shut.access, networks: undefined }),
-        () => (shut.access = { ...shut.access, clients: [] }),
+        () => (shut.access = { ...shut.access, denyClients: [] }),
       ];
       for (const next of open) {
         reasons.push((await ask({ ...PLAIN, ...shut })).reason);

@@ -49,7 +49,7 @@ function open() {
   const take = (line: string) => void lines.push(line.trimEnd());
   const log = new Log({ level: "info", format: "logfmt", journal: true, write: take });
   const memory = makeMemory(16 * MIB, false);
-  const sources = { denyFile: path("deny"), clients: [] };
+  const sources = { denyFile: path("deny"), denyPeerIds: [], allowPeerIds: [] };
   const lists = new AccessKeeper(sources, memory.keys, new Store(memory), log, (update) =>
     threads.tell(update),
   );
