@@ -139,7 +139,7 @@ export class Snapshots {
    */
   restore(judge: Judge): void {
     const file = this.#find(this.#path);
-    const beside = this.#find(`${this.#path}.v${VERSION}`);
+    const beside = this.#find(`${this.#path}.v${VERSION}`, file.reader?.identity);
     try {
       this.#restore(file, beside, judge);
     } finally {
@@ -151,13 +151,21 @@ export class Snapshots {
     }
   }
 
-  /** Looks at a file, and deletes it if it is a snapshot that is too old. */
-  #find(path: string): FoundFile {
+  /**
+   * Looks at a file, and deletes it if it is a snapshot that is too old. One that is the file
+   * `known` by another name is none.
+   */
+  #find(path: string, known?: string): FoundFile {
     let reader: SnapshotReader | undefined;
     try {
       reader = SnapshotReader.open(path);
-      reader?.verify();
-      if (reader === undefined || !this.#isOld(reader)) return { path, reader };
+      if (reader === undefined) return { path };
+      if (reader.identity === known) {
+        reader.close();
+        return { path };
+      }
+      reader.verify();
+      if (!this.#isOld(reader)) return { path, reader };
       this.#delete(path, "the snapshot is older than every timeout, it is deleted");
       reader.close();
       return { path, isDeleted: true };

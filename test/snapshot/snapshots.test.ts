@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -394,6 +395,19 @@ describe("a snapshot that was written beside the file", () => {
     const message = "the snapshot is older than every timeout, it is deleted";
     expect(run.restored()).toEqual([["info", message, { file: `${folder.file}.v1` }]]);
     expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  test.each([
+    ["swarms.v1", "swarms"],
+    ["swarms", "swarms.v1"],
+  ])("is no other one where %s is a link to %s", async (link, target) => {
+    using folder = makeFolder();
+    await keep(join(folder.path, target));
+    symlinkSync(target, join(folder.path, link));
+    const run = new Run(folder.file);
+    expect(run.restored().map(([, message]) => message)).toEqual(["swarms restored"]);
+    await run.snapshots.end();
+    expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 10 });
   });
 
   test("is neither used nor deleted if it is something else", async () => {
