@@ -18,7 +18,7 @@ MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
 .PHONY: help run build test check format docs picture clients fuzz soak silences overload clean FORCE
-.PHONY: dist test-dist container-dist lint-dist
+.PHONY: dist packages test-packages test-dist container-dist lint-dist
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -112,11 +112,35 @@ PROGRAMS := $(TARGETS:%=dist/bin/%/buntracker)
 PROGRAMS := $(PROGRAMS:dist/bin/windows-%=dist/bin/windows-%.exe)
 # Files in an archive have the time of the commit.
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+comma := ,
+space := $() $()
 ENGINE ?= $(firstword $(foreach engine,podman docker buildah,$(shell command -v $(engine))))
 CONTEXT := .tools/context
 
 dist: $(PROGRAMS) ## write the release archives into dist/bin
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUN) scripts/release.ts
+
+# The last version of nfpm whose modules can all be had.
+NFPM_VERSION := v2.45.2
+NFPM := .tools/nfpm-$(NFPM_VERSION)/nfpm
+# The processors that packages are made for.
+MACHINES := x64 arm64
+PACKED := $(foreach machine,$(MACHINES),$(foreach target,linux-% linux-%-musl freebsd-%,\
+  dist/bin/$(subst %,$(machine),$(target))/buntracker))
+
+# Needs Go. MACHINES=x64 makes half of them.
+packages: $(NFPM) $(PACKED) ## write the packages of all systems into dist/bin
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) NFPM=$(NFPM) \
+	  $(BUN) scripts/packages.ts --machines $(subst $(space),$(comma),$(MACHINES))
+
+# Needs root and Debian; nothing is installed on this machine.
+test-packages: MACHINES := x64
+test-packages: packages ## install, upgrade and remove them on a machine apart
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) NFPM=$(NFPM) $(BUN) test/packages/run.ts
+
+$(NFPM):
+	GOBIN=$(abspath $(@D)) GOFLAGS= CGO_ENABLED=0 PATH="$$PATH:/usr/local/go/bin" \
+	  go install -trimpath github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
 
 test-dist: $(MODULES_STAMP) ## build them twice, compare and check: 15 minutes
 	$(BUN) test/dist/run.ts

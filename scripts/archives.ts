@@ -8,7 +8,8 @@
  *   tar   per entry a header of 512 bytes and the content, padded to 512; then 1024 zeros
  *   zip   per entry a local header and the content; then the directory; then its end
  *
- * Only regular files; paths are ASCII and at most 100 bytes. Throws on an entry that does not fit.
+ * Only regular files; paths are ASCII, relative, and at most 100 bytes. Throws on an entry that
+ * does not fit.
  * [POSIX.1-2017 pax, "ustar Interchange Format"; PKWARE APPNOTE 6.3]
  */
 import { crc32, deflateRawSync } from "node:zlib";
@@ -18,7 +19,8 @@ export interface Entry {
   /** With slashes, relative. */
   path: string;
   bytes: Uint8Array;
-  executable: boolean;
+  /** The permissions. */
+  mode: number;
 }
 
 const TAR_BLOCK_BYTES = 512;
@@ -35,13 +37,17 @@ const ZIP_END_BYTES = 22;
 /** The earliest DOS date, in seconds since 1970. */
 const DOS_EPOCH_SECONDS = Date.UTC(1980, 0, 1) / 1000;
 
-const FILE_MODE = 0o644;
-const PROGRAM_MODE = 0o755;
+/** The permissions of files, and of programs. */
+export const FILE_MODE = 0o644;
+export const PROGRAM_MODE = 0o755;
 
-/** The entries as a tar archive; `mtime` is in seconds since 1970. */
-export function tarArchive(entries: Entry[], mtime: number): Uint8Array {
+/**
+ * The entries as a tar archive; `mtime` is in seconds since 1970. Paths may be absolute only where
+ * that is asked for.
+ */
+export function tarArchive(entries: Entry[], mtime: number, absolute = false): Uint8Array {
   const parts: Uint8Array[] = [];
-  for (const entry of sorted(entries)) {
+  for (const entry of sorted(entries, absolute)) {
     const padding = -entry.bytes.length & (TAR_BLOCK_BYTES - 1);
     parts.push(tarHeader(entry, mtime), entry.bytes, new Uint8Array(padding));
   }
@@ -60,7 +66,7 @@ export function zipArchive(entries: Entry[], mtime: number): Uint8Array {
     const name = Buffer.from(entry.path);
     const local = zipLocalHeader(facts, name);
     files.push(local, packed);
-    directory.push(zipCentralHeader(facts, name, entry.executable, offset));
+    directory.push(zipCentralHeader(facts, name, entry.mode, offset));
     offset += local.length + packed.length;
   }
   const size = directory.reduce((sum, { length }) => sum + length, 0);
@@ -68,9 +74,10 @@ export function zipArchive(entries: Entry[], mtime: number): Uint8Array {
 }
 
 /** Sorts by the bytes of the path; throws on a path that is not valid or repeated. */
-function sorted(entries: Entry[]): Entry[] {
+function sorted(entries: Entry[], absolute = false): Entry[] {
   for (const { path } of entries) {
-    if (!/^[!-~]+$/.test(path) || path.startsWith("/") || path.length > TAR_PATH_BYTES_MAX) {
+    const misplaced = path.startsWith("/") && !absolute;
+    if (!/^[!-~]+$/.test(path) || misplaced || path.length > TAR_PATH_BYTES_MAX) {
       throw new Error(`${JSON.stringify(path)} cannot be a path in an archive`);
     }
   }
@@ -80,13 +87,13 @@ function sorted(entries: Entry[]): Entry[] {
   return order;
 }
 
-function tarHeader({ path, bytes, executable }: Entry, mtime: number): Uint8Array {
+function tarHeader({ path, bytes, mode }: Entry, mtime: number): Uint8Array {
   if (bytes.length >= TAR_SIZE_BYTES_MAX) throw new Error(`${path} is too large for an archive`);
   const header = Buffer.alloc(TAR_BLOCK_BYTES);
   const octal = (value: number, at: number, size: number) =>
     header.write(`${value.toString(8).padStart(size - 1, "0")}\0`, at, "latin1");
   header.write(path, 0, "latin1");
-  octal(executable ? PROGRAM_MODE : FILE_MODE, 100, 8);
+  octal(mode, 100, 8);
   octal(0, 108, 8); // owner
   octal(0, 116, 8); // group
   octal(bytes.length, 124, 12);
@@ -134,11 +141,11 @@ function zipLocalHeader(facts: Buffer, name: Buffer): Uint8Array {
 function zipCentralHeader(
   facts: Buffer,
   name: Buffer,
-  executable: boolean,
+  permissions: number,
   offset: number,
 ): Uint8Array {
   const header = Buffer.alloc(ZIP_CENTRAL_BYTES);
-  const mode = 0o100000 | (executable ? PROGRAM_MODE : FILE_MODE);
+  const mode = 0o100000 | permissions;
   header.write("PK\x01\x02", 0, "latin1");
   header.writeUInt16LE(ZIP_MADE_ON_UNIX | ZIP_VERSION_DEFLATE, 4);
   facts.copy(header, 6);

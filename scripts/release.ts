@@ -3,17 +3,18 @@
  *
  *   dist/bin/TARGET/buntracker[.exe]                  the input
  *   dist/bin/buntracker-VERSION-TARGET.tar.xz         the output; .zip for Windows
- *   dist/bin/SHA256SUMS                               checksums of all archives, for sha256sum -c
+ *   dist/bin/SHA256SUMS                               checksums, for sha256sum -c
  *
  * An archive has one folder with its name, in which each file keeps its path in the project, so
  * that the links in the documents work. The bytes depend only on the content and on
  * SOURCE_DATE_EPOCH. A binary for another target than its name says is an error.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 
-import { tarArchive, zipArchive, type Entry } from "./archives.ts";
+import { FILE_MODE, PROGRAM_MODE, tarArchive, zipArchive, type Entry } from "./archives.ts";
+import { ARCHIVE, removeEarlier, writeChecksums } from "./checksums.ts";
 import { targetOf } from "./executables.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
@@ -68,6 +69,7 @@ const ON_SYSTEM: Record<string, string[]> = {
     ...ON_UNIX,
     "dist/docker/Containerfile",
     "dist/docker/compose.yaml",
+    "dist/openrc/buntracker",
     "dist/sysctl/60-buntracker.conf",
     "dist/systemd/buntracker.service",
   ],
@@ -77,7 +79,7 @@ const ON_SYSTEM: Record<string, string[]> = {
 };
 
 /** Files with this name are programs. */
-const PROGRAMS = ["dist/freebsd/buntracker"];
+const PROGRAMS = ["dist/freebsd/buntracker", "dist/openrc/buntracker"];
 
 /** One level more saves a percent and takes 50 % more time. */
 const XZ_OPTIONS = ["-6", "--threads=1", "--check=crc64", "--stdout"];
@@ -111,9 +113,12 @@ function entriesOf(target: Target, folder: string): Entry[] {
   const files = companions(target).map((path) => ({
     path: `${folder}/${path}`,
     bytes: readFileSync(join(ROOT, path)),
-    executable: PROGRAMS.includes(path),
+    mode: PROGRAMS.includes(path) ? PROGRAM_MODE : FILE_MODE,
   }));
-  return [{ path: `${folder}/${programName(target)}`, bytes: program, executable: true }, ...files];
+  return [
+    { path: `${folder}/${programName(target)}`, bytes: program, mode: PROGRAM_MODE },
+    ...files,
+  ];
 }
 
 async function pack(target: Target, version: string, mtime: number): Promise<void> {
@@ -140,9 +145,7 @@ async function release(): Promise<void> {
   const version = releaseVersion();
   const mtime = Number(process.env["SOURCE_DATE_EPOCH"]);
   if (!Number.isSafeInteger(mtime)) throw new Error("SOURCE_DATE_EPOCH is not a number of seconds");
-  for (const name of readdirSync(OUT)) {
-    if (/^buntracker-.*\.(tar\.xz|zip)$/.test(name)) rmSync(join(OUT, name));
-  }
+  removeEarlier(OUT, ARCHIVE);
   const waiting: Target[] = [...TARGETS];
   const packSome = async () => {
     for (let target = waiting.shift(); target !== undefined; target = waiting.shift()) {
@@ -150,10 +153,7 @@ async function release(): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, packSome));
-  const sums = TARGETS.map((target) => archiveName(target, version))
-    .sort()
-    .map((name) => `${Bun.SHA256.hash(readFileSync(join(OUT, name)), "hex")}  ${name}\n`);
-  writeFileSync(join(OUT, "SHA256SUMS"), sums.join(""));
+  writeChecksums(OUT);
 }
 
 if (import.meta.main) await release();

@@ -4,7 +4,13 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { tarArchive, zipArchive, type Entry } from "../../scripts/archives.ts";
+import {
+  FILE_MODE,
+  PROGRAM_MODE,
+  tarArchive,
+  zipArchive,
+  type Entry,
+} from "../../scripts/archives.ts";
 import { unzip } from "./unzip.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "archives-"));
@@ -16,7 +22,7 @@ const TIME = 1795364286;
 const file = (path: string, text: string, executable = false): Entry => ({
   path,
   bytes: new TextEncoder().encode(text),
-  executable,
+  mode: executable ? PROGRAM_MODE : FILE_MODE,
 });
 
 const entries = [
@@ -36,9 +42,9 @@ describe("a tar archive", () => {
     const unpacked = Bun.spawnSync(["tar", "-xf", path, "-C", scratch]);
     expect(unpacked.stderr.toString()).toBe("");
     expect(unpacked.exitCode).toBe(0);
-    for (const { path, bytes, executable } of entries) {
+    for (const { path, bytes, mode } of entries) {
       expect(Buffer.from(bytes).equals(readFileSync(join(scratch, path)))).toBe(true);
-      expect((statSync(join(scratch, path)).mode & 0o100) !== 0).toBe(executable);
+      expect(statSync(join(scratch, path)).mode & 0o777).toBe(mode);
     }
   });
 
@@ -63,10 +69,10 @@ describe("a zip archive", () => {
       "folder/empty",
       "folder/program",
     ]);
-    for (const { path, bytes, executable } of entries) {
+    for (const { path, bytes, mode } of entries) {
       const entry = found.find((candidate) => candidate.path === path)!;
       expect(Buffer.from(bytes).equals(entry.bytes)).toBe(true);
-      expect(entry.mode).toBe(executable ? 0o755 : 0o644);
+      expect(entry.mode).toBe(mode);
       expect(entry.time).toEqual([2026, 11, 22, 16, 18, 6]);
     }
   });

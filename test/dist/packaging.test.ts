@@ -64,9 +64,10 @@ describe("a release", () => {
     }
   });
 
-  test("leaves out no packaging file except the one that builds it", () => {
+  test("leaves out no packaging file except those that build it, and packages", () => {
     const held = new Set(TARGETS.flatMap(companions));
-    expect(packaged.filter((path) => !held.has(path))).toEqual(["dist/docker/Containerfile.build"]);
+    const builders = /^dist\/(docker\/Containerfile\.build$|packages\/)/;
+    expect(packaged.filter((path) => !held.has(path) && !builders.test(path))).toEqual([]);
   });
 
   test("compiles a binary in one way only", () => {
@@ -135,6 +136,8 @@ describe("the systemd unit", () => {
     const changeOver = /^\*\*A `\.socket` unit\*\* .*?(?=^\*\*Without systemd\*\*)/ms;
     expect(read("docs/operating.md")).toMatch(changeOver);
     for (const path of [...packaged, "docs/operating.md", "README.md", "scripts/release.ts"]) {
+      // Where the package goes, so does the process.
+      if (/^dist\/packages\/(rpm\/preun|arch\/pre_remove)$/.test(path)) continue;
       const text = read(path).replace(changeOver, "");
       expect(`${path} ${/systemctl (stop|start|disable)\b/.exec(text)?.[0]}`).toBe(
         `${path} undefined`,
