@@ -9,8 +9,8 @@
  * (access/pieces.ts). Errors have a `code` for people: that of the system, or a text from here.
  */
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from "node:fs";
-import { readlinkSync, readSync } from "node:fs";
-import { join, parse, resolve, sep } from "node:path";
+import { readFileSync, readlinkSync, readSync, statSync } from "node:fs";
+import { dirname, join, parse, resolve, sep } from "node:path";
 
 /** Far more than a chain of certificates or a thousand rules take. */
 const SMALL_MIB_MAX = 1;
@@ -89,4 +89,23 @@ export function followLinks(path: string, { mayBeMissing = false } = {}): string
     rest = [...target.slice(at.length).split(sep), ...rest];
   }
   return at;
+}
+
+/**
+ * True if this path, where something is and whose links are resolved, is a mount, such as a single
+ * file of the host in a container: nothing can be renamed to it. Another device than that of its
+ * folder proves nothing on Linux: files of an overlay over two disks have one.
+ */
+export function isMount(path: string): boolean {
+  let mounts: string;
+  try {
+    mounts = readFileSync("/proc/self/mountinfo", "utf8");
+  } catch {
+    // Not Linux.
+    return statSync(dirname(path)).dev !== statSync(path).dev;
+  }
+  const octal = (character: string): string =>
+    `\\${character.charCodeAt(0).toString(8).padStart(3, "0")}`;
+  const shown = path.replaceAll(/[ \t\n\\]/g, octal);
+  return mounts.split("\n").some((line) => line.split(" ")[4] === shown);
 }

@@ -21,7 +21,7 @@ import { now } from "../host/clock.ts";
 import { codeOf, NO_PLAIN_FILE, writeRemedy } from "../host/file-errors.ts";
 import { garbage } from "../host/garbage.ts";
 import type { Log } from "../host/log.ts";
-import { followLinks, notThis } from "../host/plain-file.ts";
+import { followLinks, isMount, notThis } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 import type { Load } from "../limits/load.ts";
 import { takeCensus } from "../swarm/census.ts";
@@ -392,8 +392,7 @@ export function mustBeWritable(path: string): void {
     const folder = dirname(target);
     accessSync(folder, constants.W_OK | constants.X_OK);
     const found = statSync(target, { throwIfNoEntry: false });
-    // A mount, such as a single file of the host in a container, cannot be replaced.
-    if (found !== undefined && found.dev !== statSync(folder).dev) throw notThis("EBUSY");
+    if (found !== undefined && isMount(target)) throw notThis("EBUSY");
     if (found !== undefined && !found.isFile()) throw notThis(NO_PLAIN_FILE);
     // Throws if the name of the draft is too long.
     lstatSync(target + DRAFT_SUFFIX, { throwIfNoEntry: false });

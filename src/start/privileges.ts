@@ -11,7 +11,7 @@ import type { Config } from "../config/schema.ts";
 import { EXIT_FAILED } from "../constants.ts";
 import { quote } from "../config/settings.ts";
 import { codeOf, writeRemedy } from "../host/file-errors.ts";
-import { followLinks } from "../host/plain-file.ts";
+import { followLinks, isMount } from "../host/plain-file.ts";
 import { HAND_OVER } from "../http/certificate.ts";
 import { StartError } from "../host/start-error.ts";
 
@@ -134,13 +134,12 @@ function obstacle(file: string): string | undefined {
     const target = followLinks(file);
     const folder = dirname(target);
     const own = process.geteuid?.() ?? 0;
-    const { uid, dev } = statSync(target);
+    const { uid } = statSync(target);
     if (own !== 0 && uid !== own) return FOREIGN;
     accessSync(target, constants.R_OK);
     if (isImmutable(target)) return "EPERM";
     accessSync(folder, WRITE_AND_SEARCH);
-    // A mount, such as a single file of the host in a container, cannot be replaced.
-    return statSync(folder).dev === dev ? undefined : "EBUSY";
+    return isMount(target) ? "EBUSY" : undefined;
   } catch (error) {
     return codeOf(error);
   }

@@ -1,10 +1,17 @@
 /** Small files that settings name: read completely, or refused at once. */
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { statSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CHANGED, mustBeSteady, readSmallFile } from "../../src/host/plain-file.ts";
+import { CHANGED, isMount, mustBeSteady, readSmallFile } from "../../src/host/plain-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "plain-file-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -62,4 +69,35 @@ test("a file is steady if neither its size nor its time have changed", () => {
   mustBeSteady(before, statSync(path, { bigint: true }));
   writeFileSync(path, "three");
   expect(() => mustBeSteady(before, statSync(path, { bigint: true }))).toThrow(CHANGED);
+});
+
+test("a path is a mount if something is mounted there, not if it is on another disk", () => {
+  const disk = join(folder, "a \\ disk");
+  const [lower, upper, whole] = ["l", "u", "whole"].map((name) => join(disk, name));
+  mkdirSync(disk);
+  const mount = (...args: string[]) => Bun.spawnSync(["mount", ...args]).exitCode === 0;
+  // Only root can mount.
+  if (!mount("-t", "tmpfs", "tmpfs", disk)) return;
+  const mounts = [disk];
+  try {
+    expect(isMount(disk)).toBe(true);
+    const [file, bound] = ["file", "bound"].map((name) => join(disk, name));
+    for (const path of [file!, bound!]) writeFileSync(path, "");
+    if (mount("--bind", file!, bound!)) mounts.unshift(bound!);
+    expect([isMount(file!), isMount(bound!)]).toEqual([false, mounts.length === 2]);
+    // The layers of a container may lie on two disks, and its files seem to be on a third one.
+    for (const path of [lower!, upper!, whole!]) mkdirSync(path);
+    if (mount("-t", "tmpfs", "tmpfs", upper!)) mounts.unshift(upper!);
+    for (const name of ["up", "work"]) mkdirSync(join(upper!, name));
+    const layers = `lowerdir=l,upperdir=u/up,workdir=u/work`;
+    const overlay = ["mount", "-t", "overlay", "overlay", "-o", layers, "whole"];
+    if (Bun.spawnSync(overlay, { cwd: disk }).exitCode !== 0) return;
+    mounts.unshift(whole!);
+    const inside = join(whole!, "file");
+    writeFileSync(inside, "");
+    expect(statSync(inside).dev).not.toBe(statSync(whole!).dev);
+    expect([isMount(inside), isMount(whole!)]).toEqual([false, true]);
+  } finally {
+    for (const path of mounts) Bun.spawnSync(["umount", path]);
+  }
 });

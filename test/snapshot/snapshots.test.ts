@@ -722,7 +722,7 @@ describe("a snapshot that cannot be written", () => {
     const root = mount.exitCode === 0;
     const problem = problemOf(join(fixed, "swarms"));
     if (root) Bun.spawnSync(["umount", fixed]);
-    // A folder on another disk stands for a file that is a mount of its own.
+    // A folder that is a mount stands for a file that is one.
     expect(problemOf("/proc")).toBe(
       "TRACKER_SNAPSHOT_FILE is /proc, which cannot be written (EBUSY)",
     );
