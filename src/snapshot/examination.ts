@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { SnapshotReader, Unusable } from "./reader.ts";
-import { mustBeWritable } from "./snapshots.ts";
+import { besideOf, mustBeWritable, nowhereToWrite } from "./snapshots.ts";
 
 /** The folders that the unit of systemd makes when it starts the tracker. */
 const FOLDERS_OF_UNIT = ["/run/buntracker", "/var/lib/buntracker"];
@@ -23,16 +23,24 @@ export function examineSnapshot(path: string): string[] {
     ];
   }
   mustBeWritable(path);
+  const error = problemOf(path);
+  if (error === undefined) return [];
+  const beside = error.isOfOthers ? problemOf(besideOf(path)) : undefined;
+  if (beside?.isOfOthers === true) throw nowhereToWrite(beside);
+  return [`the snapshot would not be used: ${error.message} (remedy: ${error.remedy})`];
+}
+
+/** Why a file would not be used; undefined if it would, or is not there. */
+function problemOf(path: string): Unusable | undefined {
+  let reader: SnapshotReader | undefined;
   try {
-    const reader = SnapshotReader.open(path);
-    try {
-      reader?.verify();
-    } finally {
-      reader?.close();
-    }
-    return [];
+    reader = SnapshotReader.open(path);
+    reader?.verify();
+    return undefined;
   } catch (error) {
     if (!(error instanceof Unusable)) throw error;
-    return [`the snapshot would not be used: ${error.message} (remedy: ${error.remedy})`];
+    return error;
+  } finally {
+    reader?.close();
   }
 }

@@ -139,7 +139,7 @@ export class Snapshots {
    */
   restore(judge: Judge): void {
     const file = this.#find(this.#path);
-    const beside = this.#find(`${this.#path}.v${VERSION}`, file.reader?.identity);
+    const beside = this.#find(besideOf(this.#path), file.reader?.identity);
     try {
       this.#restore(file, beside, judge);
     } finally {
@@ -380,7 +380,11 @@ function writtenAt({ header, lastSeconds }: SnapshotReader): number {
   return header.begunSeconds + lastSeconds;
 }
 
-function nowhereToWrite({ message }: Unusable): StartError {
+/** The name of the file that is used while the one of the settings is left alone. */
+export const besideOf = (path: string): string => `${path}.v${VERSION}`;
+
+/** What ends the start if both are left alone. */
+export function nowhereToWrite({ message }: Unusable): StartError {
   const hint = "name a file that is not there yet in TRACKER_SNAPSHOT_FILE, or move both away";
   return new StartError(`TRACKER_SNAPSHOT_FILE cannot be written: ${message}, too`, hint);
 }

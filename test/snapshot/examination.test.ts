@@ -24,6 +24,17 @@ test("a file that would not be used is named, with the reason and what helps", (
   ]);
 });
 
+test("foreign files under both names are what would end the start", () => {
+  using folder = makeFolder();
+  writeFileSync(folder.file, "hello", { mode: 0o600 });
+  writeFileSync(`${folder.file}.v1`, "", { mode: 0o600 });
+  expect(examineSnapshot(folder.file)).toHaveLength(1);
+  writeFileSync(`${folder.file}.v1`, "hello");
+  expect(() => examineSnapshot(folder.file)).toThrow("is no snapshot of swarms, too");
+  writeFileSync(folder.file, "");
+  expect(examineSnapshot(folder.file)).toHaveLength(1);
+});
+
 test("a device, a FIFO and a folder are no place for a snapshot, whatever links to them", () => {
   using folder = makeFolder();
   symlinkSync("/dev/null", folder.file);
