@@ -54,8 +54,6 @@ export class SnapshotReader {
   readonly header: SnapshotHeader;
   /** Bytes of the file. */
   readonly size: number;
-  /** The same for all names of a file. */
-  readonly identity: string;
   /** When the last chunk was written, in seconds since `header.begunSeconds`; once verified. */
   lastSeconds = 0;
   /** What its end tells; once verified. */
@@ -72,7 +70,6 @@ export class SnapshotReader {
     const stats = fstatSync(fd);
     if (!stats.isFile()) throw notThis("it is not a file");
     this.size = stats.size;
-    this.identity = `${stats.dev} ${stats.ino}`;
     const bytes = new Uint8Array(HEADER_BYTES);
     const read = readSync(fd, bytes, 0, HEADER_BYTES, 0);
     if (!isSnapshot(bytes)) {

@@ -139,7 +139,8 @@ export class Snapshots {
    */
   restore(judge: Judge): void {
     const file = this.#find(this.#path);
-    const beside = this.#find(besideOf(this.#path), file.reader?.identity);
+    const path = besideOf(this.#path);
+    const beside = isSameFile(this.#path, path) ? { path } : this.#find(path);
     try {
       this.#restore(file, beside, judge);
     } finally {
@@ -151,21 +152,13 @@ export class Snapshots {
     }
   }
 
-  /**
-   * Looks at a file, and deletes it if it is a snapshot that is too old. One that is the file
-   * `known` by another name is none.
-   */
-  #find(path: string, known?: string): FoundFile {
+  /** Looks at a file, and deletes it if it is a snapshot that is too old. */
+  #find(path: string): FoundFile {
     let reader: SnapshotReader | undefined;
     try {
       reader = SnapshotReader.open(path);
-      if (reader === undefined) return { path };
-      if (reader.identity === known) {
-        reader.close();
-        return { path };
-      }
-      reader.verify();
-      if (!this.#isOld(reader)) return { path, reader };
+      reader?.verify();
+      if (reader === undefined || !this.#isOld(reader)) return { path, reader };
       this.#delete(path, "the snapshot is older than every timeout, it is deleted");
       reader.close();
       return { path, isDeleted: true };
@@ -190,7 +183,7 @@ export class Snapshots {
       this.#path = beside.path;
       if (beside.unusable?.isOfOthers === true) throw nowhereToWrite(beside.unusable);
       if (beside.unusable !== undefined) this.#tellUnused(beside.unusable);
-    } else if (beside.reader !== undefined) {
+    } else if (beside.reader !== undefined || beside.unusable?.isOfOthers === false) {
       this.#superseded = beside.path;
     }
     const readers = [file.reader, beside.reader].filter((reader) => reader !== undefined);
@@ -378,6 +371,16 @@ export class Snapshots {
 /** When a file that is verified was written, in seconds since 1970. */
 function writtenAt({ header, lastSeconds }: SnapshotReader): number {
   return header.begunSeconds + lastSeconds;
+}
+
+/** True if one name is a link to the other, or both are to the same file, which may be missing. */
+function isSameFile(one: string, other: string): boolean {
+  try {
+    const [first, second] = [one, other].map((path) => followLinks(path, { mayBeMissing: true }));
+    return first === second;
+  } catch {
+    return false;
+  }
 }
 
 /** The name of the file that is used while the one of the settings is left alone. */

@@ -408,6 +408,23 @@ describe("a snapshot that was written beside the file", () => {
     expect(run.restored().map(([, message]) => message)).toEqual(["swarms restored"]);
     await run.snapshots.end();
     expect(new Run(folder.file).restored()[0]![2]).toMatchObject({ peers: 10 });
+    // Nor where the file is damaged, so that it is not clear what it is.
+    writeFileSync(folder.file, readFileSync(folder.file).subarray(0, -3));
+    const next = new Run(folder.file);
+    expect(next.restored().map(([, message]) => message)).toEqual([UNUSED]);
+    await next.snapshots.end();
+    expect(existsSync(folder.file)).toBe(true);
+  });
+
+  test("goes, too, if it is damaged: it may hold addresses", async () => {
+    using folder = await besideForeign();
+    chmodSync(folder.file, 0o600);
+    const beside = `${folder.file}.v1`;
+    writeFileSync(beside, readFileSync(beside).subarray(0, -3));
+    const run = new Run(folder.file, { wall: BEGUN + 90 });
+    expect(run.restored().map(([, message]) => message)).toEqual(["swarms restored"]);
+    await run.snapshots.end();
+    expect(readdirSync(folder.path)).toEqual(["swarms"]);
   });
 
   test("is neither used nor deleted if it is something else", async () => {
