@@ -4,6 +4,7 @@ import { guessCampaign, journeyCampaign } from "./datagrams.ts";
 import { hashListCampaign, networkListCampaign } from "./lists.ts";
 import { Random } from "./random.ts";
 import { recordsCampaign } from "./records.ts";
+import { snapshotsCampaign } from "./snapshots.ts";
 import {
   addressCampaign,
   type Campaign,
@@ -48,6 +49,7 @@ export function campaigns(): Campaign[] {
     figuresCampaign(),
     replyCampaign(),
     recordsCampaign(),
+    snapshotsCampaign(),
     webSocketCampaign(),
   ];
 }
