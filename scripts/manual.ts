@@ -64,8 +64,22 @@ const MANUAL_OPTIONS = `.SH OPTIONS
 shows some of the peers with their addresses, which needs TRACKER_ADMIN_TOKEN.
 .TP
 .B \\-\\-format=json
-.B swarm
-prints JSON for programs.
+.BR swarm " and " plan
+print JSON for programs.
+.TP
+.BR \\-\\-peers=\\fIN\\fR ", " \\-\\-announces=\\fIN\\fR
+.B plan
+is made for this many peers, or announces a second; k, M and G work.
+.TP
+.BR \\-\\-interval=30m ", " \\-\\-swarms=\\fIN\\fR ", " \\-\\-nodes=\\fIN\\fR
+How often clients announce, in how many swarms, and at how many trackers.
+.TP
+.BR \\-\\-transports=udp:80,http:20 ", " \\-\\-families=ipv4:70,ipv6:30
+How clients come, in percent; proxied is HTTP behind a proxy.
+.TP
+.B \\-\\-here
+.B plan
+measures this machine for ten seconds first.
 `;
 
 const MANUAL_ENVIRONMENT = `.SH ENVIRONMENT

@@ -7,6 +7,7 @@
  *   buntracker health     check whether the tracker with these settings answers
  *   buntracker top        show the figures of the running tracker in this terminal
  *   buntracker dns NAME   print the DNS records for a tracker of this name
+ *   buntracker plan --peers=N  print what a tracker of that size needs
  *   buntracker selftest URL…   test any tracker like a client, and report problems
  *   buntracker swarm HASH…     print what the running tracker knows of these swarms
  *   buntracker version    print the version
@@ -37,6 +38,8 @@ import { printableLines } from "./verbs/printable.ts";
 
 const HELP_COLUMNS = 80;
 const VERBS = ["check", "config", "health", "top", "version"] as const;
+/** Verbs that have options alone. */
+const OPTION_VERBS = ["plan"] as const;
 /** Verbs with operands that change nothing. */
 const ADVICE_VERBS = ["dns", "selftest", "swarm"] as const;
 /** Verbs with operands that change the running tracker. */
@@ -55,6 +58,7 @@ const WANTED: Readonly<Record<string, string | undefined>> = {
 
 const USAGE = `usage: buntracker [check | config | health | top | version | --help]
        buntracker dns NAME
+       buntracker plan --peers=N | --announces=N | --here
        buntracker selftest URL...
        buntracker swarm [--addresses] [--format=json] HASH...
        buntracker deny | allow | forget HASH...
@@ -71,6 +75,7 @@ An open BitTorrent tracker. Without a verb it runs in the foreground.
   version    print the version
 
   dns NAME              print the DNS records for a tracker of this name
+  plan OPTIONS...       print what a tracker of a given size needs
   selftest URL...       test any tracker like a client, and report problems
 
   swarm HASH...         print what the running tracker knows of these swarms
@@ -78,6 +83,12 @@ An open BitTorrent tracker. Without a verb it runs in the foreground.
   allow HASH...         make it serve these, if it has an allow list
   forget HASH...        make it remove these from both lists
   maintenance on | off  make it refuse all announces, or answer them again
+
+plan takes --peers=15M or --announces=8500 (a second), --interval=30m,
+--transports=udp:80,http:20 (or proxied), --families=ipv4:70,ipv6:30,
+--swarms=632k, --nodes=3 and --format=json. With --here it measures this
+machine for ten seconds first. The tracker of the talk, at 8,500 requests and
+90,000 packets a second: buntracker plan --announces=8500 --transports=http
 
 swarm takes --addresses, which shows peers and needs the token, and
 --format=json for programs.
@@ -159,6 +170,7 @@ export function helpText(): string {
 
 type Verb =
   | (typeof VERBS)[number]
+  | (typeof OPTION_VERBS)[number]
   | (typeof ADVICE_VERBS)[number]
   | (typeof ADMIN_VERBS)[number]
   | "run"
@@ -174,7 +186,26 @@ interface Request {
 /** The options that verbs take, beside those that stand for a verb. */
 const VERB_OPTIONS: Readonly<Record<string, readonly string[] | undefined>> = {
   swarm: ["format", "addresses"],
+  plan: [
+    ...["format", "here", "peers", "announces", "interval"],
+    ...["transports", "families", "swarms", "nodes"],
+  ],
 };
+
+/** Options of verbs that have a value, and those that have none. */
+const WITH_VALUE = [
+  ...(["format", "peers", "announces", "interval"] as const),
+  ...(["transports", "families", "swarms", "nodes"] as const),
+];
+const WITHOUT_VALUE = ["addresses", "here"] as const;
+
+/** What parseArgs is told of the options of verbs. */
+function optionsOf<Name extends string, Type extends "string" | "boolean">(
+  names: readonly Name[],
+  type: Type,
+): Record<Name, { type: Type }> {
+  return Object.fromEntries(names.map((name) => [name, { type }])) as Record<Name, { type: Type }>;
+}
 
 /** A verb, its operands and options; undefined if the arguments are not valid. */
 function readRequest(argv: string[]): Request | undefined {
@@ -185,15 +216,15 @@ function readRequest(argv: string[]): Request | undefined {
       options: {
         help: { type: "boolean", short: "h" },
         version: { type: "boolean", short: "v" },
-        format: { type: "string" },
-        addresses: { type: "boolean" },
+        ...optionsOf(WITH_VALUE, "string"),
+        ...optionsOf(WITHOUT_VALUE, "boolean"),
       },
     });
     const { help, version, ...given } = values;
     const [word, ...operands] = positionals;
     const format = given.format ?? "text";
     if (format !== "text" && format !== "json") return undefined;
-    const options: VerbOptions = { format, addresses: given.addresses ?? false };
+    const options: VerbOptions = { ...given, format };
     if (help) return { verb: "help", operands: [], options };
     const taken = VERB_OPTIONS[word ?? ""] ?? [];
     if (Object.keys(given).some((name) => !taken.includes(name))) return undefined;
@@ -206,6 +237,8 @@ function readRequest(argv: string[]): Request | undefined {
       return many ? { verb: advice, operands, options } : undefined;
     }
     if (operands.length > 0) return undefined;
+    const alone = OPTION_VERBS.find((verb) => verb === word);
+    if (alone !== undefined) return { verb: alone, operands, options };
     if (version) return { verb: "version", operands, options };
     const verb = word === undefined ? "run" : VERBS.find((candidate) => candidate === word);
     return verb === undefined ? undefined : { verb, operands, options };

@@ -157,6 +157,7 @@ test.each([
       `buntracker: error: ${quoted} is not understood\n` +
       "usage: buntracker [check | config | health | top | version | --help]\n" +
       "       buntracker dns NAME\n" +
+      "       buntracker plan --peers=N | --announces=N | --here\n" +
       "       buntracker selftest URL...\n" +
       "       buntracker swarm [--addresses] [--format=json] HASH...\n" +
       "       buntracker deny | allow | forget HASH...\n" +

@@ -175,7 +175,7 @@ describe("a line", () => {
   });
 
   test("imports a file by its whole name", () => {
-    const bare = (line: string) => /\bfrom "\.[^"]*(?<!\.ts)"/.test(line);
+    const bare = (line: string) => /\bfrom "\.[^"]*(?<!\.ts|\.txt)"/.test(line);
     expect(linesWhere(all, bare)).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ complete -c buntracker -n __fish_use_subcommand -a health -d 'check whether the 
 complete -c buntracker -n __fish_use_subcommand -a top -d 'show the figures of the running tracker until q is pressed'
 complete -c buntracker -n __fish_use_subcommand -a version -d 'print the version'
 complete -c buntracker -n __fish_use_subcommand -a dns -d 'print the DNS records for a tracker of this name'
+complete -c buntracker -n __fish_use_subcommand -a plan -d 'print what a tracker of a given size needs'
 complete -c buntracker -n __fish_use_subcommand -a selftest -d 'test any tracker like a client, and report problems'
 complete -c buntracker -n __fish_use_subcommand -a swarm -d 'print what the running tracker knows of these swarms'
 complete -c buntracker -n __fish_use_subcommand -a deny -d 'make the running tracker refuse these info hashes'

@@ -1,6 +1,6 @@
 /**
- * The verbs that talk to a tracker, or to people about one: health, top, dns, selftest, swarm and
- * those that change the running tracker. Loaded only when one of them is called.
+ * The verbs that talk to a tracker, or to people about one: health, top, dns, plan, selftest, swarm
+ * and those that change the running tracker. Loaded only when one of them is called.
  */
 import { networkInterfaces } from "node:os";
 import type { Config } from "../config/schema.ts";
@@ -12,6 +12,7 @@ import { type AdminAnswer, AdminClient, type ListVerb, UnprovenError } from "./a
 import { askForPage } from "./admin-client.ts";
 import { dnsAdvice } from "./dns-advice.ts";
 import { fail, type Output, say } from "./output.ts";
+import type { PlanVerbOptions } from "./plan-verb.ts";
 import { excerpt } from "./printable.ts";
 import { probeHttp, probeUdp } from "./probe.ts";
 import { selftest } from "./selftest.ts";
@@ -40,7 +41,7 @@ type AdminVerb = ListVerb | "maintenance";
 
 /** Executes the verb, which has the operands it needs. Returns the exit code. */
 export async function askTracker(
-  verb: "health" | "top" | "dns" | "selftest" | "swarm" | AdminVerb,
+  verb: "health" | "top" | "dns" | "selftest" | "swarm" | "plan" | AdminVerb,
   operands: string[],
   options: VerbOptions,
   config: Config,
@@ -50,16 +51,18 @@ export async function askTracker(
   if (verb === "top") return top(config, output);
   if (verb === "dns") return dns(config, operands[0], output);
   if (verb === "selftest") return (await selftest(operands, output.stdout)) ? EXIT_OK : EXIT_FAILED;
+  if (verb === "plan") {
+    const { planVerb } = await import("./plan-verb.ts");
+    return planVerb(options, config, output);
+  }
   if (verb === "swarm") return swarm(config, operands, options, output);
   return administer(config, verb, operands, output);
 }
 
 /** The options of the verbs. */
-export interface VerbOptions {
-  /** The form of the output. */
-  format: "text" | "json";
+export interface VerbOptions extends PlanVerbOptions {
   /** Whether the peers of a swarm are asked for. */
-  addresses: boolean;
+  addresses?: boolean | undefined;
 }
 
 async function health(config: Config, output: Output): Promise<number> {
@@ -117,7 +120,7 @@ function dns(config: Config, name: string, output: Output): number {
 async function swarm(
   { adminListeners, adminToken }: Config,
   operands: string[],
-  { format, addresses }: VerbOptions,
+  { format, addresses = false }: VerbOptions,
   output: Output,
 ): Promise<number> {
   const [listener] = adminListeners;

@@ -45,9 +45,11 @@ describe("the verbs", () => {
   test("are understood by the program, and no other word is", async () => {
     expect(verbs().length).toBeGreaterThanOrEqual(4);
     for (const { name, parameters } of verbs()) {
-      const operand = parameters.startsWith("on") ? "on" : "0".repeat(40);
-      const words = parameters === "" ? [name] : [name, operand];
-      expect(await exitCode(...words)).not.toBe(EXIT_USAGE);
+      const words = { on: "on", OPTIONS: "--peers=1M" };
+      const known = Object.entries(words).find(([start]) => parameters.startsWith(start));
+      const operand = known?.[1] ?? "0".repeat(40);
+      const typed = parameters === "" ? [name] : [name, operand];
+      expect(await exitCode(...typed)).not.toBe(EXIT_USAGE);
     }
     expect(await exitCode("no-such-verb")).toBe(EXIT_USAGE);
   });

@@ -1,0 +1,129 @@
+/**
+ * What a request costs and a peer takes, from the results of the benchmarks in the tree.
+ *
+ * The results become part of the program when it is built, as they are in test/bench/results: so a
+ * plan never says more than was measured, and follows each new measurement. They are texts with
+ * tables, whose columns two blanks or more keep apart:
+ *
+ *                           rps  cpu_us  …
+ *   buntracker           281045    3.49  …
+ */
+import compareText from "../../test/bench/results/compare.txt" with { type: "text" };
+import coreText from "../../test/bench/results/core.txt" with { type: "text" };
+import regressText from "../../test/bench/results/regress.txt" with { type: "text" };
+import type { Family } from "../constants.ts";
+
+/** What one kind of request costs, and how many a second were answered at most. */
+export interface RequestFigures {
+  /** Microseconds of processor time. */
+  micros: number;
+  /** Answered a second, by one thread. */
+  rate: number;
+}
+
+/** The figures that a plan is made from. */
+export interface Figures {
+  /** Where they come from, as a sentence. */
+  source: string;
+  /** UDP requests by family, of which an announce needs two; announces over HTTP. */
+  udp: Record<Family, RequestFigures>;
+  http: RequestFigures;
+  /** Announces over connections that stay open, as those of a proxy. */
+  kept: RequestFigures;
+  /** Bytes of memory for a peer, by how many a swarm has. */
+  peerBytes: Record<Family, readonly PeerBytes[]>;
+  /** Bytes of the process without peers. */
+  idleBytes: number;
+}
+
+/** Bytes that a peer takes in swarms of this size. */
+export interface PeerBytes {
+  peersEach: number;
+  bytes: number;
+}
+
+const KIB = 1024;
+
+/** The figures of the results in the tree. Throws if a figure is missing: the results changed. */
+export function measuredFigures(): Figures {
+  const udp = tableBelow(compareText, "UDP: connect 50");
+  const http = tableBelow(compareText, "HTTP: announces");
+  const idle = cellsOf(lineOf(regressText, "idle, KiB"))[2];
+  const [cpu, date, coreDate] = [
+    headOf(compareText, "cpu"),
+    headOf(compareText, "date"),
+    headOf(coreText, "date"),
+  ];
+  return {
+    source: `measured by make compare (${date}) and make bench (${coreDate}) on ${cpu}`,
+    udp: { 4: requestsOf(udp, "buntracker"), 6: requestsOf(udp, "buntracker, IPv6") },
+    http: requestsOf(http, "buntracker, one-shot"),
+    kept: requestsOf(http, "buntracker, kept"),
+    peerBytes: { 4: peerBytesOf("IPv4"), 6: peerBytesOf("IPv6") },
+    idleBytes: numberOf(idle) * KIB,
+  };
+}
+
+/** Bytes for a peer in swarms of this size; between two sizes by the line between their powers. */
+export function bytesAt(sizes: readonly PeerBytes[], peersEach: number): number {
+  const above = sizes.findIndex((size) => size.peersEach >= peersEach);
+  if (above < 0) return sizes.at(-1)!.bytes;
+  if (above === 0) return sizes[0].bytes;
+  const [low, high] = [sizes[above - 1], sizes[above]];
+  const share = Math.log(peersEach / low.peersEach) / Math.log(high.peersEach / low.peersEach);
+  return low.bytes * (high.bytes / low.bytes) ** share;
+}
+
+function requestsOf(table: Map<string, Map<string, string>>, name: string): RequestFigures {
+  const row = table.get(name);
+  return { micros: numberOf(row?.get("cpu_us")), rate: numberOf(row?.get("rps")) };
+}
+
+/** Of each size of swarms the row with the most of them: tables and pages weigh least there. */
+function peerBytesOf(family: string): PeerBytes[] {
+  const rows = coreText
+    .split("\n")
+    .map(cellsOf)
+    .filter(([name]) => name === family);
+  const bySize = new Map<number, { swarms: number; bytes: number }>();
+  for (const [, swarmsCell, eachCell, , , bytesCell] of rows) {
+    const [swarms, each] = [numberOf(swarmsCell), numberOf(eachCell)];
+    if ((bySize.get(each)?.swarms ?? 0) >= swarms) continue;
+    bySize.set(each, { swarms, bytes: numberOf(bytesCell) });
+  }
+  if (bySize.size < 2) throw new Error(`core.txt has no bytes for peers of ${family}`);
+  return [...bySize]
+    .map(([peersEach, { bytes }]) => ({ peersEach, bytes }))
+    .sort((a, b) => a.peersEach - b.peersEach);
+}
+
+/** The rows of the table below a heading, by their names, each by the names of its columns. */
+function tableBelow(text: string, heading: string): Map<string, Map<string, string>> {
+  const lines = text.split("\n");
+  const at = lines.findIndex((line) => line.startsWith(heading));
+  if (at < 0) throw new Error(`compare.txt has no table ${JSON.stringify(heading)}`);
+  const columns = cellsOf(lines[at + 1]);
+  const end = lines.indexOf("", at);
+  const rows = lines.slice(at + 3, end < 0 ? undefined : end).map(cellsOf);
+  return new Map(
+    rows.map(([name, ...cells]) => [name, new Map(cells.map((cell, i) => [columns[i], cell]))]),
+  );
+}
+
+function cellsOf(line: string): string[] {
+  return line.trim().split(/\s{2,}/);
+}
+
+function lineOf(text: string, start: string): string {
+  return text.split("\n").find((line) => line.startsWith(start)) ?? "";
+}
+
+function headOf(text: string, name: string): string {
+  return lineOf(text, `${name} `).slice(name.length).trim();
+}
+
+function numberOf(cell: string | undefined): number {
+  const value = Number((cell ?? "").replaceAll(",", ""));
+  if (cell === undefined || !(value > 0)) throw new Error(`a result has no figure: ${cell}`);
+  return value;
+}

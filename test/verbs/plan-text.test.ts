@@ -1,0 +1,44 @@
+/** A plan as a table. */
+import { expect, test } from "bun:test";
+import { makePlan } from "../../src/verbs/plan.ts";
+import { notesOf, planText } from "../../src/verbs/plan-text.ts";
+import { FIGURES, QUESTION } from "./plan-fixture.ts";
+
+test("a row has one figure for each tracker, and what is to be set is below", () => {
+  const text = planText(QUESTION, makePlan(QUESTION, FIGURES), "made up");
+  expect(text).toMatch(/^ {2}peers +1,800,000\n {2}announces a second +1,000\n/);
+  expect(text).toContain("\nSet:\n  TRACKER_MEMORY_MAX");
+  expect(text).toMatch(/^ {2}bits a second out +3\.14 Mbit$/m);
+  expect(text).toContain("\n- Processor time and memory: made up.\n");
+});
+
+test("rows of a transport that is not used are left out", () => {
+  const question = { ...QUESTION, transports: { udp: 0, http: 1, proxied: 0 } };
+  const overHttp = planText(question, makePlan(question, FIGURES), "");
+  expect(overHttp).not.toContain("UDP requests");
+  expect(overHttp).not.toContain("TRACKER_UDP_WORKERS");
+  expect(overHttp).toContain("LimitNOFILE");
+  expect(planText(QUESTION, makePlan(QUESTION, FIGURES), "")).not.toContain("HTTP requests");
+});
+
+test("several trackers have a column each for all, for one, and for one while one is away", () => {
+  const question = { ...QUESTION, nodes: 3 };
+  const text = planText(question, makePlan(question, FIGURES), "");
+  expect(text).toMatch(/^ +all +a node +one away\n {2}peers +1,800,000 +600,000 +900,000\n/);
+  expect(text).toContain("\nSet for each, so that one may be away:\n");
+  expect(text).toContain(
+    "\n- These trackers do not share their peers: each knows those that ask it.",
+  );
+});
+
+test("no line is wider than a terminal, but for the notes", () => {
+  const question = { ...QUESTION, nodes: 3, transports: { udp: 0.5, http: 0.5, proxied: 0 } };
+  const table = planText(question, makePlan(question, FIGURES), "").split("\n- ")[0]!;
+  expect(Math.max(...table.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+});
+
+test("what does not fit is a note", () => {
+  const question = { ...QUESTION, peers: 400_000_000 };
+  const notes = notesOf(question, makePlan(question, FIGURES), "");
+  expect(notes.at(-1)).toStartWith("It does not fit: the peers are more than one tracker stores");
+});
