@@ -5,8 +5,8 @@
  *             gigabytes of DNS a day on a large tracker.
  *   TXT       the ports of the tracker, in order of preference. [BEP 34]
  *
- * The names are not resolved: the addresses are the public ones of this machine. Ports on loopback
- * addresses, as behind a proxy, are left out of the record.
+ * The names are not resolved: the addresses are the public ones of this machine, or those of the NAT
+ * before it. Ports on loopback addresses, as behind a proxy, are left out of the record.
  */
 import type { NetworkInterfaceInfo } from "node:os";
 
@@ -24,6 +24,8 @@ export interface DnsFacts {
   httpListeners: readonly Listener[];
   /** The result of `os.networkInterfaces`. */
   interfaces: Interfaces;
+  /** The public addresses of the NAT before this machine, if there is one. */
+  externalAddresses?: readonly string[];
 }
 
 /** The content of the TXT record: `BITTORRENT UDP:6969 TCP:6969`. */
@@ -45,7 +47,7 @@ export function dnsAdvice(name: string, facts: DnsFacts): string {
   const width = Math.max(host.length, 24);
   const record = (type: string, value: string) =>
     `${host.padEnd(width)} ${TTL_SECONDS} IN ${type.padEnd(4)} ${value}\n`;
-  const [ipv4, ipv6] = publicAddresses(facts.interfaces);
+  const [ipv4, ipv6] = publicAddresses(facts);
   const lines = [
     `; Records for ${host} 86400 seconds are a day: clients resolve the name at\n`,
     "; every announce, so a short TTL causes gigabytes of DNS a day. Shorten it to an hour\n",
@@ -74,15 +76,20 @@ function placeholder(family: string, type: string): string {
   );
 }
 
-/** The public addresses of this machine, IPv4 and IPv6. */
-function publicAddresses(interfaces: Interfaces): [string[], string[]] {
+/** The public addresses of this machine, IPv4 and IPv6; that of its NAT takes their place. */
+function publicAddresses({ interfaces, externalAddresses = [] }: DnsFacts): [string[], string[]] {
   const bytes = new Uint8Array(16);
   const all = Object.values(interfaces).flatMap((addresses) => addresses ?? []);
   const isPublic = ({ address }: { address: string }) => {
     const family = readAddress(address, bytes, 0);
     return family !== 0 && !isNotPublic(bytes, 0, family);
   };
-  const of = (family: string) =>
-    all.filter((one) => one.family === family && isPublic(one)).map(({ address }) => address);
+  const of = (family: string) => {
+    const external = externalAddresses.filter((one) => one.includes(":") === (family === "IPv6"));
+    if (external.length > 0) return external;
+    return all
+      .filter((one) => one.family === family && isPublic(one))
+      .map(({ address }) => address);
+  };
   return [of("IPv4"), of("IPv6")];
 }

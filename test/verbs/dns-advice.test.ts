@@ -49,6 +49,14 @@ test("addresses are public, with a TTL of a day", () => {
   ]);
 });
 
+test("behind a NAT the addresses are those of the settings", () => {
+  const facts = { ...FACTS, externalAddresses: ["198.41.100.9"] };
+  expect(records(dnsAdvice("tracker.example", facts)).slice(0, 2)).toEqual([
+    "tracker.example.         86400 IN A    198.41.100.9",
+    "tracker.example.         86400 IN AAAA 2a00:1450::5",
+  ]);
+});
+
 test("without a public address there is an example with a note", () => {
   const text = dnsAdvice("tracker.example.", { ...FACTS, interfaces: {} });
   expect(records(text).slice(0, 2)).toEqual([
