@@ -5,8 +5,8 @@
  *             gigabytes of DNS a day on a large tracker.
  *   TXT       the ports of the tracker, in order of preference. [BEP 34]
  *
- * The names are not resolved: the addresses are the public ones of this machine, or those of the NAT
- * before it. Ports on loopback addresses, as behind a proxy, are left out of the record.
+ * The names are not resolved: the addresses are the public ones of this machine, or those of the
+ * NAT before it. Ports on loopback addresses, as behind a proxy, are left out of the record.
  */
 import type { NetworkInterfaceInfo } from "node:os";
 
