@@ -11,10 +11,11 @@ import { besideOf, mustBeWritable, nowhereToWrite } from "./snapshots.ts";
 const FOLDERS_OF_UNIT = ["/run/buntracker", "/var/lib/buntracker"];
 
 /**
- * What the start would warn of, as sentences. Throws a StartError if it would not start. A file
- * that is not there is no mistake: the first start has none.
+ * What the start would warn of, as sentences. `user` is the id of the user that root becomes, if
+ * any. Throws a StartError if it would not start. A file that is not there is no mistake: the first
+ * start has none.
  */
-export function examineSnapshot(path: string): string[] {
+export function examineSnapshot(path: string, user?: number): string[] {
   const folder = dirname(resolve(path));
   if (FOLDERS_OF_UNIT.includes(folder) && !existsSync(folder)) {
     const makes = "the unit of systemd makes it when it starts the tracker";
@@ -23,18 +24,18 @@ export function examineSnapshot(path: string): string[] {
     ];
   }
   mustBeWritable(path);
-  const error = problemOf(path);
+  const error = problemOf(path, user);
   if (error === undefined) return [];
-  const beside = error.isOfOthers ? problemOf(besideOf(path)) : undefined;
+  const beside = error.isOfOthers ? problemOf(besideOf(path), user) : undefined;
   if (beside?.isOfOthers === true) throw nowhereToWrite(beside);
   return [`the snapshot would not be used: ${error.message} (remedy: ${error.remedy})`];
 }
 
 /** Why a file would not be used; undefined if it would, or is not there. */
-function problemOf(path: string): Unusable | undefined {
+function problemOf(path: string, user: number | undefined): Unusable | undefined {
   let reader: SnapshotReader | undefined;
   try {
-    reader = SnapshotReader.open(path);
+    reader = SnapshotReader.open(path, user);
     reader?.verify();
     return undefined;
   } catch (error) {

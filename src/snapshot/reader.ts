@@ -8,7 +8,8 @@
  * A file that is not whole is refused as a whole, with one sentence; nothing of it is used. It is
  * read before the tracker answers, so this waits for the disk: 104 MB are verified in 0.03 s.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { codeOf, readRemedy } from "../host/file-errors.ts";
 import { followLinks, notThis, READ_FLAGS } from "../host/plain-file.ts";
 import type { PutBack } from "../swarm/put-back.ts";
@@ -64,7 +65,7 @@ export class SnapshotReader {
   readonly #records = new Uint8Array(RECORDS_BYTES_MAX);
   readonly #halves = new Uint16Array(this.#records.buffer);
 
-  private constructor(path: string, fd: number) {
+  private constructor(path: string, fd: number, owners: readonly (number | undefined)[]) {
     this.#path = path;
     this.#fd = fd;
     const stats = fstatSync(fd);
@@ -80,6 +81,10 @@ export class SnapshotReader {
       const remedy = `it is left alone: chmod 600 ${path} and start again, or move it away`;
       throw new Unusable(`others may write to ${path}`, remedy, true);
     }
+    if (process.platform !== "win32" && !owners.includes(stats.uid)) {
+      const remedy = "it is left alone: give it to the tracker's user, or move it away";
+      throw new Unusable(`another user owns ${path}`, remedy, true);
+    }
     if (read < HEADER_BYTES) throw this.#damaged(read);
     const header = readHeader(bytes);
     if (header === undefined) throw this.#damaged(0);
@@ -91,18 +96,24 @@ export class SnapshotReader {
     this.header = header;
   }
 
-  /** Opens a snapshot; undefined if there is no file. Throws `Unusable`. */
-  static open(path: string): SnapshotReader | undefined {
+  /**
+   * Opens a snapshot; undefined if there is no file. It must belong to root, to us, to `user` if
+   * that is who root becomes, or to the owner of its folder, who could replace it anyway: in a
+   * folder such as /tmp anybody may lay one. Throws `Unusable`.
+   */
+  static open(path: string, user?: number): SnapshotReader | undefined {
     let fd: number;
+    let folderOwner: number;
     try {
       const target = followLinks(path, { mayBeMissing: true });
+      folderOwner = statSync(dirname(target)).uid;
       fd = openSync(target, READ_FLAGS | (constants.O_NOFOLLOW ?? 0));
     } catch (error) {
       if (codeOf(error) === "ENOENT") return undefined;
       throw unreadable(path, error);
     }
     try {
-      return new SnapshotReader(path, fd);
+      return new SnapshotReader(path, fd, [0, process.geteuid?.(), user, folderOwner]);
     } catch (error) {
       closeSync(fd);
       throw error instanceof Unusable ? error : unreadable(path, error);

@@ -9,8 +9,8 @@
  *             and soon after the wall clock was set, since the file has its time
  *   ending    once more, exact, since nobody announces any more
  *
- * A file of a later version, one that others may write to, or one that is no snapshot, is left
- * alone, and another name beside it is used: so neither a downgrade nor the way back loses
+ * A file of a later version, one that others own or may write to, or one that is no snapshot, is
+ * left alone, and another name beside it is used: so neither a downgrade nor the way back loses
  * anything, nor a mistake in the settings. On the way back both are restored, as one, and the one
  * beside goes once a new one is written. No address and no info hash is ever logged.
  */
@@ -57,6 +57,8 @@ export interface SnapshotNeeds {
   path: string;
   /** 0 to write only at the end. */
   intervalSeconds: number;
+  /** The id of the user that root becomes, if any. */
+  user?: number | undefined;
   store: Store;
   load: Pick<Load, "stretch" | "kept" | "resume">;
   log: Pick<Log, "info" | "debug" | "warn">;
@@ -156,7 +158,7 @@ export class Snapshots {
   #find(path: string): FoundFile {
     let reader: SnapshotReader | undefined;
     try {
-      reader = SnapshotReader.open(path);
+      reader = SnapshotReader.open(path, this.#needs.user);
       reader?.verify();
       if (reader === undefined || !this.#isOld(reader)) return { path, reader };
       this.#delete(path, "the snapshot is older than every timeout, it is deleted");

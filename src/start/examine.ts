@@ -58,7 +58,8 @@ export async function examine(
   const { user, denyFile, allowFile, denyNetworksFile } = config;
   const { rulesFile, tlsCertFile, tlsKeyFile, stateImport, snapshotFile } = config;
   const keys = new Int32Array(HASH_KEY_WORDS);
-  if (user !== undefined) await attempt(() => readUser(user));
+  let userId: number | undefined;
+  if (user !== undefined) await attempt(() => (userId = readUser(user).id));
   await list(readHashList("TRACKER_DENY_FILE", denyFile, keys));
   await list(readHashList("TRACKER_ALLOW_FILE", allowFile, keys));
   await list(readNetworkList("TRACKER_DENY_NETWORKS_FILE", denyNetworksFile));
@@ -75,7 +76,7 @@ export async function examine(
   }
   if (snapshotFile !== undefined) {
     const { examineSnapshot } = await import("../snapshot/examination.ts");
-    await attempt(() => warnings.push(...examineSnapshot(snapshotFile)));
+    await attempt(() => warnings.push(...examineSnapshot(snapshotFile, userId)));
   }
   if (!hasIpv6) problems.push(...withoutIpv6(config, origins).problems);
   problems.push(...impossibleSockets(config, hasIpv6));

@@ -11,6 +11,7 @@ import { Limits } from "../limits/limits.ts";
 import { listAddresses } from "../limits/own-addresses.ts";
 import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Judge } from "../swarm/put-back.ts";
+import { readUser } from "./privileges.ts";
 import type { Program } from "./program.ts";
 
 /**
@@ -23,7 +24,8 @@ export async function keepSwarms(program: Program): Promise<Snapshots | undefine
   if (path === undefined) return undefined;
   const { mustBeWritable, Snapshots } = await import("../snapshot/snapshots.ts");
   mustBeWritable(path);
-  const snapshots = new Snapshots({ path, intervalSeconds, store, load, log });
+  const user = config.user === undefined ? undefined : readUser(config.user).id;
+  const snapshots = new Snapshots({ path, intervalSeconds, user, store, load, log });
   snapshots.restore(judgeOf(program));
   return snapshots;
 }

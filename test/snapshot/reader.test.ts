@@ -1,6 +1,6 @@
 /** Which files are read, and with which sentence the others are refused. */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chunkBytes, endBytes, headerBytes } from "../../src/snapshot/format.ts";
 import { SnapshotReader, Unusable } from "../../src/snapshot/reader.ts";
@@ -173,6 +173,22 @@ describe("a file is not read if", () => {
     writeFileSync(folder.file, whole);
     chmodSync(folder.file, mode);
     expect(reasonOf(folder.file)).toBe("others may write to FILE");
+  });
+
+  test.if(process.getuid!() === 0)("another user owns it, who does not own its folder", () => {
+    using folder = makeFolder();
+    writeFileSync(folder.file, whole, { mode: 0o600 });
+    chownSync(folder.file, 4242, 4242);
+    expect(reasonOf(folder.file)).toBe("another user owns FILE");
+    const opens = (user?: number): boolean => {
+      const reader = SnapshotReader.open(folder.file, user);
+      reader?.close();
+      return reader !== undefined;
+    };
+    // The user that root becomes, and the one who could replace it anyway.
+    expect(opens(4242)).toBe(true);
+    chownSync(folder.path, 4242, 4242);
+    expect(opens()).toBe(true);
   });
 
   test("it is a circle of links", () => {
