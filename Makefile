@@ -18,7 +18,7 @@ MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
 .PHONY: help run build test check format docs picture clients fuzz soak silences overload clean FORCE
-.PHONY: dist packages test-packages test-dist container-dist lint-dist
+.PHONY: dist packages test-packages test-targets test-dist container-dist lint-dist
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -119,6 +119,13 @@ CONTEXT := .tools/context
 
 dist: $(PROGRAMS) ## write the release archives into dist/bin
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(BUN) scripts/release.ts
+
+# Those that an emulator, or another C library, can run.
+RUN_HERE := linux-arm64 linux-x64-musl linux-arm64-musl
+
+# Needs Debian's qemu-user and libc6-arm64-cross, and pip.
+test-targets: $(BINARY) $(RUN_HERE:%=dist/bin/%/buntracker) ## run binaries for other machines
+	$(BUN) test/targets/run.ts
 
 # The last version of nfpm whose modules can all be had.
 NFPM_VERSION := v2.45.2

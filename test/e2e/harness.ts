@@ -26,8 +26,8 @@ export const BINARY = resolve(
 /** The longest a tracker may take to end after a signal, in milliseconds: its own promise. */
 const STOP_MILLISECONDS_MAX = 10_000;
 
-/** Generous, because several test processes may share a small machine. */
-const READY_MILLISECONDS_MAX = 10_000;
+/** Generous, because several test processes may share a small machine, and an emulator is slow. */
+const READY_MILLISECONDS_MAX = 30_000;
 
 /**
  * Below 32768, where Linux picks ports for outgoing connections: no other process takes them in
@@ -54,6 +54,8 @@ export interface StartOptions {
   cwd?: string;
   /** The port; the default is a free one. */
   port?: number;
+  /** Another binary than the one under test. */
+  binary?: string;
   /** A command that runs it, such as one that sets a filter. */
   through?: string[];
   /** How many files it may have open; without it as many as the tests themselves. */
@@ -169,7 +171,8 @@ export async function startTracker(options: StartOptions = {}): Promise<Tracker>
 
 /** Starts the binary with exactly these variables and arguments, and waits for nothing. */
 export function startProcess(options: StartOptions & { args?: string[] }): Tracker {
-  const command = [...(options.through ?? []), BINARY, ...(options.args ?? [])];
+  const binary = options.binary ?? BINARY;
+  const command = [...(options.through ?? []), binary, ...(options.args ?? [])];
   const limited = ["sh", "-c", `ulimit -n ${options.files}; exec "$0" "$@"`, ...command];
   const child = Bun.spawn(options.files === undefined ? command : limited, {
     env: { PATH: "/usr/bin:/bin", ...options.env },
