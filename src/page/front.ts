@@ -241,9 +241,13 @@ ${tile(view, "Seeders", "seeders")}
 ${tile(view, "Leechers", "leechers")}
 </dl>
 <section class="shares">
-${share(view, "Announces", "udp", ["UDP", "udp"], ["HTTP", "http"])}
-${share(view, "Peers", "ipv4", ["IPv4", "ipv4"], ["IPv6", "ipv6"])}
-${share(view, "Memory", "memory", ["used", "memory"], ["of", "memoryMax"])}
+${share("Announces", bar(view, "udp", "webSocket"), [
+  end(view, "UDP", "udp"),
+  end(view, "HTTP", "http"),
+  `<span class="web">${place(view, "webSocketShare")}</span>`,
+])}
+${share("Peers", bar(view, "ipv4"), [end(view, "IPv4", "ipv4"), end(view, "IPv6", "ipv6")])}
+${share("Memory", bar(view, "memory"), [end(view, "used", "memory"), end(view, "of", "memoryMax")])}
 </section>
 ${figures.drops === null ? "" : dropsOf(view)}</main>
 <footer>${keptOf(figures, view)}${escapeHtml(figures.version)}</footer>
@@ -306,14 +310,24 @@ function tile(view: View, name: string, key: string): string {
   return `<div class="card"><dt>${name}</dt><dd>${place(view, key)}</dd></div>`;
 }
 
-type End = readonly [label: string, key: string];
-
-function share(view: View, name: string, bar: string, left: End, right: End): string {
-  const end = ([label, key]: End) => `<span>${label} <b>${place(view, key)}</b></span>`;
+function share(name: string, drawing: string, ends: string[]): string {
   return `<div class="card"><span class="name">${name}</span>
-<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">\
-<rect data-bar="${bar}" width="${view.bars[bar]}" height="1"/></svg>
-<p class="ends">${end(left)}${end(right)}</p></div>`;
+${drawing}
+<p class="ends">${ends.join("")}</p></div>`;
+}
+
+/** A bar that grows from the left; `right` is another part of it, which grows from its end. */
+function bar(view: View, left: string, right?: string): string {
+  const part = (key: string, how: string) =>
+    `<rect${how} data-bar="${key}" width="${view.bars[key]}" height="1"/>`;
+  const other =
+    right === undefined ? "" : part(right, ' class="web" transform="matrix(-1 0 0 1 100 0)"');
+  return `<svg class="bar" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">\
+${part(left, "")}${other}</svg>`;
+}
+
+function end(view: View, label: string, key: string): string {
+  return `<span>${label} <b>${place(view, key)}</b></span>`;
 }
 
 function dropsOf(view: View): string {

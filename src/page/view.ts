@@ -32,9 +32,12 @@ export interface View {
 
 /** Formats the figures. */
 export function viewOf(figures: LiveFigures): View {
-  const [udpIpv4, udpIpv6] = figures.announces;
+  const [udpIpv4, udpIpv6, httpIpv4, httpIpv6, webSocketIpv4, webSocketIpv6] = figures.announces;
   const rate = figures.announces.reduce((sum, kind) => sum + kind, 0);
-  const udp = rate > 0 ? (udpIpv4 + udpIpv6) / rate : 0;
+  const shareOf = (part: number): number => (rate > 0 ? part / rate : 0);
+  const udp = shareOf(udpIpv4 + udpIpv6);
+  const http = shareOf(httpIpv4 + httpIpv6);
+  const webSocket = shareOf(webSocketIpv4 + webSocketIpv6);
   const ipv4 = figures.peers > 0 ? 1 - figures.peersIpv6 / figures.peers : 0;
   const memory = figures.memoryUsed / figures.memoryMax;
   const top = niceCeiling(Math.max(0, ...figures.curve.rates));
@@ -47,7 +50,8 @@ export function viewOf(figures: LiveFigures): View {
       seeders: showCount(figures.seeders),
       leechers: showCount(figures.peers - figures.seeders),
       udp: rate > 0 ? showPercent(udp) : "–",
-      http: rate > 0 ? showPercent(1 - udp) : "–",
+      http: rate > 0 ? showPercent(http) : "–",
+      webSocketShare: webSocket > 0 ? `WebSocket ${showPercent(webSocket)}` : "",
       ipv4: figures.peers > 0 ? showPercent(ipv4) : "–",
       ipv6: figures.peers > 0 ? showPercent(1 - ipv4) : "–",
       memory: showMemory(figures.memoryUsed),
@@ -59,7 +63,12 @@ export function viewOf(figures: LiveFigures): View {
       webSockets: showWebSockets(figures),
       span: showSpan(figures.curve.spanSeconds),
     },
-    bars: { udp: percent(udp), ipv4: percent(ipv4), memory: percent(memory) },
+    bars: {
+      udp: percent(udp),
+      webSocket: percent(webSocket),
+      ipv4: percent(ipv4),
+      memory: percent(memory),
+    },
     ...drawCurve(figures.curve, top),
     webSocketLine: lineOf(figures.curve.webSocketRates, top),
     dropping: (figures.drops ?? 0) > 0,

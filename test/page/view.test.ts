@@ -31,6 +31,7 @@ test("texts are those of the figures", () => {
     leechers: "3,000,000",
     udp: "95 %",
     http: "5 %",
+    webSocketShare: "",
     ipv4: "75 %",
     ipv6: "25 %",
     memory: "256 MiB",
@@ -45,7 +46,7 @@ test("texts are those of the figures", () => {
 });
 
 test("bars are as long as the shares", () => {
-  expect(viewOf(FIGURES).bars).toEqual({ udp: 95, ipv4: 75, memory: 25 });
+  expect(viewOf(FIGURES).bars).toEqual({ udp: 95, webSocket: 0, ipv4: 75, memory: 25 });
 });
 
 test("the curve goes from the left edge to the right, the area down to the ground", () => {
@@ -82,6 +83,12 @@ test("a tracker without announces has no shares and no curve", () => {
   expect(view.text).toMatchObject({ rate: "0", udp: "–", http: "–", ipv4: "–", ipv6: "–" });
   expect(view.bars).toMatchObject({ udp: 0, ipv4: 0 });
   expect([view.line, view.area]).toEqual(["", ""]);
+});
+
+test("announces over WebSocket have a share of their own, once there are any", () => {
+  const { text, bars } = viewOf({ ...FIGURES, announces: [600, 100, 100, 0, 150, 50] });
+  expect(text).toMatchObject({ udp: "70 %", http: "10 %", webSocketShare: "WebSocket 20 %" });
+  expect(bars).toMatchObject({ udp: 70, webSocket: 20 });
 });
 
 test("a small share is not shown as 0 %, nor a large one as 100 %", () => {
