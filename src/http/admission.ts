@@ -4,6 +4,7 @@
  */
 import type { Family } from "../constants.ts";
 import type { Networks } from "../net/addresses.ts";
+import { Link } from "./chain.ts";
 import type { Connection, ConnectionCounts, Connections } from "./connection.ts";
 import { Displacement } from "./displacement.ts";
 import { Neighbourhood } from "./neighbours.ts";
@@ -62,6 +63,7 @@ export class Admission {
     const { neighbours } = connection;
     this.#connections.add(connection);
     this.neighbourhood.join(neighbours);
+    connection.siteLink = new Link(connection);
     neighbours.site.connections.append(connection.siteLink);
   }
 
@@ -71,7 +73,8 @@ export class Admission {
    */
   settle(connection: Connection, { address, family }: ClientPlace): void {
     const { neighbourhood } = this;
-    connection.siteLink.leave();
+    connection.siteLink?.leave();
+    connection.siteLink = undefined;
     const place = neighbourhood.of(address, family);
     const before = connection.neighbours;
     if (place.key !== before.key) {
@@ -88,9 +91,9 @@ export class Admission {
   remove(connection: Connection): void {
     this.#connections.remove(connection);
     // One that is settled has left its chain.
-    const lasted = connection.siteLink.chain === undefined;
+    const lasted = connection.siteLink === undefined;
     this.neighbourhood.leave(connection.neighbours, lasted);
-    connection.siteLink.leave();
-    connection.unsentLink.leave();
+    connection.siteLink?.leave();
+    connection.forgetTaking();
   }
 }

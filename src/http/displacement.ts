@@ -21,7 +21,7 @@
  * site: only step 1 applies to them. They count for the site of a newcomer, not against a site.
  */
 import { Chain } from "./chain.ts";
-import type { Connection, Connections } from "./connection.ts";
+import { type Connection, type Connections, Taking } from "./connection.ts";
 import type { Neighbourhood, Neighbours } from "./neighbours.ts";
 
 /** A connection that has waited or stalled for less is spared: a flood would close all others. */
@@ -55,19 +55,19 @@ export class Displacement {
 
   /** Call when a connection has unsent answers from tick `now` on. */
   noteUnsent(connection: Connection, now: number): void {
-    if (connection.unsentLink.chain !== undefined) return;
-    connection.takenBytes = 0;
-    connection.progressedAt = now;
-    this.#unsent.append(connection.unsentLink);
+    if (connection.taking !== undefined) return;
+    connection.taking = new Taking(connection, now);
+    this.#unsent.append(connection.taking.link);
   }
 
   /** Call when its client has taken `bytes` of them. */
-  noteTaken(connection: Connection, bytes: number, now: number): void {
-    connection.takenBytes += bytes;
-    if (connection.takenBytes < PROGRESS_BYTES) return;
-    connection.takenBytes = 0;
-    connection.progressedAt = now;
-    connection.unsentLink.moveToEnd();
+  noteTaken({ taking }: Connection, bytes: number, now: number): void {
+    if (taking === undefined) return;
+    taking.bytes += bytes;
+    if (taking.bytes < PROGRESS_BYTES) return;
+    taking.bytes = 0;
+    taking.progressedAt = now;
+    taking.link.moveToEnd();
   }
 
   /** The connection to close at tick `now`; undefined to refuse the newcomer. */
@@ -81,12 +81,12 @@ export class Displacement {
 
   #stalled(now: number): Connection | undefined {
     for (let looks = LOOKS; looks > 0; looks--) {
-      const connection = this.#unsent.first?.value;
-      if (connection === undefined || !this.#isLongAgo(connection.progressedAt, now))
-        return undefined;
-      if (connection.unsent !== undefined) return connection;
+      const link = this.#unsent.first;
+      const progressedAt = link?.value.taking?.progressedAt ?? now;
+      if (link === undefined || !this.#isLongAgo(progressedAt, now)) return undefined;
+      if (link.value.unsent !== undefined) return link.value;
       // The client is not late: the next piece of its answer is being made.
-      connection.unsentLink.moveToEnd();
+      link.moveToEnd();
     }
     return undefined;
   }

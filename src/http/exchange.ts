@@ -52,7 +52,7 @@ export interface HttpHandler {
   /** Size limit of a body written in place, with the lines of its form. */
   readonly bodyBytesMax: number;
   /** Returns the size of the body it wrote, a Response, or a Takeover. Must not throw or reject. */
-  answer(exchange: Exchange): number | Response | Promise<Response | Takeover>;
+  answer(exchange: Exchange): number | Response | Takeover | Promise<Response | Takeover>;
   /** Called when the server answers in its place, with one of the answers of refusals.ts. */
   noteRefusal?(answer: Buffer): void;
   /** Gets the requests that are answered next (see gathered.ts); must change nothing. */

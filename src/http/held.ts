@@ -7,6 +7,7 @@
  * 2 ms).
  */
 import type { Connection, Connections } from "./connection.ts";
+import type { Neighbours } from "./neighbours.ts";
 
 /** Limit for all connections together. */
 export const HELD_BYTES_MAX = 64 * 1024 * 1024;
@@ -44,7 +45,7 @@ export class Held {
   /** Keeps received bytes until they are answered; may close connections that hold too much. */
   keep(connection: Connection, bytes: Buffer): void {
     const before = connection.held;
-    connection.leftover.add(bytes);
+    connection.keep(bytes);
     this.note(connection, connection.held - before);
   }
 
@@ -82,12 +83,13 @@ export class Held {
     this.#cutThose((level) => level === lowest);
   }
 
-  /** Sets the level of each; returns the highest level from which upward `bytes` are held. */
+  /** Sets the level of each place; returns the highest level from which upward `bytes` are held. */
   #weigh(bytes: number): number {
     const sums = new Float64Array(LEVELS);
     this.#connections.forEach((connection) => {
-      connection.level = levelOf(connection);
-      sums[connection.level] += connection.held;
+      const { neighbours } = connection;
+      neighbours.level = levelOf(neighbours);
+      sums[neighbours.level] += connection.held;
     });
     let level = LEVELS - 1;
     for (let sum = sums[level]; level > 0 && sum < bytes;) sum += sums[--level];
@@ -97,7 +99,7 @@ export class Held {
   /** Closes connections by the level set before, because each closing makes its place lighter. */
   #cutThose(isMeant: (level: number) => boolean): void {
     this.#connections.forEach((connection) => {
-      if (this.#bytes <= HELD_BYTES_AFTER || !isMeant(connection.level)) return;
+      if (this.#bytes <= HELD_BYTES_AFTER || !isMeant(connection.neighbours.level)) return;
       if (connection.held === 0) return;
       this.release(connection);
       connection.drop();
@@ -106,6 +108,6 @@ export class Held {
   }
 }
 
-function levelOf({ neighbours }: Connection): number {
-  return LEVELS - 1 - Math.clz32(neighbours.heldBytes);
+function levelOf({ heldBytes }: Neighbours<Connection>): number {
+  return LEVELS - 1 - Math.clz32(heldBytes);
 }

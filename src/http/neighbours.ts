@@ -41,6 +41,8 @@ export class Neighbours<Member> {
   lasting = 0;
   /** Bytes of requests and answers that they hold. */
   heldBytes = 0;
+  /** The same at the last check (see held.ts), as a power of two. */
+  level = 0;
   /** Peers that they have stored, if they are WebSockets. */
   peers = 0;
   /** Undefined for a place that is exempt. */

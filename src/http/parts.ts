@@ -72,7 +72,9 @@ export type HttpDeps = {
   /** Host names accepted in requests for pages that only this machine may see; all if omitted. */
   readonly ownNames?: Pick<OwnNames, "has">;
   /** Judges a request to speak WebSocket; without it such a request is answered as any other. */
-  readonly upgrade?: (request: UpgradeRequest) => Promise<Response | Takeover>;
+  readonly upgrade?: (
+    request: UpgradeRequest,
+  ) => Response | Takeover | Promise<Response | Takeover>;
   readonly settings: HttpSettings;
 };
 

@@ -48,8 +48,7 @@ import { Client } from "../gates/client.ts";
 import { type AnswerForm, answerForm, type Exchange, type HttpHandler } from "./exchange.ts";
 import { RequestPrefetch } from "./request-prefetch.ts";
 import type { PrefetchTexts } from "./gathered.ts";
-import { RequestHead } from "../net/head.ts";
-import type { Takeover, UpgradeRequest } from "../net/tunnel.ts";
+import type { RequestHead } from "../net/head.ts";
 import type { HttpDeps, StatisticsPages } from "./parts.ts";
 import {
   isPath,
@@ -69,7 +68,7 @@ const PAGE = answerForm(`200 OK\r\n${PAGE_FIELDS}`);
 const FEED = answerForm(`200 OK\r\n${FEED_FIELDS}`);
 
 /** See HttpHandler.answer. */
-type HttpAnswer = number | Response | Promise<Response | Takeover>;
+type HttpAnswer = ReturnType<HttpHandler["answer"]>;
 
 const QUESTION = 63;
 
@@ -159,7 +158,7 @@ class Routes implements HttpHandler {
     const { head } = exchange;
     const { text, pathFrom, targetTo } = head;
     this.#row[COUNT.httpReceivedBytes] += head.end - head.methodFrom;
-    if (head.wantsWebSocket && this.#upgrade !== undefined) return this.#upgrade(copyOf(exchange));
+    if (head.wantsWebSocket && this.#upgrade !== undefined) return this.#upgrade(exchange);
     const pathTo = pathEnd(text, pathFrom, targetTo);
     const to = trimmedEnd(text, pathFrom, pathTo);
     // A query begins behind its question mark; without one it is empty.
@@ -270,13 +269,6 @@ class Routes implements HttpHandler {
     this.#row[COUNT["http:method"]] += 1;
     return answerMethodNotAllowed(exchange);
   }
-}
-
-/** The request with a head and an address of its own. */
-function copyOf({ head, address, family }: Exchange): UpgradeRequest {
-  const copy = new RequestHead();
-  copy.read(head.text.slice(head.methodFrom, head.end), 0);
-  return { head: copy, address: address.slice(), family };
 }
 
 function isRead(head: RequestHead): boolean {

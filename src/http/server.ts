@@ -43,6 +43,7 @@ import { Held } from "./held.ts";
 import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSAL_MALFORMED, REFUSALS_HEAD } from "./refusals.ts";
 import { type LongAnswer, respond } from "./responding.ts";
 import type { ResponseForm } from "./response.ts";
+import type { Takeover } from "../net/tunnel.ts";
 import { Tunnels } from "./tunnels.ts";
 
 /** Deadlines are counted in ticks of a second. */
@@ -97,6 +98,8 @@ export class HttpServer {
   /** End of the answers in `#out`. */
   #to = 0;
   #tick = 0;
+  /** Follows when the bytes of the request for it are dropped. */
+  #takeover: Takeover | undefined;
   #stopping = false;
   readonly #stopped = Promise.withResolvers<void>();
 
@@ -133,6 +136,7 @@ export class HttpServer {
       tick: () => this.#tick,
       isStopping: () => this.#stopping,
       send: (connection, bytes, from, to) => this.#send(connection, bytes, from, to),
+      keepBeside: (connection, bytes) => this.#held.keepBeside(connection, bytes),
       finish: (connection) => {
         connection.busy = false;
         this.#settle(connection, true);
@@ -199,7 +203,7 @@ export class HttpServer {
 
   #end(connection: Connection | undefined): void {
     if (connection === undefined || connection.gone) return;
-    connection.inputEnded = true;
+    connection.noteInputEnded();
     // Bytes that could not complete a head (see `mayComplete`) are read now.
     if (connection.free && connection.leftover.size > 0) this.#serve(connection);
     else if (connection.shut || connection.free || connection.tunnel) connection.socket.end();
@@ -216,9 +220,10 @@ export class HttpServer {
     const { tunnel } = connection;
     if (tunnel !== undefined) return this.#tunnels.receive(connection, tunnel, bytes);
     garbage.note(Math.max(bytes.length, PIECE_GARBAGE_BYTES));
-    const { leftover, free } = connection;
-    const isFirst = leftover.size === 0;
+    const { free } = connection;
+    const isFirst = connection.leftover.size === 0;
     this.#held.keep(connection, bytes);
+    const { leftover } = connection;
     if (!free) {
       if (leftover.size > WAITING_BYTES_MAX) connection.pause();
     } else if (isFirst && bytes.length <= GATHERED_BYTES_MAX) {
@@ -236,6 +241,7 @@ export class HttpServer {
     const turn = this.#held.isLittle ? REQUESTS_A_TURN : Infinity;
     let textFrom = 0;
     this.#to = 0;
+    this.#takeover = undefined;
     while (at < bytes.length && connection.free && heads < turn) {
       if (connection.body !== undefined) {
         at = this.#skipBody(connection, connection.body, bytes, at);
@@ -270,6 +276,7 @@ export class HttpServer {
     this.#held.drop(connection, connection.closing ? bytes.length : at);
     if (!connection.free && bytes.length - at > WAITING_BYTES_MAX) connection.pause();
     this.#settle(connection, heads > 0);
+    if (this.#takeover !== undefined) this.#tunnels.begin(connection, this.#takeover);
   }
 
   /** Returns the end of the body, or of the received part of it. */
@@ -301,7 +308,7 @@ export class HttpServer {
     exchange.status = 200;
     exchange.form = undefined;
     const withoutBody = head.hasMethod("HEAD");
-    let answer: number | LongAnswer;
+    let answer: number | LongAnswer | Takeover;
     try {
       answer = this.#handler.answer(exchange);
     } catch (error) {
@@ -317,6 +324,10 @@ export class HttpServer {
     }
     this.#flush(connection);
     connection.busy = true;
+    if ("begin" in answer) {
+      this.#takeover = answer;
+      return;
+    }
     const form = { version11: head.version11, withoutBody, connection: after };
     void this.#respond(connection, answer, form);
   }

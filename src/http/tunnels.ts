@@ -33,6 +33,8 @@ export interface TunnelServer {
   tick(): number;
   isStopping(): boolean;
   send(connection: Connection, bytes: Uint8Array, from: number, to: number): void;
+  /** Notes bytes that its protocol keeps for it, more or fewer than before. */
+  keepBeside(connection: Connection, bytes: number): void;
   /** Closes it, once what was sent is taken. */
   finish(connection: Connection): void;
 }
@@ -40,12 +42,10 @@ export interface TunnelServer {
 /** The connection as its protocol sees it. */
 class ConnectionLine implements Line {
   readonly #connection: Connection;
-  readonly #held: Held;
   readonly #server: TunnelServer;
 
-  constructor(connection: Connection, held: Held, server: TunnelServer) {
+  constructor(connection: Connection, server: TunnelServer) {
     this.#connection = connection;
-    this.#held = held;
     this.#server = server;
   }
 
@@ -66,7 +66,7 @@ class ConnectionLine implements Line {
   }
 
   hold(bytes: number): void {
-    this.#held.keepBeside(this.#connection, bytes);
+    this.#server.keepBeside(this.#connection, bytes);
   }
 
   wakeAfter(tick: number): void {
@@ -101,7 +101,7 @@ export class Tunnels {
     if (connection.gone) return;
     if (connection.closing) return server.finish(connection);
     this.#admission.settle(connection, takeover);
-    const tunnel = takeover.begin(new ConnectionLine(connection, this.#held, server));
+    const tunnel = takeover.begin(new ConnectionLine(connection, server));
     const { response, refusal } = takeover;
     const answer = tunnel === undefined ? refusal : response;
     server.send(connection, answer, 0, answer.length);
@@ -110,8 +110,8 @@ export class Tunnels {
       server.finish(connection);
       return;
     }
-    connection.tunnel = tunnel;
-    connection.partial = false;
+    connection.noteUpgraded(tunnel);
+    garbage.noteLasting();
     tunnel.expire();
     if (server.isStopping()) tunnel.stop();
     else this.#goOn(connection, tunnel);
@@ -119,11 +119,10 @@ export class Tunnels {
 
   receive(connection: Connection, tunnel: Tunnel, bytes: Buffer): void {
     garbage.note(GARBAGE_PER_BYTE * bytes.length);
-    const { leftover } = connection;
-    if (leftover.size > 0 || connection.unsent !== undefined) {
+    if (connection.leftover.size > 0 || connection.unsent !== undefined) {
       this.#held.keep(connection, bytes);
       if (!tunnel.goesOn) this.#goOn(connection, tunnel);
-      else if (leftover.size > WAITING_BYTES_MAX) connection.pause();
+      else if (connection.leftover.size > WAITING_BYTES_MAX) connection.pause();
       return;
     }
     const read = tunnel.read(bytes);
@@ -141,6 +140,7 @@ export class Tunnels {
     if (connection.unsent === undefined && leftover.size > 0) {
       const read = tunnel.read(leftover.view());
       this.#held.drop(connection, connection.closing ? leftover.size : read);
+      connection.noteAllRead();
     }
     this.#schedule(connection, tunnel);
   }

@@ -9,7 +9,7 @@
 import type { Family } from "../constants.ts";
 import type { RequestHead } from "./head.ts";
 
-/** A request that asks for an upgrade; its own copies, which may be kept. */
+/** A request that asks for an upgrade; as it is until the call that gets it returns. */
 export interface UpgradeRequest {
   readonly head: RequestHead;
   /** The address the connection came from: 4 or 16 bytes. */

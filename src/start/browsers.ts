@@ -11,7 +11,7 @@ import { runInTurns } from "../host/turns.ts";
 import { Intervals } from "../limits/intervals.ts";
 import type { Limits } from "../limits/limits.ts";
 import { Networks } from "../net/addresses.ts";
-import type { RequestHead } from "../net/head.ts";
+import { RequestHead } from "../net/head.ts";
 import type { Takeover, UpgradeRequest } from "../net/tunnel.ts";
 import type { BrowserFigures } from "../metrics/metrics.ts";
 import type { AllowedHosts, NameCount } from "../notes/hosts.ts";
@@ -71,9 +71,11 @@ export class Browsers {
     return this.#loaded?.countsOf(infoHash) ?? { seeders: 0, leechers: 0 };
   }
 
-  async upgrade(request: UpgradeRequest): Promise<Takeover | Response> {
-    const sockets = this.#loaded ?? (await (this.#loading ??= this.#load()));
-    return sockets.upgrade(request);
+  /** The first ones wait until all is loaded. */
+  upgrade(request: UpgradeRequest): Takeover | Response | Promise<Takeover | Response> {
+    if (this.#loaded !== undefined) return this.#loaded.upgrade(request);
+    const copy = copyOf(request);
+    return (this.#loading ??= this.#load()).then((sockets) => sockets.upgrade(copy));
   }
 
   async #load(): Promise<WebSockets> {
@@ -131,6 +133,13 @@ export class Browsers {
     const sockets = this.#loaded;
     if (sockets !== undefined) void runInTurns(sockets.evictRefused());
   }
+}
+
+/** The request with a head and an address of its own, which may be kept. */
+function copyOf({ head, address, family }: UpgradeRequest): UpgradeRequest {
+  const copy = new RequestHead();
+  copy.read(head.text.slice(head.methodFrom, head.end), 0);
+  return { head: copy, address: address.slice(), family };
 }
 
 const NOT_CLOSED = { silent: 0, protocol: 0, too_large: 0, malformed: 0, wrong_messages: 0 };

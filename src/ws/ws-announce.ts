@@ -55,6 +55,8 @@ export class WsAnnounces implements Core {
   readonly #parts: WsAnnounceParts;
   readonly #row: Float64Array;
   readonly #peerId = new Uint8Array(PEER_ID_SIZE);
+  /** Of the client of the message at hand. */
+  readonly #address = new Uint8Array(16);
   // The announce at hand.
   #announcer!: PeerHolder;
   #message!: Message;
@@ -75,10 +77,11 @@ export class WsAnnounces implements Core {
   }
 
   /** The gate that every message passes, also one that is wrong. */
-  judgeRate({ address, family }: PeerHolder, now: number): number {
+  judgeRate(holder: PeerHolder, now: number): number {
     const { asked } = this.gates;
-    asked.address = address;
-    asked.family = family;
+    holder.writeAddress(this.#address);
+    asked.address = this.#address;
+    asked.family = holder.family;
     asked.head = undefined;
     return this.gates.judgeRate(now);
   }
@@ -89,7 +92,6 @@ export class WsAnnounces implements Core {
    */
   judge(holder: PeerHolder, { kind, peerId }: Message, now: number): number {
     const { gates } = this;
-    const { address, family } = holder;
     const { asked } = gates;
     const verdict = this.judgeRate(holder, now);
     if (verdict !== VERDICT_OK) return verdict;
@@ -99,13 +101,16 @@ export class WsAnnounces implements Core {
     asked.port = PORT_NONE;
     const ruled = gates.judgeRules();
     if (ruled !== VERDICT_OK || kind === KIND_ANNOUNCE) return ruled;
-    const network = gates.peer.judgeNetwork(address, 0, family);
+    const network = gates.peer.judgeNetwork(asked.address, 0, asked.family);
     return network === VERDICT_OK ? VERDICT_OK : gates.refuse(network);
   }
 
   /** True if the network of a peer that is stored is denied by now, or a rule refuses it. */
-  refuses({ id, holder: { address, family } }: Peer): boolean {
+  refuses({ id, holder }: Peer): boolean {
     const { gates } = this;
+    const address = this.#address;
+    const { family } = holder;
+    holder.writeAddress(address);
     if (gates.peer.judgeNetwork(address, 0, family) !== VERDICT_OK) return true;
     const { rules } = this.#parts.gates.limits;
     if (rules.empty) return false;
@@ -122,10 +127,8 @@ export class WsAnnounces implements Core {
     this.#peer = undefined;
     this.#warning = this.#parts.warningMessage;
     writeWord(message.infoHash, request.infoHash);
-    // Not `subarray`, which gives the address a buffer of its own: 210 bytes a connection.
-    const { address, family } = announcer;
-    for (let i = 0; i < (family === 4 ? 4 : 16); i++) request.peer[i] = address[i];
-    request.family = family;
+    announcer.writeAddress(request.peer);
+    request.family = announcer.family;
     request.event = message.event;
     request.seeder = message.isSeeder;
     const verdict = this.gates.announce(now);

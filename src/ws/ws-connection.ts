@@ -24,10 +24,17 @@ export interface Engine {
   closed(connection: WsConnection): void;
 }
 
+/** What few connections have. */
+class Unusual {
+  challengedAt = -1;
+  stalledAt = -1;
+  wrongs = 0;
+  fragments: Buffer[] | undefined = undefined;
+}
+
+/** It takes 112 bytes: of an IPv4 address a number is kept, since 4 bytes in an array take 64. */
 export class WsConnection implements Tunnel, PeerHolder {
   readonly line: Line;
-  readonly address: Uint8Array;
-  readonly family: Family;
   readonly number: number;
   /** The origin of its page, if origins are counted. */
   readonly origin: string;
@@ -38,26 +45,71 @@ export class WsConnection implements Tunnel, PeerHolder {
   /** The tick of its last whole frame. */
   heardAt: number;
   pinged = false;
-  /** The tick of a challenge; -1 for none. */
-  challengedAt = -1;
-  /** The tick since which it is to be challenged and takes nothing of what was sent; or -1. */
-  stalledAt = -1;
   /** The round of the engine in which it was read last. */
   round = -1;
-  /** Wrong messages in a row. */
-  wrongs = 0;
-  /** The beginning of a message in fragments. */
-  fragments: Buffer[] | undefined = undefined;
+  /** IPv4 as a number, IPv6 as 16 bytes. */
+  readonly #address: number | Uint8Array;
+  #unusual: Unusual | undefined = undefined;
   readonly #engine: Engine;
 
   constructor(engine: Engine, line: Line, client: Client, number: number) {
+    const { address, family } = client;
     this.#engine = engine;
     this.line = line;
-    this.address = client.address;
-    this.family = client.family;
+    this.#address = family === 4 ? readNumber(address) : address.slice(0, 16);
     this.origin = client.origin;
     this.number = number;
     this.heardAt = line.tick;
+  }
+
+  get family(): Family {
+    return typeof this.#address === "number" ? 4 : 6;
+  }
+
+  writeAddress(bytes: Uint8Array): void {
+    const address = this.#address;
+    if (typeof address !== "number") bytes.set(address);
+    else for (let i = 0; i < 4; i++) bytes[i] = address >>> (24 - 8 * i);
+  }
+
+  /** The tick of a challenge; -1 for none. */
+  get challengedAt(): number {
+    return this.#unusual?.challengedAt ?? -1;
+  }
+
+  set challengedAt(tick: number) {
+    if (tick >= 0 || this.#unusual !== undefined) this.#makeUnusual().challengedAt = tick;
+  }
+
+  /** The tick since which it is to be challenged and takes nothing of what was sent; or -1. */
+  get stalledAt(): number {
+    return this.#unusual?.stalledAt ?? -1;
+  }
+
+  set stalledAt(tick: number) {
+    if (tick >= 0 || this.#unusual !== undefined) this.#makeUnusual().stalledAt = tick;
+  }
+
+  /** Wrong messages in a row. */
+  get wrongs(): number {
+    return this.#unusual?.wrongs ?? 0;
+  }
+
+  set wrongs(count: number) {
+    if (count > 0 || this.#unusual !== undefined) this.#makeUnusual().wrongs = count;
+  }
+
+  /** The beginning of a message in fragments. */
+  get fragments(): Buffer[] | undefined {
+    return this.#unusual?.fragments;
+  }
+
+  set fragments(fragments: Buffer[] | undefined) {
+    this.#makeUnusual().fragments = fragments;
+  }
+
+  #makeUnusual(): Unusual {
+    return (this.#unusual ??= new Unusual());
   }
 
   get place(): Place {
@@ -77,10 +129,11 @@ export class WsConnection implements Tunnel, PeerHolder {
   }
 
   isBeside(other: PeerHolder): boolean {
-    const { address, family } = other;
-    if (family !== this.family) return false;
-    const size = family === 4 ? 4 : 16;
-    for (let i = 0; i < size; i++) if (address[i] !== this.address[i]) return false;
+    if (other.family !== this.family) return false;
+    other.writeAddress(OTHER);
+    this.writeAddress(OWN);
+    const size = this.family === 4 ? 4 : 16;
+    for (let i = 0; i < size; i++) if (OTHER[i] !== OWN[i]) return false;
     return true;
   }
 
@@ -114,7 +167,15 @@ export class WsConnection implements Tunnel, PeerHolder {
   }
 }
 
-/** The client of a connection. */
+const OWN = new Uint8Array(16);
+const OTHER = new Uint8Array(16);
+
+/** The number of the first 4 bytes. */
+function readNumber(bytes: Uint8Array): number {
+  return (bytes[0] << 24) | (bytes[1] << 16) | (bytes[2] << 8) | bytes[3];
+}
+
+/** The client of a connection; its address, in the first 4 or 16 bytes, is copied. */
 export interface Client {
   readonly address: Uint8Array;
   readonly family: Family;

@@ -20,9 +20,9 @@ const SEARCHED_MAX = 16;
 export interface PeerHolder {
   readonly peers: OwnPeers;
   readonly place: Place;
-  /** The address of the client, 4 or 16 bytes. */
-  readonly address: Uint8Array;
   readonly family: Family;
+  /** Writes the address of the client to the first 4 or 16 bytes. */
+  writeAddress(bytes: Uint8Array): void;
   /** Different for each connection. */
   readonly number: number;
   /** True if it does not take what was sent: nothing is passed on to it meanwhile. */

@@ -1,5 +1,5 @@
 import { expect, spyOn, test } from "bun:test";
-import { Garbage, GARBAGE_BYTES_MAX, garbage } from "../../src/host/garbage.ts";
+import { Garbage, GARBAGE_BYTES_MAX, garbage, LASTING_MAX } from "../../src/host/garbage.ts";
 
 /** An account whose clock is set by hand, and the collections it began. */
 function open() {
@@ -42,6 +42,20 @@ test("settle collects at once, unless there is little garbage", () => {
   account.note(2 ** 20);
   for (let i = 0; i < 2; i++) account.settle();
   expect(begun).toEqual(["waited for"]);
+});
+
+test("each thousandth object that lasts starts a collection of what is young", () => {
+  const { begun } = open();
+  let young = 0;
+  const account = new Garbage(
+    () => begun.push("all"),
+    () => 0,
+    () => (young += 1),
+  );
+  for (let i = 1; i < LASTING_MAX; i++) account.noteLasting();
+  expect(young).toBe(0);
+  for (let i = 0; i < LASTING_MAX + 1; i++) account.noteLasting();
+  expect([young, begun]).toEqual([2, []]);
 });
 
 test("a collection is started, not awaited", () => {

@@ -49,10 +49,11 @@ test("a closed connection is in no chain", () => {
   const { admission, come } = door({ connectionsMax: 9 });
   const { connection } = come("192.0.2.1");
   admission.displacement.noteUnsent(connection, 0);
-  expect(connection.siteLink.chain).toBeDefined();
-  expect(connection.unsentLink.chain).toBeDefined();
+  const { siteLink, taking } = connection;
+  expect(siteLink!.chain).toBeDefined();
+  expect(taking!.link.chain).toBeDefined();
   admission.remove(connection);
-  expect([connection.siteLink.chain, connection.unsentLink.chain]).toEqual([undefined, undefined]);
+  expect([siteLink!.chain, taking!.link.chain]).toEqual([undefined, undefined]);
   expect(admission.neighbourhood.heaviest).toBeUndefined();
 });
 
@@ -67,7 +68,7 @@ test("an upgraded connection moves to the place of its client, and gives way to 
   expect([other.connection.neighbours.open, other.connection.neighbours.heldBytes]).toEqual([
     1, 50,
   ]);
-  expect(connection.siteLink.chain).toBeUndefined();
+  expect(connection.siteLink).toBeUndefined();
   connection.busy = true;
   expect(come("192.0.2.9", 5).admitted).toBe(true);
   expect(other.connection.closing).toBe(true);

@@ -1,5 +1,7 @@
+import { estimateShallowMemoryUsageOf } from "bun:jsc";
 import { expect, test } from "bun:test";
 import { Connection, Connections } from "../../src/http/connection.ts";
+import type { Tunnel } from "../../src/net/tunnel.ts";
 import { fakeSocket } from "./fake-socket.ts";
 
 /** A socket that takes a given number of bytes at each write, and the bytes it took. */
@@ -49,6 +51,27 @@ test("nothing is kept for a closed socket, and a pending `sent` resolves with fa
   connection.noteGone();
   connection.wake();
   expect(await sent).toBe(false);
+});
+
+test("an idle connection takes 160 bytes, and shares what holds no bytes", () => {
+  const { connection } = open([]);
+  expect(estimateShallowMemoryUsageOf(connection)).toBeLessThanOrEqual(160);
+  expect(connection.leftover).toBe(open([]).connection.leftover);
+  expect(() => connection.leftover.add(Buffer.from("a"))).toThrow();
+  connection.keep(Buffer.from("a"));
+  expect([connection.leftover.size, open([]).connection.leftover.size]).toEqual([1, 0]);
+});
+
+test("an upgraded connection gives back the address and the room for bytes of requests", () => {
+  const { connection } = open([]);
+  connection.keep(Buffer.from("early bytes"));
+  connection.leftover.drop(6);
+  connection.noteUpgraded({} as Tunnel);
+  expect(connection.leftover.text(99)).toBe("bytes");
+  connection.leftover.drop(5);
+  connection.noteAllRead();
+  expect(connection.leftover).toBe(open([]).connection.leftover);
+  expect([...connection.address]).toEqual(Array.from({ length: 16 }, () => 0));
 });
 
 test("connections can be removed during a visit", () => {

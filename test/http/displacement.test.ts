@@ -203,7 +203,7 @@ describe("an address at its limit", () => {
     answered.partial = false;
     const halfAsked = open("192.0.2.2", 0, "half asked");
     halfAsked.partial = false;
-    halfAsked.leftover.add(Buffer.from("GET /"));
+    halfAsked.keep(Buffer.from("GET /"));
     open("192.0.2.3", 0, "busy").busy = true;
     open(NEWCOMER, 8, "own");
     expect(victim(NEWCOMER, 6, true)).toBe("nobody");

@@ -9,7 +9,7 @@ import { fakeSocket } from "./fake-socket.ts";
 /** A connection that has received `text`, without a socket. */
 function received(text: string): Connection {
   const connection = new Connection(fakeSocket());
-  connection.leftover.add(Buffer.from(text, "latin1"));
+  connection.keep(Buffer.from(text, "latin1"));
   return connection;
 }
 
@@ -66,7 +66,7 @@ test("the text is all that the connection has at the end of the turn", async () 
   const { gathered, calls } = open();
   const connections = ["a", "b"].map(received);
   for (const connection of connections) gathered.add(connection);
-  connections[0].leftover.add(Buffer.from(" and more"));
+  connections[0].keep(Buffer.from(" and more"));
   connections[1].drop();
   await turn();
   expect(calls).toEqual(["prefetch a and more ", "answer a and more", "answer "]);
@@ -85,7 +85,7 @@ test("an answered connection can be added again", async () => {
     calls.push(text);
     if (text === "again") return;
     connection.leftover.clear();
-    connection.leftover.add(Buffer.from("again"));
+    connection.keep(Buffer.from("again"));
     gathered.add(connection);
   });
   const connections = ["a", "b", "c"].map(received);

@@ -16,7 +16,7 @@ function holders() {
     neighbourhood.join(connection.neighbours);
     connections.add(connection);
     names.set(connection, name);
-    connection.leftover.buffer = { length: bytes } as Buffer;
+    connection.keep({ length: bytes } as Buffer);
     held.note(connection, bytes);
     return connection;
   };

@@ -360,7 +360,7 @@ describe("with statistics", () => {
 describe("a request for a WebSocket", () => {
   const headers = { Connection: "Upgrade", Upgrade: "websocket" };
 
-  test("goes to its own judge at any path, with a head of its own", async () => {
+  test("goes to its own judge at any path", async () => {
     const seen: string[] = [];
     const upgrade = async ({ head, address, family }: UpgradeRequest) => {
       const target = head.text.slice(head.targetFrom, head.targetTo);

@@ -63,7 +63,7 @@ class Lines implements Tunnel {
   }
 }
 
-function serve(options: Partial<HttpServerOptions> = {}, refuse = false) {
+function serve(options: Partial<HttpServerOptions> = {}, refuse = false, later = false) {
   const tunnels: Lines[] = [];
   const takeover: Takeover = {
     response: Buffer.from("HTTP/1.1 101 -\r\n\r\n"),
@@ -77,7 +77,7 @@ function serve(options: Partial<HttpServerOptions> = {}, refuse = false) {
       return tunnel;
     },
   };
-  const served = listen(() => Promise.resolve(takeover), options);
+  const served = listen(() => (later ? Promise.resolve(takeover) : takeover), options);
   return { ...served, tunnels, [Symbol.dispose]: () => served[Symbol.dispose]() };
 }
 
@@ -95,18 +95,22 @@ function dial(port: number) {
 }
 
 describe("an upgraded connection", () => {
-  test("is answered with 101, and its bytes, even early ones, go to the protocol", async () => {
-    using served = serve();
-    const { socket, got } = dial(served.port);
-    socket.write(`${get("/")}one\ntw`);
-    await until(() => got.text.includes("<one>"));
-    socket.write("o\nthree\n");
-    await until(() => got.text.includes("<three>"));
-    expect(got.text).toBe("HTTP/1.1 101 -\r\n\r\n<one><two><three>");
-    socket.destroy();
-    await until(() => served.tunnels[0]!.events.includes("closed"));
-    expect(served.server.connections).toBe(0);
-  });
+  test.each([false, true])(
+    "is answered with 101, and its bytes, even early ones, go to the \
+protocol (it is made later: %p)",
+    async (later) => {
+      using served = serve({}, false, later);
+      const { socket, got } = dial(served.port);
+      socket.write(`${get("/")}one\ntw`);
+      await until(() => got.text.includes("<one>"));
+      socket.write("o\nthree\n");
+      await until(() => got.text.includes("<three>"));
+      expect(got.text).toBe("HTTP/1.1 101 -\r\n\r\n<one><two><three>");
+      socket.destroy();
+      await until(() => served.tunnels[0]!.events.includes("closed"));
+      expect(served.server.connections).toBe(0);
+    },
+  );
 
   test("takes turns, and keeps what is incomplete", async () => {
     using served = serve();

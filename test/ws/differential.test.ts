@@ -21,15 +21,13 @@ const { engine } = openEngine();
 const server = new HttpServer(
   {
     bodyBytesMax: 1000,
-    answer: () =>
-      Promise.resolve({
-        response: Buffer.from("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
-        refusal: Buffer.alloc(0),
-        address: new Uint8Array([192, 0, 2, 1]),
-        family: 4 as const,
-        begin: (line) =>
-          engine.open(line, { address: new Uint8Array(4), family: 4, origin: "none" }),
-      }),
+    answer: () => ({
+      response: Buffer.from("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+      refusal: Buffer.alloc(0),
+      address: new Uint8Array([192, 0, 2, 1]),
+      family: 4 as const,
+      begin: (line) => engine.open(line, { address: new Uint8Array(4), family: 4, origin: "none" }),
+    }),
   },
   { connectionsMax: 1000 },
 );

@@ -1,3 +1,4 @@
+import { estimateShallowMemoryUsageOf } from "bun:jsc";
 import { expect, test } from "bun:test";
 import { readAddress } from "../../src/net/addresses.ts";
 import { type Engine, WsConnection } from "../../src/ws/ws-connection.ts";
@@ -23,4 +24,30 @@ test("two connections are beside each other if their whole addresses are the sam
 
 test("a new connection was heard when it began", () => {
   expect([at("192.0.2.1").heardAt, at("192.0.2.1").peers.size]).toEqual([7, 0]);
+});
+
+test("one that does nothing unusual takes 112 bytes, and tells its address", () => {
+  const connection = at("203.0.113.254");
+  connection.challengedAt = -1;
+  connection.wrongs = 0;
+  expect(estimateShallowMemoryUsageOf(connection)).toBeLessThanOrEqual(112);
+  const bytes = new Uint8Array(16);
+  connection.writeAddress(bytes);
+  expect([connection.family, ...bytes.subarray(0, 4)]).toEqual([4, 203, 0, 113, 254]);
+  const ipv6 = at("2001:db8::1");
+  ipv6.writeAddress(bytes);
+  expect([ipv6.family, bytes[0], bytes[15]]).toEqual([6, 0x20, 1]);
+});
+
+test("a challenge, wrong messages and fragments are kept once there are any", () => {
+  const connection = at("192.0.2.1");
+  expect([connection.challengedAt, connection.stalledAt, connection.wrongs]).toEqual([-1, -1, 0]);
+  connection.wrongs += 1;
+  connection.stalledAt = 9;
+  connection.fragments = [Buffer.from("a")];
+  expect([connection.challengedAt, connection.stalledAt, connection.wrongs]).toEqual([-1, 9, 1]);
+  expect(connection.fragments).toHaveLength(1);
+  connection.wrongs = 0;
+  connection.stalledAt = -1;
+  expect([connection.stalledAt, connection.wrongs]).toEqual([-1, 0]);
 });
