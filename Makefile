@@ -17,7 +17,7 @@ COMMIT_STAMP := .tools/commit
 MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help run build test check format docs picture clients fuzz soak silences overload clean FORCE
+.PHONY: help run build test check format docs picture clients fuzz soak silences churn overload clean FORCE
 .PHONY: dist packages test-packages test-targets test-dist container-dist lint-dist
 
 help: ## list the targets
@@ -58,6 +58,9 @@ fuzz: $(BINARY) ## send mutated requests (SECONDS=120)
 # Three minutes; needs nginx, HAProxy and Caddy.
 silences: $(BINARY) ## keep WebSockets silent for three minutes behind proxies
 	$(BUN) test/soak/silences.ts
+
+churn: $(BINARY) ## let 100 browsers come and go each second (MINUTES=20)
+	$(BUN) test/soak/churn.ts --minutes $(or $(MINUTES),20)
 
 # The results are in test/soak/results.
 soak: $(BINARY) ## run it under load and attacks (MINUTES=20)

@@ -46,4 +46,9 @@ export class WsClient {
   close(): void {
     this.#socket.close();
   }
+
+  /** Ends without a goodbye. */
+  cut(): void {
+    this.#socket.terminate();
+  }
 }

@@ -37,7 +37,7 @@ import { complaintsOfNeighbour } from "./neighbours.ts";
 import { complaintsOfFiles } from "./open-files.ts";
 import { complaintsOfPages } from "./pages.ts";
 import { complaintsOfStalledReaders } from "./stalled-readers.ts";
-import { MIB, vitalsOf } from "./vitals.ts";
+import { growthOf, median, MIB, vitalsOf } from "./vitals.ts";
 
 /** A shorter run shows less, so it does not replace the outcome of a whole one. */
 const MINUTES_TOLD = 20;
@@ -54,9 +54,6 @@ const PHASE_SECONDS = 10;
 const SLOW_CONNECTIONS = 200;
 const DRIPS = { connections: 200, dripsPerSecond: 5000 };
 const RELOAD_MILLISECONDS = 2000;
-const GROWTH_MAX = 1.1;
-/** What Bun's allocator may keep between two looks, whatever the size. */
-const GROWTH_BYTES_FREE = 8 * MIB;
 const QUIET_MILLISECONDS_MAX = 100;
 const FLOODS: FloodKind[] = ["garbage", "connects", "hashes", "ports", "downloads"];
 
@@ -225,19 +222,11 @@ function show(sample: Sample): string {
   return columns.map(([value, width]) => String(value).padStart(width)).join("");
 }
 
-const median = (numbers: number[]): number =>
-  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
-
 /** What grew, or was too slow, as sentences. */
 function complaints(samples: Sample[]): string[] {
   const found: string[] = [];
-  const quarter = Math.floor(samples.length / 4);
-  const memory = samples.map(({ residentBytes }) => residentBytes);
-  const before = median(memory.slice(quarter, 2 * quarter));
-  const after = median(memory.slice(-quarter));
-  if (after > Math.max(before * GROWTH_MAX, before + GROWTH_BYTES_FREE)) {
-    found.push(`memory grew from ${Math.round(before / MIB)} to ${Math.round(after / MIB)} MiB`);
-  }
+  const growth = growthOf(samples.map(({ residentBytes }) => residentBytes));
+  if (growth !== "") found.push(growth);
   const quiet = samples.filter(({ flooded }) => !flooded);
   const descriptors = quiet.map((sample) => sample.descriptors);
   if (descriptors.at(-1)! > descriptors[0]! + 20) {

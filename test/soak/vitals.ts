@@ -51,3 +51,19 @@ export async function memoryPeakOf(pid: number, task: () => Promise<unknown>): P
 }
 
 export const MIB = 1024 * 1024;
+
+const GROWTH_MAX = 1.1;
+/** What Bun's allocator may keep between two looks, whatever the size. */
+const GROWTH_BYTES_FREE = 8 * MIB;
+
+export const median = (numbers: number[]): number =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
+
+/** How memory grew from the second to the last quarter of the samples, as a sentence; or "". */
+export function growthOf(residentBytes: number[]): string {
+  const quarter = Math.floor(residentBytes.length / 4);
+  const before = median(residentBytes.slice(quarter, 2 * quarter));
+  const after = median(residentBytes.slice(-quarter));
+  if (after <= Math.max(before * GROWTH_MAX, before + GROWTH_BYTES_FREE)) return "";
+  return `memory grew from ${Math.round(before / MIB)} to ${Math.round(after / MIB)} MiB`;
+}
