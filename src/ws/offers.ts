@@ -96,7 +96,7 @@ export class Offers {
 
   /** The same for the swarms that a connection has left. */
   forgetLeft(peers: OwnPeers, nowSeconds: number): void {
-    peers.forgetLeft((expected) => isOver(expected, nowSeconds));
+    if (peers.left > 0) peers.forgetLeft((expected) => isOver(expected, nowSeconds));
   }
 
   #expect(peer: Peer, hash: number, nowSeconds: number): boolean {

@@ -46,7 +46,7 @@ import type { Offers } from "./offers.ts";
 import { failureText, type WsAnnounces } from "./ws-announce.ts";
 import { type Client, type Engine, WsConnection } from "./ws-connection.ts";
 import { KIND_ANNOUNCE, KIND_ANSWER, Message } from "./ws-messages.ts";
-import type { Swarms } from "./ws-swarms.ts";
+import type { Peer, Swarms } from "./ws-swarms.ts";
 
 /** Limits of a turn: 64 KiB can be 16 announces, or 10,000 pings. */
 const MESSAGES_A_TURN = 16;
@@ -111,6 +111,12 @@ export class Signaling implements Engine {
   /** Messages since one was timed. */
   #untimed = 0;
   readonly #soon: (call: () => void) => void;
+  // Made once: thousands of connections are looked at in the same second, when nothing collects.
+  readonly #removePeer = (peer: Peer): void => this.#parts.swarms.remove(peer);
+  readonly #forgetOldPeer = (peer: Peer, nowSeconds: number): void => {
+    if (peer.expires < nowSeconds) this.#parts.swarms.remove(peer);
+    else this.#parts.offers.forgetOld(peer, nowSeconds);
+  };
   /** Each connection is read once a round, while there is more than a turn can take. */
   #round = 0;
   #isCrowded = false;
@@ -394,13 +400,9 @@ export class Signaling implements Engine {
   }
 
   #forgetOld({ peers }: WsConnection): void {
-    const { swarms, offers, now } = this.#parts;
-    const nowSeconds = now();
-    peers.forEach((peer) => {
-      if (peer.expires < nowSeconds) swarms.remove(peer);
-      else offers.forgetOld(peer, nowSeconds);
-    });
-    offers.forgetLeft(peers, nowSeconds);
+    const nowSeconds = this.#parts.now();
+    peers.forEach(this.#forgetOldPeer, nowSeconds);
+    this.#parts.offers.forgetLeft(peers, nowSeconds);
   }
 
   stop(connection: WsConnection): void {
@@ -436,6 +438,6 @@ export class Signaling implements Engine {
   #leave(connection: WsConnection): void {
     connection.ended = true;
     connection.goesOn = false;
-    connection.peers.forEach((peer) => this.#parts.swarms.remove(peer));
+    connection.peers.forEach(this.#removePeer);
   }
 }

@@ -179,10 +179,10 @@ export class OwnPeers {
     if (this.#more?.size === 0) this.#more = undefined;
   }
 
-  /** Calls `visit` with each; `visit` may remove it. */
-  forEach(visit: (peer: Peer) => void): void {
-    if (this.#only !== undefined) visit(this.#only);
-    else this.#more?.forEach(visit);
+  /** Calls `visit` with each, and with `now`; `visit` may remove it. */
+  forEach(visit: (peer: Peer, now: number) => void, now = 0): void {
+    if (this.#only !== undefined) visit(this.#only, now);
+    else this.#more?.forEach((peer) => visit(peer, now));
   }
 }
 
