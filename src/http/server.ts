@@ -220,10 +220,9 @@ export class HttpServer {
     const { tunnel } = connection;
     if (tunnel !== undefined) return this.#tunnels.receive(connection, tunnel, bytes);
     garbage.note(Math.max(bytes.length, PIECE_GARBAGE_BYTES));
-    const { free } = connection;
     const isFirst = connection.leftover.size === 0;
     this.#held.keep(connection, bytes);
-    const { leftover } = connection;
+    const { leftover, free } = connection;
     if (!free) {
       if (leftover.size > WAITING_BYTES_MAX) connection.pause();
     } else if (isFirst && bytes.length <= GATHERED_BYTES_MAX) {
@@ -324,10 +323,7 @@ export class HttpServer {
     }
     this.#flush(connection);
     connection.busy = true;
-    if ("begin" in answer) {
-      this.#takeover = answer;
-      return;
-    }
+    if ("begin" in answer) return void (this.#takeover = answer);
     const form = { version11: head.version11, withoutBody, connection: after };
     void this.#respond(connection, answer, form);
   }
