@@ -9,6 +9,7 @@
  *   buntracker dns NAME   print the DNS records for a tracker of this name
  *   buntracker plan --peers=N  print what a tracker of that size needs
  *   buntracker selftest URL…   test any tracker like a client, and report problems
+ *   buntracker selftest --all URL…   … report which statements of the BEPs it keeps
  *   buntracker swarm HASH…     print what the running tracker knows of these swarms
  *   buntracker version    print the version
  *
@@ -37,6 +38,7 @@ import { errorLines, type Output, say } from "./verbs/output.ts";
 import { printableLines } from "./verbs/printable.ts";
 
 const HELP_COLUMNS = 80;
+const FORMATS = ["text", "json", "junit"] as const;
 const VERBS = ["check", "config", "health", "top", "version"] as const;
 /** Verbs that have options alone. */
 const OPTION_VERBS = ["plan"] as const;
@@ -59,7 +61,7 @@ const WANTED: Readonly<Record<string, string | undefined>> = {
 const USAGE = `usage: buntracker [check | config | health | top | version | --help]
        buntracker dns NAME
        buntracker plan --peers=N | --announces=N | --here
-       buntracker selftest URL...
+       buntracker selftest [--all [--format=json | --format=junit]] URL...
        buntracker swarm [--addresses] [--format=json] HASH...
        buntracker deny | allow | forget HASH...
        buntracker maintenance on | off`;
@@ -90,8 +92,10 @@ plan takes --peers=15M or --announces=8500 (a second), --interval=30m,
 machine for ten seconds first. The tracker of the talk, at 8,500 requests and
 90,000 packets a second: buntracker plan --announces=8500 --transports=http
 
-swarm takes --addresses, which shows peers and needs the token, and
---format=json for programs.
+selftest takes --all, which checks every statement of the BEPs that can be seen
+from outside, 20 requests a second, with --format=json or junit for programs: it
+fails where a client would. swarm takes --addresses, which shows peers and needs
+the token, and --format=json.
 
 Everything is set by environment variables. A plain number is seconds or bytes;
 30m, 24h, 64KiB and 8MiB work too. Changing a variable needs a restart.
@@ -185,6 +189,7 @@ interface Request {
 
 /** The options that verbs take, beside those that stand for a verb. */
 const VERB_OPTIONS: Readonly<Record<string, readonly string[] | undefined>> = {
+  selftest: ["format", "all"],
   swarm: ["format", "addresses"],
   plan: [
     ...["format", "here", "peers", "announces", "interval"],
@@ -197,7 +202,7 @@ const WITH_VALUE = [
   ...(["format", "peers", "announces", "interval"] as const),
   ...(["transports", "families", "swarms", "nodes"] as const),
 ];
-const WITHOUT_VALUE = ["addresses", "here"] as const;
+const WITHOUT_VALUE = ["addresses", "all", "here"] as const;
 
 /** What parseArgs is told of the options of verbs. */
 function optionsOf<Name extends string, Type extends "string" | "boolean">(
@@ -222,8 +227,10 @@ function readRequest(argv: string[]): Request | undefined {
     });
     const { help, version, ...given } = values;
     const [word, ...operands] = positionals;
-    const format = given.format ?? "text";
-    if (format !== "text" && format !== "json") return undefined;
+    const format = FORMATS.find((one) => one === (given.format ?? "text"));
+    if (format === undefined || (format === "junit" && word !== "selftest")) return undefined;
+    // The short test has no other form.
+    if (word === "selftest" && given.format !== undefined && given.all !== true) return undefined;
     const options: VerbOptions = { ...given, format };
     if (help) return { verb: "help", operands: [], options };
     const taken = VERB_OPTIONS[word ?? ""] ?? [];

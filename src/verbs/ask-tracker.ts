@@ -50,19 +50,38 @@ export async function askTracker(
   if (verb === "health") return health(config, output);
   if (verb === "top") return top(config, output);
   if (verb === "dns") return dns(config, operands[0], output);
-  if (verb === "selftest") return (await selftest(operands, output.stdout)) ? EXIT_OK : EXIT_FAILED;
+  if (verb === "selftest") return test(operands, options, output);
   if (verb === "plan") {
     const { planVerb } = await import("./plan-verb.ts");
-    return planVerb(options, config, output);
+    const { format } = options;
+    return planVerb({ ...options, format: format === "json" ? format : "text" }, config, output);
   }
   if (verb === "swarm") return swarm(config, operands, options, output);
   return administer(config, verb, operands, output);
 }
 
 /** The options of the verbs. */
-export interface VerbOptions extends PlanVerbOptions {
+export interface VerbOptions extends Omit<PlanVerbOptions, "format"> {
+  /** The form of the output. */
+  format: "text" | "json" | "junit";
+  /** Whether a test examines all statements. */
+  all?: boolean | undefined;
   /** Whether the peers of a swarm are asked for. */
   addresses?: boolean | undefined;
+}
+
+/** Tests trackers: like a client, or each statement of the BEPs. */
+async function test(
+  urls: string[],
+  { all, format }: VerbOptions,
+  { stdout }: Output,
+): Promise<number> {
+  if (!all) return (await selftest(urls, stdout)) ? EXIT_OK : EXIT_FAILED;
+  const { examineUrls, isConformant } = await import("./conformance/conformance.ts");
+  const { reportAs } = await import("./conformance/conformance-report.ts");
+  const reports = await examineUrls(urls);
+  stdout(reportAs(format, reports));
+  return isConformant(reports) ? EXIT_OK : EXIT_FAILED;
 }
 
 async function health(config: Config, output: Output): Promise<number> {

@@ -8,7 +8,6 @@
  * its own, see selftest-websocket.ts.
  */
 import { randomBytes } from "node:crypto";
-import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 
 import { LISTED_INTERVAL_SECONDS_MAX, LISTED_INTERVAL_SECONDS_MIN } from "../constants.ts";
@@ -19,27 +18,16 @@ import { askOverHttp } from "./http-client.ts";
 import { type Findings, testWebSocket } from "./selftest-websocket.ts";
 import type { Announced, Announcement, Scraped } from "./tracker-answers.ts";
 import { readAnnounced, readScraped } from "./tracker-answers.ts";
+import { ADDRESSES_MAX, addressesOf, hostOf, readTrackerUrl, serverOf } from "./tracker-url.ts";
 import { UdpClient } from "./udp-client.ts";
 
 /** The timeout of an answer, in milliseconds. */
 const TIMEOUT_MILLISECONDS = 4000;
 
-/** The timeout of name resolution. */
-const LOOKUP_MILLISECONDS_MAX = 20_000;
-/** The most addresses of a host that are tested: a name may have thousands. */
-const ADDRESSES_MAX = 16;
-
-const PORTS: Record<string, number> = { "http:": 80, "https:": 443, "ws:": 80, "wss:": 443 };
-const SCHEMES = ["udp:", ...Object.keys(PORTS)];
-/** Those with TLS. */
-const SECURE = ["https:", "wss:"];
-
 /** Problems that a tracker on this machine may have, since it does not store us. */
 const NOT_TOLD = "announce: a second peer did not get the first";
 const EMPTY = "a swarm of two was counted as empty";
 const NOT_STORED = [NOT_TOLD, `announce: ${EMPTY}`, `scrape: ${EMPTY}`];
-
-const PORT_RANGE = "its port is not from 1 to 65535";
 
 const NOTE_HERE =
   "this machine has that address, and its peers are not stored: test it from elsewhere, " +
@@ -79,10 +67,9 @@ async function testUrl(
   timeout: number,
   here: ReadonlySet<string>,
 ): Promise<boolean> {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const wrong = url === undefined ? wrongWithText(text) : wrongWith(url);
-  if (url === undefined || wrong !== undefined) {
-    write(`  wrong: ${wrong}\n`);
+  const url = readTrackerUrl(text);
+  if (typeof url === "string") {
+    write(`  wrong: ${url}\n`);
     return false;
   }
   const host = hostOf(url);
@@ -131,35 +118,6 @@ function isInternal(address: string): boolean {
   const bytes = new Uint8Array(16);
   const family = readAddress(address, bytes, 0);
   return family !== 0 && isNotPublic(bytes, 0, family);
-}
-
-/** The host without brackets, in ASCII: of udp:// the parser of URLs only escapes other letters. */
-function hostOf({ hostname }: URL): string {
-  const likeHttp = `http://${hostname}/`;
-  const ascii = URL.canParse(likeHttp) ? new URL(likeHttp).hostname : hostname;
-  return ascii.replace(/^\[|\]$/g, "");
-}
-
-/** If a text is not a URL, a wrong port is the likeliest mistake. */
-function wrongWithText(text: string): string {
-  return /^\w+:\/\/[^/?#]*:\d+([/?#]|$)/.test(text) ? PORT_RANGE : "it is not a URL";
-}
-
-function wrongWith({ protocol, port, hostname }: URL): string | undefined {
-  if (!SCHEMES.includes(protocol)) return "it is not udp, http, https, ws or wss";
-  if (hostname === "") return "it names no host";
-  if (port === "0") return PORT_RANGE;
-  return protocol === "udp:" && port === "" ? "it names no port" : undefined;
-}
-
-async function addressesOf(host: string): Promise<string[]> {
-  if (isIP(host) > 0) return [host];
-  const found = lookup(host, { all: true }).catch(() => []);
-  const { promise: late, resolve } = Promise.withResolvers<Awaited<typeof found>>();
-  const timer = setTimeout(() => resolve([]), LOOKUP_MILLISECONDS_MAX);
-  const answers = await Promise.race([found, late]);
-  clearTimeout(timer);
-  return [...new Set(answers.map(({ address }) => address))];
 }
 
 /** The problems at one address; `told` is the summary without problems. */
@@ -230,13 +188,6 @@ async function overUdp(url: URL, address: string, timeout: number): Promise<Sess
     client.close();
     throw error;
   }
-}
-
-/** Where the server of the URL is, for HTTP and WebSocket. */
-function serverOf(url: URL, address: string) {
-  const name = url.hostname.replace(/^\[|\]$/g, "");
-  const tls = SECURE.includes(url.protocol) ? { name } : undefined;
-  return { address, port: Number(url.port || PORTS[url.protocol]), tls, host: url.host };
 }
 
 async function overHttp(url: URL, address: string, timeout: number): Promise<Session> {

@@ -96,7 +96,17 @@ export class WebSocketClient {
   }
 
   send(message: object): void {
-    this.#write(TEXT, Buffer.from(JSON.stringify(message)));
+    this.sendText(JSON.stringify(message));
+  }
+
+  /** Sends any text as a message: in binary frames, in several pieces, or both, if asked. */
+  sendText(text: string, { binary = false, pieces = 1 } = {}): void {
+    const bytes = Buffer.from(text);
+    const size = Math.ceil(bytes.length / pieces);
+    for (let at = 0; at < bytes.length; at += size) {
+      const opcode = at > 0 ? CONTINUATION : binary ? BINARY : TEXT;
+      this.#write(opcode, bytes.subarray(at, at + size), at + size >= bytes.length);
+    }
   }
 
   /** Sends a ping, and resolves when it is answered. */
@@ -246,11 +256,11 @@ export class WebSocketClient {
     this.heard.push(message as Heard);
   }
 
-  #write(opcode: number, payload: Buffer): void {
+  #write(opcode: number, payload: Buffer, isLast = true): void {
     if (this.#ended !== undefined) return;
     const { length } = payload;
     const wide = length >= 126;
-    const head = Buffer.from([FIN | opcode, MASKED | (wide ? 126 : length)]);
+    const head = Buffer.from([(isLast ? FIN : 0) | opcode, MASKED | (wide ? 126 : length)]);
     const size = Buffer.alloc(wide ? 2 : 0);
     if (wide) size.writeUInt16BE(length);
     const key = randomBytes(4);
