@@ -53,11 +53,15 @@ const NOT_STORED =
   "a second peer is not told of the first, on which most checks rest; this machine has that " +
   "address, and many trackers store no peers of their own: test it from elsewhere, or at 127.0.0.1";
 
-/** Examines all URLs, with all checks or those in `only`. */
+/**
+ * Examines all URLs, with all checks or those in `only`; without `meets` even if two peers do not
+ * meet at first.
+ */
 export async function examineUrls(
   urls: readonly string[],
   manners: Manners = POLITE,
   only?: ReadonlySet<string>,
+  meets = true,
 ): Promise<Report[]> {
   const reports: Report[] = [];
   const pace = new Pace(manners.pause);
@@ -71,7 +75,7 @@ export async function examineUrls(
     const addresses = (await addressesOf(hostOf(url))).slice(0, ADDRESSES_MAX);
     if (addresses.length === 0) reports.push({ ...report, problem: "its host has no address" });
     for (const address of addresses) {
-      const found = await examineAddress(url, address, manners, pace, only);
+      const found = await examineAddress(url, address, { manners, pace, only, meets });
       reports.push({ url: text, address, ...found });
     }
   }
@@ -80,38 +84,39 @@ export async function examineUrls(
 
 type Found = Pick<Report, "problem" | "results">;
 
-function examineAddress(
-  url: URL,
-  address: string,
-  manners: Manners,
-  pace: Pace,
-  only: ReadonlySet<string> | undefined,
-): Promise<Found> {
-  const chosen = <W>(checks: readonly Check<W>[]) =>
-    checks.filter(
-      ({ id, family }) =>
-        (family === undefined || (family === 6) === address.includes(":")) &&
-        only?.has(id) !== false,
-    );
+interface Way {
+  manners: Manners;
+  pace: Pace;
+  only: ReadonlySet<string> | undefined;
+  meets: boolean;
+}
+
+function examineAddress(url: URL, address: string, way: Way): Promise<Found> {
+  const { manners, pace } = way;
   if (url.protocol === "udp:") {
     const open = () => new UdpWire({ address, port: Number(url.port) }, manners, pace);
-    return examine(open, chosen(UDP_CHECKS), (wire) => meet(wire, address));
+    return examine(open, chosen(UDP_CHECKS, address, way), (wire) => meet(wire, address), way);
   }
   const server = serverOf(url, address);
   if (/^wss?:$/.test(url.protocol)) {
     const target = `${url.pathname}${url.search}`;
     const question = { ...server, target, timeout: manners.answer };
     const open = () => new WebSocketWire(question, manners, pace);
-    return examine(
-      open,
-      chosen(WEBSOCKET_CHECKS),
-      async (wire) => void (await wire.join({ left: 1 })),
-    );
+    const join = async (wire: WebSocketWire) => void (await wire.join({ left: 1 }));
+    return examine(open, chosen(WEBSOCKET_CHECKS, address, way), join, way);
   }
   const place = { ...server, pathname: url.pathname, search: url.search };
   const open = () => new HttpWire(place, manners, pace);
-  const checks = [...chosen(HTTP_CHECKS), ...chosen(SCRAPE_CHECKS)];
-  return examine(open, checks, (wire) => meet(wire, address));
+  const checks = chosen([...HTTP_CHECKS, ...SCRAPE_CHECKS], address, way);
+  return examine(open, checks, (wire) => meet(wire, address), way);
+}
+
+/** The checks for an address, as far as they are asked for. */
+function chosen<W>(checks: readonly Check<W>[], address: string, { only }: Way): Check<W>[] {
+  const own = address.includes(":") ? 6 : 4;
+  return checks.filter(
+    ({ id, family = own }) => family === own && (only === undefined || only.has(id)),
+  );
 }
 
 /** Two peers meet. Without that nothing else is worth a try, if it is known why. */
@@ -127,8 +132,9 @@ async function examine<W extends Wire>(
   open: () => W,
   checks: readonly Check<W>[],
   begin: (wire: W) => Promise<void>,
+  { meets }: Way,
 ): Promise<Found> {
-  const problem = (await attempt(open, begin)).problem;
+  const problem = meets ? (await attempt(open, begin)).problem : "";
   const results: Result[] = [];
   for (const { id, weight, says, run } of checks) {
     const found =

@@ -97,13 +97,11 @@ export class UdpWire implements SwarmClient {
     this.#closed = true;
   }
 
-  /** Stops every peer that was announced. */
+  /** Stops every peer that was announced, and waits for each answer as long as for silence. */
   async leave(): Promise<void> {
     for (const [peer, infoHash] of this.#left.splice(0)) {
-      const packet = await this.packet(peer, { infoHash, event: "stopped" }).catch(() => undefined);
-      if (packet === undefined) return;
-      await this.#pace.turn();
-      this.#socket.send(packet, () => {});
+      const packet = await this.packet(peer, { infoHash, event: "stopped" });
+      await this.exchange(packet, this.#manners.silence);
     }
   }
 
