@@ -63,9 +63,16 @@ const MANUAL_OPTIONS = `.SH OPTIONS
 .B swarm
 shows some of the peers with their addresses, which needs TRACKER_ADMIN_TOKEN.
 .TP
-.B \\-\\-format=json
+.B \\-\\-all
+.B selftest
+checks every statement of the BEPs that can be seen from outside, with 20 requests a second, and
+fails if one is broken that clients rely on.
+.TP
+.BR \\-\\-format=json ", " \\-\\-format=junit
+.B selftest \\-\\-all
+prints JSON, or XML as of JUnit, for programs;
 .BR swarm " and " plan
-print JSON for programs.
+print JSON.
 .TP
 .BR \\-\\-peers=\\fIN\\fR ", " \\-\\-announces=\\fIN\\fR
 .B plan

@@ -158,7 +158,7 @@ test.each([
       "usage: buntracker [check | config | health | top | version | --help]\n" +
       "       buntracker dns NAME\n" +
       "       buntracker plan --peers=N | --announces=N | --here\n" +
-      "       buntracker selftest URL...\n" +
+      "       buntracker selftest [--all [--format=json | --format=junit]] URL...\n" +
       "       buntracker swarm [--addresses] [--format=json] HASH...\n" +
       "       buntracker deny | allow | forget HASH...\n" +
       "       buntracker maintenance on | off\n",
@@ -177,6 +177,32 @@ test.each([
   const { code, stderr } = await cli([verb]);
   expect(code).toBe(2);
   expect(stderr).toStartWith(`buntracker: error: "${verb}" needs ${wanted}\nusage: buntracker [`);
+});
+
+test.each([
+  "selftest --format=json udp://127.0.0.1:1",
+  "selftest --all --format=xml udp://127.0.0.1:1",
+  `swarm --all ${"a".repeat(40)}`,
+  `swarm --format=junit ${"a".repeat(40)}`,
+  "dns --all tracker.example.org",
+])("%s is not understood", async (line) => {
+  expect((await cli(line.split(" "))).code).toBe(2);
+});
+
+test("selftest --all reports each statement, in three forms", async () => {
+  // Nothing listens there: what cannot be tried is said at once.
+  const asked = (...more: string[]) =>
+    cli(["selftest", "--all", ...more, "http://127.0.0.1:1/announce"]);
+  const text = await asked();
+  expect(text.code).toBe(1);
+  expect(text.stdout).toStartWith("http://127.0.0.1:1/announce at 127.0.0.1\n  wrong:     ");
+  const json = JSON.parse((await asked("--format=json")).stdout) as {
+    reports: Record<string, unknown>[];
+  };
+  expect(json.reports[0]["results"]).toContainEqual(
+    expect.objectContaining({ id: "BEP3.second-peer", weight: "must", outcome: "not tried" }),
+  );
+  expect((await asked("--format=junit")).stdout).toContain('<testsuite name="http://127.0.0.1:1/');
 });
 
 test("no output controls a terminal, even with text from strangers", async () => {

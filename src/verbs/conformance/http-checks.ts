@@ -1,4 +1,8 @@
-/** The statements on announces over HTTP. [BEP 3, 7, 21, 23, 24, 31, 52] */
+/**
+ * The statements on announces over HTTP, as a table. [BEP 3, 7, 21, 23, 24, 31, 52]
+ *
+ * Each is about one thing: a tracker that errs in one breaks one statement, as far as that goes.
+ */
 import { readBencode } from "../bencode-reader.ts";
 import { type Dictionary, HttpWire, percent, type Query, readAnnounce } from "./http-wire.ts";
 import { readPeers } from "./http-wire.ts";
@@ -6,11 +10,9 @@ import { broken, type Check, has, hold, NotTried, type OwnPeer, ownPeer } from "
 import { swarmChecks } from "./swarm-checks.ts";
 
 /** Bytes that parsers of queries stumble over. */
-export const AWKWARD = Buffer.from([
-  0, 10, 13, 32, 35, 37, 38, 43, 61, 63, 127, 128, 192, 254, 255,
-]);
+const AWKWARD = Buffer.from([0, 10, 13, 32, 35, 37, 38, 43, 61, 63, 127, 128, 192, 254, 255]);
 /** Bytes that no client escapes. */
-export const PLAIN = Buffer.from("aZ09-._~");
+const PLAIN = Buffer.from("aZ09-._~");
 /** An address that is nobody's, in both forms. [RFC 5737, RFC 3849] */
 const FOREIGN = "192.0.2.1";
 const FOREIGN_DIGITS = "c0000201";
@@ -373,7 +375,7 @@ const FORMS: Check<HttpWire>[] = [
     id: "BEP7.peers6",
     weight: "must",
     family: 6,
-    says: "over IPv6 a peer has 18 bytes in peers6: the address that the tracker sees, and the port",
+    says: "over IPv6 a peer has 18 bytes in peers6: the address that the tracker sees, its port",
     run: (wire) => listedIn(wire, "peers6", 18),
   },
 ];

@@ -1,11 +1,13 @@
-/** The statements on scrapes over HTTP. [BEP 48, 21] */
+/**
+ * The statements on scrapes over HTTP, as a table. A URL may have no scrape. [BEP 48, 21]
+ */
 import { readBencode } from "../bencode-reader.ts";
 import { countsOf, type HttpWire } from "./http-wire.ts";
 import { type Check, hold, ownPeer } from "./statements.ts";
 
 /** Clients ask for so many; their URL is 1.5 KB. */
 const MANY = 20;
-export const HIGH = Buffer.from([0x80, 0xff, 0xc3, 0xa9, 0xfe]);
+const HIGH = Buffer.from([0x80, 0xff, 0xc3, 0xa9, 0xfe]);
 
 export const SCRAPE_CHECKS: Check<HttpWire>[] = [
   {

@@ -28,7 +28,7 @@ export interface Exchange {
   came: string;
 }
 
-export class Broken extends Error {}
+class Broken extends Error {}
 export class NotTried extends Error {}
 
 /** Ends a check: the statement does not hold. */

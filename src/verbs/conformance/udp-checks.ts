@@ -1,4 +1,9 @@
-/** The statements on UDP: connection ids, the form of answers, options. [BEP 15, 7, 41] */
+/**
+ * The statements on UDP, as a table: connection ids, the form of answers, options. [BEP 15, 7, 41]
+ *
+ * Without a right connection id a tracker may answer with an error, but with no more bytes than
+ * came: else it reflects floods at the address that was forged.
+ */
 import { ACTION_CONNECT, ACTION_ERROR, ACTION_SCRAPE } from "../udp-client.ts";
 import { type Check, has, hold, ownPeer } from "./statements.ts";
 import { swarmChecks } from "./swarm-checks.ts";

@@ -9,7 +9,7 @@ import { randomBytes } from "node:crypto";
 import { type Heard, WebSocketClient, type WebSocketQuestion } from "../websocket-client.ts";
 import { type Exchange, hold, type Manners, Pace } from "./statements.ts";
 
-/** Frames overtake each other only inside the tracker; a quarter of the time of silence is enough. */
+/** Frames overtake each other inside the tracker only: a part of the time of silence is enough. */
 const SETTLED_PART = 4;
 
 export interface BrowserPeer {
@@ -73,7 +73,7 @@ export class WebSocketWire {
   }
 
   tellText(peer: BrowserPeer, text: string, form?: { binary?: boolean; pieces?: number }): void {
-    this.#note(text, "nothing yet");
+    this.#note(ascii(text), "nothing yet");
     peer.client.sendText(text, form);
   }
 
@@ -88,10 +88,10 @@ export class WebSocketWire {
     const last = this.exchanges.at(-1);
     try {
       const heard = await peer.client.hear(wanted, silence);
-      if (last !== undefined) last.came = JSON.stringify(heard);
+      if (last !== undefined) last.came = asciiOf(heard);
       return heard;
     } catch (error) {
-      if (last !== undefined) last.came = JSON.stringify(peer.client.heard.at(-1)) ?? "nothing";
+      if (last !== undefined) last.came = asciiOf(peer.client.heard.at(-1));
       throw error;
     }
   }
@@ -102,7 +102,7 @@ export class WebSocketWire {
     await Bun.sleep(this.#manners.silence / SETTLED_PART);
     const last = this.exchanges.at(-1);
     if (last?.came === "nothing yet" && client.heard.length > 0) {
-      last.came = JSON.stringify(client.heard.at(-1));
+      last.came = asciiOf(client.heard.at(-1));
     }
   }
 
@@ -138,6 +138,18 @@ export class WebSocketWire {
   #note(sent: string, came: string): void {
     this.exchanges.push({ sent, came });
   }
+}
+
+/** A message as JSON in ASCII. */
+function asciiOf(heard: Heard | undefined): string {
+  return heard === undefined ? "nothing" : ascii(JSON.stringify(heard));
+}
+
+function ascii(json: string): string {
+  return json.replace(
+    /[^ -~]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function sentenceOf(error: unknown): string {

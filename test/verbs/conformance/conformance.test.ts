@@ -1,105 +1,65 @@
 /**
- * The conformance suite: a tracker that keeps every statement passes, and each check fails against
- * one that breaks its statement alone. A check that cannot fail is worth nothing.
+ * The conformance suite: trackers that keep every statement pass at both families, what cannot be
+ * tried is said, and nothing that was announced stays. That each check can fail is tested beside
+ * the tables.
  */
 import { describe, expect, test } from "bun:test";
-import { randomBytes } from "node:crypto";
 
-import {
-  examineUrls,
-  isConformant,
-  type Report,
-} from "../../../src/verbs/conformance/conformance.ts";
-import { HTTP_CHECKS } from "../../../src/verbs/conformance/http-checks.ts";
-import { SCRAPE_CHECKS } from "../../../src/verbs/conformance/scrape-checks.ts";
-import type { Manners } from "../../../src/verbs/conformance/statements.ts";
-import { WEBSOCKET_CHECKS } from "../../../src/verbs/conformance/websocket-checks.ts";
-import { UDP_CHECKS } from "../../../src/verbs/conformance/udp-checks.ts";
-import { BROWSER_FAULTS, FakeBrowserTracker } from "./fake-browser-tracker.ts";
-import { type Faults, FakeTracker } from "./fake-tracker.ts";
-import { HTTP_FAULTS, UDP_FAULTS } from "./faults.ts";
+import { examineUrls, isConformant } from "../../../src/verbs/conformance/conformance.ts";
+import { FakeBrowserTracker } from "./fake-browser-tracker.ts";
+import { FakeTracker } from "./fake-tracker.ts";
+import { HASTY, notHeld, open } from "./tried.ts";
 
-const HASTY: Manners = {
-  answer: 300,
-  silence: 40,
-  pause: 0,
-  infoHash: (first = Buffer.alloc(0)) => Buffer.concat([first, randomBytes(20 - first.length)]),
-};
+describe.each(["http", "udp"] as const)("over %s", (transport) => {
+  test.each(["127.0.0.1", "::1"])("a tracker at %s that keeps all passes", async (host) => {
+    await using fake = new FakeTracker({}, host);
+    const reports = await examineUrls([await open[transport](fake)], HASTY);
+    expect(notHeld(reports)).toEqual([]);
+    expect(isConformant(reports)).toBe(true);
+    const left = [...fake.swarms.values()].reduce((sum, { peers }) => sum + peers.size, 0);
+    expect(left).toBe(0);
+  });
+});
 
-function notHeld(reports: readonly Report[]): string[] {
-  return reports.flatMap(({ problem, results }) => [
-    ...(problem === "" ? [] : [problem]),
-    ...results
-      .filter(({ outcome }) => outcome !== "held")
-      .map(({ id, problem }) => `${id}: ${problem}`),
-  ]);
-}
-
-const TRANSPORTS = [
-  { name: "UDP", checks: UDP_CHECKS, faults: UDP_FAULTS, open: (f: FakeTracker) => f.overUdp() },
-  {
-    name: "HTTP",
-    checks: [...HTTP_CHECKS, ...SCRAPE_CHECKS],
-    faults: HTTP_FAULTS,
-    open: (f: FakeTracker) => f.overHttp(),
+test.each(["127.0.0.1", "::1"])(
+  "a tracker for browsers at %s that keeps all passes",
+  async (host) => {
+    await using fake = new FakeBrowserTracker({}, host);
+    expect(notHeld(await examineUrls([fake.url], HASTY))).toEqual([]);
+    await Bun.sleep(50);
+    expect([...fake.swarms.values()].every(({ size }) => size === 0)).toBe(true);
   },
-];
+);
 
-for (const { name, checks, faults, open } of TRANSPORTS) {
-  describe(`over ${name}`, () => {
-    test.each(["127.0.0.1", "::1"])(
-      "a tracker at %s that keeps all statements passes",
-      async (host) => {
-        await using fake = new FakeTracker({}, host);
-        const reports = await examineUrls([await open(fake)], HASTY);
-        expect(notHeld(reports)).toEqual([]);
-        expect(isConformant(reports)).toBe(true);
-      },
-    );
+test("a tracker that takes no unknown info hash is tried no further", async () => {
+  await using fake = new FakeTracker({ refuses: () => "not on the list" });
+  const reports = await examineUrls([await fake.overHttp()], HASTY);
+  expect(reports[0].problem).toBe("it is refused: not on the list");
+  expect(new Set(reports[0].results.map(({ outcome }) => outcome))).toEqual(new Set(["not tried"]));
+  expect(isConformant(reports)).toBe(false);
+});
 
-    test("each statement has a fault, and each fault a statement", () => {
-      expect(Object.keys(faults).sort()).toEqual(checks.map(({ id }) => id).sort());
-    });
+test.each([
+  ["nonsense", "it is not a URL"],
+  ["udp://127.0.0.1/announce", "it names no port"],
+])("%s: %s", async (url, problem) => {
+  const reports = await examineUrls([url], HASTY);
+  expect(reports).toEqual([{ url, address: "", problem, results: [] }]);
+  expect(isConformant(reports)).toBe(false);
+});
 
-    test.each(checks.map((check) => [check.id, check] as const))(
-      "%s fails where it is broken",
-      async (id, { family }) => {
-        const fault: Faults | undefined = faults[id];
-        await using fake = new FakeTracker(fault, family === 6 ? "::1" : "127.0.0.1");
-        const [{ results }] = await examineUrls([await open(fake)], HASTY, new Set([id]), false);
-        expect(results.map(({ outcome }) => outcome)).toEqual(["broken"]);
-      },
-    );
-
-    test("nothing that was announced stays", async () => {
-      await using fake = new FakeTracker();
-      await examineUrls([await open(fake)], HASTY);
-      await Bun.sleep(50);
-      const left = [...fake.swarms.values()].reduce((sum, { peers }) => sum + peers.size, 0);
-      expect(left).toBe(0);
-    });
+test("only a broken must makes a tracker fail", async () => {
+  const only = new Set(["BEP15.second-peer", "BEP15.numwant-one", "BEP15.not-itself"]);
+  await using lax = new FakeTracker({
+    ask: (ask) => void (ask.numwant = 50),
+    told: (told, ask) => void told.peers.push(ask),
   });
-}
-
-describe("over WebSocket", () => {
-  test.each(["127.0.0.1", "::1"])(
-    "a tracker at %s that keeps all statements passes",
-    async (host) => {
-      await using fake = new FakeBrowserTracker({}, host);
-      const reports = await examineUrls([fake.url], HASTY);
-      expect(notHeld(reports)).toEqual([]);
-      await Bun.sleep(50);
-      expect([...fake.swarms.values()].every(({ size }) => size === 0)).toBe(true);
-    },
-  );
-
-  test("each statement has a fault, and each fault a statement", () => {
-    expect(Object.keys(BROWSER_FAULTS).sort()).toEqual(WEBSOCKET_CHECKS.map(({ id }) => id).sort());
-  });
-
-  test.each(WEBSOCKET_CHECKS.map(({ id }) => id))("%s fails where it is broken", async (id) => {
-    await using fake = new FakeBrowserTracker(BROWSER_FAULTS[id]);
-    const [{ results }] = await examineUrls([fake.url], HASTY, new Set([id]), false);
-    expect(results.map(({ outcome }) => outcome)).toEqual(["broken"]);
-  });
+  const shown = await examineUrls([await lax.overUdp()], HASTY, only);
+  expect(notHeld(shown).map((line) => line.split(":")[0])).toEqual([
+    "BEP15.not-itself",
+    "BEP15.numwant-one",
+  ]);
+  expect(isConformant(shown)).toBe(true);
+  await using bad = new FakeTracker({ told: (told) => void (told.peers = []) });
+  expect(isConformant(await examineUrls([await bad.overUdp()], HASTY, only, false))).toBe(false);
 });
