@@ -19,7 +19,8 @@
  * would save a sixth. Name, version and crc of the header lie at these places in each version, so
  * that a damaged file is told from a later one. A new layout of the core needs no new version; a
  * new field of a peer does.
- * Version 2 must read version 1, so that an upgrade forgets nothing; then the oldest reader goes.
+ * Version 2 must read version 1, so that an upgrade forgets nothing, and the file of version 1 that
+ * a downgrade wrote beside it (snapshots.ts); then the oldest reader goes.
  */
 import { crc32 } from "node:zlib";
 import { META_TICK } from "../swarm/blocks.ts";

@@ -385,7 +385,10 @@ function isSameFile(one: string, other: string): boolean {
   }
 }
 
-/** The name of the file that is used while the one of the settings is left alone. */
+/**
+ * The name of the file that is used while the one of the settings is left alone. Version 2 has to
+ * look for that of version 1 as well: a downgrade wrote it.
+ */
 export const besideOf = (path: string): string => `${path}.v${VERSION}`;
 
 /** What ends the start if both are left alone. */
