@@ -10,7 +10,7 @@
  * event loop all of them together are read 128 KiB, and others come next: JSON of 64 KiB
  * can take 1.3 ms, and one connection that sent such messages made announces over HTTP wait 335 ms.
  *
- * The replies of a turn are one write, what is passed on to others is one write each. A wrong
+ * The replies of a turn are one write, what is passed on to another is, too (relays.ts). A wrong
  * message is answered and leaves the connection open, because to lose it costs the users of a
  * client up to 5 minutes; only 16 in a row, or a wrong frame, end it. Nothing that a client sends
  * throws.
@@ -41,6 +41,7 @@ import {
   OPCODE_PONG,
   OPCODE_TEXT,
 } from "./frames.ts";
+import { Relays } from "./relays.ts";
 import { reasonOf, WsCloses } from "./ws-closes.ts";
 import type { Offers } from "./offers.ts";
 import { failureText, type WsAnnounces } from "./ws-announce.ts";
@@ -104,6 +105,7 @@ export class Signaling implements Engine {
   readonly #single = new FrameWriter();
   /** The payload of the last ping of this turn. */
   #ping: Buffer | undefined;
+  readonly #relays: Relays<WsConnection>;
   #lastNumber = 0;
   /** Bytes that may still be read in this turn of the event loop. */
   #left = BYTES_A_LOOP;
@@ -127,6 +129,7 @@ export class Signaling implements Engine {
     this.#parts = parts;
     this.#row = parts.counters.row;
     this.#soon = parts.soon ?? setImmediate;
+    this.#relays = new Relays(this.#single, this.#soon, (to) => this.#sendSingle(to));
   }
 
   /** A new connection. */
@@ -343,8 +346,7 @@ export class Signaling implements Engine {
   }
 
   relay(connection: WsConnection, text: string): void {
-    this.#single.text(text);
-    this.#sendSingle(connection);
+    this.#relays.add(connection, text);
   }
 
   #pingIt(connection: WsConnection): void {

@@ -23,6 +23,9 @@ function join(
   return new FakeClient(line, tunnel, peerId);
 }
 
+/** What is passed on is sent at the end of a turn of the event loop. */
+const endOfTurn = () => new Promise((resolve) => setImmediate(resolve));
+
 test("the figures follow connections, swarms and peers", () => {
   const opened = openSockets();
   const { sockets } = opened;
@@ -90,7 +93,7 @@ test("peers that a new rule refuses are removed, and the rule counts none of the
   expect(kept.announce()[0]!["incomplete"]).toBe(1);
 });
 
-test("a network that is denied later gets no offers, counts or answers passed on any more", () => {
+test("a network that is denied later gets no offers, counts or answers any more", async () => {
   const { keys } = openTracker().store.memory;
   const access = new Access(openToAll(keys));
   const opened = openSockets({ access });
@@ -100,6 +103,7 @@ test("a network that is denied later gets no offers, counts or answers passed on
   const other = join(opened);
   for (const client of denied) client.announce({ left: 0 });
   other.announce({ offers: offersOf(3) });
+  await endOfTurn();
   const [offer] = denied[0]!.heard();
   const networks = atOnce(readNetworkFile(text("203.0.113.0/24"))).list.memory;
   access.update({ ...openToAll(keys), networks });
@@ -108,11 +112,13 @@ test("a network that is denied later gets no offers, counts or answers passed on
   const late = { action: "announce", info_hash: HASH, answer, to_peer_id: other.peerId };
   const mine = { peer_id: denied[0]!.peerId, offer_id: offer!["offer_id"] };
   expect(denied[0]!.say({ ...late, ...mine })).toEqual([]);
+  await endOfTurn();
   expect(other.heard()).toEqual([]);
   expect(denied[1]!.say(scrape).at(-1)!["failure reason"]).toBe("your network is denied here");
   denied[2]!.heard();
   atOnce(opened.sockets.evictRefused());
   expect([opened.sockets.seeders, opened.sockets.leechers]).toEqual([0, 1]);
   other.announce({ offers: offersOf(3, "later") });
+  await endOfTurn();
   expect(denied.flatMap((client) => client.heard())).toEqual([]);
 });
