@@ -144,8 +144,8 @@ packages: $(NFPM) $(PACKED) ## write the packages of all systems into dist/bin
 	  $(BUN) scripts/packages.ts --machines $(subst $(space),$(comma),$(MACHINES))
 
 # Needs root and Debian; nothing is installed on this machine.
-test-packages: MACHINES := x64
-test-packages: packages ## install, upgrade and remove them on a machine apart
+test-packages: ## install, upgrade and remove them on a machine apart
+	$(MAKE) --no-print-directory packages MACHINES=x64
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) NFPM=$(NFPM) $(BUN) test/packages/run.ts
 
 $(NFPM):

@@ -1,6 +1,6 @@
 /**
- * Builds all releases twice, from two clean checkouts of HEAD in folders and environments that
- * differ, and looks into the archives.
+ * Builds all archives and packages twice, from two clean checkouts of HEAD in folders and
+ * environments that differ, and looks into the archives; test/packages looks into the packages.
  *
  *   bun test/dist/run.ts
  *
@@ -12,7 +12,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
+import { PACKAGE } from "../../scripts/checksums.ts";
 import { targetOf } from "../../scripts/executables.ts";
+import { MACHINES } from "../../scripts/packages.ts";
 import { archiveName, companions, programName, releaseVersion } from "../../scripts/release.ts";
 import { TARGETS, type Target } from "../../scripts/release.ts";
 import { unzip } from "./unzip.ts";
@@ -29,6 +31,9 @@ const PLACES = [
   },
 ];
 
+/** Five formats for each processor. */
+const PACKAGES = 5 * MACHINES.length;
+
 const scratch = mkdtempSync(join(tmpdir(), "releases-"));
 const problems: string[] = [];
 try {
@@ -36,6 +41,8 @@ try {
   if (sums[0] !== sums[1]) problems.push(`the checksums differ:\n${sums.join("\n")}`);
   const bin = join(scratch, PLACES[0].folder, "dist/bin");
   for (const target of TARGETS) await inspect(target, bin, sums[0]);
+  const packages = sums[0].split("\n").filter((line) => PACKAGE.test(line.slice(66)));
+  if (packages.length !== PACKAGES) problems.push(`there are ${packages.length} packages`);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
@@ -47,7 +54,7 @@ process.exit(problems.length === 0 ? 0 : 1);
 function build({ folder, umask, env }: (typeof PLACES)[number]): string {
   const place = join(scratch, folder);
   run(["git", "clone", "--quiet", ROOT, place], {});
-  run(["sh", "-c", `umask ${umask} && exec make -C "$0" dist`, place], env);
+  run(["sh", "-c", `umask ${umask} && exec make -C "$0" dist packages`, place], env);
   return readFileSync(join(place, "dist/bin/SHA256SUMS"), "utf8");
 }
 

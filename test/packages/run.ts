@@ -50,6 +50,7 @@ function run(): number {
   const settings = join(scratch, "settings");
   cpSync(join(ROOT, "dist/buntracker.env.example"), settings);
   appendFileSync(settings, "\n# A line that was in the version before.\n");
+  fetchOpenrc();
   make("022", ["--version", VERSION_BEFORE, "--out", before, "--settings", settings], {});
   return testOnMachine();
 }
@@ -62,6 +63,18 @@ function make(umask: string, options: string[], env: Record<string, string>): vo
     { cwd: scratch, env: { ...process.env, ...env } },
   );
   if (exitCode !== 0) throw new Error(`scripts/packages.ts: ${stderr.toString()}`);
+}
+
+/** Fetches Debian's OpenRC, which is installed on the machine apart only. */
+function fetchOpenrc(): void {
+  const folder = join(scratch, "openrc");
+  mkdirSync(folder);
+  const options = ["--option", "APT::Sandbox::User=root", "--option", "Acquire::Retries=3"];
+  const { exitCode, stderr } = Bun.spawnSync(
+    ["apt-get", ...options, "download", "openrc", "librc1", "libeinfo1"],
+    { cwd: folder },
+  );
+  if (exitCode !== 0) throw new Error(`apt-get download: ${stderr.toString()}`);
 }
 
 /** Runs the tests of this folder on the machine; its exit code. */
