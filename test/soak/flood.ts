@@ -27,13 +27,22 @@ const DOWNLOAD = [
   { event: 3, left: 0 },
 ];
 
-/** Starts a flood from 127.0.0.66; resolves to the number of datagrams sent. */
-export async function flood(port: number, seconds: number, kind: FloodKind): Promise<number> {
+/**
+ * Starts a flood from 127.0.0.66, which ends early when `enough` resolves; resolves to the number
+ * of datagrams sent.
+ */
+export async function flood(
+  port: number,
+  seconds: number,
+  kind: FloodKind,
+  enough?: Promise<unknown>,
+): Promise<number> {
   const child = Bun.spawn([process.execPath, import.meta.path, `${port}`, `${seconds}`, kind], {
     env: { ...process.env, BUN_BE_BUN: "1" },
     stdout: "pipe",
     stderr: "inherit",
   });
+  void enough?.then(() => child.kill("SIGTERM"));
   return Number(await new Response(child.stdout).text());
 }
 
@@ -54,7 +63,8 @@ async function send(port: number, seconds: number, kind: FloodKind): Promise<num
     if (kind === "connects") return connectRequest(randomBytes(4));
     return announceRequest({ connectionId, infoHash: randomBytes(20), port: 1 });
   });
-  const deadline = performance.now() + seconds * 1000;
+  let deadline = performance.now() + seconds * 1000;
+  process.on("SIGTERM", () => (deadline = 0));
   let sent = 0;
   while (performance.now() < deadline) {
     const batch: (Uint8Array | number | string)[] = [];
