@@ -49,6 +49,8 @@ export class Access {
   #deny: HashList | undefined;
   #allow: HashList | undefined;
   #networks: NetworkList | undefined;
+  /** Whether any client is judged by its peer id: most trackers spare the call. */
+  judgesClients = false;
   #denyClients: readonly Uint8Array[] = [];
   #allowClients: readonly Uint8Array[] = [];
 
@@ -68,6 +70,7 @@ export class Access {
     this.#networks = networks === undefined ? undefined : new NetworkList(networks);
     this.#denyClients = shared.denyClients;
     this.#allowClients = shared.allowClients;
+    this.judgesClients = shared.denyClients.length + shared.allowClients.length > 0;
     this.#maintenance = maintenance;
   }
 

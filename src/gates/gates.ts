@@ -217,7 +217,12 @@ export class Gates {
     verdict = peer.judgeNetwork(asked.address, asked.addressAt, asked.family);
     if (verdict !== VERDICT_OK) return verdict;
     if (asked.mayClaim) verdict = peer.judgeNetwork(request.peer, 0, request.family);
-    if (verdict !== VERDICT_OK) return verdict;
+    if (verdict !== VERDICT_OK || !this.#access.judgesClients) return verdict;
+    return this.#judgeClient();
+  }
+
+  #judgeClient(): number {
+    const { asked } = this;
     const client = this.#access.judgeClient(asked.peerId, asked.peerIdAt);
     if (client === ACCESS_OK) return VERDICT_OK;
     return client === ACCESS_CLIENT ? VERDICT_CLIENT : VERDICT_CLIENT_UNLISTED;
