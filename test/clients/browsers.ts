@@ -1,17 +1,18 @@
 /**
- * Real browsers move a real file through the tracker alone: one page seeds it with WebTorrent, a
- * page of another origin finds the seeder by the tracker's WebSocket and gets the file over WebRTC.
+ * Real WebRTC clients move a real file through the tracker alone: one seeds it with WebTorrent, the
+ * other finds the seeder by the tracker's WebSocket and gets the file. A client is a page in
+ * Chromium, or WebTorrent in node (hybrid.ts).
  *
  *   bun test/clients/browsers.ts
  *
- *   page of 127.0.0.1 ─┐ offers, answers  ┌─ page of 127.0.0.2
- *        │             └──► ws, wss ◄─────┘        │
- *        └──────────────── WebRTC ─────────────────┘
+ *   page of 127.0.0.1, or node ─┐ offers, answers  ┌─ page of 127.0.0.2, or node
+ *                │              └──► ws, wss ◄─────┘          │
+ *                └──────────────────── WebRTC ────────────────┘
  *
  * Good is: the SHA-256 is equal, a wire is of the type webrtc, as many bytes were received as the
  * file has, and the tracker counts one download. The two origins matter: tabs of one origin share
  * their files, and the second finds the file complete. It runs in a network of its own: without an
- * address and a default route Chromium gathers no candidate. Needs Linux, root, Chromium, npm.
+ * address and a default route Chromium gathers no candidate. Needs Linux, root, Chromium, node, npm.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,6 +21,7 @@ import { decodeDictionary, type Dictionary } from "../e2e/bencode.ts";
 import { freePort, startTracker } from "../e2e/harness.ts";
 import { makeCertificate } from "../http/openssl.ts";
 import { until } from "../until.ts";
+import { fetchHybrid, openHybrid } from "./hybrid.ts";
 
 /** The library of most pages, as its users load it. */
 const LIBRARY = "webtorrent@2.8.5";
@@ -94,7 +96,10 @@ const HTML = (script: string): Response =>
     headers: { "Content-Type": "text/html" },
   });
 
-/** What the pages said, by word; the last one of each. */
+type Role = "seed" | "leech";
+type Client = "chromium" | "node";
+
+/** What the clients said, by word; the last one of each. */
 class Pages implements Disposable {
   said = new Map<string, Buffer>();
   readonly warnings: string[] = [];
@@ -114,10 +119,10 @@ class Pages implements Disposable {
     return this.said.get(word)?.toString() ?? "";
   }
 
-  /** The URL of the page of the seeder, or of the leecher. */
-  url(which: "seed" | "leech", parameters: Record<string, string>): string {
+  /** Where the page of the seeder is, or that of the leecher. */
+  origin(which: Role): string {
     const { hostname, port } = this.#servers[which === "seed" ? 0 : 1]!;
-    return `http://${hostname}:${port}/${which}?${new URLSearchParams(parameters)}`;
+    return `http://${hostname}:${port}`;
   }
 
   async #answer({ pathname, search }: URL, request: Request): Promise<Response> {
@@ -175,21 +180,37 @@ async function scrape(port: number, hash: string): Promise<Dictionary> {
   return Object.values(files as Record<string, Dictionary>)[0]!;
 }
 
+/** A row: who seeds, who leeches, at which URL of the tracker. */
+interface Row {
+  seeder: Client;
+  leecher: Client;
+  tracker: string;
+  magnet: boolean;
+}
+
 /** Moves a file; throws with what is not as it must be. */
-async function move(browser: Browser, tracker: string, port: number, magnet: boolean) {
+async function move(browser: Browser, { seeder, leecher, tracker, magnet }: Row, port: number) {
   using pages = new Pages();
+  using children = new DisposableStack();
+  const open = async (client: Client, role: Role, link: Record<string, string> = {}) => {
+    const origin = pages.origin(role);
+    if (client === "node") {
+      children.use(openHybrid([origin, role, tracker, ...Object.values(link)]));
+    } else {
+      await browser.open(`${origin}/${role}?${new URLSearchParams({ tracker, ...link })}`);
+    }
+  };
   const fail = (why: string): never => {
     throw new Error(`${why}; the pages said: ${pages.warnings.join(" | ")}`);
   };
   const wait = (word: string): Promise<void> =>
     until(() => pages.said.has(word)).catch(() => fail(`nobody said ${word}`));
-  await browser.open(pages.url("seed", { tracker }));
+  await open(seeder, "seed");
   for (const word of ["file", "announced"]) await wait(word);
   const hash = pages.text("hash");
   const begun = performance.now();
-  const link = magnet ? { magnet: `magnet:?xt=urn:btih:${hash}` } : {};
-  await browser.open(pages.url("leech", { tracker, ...link }));
-  await wait("done");
+  await open(leecher, "leech", magnet ? { magnet: `magnet:?xt=urn:btih:${hash}` } : {});
+  for (const word of ["done", "wire"]) await wait(word);
   const seconds = (performance.now() - begun) / 1000;
   if (pages.text("done") !== pages.text("sum")) fail("the file is another");
   if (pages.text("wire") !== "webrtc") fail(`the wire is ${pages.text("wire")}`);
@@ -214,14 +235,19 @@ async function inside(): Promise<void> {
   await using _tracker = await startTracker({ port, env });
   await using browser = await openBrowser();
   const [ws, wss] = [`ws://${ADDRESS}:${port}/announce`, `wss://${ADDRESS}:${tlsPort}/announce`];
-  for (const [name, url, magnet] of [
-    ["ws", ws, false],
-    ["wss", wss, false],
-    ["ws, magnet", ws, true],
-    ["wss, magnet", wss, true],
+  for (const [seeder, leecher, tracker, magnet] of [
+    ["chromium", "chromium", ws, false],
+    ["chromium", "chromium", wss, false],
+    ["chromium", "chromium", ws, true],
+    ["chromium", "chromium", wss, true],
+    ["node", "chromium", ws, false],
+    ["chromium", "node", ws, false],
+    ["node", "node", ws, false],
+    ["node", "node", wss, true],
   ] as const) {
-    const seconds = await move(browser, url, port, magnet);
-    console.log(`chromium -> chromium, ${name}: 1 MiB over webrtc in ${seconds.toFixed(1)} s`);
+    const seconds = await move(browser, { seeder, leecher, tracker, magnet }, port);
+    const how = `${tracker === ws ? "ws" : "wss"}${magnet ? ", magnet" : ""}`;
+    console.log(`${seeder} -> ${leecher}, ${how}: 1 MiB over webrtc in ${seconds.toFixed(1)} s`);
   }
   rmSync(folder, { recursive: true });
 }
@@ -240,11 +266,12 @@ function fetchLibrary(): void {
 if (process.argv.includes("--inside")) {
   await inside();
 } else {
-  const missing = ["ip", "unshare", "chromium", "npm", "openssl"].filter(
+  const missing = ["ip", "unshare", "chromium", "node", "npm", "openssl"].filter(
     (tool) => Bun.which(tool) === null,
   );
   if (missing.length > 0) throw new Error(`this needs ${missing.join(", ")}`);
   fetchLibrary();
+  fetchHybrid();
   const again = `exec ${process.execPath} ${import.meta.path} --inside`;
   const child = Bun.spawnSync(["unshare", "-n", "sh", "-c", `${SETUP} && ${again}`], {
     stdio: ["ignore", "inherit", "inherit"],
