@@ -12,7 +12,7 @@
  * Good is: the SHA-256 is equal, a wire is of the type webrtc, as many bytes were received as the
  * file has, and the tracker counts one download. The two origins matter: tabs of one origin share
  * their files, and the second finds the file complete. It runs in a network of its own: without an
- * address and a default route Chromium gathers no candidate. Needs Linux, root, Chromium, node, npm.
+ * address and a default route Chromium gathers no candidate. Needs Linux, root, Chromium and npm.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
