@@ -17,7 +17,7 @@ COMMIT_STAMP := .tools/commit
 MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help run build test check format docs picture clients fuzz soak silences churn overload clean FORCE
+.PHONY: help run build test check format docs picture clients conformance fuzz soak silences churn overload clean FORCE
 .PHONY: dist packages test-packages test-targets test-dist container-dist lint-dist
 
 help: ## list the targets
@@ -68,6 +68,11 @@ soak: $(BINARY) ## run it under load and attacks (MINUTES=20)
 
 overload: $(BINARY) ## send three times the load it can answer (SECONDS=60)
 	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
+
+# INSTALL=1 first builds or fetches the others into .tools, which takes ten minutes.
+conformance: $(BINARY) ## examine it and other trackers (INSTALL=1)
+	$(BUN) test/conformance/run.ts $(if $(INSTALL),--install)
+	$(BUN) scripts/documents.ts
 
 .PHONY: bench compare regress scaling lists stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer

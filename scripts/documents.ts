@@ -10,6 +10,7 @@ import { dirname, resolve } from "node:path";
 
 import { descriptions } from "../src/config/config.ts";
 import { type Description, GROUPS } from "../src/config/description.ts";
+import { conformanceTables } from "../test/conformance/results.ts";
 import { bashCompletion, fishCompletion, manual, verbs, zshCompletion } from "./manual.ts";
 
 export const ROOT = resolve(import.meta.dir, "..");
@@ -28,6 +29,7 @@ export const WHOLE: Record<string, () => string> = {
 export const IN_PART: Record<string, [part: string, text: () => string]> = {
   "CONTRIBUTING.md": ["make targets", targets],
   "docs/operating.md": ["verbs", commands],
+  "docs/conformance.md": ["results", conformanceTables],
 };
 
 const EXAMPLE_HEAD = `# Settings of buntracker, with their defaults. Remove a "#" to change one.

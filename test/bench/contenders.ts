@@ -173,37 +173,40 @@ async function startBittorrentTracker(): Promise<Contender | Absent> {
   return launch("bittorrent-tracker", port, [node, file]);
 }
 
+/** Its last release, by a command of ours: see test/conformance/chihaya. */
 async function startChihaya(): Promise<Contender | Absent> {
   const program = join(TOOLS, "chihaya/bin/chihaya");
   if (!existsSync(program)) return skipped("chihaya");
   const port = freePort();
-  const file = join(await makeFolder(), "chihaya.yaml");
-  await Bun.write(
-    file,
-    `chihaya:\n  announce_interval: 30m\n  min_announce_interval: 15m\n  metrics_addr: ""\n` +
-      `  udp:\n    addr: "127.0.0.1:${port}"\n    max_clock_skew: 10s\n` +
-      `    private_key: "a key for a benchmark and for nothing else"\n    max_numwant: 100\n` +
-      `    default_numwant: 50\n    max_scrape_infohashes: 50\n` +
-      `  storage:\n    name: memory\n    config:\n      gc_interval: 3m\n` +
-      `      peer_lifetime: 31m\n      shard_count: 1024\n` +
-      `      prometheus_reporting_interval: 1m\n`,
-  );
-  return launch("chihaya", port, [program, "--config", file]);
+  return launch("chihaya", port, [program, String(port)]);
 }
 
 /** How to get those that no system package holds. */
 const INSTALL: Record<string, string[]> = {
   aquatic_udp: ["cargo", "install", "aquatic_udp", "--root", ".tools/aquatic"],
+  aquatic_http: [
+    ...["cargo", "install", "aquatic_http", "--version", "0.9.0"],
+    ...["--root", ".tools/aquatic"],
+  ],
   aquatic_ws: [
     ...["cargo", "install", "aquatic_ws", "--version", "0.9.0"],
     ...["--root", ".tools/aquatic"],
+  ],
+  "torrust-tracker": [
+    ...["cargo", "install", "torrust-tracker", "--locked"],
+    ...["--root", ".tools/torrust"],
   ],
   "bittorrent-tracker": [
     ...["npm", "install", "--prefix", ".tools/bittorrent-tracker"],
     ...["--ignore-scripts", "--no-audit", "--no-fund", "bittorrent-tracker"],
   ],
-  chihaya: ["go", "install", "github.com/chihaya/chihaya/cmd/chihaya@latest"],
+  chihaya: [
+    ...["go", "build", "-C", "test/conformance/chihaya"],
+    ...["-o", join(TOOLS, "chihaya/bin/chihaya"), "."],
+  ],
 };
+/** Of those that are compared in what they answer, not in speed. */
+const INSTALL_FOR_ANSWERS = ["aquatic_http", "torrust-tracker"];
 const INSTALL_MILLISECONDS_MAX = 15 * 60 * 1000;
 
 export function skipped(name: string): Absent {
@@ -211,13 +214,13 @@ export function skipped(name: string): Absent {
 }
 
 /** Installs what this machine can, into .tools; what fails will be skipped. */
-export function installAll(): void {
+export function installAll(forAnswers = false): void {
   for (const [name, command] of Object.entries(INSTALL)) {
+    if (!forAnswers && INSTALL_FOR_ANSWERS.includes(name)) continue;
     if (Bun.which(command[0]) === null) continue;
     console.log(`installing ${name}: ${command.join(" ")}`);
     Bun.spawnSync(command, {
       cwd: ROOT,
-      env: { ...process.env, GOBIN: join(TOOLS, "chihaya/bin") },
       stdio: ["ignore", "inherit", "inherit"],
       timeout: INSTALL_MILLISECONDS_MAX,
     });

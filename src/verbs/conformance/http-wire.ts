@@ -88,7 +88,7 @@ export class HttpWire implements SwarmClient {
       downloaded: "0",
       left: String(left),
       event: event === "none" ? undefined : event,
-      numwant: numwant === undefined ? undefined : String(numwant),
+      numwant: numwant === undefined || numwant < 0 ? undefined : String(numwant),
       compact: "1",
       ...fields,
     };
@@ -117,10 +117,11 @@ export class HttpWire implements SwarmClient {
     return readAnnounce(await this.ask(this.target(peer, query)));
   }
 
-  /** An announce that must be refused, in whatever form. */
-  async refusal(peer: OwnPeer, query: Query): Promise<HttpAnswer> {
-    const answer = await this.ask(this.target(peer, query));
-    const reply = readBencode(answer.body)?.value;
+  /** An announce that must be refused, in whatever form; undefined if it has no answer. */
+  async refusal(peer: OwnPeer, query: Query): Promise<HttpAnswer | undefined> {
+    const answer = await this.ask(this.target(peer, query)).catch(() => undefined);
+    if (answer === undefined) return undefined;
+    const reply = readLoosely(answer.body)?.value;
     hold(
       answer.status >= 400 || !(reply instanceof Map) || reply.has("failure reason"),
       "it is answered like an announce",
@@ -167,6 +168,7 @@ export class HttpWire implements SwarmClient {
     try {
       for (const target of targets) {
         await this.#pace.turn();
+        if (socket.closed) throw new Error("the connection was closed");
         const text = `GET ${target} ${version}\r\n${host}\r\n`;
         const { promise, resolve } = Promise.withResolvers<HttpAnswer | string>();
         const reader = new AnswerReader(BODY_BYTES_MAX);
@@ -204,9 +206,15 @@ export class HttpWire implements SwarmClient {
   }
 }
 
+/** Bencode, perhaps with an end of line: whether that may be is a statement of its own. */
+export function readLoosely(body: Uint8Array): ReturnType<typeof readBencode> {
+  const end = body.findLastIndex((byte) => byte !== 10 && byte !== 13) + 1;
+  return readBencode(body.subarray(0, end));
+}
+
 /** The dictionary of an answer that must not be a failure. */
 function readReply({ status, body }: HttpAnswer): Dictionary {
-  const reply = readBencode(body)?.value;
+  const reply = readLoosely(body)?.value;
   hold(reply instanceof Map, `the answer, with status ${status}, is no bencoded dictionary`);
   const reason = reply.get("failure reason");
   if (reason !== undefined) broken(`it is refused: ${excerpt(String(reason))}`);
@@ -251,12 +259,13 @@ function readListed(peer: Bencoded): TracedPeer {
 export function countsOf(files: Dictionary, infoHash: Buffer): Counts {
   const file = files.get(infoHash.toString("latin1"));
   hold(file instanceof Map, "the answer does not have the swarm");
-  const [seeders, completed, leechers] = ["complete", "downloaded", "incomplete"].map((name) => {
+  const [seeders, leechers] = ["complete", "incomplete"].map((name) => {
     const value = file.get(name);
     hold(typeof value === "number" && value >= 0, `the swarm has no number ${name}`);
     return value;
   });
-  return { seeders, completed, leechers };
+  const completed = file.get("downloaded");
+  return { seeders, completed: typeof completed === "number" ? completed : undefined, leechers };
 }
 
 export function percent(bytes: Uint8Array): string {

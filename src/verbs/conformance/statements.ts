@@ -41,6 +41,9 @@ export function hold(condition: boolean, sentence: string): asserts condition {
   if (!condition) throw new Broken(sentence);
 }
 
+const LETTER_A = 0x61;
+const LETTERS = 26;
+
 /** How a tracker is asked. Times in milliseconds. */
 export interface Manners {
   /** How long an answer may take. */
@@ -57,8 +60,17 @@ export const POLITE: Manners = {
   answer: 4000,
   silence: 1000,
   pause: 50,
-  infoHash: (first = Buffer.alloc(0)) => Buffer.concat([first, randomBytes(20 - first.length)]),
+  infoHash: (first) => letters(randomBytes(20), first),
 };
+
+/**
+ * An info hash of small letters, behind these first bytes. Which bytes a tracker can take is a
+ * statement of its own, and shall not break others.
+ */
+export function letters(random: Buffer, first: Buffer = Buffer.alloc(0)): Buffer {
+  const rest = random.subarray(first.length).map((byte) => LETTER_A + (byte % LETTERS));
+  return Buffer.concat([first, rest]);
+}
 
 /** Requests of one examination: 20 a second, so that no tracker takes it for an attack. */
 export class Pace {
@@ -119,7 +131,8 @@ export interface Told {
 
 export interface Counts {
   seeders: number;
-  completed: number;
+  /** Undefined if the tracker does not say. */
+  completed: number | undefined;
   leechers: number;
 }
 

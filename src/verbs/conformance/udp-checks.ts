@@ -292,7 +292,7 @@ const SCRAPE: Check<UdpWire>[] = [
     says: "an unknown info hash has zeros",
     async run(wire) {
       const { seeders, completed, leechers } = await wire.scrape(wire.infoHash);
-      hold(seeders + completed + leechers === 0, "it has not");
+      hold(seeders + (completed ?? 0) + leechers === 0, "it has not");
     },
   },
   {

@@ -7,6 +7,7 @@ import { type BrowserPeer, type WebSocketWire, word } from "./websocket-wire.ts"
 import type { Heard } from "../websocket-client.ts";
 
 const SDP = "v=0\r\na=x:\"\\/\u00e9\u4e16'\r\n";
+const BYTES = Buffer.from([0, 10, 34, 92, 127, 128, 200, 255]);
 const OFFERS = 3;
 /** Browsers that announce more often than that are a flood. */
 const INTERVAL_SECONDS_MIN = 10;
@@ -64,6 +65,16 @@ const ANNOUNCES: Check<WebSocketWire>[] = [
       hold(reply["action"] === "announce", "the action is not announce");
       hold(Number.isInteger(reply["interval"]), "the interval is no whole number");
       hold(reply["info_hash"] === wire.hash, "the info_hash is another");
+    },
+  },
+  {
+    id: "WebTorrent.bytes",
+    weight: "must",
+    says: "an info_hash may have any characters up to U+00FF, and comes back as it was",
+    async run(wire) {
+      const info_hash = wire.anotherHash(BYTES);
+      const { reply } = await wire.join({ left: 1, info_hash });
+      hold(reply["info_hash"] === info_hash, "it comes back as another");
     },
   },
   {

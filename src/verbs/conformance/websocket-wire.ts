@@ -35,8 +35,8 @@ export class WebSocketWire {
     this.hash = this.anotherHash();
   }
 
-  anotherHash(): string {
-    return this.#manners.infoHash().toString("latin1");
+  anotherHash(first?: Buffer): string {
+    return this.#manners.infoHash(first).toString("latin1");
   }
 
   /** A peer with an open connection, that has said nothing. */

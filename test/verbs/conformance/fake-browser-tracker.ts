@@ -202,6 +202,9 @@ export const BROWSER_FAULTS: Record<string, BrowserFaults> = {
   "WebTorrent.handshake": { refusesAll: true },
   "WebTorrent.ping": { closesAt: 0x89 },
   "WebTorrent.reply": { out: (m) => void (isReply(m) && delete m["info_hash"]) },
+  "WebTorrent.bytes": {
+    out: (m) => void (m["info_hash"] = (m["info_hash"] as string).replace(/[\x80-\xff]/g, "?")),
+  },
   "WebTorrent.interval": { out: (m) => void (isReply(m) && (m["interval"] = 1)) },
   "WebTorrent.counts": { out: (m) => void (isReply(m) && (m["complete"] = 0)) },
   "WebTorrent.left-null": { in: (m) => void (m["left"] === null && (m["left"] = 0)) },

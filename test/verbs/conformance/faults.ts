@@ -54,7 +54,7 @@ const ON_SWARMS: Record<string, Faults> = {
   "BEP0.stopped-unknown": { ask: (ask) => void (ask.known || (ask.event = "none")) },
   "BEP0.numwant-one": { ask: (ask) => void (ask.numwant = 50) },
   "BEP0.numwant-none": { ask: (ask) => void (ask.numwant = ask.numwant || 50) },
-  "BEP0.numwant-default": { ask: (ask) => void (ask.numwant = Math.max(0, ask.numwant)) },
+  "BEP0.numwant-default": { ask: (ask) => void (ask.numwant >= 0 || (ask.numwant = 0)) },
   "BEP0.numwant-huge": { told: (told, ask) => void (ask.numwant > 1000 && (told.peers = [])) },
   "BEP0.port-zero": { ask: (ask) => void (ask.storesPortZero = true) },
   "BEP52.two-swarms": {

@@ -1,17 +1,18 @@
 /** Statements on announces over HTTP: each check fails where a tracker breaks it. */
 import { expect, test } from "bun:test";
 
+import { CONNECTION_CHECKS } from "../../../src/verbs/conformance/connection-checks.ts";
 import { HTTP_CHECKS } from "../../../src/verbs/conformance/http-checks.ts";
 import { SCRAPE_CHECKS } from "../../../src/verbs/conformance/scrape-checks.ts";
 import { swarmChecks } from "../../../src/verbs/conformance/swarm-checks.ts";
 import { HTTP_FAULTS } from "./faults.ts";
 import { eachCanFail } from "./tried.ts";
 
-const shared = swarmChecks("BEP3").map(({ id }) => id);
+const elsewhere = [...swarmChecks("BEP3"), ...CONNECTION_CHECKS].map(({ id }) => id);
 
 eachCanFail(
   "http",
-  HTTP_CHECKS.filter(({ id }) => !shared.includes(id)),
+  HTTP_CHECKS.filter(({ id }) => !elsewhere.includes(id)),
   HTTP_FAULTS,
 );
 

@@ -3,14 +3,14 @@ import { expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 
 import { examineUrls, type Report } from "../../../src/verbs/conformance/conformance.ts";
-import type { Manners } from "../../../src/verbs/conformance/statements.ts";
+import { letters, type Manners } from "../../../src/verbs/conformance/statements.ts";
 import { type Faults, FakeTracker } from "./fake-tracker.ts";
 
 export const HASTY: Manners = {
   answer: 400,
   silence: 40,
   pause: 0,
-  infoHash: (first = Buffer.alloc(0)) => Buffer.concat([first, randomBytes(20 - first.length)]),
+  infoHash: (first) => letters(randomBytes(20), first),
 };
 
 export const open = {
