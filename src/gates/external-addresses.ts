@@ -27,14 +27,16 @@ export class ExternalAddresses {
     this.#ipv6 = byFamily.get(6);
   }
 
-  /** Gives the peer of the request the external address, if it is behind our NAT. */
-  replace(request: AnnounceRequest, { address, addressAt, family }: Place): boolean {
-    const external = request.family === 4 ? this.#ipv4 : this.#ipv6;
-    if (external === undefined || !isPrivate(request.peer, 0, request.family)) return false;
-    if (!isPrivate(address, addressAt, family)) return false;
-    const size = request.family === 4 ? 4 : 16;
-    for (let i = 0; i < size; i++) request.peer[i] = external[i];
-    return true;
+  /** True if the peer of the request is behind our NAT, and there is an address for it. */
+  has({ peer, family }: AnnounceRequest, place: Place): boolean {
+    if ((family === 4 ? this.#ipv4 : this.#ipv6) === undefined) return false;
+    return isPrivate(peer, 0, family) && isPrivate(place.address, place.addressAt, place.family);
+  }
+
+  /** Gives that peer the external address. */
+  replace({ peer, family }: AnnounceRequest): void {
+    const external = (family === 4 ? this.#ipv4 : this.#ipv6)!;
+    for (let i = 0; i < (family === 4 ? 4 : 16); i++) peer[i] = external[i];
   }
 }
 

@@ -209,7 +209,7 @@ export class Gates {
     const { request } = this.#core;
     if (this.#hosts?.allowHead(asked.head!) === false) return VERDICT_HOST;
     if (this.#access.maintenance) return VERDICT_MAINTENANCE;
-    if (this.#external !== undefined) this.isExternal = this.#external.replace(request, asked);
+    if (this.#external !== undefined) this.isExternal = this.#replaceAddress(this.#external);
     let verdict = peer.judgeAddress(request.peer, 0, request.family);
     if (verdict !== VERDICT_OK) return verdict;
     verdict = peer.judgeSwarm(request.infoHashHalves);
@@ -219,6 +219,16 @@ export class Gates {
     if (asked.mayClaim) verdict = peer.judgeNetwork(request.peer, 0, request.family);
     if (verdict !== VERDICT_OK || !this.#access.judgesClients) return verdict;
     return this.#judgeClient();
+  }
+
+  /** Gives a peer behind our NAT the external address; false for any other peer. */
+  #replaceAddress(external: ExternalAddresses): boolean {
+    const { request } = this.#core;
+    if (!external.has(request, this.asked)) return false;
+    // A NAT that hides all clients would make them one peer: the warning of that sees it here.
+    this.#notes?.notePrivate(request);
+    external.replace(request);
+    return true;
   }
 
   #judgeClient(): number {

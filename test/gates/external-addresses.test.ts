@@ -3,7 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { externalAddresses } from "../../src/gates/external-addresses.ts";
 import { readAddress, writeAddress } from "../../src/net/addresses.ts";
 import { AnnounceRequest } from "../../src/swarm/requests.ts";
-import { FakeCore, open, QUERY } from "../http/fixture.ts";
+import { Notes, notesMemory } from "../../src/notes/notes.ts";
+import { largestPrivateShare } from "../../src/notes/private-share.ts";
+import { FakeCore, open, openTracker, QUERY } from "../http/fixture.ts";
 import { announceOf, Desk } from "../udp/fixture.ts";
 
 const IPV4 = "203.0.113.9";
@@ -19,7 +21,8 @@ function stored(external: string[], from: string, peer = from): string {
   const portAt = request.family === 4 ? 4 : 16;
   request.peer.set([0x1a, 0xe1], portAt);
   const place = { address: source, addressAt: 0, family: sourceFamily };
-  externalAddresses(external)?.replace(request, place);
+  const addresses = externalAddresses(external);
+  if (addresses?.has(request, place)) addresses.replace(request);
   expect([...request.peer.subarray(portAt, portAt + 2)]).toEqual([0x1a, 0xe1]);
   return writeAddress(request.peer, 0, request.family);
 }
@@ -78,5 +81,15 @@ describe("an announce from a private address", () => {
     desk.ask(announceOf(desk.id(inside), { port: 6881 }), inside);
     const reply = desk.ask(announceOf(desk.id(), { port: 7000 }));
     expect(reply.slice(40)).toBe("cb0071091ae1");
+  });
+
+  test("is noted as private, so that a NAT that hides all clients is still warned of", () => {
+    const shared = notesMemory(1, { tickSeconds: 45, minimumSeconds: 900 });
+    const notes = new Notes(shared, 0);
+    const http = open(openTracker(), settings, () => true, undefined, { notes });
+    for (let port = 5000; port < 5024; port++) {
+      http.ask(`/announce?${QUERY.replace("23004", String(port))}`, "172.17.0.1");
+    }
+    expect(largestPrivateShare(shared.privateShare)).toBeGreaterThan(0.25);
   });
 });
