@@ -10,6 +10,7 @@ import { isIPv4, isIPv6 } from "../net/addresses.ts";
 import { HASH_FORMS, readInfoHashes } from "../net/written-hashes.ts";
 import { type AdminAnswer, AdminClient, type ListVerb, UnprovenError } from "./admin-client.ts";
 import { askForPage } from "./admin-client.ts";
+import type { Report } from "./conformance/conformance.ts";
 import { dnsAdvice } from "./dns-advice.ts";
 import { fail, type Output, say } from "./output.ts";
 import type { PlanVerbOptions } from "./plan-verb.ts";
@@ -78,9 +79,11 @@ async function test(
 ): Promise<number> {
   if (!all) return (await selftest(urls, stdout)) ? EXIT_OK : EXIT_FAILED;
   const { examineUrls, isConformant } = await import("./conformance/conformance.ts");
-  const { reportAs } = await import("./conformance/conformance-report.ts");
-  const reports = await examineUrls(urls);
-  stdout(reportAs(format, reports));
+  const { reportAs, textOf, textOfWeights } = await import("./conformance/conformance-report.ts");
+  // An address takes 20 seconds, so each is told of at once.
+  const heard = (report: Report) => format === "text" && stdout(textOf(report));
+  const reports = await examineUrls(urls, { heard });
+  stdout(format === "text" ? textOfWeights() : reportAs(format, reports));
   return isConformant(reports) ? EXIT_OK : EXIT_FAILED;
 }
 

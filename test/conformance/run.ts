@@ -61,7 +61,11 @@ async function examine(
     const transport = running.urls[at].split(":")[0] as Transport;
     for (const { id, family: only = family } of CHECKS[transport]) {
       if (only !== family) continue;
-      const [report] = await examineUrls([running.urls[at]], manners, new Set([id]), false);
+      const [report] = await examineUrls([running.urls[at]], {
+        manners,
+        only: new Set([id]),
+        meets: false,
+      });
       const [{ outcome, problem }] = report.results;
       let told: string = outcome === "held" ? "" : problem;
       if (outcome === "not tried") told = `not tried: ${problem}`;

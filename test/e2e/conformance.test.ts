@@ -19,7 +19,7 @@ test.each(["127.0.0.1", "[::1]"])(
     const urls = ["http", "udp", "ws"].map(
       (scheme) => `${scheme}://${host}:${tracker.port}/announce`,
     );
-    const reports = await examineUrls(urls, PATIENT);
+    const reports = await examineUrls(urls, { manners: PATIENT });
     expect(notHeld(reports)).toEqual([]);
     expect(reports.map(({ results }) => results.length > 30)).toEqual([true, true, true]);
   },
@@ -44,7 +44,8 @@ test.if(makeCertificate.possible)(
       const manners = { answer: 4000, silence: 200, pause: 0 };
       const infoHash = (first = Buffer.alloc(0)) =>
         Buffer.concat([first, crypto.getRandomValues(Buffer.alloc(20 - first.length))]);
-      const reports = await examineUrls(${JSON.stringify(urls)}, { ...manners, infoHash });
+      const urls = ${JSON.stringify(urls)};
+      const reports = await examineUrls(urls, { manners: { ...manners, infoHash } });
       console.log(JSON.stringify(reports));
     `;
     const child = Bun.spawn([process.execPath, "-e", program], {

@@ -21,9 +21,13 @@ const MEANINGS: Record<Weight, string> = {
   custom: "trackers differ, and clients manage",
 };
 
-export function reportAs(format: Format, reports: readonly Report[]): string {
-  if (format === "json") return jsonOf(reports);
-  return format === "junit" ? junitOf(reports) : textOf(reports);
+export function reportAs(format: Exclude<Format, "text">, reports: readonly Report[]): string {
+  return format === "json" ? jsonOf(reports) : junitOf(reports);
+}
+
+/** What follows the texts of all reports. */
+export function textOfWeights(): string {
+  return WEIGHTS.map((weight) => labelled(weight, MEANINGS[weight])).join("");
 }
 
 function jsonOf(reports: readonly Report[]): string {
@@ -31,24 +35,22 @@ function jsonOf(reports: readonly Report[]): string {
   return `${JSON.stringify({ good, meanings: MEANINGS, reports }, undefined, 2)}\n`;
 }
 
-function textOf(reports: readonly Report[]): string {
-  const parts = reports.map(({ url, address, problem, results }) => {
-    const where = address === "" ? "" : ` at ${address}`;
-    const head = wrapped(`${printable(url)}${where}`, 0, 2);
-    if (problem !== "") return head + labelled("wrong", problem);
-    const broken = results.filter(({ outcome }) => outcome === "broken");
-    const untried = results.filter(({ outcome }) => outcome === "not tried");
-    const held = results.filter(({ outcome }) => outcome === "held").length;
-    const sums = WEIGHTS.map((weight) => {
-      const count = broken.filter((result) => result.weight === weight).length;
-      return `${weight} ${count}`;
-    });
-    const summary = `${held} of ${results.length} statements hold; broken: ${sums.join(", ")}`;
-    const omitted = untried.map(({ id, problem }) => labelled("not tried", `${id}: ${problem}`));
-    return head + broken.map(textOfBroken).join("") + omitted.join("") + labelled("sum", summary);
+/** One report, with what does not hold, and an empty line. */
+export function textOf({ url, address, problem, results }: Report): string {
+  const where = address === "" ? "" : ` at ${address}`;
+  const head = wrapped(`${printable(url)}${where}`, 0, 2);
+  if (problem !== "") return `${head}${labelled("wrong", problem)}\n`;
+  const broken = results.filter(({ outcome }) => outcome === "broken");
+  const untried = results.filter(({ outcome }) => outcome === "not tried");
+  const held = results.filter(({ outcome }) => outcome === "held").length;
+  const sums = WEIGHTS.map((weight) => {
+    const count = broken.filter((result) => result.weight === weight).length;
+    return `${weight} ${count}`;
   });
-  const meanings = WEIGHTS.map((weight) => labelled(weight, MEANINGS[weight]));
-  return `${parts.join("\n")}\n${meanings.join("")}`;
+  const summary = `${held} of ${results.length} statements hold; broken: ${sums.join(", ")}`;
+  const omitted = untried.map(({ id, problem }) => labelled("not tried", `${id}: ${problem}`));
+  const parts = [...broken.map(textOfBroken), ...omitted, labelled("sum", summary)];
+  return `${head}${parts.join("")}\n`;
 }
 
 function textOfBroken({ id, weight, says, problem, sent, came }: Result): string {

@@ -9,7 +9,7 @@
  * the end. Nothing here knows which tracker it is.
  */
 import { listAddresses } from "../../limits/own-addresses.ts";
-import { isLoopback } from "./own-source.ts";
+import { isLoopback, isPublicAddress } from "./own-source.ts";
 import { ADDRESSES_MAX, addressesOf, hostOf, readTrackerUrl, serverOf } from "../tracker-url.ts";
 import { HTTP_CHECKS } from "./http-checks.ts";
 import { HttpWire } from "./http-wire.ts";
@@ -53,30 +53,41 @@ const NOT_STORED =
   "a second peer is not told of the first, on which most checks rest; this machine has that " +
   "address, and many trackers store no peers of their own: test it from elsewhere, or at 127.0.0.1";
 
-/**
- * Examines all URLs, with all checks or those in `only`; without `meets` even if two peers do not
- * meet at first.
- */
+/** How to examine; what is left out is what a stranger's tracker can bear. */
+export interface Examination {
+  manners: Manners;
+  /** The checks to make; all if undefined. */
+  only: ReadonlySet<string> | undefined;
+  /** Whether a tracker must answer a plain announce first, and again after what it broke. */
+  meets: boolean;
+  /** Is told each report once it is there. */
+  heard: (report: Report) => void;
+}
+
+/** Examines all URLs. */
 export async function examineUrls(
   urls: readonly string[],
-  manners: Manners = POLITE,
-  only?: ReadonlySet<string>,
-  meets = true,
+  given: Partial<Examination> = {},
 ): Promise<Report[]> {
+  const options = { manners: POLITE, only: undefined, meets: true, heard: () => {}, ...given };
   const reports: Report[] = [];
-  const pace = new Pace(manners.pause);
+  const tell = (report: Report) => {
+    reports.push(report);
+    options.heard(report);
+  };
+  const pace = new Pace(options.manners.pause);
   for (const text of urls) {
     const url = readTrackerUrl(text);
     const report = { url: text, address: "", results: [] };
     if (typeof url === "string") {
-      reports.push({ ...report, problem: url });
+      tell({ ...report, problem: url });
       continue;
     }
     const addresses = (await addressesOf(hostOf(url))).slice(0, ADDRESSES_MAX);
-    if (addresses.length === 0) reports.push({ ...report, problem: "its host has no address" });
+    if (addresses.length === 0) tell({ ...report, problem: "its host has no address" });
     for (const address of addresses) {
-      const found = await examineAddress(url, address, { manners, pace, only, meets });
-      reports.push({ url: text, address, ...found });
+      const found = await examineAddress(url, address, { ...options, pace });
+      tell({ url: text, address, ...found });
     }
   }
   return reports;
@@ -84,18 +95,20 @@ export async function examineUrls(
 
 type Found = Pick<Report, "problem" | "results">;
 
-interface Way {
-  manners: Manners;
+interface Way extends Omit<Examination, "heard"> {
   pace: Pace;
-  only: ReadonlySet<string> | undefined;
-  meets: boolean;
 }
 
 function examineAddress(url: URL, address: string, way: Way): Promise<Found> {
   const { manners, pace } = way;
   if (url.protocol === "udp:") {
     const open = () => new UdpWire({ address, port: Number(url.port) }, manners, pace);
-    return examine(open, chosen(UDP_CHECKS, address, way), (wire) => meet(wire, address), way);
+    return examine(
+      open,
+      checksAt(UDP_CHECKS, address, way.only),
+      (wire) => meet(wire, address),
+      way,
+    );
   }
   const server = serverOf(url, address);
   if (/^wss?:$/.test(url.protocol)) {
@@ -103,20 +116,29 @@ function examineAddress(url: URL, address: string, way: Way): Promise<Found> {
     const question = { ...server, target, timeout: manners.answer };
     const open = () => new WebSocketWire(question, manners, pace);
     const join = async (wire: WebSocketWire) => void (await wire.join({ left: 1 }));
-    return examine(open, chosen(WEBSOCKET_CHECKS, address, way), join, way);
+    return examine(open, checksAt(WEBSOCKET_CHECKS, address, way.only), join, way);
   }
   const place = { ...server, pathname: url.pathname, search: url.search };
   const open = () => new HttpWire(place, manners, pace);
-  const checks = chosen([...HTTP_CHECKS, ...SCRAPE_CHECKS], address, way);
+  const checks = checksAt([...HTTP_CHECKS, ...SCRAPE_CHECKS], address, way.only);
   return examine(open, checks, (wire) => meet(wire, address), way);
 }
 
 /** The checks for an address, as far as they are asked for. */
-function chosen<W>(checks: readonly Check<W>[], address: string, { only }: Way): Check<W>[] {
+export function checksAt<W>(
+  checks: readonly Check<W>[],
+  address: string,
+  only?: ReadonlySet<string>,
+): Check<W>[] {
   const own = address.includes(":") ? 6 : 4;
-  return checks.filter(
-    ({ id, family = own }) => family === own && (only === undefined || only.has(id)),
-  );
+  const isPublic = isPublicAddress(address);
+  return checks
+    .filter(({ id, family = own }) => family === own && (only === undefined || only.has(id)))
+    .map((check) => (check.risky && isPublic ? { ...check, run: spare } : check));
+}
+
+function spare(): Promise<void> {
+  return Promise.reject(new NotTried("it ends or burdens some trackers, and this one is public"));
 }
 
 /** Two peers meet. Without that nothing else is worth a try, if it is known why. */
@@ -128,6 +150,11 @@ async function meet(client: SwarmClient, address: string): Promise<void> {
   hold(!isOwn || has(peers, first), NOT_STORED);
 }
 
+const GONE = "the tracker does not answer a plain announce";
+const NOTHING: Attempt = { outcome: "not tried", problem: "", sent: "", came: "" };
+
+type Attempt = Pick<Result, "outcome" | "problem" | "sent" | "came">;
+
 async function examine<W extends Wire>(
   open: () => W,
   checks: readonly Check<W>[],
@@ -135,12 +162,15 @@ async function examine<W extends Wire>(
   { meets }: Way,
 ): Promise<Found> {
   const problem = meets ? (await attempt(open, begin)).problem : "";
+  let gone = problem !== "";
   const results: Result[] = [];
   for (const { id, weight, says, run } of checks) {
-    const found =
-      problem === ""
-        ? await attempt(open, run)
-        : { outcome: "not tried" as const, problem: "", sent: "", came: "" };
+    const found = gone ? { ...NOTHING, problem: GONE } : await attempt(open, run);
+    // After a fault it must be known whether the tracker is still there.
+    if (meets && found.outcome === "broken" && (await attempt(open, begin)).outcome === "broken") {
+      gone = true;
+      found.problem += "; then the tracker answers no more";
+    }
     results.push({ id, weight, says, ...found });
   }
   return { problem, results };
@@ -150,7 +180,7 @@ async function examine<W extends Wire>(
 async function attempt<W extends Wire>(
   open: () => W,
   run: (wire: W) => Promise<void>,
-): Promise<Pick<Result, "outcome" | "problem" | "sent" | "came">> {
+): Promise<Attempt> {
   const wire = open();
   let outcome: Outcome = "held";
   let problem = "";

@@ -244,12 +244,14 @@ const QUERIES: Check<HttpWire>[] = [
   },
   {
     id: "BEP3.port-overflow",
+    risky: true,
     weight: "must",
     says: "port 65637 is not port 101",
     run: notStored({ fields: { port: "65637" } }, 101),
   },
   {
     id: "BEP3.port-negative",
+    risky: true,
     weight: "should",
     says: "a negative port stores no peer",
     run: notStored({ fields: { port: "-435" } }, 65_101),

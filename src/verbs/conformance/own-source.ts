@@ -34,6 +34,11 @@ function bytesOf(text: string): { digits: string; isPublic: boolean } {
   return { digits, isPublic: !isNotPublic(bytes, 0, family) };
 }
 
+/** Whether an address is one that everybody can reach. */
+export function isPublicAddress(address: string): boolean {
+  return bytesOf(address).isPublic;
+}
+
 /** Whether an address is one of loopback, where every machine is its own client. */
 export function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");

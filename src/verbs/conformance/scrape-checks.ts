@@ -86,6 +86,7 @@ export const SCRAPE_CHECKS: Check<HttpWire>[] = [
   },
   {
     id: "BEP48.none",
+    risky: true,
     weight: "custom",
     says: "a scrape without an info hash does not get all swarms, which can be many",
     async run(wire) {

@@ -19,6 +19,8 @@ export interface Check<Client> {
   says: string;
   /** Only at addresses of this family. */
   family?: 4 | 6;
+  /** Ends or burdens some trackers, so it is no thing to send to a public one. */
+  risky?: true;
   run: (client: Client) => Promise<void>;
 }
 

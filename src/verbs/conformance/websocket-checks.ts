@@ -315,6 +315,7 @@ const MESSAGES: Check<WebSocketWire>[] = [
   },
   {
     id: "WebTorrent.null",
+    risky: true,
     weight: "must",
     says: "the message null harms nobody",
     async run(wire) {
@@ -326,6 +327,7 @@ const MESSAGES: Check<WebSocketWire>[] = [
   },
   {
     id: "WebTorrent.offers-null",
+    risky: true,
     weight: "must",
     says: "an announce whose offers are [null] harms nobody",
     async run(wire) {
@@ -389,6 +391,7 @@ const MESSAGES: Check<WebSocketWire>[] = [
   },
   {
     id: "WebTorrent.scrape-none",
+    risky: true,
     weight: "custom",
     says: "a scrape without an info hash does not get all swarms",
     async run(wire) {

@@ -2,7 +2,11 @@
 import { expect, test } from "bun:test";
 
 import type { Report } from "../../../src/verbs/conformance/conformance.ts";
-import { reportAs } from "../../../src/verbs/conformance/conformance-report.ts";
+import {
+  reportAs,
+  textOf,
+  textOfWeights,
+} from "../../../src/verbs/conformance/conformance-report.ts";
 
 const long = `16 bytes: ${"0a".repeat(300)}`;
 const result = { sent: "GET /announce?a", came: "200 d1:\u202ee", problem: "" } as const;
@@ -31,7 +35,7 @@ const reports: Report[] = [
 ];
 
 test("text has what is right, wrong, was sent and came, within 80 columns", () => {
-  const text = reportAs("text", reports);
+  const text = reports.map(textOf).join("") + textOfWeights();
   expect(text.split("\n").filter((line) => line.length > 80)).toEqual([]);
   expect(text).toStartWith("udp://tracker.example.org:6969/announce at 192.0.2.1\n");
   expect(text).toContain(
@@ -46,6 +50,7 @@ test("text has what is right, wrong, was sent and came, within 80 columns", () =
     "  sum:       1 of 4 statements hold; broken: must 1, should 0, custom 1\n",
   );
   expect(text).toContain("nonsense\n  wrong:     it is not a URL\n");
+  expect(text).toEndWith("  custom:    trackers differ, and clients manage\n");
   expect(text).not.toContain("BEP3.good");
   expect(text).not.toMatch(/(?!\n)\p{C}/u);
 });

@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import {
   digitsOfAddress,
   isLoopback,
+  isPublicAddress,
   ownSource,
 } from "../../../src/verbs/conformance/own-source.ts";
 
@@ -18,6 +19,11 @@ test.each(["192.0.2.1", "2001:db8::1"])("%s as digits", (address) => {
   expect(digitsOfAddress(address)).toBe(
     address.includes(":") ? "20010db8000000000000000000000001" : "c0000201",
   );
+});
+
+test("a public address is told from others", () => {
+  const addresses = ["8.8.8.8", "127.0.0.1", "10.1.2.3", "2001:db8::1"];
+  expect(addresses.map(isPublicAddress)).toEqual([true, false, false, false]);
 });
 
 test("what is no address has no digits", () => {

@@ -12,6 +12,9 @@ eachCanFail("http", SCRAPE_CHECKS, HTTP_FAULTS);
 test("a URL without a scrape leaves them out", async () => {
   await using fake = new FakeTracker();
   const url = (await fake.overHttp()).replace("announce", "tracker");
-  const [{ results }] = await examineUrls([url], HASTY, new Set(["BEP48.files"]));
+  const [{ results }] = await examineUrls([url], {
+    manners: HASTY,
+    only: new Set(["BEP48.files"]),
+  });
   expect(results).toMatchObject([{ outcome: "not tried", problem: "the URL has no scrape" }]);
 });

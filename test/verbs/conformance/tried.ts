@@ -30,7 +30,11 @@ export function notHeld(reports: readonly Report[]): string[] {
 
 /** The outcomes of one check at a tracker with a fault, which hinders no other check. */
 export async function outcomesOf(url: string, id: string): Promise<string[]> {
-  const [{ results }] = await examineUrls([url], HASTY, new Set([id]), false);
+  const [{ results }] = await examineUrls([url], {
+    manners: HASTY,
+    only: new Set([id]),
+    meets: false,
+  });
   return results.map(({ outcome }) => outcome);
 }
 
