@@ -16,6 +16,7 @@ import { join, resolve } from "node:path";
 import { FILE_MODE, PROGRAM_MODE, tarArchive, zipArchive, type Entry } from "./archives.ts";
 import { ARCHIVE, removeEarlier, writeChecksums } from "./checksums.ts";
 import { targetOf } from "./executables.ts";
+import { signedForMac } from "./mac-signature.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const OUT = join(ROOT, "dist/bin");
@@ -107,7 +108,8 @@ export function releaseVersion(): string {
 
 /** The entries of a target's archive; throws if the binary is for another target. */
 function entriesOf(target: Target, folder: string): Entry[] {
-  const program = readFileSync(join(OUT, target, programName(target)));
+  const compiled = readFileSync(join(OUT, target, programName(target)));
+  const program = target === "darwin-x64" ? signedForMac(compiled, "buntracker") : compiled;
   const found = targetOf(program);
   if (found !== target) throw new Error(`the binary for ${target} is for ${found ?? "nothing"}`);
   const files = companions(target).map((path) => ({

@@ -14,6 +14,7 @@ import { join, resolve } from "node:path";
 
 import { PACKAGE } from "../../scripts/checksums.ts";
 import { targetOf } from "../../scripts/executables.ts";
+import { signedForMac } from "../../scripts/mac-signature.ts";
 import { MACHINES } from "../../scripts/packages.ts";
 import { archiveName, companions, programName, releaseVersion } from "../../scripts/release.ts";
 import { TARGETS, type Target } from "../../scripts/release.ts";
@@ -68,11 +69,18 @@ async function inspect(target: Target, bin: string, sums: string): Promise<void>
   const program = files.get(`${folder}/${programName(target)}`);
   const found = program === undefined ? undefined : targetOf(program);
   if (found !== target) problems.push(`${name} holds a binary for ${found ?? "nothing"}`);
+  if (target.startsWith("darwin-")) isSigned(target, program!);
   const expected = [programName(target), ...companions(target)].map((path) => `${folder}/${path}`);
   const [has, should] = [[...files.keys()].sort().join(), expected.sort().join()];
   if (has !== should) problems.push(`${name} holds ${has} and not ${should}`);
   const thisMachine = `${process.platform}-${process.arch}`;
   if (target === thisMachine) runs(join(bin, target, programName(target)), program!);
+}
+
+/** Checks that a program for macOS is signed as it would be signed again; Bun names its own. */
+function isSigned(target: Target, program: Uint8Array): void {
+  const again = signedForMac(program, target === "darwin-arm64" ? "a.out" : "buntracker");
+  if (!Buffer.from(again).equals(program)) problems.push(`${target} has a wrong signature`);
 }
 
 /** Checks that the binary is the one in the archive, and that it runs. */
