@@ -34,7 +34,7 @@ type Transport = keyof typeof CHECKS;
 function mannersFromNow(): Manners {
   let n = 0;
   return {
-    ...{ answer: 2000, silence: 250, pause: 2 },
+    ...{ answer: 2000, silence: 250, pause: 2, whole: 60_000 },
     infoHash: (first) => hashOf(n++ % HASHES_MAX, first),
   };
 }

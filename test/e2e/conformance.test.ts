@@ -6,11 +6,11 @@ import { expect, test } from "bun:test";
 
 import { examineUrls, type Report } from "../../src/verbs/conformance/conformance.ts";
 import { makeCertificate } from "../http/openssl.ts";
-import { HASTY, notHeld } from "../verbs/conformance/tried.ts";
+import { CALM, notHeld } from "../verbs/conformance/tried.ts";
 import { freePort, startTracker } from "./harness.ts";
 
 /** As long as a busy machine may take. */
-const PATIENT = { ...HASTY, answer: 4000, silence: 200 };
+const PATIENT = { ...CALM, silence: 200 };
 
 test.each(["127.0.0.1", "[::1]"])(
   "over HTTP, UDP and WebSocket at %s",
@@ -41,7 +41,7 @@ test.if(makeCertificate.possible)(
     const script = join(import.meta.dir, "../../src/verbs/conformance/conformance.ts");
     const program = `
       const { examineUrls } = await import(${JSON.stringify(script)});
-      const manners = { answer: 4000, silence: 200, pause: 0 };
+      const manners = { answer: 4000, silence: 200, pause: 0, whole: 60000 };
       const infoHash = (first = Buffer.alloc(0)) =>
         Buffer.concat([first, crypto.getRandomValues(Buffer.alloc(20 - first.length))]);
       const urls = ${JSON.stringify(urls)};

@@ -48,7 +48,11 @@ export function textOf({ url, address, problem, results }: Report): string {
     return `${weight} ${count}`;
   });
   const summary = `${held} of ${results.length} statements hold; broken: ${sums.join(", ")}`;
-  const omitted = untried.map(({ id, problem }) => labelled("not tried", `${id}: ${problem}`));
+  const reasons = [...new Set(untried.map(({ problem }) => problem))];
+  const omitted = reasons.map((reason) => {
+    const ids = untried.filter(({ problem }) => problem === reason).map(({ id }) => id);
+    return labelled("not tried", `${reason}: ${ids.join(", ")}`);
+  });
   const parts = [...broken.map(textOfBroken), ...omitted, labelled("sum", summary)];
   return `${head}${parts.join("")}\n`;
 }

@@ -151,6 +151,7 @@ async function meet(client: SwarmClient, address: string): Promise<void> {
 }
 
 const GONE = "the tracker does not answer a plain announce";
+const TOO_SLOW = "its answers are so slow that there is no time left";
 const NOTHING: Attempt = { outcome: "not tried", problem: "", sent: "", came: "" };
 
 type Attempt = Pick<Result, "outcome" | "problem" | "sent" | "came">;
@@ -159,13 +160,15 @@ async function examine<W extends Wire>(
   open: () => W,
   checks: readonly Check<W>[],
   begin: (wire: W) => Promise<void>,
-  { meets }: Way,
+  { meets, manners }: Way,
 ): Promise<Found> {
+  const end = performance.now() + manners.whole;
   const problem = meets ? (await attempt(open, begin)).problem : "";
   let gone = problem !== "";
   const results: Result[] = [];
   for (const { id, weight, says, run } of checks) {
-    const found = gone ? { ...NOTHING, problem: GONE } : await attempt(open, run);
+    const why = gone ? GONE : performance.now() > end ? TOO_SLOW : "";
+    const found = why === "" ? await attempt(open, run) : { ...NOTHING, problem: why };
     // After a fault it must be known whether the tracker is still there.
     if (meets && found.outcome === "broken" && (await attempt(open, begin)).outcome === "broken") {
       gone = true;

@@ -54,6 +54,8 @@ export interface Manners {
   silence: number;
   /** The time between two requests. */
   pause: number;
+  /** How long one address may take, if its answers are slow; no check begins later. */
+  whole: number;
   /** A new info hash of 20 bytes, which nobody else uses, with these first. */
   infoHash: (first?: Buffer) => Buffer;
 }
@@ -62,6 +64,7 @@ export const POLITE: Manners = {
   answer: 4000,
   silence: 1000,
   pause: 50,
+  whole: 300_000,
   infoHash: (first) => letters(randomBytes(20), first),
 };
 

@@ -21,8 +21,12 @@ import { broken, hold, Pace, type SwarmClient, type Told } from "./statements.ts
 export const MAGIC = 0x41727101980n;
 const EVENTS = { none: 0, completed: 1, started: 2, stopped: 3, paused: 4 } as const;
 const ATTEMPTS = 2;
-/** Later datagrams are not kept. */
-const DATAGRAMS_MAX = 100;
+/**
+ * The most datagrams to one request: timers do not fire while they come faster than they are read,
+ * and a tracker sends at most two, as late answers.
+ */
+const DATAGRAMS_MAX = 1000;
+const FLOODED = "it sends datagrams that are not replies";
 
 /** An announce in all its fields. */
 export interface Packet extends Asked {
@@ -64,7 +68,8 @@ export class UdpWire implements SwarmClient {
     this.#socket = createSocket(this.family === 6 ? "udp6" : "udp4");
     this.#socket.on("error", (error) => this.#fail(error));
     this.#socket.on("message", (reply) => {
-      if (this.#received.length < DATAGRAMS_MAX) this.#received.push(Buffer.from(reply));
+      this.#received.push(Buffer.from(reply));
+      if (this.#received.length > DATAGRAMS_MAX) this.#flooded();
       this.#wake();
     });
     this.#socket.connect(to.port, to.address, (error?: Error | null) => {
@@ -110,6 +115,7 @@ export class UdpWire implements SwarmClient {
     const attempts = patience === this.#manners.answer ? ATTEMPTS : 1;
     await this.#ready;
     this.#received = [];
+    if (this.#closed) broken(this.#failed ?? "it is closed");
     let reply: Buffer | undefined;
     for (let i = 0; i < attempts && reply === undefined && this.#failed === undefined; i++) {
       await this.#pace.turn();
@@ -209,6 +215,12 @@ export class UdpWire implements SwarmClient {
 
   #note(sent: string, came: string): void {
     this.exchanges.push({ sent, came });
+  }
+
+  /** No further datagrams are read. */
+  #flooded(): void {
+    this.#failed = FLOODED;
+    this.close();
   }
 
   #fail(error: unknown): void {

@@ -45,7 +45,7 @@ test("text has what is right, wrong, was sent and came, within 80 columns", () =
       "    sent:    16 bytes:\n",
   );
   expect(text).toContain("  custom:    BEP15.odd\n");
-  expect(text).toContain("  not tried: BEP48.none: the URL has no scrape\n");
+  expect(text).toContain("  not tried: the URL has no scrape: BEP48.none\n");
   expect(text).toContain(
     "  sum:       1 of 4 statements hold; broken: must 1, should 0, custom 1\n",
   );

@@ -8,14 +8,14 @@ import { describe, expect, test } from "bun:test";
 import { checksAt, examineUrls, isConformant } from "../../../src/verbs/conformance/conformance.ts";
 import { FakeBrowserTracker } from "./fake-browser-tracker.ts";
 import { FakeTracker } from "./fake-tracker.ts";
-import { HASTY, notHeld, open } from "./tried.ts";
+import { CALM, HASTY, notHeld, open } from "./tried.ts";
 
 const hasty = { manners: HASTY };
 
 describe.each(["http", "udp"] as const)("over %s", (transport) => {
   test.each(["127.0.0.1", "::1"])("a tracker at %s that keeps all passes", async (host) => {
     await using fake = new FakeTracker({}, host);
-    const reports = await examineUrls([await open[transport](fake)], hasty);
+    const reports = await examineUrls([await open[transport](fake)], { manners: CALM });
     expect(notHeld(reports)).toEqual([]);
     expect(isConformant(reports)).toBe(true);
     const left = [...fake.swarms.values()].reduce((sum, { peers }) => sum + peers.size, 0);
@@ -27,7 +27,7 @@ test.each(["127.0.0.1", "::1"])(
   "a tracker for browsers at %s that keeps all passes",
   async (host) => {
     await using fake = new FakeBrowserTracker({}, host);
-    expect(notHeld(await examineUrls([fake.url], hasty))).toEqual([]);
+    expect(notHeld(await examineUrls([fake.url], { manners: CALM }))).toEqual([]);
     await Bun.sleep(50);
     expect([...fake.swarms.values()].every(({ size }) => size === 0)).toBe(true);
   },
@@ -110,4 +110,14 @@ test("checks of the other family are left out", () => {
   }) as Parameters<typeof checksAt>[0][number][];
   expect(checksAt(checks, "::1").map(({ id }) => id)).toEqual(["6", "undefined"]);
   expect(checksAt(checks, "127.0.0.1", new Set(["4"])).map(({ id }) => id)).toEqual(["4"]);
+});
+
+test("a tracker that is too slow is not asked all", async () => {
+  await using fake = new FakeTracker();
+  const manners = { ...HASTY, whole: -1 };
+  const [{ problem, results }] = await examineUrls([await fake.overUdp()], { manners });
+  expect(problem).toBe("");
+  expect(new Set(results.map((result) => `${result.outcome}: ${result.problem}`))).toEqual(
+    new Set(["not tried: its answers are so slow that there is no time left"]),
+  );
 });

@@ -6,12 +6,17 @@ import { examineUrls, type Report } from "../../../src/verbs/conformance/conform
 import { letters, type Manners } from "../../../src/verbs/conformance/statements.ts";
 import { type Faults, FakeTracker } from "./fake-tracker.ts";
 
+/** For trackers that err, where what does not come must be waited for. */
 export const HASTY: Manners = {
-  answer: 400,
-  silence: 40,
+  answer: 800,
+  silence: 100,
   pause: 0,
+  whole: 60_000,
   infoHash: (first) => letters(randomBytes(20), first),
 };
+
+/** For trackers that answer, on a machine that may be busy. */
+export const CALM: Manners = { ...HASTY, answer: 5000 };
 
 export const open = {
   http: (fake: FakeTracker) => fake.overHttp(),

@@ -72,3 +72,25 @@ test.each([
   expect(() => wire.readAnnounced(reply)).toThrow(problem);
   wire.close();
 });
+
+test("a flood of datagrams that are no replies ends with a sentence", async () => {
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const flood = await Bun.udpSocket({
+    hostname: "127.0.0.1",
+    socket: {
+      error: () => {},
+      data(socket, _, from, address) {
+        timer ??= setInterval(() => {
+          for (let i = 0; i < 100; i++) socket.send(Buffer.alloc(16, 9), from, address);
+        }, 1);
+      },
+    },
+  });
+  const wire = new UdpWire({ address: "127.0.0.1", port: flood.port }, HASTY, new Pace(0));
+  const flooded = wire.connect();
+  expect(flooded).rejects.toThrow("it sends datagrams that are not replies");
+  await flooded.catch(() => {});
+  clearInterval(timer);
+  wire.close();
+  flood.close();
+});
