@@ -80,10 +80,9 @@ boot() {
   mount -t tmpfs -o mode=755 tmpfs "$memory"
   mkdir "$memory/upper" "$memory/work" "$memory/root"
   root=$memory/root
-  # With xino files have the device number of their folder, as on a disk; without, the tracker takes
-  # its file of swarms for a mount of its own.
-  mount -t overlay -o "xino=on,lowerdir=/,upperdir=$memory/upper,workdir=$memory/work" \
-    overlay "$root"
+  # Files of such an overlay have another device number than their folders; the tracker must not take
+  # its file of swarms for a mount of its own because of that.
+  mount -t overlay -o "lowerdir=/,upperdir=$memory/upper,workdir=$memory/work" overlay "$root"
   mount -t proc proc "$root/proc"
   mount --bind "$root/proc/sys" "$root/proc/sys"
   mount -o remount,ro,bind "$root/proc/sys"
