@@ -18,6 +18,7 @@ export const GROUPS = [
   "Access",
   "Statistics",
   "Restart",
+  "Cluster",
   "Observability",
 ] as const;
 

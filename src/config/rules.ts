@@ -55,6 +55,40 @@ export const RULES: Rule[] = [
     return `${same[0]} and TRACKER_SNAPSHOT_FILE are the same file: each needs its own`;
   },
   besideSnapshot,
+  ({ clusterUrls = [] }) => {
+    // The settings come before what uses them: to ignore them in silence would be worse.
+    if (clusterUrls.length === 0) return undefined;
+    return "TRACKER_CLUSTER_URL is set, but this version does not share peers yet: leave it out";
+  },
+  ({ clusterUser, clusterPassword }) => {
+    if ((clusterUser === undefined) === (clusterPassword === undefined)) return undefined;
+    const [given, missing] =
+      clusterUser === undefined ? ["PASSWORD", "USER"] : ["USER", "PASSWORD"];
+    return `TRACKER_CLUSTER_${given} is set without TRACKER_CLUSTER_${missing}: set both`;
+  },
+  ({ clusterUser, clusterCredentialsFile, clusterUrls = [] }) => {
+    if (clusterCredentialsFile === undefined) return undefined;
+    const inUrl = clusterUrls.some(({ user }) => user !== undefined);
+    if (clusterUser === undefined && !inUrl) return undefined;
+    const other = inUrl ? "TRACKER_CLUSTER_URL has a user" : "TRACKER_CLUSTER_USER is set";
+    return `TRACKER_CLUSTER_CREDENTIALS_FILE is set, and ${other}: keep one way to log in`;
+  },
+  ({ clusterTlsCertFile, clusterTlsKeyFile }) => {
+    if ((clusterTlsCertFile === undefined) === (clusterTlsKeyFile === undefined)) return undefined;
+    const given = clusterTlsCertFile === undefined ? "KEY" : "CERT";
+    const missing = given === "KEY" ? "CERT" : "KEY";
+    const why = `TRACKER_CLUSTER_TLS_${missing}_FILE`;
+    return `TRACKER_CLUSTER_TLS_${given}_FILE is set without ${why}: set both`;
+  },
+  ({ clusterTlsCaFile, clusterTlsCertFile, clusterUrls = [] }) => {
+    const file = clusterTlsCaFile === undefined ? "CERT" : "CA";
+    if ((clusterTlsCaFile ?? clusterTlsCertFile) === undefined || clusterUrls.length === 0) {
+      return undefined;
+    }
+    if (clusterUrls.some(({ tls }) => tls)) return undefined;
+    const why = "but no server of TRACKER_CLUSTER_URL is reached by tls://";
+    return `TRACKER_CLUSTER_TLS_${file}_FILE is set, ${why}: write tls:// there, or leave it out`;
+  },
   ({ udpListeners = [] }) => {
     const udp = udpListeners.map(({ host, port }) => ({ host, port, of: "TRACKER_UDP_ADDRESS" }));
     return sameAddress(udp);

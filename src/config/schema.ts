@@ -20,6 +20,7 @@ import { KEY_LENGTH_MIN, peerIdPrefixes, secret, seconds, showBytes } from "./se
 import { showListener, showSeconds } from "./settings.ts";
 import { showWebListener, webListeners, yesOrNo } from "./settings.ts";
 import type { Listener, WebListener } from "./settings.ts";
+import { CLUSTER_SETTINGS } from "./cluster-settings.ts";
 import { WEBSOCKET_SETTINGS } from "./websocket-settings.ts";
 
 const LOOPBACK = "127.0.0.0/8,::1";
@@ -389,6 +390,9 @@ export const SCHEMA = z.object({
     initial: "5m",
     show: showSeconds,
   }),
+
+  // -- Cluster
+  ...CLUSTER_SETTINGS,
 
   // -- Observability
   publicName: optional("Observability", "TRACKER_PUBLIC_NAME", hostName(), {

@@ -264,7 +264,7 @@ function amount(
 }
 
 /** A schema that reads a text. What `read` complains of become issues, and its result is unused. */
-function reader<Value>(read: (text: string, complain: (problem: string) => never) => Value) {
+export function reader<Value>(read: (text: string, complain: (problem: string) => never) => Value) {
   const transform = z.transform((text: string, { issues }) =>
     read(text, (message) => {
       issues.push({ code: "custom", message, input: text });
@@ -295,7 +295,7 @@ function showAmount(value: number, units: Record<string, number>, smallest: stri
 }
 
 /** The problem with one item of a list: the rest of a sentence, with what to write instead. */
-class Fault {
+export class Fault {
   readonly rest: string;
 
   constructor(rest: string) {
@@ -304,7 +304,7 @@ class Fault {
 }
 
 /** A kind that is a list, separated by commas and without repeated items. */
-function list<Item>(noun: string, read: (text: string) => Item | Fault) {
+export function list<Item>(noun: string, read: (text: string) => Item | Fault) {
   return reader((text, complain) => {
     const parts = text.split(",").map((part) => part.trim());
     if (parts.length === 1 && parts[0] === "") return [];

@@ -1,7 +1,7 @@
 /** The whole configuration: defaults, every problem with its sentence, and rules. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { totalmem, tmpdir } from "node:os";
+import { hostname, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 
@@ -24,7 +24,7 @@ function problemsOf(env: Record<string, string | undefined>): string[] {
 }
 
 test("an empty environment is a correct public tracker", () => {
-  const { memoryBytesMax, ...rest } = configOf({});
+  const { memoryBytesMax, clusterNode, ...rest } = configOf({});
   expect(rest).toEqual({
     udpListeners: [{ host: "::", port: 6969 }],
     httpListeners: [{ host: "::", port: 6969, tls: undefined }],
@@ -85,9 +85,18 @@ test("an empty environment is a correct public tracker", () => {
     stateImport: undefined,
     snapshotFile: undefined,
     snapshotIntervalSeconds: 300,
+    clusterUrls: [],
+    clusterName: "default",
+    clusterUser: undefined,
+    clusterPassword: undefined,
+    clusterCredentialsFile: undefined,
+    clusterTlsCaFile: undefined,
+    clusterTlsCertFile: undefined,
+    clusterTlsKeyFile: undefined,
     logLevel: "info",
     logFormat: "logfmt",
   });
+  expect(clusterNode).toBe(hostname());
   expect(memoryBytesMax).toBeGreaterThanOrEqual(16_777_216);
   expect(memoryBytesMax).toBeLessThanOrEqual(Math.max(16_777_216, totalmem() / 4));
   expect(memoryBytesMax).toBeLessThanOrEqual(1_073_741_824);

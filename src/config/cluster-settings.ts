@@ -1,0 +1,144 @@
+/**
+ * The settings of a cluster: with which trackers this one shares its peers, over which NATS
+ * servers. They are part of the schema (see schema.ts).
+ */
+import { hostname } from "node:os";
+
+import { isIPv6 } from "../net/addresses.ts";
+import { optional, setting } from "./description.ts";
+import { Fault, type Kind, list, name, parseHostName, reader, secret } from "./settings.ts";
+
+/** A NATS server, and what its URL says of how to reach it. */
+export interface Engine {
+  /** A host name or an IP literal without brackets. */
+  host: string;
+  port: number;
+  /** True for tls://. */
+  tls: boolean;
+  user: string | undefined;
+  password: string | undefined;
+}
+
+/** The port of NATS. */
+const PORT_USUAL = 4222;
+const NAME_CHARACTERS_MAX = 64;
+/** A hello has room for as many bytes of a name. */
+const NODE_BYTES_MAX = 64;
+
+/** Where this tracker finds others, and how it is let in. */
+export const CLUSTER_SETTINGS = {
+  clusterUrls: setting("Cluster", "TRACKER_CLUSTER_URL", engines(), {
+    text:
+      "servers of NATS to share peers over, nats://host:4222 or tls://host:4222, several by " +
+      "comma, nearest first; empty shares with nobody",
+    reason: "To answer from several machines, each of which knows the peers of all.",
+    initial: "",
+    show: (value: Engine[]) => value.map(showEngine).join(","),
+  }),
+  clusterName: setting("Cluster", "TRACKER_CLUSTER_NAME", clusterName(), {
+    text: "trackers of this name share peers: letters, digits, - and _",
+    reason: "For several clusters on the same NATS servers.",
+    initial: "default",
+  }),
+  clusterNode: setting("Cluster", "TRACKER_CLUSTER_NODE", nodeName(), {
+    text: "name of this tracker in the logs, metrics and pages of all",
+    reason: "When the host name does not tell one tracker from another.",
+    initial: "the host name",
+    compute: () => hostname().slice(0, NODE_BYTES_MAX) || "node",
+  }),
+  clusterUser: optional("Cluster", "TRACKER_CLUSTER_USER", name(), {
+    text: "user to log in with at the NATS servers",
+    reason: "Who may publish there may name any peer: let only trackers in.",
+    initial: "none",
+  }),
+  clusterPassword: optional("Cluster", "TRACKER_CLUSTER_PASSWORD", secret(1), {
+    text: "password of that user",
+    reason: "Who may publish there may name any peer: let only trackers in.",
+    initial: "none",
+    secret: true,
+  }),
+  clusterCredentialsFile: optional("Cluster", "TRACKER_CLUSTER_CREDENTIALS_FILE", name(), {
+    text: "file to log in with instead: .creds, or the seed of an nkey",
+    reason: "For NATS servers whose accounts use keys.",
+    initial: "none",
+  }),
+  clusterTlsCaFile: optional("Cluster", "TRACKER_CLUSTER_TLS_CA_FILE", name(), {
+    text: "certificates, as PEM, of which one must have signed that of a NATS server",
+    reason: "For certificates that your own authority has signed.",
+    initial: "those that the system trusts",
+  }),
+  clusterTlsCertFile: optional("Cluster", "TRACKER_CLUSTER_TLS_CERT_FILE", name(), {
+    text: "certificate chain, as PEM, that this tracker shows to NATS servers",
+    reason: "For NATS servers that let in only clients with a certificate.",
+    initial: "none",
+  }),
+  clusterTlsKeyFile: optional("Cluster", "TRACKER_CLUSTER_TLS_KEY_FILE", name(), {
+    text: "private key of that certificate",
+    reason: "For NATS servers that let in only clients with a certificate.",
+    initial: "none",
+  }),
+};
+
+/** A server as people write it, without its password: tls://user@host:4222. */
+export function showEngine({ host, port, tls, user }: Engine): string {
+  const login = user === undefined ? "" : `${encodeURIComponent(user)}@`;
+  return `${tls ? "tls" : "nats"}://${login}${showPlace({ host, port })}`;
+}
+
+/** Host and port of a server. */
+export function showPlace({ host, port }: Pick<Engine, "host" | "port">): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function engines(): Kind<Engine[]> {
+  return { schema: list("URL of a NATS server", readEngine), range: "" };
+}
+
+function readEngine(text: string): Engine | Fault {
+  const form = /^(nats|tls):\/\/(?:([^@/]*)@)?(\[[^\]]*\]|[^:/@[\]]*)(?::(\d{1,5}))?\/?$/i;
+  const [, scheme, login, host = "", digits] = form.exec(text) ?? [];
+  const port = Number(digits ?? PORT_USUAL);
+  if (scheme === undefined || port === 0 || port > 65_535) {
+    return new Fault("is no URL of a NATS server: write nats://host:4222 or tls://host:4222");
+  }
+  const bare = host.startsWith("[") ? host.slice(1, -1) : host;
+  if (host.startsWith("[") ? !isIPv6(bare) : "problem" in parseHostName(host)) {
+    return new Fault("has no host name or address: write nats://host:4222 or tls://[::1]:4222");
+  }
+  const [user, password] = readLogin(login);
+  if ((user === undefined) !== (password === undefined)) {
+    return new Fault("has a user without a password: write nats://user:password@host:4222");
+  }
+  return { host: bare.toLowerCase(), port, tls: scheme.toLowerCase() === "tls", user, password };
+}
+
+/** User and password in a URL, where signs such as @ are written as %40. */
+function readLogin(login: string | undefined): [string | undefined, string | undefined] {
+  if (login === undefined) return [undefined, undefined];
+  const [user, ...rest] = login.split(":");
+  try {
+    const password = rest.length === 0 ? undefined : decodeURIComponent(rest.join(":"));
+    return [decodeURIComponent(user), password];
+  } catch {
+    return [login, undefined];
+  }
+}
+
+function clusterName(): Kind<string> {
+  const schema = reader((typed, complain) => {
+    const text = typed.trim();
+    if (/^[A-Za-z0-9_-]+$/.test(text) && text.length <= NAME_CHARACTERS_MAX) return text;
+    return complain("which is not the name of a cluster: write letters, digits, - and _");
+  });
+  return { schema, range: `1 to ${NAME_CHARACTERS_MAX} characters` };
+}
+
+function nodeName(): Kind<string> {
+  const schema = reader((typed, complain) => {
+    const text = typed.trim();
+    const bytes = new TextEncoder().encode(text).length;
+    if (bytes > 0 && bytes <= NODE_BYTES_MAX && !/[\0-\x1f\x7f]/.test(text)) return text;
+    return complain(`which is not the name of a node: write 1 to ${NODE_BYTES_MAX} bytes`);
+  });
+  return { schema, range: `1 to ${NODE_BYTES_MAX} bytes` };
+}

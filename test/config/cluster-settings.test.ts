@@ -1,0 +1,109 @@
+/** How the settings of a cluster are read, and what contradicts what. */
+import { describe, expect, test } from "bun:test";
+import { CLUSTER_SETTINGS, showEngine, showPlace } from "../../src/config/cluster-settings.ts";
+import { readConfig } from "../../src/config/config.ts";
+
+/** Refused until what uses the settings is there. */
+const NOT_YET =
+  "TRACKER_CLUSTER_URL is set, but this version does not share peers yet: leave it out";
+
+function problemsOf(env: Record<string, string>): string[] {
+  const result = readConfig(env);
+  return "problems" in result ? result.problems.filter((problem) => problem !== NOT_YET) : [];
+}
+
+function urls(text: string) {
+  return CLUSTER_SETTINGS.clusterUrls.parse(text);
+}
+
+const NOBODY = { user: undefined, password: undefined };
+
+test("the tracker does not start with servers that it would ignore", () => {
+  const result = readConfig({ TRACKER_CLUSTER_URL: "nats://127.0.0.1" });
+  expect("problems" in result && result.problems).toEqual([NOT_YET]);
+});
+
+describe("the URL of a NATS server", () => {
+  test("names host and port, and whether it is reached by TLS; the port may be left out", () => {
+    expect(urls("nats://127.0.0.1:4333, TLS://Nats.Example.org,nats://[::1]:4222/")).toEqual([
+      { host: "127.0.0.1", port: 4333, tls: false, ...NOBODY },
+      { host: "nats.example.org", port: 4222, tls: true, ...NOBODY },
+      { host: "::1", port: 4222, tls: false, ...NOBODY },
+    ]);
+    expect(urls("")).toEqual([]);
+  });
+
+  test("may have user and password, of which only the user is shown", () => {
+    const [engine] = urls("tls://b%40t:p%3As:x@nats.example.org");
+    expect(engine).toMatchObject({ user: "b@t", password: "p:s:x" });
+    expect(showEngine(engine!)).toBe("tls://b%40t@nats.example.org:4222");
+    expect(showPlace({ host: "::1", port: 4222 })).toBe("[::1]:4222");
+  });
+
+  test.each([
+    ["127.0.0.1:4222", "is no URL of a NATS server"],
+    ["http://a:4222", "is no URL of a NATS server"],
+    ["nats://a:0", "is no URL of a NATS server"],
+    ["nats://a:65536", "is no URL of a NATS server"],
+    ["nats://:4222", "has no host name or address"],
+    ["nats://[::g]:4222", "has no host name or address"],
+    ["nats://me@a", "has a user without a password"],
+    ["nats://%zz:b@a", "has a user without a password"],
+  ])("%s is a mistake", (text, reason) => {
+    const problems = problemsOf({ TRACKER_CLUSTER_URL: text });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(reason);
+  });
+});
+
+describe("names", () => {
+  test("of a cluster are words, since they are part of a subject", () => {
+    for (const name of ["a.b", "a*", "a b", ">", "x".repeat(65)]) {
+      expect(problemsOf({ TRACKER_CLUSTER_NAME: name })[0]).toContain("not the name of a cluster");
+    }
+    expect(problemsOf({ TRACKER_CLUSTER_NAME: "My_swarms-2" })).toEqual([]);
+  });
+
+  test("of a node take as many bytes as a hello has room for; without one it is the host's", () => {
+    expect(problemsOf({ TRACKER_CLUSTER_NODE: "ä".repeat(33) })[0]).toContain(
+      "write 1 to 64 bytes",
+    );
+    expect(problemsOf({ TRACKER_CLUSTER_NODE: "a\nb" })[0]).toContain("not the name of a node");
+    const result = readConfig({});
+    expect("config" in result && result.config.clusterNode.length).toBeGreaterThan(0);
+  });
+});
+
+const URL = { TRACKER_CLUSTER_URL: "nats://127.0.0.1" };
+
+test.each([
+  [{ TRACKER_CLUSTER_USER: "a" }, "TRACKER_CLUSTER_USER is set without TRACKER_CLUSTER_PASSWORD"],
+  [{ TRACKER_CLUSTER_PASSWORD: "a" }, "TRACKER_CLUSTER_PASSWORD is set without"],
+  [{ TRACKER_CLUSTER_TLS_KEY_FILE: "k" }, "TRACKER_CLUSTER_TLS_KEY_FILE is set without"],
+  [{ TRACKER_CLUSTER_TLS_CERT_FILE: "c" }, "TRACKER_CLUSTER_TLS_CERT_FILE is set without"],
+  [
+    { ...URL, TRACKER_CLUSTER_TLS_CA_FILE: "c" },
+    "TRACKER_CLUSTER_TLS_CA_FILE is set, but no server",
+  ],
+  [
+    { TRACKER_CLUSTER_URL: "nats://a:b@c", TRACKER_CLUSTER_CREDENTIALS_FILE: "k" },
+    "TRACKER_CLUSTER_CREDENTIALS_FILE is set, and TRACKER_CLUSTER_URL has a user",
+  ],
+  [
+    {
+      TRACKER_CLUSTER_USER: "a",
+      TRACKER_CLUSTER_PASSWORD: "b",
+      TRACKER_CLUSTER_CREDENTIALS_FILE: "k",
+    },
+    "TRACKER_CLUSTER_CREDENTIALS_FILE is set, and TRACKER_CLUSTER_USER is set",
+  ],
+])("%o is half of something, or twice", (env, sentence) => {
+  const problems = problemsOf(env as Record<string, string>);
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toContain(sentence);
+});
+
+test("a password is never shown in a mistake about it", () => {
+  const problems = problemsOf({ TRACKER_CLUSTER_PASSWORD: "hunter2" });
+  expect(problems.join()).not.toContain("hunter2");
+});
