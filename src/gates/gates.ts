@@ -19,6 +19,8 @@
  *   early         too soon after the last one: gets no peers     x   x   -    clients announce
  *                                                                             after each answer
  *   notes         records the announce for the statistics        x   x   -    no address is told
+ *   outbox        tells other trackers what it changed           x   x   -    only downloads: browsers
+ *                                                                             meet over one tracker
  *
  * u: judged at the upgrade too, or only there, since one connection has one host and one address.
  *
@@ -83,6 +85,11 @@ export class Asked {
 
 const NO_BYTES = new Uint8Array(0);
 
+/** Tells what an announce changed; see cluster/outbox.ts. */
+export interface Teller {
+  tell(request: AnnounceRequest, reply: AnnounceReply, nowSeconds: number): void;
+}
+
 export interface GateParts {
   /** Judges the peer id of an announce that all other gates accept; without it each is good. */
   judgePeerId?: (() => number) | undefined;
@@ -97,6 +104,8 @@ export interface GateParts {
   hosts?: AllowedHosts | undefined;
   /** True to refuse announces from private networks. */
   refusePrivate: boolean;
+  /** Tells other trackers what an announce changed; without it this one is alone. */
+  outbox?: Teller | undefined;
   /** Public addresses of peers behind our NAT; without it each peer keeps its own. */
   external?: ExternalAddresses | undefined;
 }
@@ -117,6 +126,7 @@ export class Gates {
   readonly #hosts: AllowedHosts | undefined;
   readonly #judgePeerId: (() => number) | undefined;
   readonly #external: ExternalAddresses | undefined;
+  readonly #outbox: Teller | undefined;
   // Columns of this transport's counters.
   readonly #announcesIpv4: number;
   readonly #announcesIpv6: number;
@@ -138,6 +148,7 @@ export class Gates {
     this.#hosts = parts.hosts?.all === false ? parts.hosts : undefined;
     this.#judgePeerId = parts.judgePeerId;
     this.#external = parts.external;
+    this.#outbox = parts.outbox;
     this.peer = new PeerGate(access, limits, parts.refusePrivate);
     this.#announcesIpv4 = COUNT[`${transport}AnnouncesIpv4`];
     this.#announcesIpv6 = COUNT[`${transport}AnnouncesIpv6`];
@@ -199,6 +210,7 @@ export class Gates {
       row[this.#overRateAnnounces] += 1;
     }
     this.#notes?.noteAnnounce(request, reply);
+    this.#outbox?.tell(request, reply, nowSeconds);
     row[asked.family === 4 ? this.#announcesIpv4 : this.#announcesIpv6] += 1;
     row[COUNT.eventNone + request.event] += 1;
     return VERDICT_OK;

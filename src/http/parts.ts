@@ -15,6 +15,7 @@ import type { Front } from "../page/front.ts";
 import type { Prefetch } from "../swarm/prefetch.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import type { Client } from "../gates/client.ts";
+import type { Teller } from "../gates/gates.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** The part of the core that the HTTP side uses. */
@@ -65,6 +66,8 @@ export type HttpDeps = {
   readonly requestSeconds?: Histogram;
   /** Notes announces for the statistics. */
   readonly notes?: Notes;
+  /** Tells other trackers what announces changed; without it this one is alone. */
+  readonly outbox?: Teller | undefined;
   /** Host names under which announces are served; all if omitted. */
   readonly allowedHosts?: AllowedHosts;
   /** Gets the head of an announce whose client the trusted proxy did not name. */

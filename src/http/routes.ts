@@ -122,6 +122,7 @@ class Routes implements HttpHandler {
       access: deps.access ?? new Access(),
       limits: deps.limits ?? new Limits(),
       notes: deps.notes,
+      outbox: deps.outbox,
       hosts: deps.allowedHosts,
       refusePrivate: deps.settings.refusePrivate,
       external: externalAddresses(deps.settings.externalAddresses ?? []),

@@ -27,6 +27,8 @@ export interface BrowserParts {
   limits: Limits;
   notes: Notes;
   hosts: AllowedHosts;
+  /** Called for each download that was counted. */
+  tellDownload: (infoHashHalves: Uint16Array) => void;
   /** Gets the head of a request whose client the trusted proxy did not name. */
   unclearProxy: (head: RequestHead) => void;
 }

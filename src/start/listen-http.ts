@@ -3,6 +3,7 @@
  */
 import type { TCPSocketListener } from "bun";
 import { Access } from "../access/access.ts";
+import { Outbox } from "../cluster/outbox.ts";
 import { versionLine } from "../version.ts";
 import { repliesSize } from "../http/announce.ts";
 import { answerPlainHttp, type Certificate, renewAll } from "../http/certificate.ts";
@@ -106,10 +107,14 @@ function makeServer(program: Program, parts: HttpParts) {
   const allowedHosts = new AllowedHosts(config.allowHosts);
   const unclearProxy = (head: RequestHead) => observation.proxyUnclear(head);
   const notes = new Notes(shared.notes!, 0);
+  const outbox = shared.outbox && new Outbox(shared.outbox, 0, store.peerTicks);
   const browsers =
     config.websocket === "off"
       ? undefined
-      : new Browsers(program, { access, limits, notes, hosts: allowedHosts, unclearProxy });
+      : new Browsers(program, {
+          ...{ access, limits, notes, hosts: allowedHosts, unclearProxy },
+          tellDownload: (infoHashHalves) => outbox?.tellDownload(infoHashHalves),
+        });
   if (browsers !== undefined) pages.origins = (most) => browsers.origins(most);
   const handler = createHttp({
     tracker,
@@ -124,6 +129,7 @@ function makeServer(program: Program, parts: HttpParts) {
     front,
     requestSeconds: new Histogram(shared.histograms!, 0, "httpRequestSeconds"),
     notes,
+    outbox,
     allowedHosts,
     ownNames: program.ownNames,
     unclearProxy,

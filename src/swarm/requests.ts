@@ -105,6 +105,8 @@ export class AnnounceReply {
   notStored = 0;
   /** Ticks of `Tracker.peerTicks` since the same peer announced last; -1 if it was not known. */
   ticksSinceLast = -1;
+  /** True if the peer was known in the other role. */
+  roleChanged = false;
 
   /** As it is before a request. */
   clear(): void {
@@ -116,5 +118,6 @@ export class AnnounceReply {
     this.stored = false;
     this.notStored = 0;
     this.ticksSinceLast = -1;
+    this.roleChanged = false;
   }
 }

@@ -122,14 +122,15 @@ export class Tracker {
 
   /**
    * Counts the download of a client that is no peer here, for the info hash and the peer in
-   * `request`; once for each peer. It is shown for as long as any other.
+   * `request`; once for each peer. It is shown for as long as any other. True if it counted now.
    */
-  countDownload(nowSeconds: number): void {
+  countDownload(nowSeconds: number): boolean {
     const { infoHashHalves, peerHalves: halves, family } = this.request;
     const hash = hashInfoHash(this.#keys, infoHashHalves, 0);
     const peerHash = hashPeer(this.#keys, halves, 0, peerHalves(family));
-    if (!this.#completions.note(hash, peerHash)) return;
+    if (!this.#completions.note(hash, peerHash)) return false;
     this.store.addDownload(infoHashHalves, nowSeconds);
+    return true;
   }
 
   #count(swarm: SwarmAt): void {
@@ -176,7 +177,10 @@ export class Tracker {
     }
     const meta = arena.bytes[member.metaAt];
     const last = meta & META_TICK;
-    if (member.wasKnown) reply.ticksSinceLast = this.store.peerTicks.between(last, tick);
+    if (member.wasKnown) {
+      reply.ticksSinceLast = this.store.peerTicks.between(last, tick);
+      reply.roleChanged = member.wasLeecher === (member.role === SEEDERS);
+    }
     const early = member.wasKnown && reply.ticksSinceLast < request.earlyTicks;
     const completes =
       request.event === EVENT_COMPLETED && member.wasLeecher && (meta & META_COMPLETED) === 0;

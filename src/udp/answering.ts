@@ -5,6 +5,7 @@
  * `Tracker`; all threads share swarms, counters and the key of connection ids.
  */
 import { Access, type AccessShared } from "../access/access.ts";
+import { Outbox } from "../cluster/outbox.ts";
 import { now } from "../host/clock.ts";
 import { Limits, type LimitsShared } from "../limits/limits.ts";
 import type { RulesShared } from "../limits/request-rules.ts";
@@ -38,6 +39,8 @@ export interface UdpShared {
   access?: AccessShared;
   /** Memory for the statistics' notes; without it nothing is noted. */
   notes?: NotesShared;
+  /** Memory of the outbox; without it nothing is told to other trackers. */
+  outbox?: SharedArrayBuffer;
   /** Limits at the start of the thread; without them nothing is limited. */
   limits?: LimitsShared;
   /** Memory for the histograms of durations; without it none are measured. */
@@ -95,6 +98,7 @@ export class Answering {
       access: this.#access,
       notes: shared.notes && new Notes(shared.notes, thread),
       limits: this.#limits,
+      outbox: shared.outbox && new Outbox(shared.outbox, thread, store.peerTicks),
     });
   }
 

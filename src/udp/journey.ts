@@ -15,7 +15,7 @@
 import { Access } from "../access/access.ts";
 import { type Family, PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
 import { externalAddresses } from "../gates/external-addresses.ts";
-import { Gates } from "../gates/gates.ts";
+import { Gates, type Teller } from "../gates/gates.ts";
 import { isSilent, VERDICT_ACTION, VERDICT_OK, VERDICT_RATE } from "../gates/verdicts.ts";
 import { Limits } from "../limits/limits.ts";
 import { PORT_NONE } from "../limits/request-rules.ts";
@@ -87,6 +87,8 @@ export interface JourneyParts {
   notes?: Notes | undefined;
   /** Limits of requests; without them nothing is limited. */
   limits?: Limits;
+  /** Tells other trackers what announces changed; without it this one is alone. */
+  outbox?: Teller | undefined;
 }
 
 /** Bytes of a URL's path that are noted. */
@@ -124,6 +126,7 @@ export class Journey {
       access: parts.access ?? new Access(),
       limits: parts.limits ?? new Limits(),
       notes: parts.notes,
+      outbox: parts.outbox,
       refusePrivate: settings.refusePrivate,
       external: externalAddresses(settings.externalAddresses ?? []),
     });

@@ -39,6 +39,7 @@ export interface WebSocketParts extends Pick<
   counters: Counters;
   intervals: WsAnnounceParts["intervals"];
   gates: Pick<GateParts, "access" | "limits" | "refusePrivate">;
+  tellDownload?: WsAnnounceParts["tellDownload"];
   now: SignalingParts["now"];
   report: SignalingParts["report"];
   messageSeconds?: SignalingParts["messageSeconds"];

@@ -42,6 +42,8 @@ export interface WsAnnounceParts {
   counters: Counters;
   intervals: Pick<Intervals, "draw">;
   gates: Omit<GateParts, "transport" | "core" | "counters" | "judgePeerId">;
+  /** Called for each download that was counted, with its info hash. */
+  tellDownload?: ((infoHashHalves: Uint16Array) => void) | undefined;
   peersMax: number;
   /** True if counts include the peers of HTTP and UDP. */
   countsAll: boolean;
@@ -230,7 +232,7 @@ export class WsAnnounces implements Core {
     const portAt = family === 4 ? 4 : 16;
     request.peer[portAt] = hash >>> 8;
     request.peer[portAt + 1] = hash;
-    core.countDownload(nowSeconds);
+    if (core.countDownload(nowSeconds)) this.#parts.tellDownload?.(request.infoHashHalves);
   }
 
   #count(swarm: { seeders: number; leechers: number } | undefined): void {
