@@ -13,7 +13,7 @@ import type { Access } from "../access/access.ts";
 import { ACCESS_DENIED, ACCESS_NETWORK, ACCESS_OK, ACCESS_UNLISTED } from "../access/access.ts";
 import type { Family } from "../constants.ts";
 import type { Limits } from "../limits/limits.ts";
-import { isLinkLocalIpv6, isNotPublic, isUnusableSource } from "../net/addresses.ts";
+import { isLinkLocalIpv6, isMappedIpv4, isNotPublic, isUnusableSource } from "../net/addresses.ts";
 import {
   VERDICT_ADDRESS_PRIVATE,
   VERDICT_ADDRESS_UNUSABLE,
@@ -95,6 +95,7 @@ export class PeerGate {
   /** True if a peer passes all checks but that of its swarm; for peers that do not announce. */
   passes(bytes: Uint8Array, at: number, family: Family, port: number): boolean {
     return (
+      !(family === 6 && isMappedIpv4(bytes, at)) &&
       this.judgeAddress(bytes, at, family) === VERDICT_OK &&
       this.judgeNetwork(bytes, at, family) === VERDICT_OK &&
       this.judgePlace(bytes, at, family, port) === PLACE_FIT

@@ -229,6 +229,11 @@ export function isPrivate(bytes: Uint8Array, at: number, family: Family): boolea
   return bytes[at + 15] === 1 && isAll(bytes, at, at + 15, 0);
 }
 
+/** True for ::ffff:0:0/96, an IPv4 address in disguise: as a peer it is another than itself. */
+export function isMappedIpv4(bytes: Uint8Array, at: number): boolean {
+  return isAll(bytes, at, at + 10, 0) && isAll(bytes, at + 10, at + 12, 0xff);
+}
+
 /** True for fe80::/10, which is of no use without its zone. [RFC 4291 2.5.6, RFC 4007 6] */
 export function isLinkLocalIpv6(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === 0xfe && (bytes[at + 1] & 0xc0) === 0x80;

@@ -1,0 +1,240 @@
+/**
+ * The ledger: which batches of which tracker have taken effect here, and what is missing.
+ *
+ *   origin     a tracker since its start: 16 hexadecimal digits
+ *   live       the highest of its batches that was heard, from itself
+ *   whole      up to here nothing of it is missing
+ *   gap        up to here something may be missing: its own numbers jumped; 0 if nothing is
+ *   claim      another tracker has it up to here. It counts as missing if it is not heard within
+ *              two seconds; it never moves `live`, for it may be forged
+ *   wholeAt    when nothing of it was missing, by its own word
+ *
+ *   batch n = live + 1    live moves                     whole too, if nothing is missing
+ *   batch n > live + 1    gap: up to n - 1               a batch was lost
+ *   batch n <= live       is ignored                     an old start must not follow its stop
+ *   hello n > live        gap: up to n                   the last batches were lost
+ *   pull                  mends what the giver had, if it reached back far enough
+ *
+ * A pull asks for the announces of the last seconds, not for batches: so one giver mends all gaps
+ * at once, and peers that are sent twice change nothing. Time is an argument, in seconds. Nothing
+ * is read from messages here, nothing is sent, and nothing is random.
+ */
+import { type Hello, type Known, KNOWN_MAX } from "./wire.ts";
+
+/** A tracker that says nothing for this long is gone: it sends a hello each second. */
+export const HEARD_SECONDS = 5;
+/** A batch may come by another way than the news that it exists. */
+const CLAIM_SECONDS = 2;
+/** How much further back a pull reaches: batches wait for their turn, and clocks stand still. */
+export const MARGIN_SECONDS = 10;
+/** Whoever may publish could name any number of trackers. */
+const ORIGINS_MAX = 1024;
+
+/** What is known of a tracker. */
+export interface Origin {
+  readonly origin: string;
+  live: number;
+  whole: number;
+  gap: number;
+  claim: number;
+  claimedAt: number;
+  /** -Infinity if never. */
+  wholeAt: number;
+  /** When it last said something itself; -Infinity if only others named it. */
+  seenAt: number;
+  /** When it or another last named it. */
+  namedAt: number;
+  /** Its last hello. */
+  hello: Hello | undefined;
+}
+
+/** What to ask for, and of whom. */
+export interface Need {
+  giver: string;
+  /** Announces younger than this. */
+  sinceSeconds: number;
+}
+
+export class Ledger {
+  readonly #self: string;
+  readonly #origins = new Map<string, Origin>();
+  /** True until this tracker has the peers of another, or knows that there is none. */
+  behind = true;
+
+  constructor(self: string) {
+    this.#self = self;
+  }
+
+  /** All origins that are known. */
+  get origins(): Iterable<Origin> {
+    return this.#origins.values();
+  }
+
+  /** A batch has come from its origin. False if it is to be ignored. */
+  batch(origin: string, number: number, now: number): boolean {
+    const state = this.#see(origin, now);
+    if (state === undefined || number <= state.live) return false;
+    if (number > state.live + 1) state.gap = number - 1;
+    state.live = number;
+    this.#noteWhole(state, now);
+    return true;
+  }
+
+  /** A hello has come: of the origin itself, and of others that it names. */
+  hello(origin: string, number: number, hello: Hello, now: number): void {
+    const state = this.#see(origin, now);
+    if (state === undefined) return;
+    state.hello = hello;
+    if (number > state.live) {
+      state.gap = number;
+      state.live = number;
+    }
+    if (number === state.live) this.#noteWhole(state, now);
+    for (const known of hello.known) this.#claim(known, now);
+  }
+
+  /**
+   * A pull has ended, which began at `begun` and reached back `sinceSeconds`. `known` are the
+   * numbers up to which the giver had all when it began, its own among them.
+   */
+  pulled(known: readonly Known[], begun: number, sinceSeconds: number, now: number): void {
+    this.behind = false;
+    for (const { origin, number } of known) {
+      if (origin === this.#self) continue;
+      const state = this.#origins.get(origin);
+      if (state === undefined) {
+        // The giver may itself have missed the last of it, so this is no time of being whole.
+        if (sinceSeconds === Infinity) this.#add(origin, now, number);
+        continue;
+      }
+      const reached = sinceSeconds === Infinity || state.wholeAt >= begun - sinceSeconds;
+      const lack = lackOf(state, now);
+      if (!reached || lack > number) continue;
+      state.gap = 0;
+      state.whole = Math.max(state.live, lack, state.claim <= number ? state.claim : 0);
+      if (isHeard(state, now)) state.wholeAt = state.seenAt;
+    }
+  }
+
+  /** Numbers up to which nothing is missing here, for hellos and for the end of a state. */
+  known(now: number, keptSeconds: number): Known[] {
+    const known: Known[] = [];
+    for (const { origin, whole, namedAt } of this.#origins.values()) {
+      if (whole > 0 && now - namedAt <= keptSeconds) known.push({ origin, number: whole });
+    }
+    return known.slice(0, KNOWN_MAX);
+  }
+
+  /** Forgets origins that were not named for two peer timeouts. */
+  forget(now: number, keptSeconds: number): void {
+    for (const { origin, namedAt } of this.#origins.values()) {
+      if (now - namedAt > 2 * keptSeconds) this.#origins.delete(origin);
+    }
+  }
+
+  /** Trackers that are there now. */
+  heard(now: number): Origin[] {
+    return [...this.#origins.values()].filter((state) => isHeard(state, now));
+  }
+
+  /** Origins of which something is missing that a tracker which is there has. */
+  lacking(now: number): Origin[] {
+    const heard = this.heard(now);
+    return [...this.#origins.values()].filter((state) => {
+      const lack = lackOf(state, now);
+      return lack > 0 && heard.some((giver) => covers(giver, state, lack));
+    });
+  }
+
+  /** How long the oldest of what is missing has been missing; 0 if nothing is. */
+  behindSeconds(now: number): number {
+    const since = this.lacking(now).map(({ wholeAt }) => now - wholeAt);
+    return since.length === 0 ? 0 : Math.max(0, ...since.filter(Number.isFinite), 1);
+  }
+
+  /**
+   * What to ask for: undefined if nothing is missing, or no tracker that is there has it. The giver
+   * is the one that has most of it, without those in `avoid` if there is another.
+   */
+  need(now: number, avoid: ReadonlySet<string> = new Set()): Need | undefined {
+    const lacking = this.lacking(now);
+    if (lacking.length === 0) return undefined;
+    const giver = this.#best(now, avoid, (candidate) =>
+      lacking.reduce((n, state) => n + (covers(candidate, state, lackOf(state, now)) ? 1 : 0), 0),
+    );
+    if (giver === undefined) return undefined;
+    const since = Math.max(...lacking.map(({ wholeAt }) => now - wholeAt)) + MARGIN_SECONDS;
+    return { giver, sinceSeconds: since };
+  }
+
+  /** A tracker to ask for all, that has itself caught up; undefined if there is none. */
+  giverOfAll(now: number, avoid: ReadonlySet<string>): string | undefined {
+    return this.#best(now, avoid, ({ hello }) => (hello !== undefined && !hello.behind ? 1 : 0));
+  }
+
+  #best(now: number, avoid: ReadonlySet<string>, worth: (giver: Origin) => number) {
+    let best: Origin | undefined;
+    let most = 0;
+    for (const giver of this.heard(now)) {
+      // One that drains may be gone before the end.
+      const usable = avoid.has(giver.origin) || giver.hello?.drains ? 0.5 : 1;
+      const value = worth(giver) * usable;
+      if (value > most) {
+        best = giver;
+        most = value;
+      }
+    }
+    return best?.origin;
+  }
+
+  #see(origin: string, now: number): Origin | undefined {
+    if (origin === this.#self) return undefined;
+    const state = this.#origins.get(origin) ?? this.#add(origin, now, 0);
+    if (state !== undefined) state.seenAt = state.namedAt = now;
+    return state;
+  }
+
+  #add(origin: string, now: number, number: number): Origin | undefined {
+    if (this.#origins.size >= ORIGINS_MAX) return undefined;
+    const state: Origin = {
+      ...{ origin, live: number, whole: number, gap: 0, claim: 0, claimedAt: 0 },
+      ...{ wholeAt: -Infinity, seenAt: -Infinity, namedAt: now, hello: undefined },
+    };
+    this.#origins.set(origin, state);
+    return state;
+  }
+
+  #noteWhole(state: Origin, now: number): void {
+    if (lackOf(state, now) > 0 || state.claim > Math.max(state.live, state.whole)) return;
+    state.whole = Math.max(state.live, state.whole);
+    state.wholeAt = now;
+  }
+
+  #claim({ origin, number }: Known, now: number): void {
+    if (origin === this.#self || number === 0) return;
+    const state = this.#origins.get(origin) ?? this.#add(origin, now, 0);
+    if (state === undefined) return;
+    state.namedAt = now;
+    const has = Math.max(state.live, state.whole);
+    if (number <= Math.max(has, state.claim)) return;
+    if (state.claim <= has) state.claimedAt = now;
+    state.claim = number;
+  }
+}
+
+/** Up to which number something of it is missing; 0 if nothing is. */
+function lackOf({ live, whole, gap, claim, claimedAt }: Origin, now: number): number {
+  const isClaimed = claim > Math.max(live, whole) && now - claimedAt >= CLAIM_SECONDS;
+  const claimed = isClaimed ? claim : 0;
+  return Math.max(gap, claimed);
+}
+
+const isHeard = ({ seenAt }: Origin, now: number): boolean => now - seenAt <= HEARD_SECONDS;
+
+/** True if `giver` has all of an origin up to `lack`. */
+function covers(giver: Origin, { origin }: Origin, lack: number): boolean {
+  if (giver.origin === origin) return true;
+  return (
+    giver.hello?.known.some((known) => known.origin === origin && known.number >= lack) ?? false
+  );
+}

@@ -1,0 +1,294 @@
+/**
+ * The link to the other trackers of a cluster: core NATS, and the only file that knows it.
+ *
+ *   connect to the first server ─► subscribe ─► connected … lost ─► wait 250 ms, then twice as long
+ *        └─ refused: the next one, after the wait                    up to 5 s ─► the next server
+ *
+ * The server keeps nothing, and may lose anything; who misses something asks another tracker for it
+ * (ledger.ts). So nothing is queued here either: what cannot be sent is refused at once.
+ *
+ * What the client library lacks (3.4.0), and what is done about it:
+ *
+ *   it gives up, or keeps a dead connection    it may not reconnect; a connection that is stale,
+ *                                              disconnected or closed is left, and another is made
+ *   it ignores user and tls:// of a URL        both are passed beside it (cluster-settings.ts)
+ *   it queues without a limit                  what a server has not acknowledged is counted:
+ *                                              `flush` resolves with its answer
+ *   a handler that throws makes it deaf        handlers are called in `try`
+ *   a message begins at any byte of a buffer   readers expect that (wire.ts)
+ *
+ * Pings every two seconds find a frozen server within six. Nothing waits for a connection at the
+ * start.
+ */
+import type { ConnectionOptions, NatsConnection, TlsOptions } from "@nats-io/transport-node";
+import { type Engine, showPlace } from "../config/cluster-settings.ts";
+
+/** Bytes that a server may not have acknowledged: above it nothing more is sent. */
+const UNACKNOWLEDGED_BYTES_MAX = 4 * 1024 * 1024;
+const PING_MILLISECONDS = 2000;
+const PINGS_UNANSWERED_MAX = 2;
+const CONNECT_MILLISECONDS_MAX = 5000;
+const WAIT_MILLISECONDS_MIN = 250;
+const WAIT_MILLISECONDS_MAX = 5000;
+
+/** What the rest of the cluster needs of a link. */
+export interface Link {
+  /** True while a server is connected. */
+  readonly up: boolean;
+  /** Host and port of that server. */
+  readonly engine: string | undefined;
+  /** Sends to all trackers. False if it cannot be sent now: it will never be. */
+  sendAll(message: Uint8Array): boolean;
+  /** Sends to the tracker with this origin; likewise. */
+  sendTo(origin: string, message: Uint8Array): boolean;
+  /** Ends the connection after what was sent. */
+  close(): Promise<void>;
+}
+
+export interface LinkEvents {
+  /** A message has arrived. Its bytes may be of a larger buffer, at any place. */
+  heard(message: Uint8Array): void;
+  connected(engine: string): void;
+  /** The connection that there was is lost. */
+  lost(engine: string, reason: string): void;
+  /** A server let us in no more than this: logged once for each reason. */
+  refused(engine: string, reason: string, remedy: string): void;
+  /** How long a server took to acknowledge a batch. */
+  acknowledged?(seconds: number): void;
+}
+
+/** How to log in, from files and settings; what is absent is not used. */
+export interface Login {
+  user?: string | undefined;
+  password?: string | undefined;
+  /** The bytes of a .creds file, or the seed of an nkey. */
+  credentials?: string | undefined;
+  /** PEM. */
+  ca?: string | undefined;
+  cert?: string | undefined;
+  key?: string | undefined;
+}
+
+export interface LinkOptions {
+  engines: readonly Engine[];
+  login: Login;
+  /** Name of the cluster: trackers of another name on the same servers hear nothing of this one. */
+  name: string;
+  origin: string;
+  /** Name of this tracker, which the servers log. */
+  node: string;
+}
+
+type Nats = typeof import("@nats-io/transport-node");
+
+/** The subjects of a cluster, and of one tracker in it. */
+export const subjectOfAll = (name: string): string => `buntracker.${name}.all`;
+export const subjectOfNode = (name: string, origin: string): string =>
+  `buntracker.${name}.node.${origin}`;
+
+export class NatsLink implements Link {
+  readonly #nats: Nats;
+  readonly #options: LinkOptions;
+  readonly #events: LinkEvents;
+  #connection: NatsConnection | undefined;
+  #engine: string | undefined;
+  #unacknowledged = 0;
+  #closed = false;
+  readonly #closing = Promise.withResolvers<void>();
+
+  private constructor(nats: Nats, options: LinkOptions, events: LinkEvents) {
+    this.#nats = nats;
+    this.#options = options;
+    this.#events = events;
+  }
+
+  /** Begins to connect; resolves at once, whether a server is there or not. */
+  static async open(options: LinkOptions, events: LinkEvents): Promise<NatsLink> {
+    const link = new NatsLink(await import("@nats-io/transport-node"), options, events);
+    void link.#keepConnected();
+    return link;
+  }
+
+  get up(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  get engine(): string | undefined {
+    return this.#engine;
+  }
+
+  sendAll(message: Uint8Array): boolean {
+    return this.#send(subjectOfAll(this.#options.name), message);
+  }
+
+  sendTo(origin: string, message: Uint8Array): boolean {
+    return this.#send(subjectOfNode(this.#options.name, origin), message);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#closing.resolve();
+    const connection = this.#connection;
+    this.#connection = undefined;
+    if (connection === undefined) return;
+    await Promise.race([connection.flush().catch(ignore), Bun.sleep(PING_MILLISECONDS)]);
+    void connection.close().catch(ignore);
+  }
+
+  #send(subject: string, message: Uint8Array): boolean {
+    const connection = this.#connection;
+    if (connection === undefined) return false;
+    if (this.#unacknowledged + message.length > UNACKNOWLEDGED_BYTES_MAX) return false;
+    try {
+      connection.publish(subject, message);
+      this.#unacknowledged += message.length;
+      const sent = performance.now();
+      connection.flush().then(() => {
+        if (this.#connection !== connection) return;
+        this.#unacknowledged -= message.length;
+        this.#events.acknowledged?.((performance.now() - sent) / 1000);
+      }, ignore);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Connects to one server after the other until it is closed. */
+  async #keepConnected(): Promise<void> {
+    const { engines } = this.#options;
+    let wait = WAIT_MILLISECONDS_MIN;
+    for (let turn = 0; !this.#closed; turn++) {
+      const engine = engines[turn % engines.length];
+      const was = await this.#connect(engine);
+      if (this.#closed) return;
+      if (was) wait = WAIT_MILLISECONDS_MIN;
+      // Trackers that lost the same server at once do not all come back in the same moment.
+      await Promise.race([Bun.sleep(wait * (0.75 + Math.random() / 2)), this.#closing.promise]);
+      wait = Math.min(2 * wait, WAIT_MILLISECONDS_MAX);
+    }
+  }
+
+  /** Resolves when the connection is lost: true; or false if there was none. */
+  async #connect(engine: Engine): Promise<boolean> {
+    const place = showPlace(engine);
+    let connection: NatsConnection;
+    try {
+      connection = await this.#nats.connect(optionsFor(this.#nats, engine, this.#options));
+    } catch (error) {
+      const { reason, remedy } = explain(error, engine);
+      if (!this.#closed) this.#events.refused(place, reason, remedy);
+      return false;
+    }
+    if (this.#closed) {
+      void connection.close().catch(ignore);
+      return false;
+    }
+    const lost = this.#whenLost(connection, place);
+    this.#subscribe(connection);
+    this.#unacknowledged = 0;
+    this.#connection = connection;
+    this.#engine = place;
+    this.#events.connected(place);
+    const reason = await lost;
+    const wasClosed = this.#closed;
+    this.#connection = this.#engine = undefined;
+    // Not awaited: a frozen server never answers.
+    void connection.close().catch(ignore);
+    if (!wasClosed) this.#events.lost(place, reason);
+    return true;
+  }
+
+  #subscribe(connection: NatsConnection): void {
+    const { name, origin } = this.#options;
+    const callback = (error: Error | null, message: { data: Uint8Array }): void => {
+      if (error !== null || this.#connection !== connection) return;
+      try {
+        this.#events.heard(message.data);
+      } catch (bug) {
+        // Thrown where the library does not see it: a bug of ours ends the program as any other.
+        queueMicrotask(() => {
+          throw bug;
+        });
+      }
+    };
+    for (const subject of [subjectOfAll(name), subjectOfNode(name, origin)]) {
+      connection.subscribe(subject, { callback });
+    }
+  }
+
+  /** Resolves with the reason when the connection is of no use any more. */
+  async #whenLost(connection: NatsConnection, place: string): Promise<string> {
+    const watched = async (): Promise<string> => {
+      for await (const status of connection.status()) {
+        if (status.type === "staleConnection") return "it does not answer pings";
+        if (status.type === "disconnect" || status.type === "close") return "it is disconnected";
+        if (status.type === "error") {
+          const { message } = status.error;
+          const remedy = "let this user publish and subscribe to buntracker.NAME.> at the server";
+          this.#events.refused(place, message, remedy);
+        }
+      }
+      return "it is closed";
+    };
+    const closed = connection
+      .closed()
+      .then((error) => (error instanceof Error ? error.message : "it is closed"));
+    return Promise.race([watched().catch((error: Error) => error.message), closed]);
+  }
+}
+
+function ignore(): void {}
+
+function optionsFor(
+  nats: Nats,
+  engine: Engine,
+  { login, node }: Pick<LinkOptions, "login" | "node">,
+): ConnectionOptions {
+  const { credentials } = login;
+  const bytes = credentials === undefined ? undefined : new TextEncoder().encode(credentials);
+  const isSeed = credentials?.trim().startsWith("SU") ?? false;
+  const user = engine.user ?? login.user;
+  const pass = engine.password ?? login.password;
+  const tls = tlsOf(login);
+  return {
+    servers: showPlace(engine),
+    name: node,
+    noEcho: true,
+    reconnect: false,
+    ignoreClusterUpdates: true,
+    pingInterval: PING_MILLISECONDS,
+    maxPingOut: PINGS_UNANSWERED_MAX,
+    timeout: CONNECT_MILLISECONDS_MAX,
+    ...(engine.tls || tls !== undefined ? { tls: tls ?? {} } : {}),
+    ...(user === undefined ? {} : { user, pass: pass ?? "" }),
+    ...(bytes === undefined
+      ? {}
+      : {
+          authenticator: isSeed
+            ? nats.nkeyAuthenticator(new TextEncoder().encode(credentials!.trim()))
+            : nats.credsAuthenticator(bytes),
+        }),
+  };
+}
+
+function tlsOf({ ca, cert, key }: Login): TlsOptions | undefined {
+  if (ca === undefined && cert === undefined) return undefined;
+  return { ...(ca && { ca }), ...(cert && key && { cert, key }) };
+}
+
+/** A sentence for why a server did not let us in, and what helps. */
+export function explain(error: unknown, engine: Engine): { reason: string; remedy: string } {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (/authoriz|authentication|user|nkey|jwt|credential/i.test(reason)) {
+    const remedy = "TRACKER_CLUSTER_USER and TRACKER_CLUSTER_PASSWORD, as the server has them";
+    return { reason, remedy };
+  }
+  if (/certificate|tls|ssl|EBADF/i.test(reason)) {
+    const remedy = engine.tls
+      ? "TRACKER_CLUSTER_TLS_CA_FILE with the certificate that signed the server's"
+      : "write tls:// in TRACKER_CLUSTER_URL";
+    return { reason, remedy };
+  }
+  return { reason, remedy: `start a NATS server at ${showPlace(engine)}` };
+}

@@ -1,0 +1,144 @@
+/**
+ * One tracker of a cluster: what it tells, what it hears, and what it asks for.
+ *
+ *   every 50 ms    outboxes ─► batches ─► link              (sending.ts)
+ *   every second   hello: here I am, up to here I have all of the others
+ *   a message      deltas ─► ledger ─► core                 (ledger.ts, applying.ts)
+ *                  hello  ─► ledger
+ *                  ask    ─► a session that gives           (giving.ts)
+ *                  state  ─► put back, until the end        (taking.ts)
+ *
+ * Time, link and randomness are arguments, so a test runs several of them in one process and cuts,
+ * delays and loses what it likes. Announces never wait for any of this.
+ */
+import type { Judge } from "../swarm/put-back.ts";
+import type { Store } from "../swarm/store.ts";
+import type { Applying } from "./applying.ts";
+import { Giving } from "./giving.ts";
+import { Ledger } from "./ledger.ts";
+import type { Link } from "./link.ts";
+import type { Outboxes } from "./outbox.ts";
+import { Sending } from "./sending.ts";
+import { Taking, type TakingParts } from "./taking.ts";
+import {
+  askMessage,
+  helloMessage,
+  KIND_ASK,
+  KIND_DELTAS,
+  KIND_HELLO,
+  type Message,
+  readMessage,
+  stateMessage,
+} from "./wire.ts";
+
+export interface SharingParts {
+  /** Its origin: 16 hexadecimal digits, random for each start. */
+  origin: string;
+  /** Its name. */
+  node: string;
+  store: Store;
+  applying: Applying;
+  outboxes: Outboxes;
+  link: Pick<Link, "up" | "sendAll" | "sendTo">;
+  judge: () => Judge;
+  random: () => number;
+  /** How long a peer is kept at present, in seconds. */
+  keptSeconds: () => number;
+  restoredSeconds: TakingParts["restoredSeconds"];
+  /** Called when the peers of another have been taken over, or could not be. */
+  ended: TakingParts["ended"];
+  /** Called for a message of another version of the format. */
+  otherVersion: () => void;
+}
+
+export class Sharing {
+  readonly ledger: Ledger;
+  readonly sending: Sending;
+  readonly giving: Giving;
+  readonly taking: Taking;
+  readonly counts = { receivedBytes: 0, bad: 0, version: 0, gaps: 0 };
+  readonly #parts: SharingParts;
+  #drains = false;
+
+  constructor(parts: SharingParts) {
+    this.#parts = parts;
+    const { origin, outboxes, link, store } = parts;
+    this.ledger = new Ledger(origin);
+    this.sending = new Sending(origin, outboxes, link);
+    this.giving = new Giving(store);
+    this.taking = new Taking({
+      ...parts,
+      ledger: this.ledger,
+      send: (giver, ask) => void link.sendTo(giver, askMessage(this.#self, ask)),
+    });
+  }
+
+  /** Sends what waits, and asks for what is missing. True if it should be called again soon. */
+  turn(now: number): boolean {
+    const hurries = this.sending.turn();
+    if (this.#parts.link.up) this.taking.tick(now);
+    return hurries;
+  }
+
+  /** Says that it is there; once a second. */
+  hello(now: number): void {
+    const { link, node, keptSeconds } = this.#parts;
+    const kept = keptSeconds();
+    this.ledger.forget(now, kept);
+    this.giving.expire(now);
+    const hello = {
+      ...{ keepsSeconds: kept, drains: this.#drains, name: node },
+      ...{ behind: this.ledger.behind, known: this.ledger.known(now, kept) },
+    };
+    link.sendAll(helloMessage(this.#self, hello));
+  }
+
+  /** Tells the others that it ends, with what still waits. */
+  drain(now: number): void {
+    this.#drains = true;
+    this.sending.turn();
+    this.hello(now);
+  }
+
+  /** The link is lost. */
+  cutOff(now: number): void {
+    this.taking.cutOff(now);
+  }
+
+  /** Gives a little to one of those that asked. True if more is to be given. */
+  give(now: number): boolean {
+    const gift = this.giving.slice(now);
+    if (gift !== undefined) {
+      this.#parts.link.sendTo(gift.taker, stateMessage(this.#self, gift.state));
+    }
+    return this.giving.works;
+  }
+
+  /** A message has arrived. Never throws, whatever it holds. */
+  heard(bytes: Uint8Array, now: number): void {
+    this.counts.receivedBytes += bytes.length;
+    const message = readMessage(bytes);
+    if (typeof message !== "string") {
+      if (message.origin !== this.#parts.origin) this.#take(message, now);
+      return;
+    }
+    this.counts[message] += 1;
+    if (message === "version") this.#parts.otherVersion();
+  }
+
+  get #self() {
+    return { origin: this.#parts.origin, number: this.sending.number };
+  }
+
+  #take(message: Message, now: number): void {
+    const { origin, number } = message;
+    if (message.kind === KIND_DELTAS) {
+      if (this.ledger.batch(origin, number, now)) this.#parts.applying.apply(message.records, now);
+    } else if (message.kind === KIND_HELLO) {
+      this.ledger.hello(origin, number, message, now);
+    } else if (message.kind === KIND_ASK) {
+      const known = [this.#self, ...this.ledger.known(now, this.#parts.keptSeconds())];
+      this.giving.asked(origin, message, known, now);
+    } else this.taking.state(origin, message, now);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * Taking: this tracker lacks something, and asks another for it, one at a time.
+ *
+ *   ledger: something is missing ─► ask, begins ─► chunk 0, 1, 2 … ─► end ─► ledger: it is mended
+ *                                       ▲             │ put back: judged as announces are
+ *                                       └── credit ───┘
+ *
+ * Chunks are numbered, because the server between us may lose one. A number that is ahead, a chunk
+ * that is not sound, or five seconds without one end the pull, and another tracker is asked. Two
+ * pulls begin at least ten seconds apart, unless the one before failed; the first begins soon after
+ * the first hello, with some random delay, for all that lost the same server lack the same.
+ *
+ * A tracker that has just started asks for all, or for what is younger than its snapshot, of one
+ * that has caught up. If those that are there have just started too, or none is there, it has
+ * nothing to catch up with after three seconds.
+ *
+ * Ages: where the clocks of both agree, the tick of a peer is taken over as it is, so that no
+ * exchange makes a peer younger or older; else a peer is a tick older here, never younger.
+ */
+import { CHUNK_HEADER_BYTES, crcOf, readChunkHeader } from "../snapshot/format.ts";
+import type { Judge } from "../swarm/put-back.ts";
+import { PutBack } from "../swarm/put-back.ts";
+import type { Store } from "../swarm/store.ts";
+import type { Ledger, Need } from "./ledger.ts";
+import { type Ask, CHUNK_BYTES_MAX, type State } from "./wire.ts";
+
+/** Chunks that a giver may send at first. */
+const CREDIT = 16;
+const SILENT_SECONDS = 5;
+const APART_SECONDS = 10;
+const DELAY_SECONDS_MIN = 0.3;
+const DELAY_SECONDS_MAX = 1.3;
+/** Without a tracker that has caught up for so long, there is none. */
+const ALONE_SECONDS = 3;
+/** A giver that failed is not asked again for this long, if there is another. */
+const AVOID_SECONDS = 30;
+
+interface Pull {
+  readonly giver: string;
+  readonly session: number;
+  readonly sinceSeconds: number;
+  readonly begun: number;
+  readonly peersBefore: number;
+  chunks: number;
+  heardAt: number;
+}
+
+export interface TakingParts {
+  store: Store;
+  ledger: Ledger;
+  /** What may be stored at present. */
+  judge: () => Judge;
+  /** How old the snapshot is that was restored, in seconds; Infinity without one. */
+  restoredSeconds: (now: number) => number;
+  /** From 0 to 1. */
+  random: () => number;
+  send: (giver: string, ask: Ask) => void;
+  /** Called when a pull has ended, with the peers that it brought. */
+  ended: (outcome: "done" | "failed", peers: number, seconds: number) => void;
+}
+
+export class Taking {
+  readonly counts = { done: 0, failed: 0, peers: 0 };
+  readonly #parts: TakingParts;
+  readonly #bytes = new Uint8Array(CHUNK_BYTES_MAX);
+  readonly #avoid = new Map<string, number>();
+  #putBack: PutBack | undefined;
+  #pull: Pull | undefined;
+  #session = 0;
+  /** When the next pull may begin; NaN until something is missing. */
+  #next = NaN;
+  #lastBegun = -Infinity;
+  /** Since when no tracker that has caught up is there. */
+  #aloneSince = NaN;
+
+  constructor(parts: TakingParts) {
+    this.#parts = parts;
+  }
+
+  /** True while a pull runs. */
+  get pulls(): boolean {
+    return this.#pull !== undefined;
+  }
+
+  /** Call some ten times a second, while the link is up. */
+  tick(now: number): void {
+    const pull = this.#pull;
+    if (pull !== undefined) {
+      if (now - pull.heardAt > SILENT_SECONDS) this.#end(pull, "failed", now);
+      return;
+    }
+    const need = this.#need(now);
+    if (need === undefined) {
+      this.#next = NaN;
+      return;
+    }
+    if (Number.isNaN(this.#next)) {
+      const span = DELAY_SECONDS_MAX - DELAY_SECONDS_MIN;
+      const delayed = now + DELAY_SECONDS_MIN + span * this.#parts.random();
+      this.#next = Math.max(delayed, this.#lastBegun + APART_SECONDS);
+    }
+    if (now >= this.#next) this.#begin(need, now);
+  }
+
+  /** The link was lost: what is under way will never end. */
+  cutOff(now: number): void {
+    if (this.#pull !== undefined) this.#end(this.#pull, "failed", now);
+    this.#aloneSince = NaN;
+  }
+
+  /** A chunk, or the end, has come from `giver`. */
+  state(giver: string, state: State, now: number): void {
+    const pull = this.#pull;
+    if (pull === undefined || pull.giver !== giver || pull.session !== state.session) return;
+    const behind = (pull.chunks - state.number) & 0xffff;
+    if (state.chunk !== undefined && behind !== 0 && behind < 0x8000) return; // It came before.
+    if (behind !== 0) return this.#end(pull, "failed", now);
+    pull.heardAt = now;
+    if (state.chunk === undefined) {
+      this.#parts.ledger.pulled(state.known, pull.begun, pull.sinceSeconds, now);
+      return this.#end(pull, "done", now);
+    }
+    pull.chunks += 1;
+    if (!this.#apply(state.chunk, state.tickSeconds, now)) return this.#end(pull, "failed", now);
+    this.#parts.send(giver, { session: pull.session, begins: false, sinceSeconds: 0, credit: 1 });
+  }
+
+  #need(now: number): Need | undefined {
+    const { ledger, restoredSeconds } = this.#parts;
+    const avoid = this.#avoided(now);
+    if (!ledger.behind) return ledger.need(now, avoid);
+    const giver = ledger.giverOfAll(now, avoid);
+    if (giver !== undefined) {
+      this.#aloneSince = NaN;
+      return { giver, sinceSeconds: restoredSeconds(now) };
+    }
+    if (Number.isNaN(this.#aloneSince)) this.#aloneSince = now;
+    if (now - this.#aloneSince >= ALONE_SECONDS) ledger.behind = false;
+    return undefined;
+  }
+
+  #avoided(now: number): ReadonlySet<string> {
+    for (const [giver, until] of this.#avoid) if (now >= until) this.#avoid.delete(giver);
+    return new Set(this.#avoid.keys());
+  }
+
+  #begin({ giver, sinceSeconds }: Need, now: number): void {
+    const { store, judge, send } = this.#parts;
+    this.#session = (this.#session + 1) & 0xffff;
+    this.#next = NaN;
+    this.#lastBegun = now;
+    const putBack = new PutBack(store, judge());
+    this.#putBack = putBack;
+    this.#pull = {
+      ...{ giver, session: this.#session, sinceSeconds, begun: now },
+      ...{ peersBefore: this.counts.peers, chunks: 0, heardAt: now },
+    };
+    send(giver, { session: this.#session, begins: true, sinceSeconds, credit: CREDIT });
+  }
+
+  #end(pull: Pull, outcome: "done" | "failed", now: number): void {
+    this.#pull = undefined;
+    this.#putBack = undefined;
+    this.counts[outcome] += 1;
+    if (outcome === "failed") {
+      this.#avoid.set(pull.giver, now + AVOID_SECONDS);
+      this.#lastBegun = -Infinity;
+    }
+    this.#parts.ended(outcome, this.counts.peers - pull.peersBefore, now - pull.begun);
+  }
+
+  /** Puts the records of a chunk back. False if it is not sound. */
+  #apply(chunk: Uint8Array, tickSeconds: number, now: number): boolean {
+    if (chunk.length < CHUNK_HEADER_BYTES || tickSeconds === 0) return false;
+    // A copy, because a message begins at any byte.
+    this.#bytes.set(chunk);
+    const header = this.#bytes.subarray(0, CHUNK_HEADER_BYTES);
+    const records = this.#bytes.subarray(CHUNK_HEADER_BYTES, chunk.length);
+    const head = readChunkHeader(header);
+    if (head === undefined || !("bytes" in head) || head.bytes !== records.length) return false;
+    if (head.crc !== crcOf(header, records)) return false;
+    const putBack = this.#putBack!;
+    const before = putBack.counts.peers;
+    putBack.open(records, this.#dumped(head.tick, tickSeconds, now), now);
+    while (putBack.next());
+    this.counts.peers += putBack.counts.peers - before;
+    return putBack.at === records.length;
+  }
+
+  #dumped(tick: number, tickSeconds: number, now: number) {
+    const { peerTicks } = this.#parts.store;
+    const ticksApart = peerTicks.between(tick, peerTicks.at(now));
+    const agree = tickSeconds === peerTicks.seconds && ticksApart <= 1;
+    return { tick, tickSeconds, elapsedSeconds: agree ? 0 : tickSeconds };
+  }
+}
