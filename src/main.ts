@@ -32,6 +32,7 @@ import { oneAtATime } from "./start/one-at-a-time.ts";
 import { dropPrivileges, missingRights, readUser } from "./start/privileges.ts";
 import { operatorPages } from "./start/operator-pages.ts";
 import { prepare, type Program } from "./start/program.ts";
+import { sharePeers } from "./start/share-peers.ts";
 import { startUpkeep } from "./start/upkeep.ts";
 
 // Other daemons reopen their logs on it, so scripts send it; without a handler it would end us.
@@ -73,6 +74,8 @@ async function run(given: Config, origins: Origins): Promise<number> {
     return EXIT_OK;
   }
 
+  const peers = await sharePeers(program, snapshots?.figures);
+
   // Sockets and threads: clients are answered from here on.
   const observation = new Observation(program, snapshots?.figures);
   const { warnings, front } = observation;
@@ -96,6 +99,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   tellReady(program, { warnings, receiveBufferBytes, admin: operator.listeners });
   observation.begin();
   snapshots?.begin();
+  await peers?.begin();
   garbage.settle();
 
   // The end: clients get their answers first. The operator's address closes last: until then it
@@ -107,6 +111,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   // A slow client may hold up HTTP for seconds, in which UDP is answered.
   await http.stop();
   await udp.stop();
+  await peers?.end();
   await snapshots?.end();
   await operator.stop();
   log.info("stopped", { uptime: Math.round(now()) });

@@ -208,6 +208,7 @@ describe("the parts", () => {
     ["access", "counters", "limits", "notes"],
     ["gates", "snapshot"],
     ["config"],
+    ["cluster"],
     ["page"],
     ["http", "udp", "ws"],
     ["admin", "opentracker"],

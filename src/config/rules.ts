@@ -55,11 +55,6 @@ export const RULES: Rule[] = [
     return `${same[0]} and TRACKER_SNAPSHOT_FILE are the same file: each needs its own`;
   },
   besideSnapshot,
-  ({ clusterUrls = [] }) => {
-    // The settings come before what uses them: to ignore them in silence would be worse.
-    if (clusterUrls.length === 0) return undefined;
-    return "TRACKER_CLUSTER_URL is set, but this version does not share peers yet: leave it out";
-  },
   ({ clusterUser, clusterPassword }) => {
     if ((clusterUser === undefined) === (clusterPassword === undefined)) return undefined;
     const [given, missing] =

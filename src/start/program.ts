@@ -2,6 +2,7 @@
  * Prepares the start before any socket is bound: the memory that all threads share, their owner,
  * and the values that the steps of the start pass on. It binds nothing and starts nothing.
  */
+import { outboxMemory } from "../cluster/outbox.ts";
 import { hostname } from "node:os";
 import { AccessKeeper } from "../access/keeper.ts";
 import { peerTimeoutMax, swarmsPerAddressMax } from "../config/derived.ts";
@@ -139,6 +140,7 @@ function shareMemory(
     intervals: limits.intervals,
     limits: limits.shared,
     histograms: histogramMemory(threads),
+    ...(config.clusterUrls.length > 0 && { outbox: outboxMemory(threads) }),
     notes: notesMemory(threads, {
       tickSeconds: peerTicksOf(memory.settings).seconds,
       minimumSeconds: config.minIntervalSeconds,

@@ -3,13 +3,9 @@ import { describe, expect, test } from "bun:test";
 import { CLUSTER_SETTINGS, showEngine, showPlace } from "../../src/config/cluster-settings.ts";
 import { readConfig } from "../../src/config/config.ts";
 
-/** Refused until what uses the settings is there. */
-const NOT_YET =
-  "TRACKER_CLUSTER_URL is set, but this version does not share peers yet: leave it out";
-
 function problemsOf(env: Record<string, string>): string[] {
   const result = readConfig(env);
-  return "problems" in result ? result.problems.filter((problem) => problem !== NOT_YET) : [];
+  return "problems" in result ? result.problems : [];
 }
 
 function urls(text: string) {
@@ -17,11 +13,6 @@ function urls(text: string) {
 }
 
 const NOBODY = { user: undefined, password: undefined };
-
-test("the tracker does not start with servers that it would ignore", () => {
-  const result = readConfig({ TRACKER_CLUSTER_URL: "nats://127.0.0.1" });
-  expect("problems" in result && result.problems).toEqual([NOT_YET]);
-});
 
 describe("the URL of a NATS server", () => {
   test("names host and port, and whether it is reached by TLS; the port may be left out", () => {
