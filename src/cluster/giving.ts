@@ -4,7 +4,7 @@
  *   ask, begins ─► a dump of the announces of the last seconds, or of all
  *   each chunk  ─► costs one of the credits of the taker, which gives one back when it has applied
  *                  it: so neither the server between them nor our memory fills
- *   the end     ─► the numbers up to which we had all when the dump began
+ *   the end     ─► what we had of each tracker when the dump began
  *
  * Swarms are walked in slices, while they change; whatever is announced meanwhile is told as ever.
  * A peer that is sent twice changes nothing. A taker that is silent for five seconds is forgotten.
@@ -12,7 +12,7 @@
 import { Dump } from "../swarm/dump.ts";
 import type { Store } from "../swarm/store.ts";
 import { chunkBytes, CHUNK_HEADER_BYTES } from "../snapshot/format.ts";
-import { type Ask, CHUNK_BYTES_MAX, type Known, type State } from "./wire.ts";
+import { type Ask, CHUNK_BYTES_MAX, type Had, type State } from "./wire.ts";
 
 /** Takers that are served at a time. Another asks again, or asks another. */
 const TAKERS_MAX = 4;
@@ -26,7 +26,7 @@ interface Session {
   readonly taker: string;
   readonly session: number;
   readonly dump: Dump;
-  readonly known: readonly Known[];
+  readonly had: readonly Had[];
   credit: number;
   chunks: number;
   heardAt: number;
@@ -52,8 +52,8 @@ export class Giving {
     return this.#sessions.some(({ credit }) => credit > 0);
   }
 
-  /** An ask of `taker`; `known` are the numbers up to which we have all, our own among them. */
-  asked(taker: string, ask: Ask, known: readonly Known[], now: number): void {
+  /** An ask of `taker`; `had` is what we have at present, of ourselves too. */
+  asked(taker: string, ask: Ask, had: readonly Had[], now: number): void {
     const at = this.#sessions.findIndex((session) => session.taker === taker);
     const current = this.#sessions[at];
     if (!ask.begins) {
@@ -72,7 +72,7 @@ export class Giving {
     const ticks = Math.ceil(ask.sinceSeconds / seconds) + TICKS_MARGIN;
     const chunk = new Uint8Array(CHUNK_BYTES_MAX - CHUNK_HEADER_BYTES);
     this.#sessions.push({
-      ...{ taker, session: ask.session, known, credit: ask.credit, chunks: 0, heardAt: now },
+      ...{ taker, session: ask.session, had, credit: ask.credit, chunks: 0, heardAt: now },
       dump: new Dump(this.#store, chunk, ticks),
     });
   }
@@ -102,7 +102,7 @@ export class Giving {
     }
     this.counts.peers += dump.peers;
     this.#sessions.splice(this.#sessions.indexOf(session), 1);
-    return { taker: session.taker, state: this.#stateOf(session, undefined, session.known) };
+    return { taker: session.taker, state: this.#stateOf(session, undefined, session.had) };
   }
 
   #takeChunk(session: Session): State {
@@ -120,10 +120,10 @@ export class Giving {
   #stateOf(
     { session, chunks }: Session,
     chunk: Uint8Array | undefined,
-    known: readonly Known[],
+    had: readonly Had[],
     number = chunks,
   ): State {
     const tickSeconds = this.#store.peerTicks.seconds;
-    return { session, tickSeconds, number: number & 0xffff, chunk, known: [...known] };
+    return { session, tickSeconds, number: number & 0xffff, chunk, had: [...had] };
   }
 }

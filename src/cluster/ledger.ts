@@ -18,8 +18,11 @@
  * A pull asks for the announces of the last seconds, not for batches: so one giver mends all gaps
  * at once, and peers that are sent twice change nothing. Time is an argument, in seconds. Nothing
  * is read from messages here, nothing is sent, and nothing is random.
+ *
+ * An origin may be gone before anybody has all of it, while each of the others has some. Then every
+ * one of them is asked, one after the other, and until it is back that is all that there is.
  */
-import { type Hello, type Known, KNOWN_MAX } from "./wire.ts";
+import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 
 /** A tracker that says nothing for this long is gone: it sends a hello each second. */
 export const HEARD_SECONDS = 5;
@@ -46,6 +49,10 @@ export interface Origin {
   namedAt: number;
   /** Its last hello. */
   hello: Hello | undefined;
+  /** Those that were asked for what is missing of it since it is gone. */
+  readonly asked: Set<string>;
+  /** All were asked for what is missing up to here; 0 while it is there. */
+  settled: number;
 }
 
 /** What to ask for, and of whom. */
@@ -90,16 +97,27 @@ export class Ledger {
       state.live = number;
     }
     if (number === state.live) this.#noteWhole(state, now);
-    for (const known of hello.known) this.#claim(known, now);
+    for (const { origin, number, heard } of hello.had) {
+      this.#claim(origin, Math.max(number, heard), now, now);
+    }
   }
 
   /**
-   * A pull has ended, which began at `begun` and reached back `sinceSeconds`. `known` are the
-   * numbers up to which the giver had all when it began, its own among them.
+   * A pull has ended, which began at `begun` and reached back `sinceSeconds`. `had` is what the
+   * giver had when it began, of itself too.
    */
-  pulled(known: readonly Known[], begun: number, sinceSeconds: number, now: number): void {
+  pulled(
+    giver: string,
+    had: readonly Had[],
+    { begun, sinceSeconds }: { begun: number; sinceSeconds: number },
+    now: number,
+  ): void {
     this.behind = false;
-    for (const { origin, number } of known) {
+    for (const state of this.lacking(now)) {
+      const reached = sinceSeconds === Infinity || state.wholeAt >= begun - sinceSeconds;
+      if (reached && this.#isOrphan(state, now)) this.#noteAsked(state, giver, now);
+    }
+    for (const { origin, number } of had) {
       if (origin === this.#self) continue;
       const state = this.#origins.get(origin);
       if (state === undefined) {
@@ -111,18 +129,25 @@ export class Ledger {
       const lack = lackOf(state, now);
       if (!reached || lack > number) continue;
       state.gap = 0;
-      state.whole = Math.max(state.live, lack, state.claim <= number ? state.claim : 0);
+      const claimed = state.claim <= number ? state.claim : 0;
+      state.whole = Math.max(state.whole, state.live, lack, claimed);
       if (isHeard(state, now)) state.wholeAt = state.seenAt;
+    }
+    // With its peers came those of batches that it had not all of: others must hear of them, too.
+    for (const { origin, number, heard } of had) {
+      if (heard > number) this.#claim(origin, heard, now - CLAIM_SECONDS, now);
     }
   }
 
-  /** Numbers up to which nothing is missing here, for hellos and for the end of a state. */
-  known(now: number, keptSeconds: number): Known[] {
-    const known: Known[] = [];
-    for (const { origin, whole, namedAt } of this.#origins.values()) {
-      if (whole > 0 && now - namedAt <= keptSeconds) known.push({ origin, number: whole });
+  /** What there is of each origin, for hellos and for the end of a state. */
+  had(now: number, keptSeconds: number): Had[] {
+    const had: Had[] = [];
+    for (const state of this.#origins.values()) {
+      const { origin, whole, live, claim, namedAt } = state;
+      const heard = this.#isSettled(state, now) ? whole : Math.max(whole, live, claim);
+      if (heard > 0 && now - namedAt <= keptSeconds) had.push({ origin, number: whole, heard });
     }
-    return known.slice(0, KNOWN_MAX);
+    return had.slice(0, KNOWN_MAX);
   }
 
   /** Forgets origins that were not named for two peer timeouts. */
@@ -137,13 +162,33 @@ export class Ledger {
     return [...this.#origins.values()].filter((state) => isHeard(state, now));
   }
 
-  /** Origins of which something is missing that a tracker which is there has. */
+  /** Origins of which something is missing that a tracker which is there has, or may have. */
   lacking(now: number): Origin[] {
     const heard = this.heard(now);
     return [...this.#origins.values()].filter((state) => {
       const lack = lackOf(state, now);
-      return lack > 0 && heard.some((giver) => covers(giver, state, lack));
+      if (lack === 0 || heard.length === 0) return false;
+      if (heard.some((giver) => covers(giver, state, lack))) return true;
+      return !isHeard(state, now) && !this.#isSettled(state, now);
     });
+  }
+
+  /** True if it is gone, and nobody that is there has all of it. */
+  #isOrphan(state: Origin, now: number): boolean {
+    const lack = lackOf(state, now);
+    return !isHeard(state, now) && !this.heard(now).some((giver) => covers(giver, state, lack));
+  }
+
+  /** True if there is no more of it than what is here, until it is back. */
+  #isSettled(state: Origin, now: number): boolean {
+    return state.settled > 0 && lackOf(state, now) <= state.settled;
+  }
+
+  #noteAsked(state: Origin, giver: string, now: number): void {
+    state.asked.add(giver);
+    if (!this.heard(now).every(({ origin }) => state.asked.has(origin))) return;
+    state.settled = lackOf(state, now);
+    state.asked.clear();
   }
 
   /** How long the oldest of what is missing has been missing; 0 if nothing is. */
@@ -159,8 +204,13 @@ export class Ledger {
   need(now: number, avoid: ReadonlySet<string> = new Set()): Need | undefined {
     const lacking = this.lacking(now);
     if (lacking.length === 0) return undefined;
+    const orphans = new Set(lacking.filter((state) => this.#isOrphan(state, now)));
+    const helps = (candidate: Origin, state: Origin): boolean =>
+      orphans.has(state)
+        ? !state.asked.has(candidate.origin)
+        : covers(candidate, state, lackOf(state, now));
     const giver = this.#best(now, avoid, (candidate) =>
-      lacking.reduce((n, state) => n + (covers(candidate, state, lackOf(state, now)) ? 1 : 0), 0),
+      lacking.reduce((n, state) => n + (helps(candidate, state) ? 1 : 0), 0),
     );
     if (giver === undefined) return undefined;
     const since = Math.max(...lacking.map(({ wholeAt }) => now - wholeAt)) + MARGIN_SECONDS;
@@ -190,7 +240,10 @@ export class Ledger {
   #see(origin: string, now: number): Origin | undefined {
     if (origin === this.#self) return undefined;
     const state = this.#origins.get(origin) ?? this.#add(origin, now, 0);
-    if (state !== undefined) state.seenAt = state.namedAt = now;
+    if (state === undefined) return undefined;
+    state.seenAt = state.namedAt = now;
+    state.settled = 0;
+    state.asked.clear();
     return state;
   }
 
@@ -199,6 +252,7 @@ export class Ledger {
     const state: Origin = {
       ...{ origin, live: number, whole: number, gap: 0, claim: 0, claimedAt: 0 },
       ...{ wholeAt: -Infinity, seenAt: -Infinity, namedAt: now, hello: undefined },
+      ...{ asked: new Set(), settled: 0 },
     };
     this.#origins.set(origin, state);
     return state;
@@ -210,14 +264,14 @@ export class Ledger {
     state.wholeAt = now;
   }
 
-  #claim({ origin, number }: Known, now: number): void {
+  #claim(origin: string, number: number, claimedAt: number, now: number): void {
     if (origin === this.#self || number === 0) return;
     const state = this.#origins.get(origin) ?? this.#add(origin, now, 0);
     if (state === undefined) return;
     state.namedAt = now;
     const has = Math.max(state.live, state.whole);
     if (number <= Math.max(has, state.claim)) return;
-    if (state.claim <= has) state.claimedAt = now;
+    if (state.claim <= has) state.claimedAt = claimedAt;
     state.claim = number;
   }
 }
@@ -234,7 +288,5 @@ const isHeard = ({ seenAt }: Origin, now: number): boolean => now - seenAt <= HE
 /** True if `giver` has all of an origin up to `lack`. */
 function covers(giver: Origin, { origin }: Origin, lack: number): boolean {
   if (giver.origin === origin) return true;
-  return (
-    giver.hello?.known.some((known) => known.origin === origin && known.number >= lack) ?? false
-  );
+  return giver.hello?.had.some((had) => had.origin === origin && had.number >= lack) ?? false;
 }

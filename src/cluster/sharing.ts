@@ -88,7 +88,7 @@ export class Sharing {
     this.giving.expire(now);
     const hello = {
       ...{ keepsSeconds: kept, drains: this.#drains, name: node },
-      ...{ behind: this.ledger.behind, known: this.ledger.known(now, kept) },
+      ...{ behind: this.ledger.behind, had: this.ledger.had(now, kept) },
     };
     link.sendAll(helloMessage(this.#self, hello));
   }
@@ -137,8 +137,9 @@ export class Sharing {
     } else if (message.kind === KIND_HELLO) {
       this.ledger.hello(origin, number, message, now);
     } else if (message.kind === KIND_ASK) {
-      const known = [this.#self, ...this.ledger.known(now, this.#parts.keptSeconds())];
-      this.giving.asked(origin, message, known, now);
+      const self = { ...this.#self, heard: this.sending.number };
+      const had = [self, ...this.ledger.had(now, this.#parts.keptSeconds())];
+      this.giving.asked(origin, message, had, now);
     } else this.taking.state(origin, message, now);
   }
 }

@@ -117,7 +117,7 @@ export class Taking {
     if (behind !== 0) return this.#end(pull, "failed", now);
     pull.heardAt = now;
     if (state.chunk === undefined) {
-      this.#parts.ledger.pulled(state.known, pull.begun, pull.sinceSeconds, now);
+      this.#parts.ledger.pulled(giver, state.had, pull, now);
       return this.#end(pull, "done", now);
     }
     pull.chunks += 1;

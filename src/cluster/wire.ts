@@ -15,13 +15,13 @@
  *                                              22  2  which chunk this is, from 0; at the end how
  *   2 hello                                           many there were
  *    16  2   seconds it keeps peers            24  …  a chunk of a snapshot, at most CHUNK_BYTES_MAX
- *    18  1   n                                        (snapshot/format.ts); at the end 12 bytes for
- *    19  1   1 drains, 2 has not caught up            each origin that the giver had all of
- *    20  12n an origin, and its number up
- *            to which this node has all      3 ask
- *     …  …   name of the node, UTF-8           16  2  session     18  2  1 begins, 0 goes on
- *                                              20  2  since how many seconds, 65535 for all
- *                                              22  2  chunks that may be sent beside those so far
+ *    18  1   n                                        (snapshot/format.ts); at the end 16 bytes for
+ *    19  1   1 drains, 2 has not caught up            each origin, as in a hello
+ *    20  16n 8 an origin
+ *            4 up to here this node has all  3 ask
+ *            4 the highest that is missing     16  2  session     18  2  1 begins, 0 goes on
+ *              here, or the same number        20  2  since how many seconds, 65535 for all
+ *     …  …   name of the node, UTF-8           22  2  chunks that may be sent beside those so far
  *
  * Numbers are little-endian, and everything lies at even offsets. Flags that are not known here are
  * ignored. A message of another version or kind is told from one that is damaged, because the next
@@ -63,6 +63,7 @@ export const SECONDS_MAX = 65_534;
 const SINCE_ALL = 65_535;
 
 const KNOWN_BYTES = ORIGIN_BYTES + 4;
+const HAD_BYTES = ORIGIN_BYTES + 8;
 const HELLO_BYTES = 20;
 const ASK_BYTES = 24;
 const STATE_BYTES = 24;
@@ -73,6 +74,11 @@ const FLAG_BEHIND = 2;
 export interface Known {
   origin: string;
   number: number;
+}
+
+/** What a tracker has of an origin: all up to `number`, and not all up to `heard`. */
+export interface Had extends Known {
+  heard: number;
 }
 
 /** The origin that sent a message, and the number in its head. */
@@ -87,8 +93,8 @@ export interface Hello {
   drains: boolean;
   /** It has started, and has not got the peers of another yet. */
   behind: boolean;
-  /** Up to which numbers it has all of others; at most KNOWN_MAX. */
-  known: Known[];
+  /** What it has of others; at most KNOWN_MAX. */
+  had: Had[];
   /** Its name; cut to NAME_BYTES_MAX bytes. */
   name: string;
 }
@@ -109,8 +115,8 @@ export interface State {
   number: number;
   /** A chunk; undefined at the end. */
   chunk: Uint8Array | undefined;
-  /** At the end: up to which numbers the giver had all when it began. */
-  known: Known[];
+  /** At the end: what the giver had when it began. */
+  had: Had[];
 }
 
 /** A message that was read. The bytes in it are those of the message, not copies. */
@@ -161,7 +167,7 @@ function readDeltas(bytes: Uint8Array, view: DataView, head: Head): Message | Un
 function readHello(bytes: Uint8Array, view: DataView, head: Head): Message | Unreadable {
   if (bytes.length < HELLO_BYTES) return "bad";
   const count = bytes[18];
-  const nameAt = HELLO_BYTES + KNOWN_BYTES * count;
+  const nameAt = HELLO_BYTES + HAD_BYTES * count;
   if (count > KNOWN_MAX || bytes.length < nameAt || bytes.length > nameAt + NAME_BYTES_MAX) {
     return "bad";
   }
@@ -171,7 +177,7 @@ function readHello(bytes: Uint8Array, view: DataView, head: Head): Message | Unr
     keepsSeconds: view.getUint16(16, true),
     drains: (bytes[19] & FLAG_DRAINS) !== 0,
     behind: (bytes[19] & FLAG_BEHIND) !== 0,
-    known: readKnown(bytes, view, HELLO_BYTES, nameAt),
+    had: readHad(bytes, view, HELLO_BYTES, nameAt),
     name: new TextDecoder().decode(bytes.subarray(nameAt)),
   };
 }
@@ -192,7 +198,7 @@ function readAsk(bytes: Uint8Array, view: DataView, head: Head): Message | Unrea
 
 function readState(bytes: Uint8Array, view: DataView, head: Head): Message | Unreadable {
   const ends = bytes.length < STATE_BYTES ? 2 : view.getUint16(18, true);
-  const count = (bytes.length - STATE_BYTES) / KNOWN_BYTES;
+  const count = (bytes.length - STATE_BYTES) / HAD_BYTES;
   if (ends > 1 || (ends === 1 && (!Number.isInteger(count) || count > KNOWN_MAX))) return "bad";
   return {
     ...head,
@@ -201,14 +207,16 @@ function readState(bytes: Uint8Array, view: DataView, head: Head): Message | Unr
     tickSeconds: view.getUint16(20, true),
     number: view.getUint16(22, true),
     chunk: ends === 1 ? undefined : bytes.subarray(STATE_BYTES),
-    known: ends === 1 ? readKnown(bytes, view, STATE_BYTES, bytes.length) : [],
+    had: ends === 1 ? readHad(bytes, view, STATE_BYTES, bytes.length) : [],
   };
 }
 
-function readKnown(bytes: Uint8Array, view: DataView, from: number, to: number): Known[] {
-  const known: Known[] = [];
-  for (let at = from; at < to; at += KNOWN_BYTES) known.push(knownAt(bytes, view, at));
-  return known;
+function readHad(bytes: Uint8Array, view: DataView, from: number, to: number): Had[] {
+  const had: Had[] = [];
+  for (let at = from; at < to; at += HAD_BYTES) {
+    had.push({ ...knownAt(bytes, view, at), heard: view.getUint32(at + KNOWN_BYTES, true) });
+  }
+  return had;
 }
 
 function knownAt(bytes: Uint8Array, view: DataView, at: number): Known {
@@ -224,14 +232,14 @@ export function deltasMessage(sender: Known, records: Uint8Array): Uint8Array {
 }
 
 export function helloMessage(sender: Known, hello: Hello): Uint8Array {
-  const known = hello.known.slice(0, KNOWN_MAX);
+  const had = hello.had.slice(0, KNOWN_MAX);
   const name = cutName(hello.name);
-  const nameAt = HELLO_BYTES + KNOWN_BYTES * known.length;
+  const nameAt = HELLO_BYTES + HAD_BYTES * had.length;
   const bytes = begin(KIND_HELLO, sender, nameAt + name.length);
   viewOf(bytes).setUint16(16, Math.min(SECONDS_MAX, Math.ceil(hello.keepsSeconds)), true);
-  bytes[18] = known.length;
+  bytes[18] = had.length;
   bytes[19] = (hello.drains ? FLAG_DRAINS : 0) | (hello.behind ? FLAG_BEHIND : 0);
-  putKnown(bytes, HELLO_BYTES, known);
+  putHad(bytes, HELLO_BYTES, had);
   bytes.set(name, nameAt);
   return bytes;
 }
@@ -248,8 +256,8 @@ export function askMessage(sender: Known, ask: Ask): Uint8Array {
 }
 
 export function stateMessage(sender: Known, state: State): Uint8Array {
-  const known = state.known.slice(0, KNOWN_MAX);
-  const size = state.chunk?.length ?? KNOWN_BYTES * known.length;
+  const had = state.had.slice(0, KNOWN_MAX);
+  const size = state.chunk?.length ?? HAD_BYTES * had.length;
   const bytes = begin(KIND_STATE, sender, STATE_BYTES + size);
   const view = viewOf(bytes);
   view.setUint16(16, state.session, true);
@@ -257,7 +265,7 @@ export function stateMessage(sender: Known, state: State): Uint8Array {
   view.setUint16(20, state.tickSeconds, true);
   view.setUint16(22, state.number & 0xffff, true);
   if (state.chunk !== undefined) bytes.set(state.chunk, STATE_BYTES);
-  else putKnown(bytes, STATE_BYTES, known);
+  else putHad(bytes, STATE_BYTES, had);
   return bytes;
 }
 
@@ -267,17 +275,22 @@ function begin(kind: number, sender: Known, size: number): Uint8Array {
   bytes[1] = 0x74;
   bytes[2] = FORMAT_VERSION;
   bytes[3] = kind;
-  putKnown(bytes, 4, [sender]);
+  putKnown(bytes, 4, sender);
   return bytes;
 }
 
-function putKnown(bytes: Uint8Array, from: number, known: readonly Known[]): void {
+function putHad(bytes: Uint8Array, from: number, had: readonly Had[]): void {
   const view = viewOf(bytes);
-  for (const [i, { origin, number }] of known.entries()) {
-    const at = from + KNOWN_BYTES * i;
-    bytes.set(Uint8Array.fromHex(origin), at);
-    view.setUint32(at + ORIGIN_BYTES, number, true);
+  for (const [i, one] of had.entries()) {
+    const at = from + HAD_BYTES * i;
+    putKnown(bytes, at, one);
+    view.setUint32(at + KNOWN_BYTES, one.heard, true);
   }
+}
+
+function putKnown(bytes: Uint8Array, at: number, { origin, number }: Known): void {
+  bytes.set(Uint8Array.fromHex(origin), at);
+  viewOf(bytes).setUint32(at + ORIGIN_BYTES, number, true);
 }
 
 /** A name's bytes, cut between two characters. */

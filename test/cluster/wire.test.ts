@@ -38,13 +38,22 @@ const HELLO = {
   keepsSeconds: 2700,
   drains: true,
   behind: false,
-  known: [OTHER, SENDER],
+  had: [
+    { ...OTHER, heard: 7 },
+    { ...SENDER, heard: 4_000_000_009 },
+  ],
   name: "nœud 1",
 };
 const ASK = { session: 65_535, begins: true, sinceSeconds: 40, credit: 16 };
 const CHUNK = new Uint8Array(100).fill(9);
-const STATE = { session: 3, tickSeconds: 45, number: 12, chunk: CHUNK, known: [] };
-const END = { session: 3, tickSeconds: 45, number: 13, chunk: undefined, known: [OTHER] };
+const STATE = { session: 3, tickSeconds: 45, number: 12, chunk: CHUNK, had: [] };
+const END = {
+  session: 3,
+  tickSeconds: 45,
+  number: 13,
+  chunk: undefined,
+  had: [{ ...OTHER, heard: 9 }],
+};
 
 const MESSAGES = {
   deltas: deltasMessage(SENDER, records(0, DELTA_IPV6 | DELTA_SEEDER, 0)),
@@ -63,7 +72,7 @@ describe("a message is read as it was written", () => {
 
   test("a hello, with and without flags and others", () => {
     expect(readMessage(MESSAGES.hello)).toEqual({ ...SENDER, kind: KIND_HELLO, ...HELLO });
-    const plain = { ...HELLO, drains: false, behind: true, known: [], name: "" };
+    const plain = { ...HELLO, drains: false, behind: true, had: [], name: "" };
     expect(readMessage(helloMessage(SENDER, plain))).toEqual({
       ...SENDER,
       kind: KIND_HELLO,
@@ -93,9 +102,9 @@ describe("a message is read as it was written", () => {
 
 describe("what a message cannot hold", () => {
   test("is cut: a long name between two characters, the origins after the first 64", () => {
-    const known = Array.from({ length: KNOWN_MAX + 5 }, () => OTHER);
-    const read = readMessage(helloMessage(SENDER, { ...HELLO, known, name: `${"x".repeat(63)}é` }));
-    expect(read).toMatchObject({ name: "x".repeat(63), known: known.slice(0, KNOWN_MAX) });
+    const had = Array.from({ length: KNOWN_MAX + 5 }, () => ({ ...OTHER, heard: 7 }));
+    const read = readMessage(helloMessage(SENDER, { ...HELLO, had, name: `${"x".repeat(63)}é` }));
+    expect(read).toMatchObject({ name: "x".repeat(63), had: had.slice(0, KNOWN_MAX) });
   });
 
   test("is told as the longest time there is, which is not all", () => {
@@ -134,7 +143,7 @@ describe("what is not a message of this version", () => {
         const read = readMessage(message.subarray(0, length));
         if (typeof read !== "string") {
           const isEven = kind === "deltas" && [16, 44, 84].includes(length);
-          const isShorter = kind === "hello" && length >= 44;
+          const isShorter = kind === "hello" && length >= 52;
           const hasFewer = kind === "end" && length === 24;
           expect([kind, isEven || isShorter || hasFewer || kind === "state"]).toEqual([kind, true]);
         }

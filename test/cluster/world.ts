@@ -111,6 +111,14 @@ export class Node {
     });
   }
 
+  /** Its link to the others comes or goes. */
+  setUp(up: boolean): void {
+    if (this.up === up) return;
+    this.up = up;
+    if (up) this.sharing.hello(this.world.now);
+    else this.sharing.cutOff(this.world.now);
+  }
+
   announce({ swarm, peer, family = 4 }: Peer, event = EVENT_STARTED, seeder = false): void {
     const { request } = this.tracker;
     request.infoHash.fill(0x11);
