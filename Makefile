@@ -17,7 +17,7 @@ COMMIT_STAMP := .tools/commit
 MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help run build test check format docs picture clients conformance fuzz soak silences churn overload clean FORCE
+.PHONY: help run build test check format docs picture clients conformance fuzz soak simulate silences churn overload clean FORCE
 .PHONY: dist packages test-packages test-targets test-dist container-dist lint-dist
 
 help: ## list the targets
@@ -56,6 +56,9 @@ fuzz: $(BINARY) ## send mutated requests (SECONDS=120)
 	$(BUN) test/fuzz/run.ts --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
 # Three minutes; needs nginx, HAProxy and Caddy.
+simulate: $(MODULES_STAMP) ## let a simulated cluster lose, delay and die (SEEDS=n FIRST=n)
+	$(BUN) test/cluster/simulate.ts $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
+
 silences: $(BINARY) ## keep WebSockets silent for three minutes behind proxies
 	$(BUN) test/soak/silences.ts
 

@@ -219,24 +219,31 @@ export class NatsLink implements Link {
 
   /** Resolves with the reason when the connection is of no use any more. */
   async #whenLost(connection: NatsConnection, place: string): Promise<string> {
-    const watched = async (): Promise<string> => {
+    let reason = "it closed the connection";
+    const watch = async (): Promise<void> => {
       for await (const status of connection.status()) {
-        if (status.type === "staleConnection") return "it does not answer pings";
-        if (status.type === "disconnect" || status.type === "close") return "it is disconnected";
+        if (status.type === "staleConnection") reason = "it does not answer pings";
+        if (LOST.includes(status.type)) return;
         if (status.type === "error") {
           const { message } = status.error;
           const remedy = "let this user publish and subscribe to buntracker.NAME.> at the server";
           this.#events.refused(place, message, remedy);
         }
       }
-      return "it is closed";
     };
-    const closed = connection
-      .closed()
-      .then((error) => (error instanceof Error ? error.message : "it is closed"));
-    return Promise.race([watched().catch((error: Error) => error.message), closed]);
+    const closed = async (): Promise<void> => {
+      const error = await connection.closed();
+      // The reason may be on its way.
+      await Bun.sleep(0);
+      if (error instanceof Error) reason = error.message;
+    };
+    await Promise.race([watch().catch(ignore), closed()]);
+    return reason;
   }
 }
+
+/** What a connection says of itself when it is of no use any more. */
+const LOST: readonly string[] = ["staleConnection", "disconnect", "close"];
 
 function ignore(): void {}
 

@@ -12,7 +12,7 @@
  *   every peer that announced at a tracker which has not been killed since is at every tracker,
  *     in the role that it had last
  *   all trackers have the same peers, but for those that once stopped: a stop is no state, and one
- *     that was lost, or was overtaken between two senders, is not found again
+ *     that was lost is not found again
  *   no tracker has a peer that never announced, or a seeder that never was one
  *   no tracker thinks that something is missing
  */
@@ -37,11 +37,15 @@ const LINKS_DOWN = 0.03;
 const LINKS_UP = 0.3;
 const KILLS = 0.02;
 
+/** A client does not announce again at once, so no announce of it overtakes the one before. */
+const APART_SECONDS = 2;
+
 interface Told {
   key: string;
   seeder: boolean;
   wasSeeder: boolean;
   hasStopped: boolean;
+  at: number;
   /** The trackers that it announced at. */
   nodes: Set<Node>;
 }
@@ -73,8 +77,10 @@ function announce(world: World, told: Map<string, Told>, pick: (below: number) =
   const key = `${swarm} ${family} ${peer}`;
   const node = world.nodes[pick(world.nodes.length)];
   const state = told.get(key) ?? {
-    ...{ key, seeder: false, wasSeeder: false, hasStopped: false, nodes: new Set<Node>() },
+    ...{ key, seeder: false, wasSeeder: false, hasStopped: false, at: 0, nodes: new Set<Node>() },
   };
+  if (world.now - state.at < APART_SECONDS) return;
+  state.at = world.now;
   told.set(key, state);
   const chance = pick(10);
   if (chance === 0) {
