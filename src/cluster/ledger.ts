@@ -20,7 +20,8 @@
  * is read from messages here, nothing is sent, and nothing is random.
  *
  * An origin may be gone before anybody has all of it, while each of the others has some. Then every
- * one of them is asked, one after the other, and until it is back that is all that there is.
+ * one of them is asked, one after the other, and until it is back that is all that there is: the
+ * origin is settled. So it is for another that gets all of such a tracker.
  */
 import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 
@@ -115,10 +116,15 @@ export class Ledger {
     this.behind = false;
     for (const state of this.lacking(now)) {
       const reached = sinceSeconds === Infinity || state.wholeAt >= begun - sinceSeconds;
-      if (reached && this.#isOrphan(state, now)) this.#noteAsked(state, giver, now);
+      if (!reached || !this.#isOrphan(state, now)) continue;
+      const lack = lackOf(state, now);
+      const one = had.find(({ origin }) => origin === state.origin);
+      if (one !== undefined && isSettledIn(one) && one.number >= lack) state.settled = lack;
+      else this.#noteAsked(state, giver, now);
     }
-    for (const { origin, number } of had) {
-      if (origin === this.#self) continue;
+    for (const one of had) {
+      const { origin, number } = one;
+      if (origin === this.#self || isSettledIn(one)) continue;
       const state = this.#origins.get(origin);
       if (state === undefined) {
         // The giver may itself have missed the last of it, so this is no time of being whole.
@@ -144,8 +150,10 @@ export class Ledger {
     const had: Had[] = [];
     for (const state of this.#origins.values()) {
       const { origin, whole, live, claim, namedAt } = state;
-      const heard = this.#isSettled(state, now) ? whole : Math.max(whole, live, claim);
-      if (heard > 0 && now - namedAt <= keptSeconds) had.push({ origin, number: whole, heard });
+      if (now - namedAt > keptSeconds) continue;
+      const highest = Math.max(whole, live, claim);
+      if (this.#isSettled(state, now)) had.push({ origin, number: highest, heard: whole });
+      else if (highest > 0) had.push({ origin, number: whole, heard: highest });
     }
     return had.slice(0, KNOWN_MAX);
   }
@@ -168,7 +176,7 @@ export class Ledger {
     return [...this.#origins.values()].filter((state) => {
       const lack = lackOf(state, now);
       if (lack === 0 || heard.length === 0) return false;
-      if (heard.some((giver) => covers(giver, state, lack))) return true;
+      if (heard.some((giver) => covers(giver, state, lack) === COVERS_ALL)) return true;
       return !isHeard(state, now) && !this.#isSettled(state, now);
     });
   }
@@ -176,7 +184,8 @@ export class Ledger {
   /** True if it is gone, and nobody that is there has all of it. */
   #isOrphan(state: Origin, now: number): boolean {
     const lack = lackOf(state, now);
-    return !isHeard(state, now) && !this.heard(now).some((giver) => covers(giver, state, lack));
+    if (isHeard(state, now)) return false;
+    return !this.heard(now).some((giver) => covers(giver, state, lack) === COVERS_ALL);
   }
 
   /** True if there is no more of it than what is here, until it is back. */
@@ -205,12 +214,14 @@ export class Ledger {
     const lacking = this.lacking(now);
     if (lacking.length === 0) return undefined;
     const orphans = new Set(lacking.filter((state) => this.#isOrphan(state, now)));
-    const helps = (candidate: Origin, state: Origin): boolean =>
-      orphans.has(state)
-        ? !state.asked.has(candidate.origin)
-        : covers(candidate, state, lackOf(state, now));
+    // One that has settled an orphan is worth more than one that must be asked like all others.
+    const worth = (candidate: Origin, state: Origin): number => {
+      const covered = covers(candidate, state, lackOf(state, now));
+      if (covered !== COVERS_NOT || !orphans.has(state)) return covered;
+      return state.asked.has(candidate.origin) ? 0 : 0.1;
+    };
     const giver = this.#best(now, avoid, (candidate) =>
-      lacking.reduce((n, state) => n + (helps(candidate, state) ? 1 : 0), 0),
+      lacking.reduce((sum, state) => sum + worth(candidate, state), 0),
     );
     if (giver === undefined) return undefined;
     const since = Math.max(...lacking.map(({ wholeAt }) => now - wholeAt)) + MARGIN_SECONDS;
@@ -285,8 +296,17 @@ function lackOf({ live, whole, gap, claim, claimedAt }: Origin, now: number): nu
 
 const isHeard = ({ seenAt }: Origin, now: number): boolean => now - seenAt <= HEARD_SECONDS;
 
-/** True if `giver` has all of an origin up to `lack`. */
-function covers(giver: Origin, { origin }: Origin, lack: number): boolean {
-  if (giver.origin === origin) return true;
-  return giver.hello?.had.some((had) => had.origin === origin && had.number >= lack) ?? false;
+const COVERS_NOT = 0;
+/** All that is left of an origin that is gone. */
+const COVERS_REST = 0.9;
+const COVERS_ALL = 1;
+
+/** How much `giver` has of an origin up to `lack`. */
+function covers(giver: Origin, { origin }: Origin, lack: number): number {
+  if (giver.origin === origin) return COVERS_ALL;
+  const one = giver.hello?.had.find((had) => had.origin === origin);
+  if (one === undefined || one.number < lack) return COVERS_NOT;
+  return isSettledIn(one) ? COVERS_REST : COVERS_ALL;
 }
+
+const isSettledIn = ({ number, heard }: Had): boolean => heard < number;

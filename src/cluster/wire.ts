@@ -19,8 +19,8 @@
  *    19  1   1 drains, 2 has not caught up            each origin, as in a hello
  *    20  16n 8 an origin
  *            4 up to here this node has all  3 ask
- *            4 the highest that is missing     16  2  session     18  2  1 begins, 0 goes on
- *              here, or the same number        20  2  since how many seconds, 65535 for all
+ *            4 the highest that it heard of    16  2  session     18  2  1 begins, 0 goes on
+ *              (less than the first: `Had`)    20  2  since how many seconds, 65535 for all
  *     …  …   name of the node, UTF-8           22  2  chunks that may be sent beside those so far
  *
  * Numbers are little-endian, and everything lies at even offsets. Flags that are not known here are
@@ -76,7 +76,11 @@ export interface Known {
   number: number;
 }
 
-/** What a tracker has of an origin: all up to `number`, and not all up to `heard`. */
+/**
+ * What a tracker has of an origin: all up to `number`, and not all up to `heard`. If `heard` is the
+ * lower one, then all up to `heard`, and up to `number` what is left of it: the origin is gone, and
+ * every other tracker was asked.
+ */
 export interface Had extends Known {
   heard: number;
 }
