@@ -109,8 +109,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   observation.notifier.stopping();
   log.info("draining", { signal });
   // A slow client may hold up HTTP for seconds, in which UDP is answered.
-  await http.stop();
-  await udp.stop();
+  await http.stop().then(() => udp.stop());
   await peers?.end();
   await snapshots?.end();
   await operator.stop();

@@ -26,11 +26,11 @@
 import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 
 /** A tracker that says nothing for this long is gone: it sends a hello each second. */
-export const HEARD_SECONDS = 5;
+const HEARD_SECONDS = 5;
 /** A batch may come by another way than the news that it exists. */
 const CLAIM_SECONDS = 2;
 /** How much further back a pull reaches: batches wait for their turn, and clocks stand still. */
-export const MARGIN_SECONDS = 10;
+const MARGIN_SECONDS = 10;
 /** Whoever may publish could name any number of trackers. */
 const ORIGINS_MAX = 1024;
 

@@ -82,9 +82,8 @@ export interface LinkOptions {
 type Nats = typeof import("@nats-io/transport-node");
 
 /** The subjects of a cluster, and of one tracker in it. */
-export const subjectOfAll = (name: string): string => `buntracker.${name}.all`;
-export const subjectOfNode = (name: string, origin: string): string =>
-  `buntracker.${name}.node.${origin}`;
+const subjectOfAll = (name: string): string => `buntracker.${name}.all`;
+const subjectOfNode = (name: string, origin: string): string => `buntracker.${name}.node.${origin}`;
 
 export class NatsLink implements Link {
   readonly #nats: Nats;

@@ -14,8 +14,8 @@
  *    22  6|18  peer, as in replies             20  2  seconds that a tick of the giver lasts
  *                                              22  2  which chunk this is, from 0; at the end how
  *   2 hello                                           many there were
- *    16  2   seconds it keeps peers            24  …  a chunk of a snapshot, at most CHUNK_BYTES_MAX
- *    18  1   n                                        (snapshot/format.ts); at the end 16 bytes for
+ *    16  2   seconds it keeps peers            24  …  a chunk of a snapshot, CHUNK_BYTES_MAX at
+ *    18  1   n                                        most (snapshot/format.ts); at the end, for
  *    19  1   1 drains, 2 has not caught up            each origin, as in a hello
  *    20  16n 8 an origin
  *            4 up to here this node has all  3 ask
@@ -53,10 +53,10 @@ export const CHUNK_BYTES_MAX = 32 * 1024;
 /** More than any message of this version has. */
 export const MESSAGE_BYTES_MAX = HEAD_BYTES + 8 + CHUNK_BYTES_MAX;
 
-export const ORIGIN_BYTES = 8;
+const ORIGIN_BYTES = 8;
 /** Origins that a hello, or the end of a state, names at most. */
 export const KNOWN_MAX = 64;
-export const NAME_BYTES_MAX = 64;
+const NAME_BYTES_MAX = 64;
 /** Longest time that a message can tell, in seconds: 18 hours. */
 export const SECONDS_MAX = 65_534;
 /** Of an ask: everything, however old. */

@@ -19,8 +19,8 @@
  *   early         too soon after the last one: gets no peers     x   x   -    clients announce
  *                                                                             after each answer
  *   notes         records the announce for the statistics        x   x   -    no address is told
- *   outbox        tells other trackers what it changed           x   x   -    only downloads: browsers
- *                                                                             meet over one tracker
+ *   outbox        tells other trackers what it changed           x   x   -    browsers meet at one
+ *                                                                             tracker
  *
  * u: judged at the upgrade too, or only there, since one connection has one host and one address.
  *

@@ -7,13 +7,14 @@
  */
 import { Access } from "../access/access.ts";
 import { Outboxes } from "../cluster/outbox.ts";
+import type { LinkEvents, Login, NatsLink } from "../cluster/link.ts";
 import type { Sharing } from "../cluster/sharing.ts";
 import { PeerGate } from "../gates/peer-gate.ts";
 import { VERDICT_OK } from "../gates/verdicts.ts";
 import { now } from "../host/clock.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
-import { nextTurn } from "../host/turns.ts";
+import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
 import { Limits } from "../limits/limits.ts";
 import type { LogFields } from "../host/log.ts";
 import type { Judge } from "../swarm/put-back.ts";
@@ -25,15 +26,6 @@ const HELLO_MILLISECONDS = 1000;
 /** The core of what others tell writes no peers; it wants a buffer. */
 const REPLIES_BYTES = 64;
 
-/** What shares the peers. */
-export interface SharedPeers {
-  readonly sharing: Sharing;
-  /** Connects; resolves at once. */
-  begin(): Promise<void>;
-  /** Tells the others that this tracker ends, and what still waits. */
-  end(): Promise<void>;
-}
-
 /** When the snapshot that was restored was written; see SnapshotFigures. */
 type Restored = { keptSeconds: number | undefined } | undefined;
 
@@ -42,106 +34,147 @@ export async function sharePeers(
   program: Program,
   restored: Restored,
 ): Promise<SharedPeers | undefined> {
-  const { config, threads, store, log } = program;
-  const { outbox } = threads.shared;
+  const { outbox } = program.threads.shared;
   if (outbox === undefined) return undefined;
   const login = readLogin(program);
-  const [{ Sharing }, { Applying }, { NatsLink }] = await Promise.all([
+  const [sharing, applying, link] = await Promise.all([
     import("../cluster/sharing.ts"),
     import("../cluster/applying.ts"),
     import("../cluster/link.ts"),
   ]);
-  const gate = gateOf(program);
-  const origin = crypto.getRandomValues(new Uint8Array(8)).toHex();
-  const restoredAt = restored?.keptSeconds;
-  let link: Awaited<ReturnType<typeof NatsLink.open>> | undefined;
-  const told = new Set<string>();
-  const sharing = new Sharing({
-    ...{ origin, node: config.clusterNode, store, outboxes: new Outboxes(outbox) },
-    applying: new Applying(new Tracker(store, new ArrayBuffer(REPLIES_BYTES)), gate),
-    link: {
-      get up() {
-        return link?.up ?? false;
+  const modules = { ...sharing, ...applying, ...link };
+  return new SharedPeers(program, modules, new Outboxes(outbox), login, restored?.keptSeconds);
+}
+
+/** What is loaded only for a cluster. */
+type Modules = Pick<typeof import("../cluster/sharing.ts"), "Sharing"> &
+  Pick<typeof import("../cluster/applying.ts"), "Applying"> &
+  Pick<typeof import("../cluster/link.ts"), "NatsLink">;
+
+/** The sharing, its link and its timers. */
+class SharedPeers {
+  readonly sharing: Sharing;
+  readonly #program: Program;
+  readonly #openLink: Modules["NatsLink"]["open"];
+  readonly #origin = crypto.getRandomValues(new Uint8Array(8)).toHex();
+  readonly #login: Login;
+  readonly #timers: NodeJS.Timeout[] = [];
+  /** What was warned of since the link changed last. */
+  readonly #warned = new Set<string>();
+  #link: NatsLink | undefined;
+  #gives = false;
+
+  constructor(
+    program: Program,
+    { Sharing, Applying, NatsLink }: Modules,
+    outboxes: Outboxes,
+    login: Login,
+    restoredAt: number | undefined,
+  ) {
+    const { config, store } = program;
+    this.#program = program;
+    this.#login = login;
+    this.#openLink = (options, events) => NatsLink.open(options, events);
+    const gate = gateOf(program);
+    this.sharing = new Sharing({
+      ...{ origin: this.#origin, node: config.clusterNode, store, outboxes },
+      applying: new Applying(new Tracker(store, new ArrayBuffer(REPLIES_BYTES)), gate),
+      link: this.#sender(),
+      judge: () => judgeBy(gate),
+      random: Math.random,
+      keptSeconds: () => store.peerLifetime * store.peerTicks.seconds,
+      restoredSeconds: (at) => (restoredAt === undefined ? Infinity : at - restoredAt),
+      ended: (outcome, peers, seconds) => this.#tellPull(outcome, peers, seconds),
+      otherVersion: () => {
+        const remedy = "run the same version of buntracker at all trackers of the cluster";
+        this.#warnOnce("a tracker of the cluster speaks another version: it shares nothing", {
+          remedy,
+        });
       },
-      sendAll: (message) => link?.sendAll(message) ?? false,
-      sendTo: (to, message) => link?.sendTo(to, message) ?? false,
-    },
-    judge: () => judgeBy(gate),
-    random: Math.random,
-    keptSeconds: () => store.peerLifetime * store.peerTicks.seconds,
-    restoredSeconds: (at) => (restoredAt === undefined ? Infinity : at - restoredAt),
-    ended(outcome, peers, seconds) {
-      const fields = { peers, seconds: Math.round(seconds * 1000) / 1000 };
-      if (outcome === "done") log.info("caught up with other trackers", fields);
-      else log.warn("catching up with another tracker failed: others are asked", fields, null);
-    },
-    otherVersion: () => {
-      const remedy = "run the same version of buntracker at all trackers of the cluster";
-      warnOnce("a tracker of the cluster speaks another version and shares nothing", { remedy });
-    },
-  });
+    });
+  }
+
+  /** Connects, and shares from now on; resolves at once. */
+  async begin(): Promise<void> {
+    const { clusterUrls: engines, clusterName: name, clusterNode: node } = this.#program.config;
+    const options = { engines, login: this.#login, name, origin: this.#origin, node };
+    this.#link = await this.#openLink(options, this.#events());
+    this.#every(TURN_MILLISECONDS, () => {
+      while (this.sharing.turn(now()));
+    });
+    this.#every(HELLO_MILLISECONDS, () => this.sharing.hello(now()));
+  }
+
+  /** Tells the others that this tracker ends, and what still waits. */
+  async end(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.sharing.drain(now());
+    await this.#link?.close();
+  }
+
+  #sender(): Pick<NatsLink, "up" | "sendAll" | "sendTo"> {
+    const link = () => this.#link;
+    return {
+      get up() {
+        return link()?.up ?? false;
+      },
+      sendAll: (message) => link()?.sendAll(message) ?? false,
+      sendTo: (to, message) => link()?.sendTo(to, message) ?? false,
+    };
+  }
+
+  #events(): LinkEvents {
+    const { log, config } = this.#program;
+    return {
+      heard: (message) => {
+        this.sharing.heard(message, now());
+        void this.#give();
+      },
+      connected: (engine) => {
+        const { clusterName: cluster, clusterNode: node } = config;
+        this.#warned.clear();
+        log.info("connected to the cluster", { cluster, node, engine });
+        this.sharing.hello(now());
+      },
+      lost: (engine, reason) => {
+        this.sharing.cutOff(now());
+        const remedy = "this tracker goes on alone, and tries again: is the server there?";
+        log.warn("cut off from the cluster", { engine, reason, remedy }, null);
+      },
+      refused: (engine, reason, remedy) =>
+        this.#warnOnce("the cluster cannot be reached", { engine, reason, remedy }),
+    };
+  }
+
+  /** A millisecond in each turn of the event loop, until all that asked have their peers. */
+  async #give(): Promise<void> {
+    if (this.#gives) return;
+    this.#gives = true;
+    while (this.sharing.giving.works) {
+      await nextTurn();
+      for (const end = now() + TURN_SECONDS; now() < end && this.sharing.give(now()););
+    }
+    this.#gives = false;
+  }
+
+  #tellPull(outcome: "done" | "failed", peers: number, seconds: number): void {
+    const { log } = this.#program;
+    const fields = { peers, seconds: Math.round(seconds * 1000) / 1000 };
+    if (outcome === "done") log.info("caught up with other trackers", fields);
+    else log.warn("catching up with another tracker failed: others are asked", fields, null);
+  }
 
   /** Says each thing once, until the link changes. */
-  function warnOnce(message: string, fields: LogFields): void {
+  #warnOnce(message: string, fields: LogFields): void {
     const key = `${message} ${Object.values(fields).join(" ")}`;
-    if (told.has(key)) return;
-    told.add(key);
-    log.warn(message, fields, null);
+    if (this.#warned.has(key)) return;
+    this.#warned.add(key);
+    this.#program.log.warn(message, fields, null);
   }
 
-  let giving = false;
-  /** A millisecond in each turn of the event loop, until all that asked have what they may get. */
-  async function give(): Promise<void> {
-    if (giving) return;
-    giving = true;
-    while (sharing.giving.works) {
-      await nextTurn();
-      for (const end = now() + 0.001; now() < end && sharing.give(now()););
-    }
-    giving = false;
+  #every(milliseconds: number, task: () => void): void {
+    this.#timers.push(setInterval(task, milliseconds).unref());
   }
-
-  const timers: NodeJS.Timeout[] = [];
-  function every(milliseconds: number, task: () => void): void {
-    timers.push(setInterval(task, milliseconds).unref());
-  }
-
-  return {
-    sharing,
-    async begin() {
-      const { clusterUrls: engines, clusterName: name, clusterNode: node } = config;
-      link = await NatsLink.open(
-        { engines, login, name, origin, node },
-        {
-          heard(message) {
-            sharing.heard(message, now());
-            void give();
-          },
-          connected(engine) {
-            told.clear();
-            log.info("connected to the cluster", { cluster: name, node, engine });
-            sharing.hello(now());
-          },
-          lost(engine, reason) {
-            sharing.cutOff(now());
-            const remedy = "none needed if it comes back: this tracker goes on alone meanwhile";
-            log.warn("cut off from the cluster", { engine, reason, remedy }, null);
-          },
-          refused: (engine, reason, remedy) =>
-            warnOnce("the cluster cannot be reached", { engine, reason, remedy }),
-        },
-      );
-      every(TURN_MILLISECONDS, () => {
-        while (sharing.turn(now()));
-      });
-      every(HELLO_MILLISECONDS, () => sharing.hello(now()));
-    },
-    async end() {
-      for (const timer of timers) clearInterval(timer);
-      sharing.drain(now());
-      await link?.close();
-    },
-  };
 }
 
 /** The gate of announces, with the lists of today; changes of them reach it. */
@@ -164,7 +197,7 @@ function judgeBy(gate: PeerGate): Judge {
 }
 
 /** Reads the files to log in with, before any socket is bound. Throws a StartError. */
-function readLogin({ config }: Program) {
+function readLogin({ config }: Program): Login {
   const read = (variable: string, path: string | undefined): string | undefined => {
     if (path === undefined) return undefined;
     try {

@@ -195,9 +195,10 @@ describe("a ring", () => {
 
   test("is read by another thread while it is written", async () => {
     const memory = outboxMemory(2);
+    const urlOf = (path: string): string => JSON.stringify(import.meta.resolve(path));
     const program = `
-      import { Outbox } from ${JSON.stringify(import.meta.resolve("../../src/cluster/outbox.ts"))};
-      import { AnnounceReply, AnnounceRequest } from ${JSON.stringify(import.meta.resolve("../../src/swarm/requests.ts"))};
+      import { Outbox } from ${urlOf("../../src/cluster/outbox.ts")};
+      import { AnnounceReply, AnnounceRequest } from ${urlOf("../../src/swarm/requests.ts")};
       self.onmessage = ({ data: memory }) => {
         const outbox = new Outbox(memory, 1, { at: () => 0, between: () => 0 });
         const request = new AnnounceRequest();

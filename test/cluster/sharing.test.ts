@@ -1,4 +1,4 @@
-/** Trackers that share their peers, in one process: what is told arrives, what was lost is pulled. */
+/** Trackers that share their peers, in one process: what was lost is pulled. */
 import { describe, expect, test } from "bun:test";
 import {
   EVENT_COMPLETED,

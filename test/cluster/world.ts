@@ -30,7 +30,7 @@ import { someMemory } from "../swarm/some-memory.ts";
 export const KEPT_SECONDS = 2700;
 
 /** A generator of numbers from 0 to 1 that a seed repeats. */
-export function randomOf(seed: number): () => number {
+function randomOf(seed: number): () => number {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -53,7 +53,7 @@ export interface Weather {
   delay: number;
 }
 
-export const CALM: Weather = { lost: 0, repeated: 0, delay: 0.05 };
+const CALM: Weather = { lost: 0, repeated: 0, delay: 0.05 };
 
 interface Message {
   from: Node;

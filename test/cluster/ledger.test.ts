@@ -1,0 +1,181 @@
+/** Which batches have taken effect, what is missing, and whom to ask. */
+import { describe, expect, test } from "bun:test";
+import { Ledger } from "../../src/cluster/ledger.ts";
+import type { Had, Hello } from "../../src/cluster/wire.ts";
+
+const A = "aaaaaaaaaaaaaaaa";
+const B = "bbbbbbbbbbbbbbbb";
+const C = "cccccccccccccccc";
+const SELF = "0000000000000000";
+
+function hello(had: Had[] = [], changes: Partial<Hello> = {}): Hello {
+  return { keepsSeconds: 2700, drains: false, behind: false, had, name: "x", ...changes };
+}
+
+/** A tracker that has caught up. */
+function open(): Ledger {
+  const ledger = new Ledger(SELF);
+  ledger.behind = false;
+  return ledger;
+}
+
+const all = (origin: string, number: number): Had => ({ origin, number, heard: number });
+const lacking = (ledger: Ledger, now: number): string[] =>
+  ledger.lacking(now).map(({ origin }) => origin);
+
+describe("batches of an origin", () => {
+  test("from the first on leave nothing missing", () => {
+    const ledger = open();
+    for (let number = 1; number <= 5; number++) expect(ledger.batch(A, number, number)).toBe(true);
+    expect(ledger.had(5, 100)).toEqual([all(A, 5)]);
+    expect(ledger.need(5)).toBeUndefined();
+    expect(ledger.behindSeconds(5)).toBe(0);
+  });
+
+  test("that came before are ignored, and so are our own", () => {
+    const ledger = open();
+    ledger.batch(A, 1, 1);
+    ledger.batch(A, 2, 1);
+    expect(ledger.batch(A, 2, 2)).toBe(false);
+    expect(ledger.batch(A, 1, 2)).toBe(false);
+    expect(ledger.batch(SELF, 1, 2)).toBe(false);
+  });
+
+  test("that jump leave a gap, to be asked of the origin since it was whole", () => {
+    const ledger = open();
+    ledger.batch(A, 1, 100);
+    ledger.batch(A, 5, 120);
+    expect(ledger.had(120, 100)).toEqual([{ origin: A, number: 1, heard: 5 }]);
+    expect(ledger.need(120)).toEqual({ giver: A, sinceSeconds: 30 });
+    expect(ledger.behindSeconds(121)).toBe(21);
+    ledger.pulled(A, [all(A, 5)], { begun: 121, sinceSeconds: 31 }, 122);
+    expect(ledger.had(122, 100)).toEqual([all(A, 5)]);
+    expect(ledger.need(122)).toBeUndefined();
+  });
+
+  test("that a tracker joins late are missing from the first on: all is asked for", () => {
+    const ledger = open();
+    ledger.batch(A, 7, 1);
+    expect(ledger.need(1)).toEqual({ giver: A, sinceSeconds: Infinity });
+  });
+});
+
+describe("a hello", () => {
+  test("shows that the last batches were lost", () => {
+    const ledger = open();
+    ledger.batch(A, 1, 1);
+    ledger.hello(A, 3, hello(), 2);
+    expect(ledger.need(2)).toEqual({ giver: A, sinceSeconds: 11 });
+  });
+
+  test("of another tracker counts after two seconds, and moves nothing by itself", () => {
+    const ledger = open();
+    ledger.batch(A, 1, 1);
+    ledger.hello(B, 0, hello([all(A, 2)]), 1);
+    expect(ledger.need(2)).toBeUndefined();
+    expect(ledger.batch(A, 2, 2.5)).toBe(true);
+    expect(ledger.need(4)).toBeUndefined();
+    ledger.hello(B, 0, hello([all(A, 4_000_000_000)]), 4);
+    expect(ledger.batch(A, 3, 4)).toBe(true);
+    expect(ledger.need(6)?.giver).toBe(A);
+  });
+
+  test("keeps an origin from being forgotten, which two timeouts without one do not", () => {
+    const ledger = open();
+    ledger.batch(A, 1, 0);
+    ledger.forget(200, 100);
+    expect(ledger.had(100, 100)).toEqual([all(A, 1)]);
+    expect(ledger.had(101, 100)).toEqual([]);
+    ledger.forget(201, 100);
+    expect([...ledger.origins]).toEqual([]);
+  });
+
+  test("from any number of names takes bounded memory", () => {
+    const ledger = open();
+    for (let i = 0; i < 5000; i++) ledger.hello(i.toString(16).padStart(16, "f"), 1, hello(), 1);
+    expect([...ledger.origins].length).toBe(1024);
+    expect(ledger.had(1, 100).length).toBe(64);
+  });
+});
+
+describe("a pull", () => {
+  test("mends all gaps at once, of the giver that has most", () => {
+    const ledger = open();
+    for (const origin of [A, B]) ledger.batch(origin, 1, 10);
+    ledger.batch(A, 4, 20);
+    ledger.batch(B, 4, 20);
+    ledger.hello(C, 0, hello([all(A, 4), all(B, 3)]), 20);
+    expect(ledger.need(20)).toEqual({ giver: C, sinceSeconds: 20 });
+    expect(ledger.need(20, new Set([C]))!.giver).not.toBe(C);
+    ledger.pulled(C, [all(C, 0), all(A, 4), all(B, 3)], { begun: 20, sinceSeconds: 20 }, 21);
+    expect(ledger.need(21)).toBeUndefined();
+  });
+
+  test("that did not reach back far enough, or whose giver had less, mends nothing", () => {
+    const ledger = open();
+    ledger.batch(A, 1, 10);
+    ledger.batch(A, 4, 20);
+    ledger.pulled(B, [all(A, 4)], { begun: 21, sinceSeconds: 10 }, 22);
+    expect(lacking(ledger, 22)).toEqual([A]);
+    ledger.pulled(B, [all(A, 2)], { begun: 21, sinceSeconds: 30 }, 22);
+    expect(lacking(ledger, 22)).toEqual([A]);
+  });
+
+  test("of one that drains is the last choice", () => {
+    const ledger = open();
+    ledger.batch(A, 3, 1);
+    ledger.hello(A, 3, hello([], { drains: true }), 1);
+    ledger.hello(B, 0, hello([all(A, 3)]), 1);
+    expect(ledger.need(1)?.giver).toBe(B);
+  });
+
+  test("of all is asked of one that has caught up", () => {
+    const ledger = new Ledger(SELF);
+    ledger.hello(A, 0, hello([], { behind: true }), 1);
+    expect(ledger.giverOfAll(1, new Set())).toBeUndefined();
+    ledger.hello(B, 0, hello(), 1);
+    expect(ledger.giverOfAll(1, new Set())).toBe(B);
+    expect(ledger.giverOfAll(7, new Set())).toBeUndefined();
+  });
+});
+
+describe("of an origin that is gone before anybody has all of it", () => {
+  /** A had gaps for everybody, and is gone; B and C are there. */
+  function orphaned(): Ledger {
+    const ledger = open();
+    ledger.batch(A, 1, 1);
+    ledger.batch(A, 4, 2);
+    for (const other of [B, C]) ledger.hello(other, 0, hello([all(A, 2)]), 20);
+    return ledger;
+  }
+
+  test("all others are asked, one after the other; then it is settled", () => {
+    const ledger = orphaned();
+    const first = ledger.need(20)!.giver;
+    ledger.pulled(first, [all(A, 2)], { begun: 20, sinceSeconds: 100 }, 21);
+    const second = ledger.need(21)!.giver;
+    expect([first, second].sort()).toEqual([B, C]);
+    ledger.pulled(second, [all(A, 2)], { begun: 21, sinceSeconds: 100 }, 22);
+    expect(ledger.need(22)).toBeUndefined();
+    expect(ledger.had(22, 100)).toContainEqual({ origin: A, number: 4, heard: 1 });
+  });
+
+  test("one that has settled it is enough", () => {
+    const ledger = orphaned();
+    ledger.hello(C, 0, hello([{ origin: A, number: 4, heard: 2 }]), 20);
+    expect(ledger.need(20)!.giver).toBe(C);
+    const had = [{ origin: A, number: 4, heard: 2 }];
+    ledger.pulled(C, had, { begun: 20, sinceSeconds: 100 }, 21);
+    expect(ledger.need(21)).toBeUndefined();
+  });
+
+  test("it is asked itself as soon as it is back: it was only cut off", () => {
+    const ledger = orphaned();
+    for (const other of [B, C]) {
+      ledger.pulled(other, [all(A, 2)], { begun: 20, sinceSeconds: 100 }, 21);
+    }
+    expect(ledger.need(21)).toBeUndefined();
+    ledger.hello(A, 9, hello(), 22);
+    expect(ledger.need(22)?.giver).toBe(A);
+  });
+});

@@ -1,0 +1,96 @@
+/** The link over NATS: without a server it waits, and says why. */
+import { describe, expect, test } from "bun:test";
+import { explain, type LinkEvents, NatsLink } from "../../src/cluster/link.ts";
+import { freePort } from "../e2e/harness.ts";
+import { NATS_SERVER, NatsServer } from "./nats.ts";
+
+const LOGIN = { user: undefined, password: undefined };
+
+function engineAt(port: number) {
+  return { host: "127.0.0.1", port, tls: false, ...LOGIN };
+}
+
+/** A link to some servers, and what it told. */
+async function open(ports: number[], origin = "0123456789abcdef") {
+  const told: string[] = [];
+  const heard: Uint8Array[] = [];
+  const events: LinkEvents = {
+    heard: (message) => void heard.push(message.slice()),
+    connected: (engine) => void told.push(`connected ${engine}`),
+    lost: (engine) => void told.push(`lost ${engine}`),
+    refused: (engine, _reason, remedy) => void told.push(`refused ${engine}: ${remedy}`),
+  };
+  const engines = ports.map(engineAt);
+  const link = await NatsLink.open({ engines, login: {}, name: "x", origin, node: "n" }, events);
+  const until = async (done: () => boolean): Promise<void> => {
+    for (let i = 0; i < 400 && !done(); i++) await Bun.sleep(25);
+    expect([done(), told]).toEqual([true, told]);
+  };
+  return { link, told, heard, until };
+}
+
+test("without a server nothing is sent, nothing waits, and the reason has a remedy", async () => {
+  const port = freePort();
+  const { link, told, until } = await open([port]);
+  expect([link.up, link.sendAll(new Uint8Array(3))]).toEqual([false, false]);
+  await until(() => told.length > 0);
+  expect(told[0]).toBe(`refused 127.0.0.1:${port}: start a NATS server at 127.0.0.1:${port}`);
+  await link.close();
+});
+
+test("a remedy fits what a server said", () => {
+  const engine = engineAt(4222);
+  expect(explain(new Error("Authorization Violation"), engine).remedy).toContain("CLUSTER_USER");
+  const tls = explain(new Error("unable to verify the first certificate"), {
+    ...engine,
+    tls: true,
+  });
+  expect(tls.remedy).toContain("TRACKER_CLUSTER_TLS_CA_FILE");
+  expect(explain(new Error("write EBADF: tls"), engine).remedy).toContain("tls://");
+});
+
+describe.skipIf(NATS_SERVER === null)("with a server (nats-server)", () => {
+  test("all hear what is sent to all, one what is sent to it, and none its own", async () => {
+    await using server = await NatsServer.start();
+    const a = await open([server.port], "aaaaaaaaaaaaaaaa");
+    const b = await open([server.port], "bbbbbbbbbbbbbbbb");
+    await Promise.all([a, b].map(({ until, link }) => until(() => link.up)));
+    expect(a.link.engine).toBe(`127.0.0.1:${server.port}`);
+    // The server knows the subscriptions of both before it gets a message of either.
+    await Bun.sleep(100);
+    a.link.sendAll(Uint8Array.of(1));
+    a.link.sendTo("bbbbbbbbbbbbbbbb", Uint8Array.of(2));
+    a.link.sendTo("aaaaaaaaaaaaaaaa", Uint8Array.of(3));
+    b.link.sendTo("aaaaaaaaaaaaaaaa", Uint8Array.of(4));
+    await a.until(() => a.heard.length === 1 && b.heard.length === 2);
+    expect([a.heard, b.heard].map((all) => all.map(([byte]) => byte))).toEqual([[4], [1, 2]]);
+    await Promise.all([a, b].map(({ link }) => link.close()));
+  });
+
+  test("the next one is taken when one is gone", async () => {
+    await using first = await NatsServer.start();
+    await using second = await NatsServer.start();
+    const { link, told, until } = await open([first.port, second.port]);
+    await until(() => link.up);
+    await first.kill();
+    await until(() => link.engine === `127.0.0.1:${second.port}`);
+    expect(told.slice(0, 3)).toEqual([
+      `connected 127.0.0.1:${first.port}`,
+      `lost 127.0.0.1:${first.port}`,
+      `connected 127.0.0.1:${second.port}`,
+    ]);
+    await link.close();
+  }, 30_000);
+
+  test("what it does not acknowledge is counted, and above 4 MiB refused", async () => {
+    await using server = await NatsServer.start();
+    const { link, until } = await open([server.port]);
+    await until(() => link.up);
+    server.signal("SIGSTOP");
+    const megabyte = new Uint8Array(1000 * 1000);
+    expect(Array.from({ length: 6 }, () => link.sendAll(megabyte)).filter(Boolean).length).toBe(4);
+    server.signal("SIGCONT");
+    await until(() => link.sendAll(megabyte));
+    await link.close();
+  }, 30_000);
+});

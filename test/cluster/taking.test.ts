@@ -1,0 +1,102 @@
+/** A tracker asks for what it lacks, takes it as it comes, and asks another if it does not. */
+import { describe, expect, test } from "bun:test";
+import type { State } from "../../src/cluster/wire.ts";
+import { drain, fill, GIVER, HAD, openBoth, TAKER } from "./giving-and-taking.ts";
+
+const HELLO = { keepsSeconds: 2700, drains: false, behind: false, had: [], name: "x" };
+const NOW = 1000;
+
+/** The taker has heard of a giver and asked it; `states` are all that the giver sends. */
+function begun(peers = 5000) {
+  const both = openBoth();
+  fill(both.from, peers, NOW);
+  both.ledger.hello(GIVER, 3, HELLO, NOW);
+  both.taking.tick(NOW);
+  expect(both.asks).toEqual([]);
+  both.taking.tick(NOW + 0.3);
+  const { ask } = both.asks[0]!;
+  both.giving.asked(TAKER, { ...ask, credit: 1000 }, HAD, NOW + 0.3);
+  const states = drain(both.giving, NOW + 0.3);
+  const give = (state: State, now = NOW + 0.4) => both.taking.state(GIVER, state, now);
+  return { ...both, states, give };
+}
+
+test("a tracker that has started asks for all, after a moment, and has it", () => {
+  const { asks, states, give, ended, to, peersOf, ledger, taking } = begun();
+  expect(asks[0]).toMatchObject({ giver: GIVER, ask: { begins: true, sinceSeconds: Infinity } });
+  for (const state of states) give(state);
+  expect(ended).toEqual([["done", 5000]]);
+  expect(peersOf(to)).toBe(5000);
+  expect(ledger.behind).toBe(false);
+  // One credit for each chunk.
+  expect(asks.slice(1).map(({ ask }) => ask.credit)).toEqual(states.slice(1).map(() => 1));
+  for (let now = NOW + 1; now < NOW + 4; now += 0.1) taking.tick(now);
+  expect(ended.length).toBe(1);
+});
+
+test("with a snapshot it asks for what is younger than the file", () => {
+  const { ledger, taking, asks } = openBoth(90);
+  ledger.hello(GIVER, 3, HELLO, NOW);
+  for (let now = NOW; now < NOW + 1; now += 0.1) taking.tick(now);
+  expect(asks[0]!.ask.sinceSeconds).toBe(90);
+});
+
+describe("a pull fails, and another begins", () => {
+  test("if a chunk was lost on the way", () => {
+    const { states, give, ended, taking } = begun();
+    give(states[0]!);
+    give(states[2]!);
+    expect(ended.map(([outcome]) => outcome)).toEqual(["failed"]);
+    expect(taking.pulls).toBe(false);
+  });
+
+  test("if the last chunk was lost, which only the end shows", () => {
+    const { states, give, ended } = begun();
+    for (const state of states.slice(0, -2)) give(state);
+    give(states.at(-1)!);
+    expect(ended.map(([outcome]) => outcome)).toEqual(["failed"]);
+  });
+
+  test("if a chunk is damaged at any byte of its head or records", () => {
+    for (const at of [0, 5, 9, 13, 20, 500]) {
+      const { states, give, ended } = begun(1000);
+      const chunk = states[0]!.chunk!.slice();
+      chunk[at] ^= 0x40;
+      give({ ...states[0]!, chunk });
+      expect([at, ended.map(([outcome]) => outcome)]).toEqual([at, ["failed"]]);
+    }
+  });
+
+  test("if nothing comes for five seconds", () => {
+    const { taking, ended, asks } = begun();
+    taking.tick(NOW + 5);
+    expect(ended).toEqual([]);
+    taking.tick(NOW + 6);
+    expect(ended).toEqual([["failed", 0]]);
+    for (let now = NOW + 6; now < NOW + 7; now += 0.1) taking.tick(now);
+    // The giver said nothing for so long that it is gone.
+    expect(asks.length).toBe(1);
+  });
+});
+
+test("what is repeated, or of another session or sender, changes nothing", () => {
+  const { states, give, ended, taking, to, peersOf } = begun();
+  give(states[0]!);
+  give(states[0]!);
+  give({ ...states[1]!, session: 9 });
+  taking.state(TAKER, states[1]!, NOW + 1);
+  for (const state of states.slice(1)) give(state);
+  expect(ended).toEqual([["done", 5000]]);
+  expect(peersOf(to)).toBe(5000);
+});
+
+test("if none that is there has caught up, there is nothing to wait for", () => {
+  const { ledger, taking, asks } = openBoth();
+  for (let now = NOW; now < NOW + 2.9; now += 0.1) {
+    ledger.hello(GIVER, 0, { ...HELLO, behind: true }, now);
+    taking.tick(now);
+  }
+  expect(ledger.behind).toBe(true);
+  taking.tick(NOW + 3.1);
+  expect([ledger.behind, asks]).toEqual([false, []]);
+});
