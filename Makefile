@@ -56,7 +56,7 @@ fuzz: $(BINARY) ## send mutated requests (SECONDS=120)
 	$(BUN) test/fuzz/run.ts --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
 # Three minutes; needs nginx, HAProxy and Caddy.
-simulate: $(MODULES_STAMP) ## let a simulated cluster lose, delay and die (SEEDS=n FIRST=n)
+simulate: $(MODULES_STAMP) ## let a simulated cluster fail in every way (SEEDS=n)
 	$(BUN) test/cluster/simulate.ts $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
 
 silences: $(BINARY) ## keep WebSockets silent for three minutes behind proxies

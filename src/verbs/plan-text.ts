@@ -77,7 +77,10 @@ export function notesOf(question: Question, plan: Plan, source: string): string[
     );
   }
   if (nodes > 1) {
-    notes.push("These trackers do not share their peers: each knows those that ask it.");
+    notes.push(
+      "Trackers of a cluster share their peers (TRACKER_CLUSTER_URL): each stores all of them, " +
+        "and the announces told between them, 28 or 40 bytes each, come on top.",
+    );
   }
   return [...notes, ...excesses(plan).map((excess) => `It does not fit: ${excess}.`)];
 }

@@ -113,16 +113,9 @@ export function makePlan(question: Question, figures: Figures): Plan {
   return { all, node, node_while_one_is_away: loadOf(partOf(question, nodes - 1), figures) };
 }
 
-/** What one of several trackers gets, whose clients are spread evenly. */
+/** What one tracker of a cluster gets, whose clients are spread evenly: it stores all peers. */
 function partOf(question: Question, trackers: number): Question {
-  const peers = question.peers / trackers;
-  return {
-    ...question,
-    peers,
-    announcesPerSecond: question.announcesPerSecond / trackers,
-    // Of a swarm with fewer peers than there are trackers, some have none.
-    swarms: Math.min(question.swarms, peers),
-  };
+  return { ...question, announcesPerSecond: question.announcesPerSecond / trackers };
 }
 
 function loadOf(question: Question, figures: Figures): Load {

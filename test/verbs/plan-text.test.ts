@@ -24,11 +24,10 @@ test("rows of a transport that is not used are left out", () => {
 test("several trackers have a column each for all, for one, and for one while one is away", () => {
   const question = { ...QUESTION, nodes: 3 };
   const text = planText(question, makePlan(question, FIGURES), "");
-  expect(text).toMatch(/^ +all +a node +one away\n {2}peers +1,800,000 +600,000 +900,000\n/);
+  const peers = /^ +all +a node +one away\n {2}peers +1,800,000 +1,800,000 +1,800,000\n/;
+  expect(text).toMatch(peers);
   expect(text).toContain("\nSet for each, so that one may be away:\n");
-  expect(text).toContain(
-    "\n- These trackers do not share their peers: each knows those that ask it.",
-  );
+  expect(text).toContain("\n- Trackers of a cluster share their peers (TRACKER_CLUSTER_URL): each");
 });
 
 test("no line is wider than a terminal, but for the notes", () => {

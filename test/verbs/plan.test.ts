@@ -63,12 +63,13 @@ test("the buffer holds what comes in a quarter of a second, the default at least
 });
 
 describe("several trackers", () => {
-  test("carry equal parts, and more while one is away", () => {
+  test("answer equal parts, and more while one is away, but each stores all peers", () => {
     const { all, node, node_while_one_is_away: spare } = plan({ nodes: 4 });
     expect(all.announces_per_second).toBe(1000);
     expect(node?.announces_per_second).toBe(250);
     expect(spare?.announces_per_second).toBeCloseTo(333.3, 1);
-    expect([node?.peers, spare?.peers]).toEqual([450_000, 600_000]);
+    expect([node?.peers, spare?.peers]).toEqual([1_800_000, 1_800_000]);
+    expect(node?.memory_bytes).toEqual(all.memory_bytes);
   });
 
   test("one tracker has no parts", () => {
