@@ -46,7 +46,7 @@ export interface Origin {
   wholeAt: number;
   /** When it last said something itself; -Infinity if only others named it. */
   seenAt: number;
-  /** When it or another last named it. */
+  /** When it last said something, or another had news of it. */
   namedAt: number;
   /** Its last hello. */
   hello: Hello | undefined;
@@ -82,7 +82,7 @@ export class Ledger {
   batch(origin: string, number: number, now: number): boolean {
     const state = this.#see(origin, now);
     if (state === undefined || number <= state.live) return false;
-    if (number > state.live + 1) state.gap = number - 1;
+    if (number - 1 > Math.max(state.live, state.whole)) state.gap = number - 1;
     state.live = number;
     this.#noteWhole(state, now);
     return true;
@@ -94,7 +94,8 @@ export class Ledger {
     if (state === undefined) return;
     state.hello = hello;
     if (number > state.live) {
-      state.gap = number;
+      // A pull may have brought it before it was heard.
+      if (number > state.whole) state.gap = number;
       state.live = number;
     }
     if (number === state.live) this.#noteWhole(state, now);
@@ -113,10 +114,12 @@ export class Ledger {
     { begun, sinceSeconds }: { begun: number; sinceSeconds: number },
     now: number,
   ): void {
+    // The first one asks for all that is not in our snapshot, if there is one: for all.
+    const all = sinceSeconds === Infinity || this.behind;
     this.behind = false;
+    const reached = ({ wholeAt }: Origin): boolean => all || wholeAt >= begun - sinceSeconds;
     for (const state of this.lacking(now)) {
-      const reached = sinceSeconds === Infinity || state.wholeAt >= begun - sinceSeconds;
-      if (!reached || !this.#isOrphan(state, now)) continue;
+      if (!reached(state) || !this.#isOrphan(state, now)) continue;
       const lack = lackOf(state, now);
       const one = had.find(({ origin }) => origin === state.origin);
       if (one !== undefined && isSettledIn(one) && one.number >= lack) state.settled = lack;
@@ -128,12 +131,11 @@ export class Ledger {
       const state = this.#origins.get(origin);
       if (state === undefined) {
         // The giver may itself have missed the last of it, so this is no time of being whole.
-        if (sinceSeconds === Infinity) this.#add(origin, now, number);
+        if (all) this.#add(origin, now, number);
         continue;
       }
-      const reached = sinceSeconds === Infinity || state.wholeAt >= begun - sinceSeconds;
       const lack = lackOf(state, now);
-      if (!reached || lack > number) continue;
+      if (!reached(state) || lack > number) continue;
       state.gap = 0;
       const claimed = state.claim <= number ? state.claim : 0;
       state.whole = Math.max(state.whole, state.live, lack, claimed);
@@ -148,7 +150,8 @@ export class Ledger {
   /** What there is of each origin, for hellos and for the end of a state. */
   had(now: number, keptSeconds: number): Had[] {
     const had: Had[] = [];
-    for (const state of this.#origins.values()) {
+    // Those heard last come first: of each restart there is an origin that is gone.
+    for (const state of [...this.#origins.values()].sort((a, b) => b.seenAt - a.seenAt)) {
       const { origin, whole, live, claim, namedAt } = state;
       if (now - namedAt > keptSeconds) continue;
       const highest = Math.max(whole, live, claim);
@@ -259,7 +262,7 @@ export class Ledger {
   }
 
   #add(origin: string, now: number, number: number): Origin | undefined {
-    if (this.#origins.size >= ORIGINS_MAX) return undefined;
+    if (this.#origins.size >= ORIGINS_MAX && !this.#giveUpOne(now)) return undefined;
     const state: Origin = {
       ...{ origin, live: number, whole: number, gap: 0, claim: 0, claimedAt: 0 },
       ...{ wholeAt: -Infinity, seenAt: -Infinity, namedAt: now, hello: undefined },
@@ -267,6 +270,15 @@ export class Ledger {
     };
     this.#origins.set(origin, state);
     return state;
+  }
+
+  /** Makes room: gives up the one that was named longest ago. False if all are there. */
+  #giveUpOne(now: number): boolean {
+    let oldest: Origin | undefined;
+    for (const state of this.#origins.values()) {
+      if (!isHeard(state, now) && state.namedAt < (oldest?.namedAt ?? Infinity)) oldest = state;
+    }
+    return oldest !== undefined && this.#origins.delete(oldest.origin);
   }
 
   #noteWhole(state: Origin, now: number): void {
@@ -279,9 +291,10 @@ export class Ledger {
     if (origin === this.#self || number === 0) return;
     const state = this.#origins.get(origin) ?? this.#add(origin, now, 0);
     if (state === undefined) return;
-    state.namedAt = now;
     const has = Math.max(state.live, state.whole);
     if (number <= Math.max(has, state.claim)) return;
+    // Only news counts: else two trackers would name one that is gone to each other for ever.
+    state.namedAt = now;
     if (state.claim <= has) state.claimedAt = claimedAt;
     state.claim = number;
   }

@@ -179,3 +179,47 @@ describe("of an origin that is gone before anybody has all of it", () => {
     expect(ledger.need(22)?.giver).toBe(A);
   });
 });
+
+describe("a tracker that is gone for good", () => {
+  test("is forgotten by all, though they name it to each other", () => {
+    const ledgers = [A, B].map((self) => new Ledger(self));
+    for (const ledger of ledgers) ledger.batch(C, 1, 0);
+    for (let now = 0; now <= 300; now += 1) {
+      for (const ledger of ledgers) ledger.forget(now, 100);
+      const [ofA, ofB] = ledgers.map((ledger) => hello(ledger.had(now, 100)));
+      ledgers[0].hello(B, 0, ofB, now);
+      ledgers[1].hello(A, 0, ofA, now);
+    }
+    expect(ledgers.map(({ origins }) => [...origins].map(({ origin }) => origin))).toEqual([
+      [B],
+      [A],
+    ]);
+  });
+
+  test("takes no place from one that is there, however many are gone", () => {
+    const ledger = open();
+    for (let n = 0; n < 2000; n++) ledger.batch(n.toString(16).padStart(16, "1"), 1, n);
+    expect(ledger.batch(A, 1, 2200)).toBe(true);
+    expect(ledger.had(2200, 2700)[0]).toEqual(all(A, 1));
+    expect([...ledger.origins].length).toBe(1024);
+  });
+});
+
+describe("after the first pull since the start", () => {
+  test("nothing is missing, though it asked only for what is younger than a snapshot", () => {
+    const ledger = new Ledger(SELF);
+    ledger.hello(A, 500, hello([all(B, 70)]), 100);
+    ledger.pulled(A, [all(A, 500), all(B, 70)], { begun: 100, sinceSeconds: 60 }, 101);
+    ledger.hello(A, 500, hello(), 104);
+    expect(ledger.need(104)).toBeUndefined();
+  });
+
+  test("nothing is missing of a tracker that it brought and that is heard only then", () => {
+    const ledger = new Ledger(SELF);
+    ledger.hello(A, 500, hello([all(B, 70)]), 100);
+    ledger.pulled(A, [all(A, 500), all(B, 70)], { begun: 100, sinceSeconds: Infinity }, 101);
+    ledger.hello(B, 70, hello(), 104);
+    expect(ledger.batch(B, 71, 105)).toBe(true);
+    expect(ledger.need(105)).toBeUndefined();
+  });
+});
