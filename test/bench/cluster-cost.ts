@@ -1,8 +1,8 @@
 /**
  * What sharing peers with other trackers costs: CPU time of the threads that answer, and of all.
  *
- * The claim it defends: with a cluster whose other trackers are idle, a UDP request costs its thread
- * at most 3 % more than without; without a cluster it costs nothing.
+ * The claim it defends: with a cluster whose other trackers are idle, a UDP request costs its
+ * thread at most 3 % more than without; without a cluster it costs nothing.
  *
  *   make build && scripts/bun test/bench/cluster-cost.ts                     four minutes
  *   scripts/bun test/bench/cluster-cost.ts --rounds 2 --seconds 1            a look
