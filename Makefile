@@ -49,16 +49,18 @@ picture: $(BINARY) ## take the picture of the page for the README
 clients: $(BINARY) ## let real BitTorrent clients find each other (ALL=1)
 	$(BUN) test/clients/run.ts $(if $(ALL),--all)
 	$(BUN) test/clients/after-restart.ts
+	$(BUN) test/clients/two-trackers.ts
 	$(BUN) test/clients/browsers.ts
 
 # SEED=n repeats a run.
 fuzz: $(BINARY) ## send mutated requests (SECONDS=120)
 	$(BUN) test/fuzz/run.ts --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
-# Three minutes; needs nginx, HAProxy and Caddy.
+# Without SEEDS it takes a minute; FIRST=n SEEDS=1 repeats a run.
 simulate: $(MODULES_STAMP) ## let a simulated cluster fail in every way (SEEDS=n)
 	$(BUN) test/cluster/simulate.ts $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
 
+# Three minutes; needs nginx, HAProxy and Caddy.
 silences: $(BINARY) ## keep WebSockets silent for three minutes behind proxies
 	$(BUN) test/soak/silences.ts
 

@@ -44,6 +44,13 @@ export async function makeTorrent(seedDirectory: string, url: string): Promise<T
   return { path, infoHash: sha1(encode(info)), digest: await fileDigest(seedDirectory) };
 }
 
+/** Changes the tracker that a torrent names; the info hash stays. */
+export async function tellTracker(path: string, from: string, to: string): Promise<void> {
+  const text = Buffer.from(await Bun.file(path).bytes()).toString("latin1");
+  const changed = text.replace(`${from.length}:${from}`, `${to.length}:${to}`);
+  await Bun.write(path, Buffer.from(changed, "latin1"));
+}
+
 /** SHA-256 of the file in a directory, in hex; empty while there is none. */
 export async function fileDigest(directory: string): Promise<string> {
   const file = Bun.file(join(directory, FILE_NAME));
