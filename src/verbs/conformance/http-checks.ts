@@ -56,6 +56,11 @@ function foreign(fields: Record<string, string>, digits: string) {
 
 const escape = (text: string): string => text.replaceAll(":", "%3A");
 
+/** Whether something is refused is a statement of its own. */
+function notRefused(): never {
+  throw new NotTried("a wrong announce is not refused");
+}
+
 /** The answer to a plain announce, as it came. */
 async function plain(wire: HttpWire): Promise<Dictionary> {
   await wire.announce(ownPeer());
@@ -133,7 +138,7 @@ const ANSWERS: Check<HttpWire>[] = [
     says: "a wrong announce gets status 200 and a failure reason, which people read",
     async run(wire) {
       const fields = { info_hash: percent(wire.infoHash.subarray(1)) };
-      const refused = await wire.refusal(ownPeer(), { fields });
+      const refused = await wire.refusal(ownPeer(), { fields }).catch(notRefused);
       hold(refused !== undefined, "there is no answer");
       const { status, body } = refused;
       const reply = readLoosely(body)?.value;
@@ -148,7 +153,7 @@ const ANSWERS: Check<HttpWire>[] = [
     says: "retry in of a failure, if it is there, is text: minutes, or never",
     async run(wire) {
       const fields = { info_hash: undefined };
-      const refused = await wire.refusal(ownPeer(), { fields });
+      const refused = await wire.refusal(ownPeer(), { fields }).catch(notRefused);
       if (refused === undefined) throw new NotTried("a wrong announce is not answered");
       const reply = readLoosely(refused.body)?.value;
       const retry = reply instanceof Map ? reply.get("retry in") : undefined;

@@ -151,6 +151,11 @@ export interface SwarmClient {
   scrape(infoHash: Buffer): Promise<Counts>;
 }
 
+/** These without a peer of ours: some trackers tell a peer of itself. */
+export function without(peers: readonly TracedPeer[], { port }: OwnPeer): TracedPeer[] {
+  return peers.filter((peer) => peer.port !== port);
+}
+
 /** Whether a peer of ours is among these. */
 export function has(peers: readonly TracedPeer[], { port }: OwnPeer): boolean {
   return peers.some((peer) => peer.port === port);

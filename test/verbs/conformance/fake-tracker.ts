@@ -62,8 +62,8 @@ export interface Answer {
 }
 
 export interface Faults {
-  /** Fields that may have any shape. */
-  lenient?: string[];
+  /** Whether a field may have this shape. */
+  lenient?: (name: string, value: string | undefined) => boolean;
   decode?: (raw: string) => string;
   port?: (text: string) => number;
   refuses?: (ask: Ask) => string | undefined;
@@ -236,9 +236,9 @@ export class FakeTracker implements AsyncDisposable {
   }
 
   #announceHttp(query: Map<string, string>): string {
-    const { lenient = [] } = this.#faults;
     for (const name of ["info_hash", "peer_id"]) {
-      if (query.get(name)?.length === 20 || lenient.includes(name)) continue;
+      const value = query.get(name);
+      if (value?.length === 20 || this.#faults.lenient?.(name, value)) continue;
       return this.#failure(`${name} is wrong`);
     }
     const text = query.get("port") ?? "";

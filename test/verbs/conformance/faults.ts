@@ -83,7 +83,9 @@ function onSwarms(bep: string): Record<string, Faults> {
   return Object.fromEntries(entries.map(([id, fault]) => [id.replace("BEP0", bep), fault]));
 }
 
-const anyHash: Faults = { lenient: ["info_hash"] };
+const hashOf = (length: number | undefined): Faults => ({
+  lenient: (name, value) => name === "info_hash" && value?.length === length,
+});
 
 export const HTTP_FAULTS: Record<string, Faults> = {
   ...onSwarms("BEP3"),
@@ -105,12 +107,12 @@ export const HTTP_FAULTS: Record<string, Faults> = {
     decode: (raw) => unescaped(raw.length < 60 && raw.includes("%") ? `${raw.slice(1)}x` : raw),
   },
   "BEP3.bytes": { ask: (ask) => void (ask.hash = ask.hash.split("\0")[0]) },
-  "BEP3.hash-short": anyHash,
-  "BEP3.hash-long": anyHash,
-  "BEP3.hash-hex": anyHash,
-  "BEP3.hash-missing": anyHash,
-  "BEP52.hash-long": anyHash,
-  "BEP3.peer-id": { lenient: ["peer_id"] },
+  "BEP3.hash-short": hashOf(19),
+  "BEP3.hash-long": hashOf(21),
+  "BEP3.hash-hex": hashOf(40),
+  "BEP3.hash-missing": hashOf(undefined),
+  "BEP52.hash-long": hashOf(32),
+  "BEP3.peer-id": { lenient: (name) => name === "peer_id" },
   "BEP3.port-overflow": { port: (text) => Number(text) & 0xffff },
   "BEP3.port-negative": { port: (text) => Number(text) & 0xffff },
   "BEP3.port-text": { port: (text) => parseInt(text) },
@@ -166,13 +168,18 @@ export const UDP_FAULTS: Record<string, Faults> = {
   },
   "BEP15.connect-short": { udp: (reply, { length }) => (length < 16 ? bytes(8) : reply) },
   "BEP15.connect-magic": {
-    udp: (reply, request) => reply ?? Buffer.concat([request.subarray(8, 16), bytes(8)]),
+    udp: (reply, request) =>
+      request.length === 16 && request[11] === 0 && request.readBigUInt64BE() !== MAGIC
+        ? Buffer.concat([request.subarray(8, 16), bytes(8)])
+        : reply,
   },
   "BEP15.id-again": { accepts: (_, __, right) => right && (uses += 1) === 1 },
   "BEP15.id-other-port": { id: (port) => BigInt(port) },
   "BEP15.id-wrong": ANY_ID,
   "BEP15.id-constant": { accepts: (id, _, right) => right || id === MAGIC },
-  "BEP15.id-reflection": { udp: (reply) => reply ?? Buffer.concat([bytes(33)]) },
+  "BEP15.id-reflection": {
+    udp: (reply, { length, 11: action }) => (length === 16 && action === 2 ? bytes(33) : reply),
+  },
   "BEP15.announce-transaction": onAction(1, flipTransaction),
   "BEP15.announce-short": {
     udpIn: (request) => (request.length === 97 ? Buffer.concat([request, bytes(1)]) : request),
