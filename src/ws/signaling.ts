@@ -7,8 +7,8 @@
  *                   └─ close, or a wrong frame: a close is sent, then the end
  *
  * A turn of a connection is 16 messages or 64 KiB; then others have theirs. In a turn of the
- * event loop all of them together are read 128 KiB, and others come next: JSON of 64 KiB
- * can take 1.3 ms, and one connection that sent such messages made announces over HTTP wait 335 ms.
+ * event loop all of them together are read 128 KiB, or for 2 ms, and others come next. Without a
+ * limit one connection with JSON of 64 KiB made HTTP wait 335 ms; without time 16 with tiny frames.
  *
  * The replies of a turn are one write, what is passed on to another is, too (relays.ts). A wrong
  * message is answered and leaves the connection open, because to lose it costs the users of a
@@ -54,8 +54,9 @@ const MESSAGES_A_TURN = 16;
 const FRAMES_A_TURN = 256;
 const BYTES_A_TURN = 64 * 1024;
 
-/** Bytes of all connections that are read in one turn of the event loop. */
+/** What is read of all connections in one turn of the event loop, in bytes and in time. */
 const BYTES_A_LOOP = 2 * BYTES_A_TURN;
+const MILLISECONDS_A_LOOP = 2;
 
 /** One message in this number is timed. */
 const TIMED_EVERY = 16;
@@ -85,8 +86,9 @@ export interface SignalingParts {
   report: (error: unknown) => void;
   /** Observes how long messages take, with what they pass on. */
   messageSeconds?: Pick<Histogram, "observe"> | undefined;
-  /** Calls back in the next turn of the event loop; for tests. */
+  // For tests: what calls back in the next turn of the event loop, and what tells milliseconds.
   soon?: (call: () => void) => void;
+  clock?: () => number;
 }
 
 export class Signaling implements Engine {
@@ -101,14 +103,16 @@ export class Signaling implements Engine {
   readonly #message = new Message();
   /** Replies of the turn at hand. */
   readonly #own = new FrameWriter();
-  /** A frame for another connection, or one that belongs to no turn. */
+  /** Frames for another connection, or one that belongs to no turn. */
   readonly #single = new FrameWriter();
   /** The payload of the last ping of this turn. */
   #ping: Buffer | undefined;
   readonly #relays: Relays<WsConnection>;
   #lastNumber = 0;
-  /** Bytes that may still be read in this turn of the event loop. */
+  /** Bytes that may still be read in this turn of the event loop, and until when. */
   #left = BYTES_A_LOOP;
+  #overAt = 0;
+  readonly #clock: () => number;
   #isCounting = false;
   /** Messages since one was timed. */
   #untimed = 0;
@@ -129,7 +133,8 @@ export class Signaling implements Engine {
     this.#parts = parts;
     this.#row = parts.counters.row;
     this.#soon = parts.soon ?? setImmediate;
-    this.#relays = new Relays(this.#single, this.#soon, (to) => this.#sendSingle(to));
+    this.#clock = parts.clock ?? (() => performance.now());
+    this.#relays = new Relays(this.#single, this.#soon, (to) => this.#send(to, this.#single));
   }
 
   /** A new connection. */
@@ -163,10 +168,12 @@ export class Signaling implements Engine {
   #mayRead(connection: WsConnection): boolean {
     if (!this.#isCounting) {
       this.#isCounting = true;
+      this.#overAt = this.#clock() + MILLISECONDS_A_LOOP;
       this.#soon(() => this.#beginTurn());
     }
     const wasRead = connection.round === this.#round;
-    if (this.#left > 0 && !(wasRead && this.#isCrowded)) {
+    const isOver = this.#left <= 0 || this.#clock() > this.#overAt;
+    if (!isOver && !(wasRead && this.#isCrowded)) {
       connection.round = this.#round;
       return true;
     }
@@ -328,21 +335,15 @@ export class Signaling implements Engine {
   }
 
   #flush(connection: WsConnection): void {
-    const { to } = this.#own;
-    if (to === 0) return;
-    this.#own.to = 0;
-    this.#send(connection, this.#own, to);
+    if (this.#own.to > 0) this.#send(connection, this.#own);
   }
 
-  #send({ line }: WsConnection, { bytes }: FrameWriter, to: number): void {
+  /** Sends the frames; to send may call for others to be written. */
+  #send({ line }: WsConnection, frames: FrameWriter): void {
+    const { bytes, to } = frames;
+    frames.to = 0;
     this.#row[COUNT.websocketSentBytes] += to;
     line.send(bytes, 0, to);
-  }
-
-  #sendSingle(connection: WsConnection): void {
-    const { to } = this.#single;
-    this.#single.to = 0;
-    this.#send(connection, this.#single, to);
   }
 
   relay(connection: WsConnection, text: string): void {
@@ -352,7 +353,7 @@ export class Signaling implements Engine {
   #pingIt(connection: WsConnection): void {
     if (connection.isFull) return;
     this.#single.control(OPCODE_PING, NOTHING);
-    this.#sendSingle(connection);
+    this.#send(connection, this.#single);
   }
 
   challenge(connection: WsConnection): void {

@@ -43,6 +43,7 @@ export interface WebSocketParts extends Pick<
   now: SignalingParts["now"];
   report: SignalingParts["report"];
   messageSeconds?: SignalingParts["messageSeconds"];
+  clock?: () => number;
   settings: WebSocketSettings;
 }
 

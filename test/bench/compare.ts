@@ -17,6 +17,7 @@
  *   memory   resident memory, filled over UDP
  *   ws       announces over WebSocket with offers that are answered
  *   idle     memory of WebSockets that announce once
+ *   attack   HTTP while WebSockets are attacked in each way that ws-attack.ts knows
  *   half     latencies at half load with all those peers stored, while the sweep goes round
  *
  * Server on core 0, generator on core 1. Contenders take turns, round after round, so that what
@@ -39,10 +40,11 @@ import {
 } from "./contenders.ts";
 import { parseReport, readOptions, refuse, type Report } from "./options.ts";
 import { residentBytes } from "./processes.ts";
+import { ATTACKS } from "./ws-attack.ts";
 import { CYCLES, START_WS } from "./ws-contenders.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 
-const ALL_ROWS = "udp,http,ws,idle,core,flood,memory,half";
+const ALL_ROWS = "udp,http,ws,idle,attack,core,flood,memory,half";
 const MINUTES_MAX = 30;
 const FILL_SECONDS_MAX = 120;
 /** A fill is repeated, so that who lost some datagrams is told of those peers again. */
@@ -61,6 +63,8 @@ const FILL_SMALL_SECONDS_MAX = 25;
 const HALF_LOAD_SECONDS = 30;
 const FLOOD_SECONDS = 6;
 const FLOOD_ROUNDS_MAX = 3;
+/** Announces over HTTP beside a flood, which begins a second before and ends a second after. */
+const PROBE = { keep: 0, connections: 16, rate: 200, seconds: FLOOD_SECONDS - 2 };
 
 /** Idle WebSockets whose memory is measured, and the time until then. */
 const WS_IDLE = 9_500;
@@ -104,6 +108,7 @@ try {
   await row("http", 90, compareHttp);
   await row("ws", 120, compareWebSockets);
   await row("idle", 160, measureIdleWebSockets);
+  await row("attack", 60, measureAttacks);
   await row("core", 30, measureCore);
   await row("flood", 90, measureFlood);
   await row("memory", 300, compareMemory);
@@ -227,6 +232,22 @@ async function measureIdleWebSockets(): Promise<void> {
   atMost("WebSocket: KiB of an idle connection with a peer", 1.8, kib_each);
 }
 
+async function measureAttacks(): Promise<void> {
+  const [ours] = await startEach(["buntracker"], 0, START_WS);
+  if (ours === undefined) return;
+  for (const kind of ATTACKS) {
+    const flags = { port: ours.port, kind, seconds: FLOOD_SECONDS };
+    const attacking = load("ws-attack.ts", flags, true);
+    await Bun.sleep(1000);
+    const http = await load("http-load.ts", { ...PROBE, ...target(ours) });
+    const { mb_a_second } = await attacking;
+    const what = `WebSockets attacked with ${kind}`;
+    below(`${what}: HTTP p99, ms`, 50, http.p99_us / 1000);
+    below(`${what}: HTTP announces that failed, %`, 1, failedShare(http));
+    remark(`${what}: ${show(mb_a_second)} MB a second were taken`);
+  }
+}
+
 async function measureCore(): Promise<void> {
   const sizes = ["--family", "4", "--swarms", "1", "--each", "100000"];
   const results: number[] = [];
@@ -249,8 +270,7 @@ async function measureFlood(): Promise<void> {
     const seconds = FLOOD_SECONDS;
     const flooding = load("udp-load.ts", { ...announces, mode: "flood", rate, seconds }, true);
     await Bun.sleep(1000);
-    const probe = { keep: 0, connections: 16, rate: 200, seconds: seconds - 2 };
-    const http = await load("http-load.ts", { ...probe, ...target(ours) });
+    const http = await load("http-load.ts", { ...PROBE, ...target(ours) });
     rounds.push({ best: quiet.rps, flood: await flooding, http });
   }
   const of = (pick: (round: (typeof rounds)[number]) => number) => median(rounds.map(pick));

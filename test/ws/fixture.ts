@@ -185,6 +185,8 @@ export interface EngineChanges {
   intervals?: WsAnnounceParts["intervals"];
   /** How a new turn of the event loop comes; by default each reading has its own. */
   soon?: (call: () => void) => void;
+  /** Milliseconds, which stand by default. */
+  time?: { milliseconds: number };
 }
 
 /** An engine with the real core, whose clock stands, and whose intervals do not jitter. */
@@ -192,6 +194,7 @@ export function openEngine(changes: EngineChanges = {}) {
   const { limits = new Limits(), access = new Access(), refusePrivate = false } = changes;
   const { offersMax = 10, peersMax = 1000, countsAll = true, warningMessage = "" } = changes;
   const { soon = (call: () => void) => call(), intervals = { draw: () => 120 } } = changes;
+  const { time = { milliseconds: 0 } } = changes;
   const clock = { now: 1000, tick: 100 };
   const counters = new Counters(counterMemory(1), 0);
   const swarms = new Swarms();
@@ -209,6 +212,7 @@ export function openEngine(changes: EngineChanges = {}) {
     settings: { pingSeconds: 50, offersMax, scrapeMax: 74 },
     report: (error) => bugs.push(error),
     soon,
+    clock: () => time.milliseconds,
   });
   let clients = 0;
   const join = (from = "192.0.2.1", peerId?: string, line = new FakeLine(clock)) => {

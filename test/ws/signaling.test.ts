@@ -105,6 +105,19 @@ describe("a message", () => {
     expect(read(a, b, c)).toEqual([2, 1, 0]);
   });
 
+  test("of 2 ms leaves others their turn, however few bytes were read", () => {
+    const turns: (() => void)[] = [];
+    const time = { milliseconds: 0 };
+    const { join } = openEngine({ time, soon: (call) => void turns.push(call) });
+    const [a, b] = [join(), join()].map(({ tunnel }) => tunnel);
+    const ping = frame("", { opcode: 9 });
+    expect(a!.read(ping)).toBe(ping.length);
+    time.milliseconds += 2.1;
+    expect([b!.read(ping), b!.goesOn]).toEqual([0, true]);
+    turns.shift()!();
+    expect(b!.read(ping)).toBe(ping.length);
+  });
+
   test("gets its reply in one write with those of its turn", () => {
     const { join } = openEngine();
     const client = join();

@@ -48,6 +48,8 @@ export function openSockets(changes: SocketChanges = {}) {
     intervals: { draw: () => 120 },
     gates: { access, limits, refusePrivate },
     now: () => 1000,
+    // Without turns of the event loop the time of one is never over.
+    clock: () => 0,
     report: (error) => {
       throw error;
     },
