@@ -74,9 +74,11 @@ soak: $(BINARY) ## run it under load and attacks (MINUTES=20)
 overload: $(BINARY) ## send three times the load it can answer (SECONDS=60)
 	$(BUN) test/soak/overload.ts --seconds $(or $(SECONDS),60)
 
-# INSTALL=1 first builds or fetches the others into .tools, which takes ten minutes.
+# INSTALL=1 first builds or fetches the others into .tools, which takes half an hour. TRACKER=name
+# examines one again.
 conformance: $(BINARY) ## examine it and other trackers (INSTALL=1)
-	$(BUN) test/conformance/run.ts $(if $(INSTALL),--install)
+	$(BUN) test/conformance/run.ts $(if $(INSTALL),--install) \
+	  $(if $(TRACKER),--tracker $(TRACKER))
 	$(BUN) scripts/documents.ts
 
 .PHONY: bench compare regress scaling lists stalls restart

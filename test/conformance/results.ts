@@ -96,6 +96,7 @@ function summaryOf({ date, trackers, checks }: Results): string {
         verdicts.filter(([w, verdict]) => w === weight && !/yes|choice|–/.test(verdict)).length,
     );
     const notes = absent.length === 0 ? "" : absent.join("; ");
+    if (asked.length === 0) return [name, version, "–", "–", "–", "–", "–", notes];
     return [name, version, asked.length, held, ...broken, notes];
   });
   const head = ["Tracker", "Version", "Asked", "Hold", ...WEIGHTS.map((w) => `Not: ${w}`), "Note"];

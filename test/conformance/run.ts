@@ -5,8 +5,11 @@
  * Checks run one after another, in turn for each tracker: one that ends a tracker's process is
  * noted, the tracker is started again, and the others are not hurt.
  *
- *   --install   first build or fetch the other trackers into .tools
+ *   --install        first build or fetch the other trackers into .tools
+ *   --tracker NAME   examine this one alone, and keep the results of the others
  */
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { examineUrls } from "../../src/verbs/conformance/conformance.ts";
 import { HTTP_CHECKS } from "../../src/verbs/conformance/http-checks.ts";
 import { SCRAPE_CHECKS } from "../../src/verbs/conformance/scrape-checks.ts";
@@ -102,19 +105,41 @@ async function examineTracker(tracker: Tracker, results: Results): Promise<void>
   }
   console.log(`${tracker.name} is done${absent.length > 0 ? `; ${absent.join("; ")}` : ""}`);
   const { name, version } = tracker;
-  results.trackers.push({ name, version, absent: [...new Set(absent)] });
+  const entry = { name, version, absent: [...new Set(absent)] };
+  const at = results.trackers.findIndex((one) => one.name === name);
+  if (at < 0) results.trackers.push(entry);
+  else results.trackers[at] = entry;
 }
 
-if (process.argv.includes("--install")) installAll(true);
+/** The results before this run. */
+function kept(): Results {
+  return JSON.parse(readFileSync(RESULTS, "utf8")) as Results;
+}
+
+/** What was found of the other trackers in this check. */
+function keptProblems(transport: string, id: string): Record<string, string> {
+  const row = kept().checks.find((one) => one.id === id && one.transport === transport);
+  const others = Object.entries(row?.problems ?? {}).filter(([name]) => name !== chosen);
+  return Object.fromEntries(others);
+}
+
+const OPTIONS = { tracker: { type: "string" }, install: { type: "boolean" } } as const;
+
+if (parseArgs({ options: OPTIONS }).values.install) installAll(true);
+const { tracker: chosen } = parseArgs({ options: OPTIONS }).values;
 const results: Results = {
   date: new Date().toISOString().slice(0, 10),
-  trackers: [],
+  trackers: chosen === undefined ? [] : kept().trackers,
   checks: Object.entries(CHECKS).flatMap(([transport, checks]) =>
-    checks.map(({ id, weight, says }) => ({ transport, id, weight, says, problems: {} })),
+    checks.map(({ id, weight, says }) => {
+      const problems = chosen === undefined ? {} : keptProblems(transport, id);
+      return { transport, id, weight, says, problems };
+    }),
   ),
 };
 try {
-  for (const tracker of TRACKERS) await examineTracker(tracker, results);
+  const trackers = TRACKERS.filter(({ name }) => chosen === undefined || name === chosen);
+  for (const tracker of trackers) await examineTracker(tracker, results);
   await Bun.write(RESULTS, `${JSON.stringify(results, undefined, 2)}\n`);
   console.log("the results are in test/conformance/results.json");
 } finally {
