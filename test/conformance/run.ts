@@ -51,6 +51,11 @@ function isAlive({ pid }: Running): boolean {
   }
 }
 
+/** A sentence without paths of this machine, which some trackers tell, in two lines at most. */
+function withoutPaths(sentence: string): string {
+  return sentence.replaceAll(/(\/[\w.@-]+){3,}/g, "…").slice(0, 160);
+}
+
 /** What came of each check at one program, for one family. */
 async function examine(
   start: StartProgram,
@@ -80,7 +85,7 @@ async function examine(
         if ("absent" in again) return again.absent;
         running = again;
       }
-      note(transport, id, told);
+      note(transport, id, withoutPaths(told));
     }
   }
   await running.end();

@@ -138,6 +138,8 @@ const torrust: StartProgram = async (family) => {
     TORRUST_TRACKER_CONFIG_TOML:
       `[metadata]\nschema_version = "2.0.0"\n[logging]\nthreshold = "error"\n` +
       `[core]\nlisted = false\nprivate = false\n` +
+      // It lists peers of loopback at this address.
+      `[core.net]\nexternal_ip = "${bareHostOf(family)}"\n` +
       `[core.database]\ndriver = "sqlite3"\npath = "${join(folder, "db")}"\n` +
       `[[udp_trackers]]\nbind_address = "${hostOf(family)}:${port}"\n` +
       `[[http_trackers]]\nbind_address = "${hostOf(family)}:${port}"\n`,
