@@ -1,0 +1,58 @@
+/** Trackers that share over TLS, with a real server of NATS; skipped, and said so, without one. */
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { makeCertificate } from "../http/openssl.ts";
+import { type Environment, startTracker, type Tracker } from "./harness.ts";
+
+const CONNECTED = "connected to the cluster";
+const REFUSED = "the cluster cannot be reached";
+
+function clustered(url: string, env: Environment = {}): Promise<Tracker> {
+  return startTracker({ address: "127.0.0.1", env: { TRACKER_CLUSTER_URL: url, ...env } });
+}
+
+describe.skipIf(NATS_SERVER === null || !makeCertificate.possible)(
+  "a server with TLS (nats-server)",
+  () => {
+    async function withServer(
+      verify: boolean,
+      use: (url: string, cert: string, key: string) => Promise<void>,
+    ): Promise<void> {
+      const folder = mkdtempSync(join(tmpdir(), "buntracker-cluster-tls-"));
+      try {
+        const { cert, key } = makeCertificate(folder, "localhost", 90, "IP:127.0.0.1");
+        const files = `cert_file: "${cert}", key_file: "${key}", ca_file: "${cert}"`;
+        await using nats = await NatsServer.start(`tls { ${files}, verify: ${verify} }`);
+        await use(`tls://127.0.0.1:${nats.port}`, cert, key);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    }
+
+    test("is trusted with its CA, and refused with a remedy without it", async () => {
+      await withServer(false, async (url, cert) => {
+        await using right = await clustered(url, { TRACKER_CLUSTER_TLS_CA_FILE: cert });
+        await using wrong = await clustered(url);
+        await right.says(CONNECTED);
+        await wrong.says(REFUSED);
+        expect(wrong.stderr).toContain("TRACKER_CLUSTER_TLS_CA_FILE");
+        expect(wrong.stderr).not.toContain(CONNECTED);
+      });
+    }, 60_000);
+
+    test("that asks for a certificate gets ours, and lets nobody in without one", async () => {
+      await withServer(true, async (url, cert, key) => {
+        const ca = { TRACKER_CLUSTER_TLS_CA_FILE: cert };
+        const own = { TRACKER_CLUSTER_TLS_CERT_FILE: cert, TRACKER_CLUSTER_TLS_KEY_FILE: key };
+        await using right = await clustered(url, { ...ca, ...own });
+        await using wrong = await clustered(url, ca);
+        await right.says(CONNECTED);
+        await wrong.says(REFUSED);
+        expect(wrong.stderr).not.toContain(CONNECTED);
+      });
+    }, 60_000);
+  },
+);
