@@ -6,7 +6,7 @@
  *   a message      deltas ─► ledger ─► core                 (ledger.ts, applying.ts)
  *                  hello  ─► ledger
  *                  ask    ─► a session that gives           (giving.ts)
- *                  state  ─► put back, until the end        (taking.ts)
+ *                  state  ─► waits, and is put back         (taking.ts)
  *
  * Time, link and randomness are arguments, so a test runs several of them in one process and cuts,
  * delays and loses what it likes. Announces never wait for any of this.
@@ -105,13 +105,18 @@ export class Sharing {
     this.taking.cutOff(now);
   }
 
-  /** Gives a little to one of those that asked. True if more is to be given. */
-  give(now: number): boolean {
+  /** Gives a little to one of those that asked, and takes a little of what has come. */
+  slice(now: number): void {
     const gift = this.giving.slice(now);
     if (gift !== undefined) {
       this.#parts.link.sendTo(gift.taker, stateMessage(this.#self, gift.state));
     }
-    return this.giving.works;
+    this.taking.slice(now);
+  }
+
+  /** True if a slice would do something. */
+  get works(): boolean {
+    return this.giving.works || this.taking.works;
   }
 
   /** A message has arrived. Never throws, whatever it holds. */

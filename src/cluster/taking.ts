@@ -14,6 +14,9 @@
  * that has caught up. If those that are there have just started too, or none is there, it has
  * nothing to catch up with after three seconds.
  *
+ * Chunks wait here for their turn: sixteen that came at once and were put back at once kept
+ * announces for 67 ms. No more wait than there are credits.
+ *
  * Ages: where the clocks of both agree, the tick of a peer is taken over as it is, so that no
  * exchange makes a peer younger or older; else a peer is a tick older here, never younger.
  */
@@ -22,10 +25,12 @@ import type { Judge } from "../swarm/put-back.ts";
 import { PutBack } from "../swarm/put-back.ts";
 import type { Store } from "../swarm/store.ts";
 import type { Ledger, Need } from "./ledger.ts";
-import { type Ask, CHUNK_BYTES_MAX, type State } from "./wire.ts";
+import type { Ask, State } from "./wire.ts";
 
 /** Chunks that a giver may send at first. */
 const CREDIT = 16;
+/** Bytes of records that are put back in a slice: some 200 µs, but for a piece of a large swarm. */
+const SLICE_BYTES = 4096;
 const SILENT_SECONDS = 5;
 const APART_SECONDS = 10;
 const DELAY_SECONDS_MIN = 0.3;
@@ -62,9 +67,12 @@ export interface TakingParts {
 export class Taking {
   readonly counts = { done: 0, failed: 0, peers: 0 };
   readonly #parts: TakingParts;
-  readonly #bytes = new Uint8Array(CHUNK_BYTES_MAX);
   readonly #avoid = new Map<string, number>();
+  /** Chunks that have come, and the end. */
+  readonly #waiting: State[] = [];
   #putBack: PutBack | undefined;
+  /** Bytes of the records that are being put back; 0 if none are. */
+  #opened = 0;
   #pull: Pull | undefined;
   #session = 0;
   /** When the next pull may begin; NaN until something is missing. */
@@ -114,15 +122,38 @@ export class Taking {
     if (pull === undefined || pull.giver !== giver || pull.session !== state.session) return;
     const behind = (pull.chunks - state.number) & 0xffff;
     if (state.chunk !== undefined && behind !== 0 && behind < 0x8000) return; // It came before.
-    if (behind !== 0) return this.#end(pull, "failed", now);
+    if (behind !== 0 || this.#waiting.length > CREDIT) return this.#end(pull, "failed", now);
+    pull.heardAt = now;
+    if (state.chunk !== undefined) pull.chunks += 1;
+    // A copy: the message is the link's, a Buffer that begins at any byte.
+    this.#waiting.push({ ...state, chunk: state.chunk && new Uint8Array(state.chunk) });
+  }
+
+  /** True if a slice would do something. */
+  get works(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Puts some of what has come back, for some 200 µs. */
+  slice(now: number): void {
+    const pull = this.#pull;
+    const state = this.#waiting[0];
+    if (pull === undefined || state === undefined) return;
     pull.heardAt = now;
     if (state.chunk === undefined) {
-      this.#parts.ledger.pulled(giver, state.had, pull, now);
+      this.#parts.ledger.pulled(pull.giver, state.had, pull, now);
       return this.#end(pull, "done", now);
     }
-    pull.chunks += 1;
-    if (!this.#apply(state.chunk, state.tickSeconds, now)) return this.#end(pull, "failed", now);
-    this.#parts.send(giver, { session: pull.session, begins: false, sinceSeconds: 0, credit: 1 });
+    if (this.#opened === 0 && !this.#open(state.chunk, state.tickSeconds, now)) {
+      return this.#end(pull, "failed", now);
+    }
+    const putBack = this.#putBack!;
+    if (this.#putBackSome(putBack)) return;
+    if (putBack.at !== this.#opened) return this.#end(pull, "failed", now);
+    this.#opened = 0;
+    this.#waiting.shift();
+    const credit = { session: pull.session, begins: false, sinceSeconds: 0, credit: 1 };
+    this.#parts.send(pull.giver, credit);
   }
 
   #need(now: number): Need | undefined {
@@ -161,6 +192,7 @@ export class Taking {
   #end(pull: Pull, outcome: "done" | "failed", now: number): void {
     this.#pull = undefined;
     this.#putBack = undefined;
+    this.#waiting.length = this.#opened = 0;
     this.counts[outcome] += 1;
     if (outcome === "failed") {
       this.#avoid.set(pull.giver, now + AVOID_SECONDS);
@@ -169,22 +201,27 @@ export class Taking {
     this.#parts.ended(outcome, this.counts.peers - pull.peersBefore, now - pull.begun);
   }
 
-  /** Puts the records of a chunk back. False if it is not sound. */
-  #apply(chunk: Uint8Array, tickSeconds: number, now: number): boolean {
+  /** Begins a chunk. False if it is not sound. */
+  #open(chunk: Uint8Array, tickSeconds: number, now: number): boolean {
     if (chunk.length < CHUNK_HEADER_BYTES || tickSeconds === 0) return false;
-    // A copy, because a message begins at any byte.
-    this.#bytes.set(chunk);
-    const header = this.#bytes.subarray(0, CHUNK_HEADER_BYTES);
-    const records = this.#bytes.subarray(CHUNK_HEADER_BYTES, chunk.length);
+    const header = chunk.subarray(0, CHUNK_HEADER_BYTES);
+    const records = chunk.subarray(CHUNK_HEADER_BYTES);
     const head = readChunkHeader(header);
     if (head === undefined || !("bytes" in head) || head.bytes !== records.length) return false;
     if (head.crc !== crcOf(header, records)) return false;
-    const putBack = this.#putBack!;
-    const before = putBack.counts.peers;
-    putBack.open(records, this.#dumped(head.tick, tickSeconds, now), now);
-    while (putBack.next());
-    this.counts.peers += putBack.counts.peers - before;
-    return putBack.at === records.length;
+    this.#putBack!.open(records, this.#dumped(head.tick, tickSeconds, now), now);
+    this.#opened = records.length;
+    return true;
+  }
+
+  /** False at the end of the chunk, or where it is not sound. */
+  #putBackSome(putBack: PutBack): boolean {
+    const { peers } = putBack.counts;
+    const end = putBack.at + SLICE_BYTES;
+    let more = true;
+    while (more && putBack.at < end) more = putBack.next();
+    this.counts.peers += putBack.counts.peers - peers;
+    return more;
   }
 
   #dumped(tick: number, tickSeconds: number, now: number) {

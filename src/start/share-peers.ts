@@ -62,7 +62,7 @@ class SharedPeers {
   /** What was warned of since the link changed last. */
   readonly #warned = new Set<string>();
   #link: NatsLink | undefined;
-  #gives = false;
+  #works = false;
 
   constructor(
     program: Program,
@@ -128,7 +128,7 @@ class SharedPeers {
     return {
       heard: (message) => {
         this.sharing.heard(message, now());
-        void this.#give();
+        void this.#work();
       },
       connected: (engine) => {
         const { clusterName: cluster, clusterNode: node } = config;
@@ -146,15 +146,17 @@ class SharedPeers {
     };
   }
 
-  /** A millisecond in each turn of the event loop, until all that asked have their peers. */
-  async #give(): Promise<void> {
-    if (this.#gives) return;
-    this.#gives = true;
-    while (this.sharing.giving.works) {
+  /** A millisecond in each turn of the event loop, until all have the peers they asked for. */
+  async #work(): Promise<void> {
+    if (this.#works) return;
+    this.#works = true;
+    while (this.sharing.works) {
       await nextTurn();
-      for (const end = now() + TURN_SECONDS; now() < end && this.sharing.give(now()););
+      for (const end = now() + TURN_SECONDS; now() < end && this.sharing.works;) {
+        this.sharing.slice(now());
+      }
     }
-    this.#gives = false;
+    this.#works = false;
   }
 
   #tellPull(outcome: "done" | "failed", peers: number, seconds: number): void {

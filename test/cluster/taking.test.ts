@@ -17,7 +17,10 @@ function begun(peers = 5000) {
   const { ask } = both.asks[0]!;
   both.giving.asked(TAKER, { ...ask, credit: 1000 }, HAD, NOW + 0.3);
   const states = drain(both.giving, NOW + 0.3);
-  const give = (state: State, now = NOW + 0.4) => both.taking.state(GIVER, state, now);
+  const give = (state: State, now = NOW + 0.4) => {
+    both.taking.state(GIVER, state, now);
+    while (both.taking.works) both.taking.slice(now);
+  };
   return { ...both, states, give };
 }
 
@@ -88,6 +91,41 @@ test("what is repeated, or of another session or sender, changes nothing", () =>
   for (const state of states.slice(1)) give(state);
   expect(ended).toEqual([["done", 5000]]);
   expect(peersOf(to)).toBe(5000);
+});
+
+test("what has come waits, and a slice puts back some of it", () => {
+  const { states, taking, to, peersOf, asks } = begun();
+  taking.state(GIVER, states[0]!, NOW + 0.4);
+  expect([peersOf(to), taking.works]).toEqual([0, true]);
+  taking.slice(NOW + 0.4);
+  expect(peersOf(to)).toBeGreaterThan(0);
+  expect(peersOf(to)).toBeLessThan(1000);
+  expect(asks.length).toBe(1);
+  while (taking.works) taking.slice(NOW + 0.4);
+  // The credit is given back when all of it is applied.
+  expect(asks.length).toBe(2);
+});
+
+test("what has come may lie at any byte of a buffer that is used again", () => {
+  const { states, taking, to, peersOf, ended } = begun(1000);
+  for (const state of states) {
+    const chunk = Buffer.alloc(40_000).subarray(1, 1 + (state.chunk?.length ?? 0));
+    chunk.set(state.chunk ?? []);
+    taking.state(GIVER, { ...state, chunk: state.chunk && chunk }, NOW + 0.4);
+    chunk.fill(0xff);
+  }
+  while (taking.works) taking.slice(NOW + 0.4);
+  expect([ended, peersOf(to)]).toEqual([[["done", 1000]], 1000]);
+});
+
+test("one that sends more than it has credit for is left", () => {
+  const { states, taking, ended } = begun(1000);
+  for (let number = 0; number < 17; number++) {
+    taking.state(GIVER, { ...states[0]!, number }, NOW + 0.4);
+  }
+  expect(ended).toEqual([]);
+  taking.state(GIVER, { ...states[0]!, number: 17 }, NOW + 0.4);
+  expect([ended, taking.works]).toEqual([[["failed", 0]], false]);
 });
 
 test("if none that is there has caught up, there is nothing to wait for", () => {

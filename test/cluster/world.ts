@@ -232,7 +232,7 @@ export class World {
 
   #turn(node: Node): void {
     node.sharing.turn(this.now);
-    for (let slices = 0; slices < 50 && node.sharing.give(this.now); slices++);
+    for (let n = 0; n < 50 && node.sharing.works; n++) node.sharing.slice(this.now);
     if (this.now < this.#helloAt.get(node)!) return;
     this.#helloAt.set(node, this.now + 1);
     node.sharing.hello(this.now);
