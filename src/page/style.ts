@@ -58,6 +58,7 @@ overflow-wrap:anywhere}
 .bar{display:block;width:100%;height:.6rem;border-radius:.3rem;background:var(--faint);
 margin:.6rem 0}
 .bar rect{fill:var(--main)}.bar .web{fill:var(--web)}.ends .web{color:var(--web)}
+.ends .web:has(:empty){display:none}
 .ends{display:flex;justify-content:space-between;gap:1rem;font-size:.9rem}
 .ends b{font-weight:600}
 .drops{display:flex;flex-wrap:wrap;align-items:baseline;justify-content:space-between;gap:0 1.5rem}
