@@ -1,5 +1,6 @@
 /** All campaigns that need no socket, in the order they are run. */
 import { answerCampaign, figuresCampaign, replyCampaign } from "./answers.ts";
+import { clusterCampaign } from "./cluster-messages.ts";
 import { guessCampaign, journeyCampaign } from "./datagrams.ts";
 import { hashListCampaign, networkListCampaign } from "./lists.ts";
 import { Random } from "./random.ts";
@@ -50,6 +51,7 @@ export function campaigns(): Campaign[] {
     replyCampaign(),
     recordsCampaign(),
     snapshotsCampaign(),
+    clusterCampaign(),
     webSocketCampaign(),
   ];
 }

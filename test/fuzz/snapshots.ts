@@ -39,7 +39,7 @@ const number = (random: Random): number =>
 /** Numbers of the header are in thousandths. */
 const factor = (random: Random): number => (random.oneIn(2) ? 1 : number(random) / 1000);
 
-function recordOf(random: Random): Uint8Array {
+export function recordOf(random: Random): Uint8Array {
   const counts = [0, 0, 0, 0];
   for (let peers = random.below(PEERS_MAX); peers > 0; peers--) counts[random.below(4)]! += 1;
   const size = 34 + 7 * (counts[0]! + counts[1]!) + 19 * (counts[2]! + counts[3]!);
