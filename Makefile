@@ -81,7 +81,7 @@ conformance: $(BINARY) ## examine it and other trackers (INSTALL=1)
 	  $(if $(TRACKER),--tracker $(TRACKER))
 	$(BUN) scripts/documents.ts
 
-.PHONY: bench compare regress scaling lists stalls restart
+.PHONY: bench compare regress scaling lists pull stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
@@ -96,6 +96,9 @@ scaling: $(BINARY) ## measure what more threads carry: core and UDP
 
 lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 	$(BUN) test/bench/lists.ts
+
+pull: $(BINARY) ## measure a pull of ten million peers (needs nats-server)
+	$(BUN) test/bench/pull.ts
 
 stalls: $(BINARY) ## measure delays of announces: exports, reloads, sweep
 	$(BUN) test/bench/stalls.ts
