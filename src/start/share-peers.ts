@@ -150,13 +150,17 @@ class SharedPeers {
   async #work(): Promise<void> {
     if (this.#works) return;
     this.#works = true;
-    while (this.sharing.works) {
-      await nextTurn();
-      for (const end = now() + TURN_SECONDS; now() < end && this.sharing.works;) {
-        this.sharing.slice(now());
+    try {
+      while (this.sharing.works) {
+        await nextTurn();
+        for (const end = now() + TURN_SECONDS; now() < end && this.sharing.works;) {
+          this.sharing.slice(now());
+        }
       }
+    } finally {
+      // After a bug in a slice the next message goes on, and a pull that is stuck ends.
+      this.#works = false;
     }
-    this.#works = false;
   }
 
   #tellPull(outcome: "done" | "failed", peers: number, seconds: number): void {
