@@ -71,7 +71,7 @@ fails if one is broken that clients rely on.
 .BR \\-\\-format=json ", " \\-\\-format=junit
 .B selftest \\-\\-all
 prints JSON, or XML as of JUnit, for programs;
-.BR swarm " and " plan
+.BR swarm ", " cluster " and " plan
 print JSON.
 .TP
 .BR \\-\\-peers=\\fIN\\fR ", " \\-\\-announces=\\fIN\\fR

@@ -6,6 +6,7 @@
  *   buntracker config     print the settings in effect and their origin
  *   buntracker health     check whether the tracker with these settings answers
  *   buntracker top        show the figures of the running tracker in this terminal
+ *   buntracker cluster    print with which trackers the running one shares its peers
  *   buntracker dns NAME   print the DNS records for a tracker of this name
  *   buntracker plan --peers=N  print what a tracker of that size needs
  *   buntracker selftest URL…   test any tracker like a client, and report problems
@@ -39,7 +40,7 @@ import { printableLines } from "./verbs/printable.ts";
 
 const HELP_COLUMNS = 80;
 const FORMATS = ["text", "json", "junit"] as const;
-const VERBS = ["check", "config", "health", "top", "version"] as const;
+const VERBS = ["check", "config", "health", "top", "cluster", "version"] as const;
 /** Verbs that have options alone. */
 const OPTION_VERBS = ["plan"] as const;
 /** Verbs with operands that change nothing. */
@@ -59,6 +60,7 @@ const WANTED: Readonly<Record<string, string | undefined>> = {
 };
 
 const USAGE = `usage: buntracker [check | config | health | top | version | --help]
+       buntracker cluster [--format=json]
        buntracker dns NAME
        buntracker plan --peers=N | --announces=N | --here
        buntracker selftest [--all [--format=json | --format=junit]] URL...
@@ -74,6 +76,7 @@ An open BitTorrent tracker. Without a verb it runs in the foreground.
   config     print the settings in effect, one per line
   health     check whether the running tracker answers: exit code 0 or 1
   top        show the figures of the running tracker until q is pressed
+  cluster    print with which trackers the running one shares its peers
   version    print the version
 
   dns NAME              print the DNS records for a tracker of this name
@@ -95,7 +98,7 @@ machine for ten seconds first. The tracker of the talk, at 8,500 requests and
 selftest takes --all, which checks every statement of the BEPs that can be seen
 from outside, 20 requests a second, with --format=json or junit for programs: it
 fails where a client would. swarm takes --addresses, which shows peers and needs
-the token, and --format=json.
+the token; swarm and cluster take --format=json.
 
 Everything is set by environment variables. A plain number is seconds or bytes;
 30m, 24h, 64KiB and 8MiB work too. Changing a variable needs a restart.
@@ -191,6 +194,7 @@ interface Request {
 const VERB_OPTIONS: Readonly<Record<string, readonly string[] | undefined>> = {
   selftest: ["format", "all"],
   swarm: ["format", "addresses"],
+  cluster: ["format"],
   plan: [
     ...["format", "here", "peers", "announces", "interval"],
     ...["transports", "families", "swarms", "nodes"],

@@ -73,11 +73,10 @@ async function run(given: Config, origins: Origins): Promise<number> {
     log.info("stopped before it was ready", { signal: snapshots });
     return EXIT_OK;
   }
-
   const peers = await sharePeers(program, snapshots?.figures);
 
   // Sockets and threads: clients are answered from here on.
-  const observation = new Observation(program, snapshots?.figures);
+  const observation = new Observation(program, snapshots?.figures, () => peers?.figures());
   const { warnings, front } = observation;
   const sweep = startUpkeep(program);
   const udp = await listenUdp({ ...program, kept });
@@ -88,7 +87,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   const ready = () => !draining;
   const http = listenHttp(program, { pages, front, ready, observation, kept });
   const metrics = observation.metricsPage({ sweep, http, receiveBufferBytes });
-  const shown = operatorPages({ ...program, pages, front, metrics, browsers: http.browsers });
+  const shown = operatorPages({ ...program, pages, front, metrics, http, peers });
   const operator = listenAdmin(program, { ...shown, ready, origins, warnings, kept });
   kept.store();
   if (config.user !== undefined) dropPrivileges(config.user);

@@ -156,6 +156,7 @@ test.each([
     stderr:
       `buntracker: error: ${quoted} is not understood\n` +
       "usage: buntracker [check | config | health | top | version | --help]\n" +
+      "       buntracker cluster [--format=json]\n" +
       "       buntracker dns NAME\n" +
       "       buntracker plan --peers=N | --announces=N | --here\n" +
       "       buntracker selftest [--all [--format=json | --format=junit]] URL...\n" +

@@ -4,7 +4,7 @@ _buntracker() {
     COMPREPLY=()
     local word words=""
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="check config health top version dns plan selftest swarm deny allow forget maintenance --help --version"
+        words="check config health top cluster version dns plan selftest swarm deny allow forget maintenance --help --version"
     elif [ "$COMP_CWORD" -eq 2 ]; then
         case "${COMP_WORDS[1]}" in
             maintenance) words="on off" ;;

@@ -5,6 +5,7 @@ complete -c buntracker -n __fish_use_subcommand -a check -d 'check the settings 
 complete -c buntracker -n __fish_use_subcommand -a config -d 'print the settings in effect, one per line'
 complete -c buntracker -n __fish_use_subcommand -a health -d 'check whether the running tracker answers: exit code 0 or 1'
 complete -c buntracker -n __fish_use_subcommand -a top -d 'show the figures of the running tracker until q is pressed'
+complete -c buntracker -n __fish_use_subcommand -a cluster -d 'print with which trackers the running one shares its peers'
 complete -c buntracker -n __fish_use_subcommand -a version -d 'print the version'
 complete -c buntracker -n __fish_use_subcommand -a dns -d 'print the DNS records for a tracker of this name'
 complete -c buntracker -n __fish_use_subcommand -a plan -d 'print what a tracker of a given size needs'

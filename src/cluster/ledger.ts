@@ -68,6 +68,8 @@ export class Ledger {
   readonly #origins = new Map<string, Origin>();
   /** True until this tracker has the peers of another, or knows that there is none. */
   behind = true;
+  /** How often numbers were missing. */
+  gaps = 0;
 
   constructor(self: string) {
     this.#self = self;
@@ -82,7 +84,7 @@ export class Ledger {
   batch(origin: string, number: number, now: number): boolean {
     const state = this.#see(origin, now);
     if (state === undefined || number <= state.live) return false;
-    if (number - 1 > Math.max(state.live, state.whole)) state.gap = number - 1;
+    if (number - 1 > Math.max(state.live, state.whole)) this.#noteGap(state, number - 1);
     state.live = number;
     this.#noteWhole(state, now);
     return true;
@@ -95,7 +97,7 @@ export class Ledger {
     state.hello = hello;
     if (number > state.live) {
       // A pull may have brought it before it was heard.
-      if (number > state.whole) state.gap = number;
+      if (number > state.whole) this.#noteGap(state, number);
       state.live = number;
     }
     if (number === state.live) this.#noteWhole(state, now);
@@ -281,6 +283,12 @@ export class Ledger {
     return oldest !== undefined && this.#origins.delete(oldest.origin);
   }
 
+  #noteGap(state: Origin, upTo: number): void {
+    // What a tracker told before it was first heard was not missed.
+    if (state.live > 0) this.gaps += 1;
+    state.gap = upTo;
+  }
+
   #noteWhole(state: Origin, now: number): void {
     if (lackOf(state, now) > 0 || state.claim > Math.max(state.live, state.whole)) return;
     state.whole = Math.max(state.live, state.whole);
@@ -301,7 +309,7 @@ export class Ledger {
 }
 
 /** Up to which number something of it is missing; 0 if nothing is. */
-function lackOf({ live, whole, gap, claim, claimedAt }: Origin, now: number): number {
+export function lackOf({ live, whole, gap, claim, claimedAt }: Origin, now: number): number {
   const isClaimed = claim > Math.max(live, whole) && now - claimedAt >= CLAIM_SECONDS;
   const claimed = isClaimed ? claim : 0;
   return Math.max(gap, claimed);

@@ -14,6 +14,7 @@
 import type { Judge } from "../swarm/put-back.ts";
 import type { Store } from "../swarm/store.ts";
 import type { Applying } from "./applying.ts";
+import { nodesOf, round, type SharingFigures } from "./cluster-figures.ts";
 import { Giving } from "./giving.ts";
 import { Ledger } from "./ledger.ts";
 import type { Link } from "./link.ts";
@@ -56,7 +57,7 @@ export class Sharing {
   readonly sending: Sending;
   readonly giving: Giving;
   readonly taking: Taking;
-  readonly counts = { receivedBytes: 0, bad: 0, version: 0, gaps: 0 };
+  readonly counts = { receivedBytes: 0, bad: 0, version: 0 };
   readonly #parts: SharingParts;
   #drains = false;
 
@@ -129,6 +130,26 @@ export class Sharing {
     }
     this.counts[message] += 1;
     if (message === "version") this.#parts.otherVersion();
+  }
+
+  /** What operators see of it. */
+  figures(now: number): SharingFigures {
+    const { origin, node, link, applying, keptSeconds } = this.#parts;
+    const { ledger, sending, taking, counts } = this;
+    const { deltas: sent, lostAway: away, lostSlow: slow, lostRing: ring } = sending.counts;
+    const { deltas, refused } = applying.counts;
+    const starting = ledger.behind ? now : 0;
+    return {
+      ...{ node, origin, up: link.up, draining: this.#drains, number: sending.number },
+      behindSeconds: round(Math.max(ledger.behindSeconds(now), starting)),
+      lost: { away, slow, ring },
+      ignored: { bad: counts.bad, version: counts.version, lists: refused },
+      gaps: ledger.gaps,
+      pulls: { ...taking.counts },
+      deltas: { sent, received: deltas + refused },
+      heard: ledger.heard(now).length,
+      nodes: nodesOf(ledger, now, keptSeconds()),
+    };
   }
 
   get #self() {

@@ -19,6 +19,9 @@ const TURN_BOUNDS = [5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 1e-1, 0.25, 1
 /** For datagrams in a batch: powers of two. */
 const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128] as const;
 
+/** For messages of a cluster: from 50 microseconds to five seconds. */
+const MESSAGE_BOUNDS = [5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1, 5] as const;
+
 /** Upper bounds of the buckets, by histogram, in its unit. */
 export const HISTOGRAMS = {
   udpRequestSeconds: REQUEST_BOUNDS,
@@ -27,6 +30,8 @@ export const HISTOGRAMS = {
   batchDatagrams: BATCH_BOUNDS,
   eventLoopLagSeconds: TURN_BOUNDS,
   sweepSeconds: TURN_BOUNDS,
+  clusterApplySeconds: MESSAGE_BOUNDS,
+  clusterAcknowledgeSeconds: MESSAGE_BOUNDS,
 } as const;
 
 export type HistogramName = keyof typeof HISTOGRAMS;

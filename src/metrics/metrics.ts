@@ -18,6 +18,8 @@ import { PAGE_SIZE, type SwarmMemory } from "../swarm/memory.ts";
 import { NOT_STORED_REASONS } from "../swarm/requests.ts";
 import type { SnapshotFigures } from "../snapshot/snapshots.ts";
 import { type Sweep, SWARM_SIZES } from "../swarm/sweep.ts";
+import type { ClusterFigures } from "../cluster/cluster-figures.ts";
+import { writeCluster } from "./cluster-metrics.ts";
 import { Exposition } from "./exposition.ts";
 import { HISTOGRAMS, type HistogramName, readHistogram } from "../counters/histograms.ts";
 
@@ -55,6 +57,8 @@ export interface MetricsSources {
   certificateExpires: () => number | undefined;
   /** WebSockets; undefined if they are off. */
   browsers: () => BrowserFigures | undefined;
+  /** Undefined if peers are not shared with other trackers. */
+  cluster: () => ClusterFigures | undefined;
 }
 
 /** Figures of WebSockets. */
@@ -99,6 +103,8 @@ export function metricsText(sources: MetricsSources): string {
   writeMachine(out, sources);
   writeProcess(out, sources);
   writeBrowsers(out, sources);
+  const cluster = sources.cluster();
+  if (cluster !== undefined) writeCluster(out, cluster, sources.histograms);
   garbage.note(GARBAGE_PER_CHARACTER * out.text.length);
   return out.text;
 }

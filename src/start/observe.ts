@@ -18,6 +18,7 @@ import {
 } from "../metrics/metrics.ts";
 import { now, WallClock } from "../host/clock.ts";
 import type { RequestHead } from "../net/head.ts";
+import type { ClusterFigures } from "../cluster/cluster-figures.ts";
 import { Counters } from "../counters/counters.ts";
 import { Front } from "../page/front.ts";
 import { Live } from "../page/live.ts";
@@ -56,17 +57,23 @@ export class Observation {
   readonly reloads: Reloads = { good: 0, failed: 0, lastSeconds: 0 };
   readonly #program: Program;
   readonly #snapshots: SnapshotFigures | undefined;
+  readonly #cluster: () => ClusterFigures | undefined;
   readonly #counters: Counters;
   readonly #wallClock = new WallClock();
   /** Figures of WebSockets, once HTTP listens; undefined if they are off. */
   #browsers: () => BrowserFigures | undefined = () => undefined;
 
   /** Create it before threads start: it warns if they need more memory than there is. */
-  constructor(program: Program, snapshots?: SnapshotFigures) {
+  constructor(
+    program: Program,
+    snapshots?: SnapshotFigures,
+    cluster: () => ClusterFigures | undefined = () => undefined,
+  ) {
     const { config, log, machine, threads } = program;
     const { shared } = threads;
     this.#program = program;
     this.#snapshots = snapshots;
+    this.#cluster = cluster;
     this.#counters = new Counters(shared.counters, 0);
     this.notifier = program.notifier;
     this.warnings = new Warnings(log, {
@@ -117,6 +124,7 @@ export class Observation {
       stretch: () => load.stretch,
       certificateExpires: () => threads.certificate?.expiresSeconds,
       browsers: this.#browsers,
+      cluster: this.#cluster,
       connections: () => ({
         open: http.server.connections,
         limit: connections.http,

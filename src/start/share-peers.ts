@@ -7,8 +7,10 @@
  */
 import { Access } from "../access/access.ts";
 import { Outboxes } from "../cluster/outbox.ts";
+import type { ClusterFigures } from "../cluster/cluster-figures.ts";
 import type { LinkEvents, Login, NatsLink } from "../cluster/link.ts";
 import type { Sharing } from "../cluster/sharing.ts";
+import { Histogram } from "../counters/histograms.ts";
 import { PeerGate } from "../gates/peer-gate.ts";
 import { VERDICT_OK } from "../gates/verdicts.ts";
 import { now } from "../host/clock.ts";
@@ -52,7 +54,7 @@ type Modules = Pick<typeof import("../cluster/sharing.ts"), "Sharing"> &
   Pick<typeof import("../cluster/link.ts"), "NatsLink">;
 
 /** The sharing, its link and its timers. */
-class SharedPeers {
+export class SharedPeers {
   readonly sharing: Sharing;
   readonly #program: Program;
   readonly #openLink: Modules["NatsLink"]["open"];
@@ -61,7 +63,10 @@ class SharedPeers {
   readonly #timers: NodeJS.Timeout[] = [];
   /** What was warned of since the link changed last. */
   readonly #warned = new Set<string>();
+  readonly #applySeconds: Histogram;
+  readonly #acknowledgeSeconds: Histogram;
   #link: NatsLink | undefined;
+  #sentBytes = 0;
   #works = false;
 
   constructor(
@@ -71,8 +76,11 @@ class SharedPeers {
     login: Login,
     restoredAt: number | undefined,
   ) {
-    const { config, store } = program;
+    const { config, store, threads } = program;
+    const histograms = threads.shared.histograms!;
     this.#program = program;
+    this.#applySeconds = new Histogram(histograms, 0, "clusterApplySeconds");
+    this.#acknowledgeSeconds = new Histogram(histograms, 0, "clusterAcknowledgeSeconds");
     this.#login = login;
     this.#openLink = (options, events) => NatsLink.open(options, events);
     const gate = gateOf(program);
@@ -112,14 +120,28 @@ class SharedPeers {
     await this.#link?.close();
   }
 
+  /** What operators see of it. */
+  figures(): ClusterFigures {
+    return {
+      name: this.#program.config.clusterName,
+      engine: this.#link?.engine ?? null,
+      ...this.sharing.figures(now()),
+      bytes: { sent: this.#sentBytes, received: this.sharing.counts.receivedBytes },
+    };
+  }
+
   #sender(): Pick<NatsLink, "up" | "sendAll" | "sendTo"> {
     const link = () => this.#link;
+    const count = (sent: boolean, { length }: Uint8Array) => {
+      if (sent) this.#sentBytes += length;
+      return sent;
+    };
     return {
       get up() {
         return link()?.up ?? false;
       },
-      sendAll: (message) => link()?.sendAll(message) ?? false,
-      sendTo: (to, message) => link()?.sendTo(to, message) ?? false,
+      sendAll: (message) => count(link()?.sendAll(message) ?? false, message),
+      sendTo: (to, message) => count(link()?.sendTo(to, message) ?? false, message),
     };
   }
 
@@ -127,9 +149,12 @@ class SharedPeers {
     const { log, config } = this.#program;
     return {
       heard: (message) => {
-        this.sharing.heard(message, now());
+        const begun = now();
+        this.sharing.heard(message, begun);
+        this.#applySeconds.observe(now() - begun);
         void this.#work();
       },
+      acknowledged: (seconds) => this.#acknowledgeSeconds.observe(seconds),
       connected: (engine) => {
         const { clusterName: cluster, clusterNode: node } = config;
         this.#warned.clear();

@@ -1,6 +1,6 @@
 /**
- * The verbs that talk to a tracker, or to people about one: health, top, dns, plan, selftest, swarm
- * and those that change the running tracker. Loaded only when one of them is called.
+ * The verbs that talk to a tracker, or to people about one: health, top, dns, plan, selftest,
+ * swarm, cluster, and those that change the running tracker. Loaded only when one is called.
  */
 import { networkInterfaces } from "node:os";
 import type { Config } from "../config/schema.ts";
@@ -10,6 +10,7 @@ import { isIPv4, isIPv6 } from "../net/addresses.ts";
 import { HASH_FORMS, readInfoHashes } from "../net/written-hashes.ts";
 import { type AdminAnswer, AdminClient, type ListVerb, UnprovenError } from "./admin-client.ts";
 import { askForPage } from "./admin-client.ts";
+import { clusterText, readCluster } from "./cluster-report.ts";
 import type { Report } from "./conformance/conformance.ts";
 import { dnsAdvice } from "./dns-advice.ts";
 import { fail, type Output, say } from "./output.ts";
@@ -42,7 +43,7 @@ type AdminVerb = ListVerb | "maintenance";
 
 /** Executes the verb, which has the operands it needs. Returns the exit code. */
 export async function askTracker(
-  verb: "health" | "top" | "dns" | "selftest" | "swarm" | "plan" | AdminVerb,
+  verb: "health" | "top" | "cluster" | "dns" | "selftest" | "swarm" | "plan" | AdminVerb,
   operands: string[],
   options: VerbOptions,
   config: Config,
@@ -57,6 +58,7 @@ export async function askTracker(
     const { format } = options;
     return planVerb({ ...options, format: format === "json" ? format : "text" }, config, output);
   }
+  if (verb === "cluster") return cluster(config, options, output);
   if (verb === "swarm") return swarm(config, operands, options, output);
   return administer(config, verb, operands, output);
 }
@@ -161,6 +163,25 @@ async function swarm(
     if (swarms === undefined) throw new Error("the answer does not describe swarms");
     output.stdout(format === "json" ? text : swarms.map(swarmText).join(""));
     return swarms.some(({ known }) => known) ? EXIT_OK : EXIT_FAILED;
+  } catch (error) {
+    return failToAsk(listener, error, output);
+  }
+}
+
+/** Prints the trackers with which the running one shares its peers. */
+async function cluster(
+  { adminListeners }: Config,
+  { format }: VerbOptions,
+  output: Output,
+): Promise<number> {
+  const [listener] = adminListeners;
+  if (listener === undefined) return fail(output, "TRACKER_ADMIN_ADDRESS is empty", NO_ADDRESS);
+  try {
+    const { status, text } = await askForPage(listener, undefined, "/cluster");
+    if (status !== 200) return fail(output, excerpt(text.trimEnd()));
+    const figures = readCluster(text);
+    if (figures === undefined) throw new Error("the answer does not describe a cluster");
+    return say(output, format === "json" ? `${text.trimEnd()}\n` : clusterText(figures));
   } catch (error) {
     return failToAsk(listener, error, output);
   }

@@ -11,6 +11,7 @@ import { Sweep } from "../../src/swarm/sweep.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { garbage } from "../../src/host/garbage.ts";
+import { CLUSTER } from "../cluster/figures.ts";
 import { announce } from "../swarm/fixture.ts";
 import { someMemory } from "../swarm/some-memory.ts";
 
@@ -100,6 +101,7 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
       ...{ connections: 5, limit: 480, swarms: 3, seeders: 1, leechers: 4 },
       closed: { silent: 2, protocol: 0 },
     }),
+    cluster: () => CLUSTER,
     ...other,
   };
 }
@@ -256,6 +258,12 @@ test("WebSockets have series of their own, and none where they are off", () => {
   expect(told.get('tracker_websocket_offers_total{result="passed"}')).toBe(7);
   expect(told.get("tracker_websocket_answers_total")).toBe(3);
   expect(metricsText(sources({ browsers: () => undefined }))).not.toMatch(/tracker_websocket_/);
+});
+
+test("a cluster has series of its own, and none where there is none", () => {
+  const told = samples(metricsText(sources()));
+  expect(told.get("tracker_cluster_nodes")).toBe(2);
+  expect(metricsText(sources({ cluster: () => undefined }))).not.toMatch(/tracker_cluster_/);
 });
 
 test("a value that the system does not tell has no series, instead of 0", () => {

@@ -6,6 +6,8 @@ import { createAdmin } from "../../src/admin/admin.ts";
 import { ADMIN } from "../admin/fixture.ts";
 import { fakeUdp } from "./fake-udp.ts";
 import { FIGURES } from "./figures.ts";
+import { clusterText } from "../../src/verbs/cluster-report.ts";
+import { CLUSTER } from "../cluster/figures.ts";
 import { cli } from "./run-cli.ts";
 
 describe("health", () => {
@@ -196,6 +198,40 @@ describe("a change that the tracker refuses", () => {
       expect(stderr).toMatch(/^buntracker: error: .* on port 1: nothing listens there: .*\n/);
       expect(stderr).toContain("hint: start the tracker, or give this command the settings");
     }
+  });
+});
+
+describe("cluster", () => {
+  const open = (page: () => Response) => {
+    const admin = createAdmin({
+      ...ADMIN,
+      token: undefined,
+      keeper: undefined!,
+      pages: { "/cluster": page },
+    });
+    return Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: admin.fetch });
+  };
+
+  test("prints a table, or JSON", async () => {
+    await using server = open(() => Response.json(CLUSTER));
+    const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${server.port}` };
+    const { code, stdout } = await cli(["cluster"], env);
+    expect([code, stdout]).toEqual([0, clusterText(CLUSTER)]);
+    const json = await cli(["cluster", "--format=json"], env);
+    expect([json.code, JSON.parse(json.stdout)]).toEqual([0, CLUSTER]);
+  });
+
+  test("fails where there is no cluster, no sense, or no tracker", async () => {
+    const alone = "this tracker is alone: set it";
+    await using server = open(() => new Response(`${alone}\n`, { status: 404 }));
+    const env = { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${server.port}` };
+    const { code, stderr } = await cli(["cluster"], env);
+    expect([code, stderr]).toEqual([1, `buntracker: error: ${alone}\n`]);
+    await using odd = open(() => new Response("{}"));
+    const strange = await cli(["cluster"], { TRACKER_ADMIN_ADDRESS: `127.0.0.1:${odd.port}` });
+    expect(strange.stderr).toContain("the answer does not describe a cluster");
+    const none = await cli(["cluster"], { TRACKER_ADMIN_ADDRESS: "127.0.0.1:1" });
+    expect([none.code, none.stdout]).toEqual([1, ""]);
   });
 });
 

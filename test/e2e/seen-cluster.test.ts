@@ -1,0 +1,80 @@
+/**
+ * What operators see of trackers that share their peers: pages, metrics, verbs. Skipped, and said
+ * so, where `nats-server` is not installed.
+ */
+import { describe, expect, test } from "bun:test";
+import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { freePort, startProcess, startTracker } from "./harness.ts";
+
+const MINUTE = 60_000;
+
+async function clustered(url: string, node: string) {
+  const admin = `127.0.0.1:${freePort()}`;
+  const env = { TRACKER_CLUSTER_NODE: node, TRACKER_ADMIN_ADDRESS: admin };
+  const tracker = await startTracker({
+    address: "127.0.0.1",
+    env: { TRACKER_CLUSTER_URL: url, TRACKER_OWN_ADDRESSES: "store", ...env },
+  });
+  return Object.assign(tracker, {
+    admin,
+    page: async (path: string) => (await fetch(`http://${admin}/${path}`)).text(),
+  });
+}
+
+async function verb(args: string[], admin: string): Promise<string> {
+  await using process = startProcess({ args, env: { TRACKER_ADMIN_ADDRESS: admin } });
+  await process.exited();
+  return process.stdout + process.stderr;
+}
+
+/** Waits until `look` is true; after some seconds the test goes on, and fails. */
+async function until(look: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 200 && !(await look()); tries++) await Bun.sleep(50);
+}
+
+test("a tracker that is alone has no page, no metric and no line of a cluster", async () => {
+  const admin = `127.0.0.1:${freePort()}`;
+  await using tracker = await startTracker({ env: { TRACKER_ADMIN_ADDRESS: admin } });
+  expect(tracker.port).toBeGreaterThan(0);
+  const answer = await fetch(`http://${admin}/cluster`);
+  expect(answer.status).toBe(404);
+  expect(await answer.text()).toContain("set TRACKER_CLUSTER_URL");
+  expect(await (await fetch(`http://${admin}/metrics`)).text()).not.toContain("tracker_cluster_");
+  expect(await verb(["cluster"], admin)).toContain("error: this tracker is alone");
+});
+
+describe.if(NATS_SERVER !== null)("trackers that share their peers", () => {
+  test(
+    "name each other on the page, in metrics and by the verb",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using a = await clustered(nats.url, "a");
+      await using b = await clustered(nats.url, "b");
+      await until(async () => {
+        const { heard, behindSeconds } = JSON.parse(await a.page("cluster"));
+        return heard === 1 && behindSeconds === 0;
+      });
+      const hash = "%01".repeat(20);
+      const query = `info_hash=${hash}&peer_id=${"p".repeat(20)}&port=1000&left=1`;
+      await fetch(`http://127.0.0.1:${a.port}/announce?${query}`);
+      await until(async () => JSON.parse(await b.page("cluster")).deltas.received === 1);
+      expect(JSON.parse(await b.page("cluster"))).toMatchObject({
+        ...{ name: "default", node: "b", up: true, engine: `127.0.0.1:${nats.port}`, heard: 1 },
+        nodes: [{ node: "a", version: 1, live: 1, lack: 0, timeoutSeconds: 2700 }],
+      });
+      expect(await b.page("cluster")).not.toContain("1000,");
+      const metrics = await b.page("metrics");
+      expect(metrics).toContain("\ntracker_cluster_up 1\n");
+      expect(metrics).toContain("\ntracker_cluster_nodes 1\n");
+      expect(metrics).toContain('\ntracker_cluster_deltas_total{direction="received"} 1\n');
+      expect(metrics).toMatch(/\ntracker_cluster_apply_seconds_count [1-9]/);
+      expect(await a.page("metrics")).toMatch(/\ntracker_cluster_acknowledge_seconds_count [1-9]/);
+      expect(await verb(["cluster"], a.admin)).toMatch(/\nb +0\.\d?s? +0 +0 +45m  whole\n/);
+      await nats.kill();
+      await until(async () => !JSON.parse(await a.page("cluster")).up);
+      expect(await a.page("metrics")).toContain("\ntracker_cluster_up 0\n");
+      expect(await verb(["cluster"], a.admin)).toContain("state      cut off, whole\n");
+    },
+    MINUTE,
+  );
+});
