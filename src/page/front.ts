@@ -249,7 +249,7 @@ ${share("Announces", bar(view, "udp", "webSocket"), [
 ${share("Peers", bar(view, "ipv4"), [end(view, "IPv4", "ipv4"), end(view, "IPv6", "ipv6")])}
 ${share("Memory", bar(view, "memory"), [end(view, "used", "memory"), end(view, "of", "memoryMax")])}
 </section>
-${figures.drops === null ? "" : dropsOf(view)}</main>
+${figures.drops === null ? "" : dropsOf(view)}${clusterOf(figures, view)}</main>
 <footer>${keptOf(figures, view)}${escapeHtml(figures.version)}</footer>
 <script>${SCRIPT}</script>
 </body>
@@ -336,6 +336,10 @@ function dropsOf(view: View): string {
 <span class="help">the receive buffer was full</span>
 </section>
 `;
+}
+
+function clusterOf({ cluster }: LiveFigures, view: View): string {
+  return cluster === null ? "" : `<section class="card">${place(view, "cluster")}</section>\n`;
 }
 
 function keptOf(figures: LiveFigures, view: View): string {

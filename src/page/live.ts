@@ -12,6 +12,8 @@ import { type ByKind, type Curve, History } from "./history.ts";
 
 /** The largest age of the figures, in seconds. */
 const AGE_SECONDS_MAX = 1;
+/** Samples of deltas, a second apart, from which a rate is made. */
+const TOLD_SAMPLES = 11;
 
 /** The current figures of the tracker. */
 export interface LiveFigures {
@@ -33,8 +35,31 @@ export interface LiveFigures {
   keptSecondsAgo: number | null;
   /** Open WebSockets and their peers, which are in swarms of their own; null if they are off. */
   webSockets: { connections: number; peers: number } | null;
+  /** Other trackers, with which this one shares its peers; null if it is alone. */
+  cluster: LiveCluster | null;
   /** Announces per second over the last 24 hours, oldest first. */
   curve: Curve;
+}
+
+/** The sharing of peers with other trackers. */
+interface LiveCluster {
+  /** Whether a server of NATS is connected. */
+  up: boolean;
+  /** Other trackers that are there. */
+  nodes: number;
+  /** How long peers of others have been missing here; 0 if none are. */
+  behindSeconds: number;
+  /** Changes of peers per second now: told to the others, and by them. */
+  sent: number;
+  received: number;
+}
+
+/** What the figures of it are made from; the deltas are those since the start. */
+interface ClusterSource {
+  up: boolean;
+  heard: number;
+  behindSeconds: number;
+  deltas: { sent: number; received: number };
 }
 
 /** The sources of the figures. */
@@ -48,6 +73,8 @@ export interface LiveSources {
   keptSeconds: () => number | undefined;
   /** WebSockets; undefined if they are off. */
   webSockets?: () => { connections: number; seeders: number; leechers: number } | undefined;
+  /** The cluster; undefined if this tracker is alone. */
+  cluster?: () => ClusterSource | undefined;
   /** Seconds since the start. */
   now: () => number;
 }
@@ -57,6 +84,8 @@ export class Live {
   readonly #history: History;
   #figures: LiveFigures | undefined;
   #gathered = 0;
+  /** Deltas since the start, of the last seconds. */
+  readonly #told: (ClusterSource["deltas"] & { seconds: number })[] = [];
 
   constructor(sources: LiveSources) {
     this.#sources = sources;
@@ -74,6 +103,10 @@ export class Live {
       counters.total("websocketAnnouncesIpv4"),
       counters.total("websocketAnnouncesIpv6"),
     ]);
+    const cluster = this.#sources.cluster?.();
+    if (cluster === undefined) return;
+    this.#told.push({ seconds: now(), ...cluster.deltas });
+    if (this.#told.length > TOLD_SAMPLES) this.#told.shift();
   }
 
   /** The figures, at most a second old. The same object until they are collected again. */
@@ -107,7 +140,19 @@ export class Live {
       webSockets: browsers
         ? { connections: browsers.connections, peers: browsers.seeders + browsers.leechers }
         : null,
+      cluster: this.#cluster(),
       curve: this.#history.curve(),
     };
+  }
+
+  #cluster(): LiveCluster | null {
+    const cluster = this.#sources.cluster?.();
+    if (cluster === undefined) return null;
+    const { up, heard: nodes, behindSeconds } = cluster;
+    const [first, last] = [this.#told[0], this.#told.at(-1)];
+    const seconds = (last?.seconds ?? 0) - (first?.seconds ?? 0);
+    const rate = (name: "sent" | "received") =>
+      seconds > 0 ? (last![name] - first[name]) / seconds : 0;
+    return { up, nodes, behindSeconds, sent: rate("sent"), received: rate("received") };
   }
 }

@@ -61,6 +61,7 @@ export function viewOf(figures: LiveFigures): View {
       top: `${showRate(top)}/s`,
       half: `${showRate(top / 2)}/s`,
       webSockets: showWebSockets(figures),
+      cluster: showCluster(figures),
       span: showSpan(figures.curve.spanSeconds),
     },
     bars: {
@@ -99,6 +100,17 @@ function showWebSockets({ announces, webSockets }: LiveFigures): string {
   if (connections === 0 && rate === 0) return "";
   const counts = `${showCount(peers)} peers on ${showCount(connections)} connections`;
   return `WebSocket ${showRate(rate)} per second, ${counts}`;
+}
+
+/** `Cluster: 2 other trackers, 12 deltas in and 10 out per second, whole`; empty without one. */
+function showCluster({ cluster }: LiveFigures): string {
+  if (cluster === null) return "";
+  const { up, nodes, behindSeconds, sent, received } = cluster;
+  if (!up) return "Cluster: cut off, this tracker goes on alone";
+  const others = nodes === 1 ? "1 other tracker" : `${showCount(nodes)} other trackers`;
+  const rates = `${showRate(received)} deltas in and ${showRate(sent)} out per second`;
+  const state = behindSeconds === 0 ? "whole" : `behind for ${showDuration(behindSeconds)}`;
+  return `Cluster: ${others}, ${rates}, ${state}`;
 }
 
 /** The smallest of 1, 2, 5, 10, 20, 50 … that is at least the value. */

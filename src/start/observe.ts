@@ -94,6 +94,7 @@ export class Observation {
       drops: () => machine.drops(),
       keptSeconds: () => snapshots?.keptSeconds,
       webSockets: () => this.#browsers(),
+      cluster,
       now,
     });
     const tls = config.tlsCertFile !== undefined;

@@ -58,6 +58,15 @@ const FIGURES: z.ZodMiniType<LiveFigures> = z.object({
   drops: z.nullable(AMOUNT),
   keptSecondsAgo: z.nullable(AMOUNT),
   webSockets: z.nullable(z.object({ connections: AMOUNT, peers: AMOUNT })),
+  cluster: z.nullable(
+    z.object({
+      up: z.boolean(),
+      nodes: AMOUNT,
+      behindSeconds: AMOUNT,
+      sent: AMOUNT,
+      received: AMOUNT,
+    }),
+  ),
   curve: z.object({ rates: RATES, webSocketRates: RATES, spanSeconds: AMOUNT }),
 });
 
@@ -149,7 +158,7 @@ export function renderTop(
     ["Leechers", text["leechers"]],
   ]);
   const kept = figures.keptSecondsAgo === null ? [] : [`swarms kept, ${text["kept"]}`];
-  if (text["webSockets"] !== "") kept.unshift(`${text["webSockets"]}`.slice(0, width));
+  for (const key of ["webSockets", "cluster"]) if (text[key] !== "") kept.unshift(`${text[key]}`);
   const curveRows = size.rows - OTHER_LINES - counts.length - kept.length;
   const lines = [
     paint(BOLD, name) + up.slice(0, width).padStart(width - name.length),

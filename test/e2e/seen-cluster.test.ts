@@ -40,6 +40,7 @@ test("a tracker that is alone has no page, no metric and no line of a cluster", 
   expect(answer.status).toBe(404);
   expect(await answer.text()).toContain("set TRACKER_CLUSTER_URL");
   expect(await (await fetch(`http://${admin}/metrics`)).text()).not.toContain("tracker_cluster_");
+  expect(await (await fetch(`http://127.0.0.1:${tracker.port}/`)).text()).not.toContain("luster");
   expect(await verb(["cluster"], admin)).toContain("error: this tracker is alone");
 });
 
@@ -51,8 +52,9 @@ describe.if(NATS_SERVER !== null)("trackers that share their peers", () => {
       await using a = await clustered(nats.url, "a");
       await using b = await clustered(nats.url, "b");
       await until(async () => {
-        const { heard, behindSeconds } = JSON.parse(await a.page("cluster"));
-        return heard === 1 && behindSeconds === 0;
+        const pages = await Promise.all([a.page("cluster"), b.page("cluster")]);
+        const figures = pages.map((text) => JSON.parse(text));
+        return figures.every(({ heard, behindSeconds }) => heard === 1 && behindSeconds === 0);
       });
       const hash = "%01".repeat(20);
       const query = `info_hash=${hash}&peer_id=${"p".repeat(20)}&port=1000&left=1`;
@@ -67,6 +69,9 @@ describe.if(NATS_SERVER !== null)("trackers that share their peers", () => {
       expect(metrics).toContain("\ntracker_cluster_up 1\n");
       expect(metrics).toContain("\ntracker_cluster_nodes 1\n");
       expect(metrics).toContain('\ntracker_cluster_deltas_total{direction="received"} 1\n');
+      const line = /Cluster: 1 other tracker, [\d.]+ deltas in and 0 out per second, whole/;
+      expect(await verb(["top"], b.admin)).toMatch(line);
+      expect(await (await fetch(`http://127.0.0.1:${b.port}/`)).text()).toMatch(line);
       expect(metrics).toMatch(/\ntracker_cluster_apply_seconds_count [1-9]/);
       expect(await a.page("metrics")).toMatch(/\ntracker_cluster_acknowledge_seconds_count [1-9]/);
       expect(await verb(["cluster"], a.admin)).toMatch(/\nb +0\.\d?s? +0 +0 +45m  whole\n/);

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 
 import { COUNT, counterMemory, Counters } from "../../src/counters/counters.ts";
-import { Live } from "../../src/page/live.ts";
+import { Live, type LiveSources } from "../../src/page/live.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { announce } from "../swarm/fixture.ts";
@@ -13,6 +13,7 @@ function make(drops: number | null = 0, keptSeconds?: number) {
   const memory = someMemory();
   const counters = new Counters(counterMemory(1), 0);
   const clock = { seconds: 0, started: 1_700_000_000.9 };
+  const told: { cluster?: ReturnType<NonNullable<LiveSources["cluster"]>> } = {};
   const live = new Live({
     version: "1.2.3",
     wallClock: { at: (seconds: number) => clock.started + seconds },
@@ -20,9 +21,16 @@ function make(drops: number | null = 0, keptSeconds?: number) {
     memory,
     drops: () => drops ?? undefined,
     keptSeconds: () => keptSeconds,
+    cluster: () => told.cluster,
     now: () => clock.seconds,
   });
-  return { live, counters, clock, tracker: new Tracker(new Store(memory), new ArrayBuffer(65536)) };
+  return {
+    live,
+    counters,
+    clock,
+    told,
+    tracker: new Tracker(new Store(memory), new ArrayBuffer(65536)),
+  };
 }
 
 test("swarms, peers and announces per second are current", () => {
@@ -48,6 +56,7 @@ test("swarms, peers and announces per second are current", () => {
     drops: 12,
     keptSecondsAgo: null,
     webSockets: null,
+    cluster: null,
     curve: { rates: [0, 0], webSocketRates: [0, 0], spanSeconds: 10 },
   });
   expect(memoryUsed).toBeGreaterThan(0);
@@ -83,4 +92,18 @@ test("the time of the start follows a wall clock that is set later", () => {
 test("drops that the system does not tell are null, not 0", () => {
   expect(make(null).live.figures().drops).toBeNull();
   expect(make(0).live.figures().drops).toBe(0);
+});
+
+test("a cluster has rates over the last ten seconds", () => {
+  const { live, clock, told } = make();
+  const deltas = { sent: 1000, received: 0 };
+  told.cluster = { up: true, heard: 2, behindSeconds: 3, deltas };
+  const other = { up: true, nodes: 2, behindSeconds: 3 };
+  expect(live.figures().cluster).toEqual({ ...other, sent: 0, received: 0 });
+  for (clock.seconds = 1; clock.seconds <= 30; clock.seconds++) {
+    deltas.sent += 5;
+    if (clock.seconds > 25) deltas.received += 10;
+    live.sample();
+  }
+  expect(live.figures().cluster).toEqual({ ...other, sent: 5, received: 5 });
 });

@@ -18,6 +18,7 @@ const FIGURES: LiveFigures = {
   drops: 0,
   keptSecondsAgo: 190,
   webSockets: null,
+  cluster: null,
   curve: { rates: [0, 450, 900], webSocketRates: [], spanSeconds: 86_400 },
 };
 
@@ -41,6 +42,7 @@ test("texts are those of the figures", () => {
     top: "1,000/s",
     half: "500/s",
     webSockets: "",
+    cluster: "",
     span: "24 h ago",
   });
 });
@@ -142,4 +144,16 @@ test("WebSockets have a line on the same scale, and a text, once there are any",
   expect(view.text["webSockets"]).toBe("WebSocket 50 per second, 3,400 peers on 1,200 connections");
   const none = viewOf({ ...FIGURES, webSockets: { connections: 0, peers: 0 } });
   expect([none.webSocketLine, none.text["webSockets"]]).toEqual(["", ""]);
+});
+
+test("a cluster says how many others there are, what is told, and whether it is whole", () => {
+  const cluster = { up: true, nodes: 2, behindSeconds: 0, sent: 1200, received: 2.5 };
+  const textOf = (other: Partial<typeof cluster>) =>
+    viewOf({ ...FIGURES, cluster: { ...cluster, ...other } }).text["cluster"];
+  const rates = "2.5 deltas in and 1,200 out per second";
+  expect(textOf({})).toBe(`Cluster: 2 other trackers, ${rates}, whole`);
+  expect(textOf({ nodes: 1, behindSeconds: 61.5 })).toBe(
+    `Cluster: 1 other tracker, ${rates}, behind for 1 min`,
+  );
+  expect(textOf({ up: false })).toBe("Cluster: cut off, this tracker goes on alone");
 });

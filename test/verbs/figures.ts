@@ -15,6 +15,7 @@ export const FIGURES: LiveFigures = {
   drops: 0,
   keptSecondsAgo: null,
   webSockets: null,
+  cluster: null,
   curve: {
     rates: Array.from({ length: 270 }, (_, at) => at),
     webSocketRates: [],

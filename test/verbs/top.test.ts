@@ -185,3 +185,16 @@ test("WebSockets have a line once a browser has connected", () => {
   expect(drawn).toContain("WebSocket 50 per second, 3,400 peers on 1,200 connections");
   expect(renderTop(FIGURES, size, PLAIN).join("\n")).not.toContain("WebSocket");
 });
+
+test("a cluster has a line, which fits, and a tracker that is alone has none", () => {
+  const cluster = { up: true, nodes: 2, behindSeconds: 0, sent: 12_000, received: 24_000 };
+  const size = { columns: 80, rows: 24 };
+  const webSockets = { connections: 1200, peers: 3400 };
+  const figures = { ...FIGURES, cluster, webSockets, keptSecondsAgo: 9 };
+  const lines = renderTop(figures, size, PLAIN);
+  const line = "Cluster: 2 other trackers, 24,000 deltas in and 12,000 out per second, whole";
+  expect(lines).toContain(` ${line}`);
+  expect(lines.length).toBeLessThanOrEqual(24);
+  expect(renderTop(FIGURES, size, PLAIN).join("\n")).not.toContain("Cluster");
+  expect(readFigures(JSON.stringify(figures))).toEqual(figures);
+});
