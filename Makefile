@@ -17,7 +17,7 @@ COMMIT_STAMP := .tools/commit
 MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
-.PHONY: help run build test check format docs picture clients conformance fuzz soak simulate silences churn overload clean FORCE
+.PHONY: help run cluster build test check format docs picture clients conformance fuzz soak simulate silences churn overload clean FORCE
 .PHONY: dist packages test-packages test-targets test-dist container-dist lint-dist
 
 help: ## list the targets
@@ -25,6 +25,10 @@ help: ## list the targets
 
 run: $(BINARY) ## build the tracker and run it
 	@exec $(BINARY)
+
+# Needs nats-server.
+cluster: $(BINARY) ## run three trackers that share their peers
+	@exec $(BUN) scripts/cluster.ts
 
 build: $(BINARY) ## build dist/bin/buntracker
 

@@ -63,7 +63,7 @@ describe("the manual page", () => {
 
   test("shows in its synopsis every form of the command line", () => {
     const lines = manual().split(".SH DESCRIPTION")[0].split("\n");
-    expect(lines).toContain("[check | config | health | top | version]");
+    expect(lines).toContain("[check | config | health | top | cluster | version]");
     for (const { name, parameters } of verbs().filter((verb) => verb.parameters !== "")) {
       const at = lines.indexOf(`.B buntracker ${name}`);
       expect(lines[at + 1].replaceAll("\\", "")).toBe(`.I ${parameters}`);

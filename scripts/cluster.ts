@@ -1,0 +1,102 @@
+/**
+ * `make cluster`: three trackers and three NATS servers on loopback, until Ctrl-C.
+ *
+ *   tracker a   HTTP and UDP 6969, operator 6970   NATS 4222, routes 6222
+ *   tracker b                7069           7070        4223         6223
+ *   tracker c                7169           7170        4224         6224
+ *
+ * The servers have the configuration of the release, dist/nats/buntracker.conf, and a password that
+ * is drawn for this run. Each tracker prefers its own server, and takes another when that ends: try
+ * `kill`. With --port N and --nats-port N it takes other ports.
+ */
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+const ROOT = resolve(import.meta.dir, "..");
+const NODES = ["a", "b", "c"];
+const PORTS_APART = 100;
+const ROUTES_APART = 2000;
+
+const { values } = parseArgs({
+  options: {
+    port: { type: "string", default: "6969" },
+    "nats-port": { type: "string", default: "4222" },
+  },
+});
+const first = Number(values.port);
+const firstNats = Number(values["nats-port"]);
+const paths = `${process.env["PATH"]}:/usr/sbin:/usr/local/sbin`;
+const server = Bun.which("nats-server", { PATH: paths });
+if (server === null) {
+  console.error("there is no nats-server: apt-get install nats-server, or see nats.io/download");
+  process.exit(1);
+}
+
+const password = `p${crypto.getRandomValues(new Uint8Array(16)).toHex()}`;
+const started: { name: string; child: Bun.Subprocess }[] = [];
+
+/** Starts a program whose lines are shown behind its name. */
+function start(name: string, command: string[], env: Record<string, string>): void {
+  const child = Bun.spawn(command, {
+    env: { PATH: paths, ...env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    // Ctrl-C reaches this program alone, which ends the others in order.
+    detached: true,
+  });
+  started.push({ name, child });
+  for (const stream of [child.stdout, child.stderr]) void show(name, stream);
+  void child.exited.then((code) => console.log(`${name} │ ended: ${code}`));
+}
+
+async function show(name: string, stream: ReadableStream<Uint8Array>): Promise<void> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) console.log(`${name} │ ${line}`);
+  }
+}
+
+for (const [at, node] of NODES.entries()) {
+  const port = firstNats + at;
+  const routes = NODES.map((_, other) => `nats://127.0.0.1:${firstNats + ROUTES_APART + other}`);
+  start(
+    `nats ${node}`,
+    [
+      ...[server, "-c", join(ROOT, "dist/nats/buntracker.conf"), "-a", "127.0.0.1"],
+      ...["-p", String(port), "--cluster_name", "buntracker", "--cluster", routes[at]],
+      ...["--routes", routes.filter((_, other) => other !== at).join(",")],
+    ],
+    { NATS_PASSWORD: password },
+  );
+}
+for (const [at, node] of NODES.entries()) {
+  const port = first + PORTS_APART * at;
+  const nearest = NODES.map((_, step) => firstNats + ((at + step) % NODES.length));
+  const address = `127.0.0.1:${port}`;
+  start(`tracker ${node}`, [join(ROOT, "dist/bin/buntracker")], {
+    ...{ TRACKER_UDP_ADDRESS: address, TRACKER_HTTP_ADDRESS: address, TRACKER_CLUSTER_NODE: node },
+    TRACKER_ADMIN_ADDRESS: `127.0.0.1:${port + 1}`,
+    TRACKER_CLUSTER_URL: nearest.map((nats) => `nats://127.0.0.1:${nats}`).join(","),
+    ...{ TRACKER_CLUSTER_USER: "buntracker", TRACKER_CLUSTER_PASSWORD: password },
+    // All clients of a trial come from this machine.
+    TRACKER_OWN_ADDRESSES: "store",
+  });
+}
+const table = `TRACKER_ADMIN_ADDRESS=127.0.0.1:${first + 1} dist/bin/buntracker cluster`;
+console.log(`\nwhat they hear of each other:  ${table}\nCtrl-C ends all of them\n`);
+
+await new Promise<void>((end) => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end());
+  void Promise.all(started.map(({ child }) => child.exited)).then(() => end());
+});
+// The trackers tell each other that they end.
+for (const kind of ["tracker", "nats"]) {
+  const own = started.filter(({ name }) => name.startsWith(kind));
+  for (const { child } of own) child.kill("SIGTERM");
+  await Promise.race([Promise.all(own.map(({ child }) => child.exited)), Bun.sleep(10_000)]);
+  for (const { child } of own) child.kill("SIGKILL");
+}
+process.exit(0);

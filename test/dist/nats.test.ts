@@ -1,0 +1,124 @@
+/** The configuration of NATS servers, and what starts several trackers with them. */
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+import { readConfig } from "../../src/config/config.ts";
+import { NATS_SERVER } from "../cluster/nats.ts";
+import { freePort, startTracker } from "../e2e/harness.ts";
+import { until } from "../until.ts";
+
+const ROOT = resolve(import.meta.dir, "../..");
+const CONFIG = join(ROOT, "dist/nats/buntracker.conf");
+const PASSWORD = "p0123456789";
+const MINUTE = 60_000;
+
+test("a server that is gone is noticed in seconds, and one user may use only the cluster", () => {
+  const text = readFileSync(CONFIG, "utf8");
+  for (const line of ['ping_interval: "2s"', "ping_max: 2", 'write_deadline: "5s"']) {
+    expect(text).toContain(`\n${line}\n`);
+  }
+  expect(text.match(/^ {6}user: /gm)).toHaveLength(1);
+  expect(text).toContain('{ publish: "buntracker.default.>", subscribe: "buntracker.default.>" }');
+});
+
+describe.if(NATS_SERVER !== null)("nats-server, where it is installed,", () => {
+  const look = (env: Record<string, string>, file = CONFIG) =>
+    Bun.spawnSync([NATS_SERVER!, "-t", "-c", file], { env, stderr: "pipe", stdout: "pipe" });
+
+  test("takes the configuration, but none without a password", () => {
+    expect(look({ NATS_PASSWORD: PASSWORD }).exitCode).toBe(0);
+    expect(look({}).exitCode).not.toBe(0);
+  });
+
+  test("takes it with all that is commented out, but for the files of others", () => {
+    const text = readFileSync(CONFIG, "utf8");
+    const from = text.indexOf("# cluster {");
+    const cluster = text.slice(from).replace(/^# /gm, "");
+    expect(cluster).toContain('routes: ["nats://10.0.0.2:6222", "nats://10.0.0.3:6222"]');
+    const file = join(process.env["TMPDIR"] ?? "/tmp", `buntracker-${process.pid}.conf`);
+    return Bun.write(file, text.slice(0, from) + cluster).then(async () => {
+      expect(look({ NATS_PASSWORD: PASSWORD }, file).exitCode).toBe(0);
+      await Bun.file(file).delete();
+    });
+  });
+
+  test(
+    "lets in the user with the password, and nobody else",
+    async () => {
+      const port = freePort();
+      const command = [NATS_SERVER!, "-c", CONFIG, "-p", String(port)];
+      const env = { NATS_PASSWORD: PASSWORD };
+      const nats = Bun.spawn(command, { env, stdio: ["ignore", "ignore", "ignore"] });
+      try {
+        const url = `nats://127.0.0.1:${port}`;
+        const login = { TRACKER_CLUSTER_URL: url, TRACKER_CLUSTER_USER: "buntracker" };
+        await using right = await startTracker({
+          env: { ...login, TRACKER_CLUSTER_PASSWORD: PASSWORD },
+        });
+        await using wrong = await startTracker({
+          env: { ...login, TRACKER_CLUSTER_PASSWORD: "another1234" },
+        });
+        await until(() => right.stderr.includes("connected to the cluster"), 20);
+        await until(() => wrong.stderr.includes("the cluster cannot be reached"), 20);
+        await Bun.sleep(500);
+        expect(right.stderr).not.toMatch(/cannot be reached.*Permission/i);
+        expect(wrong.stderr).not.toContain("connected to the cluster");
+      } finally {
+        nats.kill("SIGKILL");
+        await nats.exited;
+      }
+    },
+    MINUTE,
+  );
+
+  test(
+    "is started three times with three trackers by one command, and ended by one signal",
+    async () => {
+      const ports = { port: 20_000 + Math.floor(Math.random() * 8000), nats: 0 };
+      ports.nats = ports.port + 1000;
+      const command = [process.execPath, join(ROOT, "scripts/cluster.ts")];
+      const options = ["--port", String(ports.port), "--nats-port", String(ports.nats)];
+      const cluster = Bun.spawn([...command, ...options], { stdout: "pipe", stderr: "inherit" });
+      const shown = new Response(cluster.stdout).text();
+      const heard = async (at: number): Promise<number> => {
+        const answer = await fetch(`http://127.0.0.1:${ports.port + 100 * at + 1}/cluster`);
+        return ((await answer.json()) as { heard: number }).heard;
+      };
+      const all = () => Promise.all([0, 1, 2].map((at) => heard(at).catch(() => -1)));
+      try {
+        await until(async () => (await all()).every((count) => count === 2), 50);
+      } finally {
+        cluster.kill("SIGINT");
+      }
+      expect(await cluster.exited).toBe(0);
+      expect((await shown).match(/│ ended: /g)).toHaveLength(6);
+    },
+    MINUTE,
+  );
+});
+
+test("the compose file has three trackers and three servers, with settings that are right", () => {
+  const text = readFileSync(join(ROOT, "dist/docker/cluster.yaml"), "utf8");
+  const { services } = Bun.YAML.parse(text) as {
+    services: Record<string, { environment: Record<string, string>; network_mode: string }>;
+  };
+  expect(Object.keys(services).map((name) => name.replace(/-.*/, ""))).toEqual([
+    ...["tracker", "tracker", "tracker"],
+    ...["nats", "nats", "nats"],
+  ]);
+  const ports = new Set<number>();
+  for (const [name, { environment, network_mode: network }] of Object.entries(services)) {
+    expect(network).toBe("host");
+    if (name.startsWith("nats")) continue;
+    const env = Object.fromEntries(
+      Object.entries(environment).filter(([variable]) => variable.startsWith("TRACKER_")),
+    );
+    const read = readConfig({ ...env, TRACKER_CLUSTER_PASSWORD: PASSWORD });
+    expect("problems" in read && read.problems).toBe(false);
+    if (!("config" in read)) continue;
+    expect(read.config.clusterUrls).toHaveLength(3);
+    ports.add(read.config.clusterUrls[0].port);
+  }
+  expect(ports.size).toBe(3);
+});
