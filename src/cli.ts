@@ -30,6 +30,7 @@ import type { Config, Origins } from "./config/schema.ts";
 import { EXIT_CONFIG, EXIT_OK, EXIT_USAGE } from "./constants.ts";
 import { examine } from "./start/examine.ts";
 import { foresee } from "./start/foresee.ts";
+import { tryCluster } from "./start/try-cluster.ts";
 import { versionLine } from "./version.ts";
 import type { VerbOptions } from "./verbs/ask-tracker.ts";
 import { StartError } from "./host/start-error.ts";
@@ -276,10 +277,13 @@ async function look(config: Partial<Config>, origins: Origins, output: Output): 
   return problems.length > 0 ? EXIT_CONFIG : EXIT_OK;
 }
 
-/** Prints the problems; without any, what the start would warn of. */
+/** Prints the problems; without any, what the cluster says, and what the start would warn of. */
 async function check(config: Config, origins: Origins, output: Output): Promise<number> {
   const code = await look(config, origins, output);
   if (code !== EXIT_OK) return code;
+  const cluster = await tryCluster(config);
+  for (const line of cluster.lines) output.stdout(`${line}\n`);
+  for (const warning of cluster.warnings) output.stderr(warningLine(warning));
   for (const warning of foresee(config, origins)) output.stderr(warningLine(warning));
   return code;
 }

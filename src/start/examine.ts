@@ -1,15 +1,16 @@
 /**
- * Checks what the settings name or need, as the start does: user, lists, rules, certificate,
- * state file, the limit of open files, and whether the machine has the addresses.
+ * Checks what the settings name or need, as the start does: user, lists, rules, certificate, login
+ * of the cluster, state file, the limit of open files, and whether the machine has the addresses.
  *
  * The start ends at the first mistake; this check continues, so that an operator sees all mistakes
  * at once. It binds none of the ports, changes nothing, and does not change its user. What the
- * start only warns of is in foresee.ts.
+ * start only warns of is in foresee.ts and try-cluster.ts.
  */
 import { type BadLines, showBadLines } from "../access/hash-file.ts";
 import { type ListFile, readHashList, readNetworkList } from "../access/list-files.ts";
 import type { Config, Origins } from "../config/schema.ts";
 import { Machine } from "../host/machine.ts";
+import { readLogin } from "./cluster-login.ts";
 import { countSockets, STORE_OF_UNIT } from "./kept-sockets.ts";
 import { connectionsFor, type FilesConfig } from "./open-files.ts";
 import { tryCertificate } from "../http/certificate.ts";
@@ -78,6 +79,7 @@ export async function examine(
     const { examineSnapshot } = await import("../snapshot/examination.ts");
     await attempt(() => warnings.push(...examineSnapshot(snapshotFile, userId)));
   }
+  await attempt(() => readLogin(config));
   if (!hasIpv6) problems.push(...withoutIpv6(config, origins).problems);
   problems.push(...impossibleSockets(config, hasIpv6));
   if (isComplete(config)) {

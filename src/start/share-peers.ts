@@ -14,13 +14,12 @@ import { Histogram } from "../counters/histograms.ts";
 import { PeerGate } from "../gates/peer-gate.ts";
 import { VERDICT_OK } from "../gates/verdicts.ts";
 import { now } from "../host/clock.ts";
-import { readSmallFile } from "../host/plain-file.ts";
-import { StartError } from "../host/start-error.ts";
 import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
 import { Limits } from "../limits/limits.ts";
 import type { LogFields } from "../host/log.ts";
 import type { Judge } from "../swarm/put-back.ts";
 import { Tracker } from "../swarm/tracker.ts";
+import { readLogin } from "./cluster-login.ts";
 import type { Program } from "./program.ts";
 
 const TURN_MILLISECONDS = 50;
@@ -38,7 +37,7 @@ export async function sharePeers(
 ): Promise<SharedPeers | undefined> {
   const { outbox } = program.threads.shared;
   if (outbox === undefined) return undefined;
-  const login = readLogin(program);
+  const login = readLogin(program.config);
   const [sharing, applying, link] = await Promise.all([
     import("../cluster/sharing.ts"),
     import("../cluster/applying.ts"),
@@ -224,29 +223,5 @@ function judgeBy(gate: PeerGate): Judge {
   return {
     maySwarm: (infoHash) => gate.judgeSwarm(infoHash) === VERDICT_OK,
     mayPeer: (bytes, at, family, port) => gate.passes(bytes, at, family, port),
-  };
-}
-
-/** Reads the files to log in with, before any socket is bound. Throws a StartError. */
-function readLogin({ config }: Program): Login {
-  const read = (variable: string, path: string | undefined): string | undefined => {
-    if (path === undefined) return undefined;
-    try {
-      return readSmallFile(path);
-    } catch (error) {
-      const { code } = error as { code?: string };
-      throw new StartError(
-        `${variable}: ${path} cannot be read: ${code}`,
-        "let the user it runs as read it",
-      );
-    }
-  };
-  return {
-    user: config.clusterUser,
-    password: config.clusterPassword,
-    credentials: read("TRACKER_CLUSTER_CREDENTIALS_FILE", config.clusterCredentialsFile),
-    ca: read("TRACKER_CLUSTER_TLS_CA_FILE", config.clusterTlsCaFile),
-    cert: read("TRACKER_CLUSTER_TLS_CERT_FILE", config.clusterTlsCertFile),
-    key: read("TRACKER_CLUSTER_TLS_KEY_FILE", config.clusterTlsKeyFile),
   };
 }

@@ -3,6 +3,9 @@
  * so, where `nats-server` is not installed.
  */
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { freePort, startProcess, startTracker } from "./harness.ts";
 
@@ -79,6 +82,81 @@ describe.if(NATS_SERVER !== null)("trackers that share their peers", () => {
       await until(async () => !JSON.parse(await a.page("cluster")).up);
       expect(await a.page("metrics")).toContain("\ntracker_cluster_up 0\n");
       expect(await verb(["cluster"], a.admin)).toContain("state      cut off, whole\n");
+    },
+    MINUTE,
+  );
+});
+
+describe("check", () => {
+  const check = async (env: Record<string, string>) => {
+    await using process = startProcess({ args: ["check"], env });
+    const code = await process.exited(20_000);
+    return { code, text: process.stdout + process.stderr };
+  };
+
+  test("warns of a server that is not there, and says no password", async () => {
+    const url = `nats://127.0.0.1:${freePort()}`;
+    const { code, text } = await check({
+      TRACKER_CLUSTER_URL: url.replace("//", "//u:secret@"),
+    });
+    expect(code).toBe(0);
+    expect(text).toContain(`warning: ${url.replace("//", "//u@")}: `);
+    expect(text).toContain(`start a NATS server at ${url.slice(7)}\n`);
+    expect(text).not.toContain("secret");
+    expect(text).not.toContain("not on this machine");
+  });
+
+  test("fails if a file of the login cannot be read", async () => {
+    const { code, text } = await check({
+      TRACKER_CLUSTER_URL: "nats://127.0.0.1:1",
+      TRACKER_CLUSTER_CREDENTIALS_FILE: "/nowhere/creds",
+    });
+    expect(code).toBe(78);
+    expect(text).toContain(
+      "TRACKER_CLUSTER_CREDENTIALS_FILE: /nowhere/creds cannot be read: ENOENT",
+    );
+  });
+
+  test.if(NATS_SERVER !== null)(
+    "says of each server whether it answers, and which trackers are heard",
+    async () => {
+      await using nats = await NatsServer.start(
+        'authorization { users: [{ user: "u", password: "p2" }] }',
+      );
+      const login = { TRACKER_CLUSTER_USER: "u", TRACKER_CLUSTER_PASSWORD: "p2" };
+      await using tracker = await startTracker({
+        env: { TRACKER_CLUSTER_URL: nats.url, TRACKER_CLUSTER_NODE: "b", ...login },
+      });
+      await until(async () => tracker.stderr.includes("connected to the cluster"));
+      const right = await check({ TRACKER_CLUSTER_URL: nats.url, ...login });
+      expect(right.text).toContain(
+        `${nats.url} answers without TLS, the login is right; trackers heard: b\n`,
+      );
+      const wrong = { ...login, TRACKER_CLUSTER_PASSWORD: "p3" };
+      const refused = await check({ TRACKER_CLUSTER_URL: nats.url, ...wrong });
+      expect(refused.text).toMatch(/warning: nats:.*: .*TRACKER_CLUSTER_PASSWORD/);
+    },
+    MINUTE,
+  );
+
+  test.if(NATS_SERVER !== null && Bun.which("openssl") !== null)(
+    "says whether TLS is right",
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), "buntracker-tls-"));
+      const [key, cert] = ["key", "crt"].map((name) => join(folder, name));
+      Bun.spawnSync([
+        ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        ...["-nodes", "-days", "2", "-subj", "/CN=nats", "-addext", "subjectAltName=IP:127.0.0.1"],
+        ...["-keyout", key, "-out", cert],
+      ]);
+      await using nats = await NatsServer.start(`tls { cert_file: "${cert}", key_file: "${key}" }`);
+      const url = `tls://127.0.0.1:${nats.port}`;
+      const trusted = { TRACKER_CLUSTER_TLS_CA_FILE: cert };
+      const right = await check({ TRACKER_CLUSTER_URL: url, ...trusted });
+      expect(right.text).toContain(`${url} answers with TLS, without a login; no tracker is heard`);
+      const unknown = await check({ TRACKER_CLUSTER_URL: url });
+      expect(unknown.text).toContain("TRACKER_CLUSTER_TLS_CA_FILE");
+      rmSync(folder, { recursive: true });
     },
     MINUTE,
   );

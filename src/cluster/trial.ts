@@ -1,0 +1,72 @@
+/**
+ * A trial of a NATS server, for `buntracker check`: does it answer, does it let this tracker in,
+ * may the login use the subjects of the cluster, and which trackers are heard there?
+ *
+ *   connect ─► subscribe ─► a message to nobody ─► two seconds of hellos ─► close
+ *
+ * The message is to the subject of this trial alone, so no tracker gets it; nothing else is sent.
+ */
+import type { Engine } from "../config/cluster-settings.ts";
+import { type LinkEvents, type Login, NatsLink } from "./link.ts";
+import { KIND_HELLO, readMessage } from "./wire.ts";
+
+/** A tracker says that it is there once a second. */
+const LISTEN_MILLISECONDS = 2200;
+/** A little more than the link waits for a server. */
+const ANSWER_MILLISECONDS_MAX = 6000;
+
+/** What a trial has found. */
+export interface Trial {
+  /** Why the server is of no use, and what helps; undefined if it is. */
+  problem: { reason: string; remedy: string } | undefined;
+  /** Names of the trackers that are heard, sorted. */
+  nodes: string[];
+  /** True if messages of another version of the format are heard. */
+  otherVersion: boolean;
+}
+
+/** What the trial needs of the settings. */
+interface TrialOptions {
+  login: Login;
+  /** Name of the cluster. */
+  name: string;
+  /** Name of this tracker. */
+  node: string;
+}
+
+/** Tries one server. Never rejects. */
+export async function tryEngine(engine: Engine, options: TrialOptions): Promise<Trial> {
+  const trial: Trial = { problem: undefined, nodes: [], otherVersion: false };
+  const names = new Map<string, string>();
+  const answered = Promise.withResolvers<boolean>();
+  const refused = Promise.withResolvers<void>();
+  const events: LinkEvents = {
+    heard(bytes) {
+      const message = readMessage(bytes);
+      if (message === "version") trial.otherVersion = true;
+      if (typeof message === "string" || message.kind !== KIND_HELLO) return;
+      names.set(message.origin, message.name);
+    },
+    connected: () => answered.resolve(true),
+    lost: (_, reason) => fail(reason, "see the log of the server"),
+    refused: (_, reason, remedy) => fail(reason, remedy),
+  };
+  function fail(reason: string, remedy: string): void {
+    trial.problem ??= { reason, remedy };
+    answered.resolve(false);
+    refused.resolve();
+  }
+  const origin = crypto.getRandomValues(new Uint8Array(8)).toHex();
+  const link = await NatsLink.open({ engines: [engine], ...options, origin }, events);
+  const late = Bun.sleep(ANSWER_MILLISECONDS_MAX).then(() => {
+    answered.resolve(false);
+  });
+  await Promise.race([answered.promise, late]);
+  if (await answered.promise) {
+    link.sendTo(origin, new Uint8Array(1));
+    await Promise.race([Bun.sleep(LISTEN_MILLISECONDS), refused.promise]);
+  } else trial.problem ??= { reason: "no answer", remedy: "is it a NATS server, and reachable?" };
+  await link.close();
+  trial.nodes = [...new Set(names.values())].sort();
+  return trial;
+}

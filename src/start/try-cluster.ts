@@ -1,0 +1,71 @@
+/**
+ * What `buntracker check` says of the cluster: of each NATS server whether it answers and lets this
+ * tracker in, which trackers are heard there, and whether strangers may listen or publish.
+ *
+ * The start tolerates all of it, so all of it is a warning or a report.
+ */
+import type { Trial } from "../cluster/trial.ts";
+import { type Engine, showEngine } from "../config/cluster-settings.ts";
+import type { Config } from "../config/schema.ts";
+import type { Login } from "../cluster/link.ts";
+import { readLogin } from "./cluster-login.ts";
+
+/** What was found, as sentences. */
+export interface ClusterReport {
+  /** A line for each server that is right. */
+  lines: string[];
+  warnings: string[];
+}
+
+const LOOPBACK = /^(127\.|::1$|localhost$)/;
+
+/** Tries all servers at once, which takes some seconds. The files of the login must be readable. */
+export async function tryCluster(config: Config): Promise<ClusterReport> {
+  const { clusterUrls: engines, clusterName: name, clusterNode: node } = config;
+  const report: ClusterReport = { lines: [], warnings: [] };
+  if (engines.length === 0) return report;
+  const login = readLogin(config);
+  report.warnings.push(...engines.flatMap((engine) => exposure(engine, login)));
+  const { tryEngine } = await import("../cluster/trial.ts");
+  const options = { login, name, node };
+  const trials = await Promise.all(engines.map((engine) => tryEngine(engine, options)));
+  for (const [at, trial] of trials.entries()) {
+    const { problem } = trial;
+    const engine = engines[at];
+    if (problem === undefined) report.lines.push(lineOf(engine, login, trial));
+    else report.warnings.push(`${showEngine(engine)}: ${problem.reason}: ${problem.remedy}`);
+    if (trial.otherVersion) {
+      const what = "a tracker of another version is heard, which shares nothing with this one";
+      report.warnings.push(`${showEngine(engine)}: ${what}: run the same version everywhere`);
+    }
+  }
+  return report;
+}
+
+function lineOf(engine: Engine, login: Login, { nodes }: Trial): string {
+  const tls = hasTls(engine, login) ? "with TLS" : "without TLS";
+  const how = hasLogin(engine, login) ? "the login is right" : "without a login";
+  const heard = nodes.length === 0 ? "no tracker is heard" : `trackers heard: ${nodes.join(", ")}`;
+  return `${showEngine(engine)} answers ${tls}, ${how}; ${heard}`;
+}
+
+/** What strangers may do, unless the server is on this machine. */
+export function exposure(engine: Engine, login: Login): string[] {
+  if (LOOPBACK.test(engine.host)) return [];
+  const warnings: string[] = [];
+  const where = `${showEngine(engine)} is not on this machine`;
+  if (!hasTls(engine, login)) {
+    warnings.push(`${where}, and addresses of peers go there in the clear: write tls://`);
+  }
+  if (!hasLogin(engine, login)) {
+    const remedy = "set TRACKER_CLUSTER_USER and TRACKER_CLUSTER_PASSWORD_FILE";
+    warnings.push(`${where}, and any program that reaches it may name any peer: ${remedy}`);
+  }
+  return warnings;
+}
+
+const hasTls = ({ tls }: Engine, { ca, cert }: Login): boolean =>
+  tls || ca !== undefined || cert !== undefined;
+
+const hasLogin = (engine: Engine, { user, credentials, cert }: Login): boolean =>
+  [engine.user, user, credentials, cert].some((part) => part !== undefined);
