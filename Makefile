@@ -33,7 +33,7 @@ cluster: $(BINARY) ## run three trackers that share their peers
 build: $(BINARY) ## build dist/bin/buntracker
 
 test: check $(BINARY) ## check format and types, then run all tests
-	$(BUN) test
+	$(BUN) test --timeout 30000
 
 check: $(MODULES_STAMP) ## check the format and the types
 	$(BUN) fmt --check

@@ -411,14 +411,15 @@ test("a client that reads nothing is dropped", async () => {
 });
 
 test("stopping closes idle connections soon and others after their answers", async () => {
-  using place = listen(() => Bun.sleep(500).then(() => new Response("late")));
+  const answer = Promise.withResolvers<Response>();
+  using place = listen(() => answer.promise);
   const busy = place.ask([get("/a")], { lingerMilliseconds: 2000 });
   const idle = place.ask([], { lingerMilliseconds: 2000 });
-  await Bun.sleep(50);
-  expect(place.server.connections).toBe(2);
+  await until(() => place.server.connections === 2);
   const stopped = place.server.stop();
   await idle;
   expect(place.server.connections).toBe(1);
+  answer.resolve(new Response("late"));
   await stopped;
   expect(await busy).toMatchObject({ bodies: ["late"], closed: true });
   expect(await idle).toMatchObject({ text: "", closed: true });
