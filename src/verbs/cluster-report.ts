@@ -82,9 +82,10 @@ export function clusterText(cluster: Cluster): string {
 }
 
 function stateOf({ up, draining, behindSeconds }: Cluster): string {
-  const link = up ? "" : "cut off, ";
   const ends = draining ? ", draining" : "";
-  return link + (behindSeconds === 0 ? "whole" : `behind for ${seconds(behindSeconds)}`) + ends;
+  // What is missing is not known then: nobody says what there is.
+  if (!up) return `cut off, this tracker goes on alone${ends}`;
+  return (behindSeconds === 0 ? "whole" : `behind for ${seconds(behindSeconds)}`) + ends;
 }
 
 const HEAD = rowOfCells(["NODE", "HEARD", "BATCH", "WHOLE", "KEEPS", "STATE"]);

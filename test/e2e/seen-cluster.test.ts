@@ -81,7 +81,9 @@ describe.if(NATS_SERVER !== null)("trackers that share their peers", () => {
       await nats.kill();
       await until(async () => !JSON.parse(await a.page("cluster")).up);
       expect(await a.page("metrics")).toContain("\ntracker_cluster_up 0\n");
-      expect(await verb(["cluster"], a.admin)).toContain("state      cut off, whole\n");
+      expect(await verb(["cluster"], a.admin)).toContain(
+        "state      cut off, this tracker goes on alone\n",
+      );
     },
     MINUTE,
   );

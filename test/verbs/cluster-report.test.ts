@@ -25,7 +25,7 @@ test("a cluster is a line for each figure and each tracker", () => {
 test("what is wrong is said", () => {
   const cut = clusterText({ ...CLUSTER, up: false, engine: null, draining: true, nodes: [] });
   expect(cut).toContain("cluster    default, by no server of NATS\n");
-  expect(cut).toContain("state      cut off, behind for 7s, draining\n");
+  expect(cut).toContain("state      cut off, this tracker goes on alone, draining\n");
   expect(cut).toContain("\nno other tracker is heard\n");
   const nodes = [
     { ...NODE, lack: 14, behindSeconds: 3 },
