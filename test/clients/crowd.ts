@@ -16,6 +16,9 @@ const OTHERS = 50;
 const FILES = 1024;
 const ADMIN = "127.0.0.1:6970";
 
+/** The exit code if libtorrent has crashed, which it does now and then before its first announce. */
+export const CRASHED = 3;
+
 /** What became of the announces. */
 export interface Crowd {
   client: { answered: number; failed: number; stopped: number; lost: number; errors: string[] };
@@ -54,8 +57,13 @@ async function main(announces: number, others: number): Promise<Crowd> {
   const child = Bun.spawn(["/usr/bin/python3", script, CLIENT, url, String(announces)], {
     stderr: "inherit",
   });
-  const client = JSON.parse(await child.stdout.text()) as Crowd["client"];
+  const told = await child.stdout.text();
   await child.exited;
+  if (child.signalCode !== null) {
+    console.error(`libtorrent has crashed: ${child.signalCode}`);
+    process.exit(CRASHED);
+  }
+  const client = JSON.parse(told) as Crowd["client"];
   const metrics = await (await fetch(`http://${ADMIN}/metrics`)).text();
   for (const socket of await Promise.all(idle)) socket.destroy();
   const sum = (name: string): number =>
