@@ -16,7 +16,7 @@ const OTHERS = 50;
 const FILES = 1024;
 const ADMIN = "127.0.0.1:6970";
 
-/** The exit code if libtorrent has crashed, which it does now and then before its first announce. */
+/** The exit code if libtorrent has crashed, which it does now and then at its start. */
 export const CRASHED = 3;
 
 /** What became of the announces. */
