@@ -209,7 +209,7 @@ const WITH_VALUE = [
 ];
 const WITHOUT_VALUE = ["addresses", "all", "here"] as const;
 
-/** What parseArgs is told of the options of verbs. */
+/** The options of verbs as `parseArgs` reads them. */
 function optionsOf<Name extends string, Type extends "string" | "boolean">(
   names: readonly Name[],
   type: Type,

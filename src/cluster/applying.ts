@@ -1,5 +1,5 @@
 /**
- * Applying: what other trackers tell takes effect here, as if the peers had announced here.
+ * Applying: deltas of other trackers take effect as if their peers had announced here.
  *
  *   batch ─► copied to even bytes ─► for each delta: lists, networks, port, own addresses ─► core
  *

@@ -37,7 +37,7 @@ export interface SharingFigures {
   draining: boolean;
   /** The number of its own last batch. */
   number: number;
-  /** How long peers of others have been missing here; 0 if none are. */
+  /** For how long peers of other trackers have been missing here; 0 if all are here. */
   behindSeconds: number;
   /** Own deltas that were not sent: no server, one too slow, a ring that was full. */
   lost: { away: number; slow: number; ring: number };

@@ -4,7 +4,7 @@
  *   ask, begins ─► a dump of the announces of the last seconds, or of all
  *   each chunk  ─► costs one of the credits of the taker, which gives one back when it has applied
  *                  it: so neither the server between them nor our memory fills
- *   the end     ─► what we had of each tracker when the dump began
+ *   the end     ─► up to which numbers this tracker had the batches of each when the dump began
  *
  * Swarms are walked in slices, while they change; whatever is announced meanwhile is told as ever.
  * A peer that is sent twice changes nothing. A taker that is silent for five seconds is forgotten.
@@ -32,7 +32,7 @@ interface Session {
   heardAt: number;
 }
 
-/** What to send, and to whom. */
+/** A message for a taker. */
 export interface Gift {
   taker: string;
   state: State;
@@ -52,7 +52,7 @@ export class Giving {
     return this.#sessions.some(({ credit }) => credit > 0);
   }
 
-  /** An ask of `taker`; `had` is what we have at present, of ourselves too. */
+  /** `taker` has asked. `had`: up to which numbers this tracker has all, its own included. */
   asked(taker: string, ask: Ask, had: readonly Had[], now: number): void {
     const at = this.#sessions.findIndex((session) => session.taker === taker);
     const current = this.#sessions[at];
@@ -84,7 +84,7 @@ export class Giving {
     }
   }
 
-  /** Works for some 200 µs for one taker; returns what is to be sent to it, if anything is. */
+  /** Works some 200 µs for one taker. Returns a message to send, or undefined. */
   slice(now: number): Gift | undefined {
     const session = this.#sessions.find(({ credit }) => credit > 0);
     if (session === undefined) return undefined;

@@ -16,12 +16,12 @@
  *   pull                  mends what the giver had, if it reached back far enough
  *
  * A pull asks for the announces of the last seconds, not for batches: so one giver mends all gaps
- * at once, and peers that are sent twice change nothing. Time is an argument, in seconds. Nothing
- * is read from messages here, nothing is sent, and nothing is random.
+ * at once, and peers that are sent twice change nothing. Time is an argument, in seconds. The
+ * ledger reads no messages, sends none, and draws no random numbers.
  *
- * An origin may be gone before anybody has all of it, while each of the others has some. Then every
- * one of them is asked, one after the other, and until it is back that is all that there is: the
- * origin is settled. So it is for another that gets all of such a tracker.
+ * An origin may end before any tracker has all of its batches, while each has some. Then this
+ * tracker asks all others, one after the other. After that the origin is settled: no tracker has
+ * more of it. A tracker that pulls all peers from this one need not ask the others again.
  */
 import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 
@@ -31,7 +31,7 @@ const HEARD_SECONDS = 5;
 const CLAIM_SECONDS = 2;
 /** How much further back a pull reaches: batches wait for their turn, and clocks stand still. */
 const MARGIN_SECONDS = 10;
-/** Whoever may publish could name any number of trackers. */
+/** Limit of origins: a client that may publish can name any number of them. */
 const ORIGINS_MAX = 1024;
 
 /** What is known of a tracker. */
@@ -50,13 +50,13 @@ export interface Origin {
   namedAt: number;
   /** Its last hello. */
   hello: Hello | undefined;
-  /** Those that were asked for what is missing of it since it is gone. */
+  /** The trackers that were asked for its missing batches since it ended. */
   readonly asked: Set<string>;
-  /** All were asked for what is missing up to here; 0 while it is there. */
+  /** All trackers were asked for its batches up to this number; 0 while the origin is heard. */
   settled: number;
 }
 
-/** What to ask for, and of whom. */
+/** A pull that is needed: from which tracker, and how far back. */
 export interface Need {
   giver: string;
   /** Announces younger than this. */
@@ -66,7 +66,7 @@ export interface Need {
 export class Ledger {
   readonly #self: string;
   readonly #origins = new Map<string, Origin>();
-  /** True until this tracker has the peers of another, or knows that there is none. */
+  /** True from the start until the first pull ends, or until no other tracker can be asked. */
   behind = true;
   /** How often numbers were missing. */
   gaps = 0;
@@ -143,7 +143,7 @@ export class Ledger {
       state.whole = Math.max(state.whole, state.live, lack, claimed);
       if (isHeard(state, now)) state.wholeAt = state.seenAt;
     }
-    // With its peers came those of batches that it had not all of: others must hear of them, too.
+    // Its peers include some of batches that it lacks in part: others must know of these.
     for (const { origin, number, heard } of had) {
       if (heard > number) this.#claim(origin, heard, now - CLAIM_SECONDS, now);
     }
@@ -186,14 +186,14 @@ export class Ledger {
     });
   }
 
-  /** True if it is gone, and nobody that is there has all of it. */
+  /** True if the origin is not heard, and no tracker that is heard has all of it. */
   #isOrphan(state: Origin, now: number): boolean {
     const lack = lackOf(state, now);
     if (isHeard(state, now)) return false;
     return !this.heard(now).some((giver) => covers(giver, state, lack) === COVERS_ALL);
   }
 
-  /** True if there is no more of it than what is here, until it is back. */
+  /** True if no tracker has more of it than this one, as long as it is not heard again. */
   #isSettled(state: Origin, now: number): boolean {
     return state.settled > 0 && lackOf(state, now) <= state.settled;
   }
@@ -233,7 +233,7 @@ export class Ledger {
     return { giver, sinceSeconds: since };
   }
 
-  /** A tracker to ask for all, that has itself caught up; undefined if there is none. */
+  /** The tracker to ask for all peers: one that has caught up itself. Undefined without one. */
   giverOfAll(now: number, avoid: ReadonlySet<string>): string | undefined {
     return this.#best(now, avoid, ({ hello }) => (hello !== undefined && !hello.behind ? 1 : 0));
   }
@@ -274,7 +274,7 @@ export class Ledger {
     return state;
   }
 
-  /** Makes room: gives up the one that was named longest ago. False if all are there. */
+  /** Forgets the origin that was named longest ago. False if all of them are heard. */
   #giveUpOne(now: number): boolean {
     let oldest: Origin | undefined;
     for (const state of this.#origins.values()) {

@@ -4,8 +4,8 @@
  *   connect to the first server ─► subscribe ─► connected … lost ─► wait 250 ms, then twice as long
  *        └─ refused: the next one, after the wait                    up to 5 s ─► the next server
  *
- * The server keeps nothing, and may lose anything; who misses something asks another tracker for it
- * (ledger.ts). So nothing is queued here either: what cannot be sent is refused at once.
+ * The server keeps no messages, and may lose any; a tracker that lacks one asks another tracker
+ * (ledger.ts). So this file queues nothing: a message that cannot be sent is refused at once.
  *
  * What the client library lacks (3.4.0), and what is done about it:
  *
@@ -41,7 +41,7 @@ export interface Link {
   sendAll(message: Uint8Array): boolean;
   /** Sends to the tracker with this origin; likewise. */
   sendTo(origin: string, message: Uint8Array): boolean;
-  /** Ends the connection after what was sent. */
+  /** Closes the connection after all messages are sent. */
   close(): Promise<void>;
 }
 
@@ -57,7 +57,7 @@ export interface LinkEvents {
   acknowledged?(seconds: number): void;
 }
 
-/** How to log in, from files and settings; what is absent is not used. */
+/** User, password, keys and certificates for the login; each is optional. */
 export interface Login {
   user?: string | undefined;
   password?: string | undefined;
@@ -168,7 +168,7 @@ export class NatsLink implements Link {
     }
   }
 
-  /** Resolves when the connection is lost: true; or false if there was none. */
+  /** Resolves to true when the connection is lost, to false if it was never made. */
   async #connect(engine: Engine): Promise<boolean> {
     const place = showPlace(engine);
     let connection: NatsConnection;

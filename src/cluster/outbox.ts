@@ -1,6 +1,6 @@
 /**
- * The outbox: what announces changed, on its way from the threads that answer to the event loop,
- * which tells it to the other trackers of the cluster.
+ * The outbox: deltas, one for each change by an announce. The threads that answer write them; the
+ * event loop reads them and sends them to the other trackers of the cluster.
  *
  *   thread 0 ──► ring ─┐                    a ring: one writer, one reader, no lock, no wait
  *   thread 1 ──► ring ─┼─► event loop         0   head     halves written so far, 32 bits
@@ -127,7 +127,7 @@ const NO_PEER = new Uint16Array(3);
 export class Outboxes {
   readonly #rings: { numbers: Int32Array; ring: Uint16Array }[];
   #dropped: number[];
-  /** The ring from which the next batch is taken first, so that none is always the last. */
+  /** The ring that the next batch begins with: each ring is the first in turn. */
   #next = 0;
 
   constructor(memory: SharedArrayBuffer) {

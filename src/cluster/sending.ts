@@ -1,5 +1,5 @@
 /**
- * Sending: what the threads put into their outboxes goes to all trackers, in numbered batches.
+ * Sending: the deltas in the outboxes of all threads go to all trackers, in numbered batches.
  *
  *   outboxes ─► batch of at most 32 KiB ─► number n + 1 ─► link
  *
@@ -11,7 +11,7 @@ import type { Link } from "./link.ts";
 import type { Outboxes } from "./outbox.ts";
 import { BATCH_BYTES_MAX, deltaBytes, deltasMessage } from "./wire.ts";
 
-/** Batches of one turn: what one thread's ring holds, in case the event loop stood still. */
+/** Limit of batches in a turn: they hold one full ring. */
 const BATCHES_A_TURN = 64;
 
 export class Sending {
@@ -29,7 +29,7 @@ export class Sending {
     this.#link = link;
   }
 
-  /** Sends what waits. True if a ring fills up, so that the next turn should come soon. */
+  /** Sends the waiting deltas. True if a ring is filling up, so the next turn should come soon. */
   turn(): boolean {
     const dropped = this.#outboxes.takeDropped();
     if (dropped > 0) {

@@ -74,7 +74,7 @@ export class Sharing {
     });
   }
 
-  /** Sends what waits, and asks for what is missing. True if it should be called again soon. */
+  /** Sends the waiting deltas, and begins a pull if one is needed. True: call it again soon. */
   turn(now: number): boolean {
     const hurries = this.sending.turn();
     if (this.#parts.link.up) this.taking.tick(now);
@@ -94,7 +94,7 @@ export class Sharing {
     link.sendAll(helloMessage(this.#self, hello));
   }
 
-  /** Tells the others that it ends, with what still waits. */
+  /** Sends the waiting deltas, and tells the other trackers that this one ends. */
   drain(now: number): void {
     this.#drains = true;
     this.sending.turn();
@@ -106,7 +106,7 @@ export class Sharing {
     this.taking.cutOff(now);
   }
 
-  /** Gives a little to one of those that asked, and takes a little of what has come. */
+  /** Works some 200 µs for a tracker that has asked, and as long for a pull of our own. */
   slice(now: number): void {
     const gift = this.giving.slice(now);
     if (gift !== undefined) {

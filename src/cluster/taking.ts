@@ -10,12 +10,12 @@
  * pulls begin at least ten seconds apart, unless the one before failed; the first begins soon after
  * the first hello, with some random delay, for all that lost the same server lack the same.
  *
- * A tracker that has just started asks for all, or for what is younger than its snapshot, of one
- * that has caught up. If those that are there have just started too, or none is there, it has
- * nothing to catch up with after three seconds.
+ * After its start a tracker asks one that has caught up for all peers, or for those younger than
+ * its snapshot. If it hears no such tracker for three seconds, it counts as caught up itself: the
+ * others have just started too, or it is alone.
  *
- * Chunks wait here for their turn: sixteen that came at once and were put back at once kept
- * announces for 67 ms. No more wait than there are credits.
+ * Chunks wait in a queue, which has room for the credits: sixteen chunks put back in one turn kept
+ * announces for 67 ms.
  *
  * Ages: where the clocks of both agree, the tick of a peer is taken over as it is, so that no
  * exchange makes a peer younger or older; else a peer is a tick older here, never younger.
@@ -35,7 +35,7 @@ const SILENT_SECONDS = 5;
 const APART_SECONDS = 10;
 const DELAY_SECONDS_MIN = 0.3;
 const DELAY_SECONDS_MAX = 1.3;
-/** Without a tracker that has caught up for so long, there is none. */
+/** After this time without a tracker that has caught up, this one stops waiting for it. */
 const ALONE_SECONDS = 3;
 /** A giver that failed is not asked again for this long, if there is another. */
 const AVOID_SECONDS = 30;
@@ -71,7 +71,7 @@ export class Taking {
   /** Chunks that have come, and the end. */
   readonly #waiting: State[] = [];
   #putBack: PutBack | undefined;
-  /** Bytes of the records that are being put back; 0 if none are. */
+  /** Bytes of the chunk that is being put back; 0 between two chunks. */
   #opened = 0;
   #pull: Pull | undefined;
   #session = 0;
@@ -110,7 +110,7 @@ export class Taking {
     if (now >= this.#next) this.#begin(need, now);
   }
 
-  /** The link was lost: what is under way will never end. */
+  /** The link was lost: a pull that runs has failed. */
   cutOff(now: number): void {
     if (this.#pull !== undefined) this.#end(this.#pull, "failed", now);
     this.#aloneSince = NaN;

@@ -2,7 +2,7 @@
  * A trial of a NATS server, for `buntracker check`: does it answer, does it let this tracker in,
  * may the login use the subjects of the cluster, and which trackers are heard there?
  *
- *   connect ─► subscribe ─► a message to nobody ─► two seconds of hellos ─► close
+ *   connect ─► subscribe ─► a message to itself ─► two seconds of hellos ─► close
  *
  * The message is to the subject of this trial alone, so no tracker gets it; nothing else is sent.
  */
@@ -17,7 +17,7 @@ const ANSWER_MILLISECONDS_MAX = 6000;
 
 /** What a trial has found. */
 export interface Trial {
-  /** Why the server is of no use, and what helps; undefined if it is. */
+  /** Why the server cannot be used, and the remedy; undefined if it can. */
   problem: { reason: string; remedy: string } | undefined;
   /** Names of the trackers that are heard, sorted. */
   nodes: string[];

@@ -1,7 +1,7 @@
 /**
  * The certificate of HTTPS: read from its files and checked before use.
  *
- * Also what a client gets that speaks plain HTTP to an address of HTTPS.
+ * Also the answer to a client that speaks plain HTTP to an address of HTTPS.
  */
 import { codeOf, readRemedy } from "../host/file-errors.ts";
 import type { Libc } from "../host/libc.ts";

@@ -61,7 +61,7 @@ export class Taking {
   }
 }
 
-/** Stands for received bytes where there are none; frozen, since all share it. */
+/** The empty leftover, which all connections without received bytes share; frozen. */
 const NONE = new Leftover();
 Object.freeze(NONE);
 
@@ -218,7 +218,7 @@ export class Connection {
     this.leftover.add(bytes);
   }
 
-  /** Belongs to another protocol: gives back what only requests need. */
+  /** Another protocol takes the connection: drops what only HTTP requests need. */
   noteUpgraded(tunnel: Tunnel): void {
     this.tunnel = tunnel;
     this.address = NO_ADDRESS;
@@ -226,7 +226,7 @@ export class Connection {
     this.noteAllRead();
   }
 
-  /** Gives back what held the bytes received, if there are none. */
+  /** Drops the leftover if all received bytes are read. */
   noteAllRead(): void {
     if (this.leftover.size === 0) this.leftover = NONE;
   }

@@ -1,5 +1,5 @@
 /**
- * The metrics of a cluster, `tracker_cluster_…`; without one there are none of them.
+ * The metrics of a cluster, `tracker_cluster_…`. A tracker without a cluster does not write them.
  */
 import type { ClusterFigures } from "../cluster/cluster-figures.ts";
 import { HISTOGRAMS, readHistogram } from "../counters/histograms.ts";

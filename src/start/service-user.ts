@@ -27,7 +27,7 @@ export interface ServiceUser {
   shown: string;
 }
 
-/** The user of the installed unit; undefined if there is none, or if it is root. */
+/** The user of the installed unit; undefined without a unit, and for root. */
 export function serviceUser(folders: readonly string[] = UNIT_FOLDERS): ServiceUser | undefined {
   const texts = folders.map((folder) => readText(join(folder, UNIT)));
   const unit = texts.findLast((text) => text !== "");

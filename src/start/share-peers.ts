@@ -1,9 +1,8 @@
 /**
  * Shares the peers with other trackers, where TRACKER_CLUSTER_URL says so.
  *
- * Its modules are loaded only then: without the setting they take no memory. Nothing here is waited
- * for at the start, and no announce waits for it: without a server of NATS each tracker goes on
- * alone.
+ * Its modules are loaded only then: without the setting they take no memory. Neither the start nor
+ * an announce waits for a NATS server: without one the tracker goes on alone.
  */
 import { Access } from "../access/access.ts";
 import { Outboxes } from "../cluster/outbox.ts";
@@ -24,7 +23,7 @@ import type { Program } from "./program.ts";
 
 const TURN_MILLISECONDS = 50;
 const HELLO_MILLISECONDS = 1000;
-/** The core of what others tell writes no peers; it wants a buffer. */
+/** The core needs a reply buffer, though replies to other trackers hold no peers. */
 const REPLIES_BYTES = 64;
 
 /** When the snapshot that was restored was written; see SnapshotFigures. */
@@ -112,7 +111,7 @@ export class SharedPeers {
     this.#every(HELLO_MILLISECONDS, () => this.sharing.hello(now()));
   }
 
-  /** Tells the others that this tracker ends, and what still waits. */
+  /** Sends the waiting deltas, tells the other trackers that this one ends, and disconnects. */
   async end(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.sharing.drain(now());

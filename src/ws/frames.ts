@@ -140,7 +140,7 @@ const FRAME_ROOM = 2 * MESSAGE_BYTES_MAX;
 /** Frames that are written one behind the other, and sent together. */
 export class FrameWriter {
   readonly bytes = Buffer.from(new ArrayBuffer(FRAME_ROOM + MESSAGE_BYTES_MAX));
-  /** End of the frames; 0 if there are none. */
+  /** End of the frames; 0 without frames. */
   to = 0;
 
   /** True if there is no room for another frame: send, then set `to` to 0. */
