@@ -6,7 +6,7 @@ import { hostname } from "node:os";
 
 import { isIPv6 } from "../net/addresses.ts";
 import { optional, setting } from "./description.ts";
-import { Fault, type Kind, list, name, parseHostName, reader, secret } from "./settings.ts";
+import { Fault, type Kind, list, name, parseHostName, quote, reader, secret } from "./settings.ts";
 
 /** A NATS server, and what its URL says of how to reach it. */
 export interface Engine {
@@ -30,10 +30,12 @@ export const CLUSTER_SETTINGS = {
   clusterUrls: setting("Cluster", "TRACKER_CLUSTER_URL", engines(), {
     text:
       "servers of NATS to share peers over, nats://host:4222 or tls://host:4222, several by " +
-      "comma, nearest first; empty shares with nobody",
+      "comma, nearest first; empty shares with nobody. A login in a URL, " +
+      "nats://user:password@host:4222, goes before TRACKER_CLUSTER_USER",
     reason: "To answer from several machines, each of which knows the peers of all.",
     initial: "",
     show: (value: Engine[]) => value.map(showEngine).join(","),
+    quote: quoteUrls,
   }),
   clusterName: setting("Cluster", "TRACKER_CLUSTER_NAME", clusterName(), {
     text: "trackers of this name share peers: letters, digits, - and _",
@@ -91,13 +93,31 @@ export function showPlace({ host, port }: Pick<Engine, "host" | "port">): string
 }
 
 function engines(): Kind<Engine[]> {
-  return { schema: list("URL of a NATS server", readEngine), range: "" };
+  return { schema: list("URL of a NATS server", readEngine, quoteUrls), range: "" };
+}
+
+/** URLs for a message, without the login: also where they are wrong, a password may be in them. */
+function quoteUrls(text: string): string {
+  return quote(text.split(",").map(withoutLogin).join(","));
+}
+
+function withoutLogin(url: string): string {
+  const scheme = /^\s*[a-z]+:\/\//i.exec(url)?.[0] ?? "";
+  const rest = url.slice(scheme.length);
+  const end = rest.lastIndexOf("@");
+  if (end >= 0) return `${scheme}…${rest.slice(end)}`;
+  // A user and a password whose host is missing, not a host and a port.
+  const [user, password] = /^([^:[]*):(.*)$/.exec(rest)?.slice(1) ?? [];
+  return password === undefined || /^\d*\/?$/.test(password) ? url : `${scheme}${user}:…`;
 }
 
 function readEngine(text: string): Engine | Fault {
   const form = /^(nats|tls):\/\/(?:([^@/]*)@)?(\[[^\]]*\]|[^:/@[\]]*)(?::(\d{1,5}))?\/?$/i;
   const [, scheme, login, host = "", digits] = form.exec(text) ?? [];
   const port = Number(digits ?? PORT_USUAL);
+  if ((text.match(/@/g) ?? []).length > 1) {
+    return new Fault("has more than one @: write that of a user or a password as %40");
+  }
   if (scheme === undefined || port === 0 || port > 65_535) {
     return new Fault("is no URL of a NATS server: write nats://host:4222 or tls://host:4222");
   }

@@ -144,11 +144,11 @@ function isBlank(text: string | undefined): boolean {
 
 /** The issues that zod found, as our sentences. */
 function complaints(
-  { variable, secret }: Description,
+  { variable, secret, quote: quoteText }: Description,
   text: string,
   error: z.core.$ZodError,
 ): string[] {
-  const shown = secret ? `a secret of ${text.trim().length} characters` : quote(text);
+  const shown = secret ? `a secret of ${text.trim().length} characters` : quoteText(text);
   return error.issues.map(({ message }) => `${variable} is ${shown}, ${message}`);
 }
 

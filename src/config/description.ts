@@ -6,7 +6,7 @@
  */
 import * as z from "zod/mini";
 
-import type { Kind } from "./settings.ts";
+import { type Kind, quote } from "./settings.ts";
 
 /** Groups in the order of the documents. */
 export const GROUPS = [
@@ -41,6 +41,8 @@ export interface Description {
   /** True if the value must not be shown, and may come from the file named by `…_FILE`. */
   secret: boolean;
   show: (value: never) => string;
+  /** Quotes the text of the setting for a message, and may hide a part of it. */
+  quote: (text: string) => string;
 }
 
 const DESCRIPTIONS = z.registry<Description>();
@@ -53,6 +55,8 @@ export interface Entry {
   secret?: boolean;
   example?: { value: string; text: string };
   show?: (value: never) => string;
+  /** For a text that may hold a password. */
+  quote?: (text: string) => string;
   /** Computes the default as text at the start; `initial` is then in words. */
   compute?: () => string;
 }
@@ -84,10 +88,11 @@ function toDescription(
   group: Description["group"],
   variable: string,
   range: string,
-  { text, reason, initial, secret = false, example, show = String, compute }: Entry,
+  { text, reason, initial, secret = false, example, show = String, compute, ...entry }: Entry,
 ): Description {
   const computed = compute !== undefined;
-  return { variable, group, text, reason, range, initial, computed, example, secret, show };
+  const shown = { show, quote: entry.quote ?? quote };
+  return { variable, group, text, reason, range, initial, computed, example, secret, ...shown };
 }
 
 /** The description of a setting of the schema. */

@@ -303,15 +303,18 @@ export class Fault {
   }
 }
 
-/** A kind that is a list, separated by commas and without repeated items. */
-export function list<Item>(noun: string, read: (text: string) => Item | Fault) {
+/**
+ * A kind that is a list, separated by commas and without repeated items. `show` quotes a text for
+ * messages, and may hide a part of it.
+ */
+export function list<Item>(noun: string, read: (text: string) => Item | Fault, show = quote) {
   return reader((text, complain) => {
     const parts = text.split(",").map((part) => part.trim());
     if (parts.length === 1 && parts[0] === "") return [];
     const items: Item[] = [];
     for (const [at, part] of parts.entries()) {
-      const item = wrongSeparator(part, noun) ?? read(part);
-      const which = parts.length === 1 ? "which" : `where ${quote(part)}`;
+      const item = wrongSeparator(part, noun, show) ?? read(part);
+      const which = parts.length === 1 ? "which" : `where ${show(part)}`;
       if (item instanceof Fault) complain(`${which} ${item.rest}`);
       else if (parts.indexOf(part) !== at) complain(`${which} is repeated: once will do`);
       else items.push(item);
@@ -321,14 +324,14 @@ export function list<Item>(noun: string, read: (text: string) => Item | Fault) {
 }
 
 /** The fault of a part that is empty, or that is several without commas between them. */
-function wrongSeparator(part: string, noun: string): Fault | undefined {
+function wrongSeparator(part: string, noun: string, show: typeof quote): Fault | undefined {
   if (part === "") return new Fault(`is no ${noun}: remove a comma`);
   const mark = /[\s;]/.exec(part)?.[0];
   if (mark === undefined) return undefined;
   const named = mark === ";" ? "a semicolon" : "a blank";
   const pieces = part.split(/[\s;]+/).filter((piece) => piece !== "");
   const where = pieces.length > 1 ? "where a comma belongs" : "too many";
-  return new Fault(`has ${named} ${where}: write ${quote(pieces.join(","))}`);
+  return new Fault(`has ${named} ${where}: write ${show(pieces.join(","))}`);
 }
 
 /** One `host:port`. */

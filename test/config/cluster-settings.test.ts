@@ -47,6 +47,24 @@ describe("the URL of a NATS server", () => {
   });
 });
 
+test("no message shows a password, whatever is wrong with its URL", () => {
+  for (const [url, reason] of [
+    ["nats://u:s3cret@h:99999", "is no URL"],
+    ["nats://u:s3cret@h/x", "is no URL"],
+    ["http://u:s3cret@h", "is no URL"],
+    ["nats://u:s3@cret@h", "has more than one @: write that of a user or a password as %40"],
+    ["nats://u:s3cret@h,nats://u:s3cret@h", "is repeated"],
+    ["nats://u:s3cret@h nats://b", "has a blank where a comma belongs"],
+    ["nats://u:s3cret", "is no URL"],
+    ["nats://u:s3cret,nats://h", "is no URL"],
+  ]) {
+    const [problem, ...more] = problemsOf({ TRACKER_CLUSTER_URL: url! });
+    expect(problem).toContain(reason!);
+    expect([url, /s3|cret/.test(problem!), more]).toEqual([url, false, []]);
+  }
+  expect(problemsOf({ TRACKER_CLUSTER_URL: "nats://h:99999" })[0]).toContain('"nats://h:99999"');
+});
+
 describe("names", () => {
   test("of a cluster are words, since they are part of a subject", () => {
     for (const name of ["a.b", "a*", "a b", ">", "x".repeat(65)]) {

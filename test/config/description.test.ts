@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 
 import { describe, optional, setting } from "../../src/config/description.ts";
-import { count } from "../../src/config/settings.ts";
+import { count, quote } from "../../src/config/settings.ts";
 
 const entry = { text: "doors that open", reason: "For a house with fewer doors.", initial: "4" };
 
@@ -18,6 +18,7 @@ test("a setting has its default, and is described with its range", () => {
     example: undefined,
     secret: false,
     show: String,
+    quote,
   });
 });
 
