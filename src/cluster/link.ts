@@ -48,7 +48,8 @@ export interface Link {
 export interface LinkEvents {
   /** A message has arrived. Its bytes may be of a larger buffer, at any place. */
   heard(message: Uint8Array): void;
-  connected(engine: string): void;
+  /** `asksLogin`: without a login the server would not have let us in. */
+  connected(engine: string, asksLogin: boolean): void;
   /** The connection that there was is lost. */
   lost(engine: string, reason: string): void;
   /** A server let us in no more than this: logged once for each reason. */
@@ -159,16 +160,16 @@ export class NatsLink implements Link {
     let wait = WAIT_MILLISECONDS_MIN;
     for (let turn = 0; !this.#closed; turn++) {
       const engine = engines[turn % engines.length];
-      const was = await this.#connect(engine);
+      const lasted = await this.#connect(engine);
       if (this.#closed) return;
-      if (was) wait = WAIT_MILLISECONDS_MIN;
+      if (lasted) wait = WAIT_MILLISECONDS_MIN;
       // Trackers that lost the same server at once do not all come back in the same moment.
       await Promise.race([Bun.sleep(wait * (0.75 + Math.random() / 2)), this.#closing.promise]);
       wait = Math.min(2 * wait, WAIT_MILLISECONDS_MAX);
     }
   }
 
-  /** Resolves to true when the connection is lost, to false if it was never made. */
+  /** Resolves when there is no connection any more: to true if it lasted for some seconds. */
   async #connect(engine: Engine): Promise<boolean> {
     const place = showPlace(engine);
     let connection: NatsConnection;
@@ -183,19 +184,42 @@ export class NatsLink implements Link {
       void connection.close().catch(ignore);
       return false;
     }
-    const lost = this.#whenLost(connection, place);
-    this.#subscribe(connection);
+    const ended = new Ended(connection);
+    const refusal = await this.#prove(connection, ended);
+    if (refusal !== undefined || this.#closed) {
+      void connection.close().catch(ignore);
+      if (refusal !== undefined && !this.#closed) {
+        this.#events.refused(place, refusal, remedyForSubjects(this.#options.name));
+      }
+      return false;
+    }
     this.#unacknowledged = 0;
     this.#connection = connection;
     this.#engine = place;
-    this.#events.connected(place);
-    const reason = await lost;
+    const begun = performance.now();
+    this.#events.connected(place, connection.info?.auth_required === true);
+    const reason = await ended.reason;
     const wasClosed = this.#closed;
     this.#connection = this.#engine = undefined;
     // Not awaited: a frozen server never answers.
     void connection.close().catch(ignore);
     if (!wasClosed) this.#events.lost(place, reason);
-    return true;
+    return performance.now() - begun > WAIT_MILLISECONDS_MAX;
+  }
+
+  /**
+   * Subscribes, and sends an empty message that only this tracker would get. Returns the reason if
+   * the login may not use the subjects: the server lets it in all the same, and drops everything.
+   */
+  async #prove(connection: NatsConnection, ended: Ended): Promise<string | undefined> {
+    const { name, origin } = this.#options;
+    this.#subscribe(connection);
+    connection.publish(subjectOfNode(name, origin));
+    const answered = connection.flush().catch(ignore);
+    await Promise.race([answered, ended.reason, Bun.sleep(CONNECT_MILLISECONDS_MAX)]);
+    // The error came before the answer, but is told by another promise.
+    await Bun.sleep(0);
+    return ended.refusal;
   }
 
   #subscribe(connection: NatsConnection): void {
@@ -215,19 +239,25 @@ export class NatsLink implements Link {
       connection.subscribe(subject, { callback });
     }
   }
+}
 
-  /** Resolves with the reason when the connection is of no use any more. */
-  async #whenLost(connection: NatsConnection, place: string): Promise<string> {
+/** When and why a connection can no longer be used. */
+class Ended {
+  /** The server's reason, if it refuses what this tracker sends or subscribes to. */
+  refusal: string | undefined;
+  readonly reason: Promise<string>;
+
+  constructor(connection: NatsConnection) {
+    this.reason = this.#watch(connection);
+  }
+
+  async #watch(connection: NatsConnection): Promise<string> {
     let reason = "it closed the connection";
     const watch = async (): Promise<void> => {
       for await (const status of connection.status()) {
         if (status.type === "staleConnection") reason = "it does not answer pings";
+        if (status.type === "error") reason = this.refusal = status.error.message;
         if (LOST.includes(status.type)) return;
-        if (status.type === "error") {
-          const { message } = status.error;
-          const remedy = "let this user publish and subscribe to buntracker.NAME.> at the server";
-          this.#events.refused(place, message, remedy);
-        }
       }
     };
     const closed = async (): Promise<void> => {
@@ -241,8 +271,11 @@ export class NatsLink implements Link {
   }
 }
 
-/** What a connection says of itself when it is of no use any more. */
-const LOST: readonly string[] = ["staleConnection", "disconnect", "close"];
+/** The states of a connection that can no longer be used. */
+const LOST: readonly string[] = ["staleConnection", "disconnect", "close", "error"];
+
+const remedyForSubjects = (name: string): string =>
+  `let this user publish and subscribe to buntracker.${name}.> at the server`;
 
 function ignore(): void {}
 
@@ -286,15 +319,28 @@ function tlsOf({ ca, cert, key }: Login): TlsOptions | undefined {
 /** A sentence for why a server did not let us in, and what helps. */
 export function explain(error: unknown, engine: Engine): { reason: string; remedy: string } {
   const reason = error instanceof Error ? error.message : String(error);
-  if (/authoriz|authentication|user|nkey|jwt|credential/i.test(reason)) {
-    const remedy = "TRACKER_CLUSTER_USER and TRACKER_CLUSTER_PASSWORD, as the server has them";
-    return { reason, remedy };
+  // A host name may hold any of the words.
+  const words = reason.replaceAll(engine.host, "");
+  const place = showPlace(engine);
+  const [, remedy] = REMEDIES.find(([pattern]) => pattern.test(words)) ?? [];
+  if (remedy !== undefined) return { reason, remedy };
+  if (/certificate|tls|ssl|EBADF/i.test(words)) {
+    const ca = "set TRACKER_CLUSTER_TLS_CA_FILE to the certificate that signed the server's";
+    return { reason, remedy: engine.tls ? ca : "write tls:// in TRACKER_CLUSTER_URL" };
   }
-  if (/certificate|tls|ssl|EBADF/i.test(reason)) {
-    const remedy = engine.tls
-      ? "TRACKER_CLUSTER_TLS_CA_FILE with the certificate that signed the server's"
-      : "write tls:// in TRACKER_CLUSTER_URL";
-    return { reason, remedy };
-  }
-  return { reason, remedy: `start a NATS server at ${showPlace(engine)}` };
+  if (/timeout/i.test(words))
+    return { reason, remedy: `see that a NATS server answers at ${place}` };
+  return { reason, remedy: `start a NATS server at ${place}` };
 }
+
+const REMEDIES: readonly [RegExp, string][] = [
+  [
+    /does not support 'tls'/,
+    "write nats:// in TRACKER_CLUSTER_URL, or give the server a certificate",
+  ],
+  [/ENOTFOUND|EAI_AGAIN/, "correct the host name in TRACKER_CLUSTER_URL, or add it to the DNS"],
+  [
+    /authoriz|authentication|nkey|jwt|credential/i,
+    "set TRACKER_CLUSTER_USER and TRACKER_CLUSTER_PASSWORD as the server has them",
+  ],
+];

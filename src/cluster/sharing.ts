@@ -50,6 +50,8 @@ export interface SharingParts {
   ended: TakingParts["ended"];
   /** Called for a message of another version of the format. */
   otherVersion: () => void;
+  /** Called for a message with our origin and a number that we have not reached. */
+  forged: () => void;
 }
 
 export class Sharing {
@@ -126,6 +128,8 @@ export class Sharing {
     const message = readMessage(bytes);
     if (typeof message !== "string") {
       if (message.origin !== this.#parts.origin) this.#take(message, now);
+      // After a change of servers a message of our own may come back: its number was reached.
+      else if (message.number > this.sending.number) this.#parts.forged();
       return;
     }
     this.counts[message] += 1;

@@ -2,9 +2,9 @@
  * A trial of a NATS server, for `buntracker check`: does it answer, does it let this tracker in,
  * may the login use the subjects of the cluster, and which trackers are heard there?
  *
- *   connect ─► subscribe ─► a message to itself ─► two seconds of hellos ─► close
+ *   connect (link.ts) ─► two seconds of hellos ─► close
  *
- * The message is to the subject of this trial alone, so no tracker gets it; nothing else is sent.
+ * It sends nothing that another tracker would get.
  */
 import type { Engine } from "../config/cluster-settings.ts";
 import { type LinkEvents, type Login, NatsLink } from "./link.ts";
@@ -19,6 +19,8 @@ const ANSWER_MILLISECONDS_MAX = 6000;
 export interface Trial {
   /** Why the server cannot be used, and the remedy; undefined if it can. */
   problem: { reason: string; remedy: string } | undefined;
+  /** True if the server lets in only programs with a login. */
+  asksLogin: boolean;
   /** Names of the trackers that are heard, sorted. */
   nodes: string[];
   /** True if messages of another version of the format are heard. */
@@ -36,7 +38,9 @@ interface TrialOptions {
 
 /** Tries one server. Never rejects. */
 export async function tryEngine(engine: Engine, options: TrialOptions): Promise<Trial> {
-  const trial: Trial = { problem: undefined, nodes: [], otherVersion: false };
+  const trial: Trial = {
+    ...{ problem: undefined, asksLogin: false, nodes: [], otherVersion: false },
+  };
   const names = new Map<string, string>();
   const answered = Promise.withResolvers<boolean>();
   const refused = Promise.withResolvers<void>();
@@ -47,7 +51,10 @@ export async function tryEngine(engine: Engine, options: TrialOptions): Promise<
       if (typeof message === "string" || message.kind !== KIND_HELLO) return;
       names.set(message.origin, message.name);
     },
-    connected: () => answered.resolve(true),
+    connected(_, asksLogin) {
+      trial.asksLogin = asksLogin;
+      answered.resolve(true);
+    },
     lost: (_, reason) => fail(reason, "see the log of the server"),
     refused: (_, reason, remedy) => fail(reason, remedy),
   };
@@ -63,7 +70,6 @@ export async function tryEngine(engine: Engine, options: TrialOptions): Promise<
   });
   await Promise.race([answered.promise, late]);
   if (await answered.promise) {
-    link.sendTo(origin, new Uint8Array(1));
     await Promise.race([Bun.sleep(LISTEN_MILLISECONDS), refused.promise]);
   } else trial.problem ??= { reason: "no answer", remedy: "is it a NATS server, and reachable?" };
   await link.close();

@@ -91,6 +91,10 @@ export class SharedPeers {
       keptSeconds: () => store.peerLifetime * store.peerTicks.seconds,
       restoredSeconds: (at) => (restoredAt === undefined ? Infinity : at - restoredAt),
       ended: (outcome, peers, seconds) => this.#tellPull(outcome, peers, seconds),
+      forged: () => {
+        const remedy = "change the login of the NATS servers, then restart this tracker";
+        this.#warnOnce("another program sends in the name of this tracker", { remedy });
+      },
       otherVersion: () => {
         const remedy = "run the same version of buntracker at all trackers of the cluster";
         this.#warnOnce("a tracker of the cluster speaks another version: it shares nothing", {
@@ -108,7 +112,10 @@ export class SharedPeers {
     this.#every(TURN_MILLISECONDS, () => {
       while (this.sharing.turn(now()));
     });
-    this.#every(HELLO_MILLISECONDS, () => this.sharing.hello(now()));
+    this.#every(HELLO_MILLISECONDS, () => {
+      this.sharing.hello(now());
+      this.#findNamesake();
+    });
   }
 
   /** Sends the waiting deltas, tells the other trackers that this one ends, and disconnects. */
@@ -189,8 +196,18 @@ export class SharedPeers {
   #tellPull(outcome: "done" | "failed", peers: number, seconds: number): void {
     const { log } = this.#program;
     const fields = { peers, seconds: Math.round(seconds * 1000) / 1000 };
-    if (outcome === "done") log.info("caught up with other trackers", fields);
+    if (outcome === "done" && this.sharing.ledger.behindSeconds(now()) === 0) {
+      log.info("caught up with other trackers", fields);
+    } else if (outcome === "done") log.debug("took over peers, and others are missing", fields);
     else log.warn("catching up with another tracker failed: others are asked", fields, null);
+  }
+
+  /** Two trackers of one name are one in metrics and tables: the host names may be the same. */
+  #findNamesake(): void {
+    const node = this.#program.config.clusterNode;
+    if (!this.sharing.ledger.heard(now()).some(({ hello }) => hello?.name === node)) return;
+    const remedy = "give each tracker a TRACKER_CLUSTER_NODE of its own";
+    this.#warnOnce("another tracker of the cluster has the name of this one", { node, remedy });
   }
 
   /** Says each thing once, until the link changes. */

@@ -34,6 +34,10 @@ export async function tryCluster(config: Config): Promise<ClusterReport> {
     const engine = engines[at];
     if (problem === undefined) report.lines.push(lineOf(engine, login, trial));
     else report.warnings.push(`${showEngine(engine)}: ${problem.reason}: ${problem.remedy}`);
+    if (problem === undefined && !trial.asksLogin && hasPassword(engine, login)) {
+      const what = "asks for no login, so any program that reaches it may name any peer";
+      report.warnings.push(`${showEngine(engine)} ${what}: set the user in its configuration`);
+    }
     if (trial.otherVersion) {
       const what = "a tracker of another version is heard, which shares nothing with this one";
       report.warnings.push(`${showEngine(engine)}: ${what}: run the same version everywhere`);
@@ -42,9 +46,10 @@ export async function tryCluster(config: Config): Promise<ClusterReport> {
   return report;
 }
 
-function lineOf(engine: Engine, login: Login, { nodes }: Trial): string {
+function lineOf(engine: Engine, login: Login, { nodes, asksLogin }: Trial): string {
   const tls = hasTls(engine, login) ? "with TLS" : "without TLS";
-  const how = hasLogin(engine, login) ? "the login is right" : "without a login";
+  const right = asksLogin ? "the login is right" : "no login is asked for";
+  const how = hasPassword(engine, login) ? right : "without a login";
   const heard = nodes.length === 0 ? "no tracker is heard" : `trackers heard: ${nodes.join(", ")}`;
   return `${showEngine(engine)} answers ${tls}, ${how}; ${heard}`;
 }
@@ -67,5 +72,8 @@ export function exposure(engine: Engine, login: Login): string[] {
 const hasTls = ({ tls }: Engine, { ca, cert }: Login): boolean =>
   tls || ca !== undefined || cert !== undefined;
 
-const hasLogin = (engine: Engine, { user, credentials, cert }: Login): boolean =>
-  [engine.user, user, credentials, cert].some((part) => part !== undefined);
+const hasPassword = (engine: Engine, { user, credentials }: Login): boolean =>
+  [engine.user, user, credentials].some((part) => part !== undefined);
+
+const hasLogin = (engine: Engine, login: Login): boolean =>
+  hasPassword(engine, login) || login.cert !== undefined;

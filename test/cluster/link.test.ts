@@ -1,6 +1,6 @@
 /** The link over NATS: without a server it waits, and says why. */
 import { describe, expect, test } from "bun:test";
-import { explain, type LinkEvents, NatsLink } from "../../src/cluster/link.ts";
+import { explain, type LinkEvents, type Login, NatsLink } from "../../src/cluster/link.ts";
 import { freePort } from "../e2e/harness.ts";
 import { NATS_SERVER, NatsServer } from "./nats.ts";
 
@@ -11,7 +11,7 @@ function engineAt(port: number) {
 }
 
 /** A link to some servers, and what it told. */
-async function open(ports: number[], origin = "0123456789abcdef") {
+async function open(ports: number[], origin = "0123456789abcdef", login: Login = {}) {
   const told: string[] = [];
   const heard: Uint8Array[] = [];
   const events: LinkEvents = {
@@ -21,7 +21,7 @@ async function open(ports: number[], origin = "0123456789abcdef") {
     refused: (engine, _reason, remedy) => void told.push(`refused ${engine}: ${remedy}`),
   };
   const engines = ports.map(engineAt);
-  const link = await NatsLink.open({ engines, login: {}, name: "x", origin, node: "n" }, events);
+  const link = await NatsLink.open({ engines, login, name: "x", origin, node: "n" }, events);
   const until = async (done: () => boolean): Promise<void> => {
     for (let i = 0; i < 400 && !done(); i++) await Bun.sleep(25);
     expect([done(), told]).toEqual([true, told]);
@@ -47,6 +47,17 @@ test("a remedy fits what a server said", () => {
   });
   expect(tls.remedy).toContain("TRACKER_CLUSTER_TLS_CA_FILE");
   expect(explain(new Error("write EBADF: tls"), engine).remedy).toContain("tls://");
+  const noTls = "server does not support 'tls'";
+  expect(explain(new Error(noTls), { ...engine, tls: true }).remedy).toContain("write nats://");
+  const unknown = explain(new Error("getaddrinfo ENOTFOUND user.example"), engine);
+  expect(unknown.remedy).toContain("correct the host name");
+  expect(explain(new Error("timeout"), engine).remedy).toContain("see that a NATS server answers");
+});
+
+test("the name of a host is no reason", () => {
+  const engine = { ...engineAt(4222), host: "authentication.example" };
+  const refused = explain(new Error("connect ECONNREFUSED authentication.example:4222"), engine);
+  expect(refused.remedy).toBe("start a NATS server at authentication.example:4222");
 });
 
 describe.skipIf(NATS_SERVER === null)("with a server (nats-server)", () => {
@@ -65,6 +76,19 @@ describe.skipIf(NATS_SERVER === null)("with a server (nats-server)", () => {
     await a.until(() => a.heard.length === 1 && b.heard.length === 2);
     expect([a.heard, b.heard].map((all) => all.map(([byte]) => byte))).toEqual([[4], [1, 2]]);
     await Promise.all([a, b].map(({ link }) => link.close()));
+  });
+
+  test("a login that may use other subjects only never counts as connected", async () => {
+    await using server = await NatsServer.start(`authorization { users: [{
+      user: "u", password: "p", permissions: { publish: "buntracker.y.>", subscribe: ">" }
+    }] }`);
+    const login = { user: "u", password: "p" };
+    const { link, told, until } = await open([server.port], "aaaaaaaaaaaaaaaa", login);
+    await until(() => told.length > 1);
+    const refused = `refused 127.0.0.1:${server.port}: let this user publish and subscribe to`;
+    expect(told.filter((line) => !line.startsWith(refused))).toEqual([]);
+    expect([link.up, link.sendAll(new Uint8Array(3))]).toEqual([false, false]);
+    await link.close();
   });
 
   test("the next one is taken when one is gone", async () => {

@@ -1,5 +1,6 @@
 /** Trackers that share their peers, in one process: what was lost is pulled. */
 import { describe, expect, test } from "bun:test";
+import { helloMessage } from "../../src/cluster/wire.ts";
 import {
   EVENT_COMPLETED,
   EVENT_NONE,
@@ -112,4 +113,22 @@ test("trackers that start together have nothing to wait for", () => {
   world.run(6);
   expect(world.nodes.map(({ sharing }) => sharing.ledger.behind)).toEqual([false, false, false]);
   expect(world.nodes.flatMap(({ pulls }) => pulls)).toEqual([]);
+});
+
+test("a message in our name is noticed if we never sent it, and changes nothing", () => {
+  const world = calm(2);
+  const [node] = world.nodes;
+  const hello = { keepsSeconds: 60, drains: true, behind: false, had: [], name: "x" };
+  const { origin } = node;
+  announceAll(node, 0, 10);
+  world.run(1);
+  expect(node.sharing.sending.number).toBe(1);
+  const hear = (number: number) => {
+    node.sharing.heard(helloMessage({ origin, number }, hello), world.now);
+  };
+  // It may be an old one, of a server that was left since.
+  hear(1);
+  expect(() => hear(2)).toThrow("a message in our name");
+  expect(node.sharing.ledger.heard(world.now).length).toBe(1);
+  expect(sizes(world)).toEqual([10, 10]);
 });

@@ -43,7 +43,9 @@ describe.if(NATS_SERVER !== null)("a server that is there", () => {
       }, 200);
       const trial = await tryEngine(at(server.port), OPTIONS);
       clearInterval(timer);
-      expect(trial).toEqual({ problem: undefined, nodes: ["b"], otherVersion: false });
+      expect(trial).toEqual({
+        ...{ problem: undefined, asksLogin: false, nodes: ["b"], otherVersion: false },
+      });
       expect(heard).toEqual([]);
       const bytes = helloMessage({ origin, number: 0 }, hello);
       bytes[2] = 9;
@@ -60,13 +62,16 @@ describe.if(NATS_SERVER !== null)("a server that is there", () => {
     async () => {
       await using server = await NatsServer.start(USERS);
       const engine = at(server.port);
+      const right = await tryEngine(engine, { ...OPTIONS, login: { user: "u", password: "p2" } });
+      expect(right).toMatchObject({ problem: undefined, asksLogin: true });
       const remedyOf = async (login: object, name = "x", tls = false) =>
         (await tryEngine({ ...engine, tls }, { ...OPTIONS, login, name })).problem?.remedy;
-      expect(await remedyOf({ user: "u", password: "p2" })).toBeUndefined();
       expect(await remedyOf({ user: "u", password: "p3" })).toContain("TRACKER_CLUSTER_PASSWORD");
       expect(await remedyOf({})).toContain("TRACKER_CLUSTER_USER");
-      expect(await remedyOf({ user: "u", password: "p2" }, "y")).toContain("publish and subscribe");
-      expect(await remedyOf({ user: "u", password: "p2" }, "x", true)).toBeDefined();
+      expect(await remedyOf({ user: "u", password: "p2" }, "y")).toContain(
+        "let this user publish and subscribe to buntracker.y.>",
+      );
+      expect(await remedyOf({ user: "u", password: "p2" }, "x", true)).toContain("write nats://");
     },
     MINUTE,
   );

@@ -105,6 +105,9 @@ export class Node {
       keptSeconds: () => KEPT_SECONDS,
       restoredSeconds: () => Infinity,
       ended: (outcome) => this.pulls.push(outcome),
+      forged: () => {
+        throw new Error("a message in our name");
+      },
       otherVersion: () => {
         throw new Error("another version");
       },

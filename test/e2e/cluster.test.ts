@@ -2,14 +2,16 @@
  * Trackers that share their peers through a real server of NATS. Skipped, and said so, where
  * `nats-server` is not installed.
  */
+import { connect } from "@nats-io/transport-node";
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { helloMessage } from "../../src/cluster/wire.ts";
 import { decodeDictionary } from "./bencode.ts";
 import { announceRequest, openDatagrams } from "./datagrams.ts";
-import { type Environment, startProcess, startTracker, type Tracker } from "./harness.ts";
+import { type Environment, freePort, startProcess, startTracker, type Tracker } from "./harness.ts";
 
 const HASH = "%01%23%45%67%89%AB%CD%EF%01%23%45%67%89%AB%CD%EF%01%23%45%67";
 const HASH_BYTES = Uint8Array.fromHex("0123456789abcdef0123456789abcdef01234567");
@@ -178,6 +180,50 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
   );
 
   test(
+    "say that a login may not use the subjects, instead of sharing nothing in silence",
+    async () => {
+      await using nats = await NatsServer.start(`authorization { users: [{
+        user: "u", password: "p", permissions: { publish: "buntracker.y.>", subscribe: ">" }
+      }] }`);
+      const login = { TRACKER_CLUSTER_USER: "u", TRACKER_CLUSTER_PASSWORD: "p" };
+      await using one = await clustered(nats.url, { TRACKER_CLUSTER_NAME: "x", ...login });
+      await one.says("the cluster cannot be reached");
+      expect(one.stderr).toContain(
+        'remedy="let this user publish and subscribe to buntracker.x.> at the server"',
+      );
+      await using two = await clustered(nats.url, { TRACKER_CLUSTER_NAME: "y", ...login });
+      await two.says(connected);
+      expect(one.stderr).not.toContain(connected);
+      expect(one.stderr.split("the cluster cannot be reached").length).toBe(2);
+    },
+    MINUTE,
+  );
+
+  test(
+    "notice another tracker of their name, and messages in their name",
+    async () => {
+      await using nats = await NatsServer.start();
+      const admin = `127.0.0.1:${freePort()}`;
+      const same = { TRACKER_CLUSTER_NODE: "a" };
+      await using one = await clustered(nats.url, { TRACKER_ADMIN_ADDRESS: admin, ...same });
+      await one.says(connected);
+      const { origin } = (await (await fetch(`http://${admin}/cluster`)).json()) as {
+        origin: string;
+      };
+      const client = await connect({ servers: `127.0.0.1:${nats.port}` });
+      const hello = { keepsSeconds: 60, drains: false, behind: false, had: [], name: "x" };
+      client.publish("buntracker.default.all", helloMessage({ origin, number: 9 }, hello));
+      await one.says("another program sends in the name of this tracker");
+      await client.drain();
+      expect(one.stderr).not.toContain("has the name of this one");
+      await using two = await clustered(nats.url, same);
+      await one.says("another tracker of the cluster has the name of this one");
+      expect(two.stderr).not.toContain("another program");
+    },
+    MINUTE,
+  );
+
+  test(
     "keep to their own lists, and to their own name",
     async () => {
       await using nats = await NatsServer.start();
@@ -206,7 +252,6 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using one = await clustered(nats.url);
       await using two = await clustered(nats.url);
       await Promise.all([one, two].map((tracker) => tracker.says(connected)));
-      const { connect } = await import("@nats-io/transport-node");
       const client = await connect({ servers: `127.0.0.1:${nats.port}` });
       for (let round = 0; round < 3000; round++) {
         const bytes = crypto.getRandomValues(new Uint8Array(round % 200));

@@ -134,6 +134,10 @@ describe("check", () => {
       expect(right.text).toContain(
         `${nats.url} answers without TLS, the login is right; trackers heard: b\n`,
       );
+      await using open = await NatsServer.start();
+      const asked = await check({ TRACKER_CLUSTER_URL: open.url, ...login });
+      expect(asked.text).toContain(`${open.url} answers without TLS, no login is asked for;`);
+      expect(asked.text).toMatch(/warning: nats:.* asks for no login, so any program/);
       const wrong = { ...login, TRACKER_CLUSTER_PASSWORD: "p3" };
       const refused = await check({ TRACKER_CLUSTER_URL: nats.url, ...wrong });
       expect(refused.text).toMatch(/warning: nats:.*: .*TRACKER_CLUSTER_PASSWORD/);

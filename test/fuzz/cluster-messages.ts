@@ -140,6 +140,7 @@ function listen(random: Random, count: number): void {
     keptSeconds: () => KEPT_SECONDS,
     restoredSeconds: () => Infinity,
     ended: () => (asked = undefined),
+    forged: () => {},
     otherVersion: () => {},
   });
   let now = 10_000;
