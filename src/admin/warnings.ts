@@ -6,7 +6,7 @@
  * header for other headers.
  */
 import { MEMORY_BYTES_MIN } from "../config/schema.ts";
-import type { Log, LogFields } from "../host/log.ts";
+import { countsOf, type Log, type LogFields } from "../host/log.ts";
 import type { Census } from "../swarm/census.ts";
 import type { Machine } from "../host/machine.ts";
 
@@ -97,27 +97,7 @@ export interface Surroundings extends Circumstances {
 
 export class Warnings {
   /** How often each warning occurred. */
-  readonly counts: Record<Warning, number> = {
-    receive_buffer: 0,
-    conntrack: 0,
-    open_files: 0,
-    root: 0,
-    private_address: 0,
-    own_address: 0,
-    connections: 0,
-    operator_host: 0,
-    operator_token: 0,
-    memory_full: 0,
-    ip_parameter: 0,
-    memory_max: 0,
-    c_library: 0,
-    compiler: 0,
-    workers: 0,
-    udp_source: 0,
-    trusted_proxies: 0,
-    proxy_header: 0,
-    certificate: 0,
-  };
+  readonly counts = countsOf(WARNINGS);
   readonly #log: Pick<Log, "warn">;
   readonly #around: Surroundings;
   readonly #proxyHeadersTold = new Set<string>();

@@ -166,11 +166,14 @@ export class Gates {
     return verdict;
   }
 
-  /** The gate of rate limits. It comes before parsing, so a flood costs as little as possible. */
-  judgeRate(nowSeconds: number): number {
+  /**
+   * The gate of rate limits. It comes before parsing, so a flood costs as little as possible.
+   * `slot` is that of the request in a batch whose cells were fetched.
+   */
+  judgeRate(nowSeconds: number, slot = 0): number {
     const { address, addressAt, family } = this.asked;
     const { rates } = this.#limits;
-    const over = rates.judge(address, addressAt, family, nowSeconds);
+    const over = rates.judge(address, addressAt, family, nowSeconds, slot);
     if (over === RATE_OK) return VERDICT_OK;
     this.#row[over === RATE_ADDRESS ? this.#overRateAddress : this.#overRateNetwork] += 1;
     return rates.enforced ? this.refuse(VERDICT_RATE) : VERDICT_OK;

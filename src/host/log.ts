@@ -54,15 +54,16 @@ export interface LogOptions {
   date?: () => Date;
 }
 
+/** A count of 0 for each kind. */
+export const countsOf = <Kind extends string>(kinds: readonly Kind[]): Record<Kind, number> =>
+  Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>;
+
 /** Writes events of one level and above, and counts them. */
 export class Log {
   /** Lines written since the start, by level. */
   readonly counts: Record<LogLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
   /** How often each warning came, written or not. */
-  readonly warned = Object.fromEntries(LOG_WARNINGS.map((kind) => [kind, 0])) as Record<
-    LogWarning,
-    number
-  >;
+  readonly warned = countsOf(LOG_WARNINGS);
   readonly #threshold: number;
   readonly #json: boolean;
   readonly #journal: boolean;

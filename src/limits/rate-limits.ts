@@ -49,8 +49,17 @@ export const PARTS = 256;
 const CELL_BITS = 19;
 const CELL_SHIFT = 32 - CELL_BITS;
 
-/** Two sums, each of four 16-bit halves and a tag. */
-const KEY_WORDS = 10;
+/** A sum of four 16-bit halves and a tag. */
+const KEY_WORDS = 5;
+
+/** Slots that `fetch` may name. */
+const SLOTS = 256;
+/** What is kept of a slot: tag and two words of its address, its cells, those of its network. */
+const SLOT_WORDS = 8;
+const SLOT_HIGH = 1;
+const SLOT_LOW = 2;
+const SLOT_ADDRESS = 3;
+const SLOT_NETWORK = 5;
 
 const TAG_ADDRESS_IPV4 = 1;
 const TAG_NETWORK_IPV4 = 2;
@@ -96,9 +105,8 @@ export class RateLimits {
   readonly #addressSeconds: number;
   readonly #networkSeconds: number;
   readonly #partSeconds: number;
-  /** Set by `#find`: the cells of a bucket. */
-  #first = 0;
-  #second = 0;
+  /** The cells of the last address in each slot: hashed once, though fetched and judged. */
+  readonly #slots = new Int32Array(SLOTS * SLOT_WORDS);
   /** Keeps what `fetch` reads from being optimized away. */
   readonly #touched = new Float64Array(1);
 
@@ -128,38 +136,35 @@ export class RateLimits {
   ): void {
     if (this.#off) return;
     const cells = this.#cells;
+    const found = this.#slots;
     let touched = 0;
     for (let i = 0; i < count; i++) {
-      const at = slots[i] * slotBytes;
-      const isIpv4 = families[slots[i]] === 4;
-      const high = readU32(bytes, at) | 0;
-      const low = isIpv4 ? 0 : readU32(bytes, at + 4) | 0;
-      this.#find(high, low, isIpv4 ? TAG_ADDRESS_IPV4 : TAG_ADDRESS_IPV6);
-      touched += cells[this.#first] + cells[this.#second];
-      this.#findNetwork(high, low, isIpv4);
-      touched += cells[this.#first] + cells[this.#second];
+      const slot = slots[i];
+      const at = this.#find(bytes, slot * slotBytes, families[slot] === 4, slot);
+      touched += cells[found[at + SLOT_ADDRESS]] + cells[found[at + SLOT_ADDRESS + 1]];
+      touched += cells[found[at + SLOT_NETWORK]] + cells[found[at + SLOT_NETWORK + 1]];
     }
     this.#touched[0] = touched;
   }
 
-  /** Returns RATE_OK and counts the request, or returns the limit it exceeds and counts nothing. */
-  judge(bytes: Uint8Array, at: number, family: Family, nowSeconds: number): number {
+  /**
+   * Returns RATE_OK and counts the request, or returns the limit it exceeds and counts nothing. The
+   * cells of a batch that was fetched are found in its slots; any other request may use any slot.
+   */
+  judge(bytes: Uint8Array, at: number, family: Family, nowSeconds: number, slot = 0): number {
     if (this.#off) return RATE_OK;
     this.over = true;
-    const high = readU32(bytes, at) | 0;
-    const low = family === 4 ? 0 : readU32(bytes, at + 4) | 0;
-    const isIpv4 = family === 4;
-    this.#find(high, low, isIpv4 ? TAG_ADDRESS_IPV4 : TAG_ADDRESS_IPV6);
-    const addressFirst = this.#first;
-    const addressSecond = this.#second;
-    const address = this.#filled(nowSeconds) + this.#addressSeconds;
+    const found = this.#slots;
+    const place = this.#find(bytes, at, family === 4, slot);
+    const addressFirst = found[place + SLOT_ADDRESS];
+    const addressSecond = found[place + SLOT_ADDRESS + 1];
+    const address = this.#filled(addressFirst, addressSecond, nowSeconds) + this.#addressSeconds;
     if (address > nowSeconds + BURST_SECONDS) return RATE_ADDRESS;
-    this.#findNetwork(high, low, isIpv4);
-    const networkFirst = this.#first;
-    const networkSecond = this.#second;
-    const network = this.#filled(nowSeconds) + this.#networkSeconds;
-    if (network > nowSeconds + BURST_SECONDS) {
-      if (!this.#admitPart(high, low, isIpv4, nowSeconds)) return RATE_NETWORK;
+    const networkFirst = found[place + SLOT_NETWORK];
+    const networkSecond = found[place + SLOT_NETWORK + 1];
+    const network = this.#filled(networkFirst, networkSecond, nowSeconds) + this.#networkSeconds;
+    if (network > nowSeconds + BURST_SECONDS && !this.#admitPart(place, nowSeconds)) {
+      return RATE_NETWORK;
     }
     this.#fill(networkFirst, networkSecond, Math.min(network, nowSeconds + 2 * BURST_SECONDS));
     this.#fill(addressFirst, addressSecond, address);
@@ -168,47 +173,62 @@ export class RateLimits {
   }
 
   /** Counts the request against its part of the network; false if that part is over its share. */
-  #admitPart(high: number, low: number, isIpv4: boolean, nowSeconds: number): boolean {
-    if (isIpv4) this.#find(high, 0, TAG_PART_IPV4);
-    else this.#find(high, low & 0xffffff00, TAG_PART_IPV6);
-    const part = this.#filled(nowSeconds) + this.#partSeconds;
+  #admitPart(place: number, nowSeconds: number): boolean {
+    const found = this.#slots;
+    const high = found[place + SLOT_HIGH];
+    const low = found[place + SLOT_LOW];
+    const mixed =
+      found[place] === TAG_ADDRESS_IPV4
+        ? this.#mix(high, 0, TAG_PART_IPV4)
+        : this.#mix(high, low & 0xffffff00, TAG_PART_IPV6);
+    const first = firstCell(mixed);
+    const second = secondCell(mixed);
+    const part = this.#filled(first, second, nowSeconds) + this.#partSeconds;
     if (part > nowSeconds + BURST_SECONDS) return false;
-    this.#fill(this.#first, this.#second, part);
+    this.#fill(first, second, part);
     return true;
   }
 
-  #findNetwork(high: number, low: number, isIpv4: boolean): void {
-    if (isIpv4) this.#find(high & 0xffffff00, 0, TAG_NETWORK_IPV4);
-    else this.#find(high, low & 0xffff0000, TAG_NETWORK_IPV6);
+  /** The cells of an address and of its network, in its slot; returns where the slot begins. */
+  #find(bytes: Uint8Array, at: number, isIpv4: boolean, slot: number): number {
+    const found = this.#slots;
+    const place = slot * SLOT_WORDS;
+    const high = readU32(bytes, at) | 0;
+    const low = isIpv4 ? 0 : readU32(bytes, at + 4) | 0;
+    const tag = isIpv4 ? TAG_ADDRESS_IPV4 : TAG_ADDRESS_IPV6;
+    if (found[place + SLOT_HIGH] === high && found[place + SLOT_LOW] === low) {
+      if (found[place] === tag) return place;
+    }
+    found[place] = tag;
+    found[place + SLOT_HIGH] = high;
+    found[place + SLOT_LOW] = low;
+    const address = this.#mix(high, low, tag);
+    found[place + SLOT_ADDRESS] = firstCell(address);
+    found[place + SLOT_ADDRESS + 1] = secondCell(address);
+    const network = isIpv4
+      ? this.#mix(high & 0xffffff00, 0, TAG_NETWORK_IPV4)
+      : this.#mix(high, low & 0xffff0000, TAG_NETWORK_IPV6);
+    found[place + SLOT_NETWORK] = firstCell(network);
+    found[place + SLOT_NETWORK + 1] = secondCell(network);
+    return place;
   }
 
-  /** Two independent multiply-shift hashes over 16-bit halves (see swarm/keyed-hash.ts). */
-  #find(high: number, low: number, tag: number): void {
+  /** A multiply-shift hash over 16-bit halves (see swarm/keyed-hash.ts). */
+  #mix(high: number, low: number, tag: number): number {
     const keys = this.#keys;
-    const a = high >>> 16;
-    const b = high & 0xffff;
-    const c = low >>> 16;
-    const d = low & 0xffff;
-    const first =
-      Math.imul(keys[0], a) +
-      Math.imul(keys[1], b) +
-      Math.imul(keys[2], c) +
-      Math.imul(keys[3], d) +
-      Math.imul(keys[4], tag);
-    const second =
-      Math.imul(keys[5], a) +
-      Math.imul(keys[6], b) +
-      Math.imul(keys[7], c) +
-      Math.imul(keys[8], d) +
-      Math.imul(keys[9], tag);
-    this.#first = scatter(first) >>> CELL_SHIFT;
-    this.#second = scatter(second) >>> CELL_SHIFT;
+    return scatter(
+      Math.imul(keys[0], high >>> 16) +
+        Math.imul(keys[1], high & 0xffff) +
+        Math.imul(keys[2], low >>> 16) +
+        Math.imul(keys[3], low & 0xffff) +
+        Math.imul(keys[4], tag),
+    );
   }
 
   /** The moment at which the bucket will be empty; now if it is empty. */
-  #filled(nowSeconds: number): number {
+  #filled(first: number, second: number, nowSeconds: number): number {
     const cells = this.#cells;
-    return Math.max(nowSeconds, Math.min(cells[this.#first], cells[this.#second]));
+    return Math.max(nowSeconds, Math.min(cells[first], cells[second]));
   }
 
   #fill(first: number, second: number, until: number): void {
@@ -227,3 +247,8 @@ function scatter(sum: number): number {
   mixed = Math.imul(mixed ^ (mixed >>> 15), 0x846ca68b);
   return mixed ^ (mixed >>> 16);
 }
+
+const firstCell = (mixed: number): number => mixed >>> CELL_SHIFT;
+
+/** All bits of the hash decide, so buckets that share the first cell rarely share this one too. */
+const secondCell = (mixed: number): number => Math.imul(mixed, 0x9e3779b1) >>> CELL_SHIFT;

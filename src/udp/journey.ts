@@ -185,7 +185,7 @@ export class Journey {
     const { asked } = this.#gates;
     asked.addressAt = from;
     asked.family = family;
-    const verdict = this.#gates.judgeRate(nowSeconds);
+    const verdict = this.#gates.judgeRate(nowSeconds, slot);
     if (verdict !== VERDICT_OK) return this.#tell(slot, verdict);
     if (action === ACTION_ANNOUNCE) {
       if (length < ANNOUNCE_REQUEST_SIZE_MIN) return this.#drop(COUNT["udp:short"]);

@@ -65,7 +65,7 @@ export const START: Record<string, Start> = {
   [OPENTRACKER_THREADED]: (swarms) => startOpentracker(swarms, 1),
   echo: startEcho,
   aquatic_udp: startAquatic,
-  "bittorrent-tracker": startBittorrentTracker,
+  "bittorrent-tracker": () => startBittorrentTracker("udp"),
   chihaya: startChihaya,
 };
 
@@ -157,20 +157,23 @@ async function startAquatic(): Promise<Contender | Absent> {
 }
 
 /** Its server alone, since its command also loads a client that needs a compiler. */
-async function startBittorrentTracker(): Promise<Contender | Absent> {
+export async function startBittorrentTracker(over: "udp" | "ws"): Promise<Contender | Absent> {
   const module = join(TOOLS, "bittorrent-tracker/node_modules/bittorrent-tracker/server.js");
   if (!existsSync(module)) return skipped("bittorrent-tracker");
   const node = Bun.which("node") ?? process.execPath;
   const port = freePort();
   const file = join(await makeFolder(), "server.mjs");
+  const kinds = { udp: over === "udp", http: false, ws: over === "ws", stats: false };
+  const hosts = over === "udp" ? { udp: "127.0.0.1", udp6: "::1" } : "127.0.0.1";
   await Bun.write(
     file,
     `import Server from ${JSON.stringify(module)};\n` +
-      `const server = new Server({ udp: true, http: false, ws: false, stats: false });\n` +
+      `const server = new Server(${JSON.stringify(kinds)});\n` +
       `server.on("warning", () => {});\n` +
-      `server.listen(${port}, { udp: "127.0.0.1", udp6: "::1" });\n`,
+      `server.listen(${port}, ${JSON.stringify(hosts)});\n`,
   );
-  return launch("bittorrent-tracker", port, [node, file]);
+  const ready = over === "udp" ? undefined : isUpgrading;
+  return launch("bittorrent-tracker", port, [node, file], {}, ready);
 }
 
 /** Its last release, by a command of ours: see test/conformance/chihaya. */
@@ -284,4 +287,16 @@ async function isAnswering(port: number): Promise<boolean> {
   } finally {
     socket.close();
   }
+}
+
+/** Whether a WebSocket opens within a moment. */
+export async function isUpgrading(port: number): Promise<boolean> {
+  const opened = Promise.withResolvers<boolean>();
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/announce`);
+  socket.onopen = () => opened.resolve(true);
+  socket.onerror = socket.onclose = () => opened.resolve(false);
+  const isOpen = await Promise.race([opened.promise, Bun.sleep(200).then(() => false)]);
+  socket.close();
+  if (!isOpen) await Bun.sleep(50);
+  return isOpen;
 }

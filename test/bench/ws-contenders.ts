@@ -14,9 +14,11 @@ import { freePort } from "../e2e/harness.ts";
 import {
   type Absent,
   type Contender,
+  isUpgrading,
   launch,
   makeFolder,
   skipped,
+  startBittorrentTracker,
   startBuntracker,
   TOOLS,
 } from "./contenders.ts";
@@ -47,7 +49,7 @@ export const CYCLES: Cycle[] = [
 export const START_WS: Record<string, () => Promise<Contender | Absent>> = {
   buntracker: () => startBuntracker("buntracker", ["127.0.0.1"]),
   aquatic_ws: startAquaticWs,
-  "bittorrent-tracker": startBittorrentTrackerWs,
+  "bittorrent-tracker": () => startBittorrentTracker("ws"),
 };
 
 async function startAquaticWs(): Promise<Contender | Absent> {
@@ -60,33 +62,4 @@ async function startAquaticWs(): Promise<Contender | Absent> {
     `socket_workers = 1\nswarm_workers = 1\n[network]\naddress = "127.0.0.1:${port}"\n`,
   );
   return launch("aquatic_ws", port, [program, "-c", file], {}, isUpgrading);
-}
-
-/** Its server alone, since its command also loads a client that needs a compiler. */
-async function startBittorrentTrackerWs(): Promise<Contender | Absent> {
-  const module = join(TOOLS, "bittorrent-tracker/node_modules/bittorrent-tracker/server.js");
-  if (!existsSync(module)) return skipped("bittorrent-tracker");
-  const node = Bun.which("node") ?? process.execPath;
-  const port = freePort();
-  const file = join(await makeFolder(), "server.mjs");
-  await Bun.write(
-    file,
-    `import Server from ${JSON.stringify(module)};\n` +
-      `const server = new Server({ udp: false, http: false, ws: true, stats: false });\n` +
-      `server.on("warning", () => {});\n` +
-      `server.listen(${port}, "127.0.0.1");\n`,
-  );
-  return launch("bittorrent-tracker", port, [node, file], {}, isUpgrading);
-}
-
-/** Whether a WebSocket opens within a moment. */
-async function isUpgrading(port: number): Promise<boolean> {
-  const opened = Promise.withResolvers<boolean>();
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/announce`);
-  socket.onopen = () => opened.resolve(true);
-  socket.onerror = socket.onclose = () => opened.resolve(false);
-  const isOpen = await Promise.race([opened.promise, Bun.sleep(200).then(() => false)]);
-  socket.close();
-  if (!isOpen) await Bun.sleep(50);
-  return isOpen;
 }

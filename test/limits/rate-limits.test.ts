@@ -12,7 +12,7 @@ import {
 } from "../../src/limits/rate-limits.ts";
 import { readAddress } from "../../src/net/addresses.ts";
 
-const KEYS = Int32Array.from({ length: 10 }, (_, i) => Math.imul(i + 1, 0x9e3779b1) | 1);
+const KEYS = Int32Array.from({ length: 5 }, (_, i) => Math.imul(i + 1, 0x9e3779b1) | 1);
 
 function limits(addressRate: number, networkRate: number, mode: RateLimitMode = "enforce") {
   return new RateLimits(reserveRateLimits({ mode, addressRate, networkRate }, KEYS));
@@ -178,7 +178,7 @@ describe("bystanders are locked out by chance only, whichever addresses flooders
 
 test("no random key puts neighbours into the same cells", () => {
   for (const key of [1, 2, 3, 0x8001, 0x10001, 0x4000_0001, 0x7fff_ffff]) {
-    const keys = new Int32Array(10).map((_, i) => Math.imul(key, i < 5 ? 1 : 3));
+    const keys = new Int32Array(5).fill(key);
     const settings = { mode: "enforce", addressRate: 1, networkRate: 1_000_000 } as const;
     const rates = new RateLimits(reserveRateLimits(settings, keys));
     const bytes = new Uint8Array([0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -288,6 +288,18 @@ describe("fetching the cells of a batch", () => {
       for (const from of froms) expect(judge(fetched, from)).toBe(judge(plain, from));
     }
     expect(judge(fetched, froms[0])).toBe(RATE_ADDRESS);
+  });
+
+  test("is of no harm if another request is judged in a slot", () => {
+    const rates = limits(1, 1000);
+    tally(rates, froms[0], 60);
+    rates.fetch(bytes, 16, families, slots, 4);
+    // Slot 0 has 192.0.2.1, whose words are also those of c000:201::.
+    const other = new Uint8Array(16);
+    const family = readAddress("c000:201::", other, 0) as Family;
+    expect(rates.judge(other, 0, family, 0, 0)).toBe(RATE_OK);
+    expect(rates.judge(bytes, 0, 4, 0, 0)).toBe(RATE_ADDRESS);
+    expect(rates.judge(bytes, 32, 4, 0, 2)).toBe(RATE_OK);
   });
 
   test("reads nothing where limits are off", () => {

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
+import { WARNINGS } from "../../src/admin/warnings.ts";
 import { Histogram, histogramMemory } from "../../src/counters/histograms.ts";
 import { metricsText, type MetricsSources } from "../../src/metrics/metrics.ts";
 import { COUNT, counterMemory, Counters, COUNTERS } from "../../src/counters/counters.ts";
@@ -11,6 +12,7 @@ import { Sweep } from "../../src/swarm/sweep.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { garbage } from "../../src/host/garbage.ts";
+import { countsOf, LOG_WARNINGS } from "../../src/host/log.ts";
 import { CLUSTER } from "../cluster/figures.ts";
 import { announce } from "../swarm/fixture.ts";
 import { someMemory } from "../swarm/some-memory.ts";
@@ -38,43 +40,10 @@ function sources(other: Partial<MetricsSources> = {}): MetricsSources {
     sweep: { sizes: new Float64Array(5), roundEndedSeconds: 0 },
     log: {
       counts: { debug: 0, info: 4, warn: 0, error: 0 },
-      warned: {
-        no_ipv6: 0,
-        admin_address: 0,
-        kept_sockets: 0,
-        list_lines: 3,
-        state_lines: 0,
-        state_cut: 0,
-        state_room: 0,
-        maintenance: 0,
-        snapshot_unused: 0,
-        snapshot_room: 0,
-        snapshot_unwritten: 0,
-        websockets_full: 0,
-      },
+      warned: { ...countsOf(LOG_WARNINGS), list_lines: 3 },
     },
     warnings: {
-      counts: {
-        receive_buffer: 0,
-        conntrack: 0,
-        open_files: 0,
-        root: 1,
-        private_address: 0,
-        own_address: 0,
-        connections: 0,
-        operator_host: 0,
-        operator_token: 0,
-        memory_full: 0,
-        ip_parameter: 0,
-        memory_max: 0,
-        c_library: 0,
-        compiler: 0,
-        workers: 0,
-        udp_source: 0,
-        trusted_proxies: 0,
-        proxy_header: 0,
-        certificate: 0,
-      },
+      counts: { ...countsOf(WARNINGS), root: 1 },
     },
     machine: {
       drops: () => 17,
