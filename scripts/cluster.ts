@@ -5,8 +5,8 @@
  *   tracker b                7069           7070        4223         6223
  *   tracker c                7169           7170        4224         6224
  *
- * The servers have the configuration of the release, dist/nats/buntracker.conf, and a password that
- * is drawn for this run. Each tracker prefers its own server, and takes another when that ends: try
+ * The servers have the configuration of the release, dist/nats/loopback.conf, and passwords that are
+ * drawn for this run: one for trackers, one for servers. Each tracker prefers its own server, and takes another when that ends: try
  * `kill`. With --port N and --nats-port N it takes other ports.
  */
 import { join, resolve } from "node:path";
@@ -32,7 +32,8 @@ if (server === null) {
   process.exit(1);
 }
 
-const password = `p${crypto.getRandomValues(new Uint8Array(16)).toHex()}`;
+const draw = (): string => crypto.getRandomValues(new Uint8Array(16)).toHex();
+const [password, routePassword] = [draw(), draw()];
 const started: { name: string; child: Bun.Subprocess }[] = [];
 
 /** Starts a program whose lines are shown behind its name. */
@@ -59,18 +60,17 @@ async function show(name: string, stream: ReadableStream<Uint8Array>): Promise<v
   }
 }
 
+const routeOf = (at: number): string =>
+  `127.0.0.1:${firstNats + ROUTES_APART + (at % NODES.length)}`;
 for (const [at, node] of NODES.entries()) {
-  const port = firstNats + at;
-  const routes = NODES.map((_, other) => `nats://127.0.0.1:${firstNats + ROUTES_APART + other}`);
-  start(
-    `nats ${node}`,
-    [
-      ...[server, "-c", join(ROOT, "dist/nats/buntracker.conf"), "-a", "127.0.0.1"],
-      ...["-p", String(port), "--cluster_name", "buntracker", "--cluster", routes[at]],
-      ...["--routes", routes.filter((_, other) => other !== at).join(",")],
-    ],
-    { NATS_PASSWORD: password },
-  );
+  const port = String(firstNats + at);
+  const config = join(ROOT, "dist/nats/loopback.conf");
+  start(`nats ${node}`, [server, "-c", config, "-a", "127.0.0.1", "-p", port], {
+    NATS_PASSWORD: `"${password}"`,
+    NATS_ROUTE_PASSWORD: `"${routePassword}"`,
+    NATS_ROUTE_LISTEN: `"${routeOf(at)}"`,
+    NATS_ROUTE: `"nats://server:${routePassword}@${routeOf(at + 1)}"`,
+  });
 }
 for (const [at, node] of NODES.entries()) {
   const port = first + PORTS_APART * at;

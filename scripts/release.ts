@@ -75,6 +75,7 @@ const ON_SYSTEM: Record<string, string[]> = {
     "dist/docker/Containerfile",
     "dist/docker/cluster.yaml",
     "dist/docker/compose.yaml",
+    "dist/nats/loopback.conf",
     "dist/openrc/buntracker",
     "dist/sysctl/60-buntracker.conf",
     "dist/systemd/buntracker.service",
