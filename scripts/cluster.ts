@@ -5,9 +5,10 @@
  *   tracker b                7069           7070        4223         6223
  *   tracker c                7169           7170        4224         6224
  *
- * The servers have the configuration of the release, dist/nats/loopback.conf, and passwords that are
- * drawn for this run: one for trackers, one for servers. Each tracker prefers its own server, and takes another when that ends: try
- * `kill`. With --port N and --nats-port N it takes other ports.
+ * The servers have the configuration of the release, dist/nats/loopback.conf, and passwords that
+ * are drawn for this run: one for trackers, one for servers. Each tracker prefers its own server,
+ * and takes another when that ends: try `kill`. With --port N and --nats-port N it takes other
+ * ports.
  */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";

@@ -11,7 +11,7 @@
  * millions of lines.
  */
 import { EXIT_FAILED } from "../constants.ts";
-import { codeOf, readRemedy } from "../host/file-errors.ts";
+import { codeOf, notRead, readRemedy } from "../host/file-errors.ts";
 import { CHANGED } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 import { type BadLines, type LinesReader, readHashes, showBadLines } from "./hash-file.ts";
@@ -57,7 +57,7 @@ async function read<List extends { size: number }>(
   const reading = eachPiece(path, (bytes) => runInTurns(reader.take(bytes)));
   await reading.catch((error: unknown) => {
     const code = codeOf(error);
-    const problem = `${variable} is ${path}, which cannot be read (${code})`;
+    const problem = `${variable} is ${path}, which ${notRead(code)}`;
     // The next start may find the complete file.
     if (code === CHANGED) throw new StartError(problem, WRITE_BESIDE, EXIT_FAILED);
     throw new StartError(problem, readRemedy(code, LIST_UNREADABLE));

@@ -1,5 +1,6 @@
 /**
- * The link to the other trackers of a cluster: core NATS, and the only file that knows it.
+ * The link to the other trackers of a cluster: core NATS, and the only file that knows it, but for
+ * the keys of a login (credentials.ts).
  *
  *   connect to the first server ─► subscribe ─► connected … lost ─► wait 250 ms, then twice as long
  *        └─ refused: the next one, after the wait                    up to 5 s ─► the next server
@@ -22,6 +23,7 @@
  */
 import type { ConnectionOptions, NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import { type Engine, showPlace } from "../config/cluster-settings.ts";
+import { authenticatorOf } from "./credentials.ts";
 
 /** Bytes that a server may not have acknowledged: above it nothing more is sent. */
 const UNACKNOWLEDGED_BYTES_MAX = 4 * 1024 * 1024;
@@ -285,8 +287,6 @@ function optionsFor(
   { login, node }: Pick<LinkOptions, "login" | "node">,
 ): ConnectionOptions {
   const { credentials } = login;
-  const bytes = credentials === undefined ? undefined : new TextEncoder().encode(credentials);
-  const isSeed = credentials?.trim().startsWith("SU") ?? false;
   const user = engine.user ?? login.user;
   const pass = engine.password ?? login.password;
   const tls = tlsOf(login);
@@ -301,13 +301,7 @@ function optionsFor(
     timeout: CONNECT_MILLISECONDS_MAX,
     ...(engine.tls || tls !== undefined ? { tls: tls ?? {} } : {}),
     ...(user === undefined ? {} : { user, pass: pass ?? "" }),
-    ...(bytes === undefined
-      ? {}
-      : {
-          authenticator: isSeed
-            ? nats.nkeyAuthenticator(new TextEncoder().encode(credentials!.trim()))
-            : nats.credsAuthenticator(bytes),
-        }),
+    ...(credentials === undefined ? {} : { authenticator: authenticatorOf(nats, credentials) }),
   };
 }
 

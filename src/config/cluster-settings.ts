@@ -147,8 +147,15 @@ function readLogin(login: string | undefined): [string | undefined, string | und
 function clusterName(): Kind<string> {
   const schema = reader((typed, complain) => {
     const text = typed.trim();
-    if (/^[A-Za-z0-9_-]+$/.test(text) && text.length <= NAME_CHARACTERS_MAX) return text;
-    return complain("which is not the name of a cluster: write letters, digits, - and _");
+    const { length } = text;
+    if (length > NAME_CHARACTERS_MAX) {
+      return complain(`which has ${length} characters: write at most ${NAME_CHARACTERS_MAX}`);
+    }
+    if (/^[A-Za-z0-9_-]+$/.test(text)) return text;
+    const allowed = "letters of A to Z, digits, - and _";
+    if (length === 0) return complain(`which is empty: write ${allowed}, or leave it out`);
+    const wrong = quote([...text.replaceAll(/[A-Za-z0-9_-]/g, "")][0]);
+    return complain(`in which ${wrong} is not allowed: write only ${allowed}`);
   });
   return { schema, range: `1 to ${NAME_CHARACTERS_MAX} characters` };
 }
@@ -157,8 +164,13 @@ function nodeName(): Kind<string> {
   const schema = reader((typed, complain) => {
     const text = typed.trim();
     const bytes = new TextEncoder().encode(text).length;
-    if (bytes > 0 && bytes <= NODE_BYTES_MAX && !/[\0-\x1f\x7f]/.test(text)) return text;
-    return complain(`which is not the name of a node: write 1 to ${NODE_BYTES_MAX} bytes`);
+    if (bytes > NODE_BYTES_MAX) {
+      return complain(`which has ${bytes} bytes in UTF-8: write at most ${NODE_BYTES_MAX}`);
+    }
+    if (/[\0-\x1f\x7f]/.test(text)) {
+      return complain("which has a line end or the like in it: write it on one line");
+    }
+    return bytes > 0 ? text : complain("which is empty: write a name, or leave it out");
   });
   return { schema, range: `1 to ${NODE_BYTES_MAX} bytes` };
 }

@@ -10,7 +10,7 @@
  */
 import type * as z from "zod/mini";
 
-import { codeOf, readRemedy } from "../host/file-errors.ts";
+import { codeOf, handOverRemedy, notRead } from "../host/file-errors.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { RULES } from "./rules.ts";
 import { describe, type Description } from "./description.ts";
@@ -133,8 +133,8 @@ function readVariable(
     return { problem: `${twin} is ${quote(path)}, which is empty: ${remedy}` };
   } catch (error) {
     const code = codeOf(error);
-    const problem = `${twin} is ${quote(path)}, which cannot be read (${code})`;
-    return { problem: `${problem}: ${readRemedy(code)}` };
+    const problem = `${twin} is ${quote(path)}, which ${notRead(code)}`;
+    return { problem: `${problem}: ${handOverRemedy(path, code)}` };
   }
 }
 

@@ -26,12 +26,7 @@ type Rule = (config: Config, origins: Origins) => string | undefined;
 
 /** Rules between settings, in the order in which they are reported. */
 export const RULES: Rule[] = [
-  (config) => {
-    if ((config.tlsCertFile === undefined) === (config.tlsKeyFile === undefined)) return undefined;
-    const given = config.tlsCertFile === undefined ? "KEY" : "CERT";
-    const missing = given === "KEY" ? "CERT" : "KEY";
-    return `TRACKER_TLS_${given}_FILE is set without TRACKER_TLS_${missing}_FILE: set both`;
-  },
+  bothOrNone("TRACKER_TLS_CERT_FILE", "TRACKER_TLS_KEY_FILE"),
   (config) => {
     const asked = config.httpListeners?.find((listener) => listener.tls === true);
     if (asked === undefined || config.tlsCertFile !== undefined) return undefined;
@@ -55,12 +50,7 @@ export const RULES: Rule[] = [
     return `${same[0]} and TRACKER_SNAPSHOT_FILE are the same file: each needs its own`;
   },
   besideSnapshot,
-  ({ clusterUser, clusterPassword }) => {
-    if ((clusterUser === undefined) === (clusterPassword === undefined)) return undefined;
-    const [given, missing] =
-      clusterUser === undefined ? ["PASSWORD", "USER"] : ["USER", "PASSWORD"];
-    return `TRACKER_CLUSTER_${given} is set without TRACKER_CLUSTER_${missing}: set both`;
-  },
+  bothOrNone("TRACKER_CLUSTER_USER", "TRACKER_CLUSTER_PASSWORD"),
   ({ clusterUser, clusterCredentialsFile, clusterUrls = [] }) => {
     if (clusterCredentialsFile === undefined) return undefined;
     const inUrl = clusterUrls.some(({ user }) => user !== undefined);
@@ -68,13 +58,7 @@ export const RULES: Rule[] = [
     const other = inUrl ? "TRACKER_CLUSTER_URL has a user" : "TRACKER_CLUSTER_USER is set";
     return `TRACKER_CLUSTER_CREDENTIALS_FILE is set, and ${other}: keep one way to log in`;
   },
-  ({ clusterTlsCertFile, clusterTlsKeyFile }) => {
-    if ((clusterTlsCertFile === undefined) === (clusterTlsKeyFile === undefined)) return undefined;
-    const given = clusterTlsCertFile === undefined ? "KEY" : "CERT";
-    const missing = given === "KEY" ? "CERT" : "KEY";
-    const why = `TRACKER_CLUSTER_TLS_${missing}_FILE`;
-    return `TRACKER_CLUSTER_TLS_${given}_FILE is set without ${why}: set both`;
-  },
+  bothOrNone("TRACKER_CLUSTER_TLS_CERT_FILE", "TRACKER_CLUSTER_TLS_KEY_FILE"),
   ({ clusterTlsCaFile, clusterTlsCertFile, clusterUrls = [] }) => {
     const file = clusterTlsCaFile === undefined ? "CERT" : "CA";
     if ((clusterTlsCaFile ?? clusterTlsCertFile) === undefined || clusterUrls.length === 0) {
@@ -169,6 +153,19 @@ export const RULES: Rule[] = [
     return `TRACKER_PUBLIC_NAME is ${publicName}, ${why}: add it there`;
   },
 ];
+
+/**
+ * Two settings that have no effect alone. One that is set, but could not be read, has no origin: it
+ * is reported already, and is not missing.
+ */
+function bothOrNone(one: string, other: string): Rule {
+  return (_, origins) => {
+    const [isOne, isOther] = [one, other].map((variable) => origins[variable] !== "default");
+    if (isOne === isOther) return undefined;
+    const [given, missing] = isOne ? [one, other] : [other, one];
+    return `${given} is set without ${missing}: set both`;
+  };
+}
 
 /** Files that must not be the same, because each is read in its own format. */
 const FILES = {

@@ -8,6 +8,14 @@ export function codeOf(error: unknown): string {
   return (error as { code?: string } | undefined)?.code ?? String(error);
 }
 
+/** The codes of a path at which nothing is. */
+const MISSING: readonly string[] = ["ENOENT", "ENOTDIR"];
+
+/** What is wrong with a file that was to be read, as the end of a sentence. */
+export function notRead(code: string): string {
+  return MISSING.includes(code) ? "is not there" : `cannot be read (${code})`;
+}
+
 const TOO_MANY_FILES = "raise LimitNOFILE in the unit of systemd, or ulimit -n";
 const DISK_FAILS = "the disk fails or is gone: see dmesg";
 
@@ -51,9 +59,22 @@ const WRITE_REMEDIES: Record<string, string | undefined> = {
   ERR_FS_EISDIR: "a folder has the name of the draft, the file's with .new behind it: remove it",
 };
 
-/** What helps against an error of reading; `usual` if there is no special remedy. */
-export function readRemedy(code: string, usual = "check the path and its permissions"): string {
-  return READ_REMEDIES[code] ?? usual;
+/** Where systemd puts credentials while a service runs. */
+const CREDENTIALS = "/run/credentials/";
+
+/** What helps if a file cannot be read; `usual` if there is no special remedy. */
+export function readRemedy(code: string, usual?: string): string {
+  const missing = "correct the path, or create the file";
+  const common = MISSING.includes(code) ? missing : "check the path and its permissions";
+  return READ_REMEDIES[code] ?? usual ?? common;
+}
+
+/** Likewise, for a file that systemd may hand over. */
+export function handOverRemedy(file: string, code: string): string {
+  const isHandedOver = MISSING.includes(code) && file.startsWith(CREDENTIALS);
+  return isHandedOver
+    ? "it is there while the service runs, with LoadCredential"
+    : readRemedy(code);
 }
 
 /** What helps if a file cannot be replaced. */

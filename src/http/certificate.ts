@@ -3,9 +3,10 @@
  *
  * Also the answer to a client that speaks plain HTTP to an address of HTTPS.
  */
-import { codeOf, readRemedy } from "../host/file-errors.ts";
+import { codeOf, handOverRemedy, notRead } from "../host/file-errors.ts";
 import type { Libc } from "../host/libc.ts";
-import { notThis, readSmallFile } from "../host/plain-file.ts";
+import { type PemFile, pairProblems } from "../host/pem.ts";
+import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 
 /** Certificate chain and private key, as PEM. */
@@ -20,9 +21,6 @@ export interface Certificate {
 export const HAND_OVER =
   "let systemd hand it over with LoadCredential in the unit, or let certbot's deploy hook copy " +
   'it for that user: see "Certificates" in docs/operating.md';
-
-/** Where systemd puts credentials while a service runs. */
-const CREDENTIALS = "/run/credentials/";
 
 /** One certificate of a chain. */
 const PEM = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g;
@@ -76,19 +74,18 @@ export function readCertificate(
 export function tryCertificate(certFile: string, keyFile: string): Certificate | StartError[] {
   const cert = read(certFile, "TRACKER_TLS_CERT_FILE");
   const key = read(keyFile, "TRACKER_TLS_KEY_FILE");
-  if (typeof cert !== "string" || typeof key !== "string") {
+  if (cert instanceof StartError || key instanceof StartError) {
     return [cert, key].filter((part) => part instanceof StartError);
   }
+  const problems = pairProblems(cert, key);
+  if (problems.length > 0) return problems;
+  const pair = { cert: cert.text, key: key.text };
   try {
-    const empty = cert === "" ? certFile : key === "" ? keyFile : undefined;
-    // createSecureContext takes an empty text as an absent one, which is no mistake to it.
-    if (empty !== undefined) throw notThis(`${empty} is empty`);
     // Loaded here, because the module takes 7 MB, and without a certificate nothing needs it.
-    process.getBuiltinModule("node:tls").createSecureContext({ cert, key });
-    return { cert, key, expiresSeconds: expiryOf(cert) };
+    process.getBuiltinModule("node:tls").createSecureContext(pair);
+    return { ...pair, expiresSeconds: expiryOf(pair.cert) };
   } catch (error) {
-    const reason = (error as { code?: string }).code ?? "it is not PEM";
-    const message = `${certFile} and ${keyFile} cannot be used together (${reason})`;
+    const message = `${certFile} and ${keyFile} cannot be used together (${codeOf(error)})`;
     const hint = "the first must hold the certificate chain, the second its private key, as PEM";
     return [new StartError(message, hint)];
   }
@@ -130,20 +127,12 @@ export function renewAll(
   }
 }
 
-function read(file: string, variable: string): string | StartError {
+function read(file: string, variable: string): PemFile | StartError {
   try {
-    return readSmallFile(file);
+    return { variable, file, text: readSmallFile(file) };
   } catch (error) {
     const code = codeOf(error);
-    const message = `${variable} is ${file}, which cannot be read (${code})`;
-    return new StartError(message, hintFor(file, code));
+    const hint = code === "EACCES" ? HAND_OVER : handOverRemedy(file, code);
+    return new StartError(`${variable} is ${file}, which ${notRead(code)}`, hint);
   }
-}
-
-function hintFor(file: string, code: string): string {
-  if (code === "EACCES") return HAND_OVER;
-  const isCredential = code === "ENOENT" && file.startsWith(CREDENTIALS);
-  return isCredential
-    ? "it is there while the service runs, with LoadCredential"
-    : readRemedy(code);
 }

@@ -6,7 +6,7 @@
  * a whole, since a misspelt rule would admit the requests that it should refuse. A line that does
  * not change keeps its count; the counts of removed lines are lost.
  */
-import { codeOf, readRemedy } from "../host/file-errors.ts";
+import { codeOf, notRead, readRemedy } from "../host/file-errors.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 import { countRules, type RulesShared, shareRules } from "./request-rules.ts";
@@ -73,7 +73,7 @@ function readText(path: string): string {
     return readSmallFile(path);
   } catch (error) {
     const code = codeOf(error);
-    const problem = `TRACKER_RULES_FILE is ${path}, which cannot be read (${code})`;
+    const problem = `TRACKER_RULES_FILE is ${path}, which ${notRead(code)}`;
     const usual = "check the path and its permissions; the file may be empty";
     throw new StartError(problem, readRemedy(code, usual));
   }

@@ -18,7 +18,7 @@ import { DIGIT_VALUES, NO_DIGIT } from "../access/hash-file.ts";
 import { noGoodLine } from "../access/list-files.ts";
 import { INFO_HASH_SIZE } from "../constants.ts";
 import { now } from "../host/clock.ts";
-import { codeOf, readRemedy } from "../host/file-errors.ts";
+import { codeOf, notRead, readRemedy } from "../host/file-errors.ts";
 import type { Log } from "../host/log.ts";
 import { StartError } from "../host/start-error.ts";
 import { DOWNLOADS_MAX } from "../swarm/blocks.ts";
@@ -105,10 +105,10 @@ async function readState(path: string, restore: (line: StateLine) => boolean): P
   await eachPieceUnpacked(path, STATE_GIB_MAX, take).catch((error: unknown) => {
     const code = codeOf(error);
     // Names of zlib's errors, such as Z_BUF_ERROR.
-    const step = code.startsWith("Z_") ? "unpacked" : "read";
+    const problem = code.startsWith("Z_") ? `cannot be unpacked: ${code}` : notRead(code);
     const hint = "check TRACKER_STATE_IMPORT, and whether the file may be read";
     const remedy = readRemedy(code, hint);
-    throw new StartError(`the state file ${path} cannot be ${step}: ${code}`, remedy);
+    throw new StartError(`the state file ${path} ${problem}`, remedy);
   });
   const { restored, withoutRoom, skipped, badLines } = reader.imported;
   if (restored + withoutRoom === 0 && skipped > 0) {

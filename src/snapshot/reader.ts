@@ -10,7 +10,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { codeOf, readRemedy } from "../host/file-errors.ts";
+import { codeOf, notRead, readRemedy } from "../host/file-errors.ts";
 import { followLinks, notThis, READ_FLAGS } from "../host/plain-file.ts";
 import type { PutBack } from "../swarm/put-back.ts";
 import { recordEnd, recordPeers } from "../swarm/records.ts";
@@ -213,5 +213,5 @@ export class SnapshotReader {
 function unreadable(path: string, error: unknown): Unusable {
   const code = codeOf(error);
   const usual = "check TRACKER_SNAPSHOT_FILE, and whether the tracker's user may read it";
-  return new Unusable(`${path} cannot be read: ${code}`, readRemedy(code, usual), true);
+  return new Unusable(`${path} ${notRead(code)}`, readRemedy(code, usual), true);
 }

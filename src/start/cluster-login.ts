@@ -1,31 +1,58 @@
 /**
  * How this tracker logs in at the NATS servers of its cluster, from the settings and the files that
- * they name.
+ * they name. A file that is missing or damaged ends the start: no server would let it in.
  */
 import type { Login } from "../cluster/link.ts";
 import type { Config } from "../config/schema.ts";
+import { codeOf, handOverRemedy, notRead } from "../host/file-errors.ts";
+import { certificateProblem, type PemFile, pairProblems } from "../host/pem.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 
-/** Reads the files, before any socket is bound. Throws a StartError. */
-export function readLogin(config: Partial<Config>): Login {
+/** Reads the files, before any socket is bound. Rejects with a StartError. */
+export async function readLogin(config: Partial<Config>): Promise<Login> {
+  const login = await tryLogin(config);
+  if (Array.isArray(login)) throw login[0];
+  return login;
+}
+
+/** The login, or all problems of its files. */
+export async function tryLogin(config: Partial<Config>): Promise<Login | StartError[]> {
+  const problems: StartError[] = [];
+  const read = (variable: string, file: string | undefined): PemFile | undefined => {
+    if (file === undefined) return undefined;
+    try {
+      return { variable, file, text: readSmallFile(file) };
+    } catch (error) {
+      const code = codeOf(error);
+      const message = `${variable} is ${file}, which ${notRead(code)}`;
+      problems.push(new StartError(message, handOverRemedy(file, code)));
+      return undefined;
+    }
+  };
+  const credentials = read("TRACKER_CLUSTER_CREDENTIALS_FILE", config.clusterCredentialsFile);
+  const ca = read("TRACKER_CLUSTER_TLS_CA_FILE", config.clusterTlsCaFile);
+  const cert = read("TRACKER_CLUSTER_TLS_CERT_FILE", config.clusterTlsCertFile);
+  const key = read("TRACKER_CLUSTER_TLS_KEY_FILE", config.clusterTlsKeyFile);
+  if (credentials !== undefined) problems.push(...(await damageOf(credentials)));
+  if (ca !== undefined)
+    problems.push(...[certificateProblem(ca)].filter((one) => one !== undefined));
+  if (cert !== undefined && key !== undefined) problems.push(...pairProblems(cert, key));
+  if (problems.length > 0) return problems;
   return {
-    user: config.clusterUser,
-    password: config.clusterPassword,
-    credentials: read("TRACKER_CLUSTER_CREDENTIALS_FILE", config.clusterCredentialsFile),
-    ca: read("TRACKER_CLUSTER_TLS_CA_FILE", config.clusterTlsCaFile),
-    cert: read("TRACKER_CLUSTER_TLS_CERT_FILE", config.clusterTlsCertFile),
-    key: read("TRACKER_CLUSTER_TLS_KEY_FILE", config.clusterTlsKeyFile),
+    ...{ user: config.clusterUser, password: config.clusterPassword },
+    ...{ credentials: credentials?.text, ca: ca?.text, cert: cert?.text, key: key?.text },
   };
 }
 
-function read(variable: string, path: string | undefined): string | undefined {
-  if (path === undefined) return undefined;
-  try {
-    return readSmallFile(path);
-  } catch (error) {
-    const { code } = error as { code?: string };
-    const hint = "let the user it runs as read it";
-    throw new StartError(`${variable}: ${path} cannot be read: ${code}`, hint);
-  }
+/** What is wrong with a .creds file or the seed of an nkey. */
+async function damageOf({ variable, file, text }: PemFile): Promise<StartError[]> {
+  const [nats, { credentialsProblem }] = await Promise.all([
+    import("@nats-io/transport-node"),
+    import("../cluster/credentials.ts"),
+  ]);
+  const problem = credentialsProblem(nats, text);
+  if (problem === undefined) return [];
+  const hint = "copy the file again as it was made, for instance by nsc";
+  return [new StartError(`${variable} is ${file}, which ${problem}`, hint)];
 }

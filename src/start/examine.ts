@@ -10,7 +10,7 @@ import { type BadLines, showBadLines } from "../access/hash-file.ts";
 import { type ListFile, readHashList, readNetworkList } from "../access/list-files.ts";
 import type { Config, Origins } from "../config/schema.ts";
 import { Machine } from "../host/machine.ts";
-import { readLogin } from "./cluster-login.ts";
+import { tryLogin } from "./cluster-login.ts";
 import { countSockets, STORE_OF_UNIT } from "./kept-sockets.ts";
 import { connectionsFor, type FilesConfig } from "./open-files.ts";
 import { tryCertificate } from "../http/certificate.ts";
@@ -79,7 +79,8 @@ export async function examine(
     const { examineSnapshot } = await import("../snapshot/examination.ts");
     await attempt(() => warnings.push(...examineSnapshot(snapshotFile, userId)));
   }
-  await attempt(() => readLogin(config));
+  const login = await tryLogin(config);
+  if (Array.isArray(login)) problems.push(...login);
   if (!hasIpv6) problems.push(...withoutIpv6(config, origins).problems);
   problems.push(...impossibleSockets(config, hasIpv6));
   if (isComplete(config)) {

@@ -36,7 +36,7 @@ export async function sharePeers(
 ): Promise<SharedPeers | undefined> {
   const { outbox } = program.threads.shared;
   if (outbox === undefined) return undefined;
-  const login = readLogin(program.config);
+  const login = await readLogin(program.config);
   const [sharing, applying, link] = await Promise.all([
     import("../cluster/sharing.ts"),
     import("../cluster/applying.ts"),

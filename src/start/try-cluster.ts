@@ -24,7 +24,7 @@ export async function tryCluster(config: Config): Promise<ClusterReport> {
   const { clusterUrls: engines, clusterName: name, clusterNode: node } = config;
   const report: ClusterReport = { lines: [], warnings: [] };
   if (engines.length === 0) return report;
-  const login = readLogin(config);
+  const login = await readLogin(config);
   report.warnings.push(...engines.flatMap((engine) => exposure(engine, login)));
   const { tryEngine } = await import("../cluster/trial.ts");
   const options = { login, name, node };

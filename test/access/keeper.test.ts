@@ -100,7 +100,7 @@ describe("at the start", () => {
       const at = ["TRACKER_DENY_FILE", "TRACKER_ALLOW_FILE"].indexOf(variable);
       const { start } = open({ [names.at(at)!]: path });
       const error = (await start().catch((reason: unknown) => reason)) as Error & { hint: string };
-      expect(error.message).toBe(`${variable} is ${path}, which cannot be read (ENOENT)`);
+      expect(error.message).toBe(`${variable} is ${path}, which is not there`);
       expect(error.hint).toContain("permissions");
     },
   );

@@ -67,17 +67,29 @@ test("no message shows a password, whatever is wrong with its URL", () => {
 
 describe("names", () => {
   test("of a cluster are words, since they are part of a subject", () => {
-    for (const name of ["a.b", "a*", "a b", ">", "x".repeat(65)]) {
-      expect(problemsOf({ TRACKER_CLUSTER_NAME: name })[0]).toContain("not the name of a cluster");
+    for (const [name, sign] of [
+      ["a.b", "."],
+      ["a*", "*"],
+      ["a b", " "],
+      ["x>", ">"],
+      ["x😀", "😀"],
+    ]) {
+      expect(problemsOf({ TRACKER_CLUSTER_NAME: name })).toEqual([
+        `TRACKER_CLUSTER_NAME is "${name}", in which "${sign}" is not allowed: ` +
+          "write only letters of A to Z, digits, - and _",
+      ]);
     }
+    expect(problemsOf({ TRACKER_CLUSTER_NAME: "x".repeat(65) })[0]).toEndWith(
+      ", which has 65 characters: write at most 64",
+    );
     expect(problemsOf({ TRACKER_CLUSTER_NAME: "My_swarms-2" })).toEqual([]);
   });
 
   test("of a node take as many bytes as a hello has room for; without one it is the host's", () => {
-    expect(problemsOf({ TRACKER_CLUSTER_NODE: "ä".repeat(33) })[0]).toContain(
-      "write 1 to 64 bytes",
+    expect(problemsOf({ TRACKER_CLUSTER_NODE: "ä".repeat(33) })[0]).toEndWith(
+      ", which has 66 bytes in UTF-8: write at most 64",
     );
-    expect(problemsOf({ TRACKER_CLUSTER_NODE: "a\nb" })[0]).toContain("not the name of a node");
+    expect(problemsOf({ TRACKER_CLUSTER_NODE: "a\nb" })[0]).toContain("write it on one line");
     const result = readConfig({});
     expect("config" in result && result.config.clusterNode.length).toBeGreaterThan(0);
   });
@@ -110,6 +122,15 @@ test.each([
   const problems = problemsOf(env as Record<string, string>);
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain(sentence);
+});
+
+test("a setting that was set, but not understood, is not called missing", () => {
+  const twice = { TRACKER_CLUSTER_PASSWORD: "b", TRACKER_CLUSTER_PASSWORD_FILE: "/nowhere/p" };
+  expect(problemsOf({ TRACKER_CLUSTER_USER: "a", ...twice })).toEqual([
+    "TRACKER_CLUSTER_PASSWORD and TRACKER_CLUSTER_PASSWORD_FILE are both set: keep one",
+  ]);
+  const missing = { TRACKER_CLUSTER_PASSWORD_FILE: "/nowhere/p" };
+  expect(problemsOf({ TRACKER_CLUSTER_USER: "a", ...missing })).toHaveLength(1);
 });
 
 test("a password is never shown in a mistake about it", () => {

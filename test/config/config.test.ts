@@ -267,7 +267,7 @@ test("an empty variable is not set, unless empty has a meaning", () => {
     expect(result.origins["TRACKER_UDP_ADDRESS"]).toBe("environment");
   }
   const both = { TRACKER_UDP_SECRET: "", TRACKER_UDP_SECRET_FILE: "/nowhere/secret" };
-  expect(problemsOf(both)[0]).toContain("cannot be read");
+  expect(problemsOf(both)[0]).toContain("is not there");
 });
 
 test("settings that could be parsed are returned with the problems", () => {
@@ -306,8 +306,8 @@ describe("a secret", () => {
   test("in a file that cannot be read is a problem", () => {
     const missing = join(folder, "missing");
     expect(problemsOf({ TRACKER_UDP_SECRET_FILE: "/nowhere/secret" })).toEqual([
-      'TRACKER_UDP_SECRET_FILE is "/nowhere/secret", which cannot be read (ENOENT):' +
-        " check the path and its permissions",
+      'TRACKER_UDP_SECRET_FILE is "/nowhere/secret", which is not there:' +
+        " correct the path, or create the file",
     ]);
     expect(problemsOf({ TRACKER_UDP_SECRET_FILE: missing })).toHaveLength(1);
     for (const path of [folder, "/dev/zero"]) {

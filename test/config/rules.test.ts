@@ -32,6 +32,13 @@ test("too few swarms for an address cannot be told from chance", () => {
   ]);
 });
 
+test("two settings that have no effect alone are set both, or none", () => {
+  expect(problems({ tlsKeyFile: "/k" }, ["TRACKER_TLS_KEY_FILE"])).toEqual([
+    "TRACKER_TLS_KEY_FILE is set without TRACKER_TLS_CERT_FILE: set both",
+  ]);
+  expect(problems(SECURE, ["TRACKER_TLS_KEY_FILE", "TRACKER_TLS_CERT_FILE"])).toEqual([]);
+});
+
 test("the defaults break no rule", () => {
   expect(problems({})).toEqual([]);
 });
@@ -60,7 +67,6 @@ test.each([
     { rateLimitNetwork: 100 },
     "TRACKER_RATE_LIMIT_NETWORK is 100, less than one address of it may ask: choose at least 200",
   ],
-  [{ tlsKeyFile: "/k" }, "TRACKER_TLS_KEY_FILE is set without TRACKER_TLS_CERT_FILE"],
   [
     { ...SECURE, httpListeners: [{ host: "::", port: 80, tls: false }] },
     "TRACKER_TLS_CERT_FILE is set, but no address of TRACKER_HTTP_ADDRESS speaks HTTPS: ",

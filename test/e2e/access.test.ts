@@ -485,7 +485,7 @@ describe("when a file cannot be used", () => {
       });
       expect(await child.exited(3000)).toBe(78);
       expect(child.stderr).toBe(
-        `buntracker: error: ${variable} is ${path}, which cannot be read (ENOENT)\n` +
+        `buntracker: error: ${variable} is ${path}, which is not there\n` +
           "buntracker: hint: check the path and its permissions; the file may be empty\n",
       );
     },

@@ -11,7 +11,7 @@ import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { helloMessage } from "../../src/cluster/wire.ts";
 import { decodeDictionary } from "./bencode.ts";
 import { announceRequest, openDatagrams } from "./datagrams.ts";
-import { type Environment, freePort, startProcess, startTracker, type Tracker } from "./harness.ts";
+import { type Environment, freePort, startTracker, type Tracker } from "./harness.ts";
 
 const HASH = "%01%23%45%67%89%AB%CD%EF%01%23%45%67%89%AB%CD%EF%01%23%45%67";
 const HASH_BYTES = Uint8Array.fromHex("0123456789abcdef0123456789abcdef01234567");
@@ -265,18 +265,5 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await untilAll([one, two], { incomplete: 1 });
     },
     MINUTE,
-  );
-});
-
-test("a file to log in with that cannot be read ends the start", async () => {
-  const tracker = startProcess({
-    env: {
-      TRACKER_CLUSTER_URL: "nats://127.0.0.1:1",
-      TRACKER_CLUSTER_CREDENTIALS_FILE: "/nowhere/x.creds",
-    },
-  });
-  expect(await tracker.exited()).toBe(78);
-  expect(tracker.stderr).toContain(
-    "TRACKER_CLUSTER_CREDENTIALS_FILE: /nowhere/x.creds cannot be read",
   );
 });

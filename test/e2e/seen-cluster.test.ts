@@ -108,17 +108,6 @@ describe("check", () => {
     expect(text).not.toContain("not on this machine");
   });
 
-  test("fails if a file of the login cannot be read", async () => {
-    const { code, text } = await check({
-      TRACKER_CLUSTER_URL: "nats://127.0.0.1:1",
-      TRACKER_CLUSTER_CREDENTIALS_FILE: "/nowhere/creds",
-    });
-    expect(code).toBe(78);
-    expect(text).toContain(
-      "TRACKER_CLUSTER_CREDENTIALS_FILE: /nowhere/creds cannot be read: ENOENT",
-    );
-  });
-
   test.if(NATS_SERVER !== null)(
     "says of each server whether it answers, and which trackers are heard",
     async () => {

@@ -2,7 +2,13 @@
 import { expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 
-import { codeOf, readRemedy, writeRemedy } from "../../src/host/file-errors.ts";
+import {
+  codeOf,
+  handOverRemedy,
+  notRead,
+  readRemedy,
+  writeRemedy,
+} from "../../src/host/file-errors.ts";
 import { notThis } from "../../src/host/plain-file.ts";
 
 test("an error is known by its code", async () => {
@@ -28,8 +34,21 @@ test.each([
   expect(writeRemedy(code)).toContain(remedy);
 });
 
+test("a file that is missing is not called unreadable", () => {
+  expect(notRead("ENOENT")).toBe("is not there");
+  expect(notRead("ENOTDIR")).toBe("is not there");
+  expect(notRead("EACCES")).toBe("cannot be read (EACCES)");
+});
+
+test("a file that systemd hands over is there only while the service runs", () => {
+  const file = "/run/credentials/buntracker.service/nats-password";
+  expect(handOverRemedy(file, "ENOENT")).toContain("with LoadCredential");
+  expect(handOverRemedy("/etc/nats-password", "ENOENT")).toContain("correct the path");
+});
+
 test("a file that cannot be read has the usual remedy, unless the reason is another", () => {
-  expect(readRemedy("ENOENT")).toBe("check the path and its permissions");
+  expect(readRemedy("ENOENT")).toBe("correct the path, or create the file");
+  expect(readRemedy("ELOOP")).toBe("check the path and its permissions");
   expect(readRemedy("ENOENT", "create it")).toBe("create it");
   expect(readRemedy("EACCES", "create it")).toContain("read it and search the folders above");
   expect(readRemedy("EMFILE")).toContain("ulimit -n");

@@ -27,22 +27,24 @@ describe("the certificate of HTTPS", () => {
   test.if(makeCertificate.possible)("must belong to its key", () => {
     const one = makeCertificate(directory, "first");
     const two = makeCertificate(directory, "second");
-    expect(() => readCertificate(one.cert, two.key)).toThrow("cannot be used together");
-  });
-
-  test("with an unreadable file names the file", () => {
-    const missing = join(directory, "missing.pem");
-    expect(() => readCertificate(missing, missing)).toThrow(
-      `TRACKER_TLS_CERT_FILE is ${missing}, which cannot be read (ENOENT)`,
+    expect(() => readCertificate(one.cert, two.key)).toThrow(
+      `${two.key}, which is not the key of the first certificate in ${one.cert}`,
     );
   });
 
-  test("with two unreadable files has two errors", () => {
+  test("whose file is missing names the file", () => {
+    const missing = join(directory, "missing.pem");
+    expect(() => readCertificate(missing, missing)).toThrow(
+      `TRACKER_TLS_CERT_FILE is ${missing}, which is not there`,
+    );
+  });
+
+  test("whose two files are missing has two errors", () => {
     const [one, two] = [join(directory, "one.pem"), join(directory, "two.pem")];
     const problems = tryCertificate(one, two) as Error[];
     expect(problems.map(({ message }) => message)).toEqual([
-      `TRACKER_TLS_CERT_FILE is ${one}, which cannot be read (ENOENT)`,
-      `TRACKER_TLS_KEY_FILE is ${two}, which cannot be read (ENOENT)`,
+      `TRACKER_TLS_CERT_FILE is ${one}, which is not there`,
+      `TRACKER_TLS_KEY_FILE is ${two}, which is not there`,
     ]);
   });
 
@@ -50,17 +52,18 @@ describe("the certificate of HTTPS", () => {
     const { cert, key } = makeCertificate(directory, "filled");
     const empty = join(directory, "empty.pem");
     writeFileSync(empty, "");
-    for (const [one, two] of [
-      [empty, key],
-      [cert, empty],
-      [empty, empty],
-    ] as const) {
-      const [problem] = tryCertificate(one, two) as StartError[];
-      expect(problem!.message).toBe(
-        `${one} and ${two} cannot be used together (${empty} is empty)`,
+    const cases: [string, string, string[]][] = [
+      [empty, key, ["CERT"]],
+      [cert, empty, ["KEY"]],
+      [empty, empty, ["CERT", "KEY"]],
+    ];
+    for (const [one, two, named] of cases) {
+      const problems = tryCertificate(one, two) as StartError[];
+      expect(problems.map(({ message }) => message)).toEqual(
+        named.map((which) => `TRACKER_TLS_${which}_FILE is ${empty}, which is empty`),
       );
-      expect(problem!.hint).toContain("the certificate chain");
-      expect(problem!.exitCode).toBe(78);
+      expect(problems[0].hint).toContain("as PEM");
+      expect(problems[0].exitCode).toBe(78);
     }
   });
 
@@ -97,7 +100,9 @@ describe("the certificate of HTTPS", () => {
   test("is refused if a file is not a certificate", () => {
     const file = join(directory, "words.pem");
     writeFileSync(file, "not a certificate\n");
-    expect(() => readCertificate(file, file)).toThrow("cannot be used together");
+    expect(() => readCertificate(file, file)).toThrow(
+      `TRACKER_TLS_CERT_FILE is ${file}, which holds no certificate as PEM`,
+    );
   });
 });
 

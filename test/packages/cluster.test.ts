@@ -1,6 +1,6 @@
 /**
- * The guide to three trackers on three machines, docs/cluster.md: its commands are run word for word
- * on the machine of machine.sh, with Debian's `nats-server` and the package of the tracker.
+ * The guide to three trackers on three machines, docs/cluster.md: its commands are run word for
+ * word on the machine of machine.sh, with Debian's `nats-server` and the package of the tracker.
  *
  * This machine has all three addresses. It follows the guide as the first; a server with the files
  * that the guide makes for the second joins it.

@@ -158,14 +158,14 @@ describe("a file is not read if", () => {
   test("it is no plain file", () => {
     using folder = makeFolder();
     mkdirSync(folder.file);
-    expect(reasonOf(folder.file)).toBe("FILE cannot be read: it is not a file");
+    expect(reasonOf(folder.file)).toBe("FILE cannot be read (it is not a file)");
     expect(reasonOf("/dev/zero")).toContain("it is not a file");
   });
 
   test("it is a pipe, for whose writer it does not wait", () => {
     using folder = makeFolder();
     Bun.spawnSync(["mkfifo", folder.file]);
-    expect(reasonOf(folder.file)).toBe("FILE cannot be read: it is not a file");
+    expect(reasonOf(folder.file)).toBe("FILE cannot be read (it is not a file)");
   });
 
   test.each([0o620, 0o602, 0o666])("others may write to it: mode %o", (mode) => {
@@ -194,13 +194,13 @@ describe("a file is not read if", () => {
   test("it is a circle of links", () => {
     using folder = makeFolder();
     symlinkSync(folder.file, folder.file);
-    expect(reasonOf(folder.file)).toBe("FILE cannot be read: ELOOP");
+    expect(reasonOf(folder.file)).toBe("FILE cannot be read (ELOOP)");
   });
 
   test.if(process.getuid!() !== 0)("the user may not read it", () => {
     using folder = makeFolder();
     writeFileSync(folder.file, whole, { mode: 0o200 });
-    expect(reasonOf(folder.file)).toBe("FILE cannot be read: EACCES");
+    expect(reasonOf(folder.file)).toBe("FILE cannot be read (EACCES)");
   });
 });
 

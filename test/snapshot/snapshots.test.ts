@@ -265,7 +265,7 @@ describe("a file that cannot be used is told once, with what helps:", () => {
       (file) => (writeFileSync(file, "x"), chmodSync(file, 0o666)),
       "is no snapshot",
     ],
-    ["a folder", (file) => mkdirSync(file), "cannot be read: it is not a file"],
+    ["a folder", (file) => mkdirSync(file), "cannot be read (it is not a file)"],
   ];
 
   test.each(others)("%s, which may be of others and is left alone", async (_name, make, reason) => {

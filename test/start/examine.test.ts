@@ -67,13 +67,13 @@ test("every mistake is reported with a remedy, and no mistake hides another", as
   });
   expect(problems.map(({ message }) => message)).toEqual([
     'TRACKER_USER is "no-such-user", and there is no such user',
-    `TRACKER_DENY_FILE is ${missing}, which cannot be read (ENOENT)`,
+    `TRACKER_DENY_FILE is ${missing}, which is not there`,
     `TRACKER_ALLOW_FILE is ${folder}, which cannot be read (not a file)`,
-    `TRACKER_DENY_NETWORKS_FILE is ${missing}, which cannot be read (ENOENT)`,
+    `TRACKER_DENY_NETWORKS_FILE is ${missing}, which is not there`,
     expect.stringMatching(/^TRACKER_RULES_FILE .*bad-rules: line 1 has no condition/),
-    `TRACKER_TLS_CERT_FILE is ${missing}, which cannot be read (ENOENT)`,
-    `TRACKER_TLS_KEY_FILE is ${missing}, which cannot be read (ENOENT)`,
-    `the state file ${missing} cannot be read: ENOENT`,
+    `TRACKER_TLS_CERT_FILE is ${missing}, which is not there`,
+    `TRACKER_TLS_KEY_FILE is ${missing}, which is not there`,
+    `the state file ${missing} is not there`,
   ]);
   for (const { hint, exitCode } of problems) {
     expect(hint).toMatch(/^[a-z].{10}/);

@@ -94,7 +94,7 @@ describe("one file that is wrong", () => {
     ["deny", "TRACKER_DENY_FILE"],
     ["page", "which has bad lines only: 2, namely 1 2"],
     ["rules", "TRACKER_RULES_FILE"],
-    ["certificate", "cannot be used together"],
+    ["certificate", "which holds no certificate as PEM"],
   ])("%s: nothing changes, and the log says what is wrong", async (wrong, reason) => {
     const { files, reload, told, lines, events, write, list, cert } = open();
     await files.read();

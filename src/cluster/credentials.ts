@@ -1,0 +1,44 @@
+/**
+ * The key that a tracker proves itself with at NATS servers: a .creds file, which holds a JWT and
+ * the seed of its nkey, or the seed of a user's nkey alone. The key itself is never sent.
+ */
+import type { Authenticator } from "@nats-io/transport-node";
+
+type Nats = typeof import("@nats-io/transport-node");
+
+/** The seed of a user begins so. */
+const USER_SEED = "SU";
+
+/** What proves this tracker to a server; throws, perhaps only when it is called, on a bad text. */
+export function authenticatorOf(nats: Nats, text: string): Authenticator {
+  const encoder = new TextEncoder();
+  const seed = text.trim();
+  return seed.startsWith(USER_SEED)
+    ? nats.nkeyAuthenticator(encoder.encode(seed))
+    : nats.credsAuthenticator(encoder.encode(text));
+}
+
+/** Why nobody can log in with this text, as the end of a sentence; undefined if it is whole. */
+export function credentialsProblem(nats: Nats, text: string): string | undefined {
+  if (text.trim() === "") return "is empty";
+  let proof: { nkey?: string; jwt?: string };
+  try {
+    proof = authenticatorOf(nats, text)("nonce") as typeof proof;
+  } catch {
+    return "is neither a whole .creds file nor the seed of a user's nkey";
+  }
+  if (proof.jwt === undefined) return undefined;
+  const subject = subjectOf(proof.jwt);
+  if (subject === undefined) return "has a JWT that is damaged";
+  return subject === proof.nkey ? undefined : "has a seed that does not belong to its JWT";
+}
+
+/** The public key that a JWT is about; undefined if it is damaged. */
+function subjectOf(jwt: string): string | undefined {
+  try {
+    const claims = Buffer.from(jwt.split(".")[1], "base64url").toString();
+    return (JSON.parse(claims) as { sub: string }).sub;
+  } catch {
+    return undefined;
+  }
+}
