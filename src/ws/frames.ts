@@ -44,6 +44,12 @@ export const CLOSE_BUG = 1011;
  */
 export const MESSAGE_BYTES_MAX = 64 * 1024;
 
+/** Limit of the payload of a frame that controls. [RFC 6455 5.5] */
+export const CONTROL_BYTES_MAX = 125;
+
+/** A payload up to this size is unmasked byte by byte: to set up words would take longer. */
+const SMALL_BYTES_MAX = 64;
+
 const FIN = 0x80;
 const RSV = 0x70;
 const OPCODE = 0x0f;
@@ -52,7 +58,6 @@ const LENGTH = 0x7f;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 const KEY_SIZE = 4;
-const CONTROL_BYTES_MAX = 125;
 
 /** The opcodes that exist. [RFC 6455 11.8] */
 const KNOWN = [true, true, true, false, false, false, false, false, true, true, true];
@@ -122,6 +127,15 @@ export class Frame {
     const words = (size + 3) >>> 2;
     for (let i = 0; i < words; i++) SCRATCH_WORDS[i] ^= key;
     return SCRATCH.subarray(0, size);
+  }
+
+  /** Writes the payload without its mask to `target` from `at` on; makes no garbage of a small one. */
+  payloadInto(bytes: Uint8Array, target: Uint8Array, at: number): void {
+    const size = this.payloadTo - this.payloadFrom;
+    if (size > SMALL_BYTES_MAX) return target.set(this.payload(bytes), at);
+    const from = this.payloadFrom;
+    const key = this.#keyAt;
+    for (let i = 0; i < size; i++) target[at + i] = bytes[from + i] ^ bytes[key + (i & 3)];
   }
 }
 

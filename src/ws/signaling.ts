@@ -28,12 +28,12 @@ import {
   CLOSE_PROTOCOL,
   CLOSE_TOO_LARGE,
   closeCode,
+  CONTROL_BYTES_MAX,
   Frame,
   FRAME_INCOMPLETE,
   FRAME_TOO_LONG,
   FRAME_WRONG,
   FrameWriter,
-  MESSAGE_BYTES_MAX,
   OPCODE_BINARY,
   OPCODE_CLOSE,
   OPCODE_CONTINUATION,
@@ -41,6 +41,7 @@ import {
   OPCODE_PONG,
   OPCODE_TEXT,
 } from "./frames.ts";
+import { Fragments } from "./fragments.ts";
 import { Relays } from "./relays.ts";
 import { reasonOf, WsCloses } from "./ws-closes.ts";
 import type { Offers } from "./offers.ts";
@@ -63,9 +64,6 @@ const TIMED_EVERY = 16;
 
 /** Wrong messages in a row that end a connection. */
 const WRONG_MAX = 16;
-
-/** No client sends fragments; joining more of them would take long. */
-const FRAGMENTS_MAX = 64;
 
 /** A challenged connection has this many ticks to show that it lives. */
 const TICKS_CHALLENGE = 10;
@@ -105,8 +103,9 @@ export class Signaling implements Engine {
   readonly #own = new FrameWriter();
   /** Frames for another connection, or one that belongs to no turn. */
   readonly #single = new FrameWriter();
-  /** The payload of the last ping of this turn. */
-  #ping: Buffer | undefined;
+  /** The payload of the last ping of this turn, and its size; -1 without one. */
+  readonly #ping = Buffer.alloc(CONTROL_BYTES_MAX);
+  #pingSize = -1;
   readonly #relays: Relays<WsConnection>;
   #lastNumber = 0;
   /** Bytes that may still be read in this turn of the event loop, and until when. */
@@ -150,7 +149,7 @@ export class Signaling implements Engine {
       connection.goesOn = true;
       return 0;
     }
-    this.#ping = undefined;
+    this.#pingSize = -1;
     try {
       at = this.#takeTurn(connection, bytes);
     } catch (error) {
@@ -159,7 +158,9 @@ export class Signaling implements Engine {
       this.#close(connection, CLOSE_BUG);
     }
     if (connection.ended) return bytes.length;
-    if (this.#ping !== undefined) this.#own.control(OPCODE_PONG, this.#ping);
+    if (this.#pingSize >= 0) {
+      this.#own.control(OPCODE_PONG, this.#ping.subarray(0, this.#pingSize));
+    }
     this.#flush(connection);
     return at;
   }
@@ -230,13 +231,15 @@ export class Signaling implements Engine {
       case OPCODE_BINARY:
         if (connection.fragments !== undefined) this.#close(connection, CLOSE_PROTOCOL);
         else if (frame.isLast) this.#timeText(connection, frame.payload(bytes));
-        else this.#keep(connection, [], Buffer.from(frame.payload(bytes)));
+        else this.#join(connection, (connection.fragments = new Fragments()), bytes);
         return frame.isLast;
       case OPCODE_CONTINUATION:
-        this.#continue(connection, bytes);
+        if (connection.fragments === undefined) this.#close(connection, CLOSE_PROTOCOL);
+        else this.#join(connection, connection.fragments, bytes);
         return frame.isLast;
       case OPCODE_PING:
-        this.#ping = Buffer.from(frame.payload(bytes));
+        frame.payloadInto(bytes, this.#ping, 0);
+        this.#pingSize = frame.payloadTo - frame.payloadFrom;
         return false;
       case OPCODE_CLOSE:
         this.#answerClose(connection, closeCode(frame.payload(bytes), isUtf8));
@@ -246,26 +249,17 @@ export class Signaling implements Engine {
     }
   }
 
-  #keep(connection: WsConnection, fragments: Buffer[], fragment: Buffer): void {
-    fragments.push(fragment);
-    connection.fragments = fragments;
-    connection.line.hold(fragment.length);
-  }
-
-  #continue(connection: WsConnection, bytes: Buffer): void {
-    const { fragments } = connection;
-    if (fragments === undefined) return this.#close(connection, CLOSE_PROTOCOL);
-    const before = fragments.reduce((sum, { length }) => sum + length, 0);
-    const size = before + this.#frame.payloadTo - this.#frame.payloadFrom;
-    if (size > MESSAGE_BYTES_MAX || fragments.length === FRAGMENTS_MAX) {
-      return this.#close(connection, CLOSE_TOO_LARGE);
+  /** Adds a fragment to those before; the last one completes a message. */
+  #join(connection: WsConnection, fragments: Fragments, bytes: Buffer): void {
+    const before = fragments.capacity;
+    if (!fragments.add(this.#frame, bytes)) return this.#close(connection, CLOSE_TOO_LARGE);
+    if (!this.#frame.isLast) {
+      if (fragments.capacity > before) connection.line.hold(fragments.capacity - before);
+      return;
     }
-    const fragment = this.#frame.payload(bytes);
-    if (!this.#frame.isLast) return this.#keep(connection, fragments, Buffer.from(fragment));
-    const whole = Buffer.concat([...fragments, fragment]);
     connection.fragments = undefined;
     connection.line.hold(0 - before);
-    this.#timeText(connection, whole);
+    this.#timeText(connection, fragments.joined);
   }
 
   #timeText(connection: WsConnection, payload: Buffer): void {

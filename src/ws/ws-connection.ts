@@ -12,6 +12,7 @@
  */
 import type { Family } from "../constants.ts";
 import type { Line, Place, Tunnel } from "../net/tunnel.ts";
+import type { Fragments } from "./fragments.ts";
 import { OwnPeers, type PeerHolder } from "./ws-swarms.ts";
 
 /** What is done for a connection; see signaling.ts. */
@@ -29,7 +30,7 @@ class Unusual {
   challengedAt = -1;
   stalledAt = -1;
   wrongs = 0;
-  fragments: Buffer[] | undefined = undefined;
+  fragments: Fragments | undefined = undefined;
 }
 
 /** It takes 112 bytes: of an IPv4 address a number is kept, since 4 bytes in an array take 64. */
@@ -100,11 +101,11 @@ export class WsConnection implements Tunnel, PeerHolder {
   }
 
   /** The beginning of a message in fragments. */
-  get fragments(): Buffer[] | undefined {
+  get fragments(): Fragments | undefined {
     return this.#unusual?.fragments;
   }
 
-  set fragments(fragments: Buffer[] | undefined) {
+  set fragments(fragments: Fragments | undefined) {
     this.#makeUnusual().fragments = fragments;
   }
 

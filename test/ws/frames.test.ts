@@ -24,6 +24,9 @@ describe("a frame of a client", () => {
       const bytes = Buffer.concat([Buffer.from("before"), frame(text), Buffer.from("after")]);
       expect(reader.read(bytes, 6)).toBe(FRAME_OK);
       expect(reader.payload(bytes).equals(text)).toBe(true);
+      const target = Buffer.alloc(size + 2, ".");
+      reader.payloadInto(bytes, target, 1);
+      expect(target.toString()).toBe(`.${text.toString()}.`);
       expect(reader.payloadTo).toBe(bytes.length - 5);
       expect([reader.opcode, reader.isLast]).toEqual([1, true]);
     });

@@ -15,7 +15,7 @@ describe("a message", () => {
       frame(b!, { opcode: 0, fin: false }),
       frame("alive?", { opcode: 9 }),
     );
-    expect(client.line.held).toBe(Buffer.byteLength(a! + b!));
+    expect(client.line.held).toBe(256);
     const [pong] = client.frames();
     expect([pong!.opcode, pong!.payload.toString()]).toEqual([10, "alive?"]);
     client.bytes(frame(c!, { opcode: 0 }));
