@@ -13,11 +13,11 @@
  * disturbed least. The outcome is written to results/cluster-cost.txt, unless only a look was asked
  * for.
  */
-import { join } from "node:path";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { BINARY } from "../e2e/harness.ts";
-import { type Contender, CORE_GENERATORS, endAll, pinned, startBinary } from "./contenders.ts";
-import { parseReport, readOptions, refuse, type Report } from "./options.ts";
+import { type Contender, endAll, startBinary } from "./contenders.ts";
+import { type Flags, generate } from "./generators.ts";
+import { readOptions, refuse, type Report } from "./options.ts";
 import { cpuSeconds, mainThreadSeconds } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 
@@ -37,19 +37,11 @@ const MEASURES = [
   "the usual mix: all threads",
 ] as const;
 
-async function load({ port }: Contender, flags: Record<string, string | number>): Promise<Report> {
-  const words = Object.entries({ port, ...flags }).flatMap(([name, value]) => [
-    `--${name}`,
-    String(value),
-  ]);
-  const program = join(import.meta.dir, "udp-load.ts");
-  const command = pinned(CORE_GENERATORS, [process.execPath, program, ...words]);
-  const child = Bun.spawn(command, { stdio: ["ignore", "pipe", "inherit"] });
-  return parseReport(await child.stdout.text());
-}
+const load = ({ port }: Contender, flags: Flags): Promise<Report> =>
+  generate("udp-load.ts", { port, ...flags });
 
 /** Nanoseconds that a request of a load costs: the threads beside the event loop, and all. */
-async function cost(tracker: Contender, flags: Record<string, string | number>): Promise<number[]> {
+async function cost(tracker: Contender, flags: Flags): Promise<number[]> {
   const used = () => [cpuSeconds(tracker.pid), mainThreadSeconds(tracker.pid)];
   const [allBefore, mainBefore] = used();
   const { connects, announces, scrapes } = await load(tracker, flags);

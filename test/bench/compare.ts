@@ -25,20 +25,18 @@
  * TRACKER_* that this process has, such as TRACKER_UDP_WORKERS, are buntracker's. A full run writes
  * test/bench/results/compare.txt. A row that might not be done within MINUTES_MAX is skipped.
  */
-import { join } from "node:path";
 import {
   type Absent,
   type Contender,
-  CORE_GENERATORS,
   endAll,
   installAll,
   isPinned,
   ONE_ADDRESS,
   OPENTRACKER_THREADED,
-  pinned,
   START,
 } from "./contenders.ts";
-import { parseReport, readOptions, refuse, type Report } from "./options.ts";
+import { type Flags, generate, target } from "./generators.ts";
+import { readOptions, refuse, type Report } from "./options.ts";
 import { residentBytes } from "./processes.ts";
 import { ATTACKS } from "./ws-attack.ts";
 import { CYCLES, START_WS } from "./ws-contenders.ts";
@@ -249,10 +247,10 @@ async function measureAttacks(): Promise<void> {
 }
 
 async function measureCore(): Promise<void> {
-  const sizes = ["--family", "4", "--swarms", "1", "--each", "100000"];
+  const sizes = { family: 4, swarms: 1, each: 100_000 };
   const results: number[] = [];
   for (let round = 0; round < options.rounds; round++) {
-    const report = await runBun("core.bench.ts", sizes);
+    const report = await load("core.bench.ts", sizes);
     results.push(report.again_ns / 1000);
   }
   below("core: µs per announce, 100,000 peers", 3, median(results));
@@ -421,31 +419,9 @@ async function fill(
   return full;
 }
 
-function target({ port, pid }: Contender, host = "127.0.0.1") {
-  return { host, port, pid };
-}
-
 /** Runs a generator; one that is `meek` leaves the core to the others that need it. */
-function load(
-  program: string,
-  values: Record<string, string | number>,
-  meek = false,
-): Promise<Report> {
-  const args = Object.entries(values).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  return runBun(program, args, meek ? ["nice", "-n", "10"] : []);
-}
-
-async function runBun(program: string, args: string[], before: string[] = []): Promise<Report> {
-  const command = [...before, process.execPath, join(import.meta.dir, program), ...args];
-  const child = Bun.spawn(pinned(CORE_GENERATORS, command), {
-    stdio: ["ignore", "pipe", "pipe"],
-    timeout: (FILL_SECONDS_MAX + 20) * 1000,
-    killSignal: "SIGKILL",
-  });
-  const [output, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-  if ((await child.exited) === 0) return parseReport(output);
-  const reason = /^error: (.*)$/m.exec(errors)?.[1] ?? "it was ended, since it took too long";
-  throw new Error(`${program}: ${reason}`);
+function load(program: string, flags: Flags, meek = false): Promise<Report> {
+  return generate(program, flags, { meek, secondsMax: FILL_SECONDS_MAX + 20 });
 }
 
 // What is told.

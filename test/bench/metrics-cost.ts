@@ -18,8 +18,9 @@ import type { BunPlugin } from "bun";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CORE_GENERATORS, CORE_SERVERS, pinned } from "./contenders.ts";
-import { parseReport, readOptions } from "./options.ts";
+import { CORE_SERVERS, pinned } from "./contenders.ts";
+import { generate } from "./generators.ts";
+import { readOptions } from "./options.ts";
 import { cpuSeconds } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 import { BINARY, freePort } from "../e2e/harness.ts";
@@ -145,10 +146,11 @@ async function measureServer(): Promise<Server> {
   try {
     const metrics = `http://127.0.0.1:${adminPort}/metrics`;
     await answers(metrics);
-    const busy = await load(port, child.pid, ["--seconds", String(options.seconds)]);
-    const swarms = String(options.swarms);
-    const filling = ["--mode", "fill", "--seconds", "60", "--skew", "0"];
-    await load(port, child.pid, [...filling, "--swarms", swarms, "--peers", swarms]);
+    const ours = { port, pid: child.pid };
+    const busy = await generate("udp-load.ts", { ...ours, seconds: options.seconds });
+    const { swarms } = options;
+    const filling = { mode: "fill", seconds: 60, skew: 0, swarms, peers: swarms };
+    await generate("udp-load.ts", { ...ours, ...filling });
     return { requestNs: busy.cpu_us * 1000, ...(await measureScrapes(metrics, child.pid)) };
   } finally {
     child.kill();
@@ -162,14 +164,6 @@ async function answers(url: string): Promise<void> {
     await Bun.sleep(50);
   }
   throw new Error("buntracker does not answer: run `make build` first");
-}
-
-async function load(port: number, pid: number, args: string[]) {
-  const program = join(import.meta.dir, "udp-load.ts");
-  const all = ["--port", String(port), "--pid", String(pid), ...args];
-  const command = pinned(CORE_GENERATORS, [process.execPath, program, ...all]);
-  const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
-  return parseReport(await child.stdout.text());
 }
 
 async function measureScrapes(url: string, pid: number): Promise<Omit<Server, "requestNs">> {

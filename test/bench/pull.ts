@@ -18,7 +18,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NatsServer } from "../cluster/nats.ts";
 import { freePort, startTracker, type Tracker } from "../e2e/harness.ts";
-import { parseReport, readOptions, type Report } from "./options.ts";
+import { generate } from "./generators.ts";
+import { readOptions, type Report } from "./options.ts";
 import { peakBytes } from "./processes.ts";
 import { machineLines, showTable, writeResults } from "./report.ts";
 import { makeSnapshotFile } from "./snapshot-file.ts";
@@ -58,15 +59,9 @@ async function start(
   return { tracker, adminPort };
 }
 
-async function probe({ port }: Tracker, transport: string): Promise<Report> {
+function probe({ port }: Tracker, transport: string): Promise<Report> {
   const settings = { port, transport, seconds: options.seconds, swarms: SWARMS, peers: PEERS };
-  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "probe.ts"), ...flags], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const text = await child.stdout.text();
-  if ((await child.exited) !== 0) throw new Error("the probe has failed");
-  return parseReport(text);
+  return generate("probe.ts", settings, { anywhere: true });
 }
 
 /** Turns of the event loop that came more than 5 ms late so far. */

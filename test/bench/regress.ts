@@ -19,8 +19,9 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BINARY } from "../e2e/harness.ts";
-import { type Contender, CORE_GENERATORS, endAll, pinned, startBinary } from "./contenders.ts";
-import { parseReport, readOptions, refuse, type Report } from "./options.ts";
+import { type Contender, endAll, startBinary } from "./contenders.ts";
+import { type Flags, generate } from "./generators.ts";
+import { readOptions, refuse, type Report } from "./options.ts";
 import { answeringSeconds, residentBytes } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 
@@ -46,20 +47,11 @@ const MEASURES = [
   "with a million peers, KiB",
 ] as const;
 
-async function generate(program: string, flags: Record<string, string | number>): Promise<Report> {
-  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const command = [process.execPath, join(import.meta.dir, program), ...words];
-  const child = Bun.spawn(pinned(CORE_GENERATORS, command), {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  return parseReport(await new Response(child.stdout).text());
-}
-
 /** Nanoseconds a request of the load that the generator makes. */
 async function cost(
   { pid, port }: Contender,
   program: string,
-  flags: Record<string, string | number>,
+  flags: Flags,
   answers: (report: Report) => number,
 ): Promise<number> {
   const before = answeringSeconds(pid);

@@ -18,11 +18,11 @@
  * Figures are medians of the rounds. Writes test/bench/results/scaling.txt.
  */
 import { cpus } from "node:os";
-import { join } from "node:path";
 import { HASH_KEY_WORDS } from "../../src/swarm/keyed-hash.ts";
 import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { BINARY, freePort } from "../e2e/harness.ts";
-import { parseReport, readOptions, type Report } from "./options.ts";
+import { type Flags, generate } from "./generators.ts";
+import { readOptions, type Report } from "./options.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 import { COUNTS_PER_THREAD, type Load, LOADS, type ScalingTask, WINDOW } from "./scaling-core.ts";
 import { mix } from "./workload.ts";
@@ -149,15 +149,11 @@ const UDP_LOADS = {
 };
 const NETWORKS = 16_384;
 
-async function generate(flags: Record<string, string | number>): Promise<Report> {
-  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const command = [process.execPath, join(import.meta.dir, "udp-load.ts"), ...words];
-  const child = Bun.spawn(command, { stdio: ["ignore", "pipe", "inherit"] });
-  return parseReport(await new Response(child.stdout).text());
-}
+/** All cores carry the load. */
+const load = (flags: Flags): Promise<Report> => generate("udp-load.ts", flags, { anywhere: true });
 
 /** A tracker with so many workers: fills it, warms it, and drains its queue once a round. */
-async function runUdp(load: keyof typeof UDP_LOADS, workers: number): Promise<Report[]> {
+async function runUdp(kind: keyof typeof UDP_LOADS, workers: number): Promise<Report[]> {
   const port = freePort();
   const child = Bun.spawn([BINARY], {
     env: {
@@ -174,9 +170,9 @@ async function runUdp(load: keyof typeof UDP_LOADS, workers: number): Promise<Re
     stdio: ["ignore", "ignore", "inherit"],
   });
   try {
-    const common = { port, pid: child.pid, networks: NETWORKS, sockets: 64, ...UDP_LOADS[load] };
-    await generate({ ...common, mode: "fill", seconds: 60 });
-    const drain = () => generate({ ...common, mode: "queue", queued: options.queued });
+    const common = { port, pid: child.pid, networks: NETWORKS, sockets: 64, ...UDP_LOADS[kind] };
+    await load({ ...common, mode: "fill", seconds: 60 });
+    const drain = () => load({ ...common, mode: "queue", queued: options.queued });
     await drain();
     const rounds: Report[] = [];
     for (let round = 0; round < options.rounds; round++) rounds.push(await drain());

@@ -8,6 +8,7 @@
  * peers are in swarm 0. All have announced within the last half hour. It has a process of its own,
  * which gives its memory back at the end.
  */
+import { commandOf } from "./generators.ts";
 import { readOptions, type Report, showReport } from "./options.ts";
 import { mix, putInfoHash, Workload } from "./workload.ts";
 import { EVENT_NONE } from "../../src/constants.ts";
@@ -29,13 +30,8 @@ export async function makeSnapshotFile(
   file: string,
   sizes: { swarms: number; peers: number; huge?: number },
 ): Promise<void> {
-  const flags = Object.entries({ file, ...sizes }).flatMap(([name, value]) => [
-    `--${name}`,
-    String(value),
-  ]);
-  const child = Bun.spawn([process.execPath, import.meta.path, ...flags], {
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  const command = commandOf("snapshot-file.ts", { huge: 0, ...sizes, file });
+  const child = Bun.spawn(command, { stdio: ["ignore", "ignore", "inherit"] });
   if ((await child.exited) !== 0) throw new Error("no snapshot was made");
 }
 

@@ -26,6 +26,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, startTracker, type Tracker } from "../e2e/harness.ts";
+import { commandOf, type Flags } from "./generators.ts";
 import { parseReport, readOptions, type Report } from "./options.ts";
 import { cpuSeconds, forgetPeak, peakBytes, residentBytes } from "./processes.ts";
 import { machineLines, showTable, writeResults } from "./report.ts";
@@ -189,14 +190,8 @@ async function fill({ tracker }: Subject, swarms: number, peers: number): Promis
 }
 
 /** Starts a program of this folder; `begun` resolves at its first line, `ended` to its report. */
-function run(
-  file: string,
-  settings: Record<string, string | number>,
-): { begun: Promise<void>; ended: Promise<Report> } {
-  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, file), ...flags], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+function run(file: string, settings: Flags): { begun: Promise<void>; ended: Promise<Report> } {
+  const child = Bun.spawn(commandOf(file, settings), { stdio: ["ignore", "pipe", "inherit"] });
   const { promise, resolve } = Promise.withResolvers<void>();
   const ended = (async () => {
     let text = "";

@@ -16,19 +16,12 @@
  */
 import type { Socket } from "bun";
 import { frame, offersOf } from "../ws/fixture.ts";
+import { upgradeText } from "../ws/upgrade.ts";
 import { readOptions, tellReport } from "./options.ts";
 
 const CONNECTIONS = 16;
 
-const UPGRADE = [
-  "GET /announce HTTP/1.1",
-  "Host: tracker.example",
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-  "Sec-WebSocket-Version: 13",
-  "\r\n",
-].join("\r\n");
+const UPGRADE = upgradeText();
 
 /** An announce of the connection of that number. */
 function announce(number: number, offers: unknown[] = []): Buffer {

@@ -15,6 +15,8 @@
  * report tells how much memory of `pid` the idle connections take after so many seconds.
  */
 import type { Pointer } from "bun:ffi";
+import { wordOf } from "../ws/some-words.ts";
+import { upgradeText } from "../ws/upgrade.ts";
 import { Latencies } from "./latencies.ts";
 import { readOptions, type Report, tellReport } from "./options.ts";
 import { cpuSeconds, residentBytes } from "./processes.ts";
@@ -68,16 +70,7 @@ const SEEDER_EVERY = 4;
 const HEAD_SIZE = 8;
 const KEY = 0x3d5a17c9;
 
-const UPGRADE = [
-  "GET /announce HTTP/1.1",
-  "Host: tracker.example",
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Origin: https://video.example",
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-  "Sec-WebSocket-Version: 13",
-  "\r\n",
-].join("\r\n");
+const UPGRADE = upgradeText({ Origin: "https://video.example" });
 
 const NEW = 0;
 const UPGRADING = 1;
@@ -96,9 +89,6 @@ interface Connection {
   replied: boolean;
   awaited: number;
 }
-
-/** 20 characters, which stand for as many bytes. */
-const wordOf = (kind: string, n: number): string => kind + String(n).padStart(19, "0");
 
 /** The text of an offer, as long as it was asked for, with line ends as SDP has them. */
 function sdpText(size: number): string {

@@ -16,7 +16,7 @@
  *   no tracker has a peer that never announced, or a seeder that never was one
  *   no tracker thinks that something is missing
  */
-import { parseArgs } from "node:util";
+import { readOptions } from "../bench/options.ts";
 import {
   EVENT_COMPLETED,
   EVENT_NONE,
@@ -131,11 +131,9 @@ function faults(world: World, told: Map<string, Told>): string[] {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: { seeds: { type: "string" }, first: { type: "string", default: "1" } },
-  });
-  const first = Number(values.first);
-  const seeds = values.seeds === undefined ? Infinity : Number(values.seeds);
+  const options = readOptions({ seeds: 0, first: 1 });
+  const { first } = options;
+  const seeds = options.seeds === 0 ? Infinity : options.seeds;
   const begun = performance.now();
   let seed = first;
   for (; seed < first + seeds && (seeds < Infinity || performance.now() - begun < 60_000); seed++) {

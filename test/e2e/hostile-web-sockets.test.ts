@@ -4,12 +4,11 @@ import { expect, test } from "bun:test";
 import { MIB, vitalsOf } from "../soak/vitals.ts";
 import { until } from "../until.ts";
 import { frame, framesOf, HASH, offersOf } from "../ws/fixture.ts";
+import { upgradeText } from "../ws/upgrade.ts";
 import { startTracker, type Tracker } from "./harness.ts";
 import { WsClient } from "./ws-client.ts";
 
-const UPGRADE =
-  "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+const UPGRADE = upgradeText();
 const LINUX = process.platform === "linux";
 
 /** A connection that sends bytes of its own behind the handshake. */

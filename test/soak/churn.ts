@@ -18,6 +18,8 @@ import { readOptions } from "../bench/options.ts";
 import { freePort, startTracker } from "../e2e/harness.ts";
 import { WsClient } from "../e2e/ws-client.ts";
 import { frame, type Json, offersOf } from "../ws/fixture.ts";
+import { wordOf } from "../ws/some-words.ts";
+import { upgradeText } from "../ws/upgrade.ts";
 import { growthOf, MIB, vitalsOf } from "./vitals.ts";
 
 /** A shorter run shows less, so it does not replace the outcome of a whole one. */
@@ -39,15 +41,7 @@ const FOUND_MILLISECONDS = 30_000;
 /** All must be gone after this time. */
 const LEFT_MILLISECONDS = 60_000;
 
-const UPGRADE = [
-  "GET /announce HTTP/1.1",
-  "Host: tracker.example",
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-  "Sec-WebSocket-Version: 13",
-  "\r\n",
-].join("\r\n");
+const UPGRADE = upgradeText();
 
 const adminPort = freePort();
 const env = {
@@ -60,8 +54,6 @@ const url = `ws://127.0.0.1:${tracker.port}/announce`;
 const tally = { stopped: 0, cut: 0, silent: 0, answers: 0, refused: 0 };
 const lines: string[] = [];
 let number = 0;
-
-const wordOf = (kind: string, n: number): string => kind + String(n).padStart(19, "0");
 
 /** What every message of the client of that number has. */
 function membersOf(n: number): Json {

@@ -17,17 +17,16 @@
  * many is tried out, or `guests`. A run of a minute or more writes
  * test/bench/results/overload.txt. Exit code 1 if the promise is broken.
  */
-import { join } from "node:path";
 import {
   type Contender,
-  CORE_GENERATORS,
   CORE_SERVERS,
   endAll,
   isPinned,
   pinned,
   START,
 } from "../bench/contenders.ts";
-import { parseReport, readOptions, type Report } from "../bench/options.ts";
+import { generate, target } from "../bench/generators.ts";
+import { readOptions, type Report } from "../bench/options.ts";
 import { residentBytes } from "../bench/processes.ts";
 import { machineLines, median, showTable, writeResults } from "../bench/report.ts";
 import { announceRequest, openDatagrams, randomBytes } from "../e2e/datagrams.ts";
@@ -35,7 +34,6 @@ import { MIB } from "./vitals.ts";
 
 const options = readOptions({ seconds: 60, times: 3, guests: -1 });
 const FULL_SECONDS = 60;
-const BENCH = join(import.meta.dir, "../bench");
 
 const LOAD = { swarms: 100_000, peers: 1_000_000, skew: 1, wanted: 30, window: 512 };
 const CAPACITY_SECONDS = 3;
@@ -89,7 +87,13 @@ try {
   if (!isPinned) throw new Error("this needs two cores and taskset");
   const ours = await START.buntracker!(LOAD.swarms);
   if ("absent" in ours) throw new Error(ours.absent);
-  await load("udp-load.ts", { ...LOAD, ...target(ours), mode: "fill", window: 192, seconds: 60 });
+  await generate("udp-load.ts", {
+    ...LOAD,
+    ...target(ours),
+    mode: "fill",
+    window: 192,
+    seconds: 60,
+  });
   await slowDown(ours);
   const udp = await overloadUdp(ours);
   const http = await overloadHttp(ours);
@@ -129,14 +133,14 @@ async function measureCapacity(ours: Contender, rounds: number): Promise<number>
   const reports: Report[] = [];
   for (let round = 0; round < rounds; round++) {
     const seconds = CAPACITY_SECONDS;
-    reports.push(await load("udp-load.ts", { ...LOAD, ...target(ours), seconds }));
+    reports.push(await generate("udp-load.ts", { ...LOAD, ...target(ours), seconds }));
   }
   return median(reports.map(({ rps }) => rps));
 }
 
 function floodUdp(ours: Contender, rate: number, seconds: number): Promise<Report> {
   const flood = { ...LOAD, ...target(ours), mode: "flood", rate: Math.round(rate), seconds };
-  return load("udp-load.ts", flood);
+  return generate("udp-load.ts", flood);
 }
 
 async function overloadUdp(ours: Contender): Promise<Outcome> {
@@ -151,13 +155,13 @@ async function overloadHttp(ours: Contender): Promise<Outcome> {
   const { swarms, peers } = LOAD;
   const all = { swarms, peers, ...target(ours), keep: 0 };
   const few = { ...all, connections: HTTP_CONNECTIONS, seconds: CAPACITY_SECONDS };
-  const capacity = (await load("http-load.ts", few)).rps;
+  const capacity = (await generate("http-load.ts", few)).rps;
   const probeOnce = () => timed(() => fetchOnce(ours.port));
   return overload("HTTP", ours, capacity, probeOnce, async () => {
     const rate = Math.round(capacity * options.times);
     const seconds = Math.max(2, Math.round(options.seconds / 6));
     const connections = HTTP_CONNECTIONS_OVERLOADED;
-    const report = await load("http-load.ts", { ...all, connections, rate, seconds });
+    const report = await generate("http-load.ts", { ...all, connections, rate, seconds });
     // So many wait for their turn at any time: the rate is asked for, but a client waits.
     return { ...report, offered: rate };
   });
@@ -297,20 +301,6 @@ function judge(outcome: Outcome, recovery: number): void {
   if (goodput < capacity * GOODPUT_SHARE) complaints.push("too little was answered");
   if (memoryWorst > memoryBefore + GROWTH_BYTES_MAX) complaints.push("memory grew");
   if (recovery > RECOVERY_SECONDS_MAX) complaints.push(`UDP was slow for ${recovery.toFixed(2)} s`);
-}
-
-function target({ port, pid }: Contender) {
-  return { host: "127.0.0.1", port, pid };
-}
-
-/** Runs a generator of `test/bench` on its core. */
-async function load(program: string, values: Record<string, string | number>): Promise<Report> {
-  const args = Object.entries(values).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const command = pinned(CORE_GENERATORS, [process.execPath, join(BENCH, program), ...args]);
-  const child = Bun.spawn(command, { stdio: ["ignore", "pipe", "inherit"] });
-  const output = await child.stdout.text();
-  if ((await child.exited) !== 0) throw new Error(`${program} failed`);
-  return parseReport(output);
 }
 
 async function endEverything(): Promise<void> {

@@ -5,10 +5,9 @@ import { HttpServer } from "../../src/http/server.ts";
 import { Random } from "../fuzz/random.ts";
 import { until } from "../until.ts";
 import { frame, framesOf, openEngine } from "./fixture.ts";
+import { upgradeText } from "./upgrade.ts";
 
-const HEAD =
-  "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+const HEAD = upgradeText();
 
 const theirs = Bun.serve({
   hostname: "127.0.0.1",

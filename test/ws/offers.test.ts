@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { frame, HASH, type Json, offersOf, openEngine } from "./fixture.ts";
-import { hash20 } from "./some-hashes.ts";
+import { hash20 } from "./some-words.ts";
 
 const answerTo = (offer: Json, members: Json = {}): Json => ({
   action: "announce",

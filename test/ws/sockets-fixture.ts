@@ -9,19 +9,12 @@ import type { AllowedHosts } from "../../src/notes/hosts.ts";
 import type { OriginSettings } from "../../src/ws/origins.ts";
 import { WebSockets, type WebSocketSettings } from "../../src/ws/web-sockets.ts";
 import { type Asked, exchangeOf, openTracker } from "../http/fixture.ts";
+import { UPGRADE_FIELDS } from "./upgrade.ts";
 
 export type Upgrade = Partial<Asked>;
 
-/** The fields of a browser's request. */
-const FIELDS = {
-  Connection: "keep-alive, Upgrade",
-  Upgrade: "websocket",
-  "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-  "Sec-WebSocket-Version": "13",
-};
-
 export function upgradeRequest({ target = "/", headers = {}, ...how }: Upgrade): UpgradeRequest {
-  const exchange = exchangeOf({ target, ...how, headers: { ...FIELDS, ...headers } });
+  const exchange = exchangeOf({ target, ...how, headers: { ...UPGRADE_FIELDS, ...headers } });
   if (exchange === undefined) throw new Error("the request is malformed");
   return exchange;
 }

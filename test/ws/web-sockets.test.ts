@@ -10,7 +10,7 @@ import { atOnce, text } from "../access/fixture.ts";
 import { openTracker } from "../http/fixture.ts";
 import { FakeClient, FakeLine, HASH, offersOf } from "./fixture.ts";
 import { openSockets, upgradeRequest } from "./sockets-fixture.ts";
-import { hash20 } from "./some-hashes.ts";
+import { hash20 } from "./some-words.ts";
 
 function join(
   { sockets }: ReturnType<typeof openSockets>,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Intervals } from "../../src/limits/intervals.ts";
-import { hash20 } from "./some-hashes.ts";
+import { hash20 } from "./some-words.ts";
 import { HASH, offersOf, openEngine } from "./fixture.ts";
 
 describe("an announce", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type FakeClient, HASH, type Json, openEngine } from "./fixture.ts";
-import { hash20 } from "./some-hashes.ts";
+import { hash20 } from "./some-words.ts";
 
 test("a swarm finds its peers by id, however many they are", () => {
   const { join, swarms } = openEngine();
