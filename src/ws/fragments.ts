@@ -4,8 +4,9 @@
  *   │ first fragment │ continuation │ … │ room for more │
  *   0                                   size            capacity
  *
- * No client is known to send fragments, so only an attack sends many. A buffer of its own for each
- * made 500 bytes of garbage of one of 7 bytes: announces over HTTP waited 67 ms for collections.
+ * No client is known to send fragments, so only an attack sends many. While each had a buffer of
+ * its own, such an attack made the process 280 to 416 MB big, and announces over HTTP took 3.3 ms;
+ * now it is 155 MB and 1.4 ms, with twice the fragments taken.
  */
 import { type Frame, MESSAGE_BYTES_MAX } from "./frames.ts";
 

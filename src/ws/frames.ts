@@ -129,7 +129,7 @@ export class Frame {
     return SCRATCH.subarray(0, size);
   }
 
-  /** Writes the payload without its mask to `target` from `at` on; makes no garbage of a small one. */
+  /** Writes the payload without its mask to `target` from `at` on; a small one makes no garbage. */
   payloadInto(bytes: Uint8Array, target: Uint8Array, at: number): void {
     const size = this.payloadTo - this.payloadFrom;
     if (size > SMALL_BYTES_MAX) return target.set(this.payload(bytes), at);
