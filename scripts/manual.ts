@@ -4,7 +4,7 @@
  * Nothing is described twice: verbs come from the help, settings from the schema. `make docs`
  * updates the pages. All functions are pure.
  */
-import { helpText } from "../src/cli.ts";
+import { helpText } from "../src/verbs/help.ts";
 import { descriptions } from "../src/config/config.ts";
 import { type Description, GROUPS } from "../src/config/description.ts";
 
@@ -20,7 +20,7 @@ export interface Verb {
 const VERB_LINE = /^ {2}([a-z][a-z0-9-]*)((?: (?:[A-Z[][^ ]*|on|off|\|))*) {2,}(\S.*)$/;
 const NEXT_LINE = /^ {5,}(\S.*)$/;
 
-const WRITTEN = "Written by `make docs`: change src/config/schema.ts or src/cli.ts instead.";
+const WRITTEN = "Written by `make docs`: change src/config/schema.ts or src/verbs/help.ts instead.";
 
 /** All verbs in the order of the help; throws if the help has none. */
 export function verbs(help: string = helpText()): Verb[] {

@@ -13,6 +13,7 @@
  *   buntracker selftest --all URL…   … report which statements of the BEPs it keeps
  *   buntracker swarm HASH…     print what the running tracker knows of these swarms
  *   buntracker version    print the version
+ *   … VERB --help         print what the verb takes
  *
  *   buntracker deny HASH…            make the running tracker refuse these info hashes
  *   buntracker allow HASH…           … serve these, if it has an allow list
@@ -25,7 +26,7 @@
  */
 import { parseArgs } from "node:util";
 
-import { descriptions, effectiveValues, readConfig, type Reading } from "./config/config.ts";
+import { effectiveValues, readConfig, type Reading } from "./config/config.ts";
 import type { Config, Origins } from "./config/schema.ts";
 import { EXIT_CONFIG, EXIT_OK, EXIT_USAGE } from "./constants.ts";
 import { examine } from "./start/examine.ts";
@@ -34,12 +35,10 @@ import { tryCluster } from "./start/try-cluster.ts";
 import { versionLine } from "./version.ts";
 import type { VerbOptions } from "./verbs/ask-tracker.ts";
 import { StartError } from "./host/start-error.ts";
-import { type Description, GROUPS } from "./config/description.ts";
 import { quote } from "./config/settings.ts";
 import { errorLines, type Output, say } from "./verbs/output.ts";
 import { printableLines } from "./verbs/printable.ts";
 
-const HELP_COLUMNS = 80;
 const FORMATS = ["text", "json", "junit"] as const;
 const VERBS = ["check", "config", "health", "top", "cluster", "version"] as const;
 /** Verbs that have options alone. */
@@ -59,59 +58,6 @@ const WANTED: Readonly<Record<string, string | undefined>> = {
   forget: "an info hash, or several",
   maintenance: "on or off",
 };
-
-const USAGE = `usage: buntracker [check | config | health | top | version | --help]
-       buntracker cluster [--format=json]
-       buntracker dns NAME
-       buntracker plan --peers=N | --announces=N | --here
-       buntracker selftest [--all [--format=json | --format=junit]] URL...
-       buntracker swarm [--addresses] [--format=json] HASH...
-       buntracker deny | allow | forget HASH...
-       buntracker maintenance on | off`;
-
-const HELP_HEAD = `${USAGE}
-
-An open BitTorrent tracker. Without a verb it runs in the foreground.
-
-  check      check the settings and the files they name, and report problems
-  config     print the settings in effect, one per line
-  health     check whether the running tracker answers: exit code 0 or 1
-  top        show the figures of the running tracker until q is pressed
-  cluster    print with which trackers the running one shares its peers
-  version    print the version
-
-  dns NAME              print the DNS records for a tracker of this name
-  plan OPTIONS...       print what a tracker of a given size needs
-  selftest URL...       test any tracker like a client, and report problems
-
-  swarm HASH...         print what the running tracker knows of these swarms
-  deny HASH...          make the running tracker refuse these info hashes
-  allow HASH...         make it serve these, if it has an allow list
-  forget HASH...        make it remove these from both lists
-  maintenance on | off  make it refuse all announces, or answer them again
-
-plan takes --peers=15M or --announces=8500 (a second), --interval=30m,
---transports=udp:80,http:20 (or proxied), --families=ipv4:70,ipv6:30,
---swarms=632k, --nodes=3 and --format=json. With --here it measures this
-machine for ten seconds first. The tracker of the talk, at 8,500 requests and
-90,000 packets a second: buntracker plan --announces=8500 --transports=http
-
-selftest takes --all, which checks every statement of the BEPs that can be seen
-from outside, 20 requests a second, with --format=json or junit for programs: it
-fails where a client would. swarm takes --addresses, which shows peers and needs
-the token; swarm and cluster take --format=json.
-
-Everything is set by environment variables. A plain number is seconds or bytes;
-30m, 24h, 64KiB and 8MiB work too. Changing a variable needs a restart.
-`;
-
-const HELP_TAIL = `
-Exit codes: 0 done, 1 failed, 2 command line not understood, 78 settings wrong.
-
-Example: TRACKER_INTERVAL=15m TRACKER_HTTP_ADDRESS= buntracker
-
-More: README.md and docs/ of the release, such as docs/operating.md.
-`;
 
 /** Runs the tracker until its end; called without a verb. */
 export type Run = (config: Config, origins: Origins) => Promise<number>;
@@ -135,26 +81,24 @@ export async function runCli(
   if (request === undefined) {
     const wanted = argv.length === 1 ? WANTED[argv[0]] : undefined;
     const problem = wanted === undefined ? "is not understood" : `needs ${wanted}`;
+    const { USAGE } = await import("./verbs/help.ts");
     output.stderr(`${errorLines(`${quote(argv.join(" "))} ${problem}`)}${USAGE}\n`);
     return EXIT_USAGE;
   }
   const { verb, operands, options } = request;
-  if (verb === "help") return say(output, helpText());
+  if (verb === "help") return help(operands[0], output);
   if (verb === "version") return say(output, `${versionLine()}\n`);
   const result = readConfig(env);
-  const looks = verb === "check" || verb === "run";
+  if (verb !== "run" && verb !== "check" && verb !== "config") {
+    return ask({ verb, operands, options }, result, output);
+  }
   if ("problems" in result) {
     complain(output, result.problems);
-    if (looks) await look(result.understood, result.origins, output);
+    if (verb !== "config") await look(result.understood, result.origins, output);
     return EXIT_CONFIG;
   }
   if (verb === "check") return check(result.config, result.origins, output);
   if (verb === "config") return say(output, configText(result.config, result.origins));
-  if (verb !== "run") {
-    // Loaded here, because the running tracker needs none of it.
-    const { askTracker } = await import("./verbs/ask-tracker.ts");
-    return askTracker(verb, operands, options, result.config, output);
-  }
   try {
     return await run(result.config, result.origins);
   } catch (error) {
@@ -163,17 +107,35 @@ export async function runCli(
   }
 }
 
-function warningLine(warning: string): string {
-  return `buntracker: warning: ${warning}\n`;
+async function help(verb: string | undefined, output: Output): Promise<number> {
+  const { helpOfVerb, helpText } = await import("./verbs/help.ts");
+  return say(output, (verb === undefined ? undefined : helpOfVerb(verb)) ?? helpText());
 }
 
-/** The help, at most 80 columns wide, with the settings of the schema. */
-export function helpText(): string {
-  const groups = GROUPS.map((group) => {
-    const settings = descriptions().filter((description) => description.group === group);
-    return `\n${group}\n${settings.map(helpOfSetting).join("")}`;
-  });
-  return HELP_HEAD + groups.join("") + HELP_TAIL;
+/** Executes a verb that asks a tracker, which only the settings that it reads may keep from it. */
+async function ask(
+  { verb, operands, options }: Request<AskingVerb>,
+  result: ReturnType<typeof readConfig>,
+  output: Output,
+): Promise<number> {
+  let config: Config;
+  if ("problems" in result) {
+    const { problemsFor } = await import("./verbs/help.ts");
+    const problems = problemsFor(verb, result.problems);
+    if (problems.length > 0) {
+      complain(output, problems);
+      return EXIT_CONFIG;
+    }
+    // Settings that are not understood are missing; the verb reads none of them.
+    config = result.understood as Config;
+  } else config = result.config;
+  // Loaded here, because the running tracker needs none of it.
+  const { askTracker } = await import("./verbs/ask-tracker.ts");
+  return askTracker(verb, operands, options, config, output);
+}
+
+function warningLine(warning: string): string {
+  return `buntracker: warning: ${warning}\n`;
 }
 
 type Verb =
@@ -184,9 +146,12 @@ type Verb =
   | "run"
   | "help";
 
+/** Verbs that talk to a tracker, or to people about one. */
+type AskingVerb = Exclude<Verb, "run" | "help" | "version" | "check" | "config">;
+
 /** What the arguments ask for. */
-interface Request {
-  verb: Verb;
+interface Request<Of extends Verb = Verb> {
+  verb: Of;
   operands: string[];
   options: VerbOptions;
 }
@@ -237,7 +202,7 @@ function readRequest(argv: string[]): Request | undefined {
     // The short test has no other form.
     if (word === "selftest" && given.format !== undefined && given.all !== true) return undefined;
     const options: VerbOptions = { ...given, format };
-    if (help) return { verb: "help", operands: [], options };
+    if (help) return { verb: "help", operands: word === undefined ? [] : [word], options };
     const taken = VERB_OPTIONS[word ?? ""] ?? [];
     if (Object.keys(given).some((name) => !taken.includes(name))) return undefined;
     const asked = ADMIN_VERBS.find((verb) => verb === word);
@@ -304,25 +269,4 @@ function configText(config: Config, origins: Origins): string {
   return effectiveValues(config)
     .map(({ variable, value }) => `${variable}=${value} (${origins[variable]})\n`)
     .join("");
-}
-
-/** The variable with its default, and its description, indented and wrapped. */
-function helpOfSetting({ variable, initial, computed, text, range, secret }: Description): string {
-  const name = computed ? `${variable} (${initial})` : `${variable}=${initial}`;
-  const words = [range === "" ? text : `${text} (${range})`];
-  if (secret) words.push(`or ${variable}_FILE: a file that holds it`);
-  return `  ${name}\n${wrap(words.join("; "), "      ")}`;
-}
-
-/** Wraps a text to indented lines of the width of the help. */
-function wrap(text: string, indent: string): string {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1)!;
-    const fits = indent.length + line.length + 1 + word.length <= HELP_COLUMNS;
-    if (line === "") lines[lines.length - 1] = word;
-    else if (fits) lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines.map((line) => `${indent}${line}\n`).join("");
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-import { helpText } from "../src/cli.ts";
+import { helpText } from "../src/verbs/help.ts";
 import { cli, type Environment } from "./verbs/run-cli.ts";
 import { errorLines } from "../src/verbs/output.ts";
 import { versionLine } from "../src/version.ts";

@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 
-import { helpText } from "../src/cli.ts";
+import { helpText } from "../src/verbs/help.ts";
 import { descriptions, readConfig } from "../src/config/config.ts";
 import { example, IN_PART, ROOT, settings, withPart } from "../scripts/documents.ts";
 

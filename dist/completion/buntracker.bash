@@ -1,4 +1,4 @@
-# Written by `make docs`: change src/config/schema.ts or src/cli.ts instead.
+# Written by `make docs`: change src/config/schema.ts or src/verbs/help.ts instead.
 
 _buntracker() {
     COMPREPLY=()

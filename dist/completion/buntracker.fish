@@ -1,4 +1,4 @@
-# Written by `make docs`: change src/config/schema.ts or src/cli.ts instead.
+# Written by `make docs`: change src/config/schema.ts or src/verbs/help.ts instead.
 
 complete -c buntracker -f
 complete -c buntracker -n __fish_use_subcommand -a check -d 'check the settings and the files they name, and report problems'

@@ -81,9 +81,12 @@ export async function answerSwarms(query: string, sources: SwarmSources): Promis
 
 function readQuery(query: string): Asked | string {
   const hashes: Uint8Array[] = [];
+  const given = new Set<string>();
   let top = 0;
   let addresses = false;
   for (const [name, value] of new URLSearchParams(query)) {
+    if (name !== "hash" && given.has(name)) return `${JSON.stringify(name)} is given twice`;
+    given.add(name);
     if (name === "hash") {
       const read = readInfoHashes(value);
       if (read.length === 0) return `${JSON.stringify(value)} is not an info hash: ${HASH_FORMS}`;

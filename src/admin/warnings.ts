@@ -29,6 +29,7 @@ export const WARNINGS = [
   "workers",
   "udp_source",
   "trusted_proxies",
+  "external_address",
   "proxy_header",
   "certificate",
 ] as const;
@@ -288,12 +289,14 @@ export function certificateWarning(
   const days = (expiresSeconds - nowSeconds1970) / DAY_SECONDS;
   if (days >= CERTIFICATE_DAYS_MIN) return undefined;
   const expires = new Date(expiresSeconds * 1000).toISOString().slice(0, 16) + "Z";
-  const message =
-    days <= 0
-      ? "the certificate has expired: clients refuse HTTPS"
-      : "the certificate expires soon, so its renewal may have failed";
   const remedy = "renew it, such as by certbot renew, then reload: systemctl reload buntracker";
-  return { message, fields: { expires, days: String(Math.floor(days)), remedy } };
+  const whole = String(Math.floor(Math.abs(days)));
+  if (days <= 0) {
+    const message = "the certificate has expired: clients refuse HTTPS";
+    return { message, fields: { expired: expires, days_ago: whole, remedy } };
+  }
+  const message = "the certificate expires soon, so its renewal may have failed";
+  return { message, fields: { expires, days_left: whole, remedy } };
 }
 
 /** Warns if the kernel tracks UDP clients as connections, which may begin at any time. */

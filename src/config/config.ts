@@ -8,6 +8,7 @@
  *
  * Variables that change the runtime inside our program are mistakes as well.
  */
+import { counted } from "../net/counted.ts";
 import type * as z from "zod/mini";
 
 import { codeOf, handOverRemedy, notRead } from "../host/file-errors.ts";
@@ -148,7 +149,9 @@ function complaints(
   text: string,
   error: z.core.$ZodError,
 ): string[] {
-  const shown = secret ? `a secret of ${text.trim().length} characters` : quoteText(text);
+  const shown = secret
+    ? `a secret of ${counted(text.trim().length, "character")}`
+    : quoteText(text);
   return error.issues.map(({ message }) => `${variable} is ${shown}, ${message}`);
 }
 

@@ -390,6 +390,9 @@ function readExternal(text: string): string | Fault {
 /** The beginning of a peer id, as it was typed. */
 function readPrefix(text: string): string | Fault {
   if (readPeerIdPrefix(text) !== undefined) return text;
+  if (text.includes("*")) {
+    return new Fault("has a star, but any ending matches: leave it out, or write %2A");
+  }
   return new Fault("is not the beginning of a peer id: write 1 to 20 characters, others as %00");
 }
 

@@ -11,6 +11,7 @@
  * swarms are made in turns and kept for some seconds, so that repeated requests cost nothing. Such
  * an answer is a promise, and later requests on its connection wait for it.
  */
+import { counted } from "../net/counted.ts";
 import { Networks } from "../net/addresses.ts";
 import { answerBytes } from "../http/answer.ts";
 import type { Client } from "../gates/client.ts";
@@ -157,6 +158,8 @@ export class Pages {
     }
     if (query.length > QUERY_LENGTH_MAX) return this.#refuse(exchange, "the query is too long");
     const asked = new URLSearchParams(query);
+    const twice = ["mode", "format"].find((name) => asked.getAll(name).length > 1);
+    if (twice !== undefined) return this.#refuse(exchange, `${twice} is given twice`);
     const mode = asked.get("mode") ?? "peer";
     if (mode === "statedump") return this.#export(exchange, client, "statedump", "dump");
     if (mode === "tpbs") {
@@ -310,7 +313,7 @@ export class Pages {
     exchange.form = answerForm(lines);
     return answerBytes(
       exchange,
-      Buffer.from(`too many requests: try again in ${seconds} seconds\n`),
+      Buffer.from(`too many requests: try again in ${counted(seconds, "second")}\n`),
     );
   }
 }

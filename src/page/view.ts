@@ -2,6 +2,7 @@
  * The figures as people read them: texts, bars and the curve, made in one place for the page and
  * its feed, so that the script of the page need not format anything.
  */
+import { counted } from "../net/counted.ts";
 import { showBytes } from "../config/settings.ts";
 import type { Curve } from "./history.ts";
 import type { LiveFigures } from "./live.ts";
@@ -98,8 +99,8 @@ function showWebSockets({ announces, webSockets }: LiveFigures): string {
   const { connections, peers } = webSockets;
   const rate = announces[4] + announces[5];
   if (connections === 0 && rate === 0) return "";
-  const counts = `${showCount(peers)} peers on ${showCount(connections)} connections`;
-  return `WebSocket ${showRate(rate)} per second, ${counts}`;
+  const on = counted(connections, "connection", showCount);
+  return `WebSocket ${showRate(rate)} per second, ${counted(peers, "peer", showCount)} on ${on}`;
 }
 
 /** `Cluster: 2 other trackers, 12 deltas in and 10 out per second, whole`; empty without one. */

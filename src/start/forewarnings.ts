@@ -46,6 +46,12 @@ export function forewarn(warnings: Tell, prospect: Prospect): void {
     warnings.tell("ip_parameter", message, { remedy });
   }
   warnOfProxies(warnings, config.trustedProxies);
+  if (config.externalAddresses.length > 0 && config.privateAddresses === "refuse") {
+    const why = "peers with private addresses are refused";
+    const message = `TRACKER_EXTERNAL_ADDRESS has no effect: ${why}`;
+    const remedy = "TRACKER_PRIVATE_ADDRESSES=accept, or leave TRACKER_EXTERNAL_ADDRESS out";
+    warnings.tell("external_address", message, { remedy });
+  }
   if (!inThreads) warnOfSource(warnings, prospect);
   if (receiveBufferBytes < Math.min(config.udpReceiveBufferBytes, RECEIVE_BUFFER_BYTES_MAX)) {
     const small = "the system limits the UDP receive buffer, so bursts may be dropped";

@@ -2,6 +2,7 @@
  * Observation of the tracker: metrics, page, warnings, messages to the supervisor, and their
  * timers. No timer keeps the process alive.
  */
+import { counted } from "../net/counted.ts";
 import type { AdminPage } from "../admin/admin.ts";
 import { COMMIT, VERSION, versionLine } from "../version.ts";
 import type { Notifier } from "../host/notify.ts";
@@ -182,8 +183,9 @@ export class Observation {
 
   #status(): string {
     const { announces, peers, swarms } = this.live.figures();
-    const rate = showRate(announces.reduce((sum, kind) => sum + kind, 0));
-    return `${showCount(peers)} peers in ${showCount(swarms)} swarms, ${rate} announces per second`;
+    const rate = announces.reduce((sum, kind) => sum + kind, 0);
+    const stored = `${counted(peers, "peer", showCount)} in ${counted(swarms, "swarm", showCount)}`;
+    return `${stored}, ${counted(rate, "announce", showRate)} per second`;
   }
 
   #measureLag(): void {

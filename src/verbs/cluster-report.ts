@@ -14,6 +14,7 @@
  * It is 80 columns wide. What it reads may come from any program on the port: figures that are not
  * numbers are refused, and names are made printable.
  */
+import { counted } from "../net/counted.ts";
 import * as z from "zod/mini";
 
 import { showSeconds } from "../config/settings.ts";
@@ -74,7 +75,7 @@ export function clusterText(cluster: Cluster): string {
     ["state", stateOf(cluster)],
     ["deltas", `${count(deltas.sent)} sent, ${count(deltas.received)} received`],
     ["lost", `${count(lost.away)} away, ${count(lost.slow)} slow, ${count(lost.ring)} in a ring`],
-    ["pulls", `${pulls.done} done, ${pulls.failed} failed, ${count(pulls.peers)} peers`],
+    ["pulls", `${pulls.done} done, ${pulls.failed} failed, ${counted(pulls.peers, "peer", count)}`],
   ];
   const head = rows.map(([label, value]) => `${label.padEnd(10)} ${value}`);
   const lines = nodes.length === 0 ? ["no other tracker is heard"] : [HEAD, ...nodes.map(rowOf)];

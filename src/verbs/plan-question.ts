@@ -31,6 +31,8 @@ const ANNOUNCES_MAX = 1e8;
 const NODES_MAX = 1000;
 const DAY_SECONDS = 86_400;
 
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
 const MULTIPLES: Record<string, number> = { "": 1, k: 1e3, m: 1e6, g: 1e9 };
 
 const FAMILY_NAMES = ["ipv4", "ipv6"] as const;
@@ -98,7 +100,8 @@ function amountOf(name: string, text: string | undefined, most: number): number 
   }
   const value = Number(digits) * MULTIPLES[multiple.toLowerCase()];
   if (value > 0 && value <= most) return value;
-  throw new Mistake(`--${name} is ${quote(text)}, which is out of range: at most ${most}`);
+  const range = value > 0 ? `at most ${WHOLE.format(most)}` : "more than 0";
+  throw new Mistake(`--${name} is ${quote(text)}, which is out of range: write ${range}`);
 }
 
 /** Shares that add up to 1, by name: `a:80,b:20` in percent, or `a,b` in equal parts. */

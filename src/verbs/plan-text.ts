@@ -2,6 +2,7 @@
  * A plan as a table for people: a row for each figure, with a column for all trackers and, where
  * there are several, one for each and one for each while another one is away.
  */
+import { counted } from "../net/counted.ts";
 import { showBytes, showSeconds } from "../config/settings.ts";
 import { showMemory } from "../page/view.ts";
 import { excesses, type Load, type Plan, type Question, showPercent } from "./plan.ts";
@@ -68,7 +69,8 @@ export function notesOf(question: Question, plan: Plan, source: string): string[
   const notes = [
     `Processor time and memory: ${source}.`,
     `Means of clients that announce every ${showSeconds(intervalSeconds)} in ` +
-      `${WHOLE.format(swarms)} swarms and get ${numwant} peers; bits are those of IP packets.`,
+      `${counted(swarms, "swarm", WHOLE.format)} and get ${counted(numwant, "peer")}; ` +
+      "bits are those of IP packets.",
     "Packets of HTTP, and DNS, follow what the authors of opentracker counted on theirs.",
   ];
   if (transports.udp > 0) {

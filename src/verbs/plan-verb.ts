@@ -2,6 +2,7 @@
  * The verb `plan`: reads the question, measures if it is asked to, and prints the plan as a table
  * or as JSON. Loaded only when it is called.
  */
+import { counted } from "../net/counted.ts";
 import { cpus } from "node:os";
 
 import type { Config } from "../config/schema.ts";
@@ -97,5 +98,5 @@ function hereText(
 
 function processorName(): string {
   const all = cpus();
-  return `${all[0]?.model ?? "an unknown processor"}, ${all.length} processors`;
+  return `${all[0]?.model ?? "an unknown processor"}, ${counted(all.length, "processor")}`;
 }

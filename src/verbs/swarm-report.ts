@@ -6,7 +6,7 @@
  *     leechers     1     IPv4 1, IPv6 0
  *     browsers     2     seeders 0, leechers 2
  *     downloads   12
- *     announces    0.0133 a second, over the last five minutes
+ *     announces    0.0133 a second at least: peers of the last five minutes, each counted once
  *     last seen   median 10m ago, newest 45s, oldest 25m
  *     203.0.113.9 6881   seeder, 45s ago
  *
@@ -65,7 +65,8 @@ export function swarmText(swarm: DescribedSwarm): string {
     rows.push(["browsers", withParts(seeders + leechers, roles)]);
   }
   rows.push(["downloads", String(swarm.downloads)]);
-  rows.push(["announces", `${swarm.announces_per_second} a second, over the last five minutes`]);
+  const counted = "at least: peers of the last five minutes, each counted once";
+  rows.push(["announces", `${swarm.announces_per_second} a second ${counted}`]);
   if (ages !== undefined) {
     const [median, newest, oldest] = [ages.median, ages.newest, ages.oldest].map(showSeconds);
     rows.push(["last seen", `median ${median} ago, newest ${newest}, oldest ${oldest}`]);

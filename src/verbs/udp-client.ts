@@ -13,6 +13,7 @@
  * Timers do not fire while datagrams come faster than they are read, so the number of ignored
  * datagrams is limited as well as the time.
  */
+import { counted } from "../net/counted.ts";
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 
@@ -112,7 +113,7 @@ export class UdpClient {
 
   #expectSize(step: string, { length }: Buffer, size: number, why: string): void {
     if (length === size) return;
-    this.flaws.push(`${step}: the reply has ${length} bytes, not ${size}: ${why}`);
+    this.flaws.push(`${step}: the reply has ${counted(length, "byte")}, not ${size}: ${why}`);
   }
 
   #take(reply: Buffer): void {
@@ -180,5 +181,6 @@ export function judgeReply(reply: Buffer, action: number, sizeMin: number): void
 /** opentracker with a whitelist answers 8 bytes if the info hash is not on it. */
 function tooShort(size: number, action: number): string {
   const bare = size === 8 && action !== ACTION_CONNECT;
-  return `the reply has only ${size} bytes${bare ? ": is the info hash not on its list?" : ""}`;
+  const why = bare ? ": is the info hash not on its list?" : "";
+  return `the reply has only ${counted(size, "byte")}${why}`;
 }

@@ -113,6 +113,8 @@ test.each([
   ["", "ask for hash, once or several times, or for top"],
   [`?hash=${hashOf(1)}&top=3`, "ask for hash, once or several times, or for top"],
   ["?hash=xyz", '"xyz" is not an info hash: 40 or 64 hexadecimal digits'],
+  ["?top=1&top=2", '"top" is given twice'],
+  [`?hash=${hashOf(1)}&addresses=yes&addresses=yes`, '"addresses" is given twice'],
   ["?top=0", "top must be a number from 1 to 100"],
   ["?top=101", "top must be a number from 1 to 100"],
   ["?top=1e1", "top must be a number from 1 to 100"],

@@ -283,7 +283,7 @@ describe("a certificate", () => {
         message: "the certificate expires soon, so its renewal may have failed",
         fields: {
           expires: "2027-01-30T08:00Z",
-          days: "13",
+          days_left: "13",
           remedy: "renew it, such as by certbot renew, then reload: systemctl reload buntracker",
         },
       },
@@ -300,6 +300,6 @@ describe("a certificate", () => {
     const { warnings, told } = around({ certificateExpires: () => NOW - 1 });
     warnings.lookAtCertificate(NOW);
     expect(told[0]?.message).toBe("the certificate has expired: clients refuse HTTPS");
-    expect(told[0]?.fields).toMatchObject({ days: "-1" });
+    expect(told[0]?.fields).toMatchObject({ days_ago: "0" });
   });
 });

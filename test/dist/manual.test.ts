@@ -6,7 +6,8 @@ import { join, resolve } from "node:path";
 import { WHOLE } from "../../scripts/documents.ts";
 import { bashCompletion, manual, verbs } from "../../scripts/manual.ts";
 import { fishCompletion, zshCompletion } from "../../scripts/manual.ts";
-import { helpText, runCli } from "../../src/cli.ts";
+import { runCli } from "../../src/cli.ts";
+import { helpText } from "../../src/verbs/help.ts";
 import { EXIT_USAGE } from "../../src/constants.ts";
 import { descriptions } from "../../src/config/config.ts";
 

@@ -16,7 +16,7 @@ test.each([
   expect(readPeerIdPrefix(written)?.toHex()).toBe(hex);
 });
 
-test.each([[""], ["%"], ["%0"], ["%0g"], ["x".repeat(21)], ["a b"], ["é"]])(
+test.each([[""], ["%"], ["%0"], ["%0g"], ["x".repeat(21)], ["a b"], ["é"], ["-XL*"], ["*"]])(
   "%j is not a prefix",
   (written) => {
     expect(readPeerIdPrefix(written)).toBeUndefined();
@@ -31,6 +31,18 @@ test("a peer id has a prefix if it begins with the whole prefix", () => {
   expect(has("-XM0012-abcdefghijkl")).toBe(false);
   expect(has("M5-0-9--04ced8af43f1")).toBe(false);
   expect(hasPrefix([], text("-XL0012-abcdefghijkl"), 0)).toBe(false);
+});
+
+test("a star is no wildcard, so it is refused with what to write instead", () => {
+  for (const variable of ["TRACKER_DENY_CLIENTS", "TRACKER_ALLOW_CLIENTS"]) {
+    expect(readConfig({ [variable]: "-qB*" })).toMatchObject({
+      problems: [
+        `${variable} is "-qB*", which has a star, but any ending matches: ` +
+          "leave it out, or write %2A",
+      ],
+    });
+  }
+  expect(readPeerIdPrefix("-%2A")?.toHex()).toBe("2d2a");
 });
 
 test("the setting takes a comma-separated list, and the error names the wrong entry", () => {

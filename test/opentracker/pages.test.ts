@@ -71,6 +71,8 @@ test.each([
   ["mode=busy", "unknown mode: use one of peer, "],
   ["mode=", "unknown mode"],
   ["mode=toString", "unknown mode"],
+  ["mode=torr&mode=peer", "mode is given twice\n"],
+  ["mode=tpbs&format=txt&format=bin", "format is given twice\n"],
   ["mode=tpbs", "mode=tpbs needs a format: ben, bin, txt, txtp, url\n"],
   ["mode=tpbs&format=dump", "mode=tpbs needs a format"],
   ["mode=tpbs&format=constructor", "mode=tpbs needs a format"],

@@ -36,3 +36,13 @@ describe("UDP workers", () => {
     expect(warningsOf({ ...two, TRACKER_UDP_WORKERS: "0" }, 1).has("workers")).toBe(false);
   });
 });
+
+test("an external address has no effect where private addresses are refused", () => {
+  const external = { TRACKER_EXTERNAL_ADDRESS: "203.0.113.1" };
+  expect(warningsOf(external, 1).has("external_address")).toBe(false);
+  const told = warningsOf({ ...external, TRACKER_PRIVATE_ADDRESSES: "refuse" }, 1);
+  expect(told.get("external_address")).toEqual([
+    "TRACKER_EXTERNAL_ADDRESS has no effect: peers with private addresses are refused",
+    { remedy: "TRACKER_PRIVATE_ADDRESSES=accept, or leave TRACKER_EXTERNAL_ADDRESS out" },
+  ]);
+});

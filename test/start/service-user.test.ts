@@ -82,7 +82,9 @@ test.if(possible)("check says which file the service cannot read, and what helps
     'systemd starts the service as "no-such-user", and there is no such user: create it',
   );
   expect(foreseen("nobody")).toEqual([
-    expect.stringMatching(/^the certificate expires soon.* \(expires .*Z, days 2\): renew it, /),
+    expect.stringMatching(
+      /^the certificate expires soon.* \(expires .*Z, days_left 2\): renew it, /,
+    ),
     `the service cannot read TRACKER_TLS_KEY_FILE, ${key}: let systemd hand it over with ` +
       "LoadCredential in the unit, or let certbot's deploy hook copy it for that user: see " +
       '"Certificates" in docs/operating.md',

@@ -26,7 +26,7 @@ test("a swarm is a line for each figure", () => {
       "  leechers   1      IPv4 1, IPv6 0",
       "  browsers   2      seeders 0, leechers 2",
       "  downloads  12",
-      "  announces  0.0133 a second, over the last five minutes",
+      "  announces  0.0133 a second at least: peers of the last five minutes, each counted once",
       "  last seen  median 10m ago, newest 45s, oldest 25m",
       "  203.0.113.9 6881   seeder, 45s ago",
       "",

@@ -4,6 +4,7 @@
  * Unlike tracker-answers.ts it hides nothing: what is wrong with an answer is what a check looks
  * for. `leave` stops every peer that was announced.
  */
+import { counted } from "../../net/counted.ts";
 import { type Bencoded, readBencode } from "../bencode-reader.ts";
 import { AnswerReader, type HttpAnswer } from "../http-answer.ts";
 import { askOverHttp, connectTo, type HttpQuestion } from "../http-client.ts";
@@ -242,7 +243,10 @@ export function readAnnounce(answer: HttpAnswer): HttpTold {
 export function readPeers(peers: Bencoded | undefined, size: 6 | 18): TracedPeer[] {
   if (Array.isArray(peers)) return peers.map(readListed);
   if (typeof peers !== "string") return [];
-  hold(peers.length % size === 0, `the peers have ${peers.length} bytes, not ${size} each`);
+  hold(
+    peers.length % size === 0,
+    `the peers have ${counted(peers.length, "byte")}, not ${size} each`,
+  );
   return Array.from({ length: peers.length / size }, (_, i) => {
     const entry = Buffer.from(peers.slice(i * size, (i + 1) * size), "latin1");
     return { address: entry.toString("hex", 0, size - 2), port: entry.readUInt16BE(size - 2) };

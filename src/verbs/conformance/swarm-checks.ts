@@ -2,6 +2,7 @@
  * The statements on swarms that hold over HTTP and UDP alike; one table, and the BEP of the
  * transport in their names.
  */
+import { counted as amount } from "../../net/counted.ts";
 import {
   type Check,
   has,
@@ -122,7 +123,7 @@ const PEERS: Check<SwarmClient>[] = [
       await three(client);
       const peer = ownPeer();
       const peers = without((await client.announce(peer, { numwant: 1 })).peers, peer);
-      hold(peers.length <= 1, `${peers.length} peers came`);
+      hold(peers.length <= 1, `${amount(peers.length, "peer")} came`);
     },
   },
   {
@@ -133,7 +134,7 @@ const PEERS: Check<SwarmClient>[] = [
       await three(client);
       const peer = ownPeer();
       const peers = without((await client.announce(peer, { numwant: 0 })).peers, peer);
-      hold(peers.length === 0, `${peers.length} peers came`);
+      hold(peers.length === 0, `${amount(peers.length, "peer")} came`);
     },
   },
   {
@@ -229,7 +230,7 @@ const COUNTS: Check<SwarmClient>[] = [
       const peer = ownPeer();
       for (let i = 0; i < 2; i++) await client.announce(peer);
       const { leechers } = await client.scrape(client.infoHash);
-      hold(leechers === 1, `it is counted ${leechers} times`);
+      hold(leechers === 1, `it is counted ${amount(leechers, "time")}`);
     },
   },
   {

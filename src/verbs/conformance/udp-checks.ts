@@ -4,6 +4,7 @@
  * Without a right connection id a tracker may answer with an error, but with no more bytes than
  * came: else it reflects floods at the address that was forged.
  */
+import { counted } from "../../net/counted.ts";
 import { ACTION_CONNECT, ACTION_ERROR, ACTION_SCRAPE } from "../udp-client.ts";
 import { type Check, has, hold, ownPeer, without } from "./statements.ts";
 import { swarmChecks } from "./swarm-checks.ts";
@@ -46,7 +47,7 @@ const CONNECT: Check<UdpWire>[] = [
     async run(wire) {
       const reply = await wire.exchange(connectPacket());
       hold(reply !== undefined, "there is no answer");
-      hold(reply.length === 16, `it has ${reply.length} bytes`);
+      hold(reply.length === 16, `it has ${counted(reply.length, "byte")}`);
       hold(reply.readUInt32BE(0) === ACTION_CONNECT, `it has action ${reply.readUInt32BE(0)}`);
     },
   },
@@ -79,7 +80,7 @@ const CONNECT: Check<UdpWire>[] = [
     async run(wire) {
       const reply = await wire.exchange(Buffer.concat([connectPacket(), Buffer.alloc(16)]));
       hold(reply !== undefined, "there is no answer");
-      hold(reply.length === 16, `it has ${reply.length} bytes`);
+      hold(reply.length === 16, `it has ${counted(reply.length, "byte")}`);
     },
   },
   {

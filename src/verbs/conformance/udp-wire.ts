@@ -8,6 +8,7 @@
  * looks for. A request is sent twice, since datagrams get lost; where silence is right, once, and
  * then a good connect must be answered. A wire is closed by `close`, after `leave`.
  */
+import { counted } from "../../net/counted.ts";
 import { randomBytes } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 
@@ -131,7 +132,7 @@ export class UdpWire implements SwarmClient {
   async silence(request: Buffer, allowed: (reply: Buffer) => boolean = () => false): Promise<void> {
     const reply = await this.exchange(request, this.#manners.silence);
     if (reply !== undefined) {
-      hold(allowed(reply), `an answer of ${reply.length} bytes came`);
+      hold(allowed(reply), `an answer of ${counted(reply.length, "byte")} came`);
       return;
     }
     const seen = this.exchanges.at(-1);
@@ -181,7 +182,10 @@ export class UdpWire implements SwarmClient {
     judge(reply, ACTION_ANNOUNCE, 20);
     const size = this.family === 4 ? 6 : 18;
     const list = reply.subarray(20);
-    hold(list.length % size === 0, `the peers have ${list.length} bytes, not ${size} each`);
+    hold(
+      list.length % size === 0,
+      `the peers have ${counted(list.length, "byte")}, not ${size} each`,
+    );
     const peers = Array.from({ length: list.length / size }, (_, i) => {
       const entry = list.subarray(i * size, (i + 1) * size);
       return { address: entry.toString("hex", 0, size - 2), port: entry.readUInt16BE(size - 2) };
@@ -200,7 +204,7 @@ export class UdpWire implements SwarmClient {
     hold(reply !== undefined, "the scrape is not answered");
     judge(reply, ACTION_SCRAPE, 8);
     const size = 8 + 12 * hashes.length;
-    hold(reply.length === size, `the answer has ${reply.length} bytes, not ${size}`);
+    hold(reply.length === size, `the answer has ${counted(reply.length, "byte")}, not ${size}`);
     return hashes.map((_, i) => {
       const [seeders, completed, leechers] = [0, 4, 8].map((at) =>
         reply.readInt32BE(8 + 12 * i + at),
@@ -266,10 +270,10 @@ function judge(reply: Buffer, action: number, sizeMin: number): void {
   if (reply.length >= 8 && reply.readUInt32BE(0) === ACTION_ERROR) {
     broken(`it is refused: ${excerpt(reply.subarray(8).toString("utf8"))}`);
   }
-  hold(reply.length >= sizeMin, `the answer has only ${reply.length} bytes`);
+  hold(reply.length >= sizeMin, `the answer has only ${counted(reply.length, "byte")}`);
   hold(reply.readUInt32BE(0) === action, `the answer has action ${reply.readUInt32BE(0)}`);
 }
 
 function hexOf(bytes: Buffer): string {
-  return `${bytes.length} bytes: ${bytes.toString("hex")}`;
+  return `${counted(bytes.length, "byte")}: ${bytes.toString("hex")}`;
 }
