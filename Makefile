@@ -60,9 +60,10 @@ clients: $(BINARY) ## let real BitTorrent clients find each other (ALL=1)
 fuzz: $(BINARY) ## send mutated requests (SECONDS=120)
 	$(BUN) test/fuzz/run.ts --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
-# Without SEEDS it takes a minute; FIRST=n SEEDS=1 repeats a run.
-simulate: $(MODULES_STAMP) ## let a simulated cluster fail in every way (SEEDS=n)
-	$(BUN) test/cluster/simulate.ts $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
+# FIRST=n SEEDS=1 repeats a run.
+simulate: $(MODULES_STAMP) ## let a simulated cluster fail in every way (SECONDS=60)
+	$(BUN) test/cluster/simulate.ts $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
+	  $(if $(SECONDS),--seconds $(SECONDS))
 
 # Three minutes; needs nginx, HAProxy and Caddy.
 silences: $(BINARY) ## keep WebSockets silent for three minutes behind proxies

@@ -125,7 +125,8 @@ export class Ledger {
       const lack = lackOf(state, now);
       const one = had.find(({ origin }) => origin === state.origin);
       if (one !== undefined && isSettledIn(one) && one.number >= lack) state.settled = lack;
-      else this.#noteAsked(state, giver, now);
+      // What was news while the pull ran, the giver may have got after its dump began.
+      else if (state.namedAt <= begun) this.#noteAsked(state, giver, now);
     }
     for (const one of had) {
       const { origin, number } = one;
@@ -177,10 +178,13 @@ export class Ledger {
 
   /** Origins of which something is missing that a tracker which is there has, or may have. */
   lacking(now: number): Origin[] {
+    // Asked for twenty times a second, and mostly there is nothing.
+    const missing = [...this.#origins.values()].filter((state) => lackOf(state, now) > 0);
+    if (missing.length === 0) return missing;
     const heard = this.heard(now);
-    return [...this.#origins.values()].filter((state) => {
+    if (heard.length === 0) return [];
+    return missing.filter((state) => {
       const lack = lackOf(state, now);
-      if (lack === 0 || heard.length === 0) return false;
       if (heard.some((giver) => covers(giver, state, lack) === COVERS_ALL)) return true;
       return !isHeard(state, now) && !this.#isSettled(state, now);
     });
@@ -303,6 +307,8 @@ export class Ledger {
     if (number <= Math.max(has, state.claim)) return;
     // Only news counts: else two trackers would name one that is gone to each other for ever.
     state.namedAt = now;
+    // Those that were asked may have got more of it since.
+    state.asked.clear();
     if (state.claim <= has) state.claimedAt = claimedAt;
     state.claim = number;
   }

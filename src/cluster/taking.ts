@@ -18,11 +18,14 @@
  * announces for 67 ms.
  *
  * Ages: where the clocks of both agree, the tick of a peer is taken over as it is, so that no
- * exchange makes a peer younger or older; else a peer is a tick older here, never younger.
+ * exchange makes a peer younger or older; else a peer is a tick older here, never younger. Clocks
+ * that agree may still differ by two ticks. So a peer that became a seeder where we did not hear of
+ * it may look older than the leecher that we have: within two ticks a seeder wins.
  */
 import { CHUNK_HEADER_BYTES, crcOf, readChunkHeader } from "../snapshot/format.ts";
 import type { Judge } from "../swarm/put-back.ts";
 import { PutBack } from "../swarm/put-back.ts";
+import type { Dumped } from "../swarm/ages.ts";
 import type { Store } from "../swarm/store.ts";
 import type { Ledger, Need } from "./ledger.ts";
 import type { Ask, State } from "./wire.ts";
@@ -37,6 +40,10 @@ const DELAY_SECONDS_MIN = 0.3;
 const DELAY_SECONDS_MAX = 1.3;
 /** After this time without a tracker that has caught up, this one stops waiting for it. */
 const ALONE_SECONDS = 3;
+/** Clocks that differ by so many ticks (90 s, mostly) agree: ticks are taken over as they are. */
+const CLOCK_TICKS = 2;
+/** Within so many ticks a seeder wins: that much the clocks of two trackers may differ. */
+const ROLE_TICKS = 2;
 /** A giver that failed is not asked again for this long, if there is another. */
 const AVOID_SECONDS = 30;
 
@@ -97,6 +104,7 @@ export class Taking {
       if (now - pull.heardAt > SILENT_SECONDS) this.#end(pull, "failed", now);
       return;
     }
+    if (now < this.#next) return;
     const need = this.#need(now);
     if (need === undefined) {
       this.#next = NaN;
@@ -181,6 +189,7 @@ export class Taking {
     this.#next = NaN;
     this.#lastBegun = now;
     const putBack = new PutBack(store, judge());
+    putBack.roleTicks = ROLE_TICKS;
     this.#putBack = putBack;
     this.#pull = {
       ...{ giver, session: this.#session, sinceSeconds, begun: now },
@@ -224,10 +233,14 @@ export class Taking {
     return more;
   }
 
-  #dumped(tick: number, tickSeconds: number, now: number) {
+  /** How the ages of a chunk are to be read. */
+  #dumped(tick: number, tickSeconds: number, now: number): Dumped {
     const { peerTicks } = this.#parts.store;
-    const ticksApart = peerTicks.between(tick, peerTicks.at(now));
-    const agree = tickSeconds === peerTicks.seconds && ticksApart <= 1;
-    return { tick, tickSeconds, elapsedSeconds: agree ? 0 : tickSeconds };
+    const ahead = peerTicks.between(peerTicks.at(now), tick);
+    const behind = peerTicks.between(tick, peerTicks.at(now));
+    const agree = tickSeconds === peerTicks.seconds && Math.min(ahead, behind) <= CLOCK_TICKS;
+    if (!agree) return { tick, tickSeconds, elapsedSeconds: tickSeconds };
+    const ticksSince = ahead < behind ? -ahead : behind;
+    return { tick, tickSeconds, elapsedSeconds: 0, ticksSince };
   }
 }

@@ -16,6 +16,8 @@ export interface Dumped {
   tickSeconds: number;
   /** Seconds since then. */
   elapsedSeconds: number;
+  /** Ticks since then, if they are known and last as long; less than 0 if our clock is late. */
+  ticksSince?: number;
 }
 
 /** In place of a meta byte: the peer is too old. */
@@ -36,16 +38,18 @@ export class Ages {
   }
 
   /** Begins a chunk. */
-  open({ tick, tickSeconds, elapsedSeconds }: Dumped, nowSeconds: number): void {
+  open({ tick, tickSeconds, elapsedSeconds, ticksSince }: Dumped, nowSeconds: number): void {
     const { peerTicks, peerLifetime } = this.#store;
     this.tick = peerTicks.at(nowSeconds);
     // A clock that went back makes no peer younger.
     this.elapsedSeconds = Math.max(0, elapsedSeconds);
     const same = tickSeconds === peerTicks.seconds;
-    const since = same ? this.#ticksSince(tick) : this.elapsedSeconds / peerTicks.seconds;
+    const about = same ? this.#ticksSince(tick) : this.elapsedSeconds / peerTicks.seconds;
+    const since = ticksSince ?? about;
     for (let meta = 0; meta < this.metas.length; meta++) {
       // Rounded to the nearest tick, because up or down would add up each time two stores exchange.
-      const age = Math.round((ageOf(meta, tick) * tickSeconds) / peerTicks.seconds + since);
+      const ticks = (ageOf(meta, tick) * tickSeconds) / peerTicks.seconds + since;
+      const age = Math.max(0, Math.round(ticks));
       const own = (meta & META_COMPLETED) | ((this.tick - age) & META_TICK);
       this.metas[meta] = age > peerLifetime ? EXPIRED : own;
     }

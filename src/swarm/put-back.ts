@@ -9,7 +9,7 @@
  * back again changes nothing.
  *
  *   a peer that is not stored     is stored at its age, unless that is beyond its time
- *   one that is stored            the younger of both decides its role; at the same age a seeder
+ *   one that is stored            the younger of both decides its role; within `roleTicks` a seeder
  *                                 wins; it has completed if either says so
  *   downloads                     the higher number; no download is counted for a peer
  *
@@ -85,6 +85,8 @@ export class PutBack {
    */
   passedOver = 0;
   countersOnly = false;
+  /** Within so many ticks a seeder wins; 0: at the same age. */
+  roleTicks = 0;
   /** Where the next record begins in the chunk. */
   at = 0;
   readonly #store: Store;
@@ -395,20 +397,18 @@ export class PutBack {
     const request = this.#request;
     const { member } = this.#membership;
     const stored = this.#store.arena.bytes[member.metaAt];
-    const older = this.#ageOf(stored) - this.#ageOf(meta);
+    const { tick } = this.#ages;
+    const older = ageOf(stored, tick) - ageOf(meta, tick);
     const { seeder } = request;
     const wasSeeder = !member.wasLeecher;
-    const seeds = older === 0 ? seeder || wasSeeder : older < 0 ? wasSeeder : seeder;
+    const either = Math.abs(older) <= this.roleTicks;
+    const seeds = either ? seeder || wasSeeder : older < 0 ? wasSeeder : seeder;
     if (seeds !== seeder) {
       request.seeder = seeds;
       this.#join(line, hash, swarm);
       request.seeder = seeder;
     }
     return (older < 0 ? stored : meta) | ((stored | meta) & META_COMPLETED);
-  }
-
-  #ageOf(meta: number): number {
-    return ageOf(meta, this.#ages.tick);
   }
 
   // Downloads.

@@ -169,6 +169,33 @@ describe("of an origin that is gone before anybody has all of it", () => {
     expect(ledger.need(21)).toBeUndefined();
   });
 
+  test("all are asked again when one of them has got more of it since", () => {
+    const ledger = orphaned();
+    const first = ledger.need(20)!.giver;
+    ledger.pulled(first, [all(A, 2)], { begun: 20, sinceSeconds: 100 }, 21);
+    ledger.hello(first, 0, hello([{ origin: A, number: 2, heard: 9 }]), 22);
+    const others: string[] = [];
+    for (const now of [23, 24]) {
+      for (const other of [B, C]) ledger.hello(other, 0, hello([all(A, 2)]), now);
+      const { giver } = ledger.need(now)!;
+      others.push(giver);
+      ledger.pulled(giver, [all(A, 2)], { begun: now, sinceSeconds: 100 }, now + 1);
+    }
+    expect(others.sort()).toEqual([B, C]);
+    expect(ledger.had(25, 100)).toContainEqual({ origin: A, number: 9, heard: 1 });
+  });
+
+  test("one that got more of it while it gave does not count as asked", () => {
+    const ledger = orphaned();
+    const { giver } = ledger.need(20)!;
+    ledger.hello(giver, 0, hello([{ origin: A, number: 2, heard: 9 }]), 20.5);
+    ledger.pulled(giver, [all(A, 2)], { begun: 20, sinceSeconds: 100 }, 21);
+    const other = giver === B ? C : B;
+    ledger.hello(other, 0, hello([all(A, 2)]), 23);
+    ledger.pulled(other, [all(A, 2)], { begun: 23, sinceSeconds: 100 }, 24);
+    expect(ledger.need(24)!.giver).toBe(giver);
+  });
+
   test("it is asked itself as soon as it is back: it was only cut off", () => {
     const ledger = orphaned();
     for (const other of [B, C]) {

@@ -46,6 +46,20 @@ export interface Peer {
   family?: Family;
 }
 
+/** Sees everything that happens, at the moment at which it takes effect: see oracle.ts. */
+export interface Witness {
+  /** A client has announced at `node`; `told` if the others are told of it. */
+  announced(node: Node, peer: number, stops: boolean, seeder: boolean, told: boolean): void;
+  /** A message goes to others. Returns what is to be known where it arrives. */
+  sent(node: Node, bytes: Uint8Array): unknown;
+  /** It has arrived; `applied` if it was a batch that was not ignored. */
+  arrived(node: Node, bytes: Uint8Array, note: unknown, applied: boolean): void;
+  /** A peer of a chunk is about to be put back. */
+  puttingBack(node: Node, chunk: Uint8Array, peer: number): void;
+  /** What a slice put back is there. */
+  putBack(node: Node): void;
+}
+
 /** What goes wrong on the way, each from 0 to 1, and the longest delay in seconds. */
 export interface Weather {
   lost: number;
@@ -60,16 +74,24 @@ interface Message {
   to: Node;
   at: number;
   bytes: Uint8Array;
+  note: unknown;
 }
+
+const STEP_SECONDS = 0.05;
 
 export class Node {
   readonly sharing: Sharing;
   readonly store: Store;
   readonly tracker: Tracker;
   readonly outbox: Outbox;
+  readonly applying: Applying;
   readonly pulls: string[] = [];
+  /** When the last message to each other node arrives: those behind it arrive later. */
+  readonly lastAt = new Map<Node, number>();
+  helloAt = 0;
   up = true;
   alive = true;
+  readonly #outboxWords: Int32Array;
 
   readonly world: World;
   readonly name: string;
@@ -79,16 +101,19 @@ export class Node {
     this.world = world;
     this.name = name;
     this.origin = origin;
-    this.store = new Store(someMemory({ startedSeconds: 1_700_000_000 }));
+    const startedSeconds = 1_700_000_000 + world.clocksApart * (world.random() - 0.5);
+    this.store = new Store(someMemory({ startedSeconds, memoryMax: world.memoryBytes }));
     this.tracker = new Tracker(this.store, new ArrayBuffer(4096), new Int32Array([1, 2, 3, 4]));
     const memory = outboxMemory(1);
+    this.#outboxWords = new Int32Array(memory, 0, 1);
     this.outbox = new Outbox(memory, 0, this.store.peerTicks);
     const gate = new PeerGate(new Access(), new Limits(), false);
     const applied = new Tracker(this.store, new ArrayBuffer(64), new Int32Array([5, 6, 7, 8]));
+    this.applying = new Applying(applied, gate);
     const node = this;
     this.sharing = new Sharing({
       ...{ origin, node: name, store: this.store },
-      applying: new Applying(applied, gate),
+      applying: this.applying,
       outboxes: new Outboxes(memory),
       link: {
         get up() {
@@ -99,7 +124,10 @@ export class Node {
       },
       judge: () => ({
         maySwarm: (hash) => gate.judgeSwarm(hash) === VERDICT_OK,
-        mayPeer: (bytes, at, family, port) => gate.passes(bytes, at, family, port),
+        mayPeer: (bytes, at, family, port) => {
+          world.witness?.puttingBack(this, bytes, peerAt(bytes, at));
+          return gate.passes(bytes, at, family, port);
+        },
       }),
       random: world.random,
       keptSeconds: () => KEPT_SECONDS,
@@ -135,62 +163,92 @@ export class Node {
     request.peer[portAt] = 0x1b;
     request.peer[portAt + 1] = 0x58;
     Object.assign(request, { family, event, seeder, wanted: 0, earlyTicks: 0 });
-    this.tracker.announce(this.world.now);
-    this.outbox.tell(request, this.tracker.reply, this.world.now);
+    const { now, witness } = this.world;
+    this.tracker.announce(now);
+    const [head] = this.#outboxWords;
+    this.outbox.tell(request, this.tracker.reply, now);
+    const told = this.#outboxWords[0] !== head;
+    witness?.announced(this, peer, event === EVENT_STOPPED, seeder, told);
   }
 
   /** All its peers, as `swarm family peer`, with `true` for seeders. */
   contents(): Map<string, boolean> {
     const found = new Map<string, boolean>();
+    this.visit((swarm, family, peer, seeder) => found.set(`${swarm} ${family} ${peer}`, seeder));
+    return found;
+  }
+
+  visit(visit: (swarm: number, family: Family, peer: number, seeder: boolean) => void): void {
     const dump = new Dump(this.store, new Uint8Array(64 * 1024));
     while (!dump.done || dump.size > 0) {
       if (!dump.done && !dump.isFull) dump.slice(this.world.now, 10_000);
       if (dump.done || dump.isFull) {
-        readRecords(dump.chunk.subarray(0, dump.size), found);
+        readRecords(dump.chunk.subarray(0, dump.size), visit);
         dump.clear();
       }
     }
-    return found;
   }
 }
 
-function readRecords(chunk: Uint8Array, found: Map<string, boolean>): void {
+/** The number of a peer: see `announce`. */
+const peerAt = (bytes: Uint8Array, at: number): number =>
+  (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+
+/** Visits the peers of a chunk's records. */
+export function readRecords(chunk: Uint8Array, visit: Parameters<Node["visit"]>[0]): void {
   const halves = new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length >>> 1);
   for (let at = 0; at < chunk.length; at = recordEnd(halves, at, chunk.length)) {
-    let peerAt = at + RECORD_PEERS;
+    let from = at + RECORD_PEERS;
     for (const family of FAMILIES) {
       for (const role of ROLES) {
         const count = halves[(at + recordCountAt(family, role)) >>> 1];
-        for (let i = 0; i < count; i++, peerAt += peerSize(family)) {
+        for (let i = 0; i < count; i++, from += peerSize(family)) {
           const swarm = (chunk[at + 18] << 8) | chunk[at + 19];
-          const peer = (chunk[peerAt + 1] << 16) | (chunk[peerAt + 2] << 8) | chunk[peerAt + 3];
-          found.set(`${swarm} ${family} ${peer}`, role !== LEECHERS);
+          visit(swarm, family, peerAt(chunk, from), role !== LEECHERS);
         }
       }
     }
   }
 }
 
+export interface WorldOptions {
+  /** How many seconds the clocks of two nodes may differ. */
+  clocksApart?: number;
+  memoryBytes?: number;
+  witness?: Witness;
+}
+
 export class World {
   readonly random: () => number;
   readonly nodes: Node[] = [];
+  readonly clocksApart: number;
+  readonly memoryBytes: number;
+  readonly witness: Witness | undefined;
   weather: Weather = CALM;
-  now = 1000;
   /** Pairs of nodes between which nothing passes. */
   readonly cuts = new Set<string>();
-  #messages: Message[] = [];
+  /** Messages on their way, by the step in which they arrive. */
+  readonly #messages = new Map<number, Message[]>();
+  #step = 0;
   #origins = 0;
-  #helloAt = new Map<Node, number>();
 
-  constructor(seed: number, count: number) {
+  constructor(seed: number, count: number, options: WorldOptions = {}) {
+    const { clocksApart = 0, memoryBytes = 16 * 2 ** 20, witness } = options;
     this.random = randomOf(seed);
+    this.clocksApart = clocksApart;
+    this.memoryBytes = memoryBytes;
+    this.witness = witness;
     for (let i = 0; i < count; i++) this.nodes.push(this.#start(`node${i}`));
+  }
+
+  get now(): number {
+    return 1000 + this.#step * STEP_SECONDS;
   }
 
   #start(name: string): Node {
     const origin = (++this.#origins).toString(16).padStart(16, "0");
     const node = new Node(this, name, origin);
-    this.#helloAt.set(node, this.now + this.random());
+    node.helloAt = this.now + this.random();
     return node;
   }
 
@@ -201,13 +259,14 @@ export class World {
   }
 
   cut(a: number, b: number, isCut: boolean): void {
-    const pair = [this.nodes[a].name, this.nodes[b].name].sort().join();
+    const pair = pairOf(this.nodes[a], this.nodes[b]);
     if (isCut) this.cuts.add(pair);
     else this.cuts.delete(pair);
   }
 
   send(from: Node, to: string | undefined, bytes: Uint8Array): boolean {
     if (!from.up) return false;
+    const note = this.witness?.sent(from, bytes);
     for (const node of this.nodes) {
       if (node === from || (to !== undefined && node.origin !== to)) continue;
       if (this.random() < this.weather.lost) continue;
@@ -215,41 +274,57 @@ export class World {
       for (let copy = 0; copy < copies; copy++) {
         const delayed = this.now + this.random() * this.weather.delay;
         // Those of one sender keep their order.
-        const last = this.#messages.findLast((other) => other.from === from && other.to === node);
-        const at = Math.max(delayed, last?.at ?? 0);
-        this.#messages.push({ from, to: node, at, bytes: bytes.slice() });
+        const at = Math.max(delayed, from.lastAt.get(node) ?? 0);
+        from.lastAt.set(node, at);
+        this.#post({ from, to: node, at, bytes: bytes.slice(), note });
       }
     }
     return true;
   }
 
+  #post(message: Message): void {
+    const step = Math.max(this.#step + 1, Math.ceil((message.at - 1000) / STEP_SECONDS));
+    const messages = this.#messages.get(step);
+    if (messages === undefined) this.#messages.set(step, [message]);
+    else messages.push(message);
+  }
+
   /** Lets `seconds` pass, in steps of 50 ms. */
   run(seconds: number): void {
-    const end = this.now + seconds;
-    while (this.now < end) {
-      this.now += 0.05;
+    for (let steps = Math.ceil(seconds / STEP_SECONDS - 1e-9); steps > 0; steps--) {
+      this.#step += 1;
       this.#deliver();
       for (const node of this.nodes) this.#turn(node);
     }
   }
 
   #turn(node: Node): void {
-    node.sharing.turn(this.now);
-    for (let n = 0; n < 50 && node.sharing.works; n++) node.sharing.slice(this.now);
-    if (this.now < this.#helloAt.get(node)!) return;
-    this.#helloAt.set(node, this.now + 1);
-    node.sharing.hello(this.now);
+    const { now } = this;
+    node.sharing.turn(now);
+    for (let n = 0; n < 50 && node.sharing.works; n++) {
+      node.sharing.slice(now);
+      this.witness?.putBack(node);
+    }
+    if (now < node.helloAt) return;
+    node.helloAt = now + 1;
+    node.sharing.hello(now);
   }
 
   #deliver(): void {
-    const due = this.#messages.filter(({ at }) => at <= this.now).sort((a, b) => a.at - b.at);
-    this.#messages = this.#messages.filter(({ at }) => at > this.now);
-    for (const { from, to, bytes } of due) {
-      const pair = [from.name, to.name].sort().join();
-      if (!to.alive || !to.up || !from.alive || this.cuts.has(pair)) continue;
+    const due = this.#messages.get(this.#step);
+    if (due === undefined) return;
+    this.#messages.delete(this.#step);
+    for (const { from, to, bytes, note } of due.sort((a, b) => a.at - b.at)) {
+      if (!to.alive || !to.up || !from.alive || this.cuts.has(pairOf(from, to))) continue;
+      const { deltas } = to.applying.counts;
       to.sharing.heard(bytes, this.now);
+      const applied = to.applying.counts.deltas !== deltas;
+      this.witness?.arrived(to, bytes, note, applied);
     }
   }
 }
+
+const pairOf = (a: Node, b: Node): string =>
+  a.name < b.name ? `${a.name},${b.name}` : `${b.name},${a.name}`;
 
 export { EVENT_COMPLETED, EVENT_NONE, EVENT_STARTED, EVENT_STOPPED };

@@ -30,6 +30,15 @@ test("a meta byte keeps its age and whether the peer has completed, or is too ol
   expect(ages.metas[3]).toBe(3);
 });
 
+test("a tick is taken over where the ticks since then are known, unless it is to come", () => {
+  const ages = new Ages(makeTracker().store);
+  // The clock of the writer is two ticks ahead of ours.
+  ages.open({ tick: 9, tickSeconds: 10, elapsedSeconds: 0, ticksSince: -2 }, 70);
+  expect([ages.metas[5], ages.metas[7], ages.metas[9]]).toEqual([5, 7, 7]);
+  ages.open({ tick: 5, tickSeconds: 10, elapsedSeconds: 0, ticksSince: 2 }, 70);
+  expect([ages.metas[3], ages.metas[5]]).toEqual([3, 5]);
+});
+
 describe("over many restarts of some seconds each,", () => {
   const TICK = 10;
   const LIFETIME = PEER_TIMEOUT / TICK;

@@ -40,12 +40,14 @@ interface Options {
   now?: number;
   elapsed?: number;
   judge?: Judge;
+  roleTicks?: number;
 }
 
 function put(to: Store, chunk: Uint8Array, options: Options = {}): PutBack {
-  const { at = 0, now = 0, elapsed = 0, judge = ALL } = options;
+  const { at = 0, now = 0, elapsed = 0, judge = ALL, roleTicks = 0 } = options;
   const { peerTicks } = makeTracker().store;
   const back = new PutBack(to, judge, new Int32Array([1, 2, 3, 4]));
+  back.roleTicks = roleTicks;
   const written = { tick: peerTicks.at(at), tickSeconds: peerTicks.seconds };
   back.open(chunk, { ...written, elapsedSeconds: elapsed }, now);
   while (back.next());
@@ -137,13 +139,18 @@ describe.each([
 describe("of a peer that is stored already", () => {
   const tick = makeTracker().store.peerTicks.seconds;
   /** A peer announced in one store and later or earlier in the other, where it is put back. */
-  const meet = (ours: number, theirs: number, seeds: { ours: boolean; theirs: boolean }) => {
+  const meet = (
+    ours: number,
+    theirs: number,
+    seeds: { ours: boolean; theirs: boolean },
+    roleTicks = 0,
+  ) => {
     const from = makeTracker();
     announce(from.tracker, { seeder: seeds.theirs }, theirs * tick);
     const to = makeTracker();
     announce(to.tracker, { seeder: seeds.ours }, ours * tick);
     const now = 10 * tick;
-    put(to.store, dumped(from.store, now), { at: now, now });
+    put(to.store, dumped(from.store, now), { at: now, now, roleTicks });
     expect(brokenInvariants(to.tracker)).toEqual([]);
     const [seeders] = scrape(to.tracker, 1);
     return { seeder: seeders === 1, age: ageOf(to.tracker, { seeder: seeders === 1 }, now) };
@@ -158,6 +165,13 @@ describe("of a peer that is stored already", () => {
   test("the seeder decides if both are of an age", () => {
     expect(meet(5, 5, { ours: false, theirs: true })).toEqual({ seeder: true, age: 5 });
     expect(meet(5, 5, { ours: true, theirs: false })).toEqual({ seeder: true, age: 5 });
+  });
+
+  test("the seeder decides within some ticks, where clocks differ; the younger age stays", () => {
+    expect(meet(5, 3, { ours: false, theirs: true }, 2)).toEqual({ seeder: true, age: 5 });
+    expect(meet(5, 2, { ours: false, theirs: true }, 2)).toEqual({ seeder: false, age: 5 });
+    expect(meet(3, 5, { ours: true, theirs: false }, 2)).toEqual({ seeder: true, age: 5 });
+    expect(meet(2, 5, { ours: true, theirs: false }, 2)).toEqual({ seeder: false, age: 5 });
   });
 
   test("it has completed if either says so, and its download counts no more", () => {
