@@ -282,7 +282,6 @@ export function openExport(
     if (over) return;
     over = true;
     events.over();
-    garbage.settle();
   };
   return new ReadableStream(
     {
