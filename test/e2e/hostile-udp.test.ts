@@ -205,8 +205,13 @@ describe.each([
       expect(answered / asked).toBeGreaterThan(0.9);
       // UDP in the event loop may keep HTTP waiting to the end of the flood, which the README says.
       expect(slowest).toBeLessThan(workers === "0" ? 4000 : 500);
+      // What is left of the flood is still before it, for longer where others use the processors.
       using after = await openDatagrams("127.0.0.1", tracker.port);
-      expect(await after.connect(1000)).toHaveLength(8);
+      let id: Uint8Array | undefined;
+      for (let tries = 0; tries < 10 && id === undefined; tries++) {
+        id = await after.connect(1000).catch(() => undefined);
+      }
+      expect(id).toHaveLength(8);
     },
     HALF_MINUTE_MILLISECONDS,
   );
