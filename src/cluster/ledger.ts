@@ -26,7 +26,7 @@
 import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 
 /** A tracker that says nothing for this long is gone: it sends a hello each second. */
-const HEARD_SECONDS = 5;
+export const HEARD_SECONDS = 5;
 /** A batch may come by another way than the news that it exists. */
 const CLAIM_SECONDS = 2;
 /** How much further back a pull reaches: batches wait for their turn, and clocks stand still. */
@@ -321,7 +321,8 @@ export function lackOf({ live, whole, gap, claim, claimedAt }: Origin, now: numb
   return Math.max(gap, claimed);
 }
 
-const isHeard = ({ seenAt }: Origin, now: number): boolean => now - seenAt <= HEARD_SECONDS;
+/** True if it said something within the last seconds. */
+export const isHeard = ({ seenAt }: Origin, now: number): boolean => now - seenAt <= HEARD_SECONDS;
 
 const COVERS_NOT = 0;
 /** All that is left of an origin that is gone. */

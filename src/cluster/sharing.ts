@@ -29,6 +29,7 @@ import {
   KIND_HELLO,
   type Message,
   readMessage,
+  senderOf,
   stateMessage,
 } from "./wire.ts";
 
@@ -43,13 +44,14 @@ export interface SharingParts {
   link: Pick<Link, "up" | "sendAll" | "sendTo">;
   judge: () => Judge;
   random: () => number;
-  /** How long a peer is kept at present, in seconds. */
+  /** How long a peer is kept at present, in seconds; and without what the others ask for. */
   keptSeconds: () => number;
+  ownKeptSeconds: () => number;
   restoredSeconds: TakingParts["restoredSeconds"];
   /** Called when the peers of another have been taken over, or could not be. */
   ended: TakingParts["ended"];
-  /** Called for a message of another version of the format. */
-  otherVersion: () => void;
+  /** Called for a message of another version of the format, with what it says of its sender. */
+  otherVersion: (version: number, node: string) => void;
   /** Called for a message with our origin and a number that we have not reached. */
   forged: () => void;
 }
@@ -85,12 +87,12 @@ export class Sharing {
 
   /** Says that it is there; once a second. */
   hello(now: number): void {
-    const { link, node, keptSeconds } = this.#parts;
+    const { link, node, keptSeconds, ownKeptSeconds } = this.#parts;
     const kept = keptSeconds();
     this.ledger.forget(now, kept);
     this.giving.expire(now);
     const hello = {
-      ...{ keepsSeconds: kept, drains: this.#drains, name: node },
+      ...{ keepsSeconds: ownKeptSeconds(), drains: this.#drains, name: node },
       ...{ behind: this.ledger.behind, had: this.ledger.had(now, kept) },
     };
     link.sendAll(helloMessage(this.#self, hello));
@@ -133,7 +135,7 @@ export class Sharing {
       return;
     }
     this.counts[message] += 1;
-    if (message === "version") this.#parts.otherVersion();
+    if (message === "version") this.#parts.otherVersion(...senderOf(bytes));
   }
 
   /** What operators see of it. */

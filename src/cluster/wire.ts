@@ -160,6 +160,18 @@ export function readMessage(bytes: Uint8Array): Message | Unreadable {
   }
 }
 
+/**
+ * Version and name of the sender of a message of another version, as far as it can be told: a hello
+ * names it where that of this version does. Else it is the origin, which each version has there.
+ */
+export function senderOf(bytes: Uint8Array): [version: number, node: string] {
+  const view = viewOf(bytes);
+  const head = { ...knownAt(bytes, view, 4), kind: bytes[3] };
+  const hello = head.kind === KIND_HELLO ? readHello(bytes, view, head) : "bad";
+  const name = typeof hello !== "string" && hello.kind === KIND_HELLO ? hello.name : "";
+  return [bytes[2], name === "" ? head.origin : name];
+}
+
 function readDeltas(bytes: Uint8Array, view: DataView, head: Head): Message | Unreadable {
   if (bytes.length > HEAD_BYTES + BATCH_BYTES_MAX) return "bad";
   let at = HEAD_BYTES;

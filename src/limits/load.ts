@@ -53,6 +53,8 @@ export class Load {
   stretch = 1;
   /** The factor by which peers must be kept longer than usual. */
   kept = 1;
+  /** How long other trackers, which share their peers with this one, keep them; 0 without any. */
+  othersKeptSeconds = 0;
   readonly #settings: LoadSettings;
   readonly #published: Float64Array;
   readonly #backlogMax: number;

@@ -8,6 +8,7 @@ import { Access } from "../access/access.ts";
 import { Outboxes } from "../cluster/outbox.ts";
 import type { ClusterFigures } from "../cluster/cluster-figures.ts";
 import type { LinkEvents, Login, NatsLink } from "../cluster/link.ts";
+import type { OtherTrackers, News } from "../cluster/other-trackers.ts";
 import type { Sharing } from "../cluster/sharing.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { PeerGate } from "../gates/peer-gate.ts";
@@ -37,17 +38,19 @@ export async function sharePeers(
   const { outbox } = program.threads.shared;
   if (outbox === undefined) return undefined;
   const login = await readLogin(program.config);
-  const [sharing, applying, link] = await Promise.all([
+  const [sharing, others, applying, link] = await Promise.all([
     import("../cluster/sharing.ts"),
+    import("../cluster/other-trackers.ts"),
     import("../cluster/applying.ts"),
     import("../cluster/link.ts"),
   ]);
-  const modules = { ...sharing, ...applying, ...link };
+  const modules = { ...sharing, ...others, ...applying, ...link };
   return new SharedPeers(program, modules, new Outboxes(outbox), login, restored?.keptSeconds);
 }
 
 /** What is loaded only for a cluster. */
 type Modules = Pick<typeof import("../cluster/sharing.ts"), "Sharing"> &
+  Pick<typeof import("../cluster/other-trackers.ts"), "OtherTrackers"> &
   Pick<typeof import("../cluster/applying.ts"), "Applying"> &
   Pick<typeof import("../cluster/link.ts"), "NatsLink">;
 
@@ -61,6 +64,7 @@ export class SharedPeers {
   readonly #timers: NodeJS.Timeout[] = [];
   /** What was warned of since the link changed last. */
   readonly #warned = new Set<string>();
+  readonly #others: OtherTrackers;
   readonly #applySeconds: Histogram;
   readonly #acknowledgeSeconds: Histogram;
   #link: NatsLink | undefined;
@@ -69,7 +73,7 @@ export class SharedPeers {
 
   constructor(
     program: Program,
-    { Sharing, Applying, NatsLink }: Modules,
+    { Sharing, Applying, NatsLink, OtherTrackers }: Modules,
     outboxes: Outboxes,
     login: Login,
     restoredAt: number | undefined,
@@ -82,6 +86,8 @@ export class SharedPeers {
     this.#login = login;
     this.#openLink = (options, events) => NatsLink.open(options, events);
     const gate = gateOf(program);
+    const { peerTimeout, peerTimeoutMax = peerTimeout } = store.memory.settings;
+    const kept = { usualSeconds: peerTimeout, maxSeconds: Math.max(peerTimeout, peerTimeoutMax) };
     this.sharing = new Sharing({
       ...{ origin: this.#origin, node: config.clusterNode, store, outboxes },
       applying: new Applying(new Tracker(store, new ArrayBuffer(REPLIES_BYTES)), gate),
@@ -89,19 +95,21 @@ export class SharedPeers {
       judge: () => judgeBy(gate),
       random: Math.random,
       keptSeconds: () => store.peerLifetime * store.peerTicks.seconds,
+      ownKeptSeconds: () => Math.min(kept.usualSeconds * program.load.kept, kept.maxSeconds),
       restoredSeconds: (at) => (restoredAt === undefined ? Infinity : at - restoredAt),
       ended: (outcome, peers, seconds) => this.#tellPull(outcome, peers, seconds),
       forged: () => {
         const remedy = "change the login of the NATS servers, then restart this tracker";
         this.#warnOnce("another program sends in the name of this tracker", { remedy });
       },
-      otherVersion: () => {
+      otherVersion: (version, node) => {
         const remedy = "run the same version of buntracker at all trackers of the cluster";
         this.#warnOnce("a tracker of the cluster speaks another version: it shares nothing", {
-          remedy,
+          ...{ node, version, remedy },
         });
       },
     });
+    this.#others = new OtherTrackers(this.sharing.ledger, kept);
   }
 
   /** Connects, and shares from now on; resolves at once. */
@@ -115,6 +123,7 @@ export class SharedPeers {
     this.#every(HELLO_MILLISECONDS, () => {
       this.sharing.hello(now());
       this.#findNamesake();
+      this.#lookAtOthers();
     });
   }
 
@@ -202,6 +211,32 @@ export class SharedPeers {
     else log.warn("catching up with another tracker failed: others are asked", fields, null);
   }
 
+  /** Says which other trackers come and go, and takes over their peer timeouts. */
+  #lookAtOthers(): void {
+    const { load, store } = this.#program;
+    const keptSeconds = store.peerLifetime * store.peerTicks.seconds;
+    load.othersKeptSeconds = this.#others.longestKept(now(), keptSeconds);
+    for (const news of this.#others.look(now(), this.#link?.up ?? false)) this.#tell(news);
+  }
+
+  #tell(news: News): void {
+    const { log, config } = this.#program;
+    const { what, node } = news;
+    if (what === "there") log.info("a tracker of the cluster is there", { node });
+    else if (what === "ended") log.info("a tracker of the cluster ends", { node });
+    else if (what === "again") {
+      log.info("a tracker of the cluster is heard again", { node, seconds: round(news.seconds) });
+    } else if (what === "lost") {
+      const remedy = "clients go on without it: does it run, and does it reach its NATS server?";
+      const fields = { node, seconds: round(news.seconds), remedy };
+      log.warn("a tracker of the cluster is no longer heard", fields, null);
+    } else {
+      const remedy = "set the same TRACKER_INTERVAL and TRACKER_PEER_TIMEOUT at all trackers";
+      const fields = { node, seconds: news.keepsSeconds, here: config.peerTimeoutSeconds, remedy };
+      log.warn(`a tracker of the cluster keeps peers for a ${what} time`, fields, null);
+    }
+  }
+
   /** Two trackers of one name are one in metrics and tables: the host names may be the same. */
   #findNamesake(): void {
     const node = this.#program.config.clusterNode;
@@ -234,6 +269,8 @@ function gateOf({ config, threads }: Program): PeerGate {
   const limits = new Limits(0, threads.shared.limits);
   return new PeerGate(access, limits, config.privateAddresses === "refuse");
 }
+
+const round = (seconds: number): number => Math.round(seconds * 10) / 10;
 
 function judgeBy(gate: PeerGate): Judge {
   return {

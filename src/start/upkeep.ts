@@ -187,7 +187,8 @@ export function followLoad(
   memory: SwarmMemory,
   clock = now,
 ): () => void {
-  let kept = 1;
+  const { peerTimeout } = memory.settings;
+  let kept = peerTimeout;
   const total = (names: CounterName[]): number =>
     names.reduce((sum, name) => sum + counters.total(name), 0);
   return () => {
@@ -195,9 +196,10 @@ export function followLoad(
     const uncounted = total(EARLY) + total(OVER_RATE);
     // Announces over a rate limit do not count, so that one network cannot lengthen intervals.
     load.update(total(ANNOUNCES) - uncounted, clock());
-    if (load.kept === kept) return;
-    kept = load.kept;
-    setPeerTimeout(memory, memory.settings.peerTimeout * kept);
+    const seconds = Math.max(peerTimeout * load.kept, load.othersKeptSeconds);
+    if (seconds === kept) return;
+    kept = seconds;
+    setPeerTimeout(memory, kept);
   };
 }
 

@@ -19,6 +19,7 @@ import {
   MESSAGE_BYTES_MAX,
   readMessage,
   SECONDS_MAX,
+  senderOf,
   stateMessage,
 } from "../../src/cluster/wire.ts";
 
@@ -178,4 +179,15 @@ describe("what is not a message of this version", () => {
     }
     expect([...outcomes.keys()].sort()).toEqual(["bad", "read", "version"]);
   });
+});
+
+test("a message of another version tells its version, and the name of its sender if it can", () => {
+  const later = (bytes: Uint8Array): Uint8Array => {
+    const copy = bytes.slice();
+    copy[2] = FORMAT_VERSION + 1;
+    return copy;
+  };
+  expect(senderOf(later(helloMessage(SENDER, HELLO)))).toEqual([2, "nœud 1"]);
+  expect(senderOf(later(askMessage(SENDER, ASK)))).toEqual([2, SENDER.origin]);
+  expect(senderOf(later(helloMessage(SENDER, HELLO)).subarray(0, 17))).toEqual([2, SENDER.origin]);
 });

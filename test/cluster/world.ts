@@ -131,6 +131,7 @@ export class Node {
       }),
       random: world.random,
       keptSeconds: () => KEPT_SECONDS,
+      ownKeptSeconds: () => KEPT_SECONDS,
       restoredSeconds: () => Infinity,
       ended: (outcome) => this.pulls.push(outcome),
       forged: () => {

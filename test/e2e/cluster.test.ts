@@ -9,59 +9,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { helloMessage } from "../../src/cluster/wire.ts";
-import { decodeDictionary } from "./bencode.ts";
+import { announce, clustered, CONNECTED, counts, HASH_BYTES, untilAll } from "./clustered.ts";
 import { announceRequest, openDatagrams } from "./datagrams.ts";
-import { type Environment, freePort, startTracker, type Tracker } from "./harness.ts";
+import { freePort } from "./harness.ts";
 
-const HASH = "%01%23%45%67%89%AB%CD%EF%01%23%45%67%89%AB%CD%EF%01%23%45%67";
-const HASH_BYTES = Uint8Array.fromHex("0123456789abcdef0123456789abcdef01234567");
 const MINUTE = 60_000;
-
-/** All that share by one server. A tracker on loopback keeps peers of loopback. */
-function clustered(url: string, env: Environment = {}): Promise<Tracker> {
-  return startTracker({
-    address: "127.0.0.1",
-    env: {
-      ...{ TRACKER_CLUSTER_URL: url, TRACKER_OWN_ADDRESSES: "store" },
-      ...{ TRACKER_PEERS_PER_ADDRESS_MAX: "1000", ...env },
-    },
-  });
-}
-
-async function announce(tracker: Tracker, peer: number, query = "left=1"): Promise<void> {
-  const path = `announce?info_hash=${HASH}&peer_id=${"p".repeat(20)}&port=${1000 + peer}&${query}`;
-  const response = await fetch(`http://127.0.0.1:${tracker.port}/${path}`);
-  expect(decodeDictionary(await response.bytes())["failure reason"]).toBeUndefined();
-}
-
-interface Counts {
-  complete: number;
-  incomplete: number;
-  downloaded: number;
-}
-
-async function counts({ port }: Tracker): Promise<Counts> {
-  const response = await fetch(`http://127.0.0.1:${port}/scrape?info_hash=${HASH}`);
-  const files = decodeDictionary(await response.bytes())["files"] as Record<string, unknown>;
-  const [counted] = Object.values(files) as unknown as Counts[];
-  return counted ?? { complete: 0, incomplete: 0, downloaded: 0 };
-}
-
-/** Waits until all trackers say this; throws with what they say after some seconds. */
-async function untilAll(trackers: Tracker[], wanted: Partial<Counts>, seconds = 15): Promise<void> {
-  let seen: Counts[] = [];
-  for (const end = performance.now() + seconds * 1000; performance.now() < end;) {
-    seen = await Promise.all(trackers.map(counts));
-    const agrees = (one: Counts): boolean =>
-      Object.entries(wanted).every(([name, value]) => one[name as keyof Counts] === value);
-    if (seen.every(agrees)) return;
-    await Bun.sleep(50);
-  }
-  const logs = trackers.map(({ stderr }) => stderr).join("\n");
-  throw new Error(`${JSON.stringify(seen)} is not ${JSON.stringify(wanted)}\n${logs}`);
-}
-
-const connected = "connected to the cluster";
 
 describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-server)", () => {
   test(
@@ -72,7 +24,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using two = await clustered(nats.url, { TRACKER_UDP_WORKERS: "0" });
       await using three = await clustered(nats.url, { TRACKER_UDP_WORKERS: "2" });
       const all = [one, two, three];
-      await Promise.all(all.map((tracker) => tracker.says(connected)));
+      await Promise.all(all.map((tracker) => tracker.says(CONNECTED)));
       expect(one.stderr).toContain(`cluster=default node=one engine=127.0.0.1:${nats.port}`);
       await announce(one, 1, "left=0");
       await untilAll(all, { complete: 1, incomplete: 0 }, 2);
@@ -96,7 +48,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using nats = await NatsServer.start();
       await using one = await clustered(nats.url);
       const two = await clustered(nats.url);
-      await Promise.all([one.says(connected), two.says(connected)]);
+      await Promise.all([one.says(CONNECTED), two.says(CONNECTED)]);
       for (let peer = 0; peer < 300; peer++) await announce(peer % 2 === 0 ? one : two, peer);
       await untilAll([one, two], { incomplete: 300 });
       two.signal("SIGKILL");
@@ -117,7 +69,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using one = await clustered(nats.url);
       await using two = await clustered(nats.url);
       const both = [one, two];
-      await Promise.all(both.map((tracker) => tracker.says(connected)));
+      await Promise.all(both.map((tracker) => tracker.says(CONNECTED)));
       await nats.kill();
       await Promise.all(both.map((tracker) => tracker.says("cut off from the cluster")));
       for (let peer = 0; peer < 100; peer++) await announce(both[peer % 2]!, peer);
@@ -145,7 +97,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       expect(one.stderr).toContain(`remedy="start a NATS server at 127.0.0.1:${nats.port}"`);
       await announce(one, 1);
       await nats.start();
-      await one.says(connected, 20_000);
+      await one.says(CONNECTED, 20_000);
       await using two = await clustered(nats.url);
       await untilAll([one, two], { incomplete: 1 });
     },
@@ -169,7 +121,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using two = await clustered(nats.url, {
         ...{ TRACKER_CLUSTER_USER: "bt", TRACKER_CLUSTER_PASSWORD: "p@ss" },
       });
-      await Promise.all([one, two].map((tracker) => tracker.says(connected)));
+      await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
       await announce(one, 1);
       await untilAll([one, two], { incomplete: 1 });
       await Bun.sleep(1000);
@@ -192,8 +144,8 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
         'remedy="let this user publish and subscribe to buntracker.x.> at the server"',
       );
       await using two = await clustered(nats.url, { TRACKER_CLUSTER_NAME: "y", ...login });
-      await two.says(connected);
-      expect(one.stderr).not.toContain(connected);
+      await two.says(CONNECTED);
+      expect(one.stderr).not.toContain(CONNECTED);
       expect(one.stderr.split("the cluster cannot be reached").length).toBe(2);
     },
     MINUTE,
@@ -206,7 +158,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       const admin = `127.0.0.1:${freePort()}`;
       const same = { TRACKER_CLUSTER_NODE: "a" };
       await using one = await clustered(nats.url, { TRACKER_ADMIN_ADDRESS: admin, ...same });
-      await one.says(connected);
+      await one.says(CONNECTED);
       const { origin } = (await (await fetch(`http://${admin}/cluster`)).json()) as {
         origin: string;
       };
@@ -234,7 +186,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using two = await clustered(nats.url, { TRACKER_DENY_FILE: denied });
       await using other = await clustered(nats.url, { TRACKER_CLUSTER_NAME: "other" });
       await using third = await clustered(nats.url);
-      await Promise.all([one, two, other, third].map((tracker) => tracker.says(connected)));
+      await Promise.all([one, two, other, third].map((tracker) => tracker.says(CONNECTED)));
       await announce(one, 1);
       await untilAll([one, third], { incomplete: 1 });
       await Bun.sleep(300);
@@ -251,7 +203,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using nats = await NatsServer.start();
       await using one = await clustered(nats.url);
       await using two = await clustered(nats.url);
-      await Promise.all([one, two].map((tracker) => tracker.says(connected)));
+      await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
       const client = await connect({ servers: `127.0.0.1:${nats.port}` });
       for (let round = 0; round < 3000; round++) {
         const bytes = crypto.getRandomValues(new Uint8Array(round % 200));

@@ -138,6 +138,7 @@ function listen(random: Random, count: number): void {
       mayPeer: (peer, at, family, port) => gate.passes(peer, at, family, port),
     }),
     keptSeconds: () => KEPT_SECONDS,
+    ownKeptSeconds: () => KEPT_SECONDS,
     restoredSeconds: () => Infinity,
     ended: () => (asked = undefined),
     forged: () => {},

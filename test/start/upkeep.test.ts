@@ -173,6 +173,19 @@ test("while the load is high, peers are kept longer", () => {
   expect(after).toBeGreaterThan(15);
 });
 
+test("peers are kept as long as another tracker keeps them, but no longer than can be", () => {
+  const memory = someMemory({ peerTimeout: 600, peerTimeoutMax: 1200 });
+  const settings = { targetRate: 0, interval: 300, intervalMax: 300, jitterPercent: 0 };
+  const load = new Load(settings, stretchMemory());
+  const measure = followLoad(load, new Counters(counterMemory(1), 0), memory, () => 0);
+  const minutes = [0, 900, 5000, 0].map((seconds) => {
+    load.othersKeptSeconds = seconds;
+    measure();
+    return (new Int32Array(memory.shards)[POOL_PEER_LIFETIME] * 20) / 60;
+  });
+  expect(minutes).toEqual([10, 15, 20, 10]);
+});
+
 test("early announces, and those over a rate limit, lengthen no interval", () => {
   const { load } = loadAfter({
     udpAnnouncesIpv4: 100_000,

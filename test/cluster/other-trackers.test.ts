@@ -1,0 +1,100 @@
+/** Other trackers come, end, are lost and come again; each is said once. */
+import { describe, expect, test } from "bun:test";
+import { Ledger } from "../../src/cluster/ledger.ts";
+import { OtherTrackers } from "../../src/cluster/other-trackers.ts";
+import type { Hello } from "../../src/cluster/wire.ts";
+
+const [A, B] = ["a", "b"].map((digit) => digit.repeat(16));
+const KEPT = { usualSeconds: 2700, maxSeconds: 5400 };
+
+function open(kept = KEPT) {
+  const ledger = new Ledger("0".repeat(16));
+  const others = new OtherTrackers(ledger, kept);
+  const says = (origin: string, now: number, changes: Partial<Hello> = {}) => {
+    const hello = { keepsSeconds: 2700, drains: false, behind: false, had: [], name: "b" };
+    ledger.hello(origin, 0, { ...hello, ...changes }, now);
+  };
+  return { ledger, says, look: (now: number, up = true) => others.look(now, up), others };
+}
+
+describe("another tracker", () => {
+  test("is there, is lost after five seconds, and is heard again", () => {
+    const { says, look } = open();
+    says(A, 10);
+    expect(look(10)).toEqual([{ what: "there", node: "b" }]);
+    expect(look(15)).toEqual([]);
+    expect(look(16)).toEqual([{ what: "lost", node: "b", seconds: 6 }]);
+    expect(look(17)).toEqual([]);
+    says(A, 30);
+    expect(look(30)).toEqual([{ what: "again", node: "b", seconds: 20 }]);
+  });
+
+  test("that drains has ended, and is not lost; its next start is heard again", () => {
+    const { says, look } = open();
+    says(A, 10);
+    look(10);
+    says(A, 12, { drains: true });
+    expect(look(12)).toEqual([{ what: "ended", node: "b" }]);
+    expect(look(40)).toEqual([]);
+    says(B, 41);
+    expect(look(41)).toEqual([{ what: "again", node: "b", seconds: 29 }]);
+  });
+
+  test("that was restarted at once was never gone", () => {
+    const { says, look } = open();
+    says(A, 10);
+    look(10);
+    says(B, 12);
+    expect(look(18)).toEqual([{ what: "lost", node: "b", seconds: 6 }]);
+    says(B, 19);
+    look(19);
+    says(A, 19.5);
+    expect(look(19.5)).toEqual([]);
+  });
+
+  test("is not called lost while our own link is down, nor right after", () => {
+    const { says, look } = open();
+    says(A, 10);
+    look(10);
+    expect(look(30, false)).toEqual([]);
+    expect(look(31)).toEqual([]);
+    says(A, 32);
+    expect(look(33)).toEqual([]);
+    expect(look(45, false)).toEqual([]);
+    look(46);
+    expect(look(52)).toEqual([{ what: "lost", node: "b", seconds: 20 }]);
+  });
+
+  test("of too many names is not said", () => {
+    const { says, look } = open();
+    for (let n = 0; n < 200; n++) says(n.toString(16).padStart(16, "0"), 10, { name: `n${n}` });
+    expect(look(10).length).toBe(64);
+  });
+});
+
+describe("a peer timeout", () => {
+  test("within what ours may be is no news, because it follows the load", () => {
+    const { says, look } = open();
+    says(A, 10, { keepsSeconds: 5400 });
+    expect(look(10)).toEqual([{ what: "there", node: "b" }]);
+  });
+
+  test("that is longer than ours can be, or shorter than ours is, is said once", () => {
+    const { says, look } = open();
+    says(A, 10, { keepsSeconds: 5401 });
+    says(B, 10, { keepsSeconds: 1800, name: "c" });
+    expect(look(10)).toContainEqual({ what: "longer", node: "b", keepsSeconds: 5401 });
+    expect(look(11)).toEqual([]);
+    says(B, 12, { keepsSeconds: 1801, name: "c" });
+    expect(look(12)).toEqual([{ what: "shorter", node: "c", keepsSeconds: 1801 }]);
+  });
+
+  test("that is the longest counts here, as long as that tracker was heard lately", () => {
+    const { says, others } = open();
+    expect(others.longestKept(10, 2700)).toBe(0);
+    says(A, 10, { keepsSeconds: 5000 });
+    says(B, 10, { keepsSeconds: 3000 });
+    expect(others.longestKept(2000, 2700)).toBe(5000);
+    expect(others.longestKept(3000, 2700)).toBe(0);
+  });
+});

@@ -1,0 +1,186 @@
+/**
+ * Rows of the table of failures (docs/cluster.md), through a real server of NATS. Skipped, and said
+ * so, where `nats-server` is not installed.
+ */
+import { dlopen } from "bun:ffi";
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { announce, clustered, CONNECTED, untilAll } from "./clustered.ts";
+import { freePort, startTracker, type Tracker } from "./harness.ts";
+
+const MINUTE = 60_000;
+
+/** With an operator's address, and room for the peers of a load. */
+async function observed(url: string, node: string) {
+  const admin = `127.0.0.1:${freePort()}`;
+  const tracker = await startTracker({
+    address: "127.0.0.1",
+    env: {
+      ...{ TRACKER_CLUSTER_URL: url, TRACKER_CLUSTER_NODE: node, TRACKER_ADMIN_ADDRESS: admin },
+      ...{ TRACKER_OWN_ADDRESSES: "store", TRACKER_MEMORY_MAX: "128MiB" },
+      ...{ TRACKER_UDP_WORKERS: "1" },
+    },
+  });
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`http://${admin}/metrics`)).text();
+    const lines = text.split("\n").filter((line) => line.startsWith(name));
+    return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+  };
+  return Object.assign(tracker, { metric });
+}
+
+type Observed = Awaited<ReturnType<typeof observed>>;
+
+/** Lets so many new peers announce over UDP, and waits until all are answered. */
+async function load({ port }: Tracker, peers: number): Promise<void> {
+  const program = join(import.meta.dir, "../bench/udp-load.ts");
+  const size = ["--swarms", String(peers / 10), "--peers", String(peers), "--skew", "0"];
+  const rest = ["--networks", "16384", "--seconds", "20", "--port", String(port)];
+  const command = [process.execPath, program, "--mode", "fill", ...size, ...rest];
+  const child = Bun.spawn(command, { stdio: ["ignore", "ignore", "inherit"] });
+  expect(await child.exited).toBe(0);
+}
+
+async function untilEqual(one: Observed, other: Observed): Promise<void> {
+  const seen = async () => Promise.all([one, other].map(({ metric }) => metric("tracker_peers")));
+  let peers = await seen();
+  for (let tries = 0; tries < 300 && (peers[0] !== peers[1] || peers[0] === 0); tries++) {
+    await Bun.sleep(50);
+    peers = await seen();
+  }
+  expect(peers[1]).toBe(peers[0]);
+  expect(peers[0]).toBeGreaterThan(1000);
+}
+
+describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-server)", () => {
+  test(
+    "say by name which of them ends, is lost, and is heard again",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using one = await clustered(nats.url, { TRACKER_CLUSTER_NODE: "one" });
+      await one.says(CONNECTED);
+      const two = await clustered(nats.url, { TRACKER_CLUSTER_NODE: "two" });
+      await one.says('"a tracker of the cluster is there" node=two');
+      two.signal("SIGTERM");
+      await one.says('"a tracker of the cluster ends" node=two');
+      await two.exited();
+      const again = await clustered(nats.url, { TRACKER_CLUSTER_NODE: "two" });
+      await one.says('"a tracker of the cluster is heard again" node=two');
+      expect(one.stderr).not.toContain("no longer heard");
+      again.signal("SIGKILL");
+      await again.exited();
+      await one.says('"a tracker of the cluster is no longer heard" node=two', 20_000);
+      await using third = await clustered(nats.url, { TRACKER_CLUSTER_NODE: "two" });
+      await third.says(CONNECTED);
+      const twice = /heard again" node=two .*heard again" node=two /s;
+      for (let tries = 0; tries < 100 && !twice.test(one.stderr); tries++) await Bun.sleep(50);
+      expect(one.stderr).toMatch(twice);
+    },
+    MINUTE,
+  );
+
+  test(
+    "lose nothing when all of them are restarted, one after the other",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using all = new AsyncDisposableStack();
+      const names = ["one", "two", "three"];
+      const start = async (name: string): Promise<Tracker> =>
+        all.use(await clustered(nats.url, { TRACKER_CLUSTER_NODE: name }));
+      const trackers = await Promise.all(names.map(start));
+      await Promise.all(trackers.map((tracker) => tracker.says(CONNECTED)));
+      let peers = 0;
+      for (; peers < 300; peers++) await announce(trackers[peers % 3]!, peers);
+      await untilAll(trackers, { incomplete: peers });
+      for (const [at, name] of names.entries()) {
+        trackers[at]!.signal("SIGTERM");
+        const others = trackers.filter((_, other) => other !== at);
+        for (const end = peers + 50; peers < end; peers++)
+          await announce(others[peers % 2]!, peers);
+        await trackers[at]!.exited();
+        trackers[at] = await start(name);
+        await trackers[at]!.says("caught up with other trackers", 20_000);
+      }
+      await untilAll(trackers, { incomplete: 450 });
+      for (const { stderr } of trackers) expect(stderr).not.toContain("no longer heard");
+    },
+    MINUTE,
+  );
+
+  test(
+    "warn of one that keeps peers for another time, by its name",
+    async () => {
+      await using nats = await NatsServer.start();
+      const hour = { TRACKER_CLUSTER_NODE: "hour", TRACKER_PEER_TIMEOUT: "1h" };
+      await using one = await clustered(nats.url, { TRACKER_CLUSTER_NODE: "usual" });
+      await using two = await clustered(nats.url, hour);
+      await one.says('keeps peers for a longer time" node=hour seconds=3600 here=2700');
+      await two.says('keeps peers for a shorter time" node=usual seconds=2700 here=3600');
+      expect(one.stderr).toContain("TRACKER_PEER_TIMEOUT at all trackers");
+    },
+    MINUTE,
+  );
+
+  test(
+    "get back what one of them did not read in time",
+    async () => {
+      const monitor = freePort();
+      await using nats = await NatsServer.start(
+        `http: "127.0.0.1:${monitor}", write_deadline: "1s", max_pending: 1MB`,
+      );
+      const slowReaders = async (): Promise<number> => {
+        const answer = await fetch(`http://127.0.0.1:${monitor}/varz`);
+        return ((await answer.json()) as { slow_consumers: number }).slow_consumers;
+      };
+      await using one = await observed(nats.url, "one");
+      await using two = await observed(nats.url, "two");
+      await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
+      two.signal("SIGSTOP");
+      for (let round = 1; round <= 10 && (await slowReaders()) === 0; round++) {
+        await load(one, 100_000 * round);
+      }
+      expect(await slowReaders()).toBeGreaterThan(0);
+      two.signal("SIGCONT");
+      await two.says("cut off from the cluster", 20_000);
+      await untilEqual(one, two);
+      expect(await two.metric('tracker_cluster_pulls_total{outcome="done"}')).toBeGreaterThan(0);
+    },
+    2 * MINUTE,
+  );
+
+  test.skipIf(process.platform !== "linux")(
+    "get back what found no room in the ring of one whose event loop stood still",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using one = await observed(nats.url, "one");
+      await using two = await observed(nats.url, "two");
+      await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
+      await announce(one, 1);
+      await untilAll([one, two], { incomplete: 1 });
+      {
+        using _stopped = stopEventLoop(one.pid);
+        // A ring holds 75,000; the UDP thread answers all the same.
+        await load(one, 100_000);
+      }
+      await untilEqual(one, two);
+      expect(await one.metric('tracker_cluster_lost_total{reason="ring"}')).toBeGreaterThan(1000);
+      expect(await two.metric("tracker_cluster_gaps_total")).toBeGreaterThan(0);
+    },
+    2 * MINUTE,
+  );
+});
+
+/** Stops the first thread of a child, and no other, until it is disposed of. [ptrace(2)] */
+function stopEventLoop(pid: number): Disposable {
+  const [SEIZE, INTERRUPT, DETACH] = [0x4206, 0x4207, 17];
+  const { symbols } = dlopen("libc.so.6", {
+    ptrace: { args: ["i64", "i32", "i64", "i64"], returns: "i64" },
+  });
+  const ask = (request: number): void => {
+    if (Number(symbols.ptrace(request, pid, 0, 0)) !== 0) throw new Error("ptrace has failed");
+  };
+  ask(SEIZE);
+  ask(INTERRUPT);
+  return { [Symbol.dispose]: () => ask(DETACH) };
+}
