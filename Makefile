@@ -5,7 +5,7 @@ BINARY := dist/bin/buntracker
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 COMMIT := $(shell git rev-parse --short=7 HEAD 2>/dev/null || echo unknown)
 # Folders too: they change when a file is added or removed.
-SOURCES := $(shell find src) $(addprefix test/bench/results/,compare.txt core.txt regress.txt)
+SOURCES := $(shell find src) $(addprefix test/bench/results/,compare.txt core.txt costs.txt regress.txt)
 # A worker is a separate program inside the binary.
 ENTRIES := src/main.ts $(wildcard src/udp/worker.ts)
 # The command that builds a binary, for this machine and for all others. With splitting, what the
@@ -18,7 +18,7 @@ MODULES_STAMP := node_modules/.installed
 
 .DELETE_ON_ERROR:
 .PHONY: help run cluster build test check format docs picture clients conformance fuzz soak simulate silences churn overload clean FORCE
-.PHONY: dist packages test-packages test-targets test-dist container-dist lint-dist
+.PHONY: dist packages packaging-tools test-packages test-targets test-dist container-dist lint-dist
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -86,12 +86,15 @@ conformance: $(BINARY) ## examine it and other trackers (INSTALL=1)
 	  $(if $(TRACKER),--tracker $(TRACKER))
 	$(BUN) scripts/documents.ts
 
-.PHONY: bench compare regress scaling lists pull stalls restart
+.PHONY: bench compare costs regress scaling lists pull stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
 compare: $(BINARY) ## measure the tracker against others on this machine
 	$(BUN) test/bench/compare.ts
+
+costs: $(BINARY) ## measure HTTPS, WebSockets, a cluster (needs nats-server)
+	$(BUN) test/bench/costs.ts
 
 regress: $(BINARY) ## measure it against an older binary (OLD=path)
 	$(BUN) test/bench/regress.ts --old $(or $(OLD),'')
@@ -146,7 +149,7 @@ dist: $(PROGRAMS) ## write the release archives into dist/bin
 # Those that an emulator, or another C library, can run.
 RUN_HERE := linux-arm64 linux-x64-musl linux-arm64-musl
 
-# Needs Debian's qemu-user and libc6-arm64-cross, and pip.
+# Needs Debian's qemu-user, libc6-arm64-cross and nats-server, and pip.
 test-targets: $(BINARY) $(RUN_HERE:%=dist/bin/%/buntracker) ## run binaries for other machines
 	$(BUN) test/targets/run.ts
 
@@ -158,10 +161,15 @@ MACHINES := x64 arm64
 PACKED := $(foreach machine,$(MACHINES),$(foreach target,linux-% linux-%-musl freebsd-%,\
   dist/bin/$(subst %,$(machine),$(target))/buntracker))
 
+PACKED_X64 := $(filter %x64/buntracker %x64-musl/buntracker,$(PACKED))
+
 # Needs Go. MACHINES=x64 makes half of them.
 packages: $(NFPM) $(PACKED) ## write the packages of all systems into dist/bin
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) NFPM=$(NFPM) \
 	  $(BUN) scripts/packages.ts --machines $(subst $(space),$(comma),$(MACHINES))
+
+# What test-packages and test-targets wait for most where nothing has been fetched yet.
+packaging-tools: $(NFPM) $(PACKED_X64) $(RUN_HERE:%=dist/bin/%/buntracker) ## fetch and build what test-packages and test-targets need
 
 # Needs root and Debian; nothing is installed on this machine.
 test-packages: ## install, upgrade and remove them on a machine apart

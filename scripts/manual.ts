@@ -82,7 +82,7 @@ is made for this many peers, or announces a second; k, M and G work.
 How often clients announce, in how many swarms, and at how many trackers.
 .TP
 .BR \\-\\-transports=udp:80,http:20 ", " \\-\\-families=ipv4:70,ipv6:30
-How clients come, in percent; proxied is HTTP behind a proxy.
+How clients come, in percent: by udp, http, https, proxied (HTTP behind a proxy), ws or wss.
 .TP
 .B \\-\\-here
 .B plan

@@ -137,7 +137,8 @@ export class AccessKeeper {
 
   /** Removes the swarms that the lists refuse. Call it when all threads use the lists. */
   async evictRefused(): Promise<void> {
-    this.#counts.evicted += await runInTurns(evictRefused(this.#store, this.#access));
+    const evicted = await runInTurns(evictRefused(this.#store, this.#access));
+    this.#counts.evicted += evicted;
   }
 
   /** Adds an info hash of 20 bytes to a list or removes it, in the file and in memory. */

@@ -32,6 +32,8 @@ const MIB = 1024 ** 2;
 export const MEMORY_BYTES_MIN = 16 * MIB;
 /** The core's arena is at most 2 GiB (see swarm/memory.ts); this is the arena with its index. */
 export const MEMORY_BYTES_CEILING = 2560 * MIB;
+/** More threads than any address needs. */
+export const UDP_WORKERS_MAX = 64;
 const MEMORY_BYTES_DEFAULT_MAX = 1024 * MIB;
 /** The peers of a network lie in one page of memory; a page has room for 1,168 of IPv4. */
 const PEERS_PER_ADDRESS_CEILING = 1000;
@@ -70,7 +72,7 @@ export const SCHEMA = z.object({
     reason: "For a port below 1024 where no service manager starts the tracker as another user.",
     initial: "none",
   }),
-  udpWorkers: setting("Listening", "TRACKER_UDP_WORKERS", count(0, 64), {
+  udpWorkers: setting("Listening", "TRACKER_UDP_WORKERS", count(0, UDP_WORKERS_MAX), {
     text: "threads that answer UDP on each address (Linux); 0 answers in the event loop",
     reason:
       "One is enough for 200 million peers; more help when datagrams are dropped while cores idle.",

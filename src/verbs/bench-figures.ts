@@ -10,6 +10,7 @@
  */
 import compareText from "../../test/bench/results/compare.txt" with { type: "text" };
 import coreText from "../../test/bench/results/core.txt" with { type: "text" };
+import costsText from "../../test/bench/results/costs.txt" with { type: "text" };
 import regressText from "../../test/bench/results/regress.txt" with { type: "text" };
 import type { Family } from "../constants.ts";
 
@@ -21,6 +22,22 @@ export interface RequestFigures {
   rate: number;
 }
 
+/** What WebSockets cost the event loop, and an open one the memory. */
+export interface WebSocketFigures {
+  /** Connection, upgrade and first announce. */
+  joinMicros: number;
+  /** An announce with 5 offers that are all answered. */
+  cycleMicros: number;
+  idleKib: number;
+}
+
+/** What a change costs in a cluster: who tells it, who hears it, and the server between them. */
+export interface ClusterFigures {
+  toldMicros: number;
+  heardMicros: number;
+  serverMicros: number;
+}
+
 /** The figures that a plan is made from. */
 export interface Figures {
   /** Where they come from, as a sentence. */
@@ -30,6 +47,11 @@ export interface Figures {
   http: RequestFigures;
   /** Announces over connections that stay open, as those of a proxy. */
   kept: RequestFigures;
+  /** Announces over HTTPS, with a connection each. */
+  https: RequestFigures;
+  ws: WebSocketFigures;
+  wss: WebSocketFigures;
+  cluster: ClusterFigures;
   /** Bytes of memory for a peer, by how many a swarm has. */
   peerBytes: Record<Family, readonly PeerBytes[]>;
   /** Bytes of the process without peers. */
@@ -49,16 +71,22 @@ export function measuredFigures(): Figures {
   const udp = tableBelow(compareText, "UDP: connect 50");
   const http = tableBelow(compareText, "HTTP: announces");
   const idle = cellsOf(lineOf(regressText, "idle, KiB"))[2];
-  const [cpu, date, coreDate] = [
-    headOf(compareText, "cpu"),
-    headOf(compareText, "date"),
-    headOf(coreText, "date"),
-  ];
+  const cpu = headOf(compareText, "cpu");
+  const dates = [compareText, coreText, costsText].map((text) => headOf(text, "date"));
+  const from = ["compare", "bench", "costs"].map((name, at) => `make ${name} (${dates[at]})`);
   return {
-    source: `measured by make compare (${date}) and make bench (${coreDate}) on ${cpu}`,
+    source: `measured by ${from.slice(0, -1).join(", ")} and ${from.at(-1)} on ${cpu}`,
     udp: { 4: requestsOf(udp, "buntracker"), 6: requestsOf(udp, "buntracker, IPv6") },
     http: requestsOf(http, "buntracker, one-shot"),
     kept: requestsOf(http, "buntracker, kept"),
+    https: atFullLoad(costOf("HTTPS, one-shot")),
+    ws: webSocketsOf("ws", 0),
+    wss: webSocketsOf("wss", costOf("TLS, KiB more")),
+    cluster: {
+      toldMicros: costOf("a change told"),
+      heardMicros: costOf("a change heard"),
+      serverMicros: costOf("a change through nats-server"),
+    },
     peerBytes: { 4: peerBytesOf("IPv4"), 6: peerBytesOf("IPv6") },
     idleBytes: numberOf(idle) * KIB,
   };
@@ -77,6 +105,24 @@ export function bytesAt(sizes: readonly PeerBytes[], peersEach: number): number 
 function requestsOf(table: Map<string, Map<string, string>>, name: string): RequestFigures {
   const row = table.get(name);
   return { micros: numberOf(row?.get("cpu_us")), rate: numberOf(row?.get("rps")) };
+}
+
+/** What asked was slower than the tracker, so the rate is what its processor time would allow. */
+function atFullLoad(micros: number): RequestFigures {
+  return { micros, rate: 1e6 / micros };
+}
+
+function webSocketsOf(scheme: string, kibMore: number): WebSocketFigures {
+  return {
+    joinMicros: costOf(`${scheme}, joins`),
+    cycleMicros: costOf(`${scheme}, 5 offers`),
+    idleKib: costOf("ws, KiB") + kibMore,
+  };
+}
+
+/** The median of a row of costs.txt. */
+function costOf(name: string): number {
+  return numberOf(cellsOf(lineOf(costsText, `${name}  `))[1]);
 }
 
 /** Of each size of swarms the row with the most of them: tables and pages weigh least there. */

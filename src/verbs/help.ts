@@ -66,6 +66,9 @@ interface VerbHelp {
   example?: string;
 }
 
+/** Beside more options than these there is no room to describe settings. */
+const OPTIONS_FEW = 4;
+
 const OPERATOR = ["TRACKER_ADMIN_ADDRESS", "TRACKER_ADMIN_TOKEN"];
 const FORMAT_JSON = ["--format=json", "print JSON"] as const;
 const HASHES = "40 or 64 hexadecimal digits, 32 of base32, urn:btih, urn:btmh, or a magnet link";
@@ -125,14 +128,15 @@ const VERBS: Readonly<Record<string, VerbHelp | undefined>> = {
     options: [
       ["--peers=15M", "or --announces=8500 (a second); k, M and G work"],
       ["--interval=30m", "between two announces of a client; else TRACKER_INTERVAL"],
-      ["--transports=udp:80,http:20", "in percent, or udp,http in equal parts"],
+      ["--transports=udp:80,http:20", "percent, or udp,http: equal parts; of udp, http,"],
+      ["", "https, proxied (HTTP), ws, wss (browsers)"],
       ["--families=ipv4:70,ipv6:30", "likewise"],
       ["--swarms=632k", "else 632,000 for each million of peers"],
       ["--nodes=3", "trackers of a cluster, which share the clients"],
       ["--here", "measure this machine for ten seconds first"],
       FORMAT_JSON,
     ],
-    settings: ["TRACKER_INTERVAL", "TRACKER_NUMWANT_DEFAULT"],
+    settings: ["TRACKER_INTERVAL", "TRACKER_WEBSOCKET_INTERVAL", "TRACKER_NUMWANT_DEFAULT"],
     example: "buntracker plan --announces=8500 --transports=http",
   },
   selftest: {
@@ -205,6 +209,7 @@ export function helpOfVerb(verb: string): string | undefined {
   });
   const parts = [`usage: buntracker ${usage}\n`, wrap(text, ""), lines.join("")];
   if (settings === "all") parts.push("Settings: all of them, which buntracker --help lists.\n");
+  else if (options.length > OPTIONS_FEW) parts.push(`Settings: ${settings.join(" ")}\n`);
   else if (settings.length > 0) parts.push(`Settings:\n${settings.map(settingLines).join("")}`);
   if (example !== undefined) parts.push(`Example: ${example}\n`);
   return parts.filter((part) => part !== "").join("\n");

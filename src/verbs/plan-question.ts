@@ -2,15 +2,18 @@
  * Reads what a plan is asked for: the options of `buntracker plan`. Wrong ones are one sentence.
  *
  *   --peers=1M or --announces=8500    how many peers, or announces a second; k, M and G work
- *   --interval=30m                    between two announces; else that of the settings
- *   --transports=udp:80,http:20       in percent; without numbers in equal parts; else UDP alone
+ *   --interval=30m                    between two announces; else that of the settings, which that
+ *                                     of WebSockets always is
+ *   --transports=udp:80,http:20       percent of the peers, or of the announces; without numbers
+ *                                     in equal parts; else UDP alone
  *   --families=ipv4:70,ipv6:30        likewise; else IPv4 alone
  *   --swarms=632k                     how many swarms; else 0.632 for each peer
  *   --nodes=3                         trackers that share the clients; else 1
  */
 import type { Config } from "../config/schema.ts";
 import { quote, seconds } from "../config/settings.ts";
-import { type PlannedTransport, type Question, TRANSPORTS } from "./plan.ts";
+import type { Question } from "./plan.ts";
+import { type PlannedTransport, TRANSPORTS } from "./plan-traffic.ts";
 
 /** The options of the verb, as they were typed. */
 export interface PlanOptions {
@@ -57,19 +60,27 @@ function question(options: PlanOptions, config: Config): Question {
     throw new Mistake("say how many: --peers=1M, or --announces=8500 a second");
   }
   const intervalSeconds = intervalOf(options.interval) ?? config.intervalSeconds;
-  const peers = peersGiven ?? announces! * intervalSeconds;
+  const { websocketIntervalSeconds } = config;
+  const shares = sharesOf("transports", options.transports ?? "udp", TRANSPORTS);
+  const rates = {} as Record<PlannedTransport, number>;
+  let peers = 0;
+  for (const name of TRANSPORTS) {
+    const interval = name === "ws" || name === "wss" ? websocketIntervalSeconds : intervalSeconds;
+    rates[name] = shares[name] * (announces ?? peersGiven! / interval);
+    peers += rates[name] * interval;
+  }
   const swarms = amountOf("swarms", options.swarms, PEERS_MAX) ?? peers * SWARMS_PER_PEER;
-  if (swarms > peers) {
+  if (swarms > peers * (1 + 1e-9)) {
     throw new Mistake(`--swarms is ${options.swarms}, more than there are peers: choose fewer`);
   }
   const families = sharesOf("families", options.families ?? "ipv4", FAMILY_NAMES);
-  const transports = sharesOf("transports", options.transports ?? "udp", TRANSPORTS);
   return {
-    peers,
-    announcesPerSecond: announces ?? peers / intervalSeconds,
+    peers: peersGiven ?? peers,
+    announcesPerSecond: TRANSPORTS.reduce((sum, name) => sum + rates[name], 0),
     intervalSeconds,
+    websocketIntervalSeconds,
     swarms,
-    transports: transports as Record<PlannedTransport, number>,
+    announces: rates,
     families: { 4: families["ipv4"], 6: families["ipv6"] },
     nodes: nodesOf(options.nodes),
     numwant: config.numwantDefault,

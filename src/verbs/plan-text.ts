@@ -5,7 +5,8 @@
 import { counted } from "../net/counted.ts";
 import { showBytes, showSeconds } from "../config/settings.ts";
 import { showMemory } from "../page/view.ts";
-import { excesses, type Load, type Plan, type Question, showPercent } from "./plan.ts";
+import { BROWSER_SECONDS, excesses, fitsMemory, fitsWorkers, type Load } from "./plan.ts";
+import { type Plan, type Question, showShare } from "./plan.ts";
 
 const HEADS = ["all", "a node", "one away"];
 const COLUMN = 14;
@@ -15,14 +16,32 @@ const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 const MIB = 2 ** 20;
 
-/** A row: what is needed, its figure, and the transport that needs it, if it is one alone. */
-type Row = readonly [name: string, show: (load: Load) => string, only?: "udp" | "http"];
+/** More browsers come in an evening than in the mean. */
+const CONNECTIONS_ROOM = 1.25;
+
+/** What a row is about, if not all of the plan: it is left out where there is none of that. */
+type Part = "udp" | "http" | "websocket" | "loop" | "cluster";
+
+/** A row: what is needed, its figure, and the part that needs it. */
+type Row = readonly [name: string, show: (load: Load) => string, only?: Part];
+
+/** A figure of a tracker in a cluster; all of them together have none. */
+const ofCluster =
+  (show: (cluster: NonNullable<Load["cluster"]>) => string) =>
+  ({ cluster }: Load): string =>
+    cluster === undefined ? "" : show(cluster);
 
 const ROWS: readonly Row[] = [
   ["peers", ({ peers }) => NUMBER.format(peers)],
   ["announces a second", ({ announces_per_second: rate }) => NUMBER.format(rate)],
   ["UDP requests a second", (load) => NUMBER.format(load.udp_requests_per_second), "udp"],
   ["HTTP requests a second", (load) => NUMBER.format(load.http_requests_per_second), "http"],
+  ["WebSockets open", ({ websockets }) => WHOLE.format(websockets), "websocket"],
+  [
+    "announces over them a second",
+    ({ websocket_announces_per_second: rate }) => NUMBER.format(rate),
+    "websocket",
+  ],
   ["packets a second in", ({ packets_per_second: packets }) => NUMBER.format(packets.in)],
   ["packets a second out", ({ packets_per_second: packets }) => NUMBER.format(packets.out)],
   ["bits a second in", ({ bits_per_second: bits }) => showBits(bits.in)],
@@ -30,42 +49,98 @@ const ROWS: readonly Row[] = [
   ["DNS queries a second", (load) => NUMBER.format(load.dns_queries_per_second)],
   ["processors for UDP", ({ processor_cores: cores }) => NUMBER.format(cores.udp), "udp"],
   ["processors for HTTP", ({ processor_cores: cores }) => NUMBER.format(cores.http), "http"],
-  ["each UDP worker is busy", ({ used }) => showPercent(used.udp), "udp"],
-  ["the HTTP thread is busy", ({ used }) => showPercent(used.http), "http"],
+  [
+    "processors for WebSockets",
+    ({ processor_cores: cores }) => NUMBER.format(cores.websocket),
+    "websocket",
+  ],
+  ["each UDP worker is busy", ({ used }) => showShare(used.udp), "udp"],
+  ["the event loop is busy", ({ used }) => showShare(used.event_loop), "loop"],
   ["memory for swarms", ({ memory_bytes: bytes }) => showMemory(bytes.swarms)],
   ["memory of the process", ({ memory_bytes: bytes }) => showMemory(bytes.process)],
 ];
 
+/** What a tracker of a cluster tells the others and hears of them. */
+const CLUSTER: readonly Row[] = [
+  [
+    "changes told a second",
+    ofCluster(({ deltas_per_second: deltas }) => NUMBER.format(deltas.out)),
+    "cluster",
+  ],
+  [
+    "changes heard a second",
+    ofCluster(({ deltas_per_second: deltas }) => NUMBER.format(deltas.in)),
+    "cluster",
+  ],
+  ["bits a second told", ofCluster(({ bits_per_second: bits }) => showBits(bits.out)), "cluster"],
+  ["bits a second heard", ofCluster(({ bits_per_second: bits }) => showBits(bits.in)), "cluster"],
+  [
+    "processors for both",
+    ofCluster(({ processor_cores: cores }) => NUMBER.format(cores.tracker)),
+    "cluster",
+  ],
+  [
+    "and for its nats-server",
+    ofCluster(({ processor_cores: cores }) => NUMBER.format(cores.nats_server)),
+    "cluster",
+  ],
+];
+
+const TOO_MUCH = "does not fit";
+
 /** The rows of what is to be set. */
 const SETTINGS: readonly Row[] = [
-  ["TRACKER_MEMORY_MAX", ({ memory_bytes: bytes }) => `${bytes.memory_max / MIB}MiB`],
-  ["TRACKER_UDP_WORKERS", ({ udp_workers: workers }) => String(workers), "udp"],
+  [
+    "TRACKER_MEMORY_MAX",
+    (load) => (fitsMemory(load) ? `${load.memory_bytes.memory_max / MIB}MiB` : TOO_MUCH),
+  ],
+  [
+    "TRACKER_UDP_WORKERS",
+    (load) => (fitsWorkers(load) ? String(load.udp_workers) : TOO_MUCH),
+    "udp",
+  ],
+  [
+    "TRACKER_WEBSOCKET_CONNECTIONS_MAX",
+    ({ websockets }) => String(roundUp(websockets * CONNECTIONS_ROOM)),
+    "websocket",
+  ],
   ["TRACKER_UDP_RECEIVE_BUFFER", (load) => showBytes(load.udp_receive_buffer_bytes), "udp"],
   ["net.core.rmem_max", (load) => String(load.udp_receive_buffer_bytes), "udp"],
-  ["LimitNOFILE, at least", ({ open_files: files }) => String(files), "http"],
+  ["LimitNOFILE, at least", ({ open_files: files }) => String(files), "loop"],
 ];
 
 /** The plan as text; `source` says where the figures come from. */
 export function planText(question: Question, plan: Plan, source: string): string {
   const { all, node, node_while_one_is_away: spare } = plan;
   const loads = [all, node, spare].filter((load) => load !== undefined);
-  const uses = { udp: question.transports.udp > 0, http: question.transports.udp < 1 };
+  const uses = partsOf(question);
   const used = (rows: readonly Row[]) =>
     rows.filter(([, , only]) => only === undefined || uses[only]);
-  const width = Math.max(...[...ROWS, ...SETTINGS].map(([name]) => name.length));
+  const width = Math.max(...used([...ROWS, ...CLUSTER, ...SETTINGS]).map(([name]) => name.length));
   const line = (name: string, cells: string[]) =>
     `  ${name.padEnd(width)}${cells.map((cell) => cell.padStart(COLUMN)).join("")}\n`;
   const heads = loads.length > 1 ? line("", HEADS) : "";
   const needs = used(ROWS).map(([name, show]) => line(name, loads.map(show)));
+  const cluster = used(CLUSTER).map(([name, show]) => line(name, loads.map(show)));
+  const between = cluster.length > 0 ? "\nBetween the trackers:\n" : "";
   const settings = used(SETTINGS).map(([name, show]) => line(name, [show(spare ?? all)]));
   const title = spare === undefined ? "\nSet:\n" : "\nSet for each, so that one may be away:\n";
   const notes = notesOf(question, plan, source).map((note) => `- ${note}\n`);
-  return [heads, ...needs, title, ...settings, "\n", ...notes].join("");
+  return [heads, ...needs, between, ...cluster, title, ...settings, "\n", ...notes].join("");
+}
+
+/** Which parts of a plan there are. */
+function partsOf({ announces, nodes }: Question): Record<Part, boolean> {
+  const { udp, http, https, proxied, ws, wss } = announces;
+  const parts = { udp: udp > 0, http: http + https + proxied > 0, websocket: ws + wss > 0 };
+  const cluster = nodes > 1;
+  return { ...parts, cluster, loop: parts.http || parts.websocket || cluster };
 }
 
 /** What the figures rest on. */
 export function notesOf(question: Question, plan: Plan, source: string): string[] {
-  const { intervalSeconds, swarms, numwant, nodes, transports } = question;
+  const { intervalSeconds, websocketIntervalSeconds, swarms, numwant, nodes } = question;
+  const { announces } = question;
   const notes = [
     `Processor time and memory: ${source}.`,
     `Means of clients that announce every ${showSeconds(intervalSeconds)} in ` +
@@ -73,7 +148,19 @@ export function notesOf(question: Question, plan: Plan, source: string): string[
       "bits are those of IP packets.",
     "Packets of HTTP, and DNS, follow what the authors of opentracker counted on theirs.",
   ];
-  if (transports.udp > 0) {
+  if (announces.https + announces.wss > 0) {
+    notes.push(
+      "Each connection of HTTPS and wss:// has a handshake of TLS 1.3 with a key of P-256; one " +
+        "of RSA was not measured.",
+    );
+  }
+  if (announces.ws + announces.wss > 0) {
+    notes.push(
+      `Browsers announce every ${showSeconds(websocketIntervalSeconds)} with 5 offers of 2,000 ` +
+        `characters, all of which are answered, and stay ${showSeconds(BROWSER_SECONDS)}.`,
+    );
+  }
+  if (announces.udp > 0) {
     notes.push(
       "A further UDP worker is taken to carry as much as the first, on its own processor.",
     );
@@ -81,10 +168,17 @@ export function notesOf(question: Question, plan: Plan, source: string): string[
   if (nodes > 1) {
     notes.push(
       "Trackers of a cluster share their peers (TRACKER_CLUSTER_URL): each stores all of them, " +
-        "and the announces told between them, 28 or 40 bytes each, come on top.",
+        "and tells each announce to the others, 28 or 40 bytes each, by a nats-server beside it." +
+        (announces.ws + announces.wss > 0 ? " Browsers are each tracker's own." : ""),
     );
   }
   return [...notes, ...excesses(plan).map((excess) => `It does not fit: ${excess}.`)];
+}
+
+/** To two figures, so that it can be remembered. */
+function roundUp(amount: number): number {
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, amount))) - 1);
+  return Math.ceil(amount / step) * step;
 }
 
 function showBits(bits: number): string {

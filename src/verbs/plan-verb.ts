@@ -50,7 +50,8 @@ export async function planVerb(
   const plan = question && makePlan(question, figures);
   if (options.format === "json") {
     const notes = plan && notesOf(question, plan, figures.source);
-    say(output, `${JSON.stringify({ here: carried, question, plan, notes }, null, 2)}\n`);
+    const fits = plan && excesses(plan).length === 0;
+    say(output, `${JSON.stringify({ here: carried, question, plan, fits, notes }, null, 2)}\n`);
   } else {
     const parts = [
       carried && hereText(carried, results, config),

@@ -26,6 +26,23 @@ test("requests cost what make compare has measured", () => {
   expect(source).toContain(/^date +(.*)$/m.exec(compare)![1]!);
 });
 
+test("HTTPS, WebSockets and a cluster cost what make costs has measured", () => {
+  const { https, ws, wss, cluster, source } = measuredFigures();
+  const costs = read("costs.txt");
+  const row = (name: string) => Number(new RegExp(`^${name} +(\\S+)`, "m").exec(costs)![1]);
+  expect(https).toEqual({ micros: row("HTTPS, one-shot"), rate: 1e6 / row("HTTPS, one-shot") });
+  expect([ws.joinMicros, wss.joinMicros]).toEqual([row("ws, joins"), row("wss, joins")]);
+  expect([ws.cycleMicros, wss.cycleMicros]).toEqual([row("ws, 5 offers"), row("wss, 5 offers")]);
+  const more = row("TLS, KiB more");
+  expect([ws.idleKib, wss.idleKib]).toEqual([row("ws, KiB"), row("ws, KiB") + more]);
+  expect(cluster).toEqual({
+    toldMicros: row("a change told"),
+    heardMicros: row("a change heard"),
+    serverMicros: row("a change through nats-server"),
+  });
+  expect(source).toContain(`make costs (${/^date +(.*)$/m.exec(costs)![1]})`);
+});
+
 test("a peer takes what make bench has measured, in swarms of its size", () => {
   const { peerBytes, idleBytes } = measuredFigures();
   const core = read("core.txt");

@@ -31,6 +31,9 @@ test("what is not measured here is to what is as in the results", () => {
   const figures = figuresHere(FIGURES, measured, "a machine");
   expect(figures.udp).toEqual({ 4: measured.udp, 6: { micros: 10, rate: 62_500 } });
   expect(figures.kept).toEqual({ micros: 5, rate: 200_000 });
+  expect(figures.https).toEqual({ micros: 200, rate: 6250 });
+  expect(figures.wss).toEqual({ joinMicros: 200, cycleMicros: 125, idleKib: 8 });
+  expect(figures.cluster.heardMicros).toBe(0.5);
   expect(figures.peerBytes).toBe(FIGURES.peerBytes);
   expect(figures.source).toStartWith("requests measured here, on a machine, ");
 });

@@ -1,6 +1,7 @@
 /** The options of a plan: what they mean, and the sentence for each mistake. */
 import { describe, expect, test } from "bun:test";
 import { readConfig } from "../../src/config/config.ts";
+import { by } from "./plan-fixture.ts";
 import { type PlanOptions, readQuestion } from "../../src/verbs/plan-question.ts";
 
 const reading = readConfig({ TRACKER_INTERVAL: "20m", TRACKER_NUMWANT_DEFAULT: "40" });
@@ -12,8 +13,9 @@ test("peers give announces by the interval, and announces give peers", () => {
     peers: 1_200_000,
     announcesPerSecond: 1000,
     intervalSeconds: 1200,
+    websocketIntervalSeconds: 120,
     swarms: 758_400,
-    transports: { udp: 1, http: 0, proxied: 0 },
+    announces: by({ udp: 1000 }),
     families: { 4: 1, 6: 0 },
     nodes: 1,
     numwant: 40,
@@ -23,14 +25,27 @@ test("peers give announces by the interval, and announces give peers", () => {
 });
 
 test("shares are percents, or equal parts", () => {
-  expect(ask({ peers: "1", transports: "udp:75,http:25" })).toMatchObject({
-    transports: { udp: 0.75, http: 0.25, proxied: 0 },
+  expect(ask({ announces: "1k", transports: "udp:75,http:25" })).toMatchObject({
+    announces: by({ udp: 750, http: 250 }),
   });
   expect(ask({ peers: "1", families: "IPv4, ipv6" })).toMatchObject({
     families: { 4: 0.5, 6: 0.5 },
   });
-  expect(ask({ peers: "1", transports: "proxied" })).toMatchObject({
-    transports: { udp: 0, http: 0, proxied: 1 },
+  expect(ask({ announces: "1", transports: "HTTPS,proxied" })).toMatchObject({
+    announces: by({ https: 0.5, proxied: 0.5 }),
+  });
+});
+
+test("browsers announce at the interval of WebSockets, whatever the other one is", () => {
+  const half = { transports: "udp,wss", interval: "20m" };
+  expect(ask({ peers: "1200", ...half })).toMatchObject({
+    peers: 1200,
+    announcesPerSecond: 5.5,
+    announces: by({ udp: 0.5, wss: 5 }),
+  });
+  expect(ask({ announces: "2", ...half })).toMatchObject({
+    peers: 1320,
+    announces: by({ udp: 1, wss: 1 }),
   });
 });
 
@@ -49,8 +64,8 @@ describe("a mistake is a sentence", () => {
     [{ peers: "1", nodes: "2k" }, '--nodes is "2k", which is out of range: write at most 1,000'],
     [{ peers: "1k", swarms: "2k" }, "--swarms is 2k, more than there are peers: choose fewer"],
     [
-      { peers: "1", transports: "https" },
-      '--transports has "https", which was not measured: use udp, http, proxied',
+      { peers: "1", transports: "quic" },
+      '--transports has "quic", which was not measured: use udp, http, https, proxied, ws, wss',
     ],
     [
       { peers: "1", transports: "udp:50,http:40" },

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { makePlan } from "../../src/verbs/plan.ts";
 import { notesOf, planText } from "../../src/verbs/plan-text.ts";
-import { FIGURES, QUESTION } from "./plan-fixture.ts";
+import { asking, by, FIGURES, QUESTION } from "./plan-fixture.ts";
 
 test("a row has one figure for each tracker, and what is to be set is below", () => {
   const text = planText(QUESTION, makePlan(QUESTION, FIGURES), "made up");
@@ -13,7 +13,7 @@ test("a row has one figure for each tracker, and what is to be set is below", ()
 });
 
 test("rows of a transport that is not used are left out", () => {
-  const question = { ...QUESTION, transports: { udp: 0, http: 1, proxied: 0 } };
+  const question = { ...QUESTION, announces: by({ http: 1000 }) };
   const overHttp = planText(question, makePlan(question, FIGURES), "");
   expect(overHttp).not.toContain("UDP requests");
   expect(overHttp).not.toContain("TRACKER_UDP_WORKERS");
@@ -31,7 +31,8 @@ test("several trackers have a column each for all, for one, and for one while on
 });
 
 test("no line is wider than a terminal, but for the notes", () => {
-  const question = { ...QUESTION, nodes: 3, transports: { udp: 0.5, http: 0.5, proxied: 0 } };
+  const announces = by({ udp: 200, http: 200, https: 200, ws: 200, wss: 200 });
+  const question = { ...QUESTION, nodes: 3, announces };
   const table = planText(question, makePlan(question, FIGURES), "").split("\n- ")[0]!;
   expect(Math.max(...table.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
 });
@@ -40,4 +41,29 @@ test("what does not fit is a note", () => {
   const question = { ...QUESTION, peers: 400_000_000 };
   const notes = notesOf(question, makePlan(question, FIGURES), "");
   expect(notes.at(-1)).toStartWith("It does not fit: the peers are more than one tracker stores");
+});
+
+test("a setting that the tracker would refuse is not proposed", () => {
+  const question = { ...QUESTION, peers: 400_000_000, ...asking({ udp: 1e7 }) };
+  const text = planText(question, makePlan(question, FIGURES), "");
+  expect(text).toMatch(/^ {2}TRACKER_MEMORY_MAX +does not fit$/m);
+  expect(text).toMatch(/^ {2}TRACKER_UDP_WORKERS +does not fit$/m);
+});
+
+test("what a tracker of a cluster tells and hears has rows, but not for all of them", () => {
+  const question = { ...QUESTION, nodes: 3 };
+  const text = planText(question, makePlan(question, FIGURES), "");
+  expect(text).toMatch(/\nBetween the trackers:\n {2}changes told a second {2,}333 +500\n/);
+  expect(text).toMatch(/^ {2}bits a second heard +\d/m);
+  expect(planText(QUESTION, makePlan(QUESTION, FIGURES), "")).not.toContain("Between");
+});
+
+test("browsers have rows of their own, and amounts of one are singular", () => {
+  const question = { ...QUESTION, peers: 12_000, swarms: 1, numwant: 1, ...asking({ wss: 100 }) };
+  const text = planText(question, makePlan(question, FIGURES), "");
+  expect(text).toMatch(/^ {2}WebSockets open +12,000$/m);
+  expect(text).toMatch(/^ {2}TRACKER_WEBSOCKET_CONNECTIONS_MAX +15000$/m);
+  expect(text).toContain("- Browsers announce every 2m with 5 offers");
+  expect(text).toContain(" in 1 swarm");
+  expect(text).not.toContain("UDP");
 });

@@ -1,7 +1,7 @@
 /** What a tracker of a given size needs, from given figures. */
 import { describe, expect, test } from "bun:test";
-import { excesses, makePlan, type Question, showPercent } from "../../src/verbs/plan.ts";
-import { FIGURES, QUESTION } from "./plan-fixture.ts";
+import { excesses, makePlan, type Question, showShare } from "../../src/verbs/plan.ts";
+import { asking, FIGURES, QUESTION } from "./plan-fixture.ts";
 
 const MIB = 2 ** 20;
 
@@ -11,7 +11,7 @@ test("an announce over UDP is two requests, and two packets each way", () => {
   const { all } = plan();
   expect(all.udp_requests_per_second).toBe(2000);
   expect(all.packets_per_second).toEqual({ in: 2000, out: 2000 });
-  expect(all.processor_cores).toEqual({ udp: 0.008, http: 0 });
+  expect(all.processor_cores).toEqual({ udp: 0.008, http: 0, websocket: 0 });
   // 28 and 16, 28 and 98 and 11; 28 and 16, 28 and 20 and 50 peers.
   expect(all.bits_per_second).toEqual({ in: 181 * 8000, out: 392 * 8000 });
 });
@@ -24,19 +24,16 @@ test("IPv6 has longer headers and peers, and a reply ends at 1,232 bytes", () =>
 });
 
 test("over HTTP there are ten packets for each announce, and a connection", () => {
-  const { all } = plan({ transports: { udp: 0, http: 1, proxied: 0 } });
+  const { all } = plan(asking({ http: 1000 }));
   expect([all.udp_requests_per_second, all.http_requests_per_second]).toEqual([0, 1000]);
   expect(all.packets_per_second).toEqual({ in: 5000, out: 5000 });
   expect(all.processor_cores.http).toBe(0.04);
-  expect(all.used.http).toBe(0.05);
+  expect(all.used.event_loop).toBe(0.05);
   expect(all.open_files).toBe(30_100);
 });
 
 test("the tracker of the talk had 90,000 packets a second, which is near", () => {
-  const { all } = plan({
-    announcesPerSecond: 8500,
-    transports: { udp: 0, http: 1, proxied: 0 },
-  });
+  const { all } = plan(asking({ http: 8500 }));
   const packets = all.packets_per_second.in + all.packets_per_second.out;
   expect(Math.abs(packets / 90_000 - 1)).toBeLessThan(0.1);
 });
@@ -50,16 +47,18 @@ test("memory is that of the peers by family, and what is set has room", () => {
 });
 
 test("workers are as many as keep each below six tenths", () => {
-  expect(plan({ announcesPerSecond: 59_000 }).all).toMatchObject({ udp_workers: 1 });
-  const { all } = plan({ announcesPerSecond: 61_000 });
+  expect(plan(asking({ udp: 59_000 })).all).toMatchObject({ udp_workers: 1 });
+  const { all } = plan(asking({ udp: 61_000 }));
   expect(all.udp_workers).toBe(2);
   expect(all.used.udp).toBeCloseTo(0.305);
 });
 
 test("the buffer holds what comes in a quarter of a second, the default at least", () => {
   expect(plan().all.udp_receive_buffer_bytes).toBe(4 * MIB);
-  const busy = plan({ announcesPerSecond: 100_000 }).all;
+  const busy = plan(asking({ udp: 100_000 })).all;
   expect(busy.udp_receive_buffer_bytes).toBe(20 * MIB);
+  // As much as the tracker takes at most.
+  expect(plan(asking({ udp: 1e8 })).all.udp_receive_buffer_bytes).toBe(1024 * MIB);
 });
 
 describe("several trackers", () => {
@@ -80,27 +79,95 @@ describe("several trackers", () => {
 describe("what does not fit", () => {
   test("is said of the memory and of the thread of HTTP", () => {
     expect(excesses(plan())).toEqual([]);
-    const much = plan({
-      peers: 400_000_000,
-      announcesPerSecond: 20_000,
-      transports: { udp: 0, http: 1, proxied: 0 },
-    });
+    const much = plan({ peers: 400_000_000, ...asking({ http: 20_000 }) });
     expect(excesses(much)).toEqual([
       "the peers are more than one tracker stores: TRACKER_MEMORY_MAX is 2560MiB at most",
-      expect.stringMatching(/^HTTP takes 100 % of the one thread that answers it in one tracker: /),
+      expect.stringMatching(
+        /^the event loop, which answers all but UDP, is 100 % busy in one tracker: more clients /,
+      ),
     ]);
   });
 
   test("is said of the trackers that are left while one is away", () => {
-    const two = plan({
-      nodes: 2,
-      announcesPerSecond: 15_000,
-      transports: { udp: 0, http: 1, proxied: 0 },
-    });
+    const two = plan({ nodes: 2, ...asking({ http: 15_000 }) });
     expect(excesses(two)[0]).toContain("in a tracker while another one is away");
   });
 });
 
-test("a share is shown in percent", () => {
-  expect(showPercent(0.316)).toBe("32 %");
+test("a share is shown in percent, and more than a thread as how many times one", () => {
+  expect([0, 0.316, 1, 1.54, 209.49].map(showShare)).toEqual([
+    ...["0 %", "32 %", "100 %", "1.5 times"],
+    "209 times",
+  ]);
+});
+
+describe("HTTPS and WebSocket", () => {
+  test("a connection of HTTPS has a handshake: processor, packets and bits", () => {
+    const [plain, secure] = [plan(asking({ http: 1000 })), plan(asking({ https: 1000 }))];
+    expect(secure.all.http_requests_per_second).toBe(1000);
+    expect(secure.all.processor_cores.http).toBe(0.4);
+    expect(secure.all.used.event_loop).toBe(0.4);
+    expect(secure.all.packets_per_second.in).toBe(plain.all.packets_per_second.in + 2000);
+    expect(secure.all.bits_per_second.out).toBeGreaterThan(plain.all.bits_per_second.out + 2.8e7);
+    expect(secure.all.open_files).toBe(plain.all.open_files);
+  });
+
+  test("each browser is an open WebSocket, with announces, joins and memory of its own", () => {
+    // 100 announces a second each two minutes are 12,000 browsers.
+    const { all } = plan({ peers: 12_000, ...asking({ wss: 100 }) });
+    expect([all.websockets, all.websocket_announces_per_second]).toEqual([12_000, 100]);
+    // 20 come in a second.
+    expect(all.processor_cores.websocket).toBeCloseTo(100 * 250e-6 + 20 * 400e-6);
+    expect(all.used.event_loop).toBe(all.processor_cores.websocket);
+    expect(all.memory_bytes.swarms).toBe(0);
+    expect(all.memory_bytes.process).toBe(12_000 * 8 * 1024 + 70 * MIB);
+    expect(all.open_files).toBe(12_100);
+    expect([all.udp_requests_per_second, all.http_requests_per_second]).toEqual([0, 0]);
+  });
+
+  test("browsers are not stored by other trackers, nor told to them", () => {
+    const { all, node } = plan({ peers: 1_812_000, nodes: 2, ...asking({ udp: 1000, ws: 100 }) });
+    expect([all.peers, node?.peers]).toEqual([1_812_000, 1_806_000]);
+    expect(node?.websockets).toBe(6000);
+    expect(node?.cluster?.deltas_per_second).toEqual({ in: 500, out: 500 });
+  });
+
+  test("more browsers than connections do not fit", () => {
+    const crowd = plan({ peers: 120_000, ...asking({ ws: 1000 }) });
+    expect(excesses(crowd)).toEqual([expect.stringContaining("65536 connections are open")]);
+  });
+});
+
+describe("the traffic of a cluster", () => {
+  test("is each announce told to the others, and heard of them", () => {
+    const { all, node, node_while_one_is_away: spare } = plan({ nodes: 4 });
+    expect(all.cluster).toBeUndefined();
+    expect(node?.cluster?.deltas_per_second).toEqual({ in: 750, out: 250 });
+    expect(spare?.cluster?.deltas_per_second.in).toBeCloseTo((1000 * 2) / 3);
+    const { tracker, nats_server: server } = node!.cluster!.processor_cores;
+    expect(tracker).toBeCloseTo(775e-6);
+    // Its own go out to three, and three bring theirs.
+    expect(server).toBeCloseTo(1500 * 0.2e-6);
+    expect(node?.used.event_loop).toBeCloseTo(775e-6);
+  });
+
+  test("has 28 bytes for a change of IPv4, 40 of IPv6, and messages around them", () => {
+    const bits = (families: Question["families"], udp: number) =>
+      plan({ nodes: 3, families, ...asking({ udp }) }).node!.cluster!.bits_per_second;
+    const beside = bits({ 4: 1, 6: 0 }, 3e-9);
+    expect(beside.in).toBeCloseTo(2 * beside.out, 3);
+    expect(beside.out).toBeLessThan(25_000);
+    expect(bits({ 4: 1, 6: 0 }, 3000).out - beside.out).toBeCloseTo(1000 * 28 * 8);
+    expect(bits({ 4: 0, 6: 1 }, 3000).in - beside.in).toBeCloseTo(2000 * 40 * 8);
+  });
+
+  test("of one tracker that is left is nothing", () => {
+    const { node_while_one_is_away: spare } = plan({ nodes: 2 });
+    expect(spare?.cluster?.deltas_per_second.in).toBe(0);
+  });
+});
+
+test("UDP that needs more threads than there may be does not fit", () => {
+  const much = plan({ peers: 1000, ...asking({ udp: 1e7 }) });
+  expect(excesses(much)).toEqual([expect.stringContaining("TRACKER_UDP_WORKERS is 64 at most")]);
 });
