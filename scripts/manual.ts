@@ -120,6 +120,8 @@ Done.
 .TP
 .B 1
 Failed.
+.BR check
+fails so if a NATS server answers and refuses the tracker, which would start without it.
 .TP
 .B 2
 The command line was not understood.

@@ -28,7 +28,7 @@ import { parseArgs } from "node:util";
 
 import { effectiveValues, readConfig, type Reading } from "./config/config.ts";
 import type { Config, Origins } from "./config/schema.ts";
-import { EXIT_CONFIG, EXIT_OK, EXIT_USAGE } from "./constants.ts";
+import { EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./constants.ts";
 import { examine } from "./start/examine.ts";
 import { foresee } from "./start/foresee.ts";
 import { tryCluster } from "./start/try-cluster.ts";
@@ -242,15 +242,19 @@ async function look(config: Partial<Config>, origins: Origins, output: Output): 
   return problems.length > 0 ? EXIT_CONFIG : EXIT_OK;
 }
 
-/** Prints the problems; without any, what the cluster says, and what the start would warn of. */
+/**
+ * Prints the problems; without any, what the cluster says, and what the start would warn of. Fails
+ * where a NATS server refuses this tracker: a restart would begin, but share nothing.
+ */
 async function check(config: Config, origins: Origins, output: Output): Promise<number> {
   const code = await look(config, origins, output);
   if (code !== EXIT_OK) return code;
   const cluster = await tryCluster(config);
   for (const line of cluster.lines) output.stdout(`${line}\n`);
   for (const warning of cluster.warnings) output.stderr(warningLine(warning));
+  for (const { message, hint } of cluster.refusals) output.stderr(errorLines(message, hint));
   for (const warning of foresee(config, origins)) output.stderr(warningLine(warning));
-  return code;
+  return cluster.refusals.length > 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /** Prints why the tracker did not start; for a wrong setting, with all other problems. */

@@ -54,8 +54,11 @@ export interface LinkEvents {
   connected(engine: string, asksLogin: boolean): void;
   /** The connection that there was is lost. */
   lost(engine: string, reason: string): void;
-  /** A server let us in no more than this: logged once for each reason. */
-  refused(engine: string, reason: string, remedy: string): void;
+  /**
+   * A server did not let us in: logged once for each reason. `answered`: it is there, and goes on
+   * like this until its settings or ours change.
+   */
+  refused(engine: string, reason: string, remedy: string, answered: boolean): void;
   /** How long a server took to acknowledge a batch. */
   acknowledged?(seconds: number): void;
 }
@@ -178,8 +181,8 @@ export class NatsLink implements Link {
     try {
       connection = await this.#nats.connect(optionsFor(this.#nats, engine, this.#options));
     } catch (error) {
-      const { reason, remedy } = explain(error, engine);
-      if (!this.#closed) this.#events.refused(place, reason, remedy);
+      const { reason, remedy, answered } = explain(error, engine);
+      if (!this.#closed) this.#events.refused(place, reason, remedy, answered);
       return false;
     }
     if (this.#closed) {
@@ -191,7 +194,7 @@ export class NatsLink implements Link {
     if (refusal !== undefined || this.#closed) {
       void connection.close().catch(ignore);
       if (refusal !== undefined && !this.#closed) {
-        this.#events.refused(place, refusal, remedyForSubjects(this.#options.name));
+        this.#events.refused(place, refusal, remedyForSubjects(this.#options.name), true);
       }
       return false;
     }
@@ -310,31 +313,46 @@ function tlsOf({ ca, cert, key }: Login): TlsOptions | undefined {
   return { ...(ca && { ca }), ...(cert && key && { cert, key }) };
 }
 
+/** Why a server cannot be used, what helps, and whether it has answered. */
+export interface Refusal {
+  reason: string;
+  remedy: string;
+  answered: boolean;
+}
+
 /** A sentence for why a server did not let us in, and what helps. */
-export function explain(error: unknown, engine: Engine): { reason: string; remedy: string } {
+export function explain(error: unknown, engine: Engine): Refusal {
   const reason = error instanceof Error ? error.message : String(error);
   // A host name may hold any of the words.
   const words = reason.replaceAll(engine.host, "");
   const place = showPlace(engine);
-  const [, remedy] = REMEDIES.find(([pattern]) => pattern.test(words)) ?? [];
-  if (remedy !== undefined) return { reason, remedy };
+  const known = REMEDIES.find(([pattern]) => pattern.test(words));
+  if (known !== undefined) return { reason, remedy: known[1], answered: known[2] };
   if (/certificate|tls|ssl|EBADF/i.test(words)) {
     const ca = "set TRACKER_CLUSTER_TLS_CA_FILE to the certificate that signed the server's";
-    return { reason, remedy: engine.tls ? ca : "write tls:// in TRACKER_CLUSTER_URL" };
+    const remedy = engine.tls ? ca : "write tls:// in TRACKER_CLUSTER_URL";
+    return { reason, remedy, answered: true };
   }
-  if (/timeout/i.test(words))
-    return { reason, remedy: `see that a NATS server answers at ${place}` };
-  return { reason, remedy: `start a NATS server at ${place}` };
+  const isLate = /timeout/i.test(words);
+  const remedy = isLate ? "see that a NATS server answers" : "start a NATS server";
+  return { reason, remedy: `${remedy} at ${place}`, answered: false };
 }
 
-const REMEDIES: readonly [RegExp, string][] = [
+/** Parts of a reason, the remedy, and whether the server has answered. */
+const REMEDIES: readonly [RegExp, string, boolean][] = [
   [
     /does not support 'tls'/,
     "write nats:// in TRACKER_CLUSTER_URL, or give the server a certificate",
+    true,
   ],
-  [/ENOTFOUND|EAI_AGAIN/, "correct the host name in TRACKER_CLUSTER_URL, or add it to the DNS"],
+  [
+    /ENOTFOUND|EAI_AGAIN/,
+    "correct the host name in TRACKER_CLUSTER_URL, or add it to the DNS",
+    false,
+  ],
   [
     /authoriz|authentication|nkey|jwt|credential/i,
     "set TRACKER_CLUSTER_USER and TRACKER_CLUSTER_PASSWORD as the server has them",
+    true,
   ],
 ];

@@ -7,7 +7,7 @@
  * It sends nothing that another tracker would get.
  */
 import type { Engine } from "../config/cluster-settings.ts";
-import { type LinkEvents, type Login, NatsLink } from "./link.ts";
+import { type LinkEvents, type Login, NatsLink, type Refusal } from "./link.ts";
 import { KIND_HELLO, readMessage } from "./wire.ts";
 
 /** A tracker says that it is there once a second. */
@@ -17,8 +17,8 @@ const ANSWER_MILLISECONDS_MAX = 6000;
 
 /** What a trial has found. */
 export interface Trial {
-  /** Why the server cannot be used, and the remedy; undefined if it can. */
-  problem: { reason: string; remedy: string } | undefined;
+  /** Why the server cannot be used; undefined if it can. */
+  problem: Refusal | undefined;
   /** True if the server lets in only programs with a login. */
   asksLogin: boolean;
   /** Names of the trackers that are heard, sorted. */
@@ -55,11 +55,11 @@ export async function tryEngine(engine: Engine, options: TrialOptions): Promise<
       trial.asksLogin = asksLogin;
       answered.resolve(true);
     },
-    lost: (_, reason) => fail(reason, "see the log of the server"),
-    refused: (_, reason, remedy) => fail(reason, remedy),
+    lost: (_, reason) => fail({ reason, remedy: "see the log of the server", answered: false }),
+    refused: (_, reason, remedy, answered) => fail({ reason, remedy, answered }),
   };
-  function fail(reason: string, remedy: string): void {
-    trial.problem ??= { reason, remedy };
+  function fail(refusal: Refusal): void {
+    trial.problem ??= refusal;
     answered.resolve(false);
     refused.resolve();
   }
@@ -71,7 +71,10 @@ export async function tryEngine(engine: Engine, options: TrialOptions): Promise<
   await Promise.race([answered.promise, late]);
   if (await answered.promise) {
     await Promise.race([Bun.sleep(LISTEN_MILLISECONDS), refused.promise]);
-  } else trial.problem ??= { reason: "no answer", remedy: "is it a NATS server, and reachable?" };
+  } else {
+    const remedy = "see that a NATS server is there, and can be reached";
+    fail({ reason: "no answer", remedy, answered: false });
+  }
   await link.close();
   trial.nodes = [...new Set(names.values())].sort();
   return trial;

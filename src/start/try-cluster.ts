@@ -2,12 +2,13 @@
  * What `buntracker check` says of the cluster: of each NATS server whether it answers and lets this
  * tracker in, which trackers are heard there, and whether strangers may listen or publish.
  *
- * The start tolerates all of it, so all of it is a warning or a report.
+ * The start tolerates all of it. But a server that answers and refuses this tracker is an error of
+ * the check: it is the settings, here or there, that must change before a restart.
  */
 import type { Trial } from "../cluster/trial.ts";
 import { type Engine, showEngine } from "../config/cluster-settings.ts";
 import type { Config } from "../config/schema.ts";
-import type { Login } from "../cluster/link.ts";
+import type { Login, Refusal } from "../cluster/link.ts";
 import { readLogin } from "./cluster-login.ts";
 
 /** What was found, as sentences. */
@@ -15,6 +16,8 @@ export interface ClusterReport {
   /** A line for each server that is right. */
   lines: string[];
   warnings: string[];
+  /** Servers that are there and do not let this tracker in: it would start, and not share. */
+  refusals: { message: string; hint: string }[];
 }
 
 const LOOPBACK = /^(127\.|::1$|localhost$)/;
@@ -22,7 +25,7 @@ const LOOPBACK = /^(127\.|::1$|localhost$)/;
 /** Tries all servers at once, which takes some seconds. The files of the login must be readable. */
 export async function tryCluster(config: Config): Promise<ClusterReport> {
   const { clusterUrls: engines, clusterName: name, clusterNode: node } = config;
-  const report: ClusterReport = { lines: [], warnings: [] };
+  const report: ClusterReport = { lines: [], warnings: [], refusals: [] };
   if (engines.length === 0) return report;
   const login = await readLogin(config);
   report.warnings.push(...engines.flatMap((engine) => exposure(engine, login)));
@@ -33,7 +36,7 @@ export async function tryCluster(config: Config): Promise<ClusterReport> {
     const { problem } = trial;
     const engine = engines[at];
     if (problem === undefined) report.lines.push(lineOf(engine, login, trial));
-    else report.warnings.push(`${showEngine(engine)}: ${problem.reason}: ${problem.remedy}`);
+    else noteProblem(report, engine, problem);
     if (problem === undefined && !trial.asksLogin && hasPassword(engine, login)) {
       const what = "asks for no login, so any program that reaches it may name any peer";
       report.warnings.push(`${showEngine(engine)} ${what}: set the user in its configuration`);
@@ -44,6 +47,17 @@ export async function tryCluster(config: Config): Promise<ClusterReport> {
     }
   }
   return report;
+}
+
+/** A server that is away may come back; one that refuses this tracker goes on refusing it. */
+function noteProblem(
+  report: ClusterReport,
+  engine: Engine,
+  { reason, remedy, answered }: Refusal,
+): void {
+  const message = `${showEngine(engine)}: ${reason}`;
+  if (answered) report.refusals.push({ message, hint: remedy });
+  else report.warnings.push(`${message}: ${remedy}`);
 }
 
 function lineOf(engine: Engine, login: Login, { nodes, asksLogin }: Trial): string {

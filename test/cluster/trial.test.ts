@@ -19,6 +19,7 @@ test("a server that is not there is one to start", async () => {
   const port = freePort();
   const { problem, nodes } = await tryEngine(at(port), OPTIONS);
   expect(problem?.remedy).toBe(`start a NATS server at 127.0.0.1:${port}`);
+  expect(problem?.answered).toBe(false);
   expect(nodes).toEqual([]);
 });
 
@@ -64,8 +65,11 @@ describe.if(NATS_SERVER !== null)("a server that is there", () => {
       const engine = at(server.port);
       const right = await tryEngine(engine, { ...OPTIONS, login: { user: "u", password: "p2" } });
       expect(right).toMatchObject({ problem: undefined, asksLogin: true });
-      const remedyOf = async (login: object, name = "x", tls = false) =>
-        (await tryEngine({ ...engine, tls }, { ...OPTIONS, login, name })).problem?.remedy;
+      const remedyOf = async (login: object, name = "x", tls = false) => {
+        const { problem } = await tryEngine({ ...engine, tls }, { ...OPTIONS, login, name });
+        expect(problem?.answered).toBe(true);
+        return problem?.remedy;
+      };
       expect(await remedyOf({ user: "u", password: "p3" })).toContain("TRACKER_CLUSTER_PASSWORD");
       expect(await remedyOf({})).toContain("TRACKER_CLUSTER_USER");
       expect(await remedyOf({ user: "u", password: "p2" }, "y")).toContain(

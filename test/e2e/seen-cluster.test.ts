@@ -129,7 +129,10 @@ describe("check", () => {
       expect(asked.text).toMatch(/warning: nats:.* asks for no login, so any program/);
       const wrong = { ...login, TRACKER_CLUSTER_PASSWORD: "p3" };
       const refused = await check({ TRACKER_CLUSTER_URL: nats.url, ...wrong });
-      expect(refused.text).toMatch(/warning: nats:.*: .*TRACKER_CLUSTER_PASSWORD/);
+      expect([right.code, asked.code, refused.code]).toEqual([0, 0, 1]);
+      expect(refused.text).toMatch(/error: nats:.*: .*\n.*hint: .*TRACKER_CLUSTER_PASSWORD/);
+      const url = `${nats.url},nats://127.0.0.1:${freePort()}`;
+      expect((await check({ TRACKER_CLUSTER_URL: url, ...login })).code).toBe(0);
     },
     MINUTE,
   );
@@ -151,6 +154,9 @@ describe("check", () => {
       expect(right.text).toContain(`${url} answers with TLS, without a login; no tracker is heard`);
       const unknown = await check({ TRACKER_CLUSTER_URL: url });
       expect(unknown.text).toContain("TRACKER_CLUSTER_TLS_CA_FILE");
+      const plain = await check({ TRACKER_CLUSTER_URL: url.replace("tls:", "nats:") });
+      expect(plain.text).toContain("hint: write tls:// in TRACKER_CLUSTER_URL");
+      expect([right.code, unknown.code, plain.code]).toEqual([0, 1, 1]);
       rmSync(folder, { recursive: true });
     },
     MINUTE,
