@@ -106,10 +106,14 @@ describe.skipIf(PACKAGES === undefined)("the service of OpenRC", () => {
     await expect(service("configtest")).rejects.toThrow("TRACKER_NONSENSE is not a setting");
   });
 
-  test("starts the tracker again when it has died", async () => {
-    writeFileSync(SETTINGS_FILE, "");
-    await service("start");
+  test("tries NATS servers when its settings are tested, and not before a start", async () => {
+    writeFileSync(SETTINGS_FILE, "TRACKER_CLUSTER_URL=nats://127.0.0.1:1\n");
+    expect(await service("configtest")).toContain("start a NATS server at 127.0.0.1:1");
+    expect(await service("start")).not.toContain("start a NATS server");
     await untilReady();
+  });
+
+  test("starts the tracker again when it has died", async () => {
     const pid = await trackerPid();
     process.kill(Number(pid), "SIGKILL");
     while (exists(`/proc/${pid}`)) await Bun.sleep(20);
