@@ -78,7 +78,7 @@ export function readConfig(
       problems.push(given.problem);
       continue;
     }
-    origins[description.variable] = given.text === undefined ? "default" : "environment";
+    origins[description.variable] = originOf(given);
     const result = field.safeParse(given.text);
     if (result.success) values[key] = result.data;
     else problems.push(...complaints(description, given.text ?? "", result.error));
@@ -109,6 +109,17 @@ export function effectiveValues(config: Config): { variable: string; value: stri
   });
 }
 
+/** The text of a variable, and the file that it is from. */
+interface Given {
+  text: string | undefined;
+  file?: string;
+}
+
+function originOf({ text, file }: Given): Origins[string] {
+  if (file !== undefined) return `file ${file}`;
+  return text === undefined ? "default" : "environment";
+}
+
 /**
  * The text of a variable, or of the file that its `_FILE` variable names; undefined if neither is
  * set.
@@ -120,7 +131,7 @@ function readVariable(
   env: Record<string, string | undefined>,
   field: z.ZodMiniType,
   { variable, secret }: Description,
-): { text: string | undefined } | { problem: string } {
+): Given | { problem: string } {
   const twin = `${variable}_FILE`;
   const given = env[variable];
   const text = isBlank(given) && !field.safeParse("").success ? undefined : given;
@@ -129,7 +140,7 @@ function readVariable(
   if (text !== undefined) return { problem: `${variable} and ${twin} are both set: keep one` };
   try {
     const read = readSmallFile(path);
-    if (!isBlank(read)) return { text: read };
+    if (!isBlank(read)) return { text: read, file: path };
     const remedy = "write the secret into it, such as that of openssl rand -hex 32";
     return { problem: `${twin} is ${quote(path)}, which is empty: ${remedy}` };
   } catch (error) {

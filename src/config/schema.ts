@@ -430,5 +430,5 @@ export type Config = Omit<z.output<typeof SCHEMA>, "minIntervalSeconds"> & {
   minIntervalSeconds: number;
 };
 
-/** The origin of each value, by variable. */
-export type Origins = Record<string, "default" | "environment">;
+/** The origin of each value, by variable: with the path, if a file of a secret has it. */
+export type Origins = Record<string, "default" | "environment" | `file ${string}`>;

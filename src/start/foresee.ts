@@ -20,12 +20,13 @@ import { circumstancesOf, forewarn } from "./forewarnings.ts";
 import { listenError } from "./listen-error.ts";
 import { HAND_OVER, tryCertificate } from "../http/certificate.ts";
 import { dropPrivileges, isReadable, missingRights } from "./privileges.ts";
-import { certificateFiles, type ServiceUser, serviceUser } from "./service-user.ts";
+import { filesOfStart, type ServiceUser, serviceUser } from "./service-user.ts";
 
 /** Warnings about what the process has from its parent, which a service may have otherwise. */
 const INHERITED: readonly Warning[] = ["root", "open_files", "receive_buffer"];
 
 const FROM_HERE = "if started from here, ";
+const LET_READ = "let its group read it (chgrp and chmod 640), and search the folders above it";
 
 /**
  * The warnings of a start with these settings, as sentences. Becomes the user of the settings, for
@@ -60,7 +61,7 @@ export function foresee(
   warnOfMachine({ tell }, circumstances);
   warnOfConntrack({ tell }, circumstances);
   warnings.push(...certificateWarnings(config));
-  warnings.push(...lackedRights(config, service));
+  warnings.push(...lackedRights(config, origins, service));
   return warnings;
 }
 
@@ -88,9 +89,13 @@ function forbiddenPorts(config: Config, from: number): string[] {
  * What the user lacks that the start becomes, or that systemd starts the service as. Becomes that
  * user.
  */
-function lackedRights(config: Config, service: ServiceUser | undefined): string[] {
+function lackedRights(
+  config: Config,
+  origins: Origins,
+  service: ServiceUser | undefined,
+): string[] {
   if (config.user === undefined && service !== undefined && process.geteuid?.() === 0) {
-    return unreadableByService(config, service);
+    return unreadableByService(config, origins, service);
   }
   try {
     if (config.user !== undefined) dropPrivileges(config.user);
@@ -101,9 +106,13 @@ function lackedRights(config: Config, service: ServiceUser | undefined): string[
   return missingRights(config).map(({ message, ...fields }) => sentenceOf(message, fields));
 }
 
-/** The files of the certificate that the service cannot read. Becomes its user. */
-function unreadableByService(config: Config, { name, shown }: ServiceUser): string[] {
-  const files = certificateFiles(config);
+/** The files that the service cannot read: it would not start. Becomes its user. */
+function unreadableByService(
+  config: Config,
+  origins: Origins,
+  { name, shown }: ServiceUser,
+): string[] {
+  const files = filesOfStart(config, origins);
   if (files.length === 0) return [];
   try {
     dropPrivileges(name);
@@ -113,7 +122,10 @@ function unreadableByService(config: Config, { name, shown }: ServiceUser): stri
   }
   return files
     .filter(([, file]) => !isReadable(file))
-    .map(([variable, file]) => `${shown} cannot read ${variable}, ${file}: ${HAND_OVER}`);
+    .map(([variable, file]) => {
+      const isOfHttps = file === config.tlsCertFile || file === config.tlsKeyFile;
+      return `${shown} cannot read ${variable}, ${file}: ${isOfHttps ? HAND_OVER : LET_READ}`;
+    });
 }
 
 /** Settings of the snapshot that have less effect than an operator may expect. */

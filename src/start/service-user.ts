@@ -1,12 +1,13 @@
 /**
- * The user that systemd runs the service as, by the installed unit; and what that user cannot read.
+ * The user that systemd runs the service as, by the installed unit; and which files it must read.
  *
  * `buntracker check` is typed by root, who can read any key. Only the unit tells that the service
  * is somebody else.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Config } from "../config/schema.ts";
+import { describe } from "../config/description.ts";
+import { type Config, type Origins, SCHEMA } from "../config/schema.ts";
 
 /** Where units are, the decisive folder last. [systemd.unit(5)] */
 const UNIT_FOLDERS = [
@@ -17,6 +18,8 @@ const UNIT_FOLDERS = [
   "/etc/systemd/system",
 ];
 const UNIT = "buntracker.service";
+/** How the origin of a secret begins that is in a file. */
+const FROM_FILE = "file ";
 
 /** The user that stands for one that systemd makes for each run: both may read the same files. */
 const NOBODY = "nobody";
@@ -47,15 +50,34 @@ export function serviceUser(folders: readonly string[] = UNIT_FOLDERS): ServiceU
   return name === "" ? undefined : { name, shown: `the service's user "${name}"` };
 }
 
-/** The files of the certificate among the settings. */
-export function certificateFiles({
-  tlsCertFile,
-  tlsKeyFile,
-}: Partial<Config>): [variable: string, file: string][] {
-  const files = { TRACKER_TLS_CERT_FILE: tlsCertFile, TRACKER_TLS_KEY_FILE: tlsKeyFile };
-  return Object.entries(files).flatMap(([variable, file]) =>
-    file === undefined ? [] : [[variable, file] as [string, string]],
+/** Settings that name files which the start reads. */
+const READ_AT_START = [
+  "denyFile",
+  "allowFile",
+  "denyNetworksFile",
+  "rulesFile",
+  "tlsCertFile",
+  "tlsKeyFile",
+  "stateImport",
+  "clusterCredentialsFile",
+  "clusterTlsCaFile",
+  "clusterTlsCertFile",
+  "clusterTlsKeyFile",
+] as const;
+
+/** The files that the start reads, those of secrets among them, with their variables. */
+export function filesOfStart(
+  config: Partial<Config>,
+  origins: Origins,
+): [variable: string, file: string][] {
+  const named = READ_AT_START.flatMap((key): [string, string][] => {
+    const file = config[key];
+    return file === undefined ? [] : [[describe(SCHEMA.shape[key]).variable, file]];
+  });
+  const secrets = Object.entries(origins).flatMap(([variable, origin]): [string, string][] =>
+    origin.startsWith(FROM_FILE) ? [[`${variable}_FILE`, origin.slice(FROM_FILE.length)]] : [],
   );
+  return [...named, ...secrets];
 }
 
 function readFolder(folder: string): string[] {

@@ -290,7 +290,8 @@ describe("a secret", () => {
     const result = readConfig({ TRACKER_UDP_SECRET_FILE: path });
     if ("problems" in result) throw new Error();
     expect(result.config.udpSecret).toBe("correct horse battery staple and more");
-    expect(result.origins["TRACKER_UDP_SECRET"]).toBe("environment");
+    // check asks whether the service may read it, and config prints it.
+    expect(result.origins["TRACKER_UDP_SECRET"]).toBe(`file ${path}`);
   });
 
   test("cannot come from both", () => {

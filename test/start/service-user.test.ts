@@ -1,4 +1,4 @@
-/** The user of the installed unit, and the check that this user can read the certificate. */
+/** The user of the installed unit, and the check that this user can read what the start reads. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -62,6 +62,8 @@ test.if(possible)("check says which file the service cannot read, and what helps
   chmodSync(folder, 0o755);
   chmodSync(cert, 0o644);
   chmodSync(key, 0o600);
+  const password = join(folder, "nats-password");
+  writeFileSync(password, "secret\n", { mode: 0o600 });
   const modules = join(import.meta.dir, "../../src");
   const script = `
     import { readConfig } from "${modules}/config/config.ts";
@@ -69,6 +71,8 @@ test.if(possible)("check says which file the service cannot read, and what helps
     const { config, origins } = readConfig(${JSON.stringify({
       TRACKER_TLS_CERT_FILE: cert,
       TRACKER_TLS_KEY_FILE: key,
+      TRACKER_CLUSTER_USER: "u",
+      TRACKER_CLUSTER_PASSWORD_FILE: password,
     })});
     const service = { name: process.argv.at(-1), shown: "the service" };
     const warnings = foresee(config, origins, true, service);
@@ -88,5 +92,7 @@ test.if(possible)("check says which file the service cannot read, and what helps
     `the service cannot read TRACKER_TLS_KEY_FILE, ${key}: let systemd hand it over with ` +
       "LoadCredential in the unit, or let certbot's deploy hook copy it for that user: see " +
       '"Certificates" in docs/operating.md',
+    `the service cannot read TRACKER_CLUSTER_PASSWORD_FILE, ${password}: let its group read it ` +
+      "(chgrp and chmod 640), and search the folders above it",
   ]);
 });
