@@ -1,6 +1,9 @@
 /**
  * Admission of new connections. Below the limit every connection is accepted. At the limit a new
  * one replaces another (see displacement.ts) or is refused.
+ *
+ * Threads that answer HTTP share the limit by a counter that is exact: a connection takes its place
+ * before it is accepted. The one that gives way is always one of the same thread.
  */
 import type { Family } from "../constants.ts";
 import type { Networks } from "../net/addresses.ts";
@@ -20,6 +23,8 @@ export interface AdmissionOptions {
   sparedTicks?: number;
   /** Called for each connection that arrives at the limit. */
   full?: () => void;
+  /** Open connections of all threads, which share the limit; without it this thread is alone. */
+  open?: Int32Array | undefined;
 }
 
 /** The address of a client: the first 4 or 16 bytes. */
@@ -46,7 +51,7 @@ export class Admission {
   /** True if the connection is accepted; closes another one for it if necessary. */
   admits(newcomer: Connection, now: number): boolean {
     const { connectionsMax, connectionsPerAddressMax = Infinity, full } = this.#options;
-    if (this.#connections.count < connectionsMax) return true;
+    if (this.#hasRoom(connectionsMax)) return true;
     full?.();
     const crowded = newcomer.neighbours.open >= connectionsPerAddressMax;
     const victim = this.displacement.victimFor(newcomer, now, crowded);
@@ -55,7 +60,22 @@ export class Admission {
     if (victim === undefined) return false;
     victim.close();
     victim.socket.terminate();
+    this.#count(1);
     return true;
+  }
+
+  /** True if another connection may open. With several threads it has its place at once. */
+  #hasRoom(connectionsMax: number): boolean {
+    const { open } = this.#options;
+    if (open === undefined) return this.#connections.count < connectionsMax;
+    if (Atomics.add(open, 0, 1) < connectionsMax) return true;
+    this.#count(-1);
+    return false;
+  }
+
+  #count(added: number): void {
+    const { open } = this.#options;
+    if (open !== undefined) Atomics.add(open, 0, added);
   }
 
   /** Call when an accepted connection is open. */
@@ -90,6 +110,7 @@ export class Admission {
   /** Call when it has closed. */
   remove(connection: Connection): void {
     this.#connections.remove(connection);
+    this.#count(-1);
     // One that is settled has left its chain.
     const lasted = connection.siteLink === undefined;
     this.neighbourhood.leave(connection.neighbours, lasted);

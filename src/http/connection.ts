@@ -312,19 +312,70 @@ export class Connection {
   }
 }
 
-/** Counters of connections; they only grow. */
+/** Columns of the counters of a thread: a cache line, so that no two threads write to one. */
+export const CONNECTION_COLUMNS = 8;
+
+/** Counters of connections; they only grow. They may lie in memory that another thread reads. */
 export class ConnectionCounts {
-  accepted = 0;
+  readonly #columns: Float64Array;
+
+  constructor(columns = new Float64Array(CONNECTION_COLUMNS)) {
+    this.#columns = columns;
+  }
+
+  /** New connections that were accepted. */
+  get accepted(): number {
+    return this.#columns[0];
+  }
+
+  set accepted(count: number) {
+    this.#columns[0] = count;
+  }
+
   /** New connections at the limit, for which they or another were closed. */
-  refused = 0;
+  get refused(): number {
+    return this.#columns[1];
+  }
+
+  set refused(count: number) {
+    this.#columns[1] = count;
+  }
+
   /** New connections closed at the limit because their address had reached its own. */
-  crowded = 0;
+  get crowded(): number {
+    return this.#columns[2];
+  }
+
+  set crowded(count: number) {
+    this.#columns[2] = count;
+  }
+
   /** Malformed requests. */
-  malformed = 0;
+  get malformed(): number {
+    return this.#columns[3];
+  }
+
+  set malformed(count: number) {
+    this.#columns[3] = count;
+  }
+
   /** Connections that did not send or read in time; idle ones are not counted. */
-  expired = 0;
+  get expired(): number {
+    return this.#columns[4];
+  }
+
+  set expired(count: number) {
+    this.#columns[4] = count;
+  }
+
   /** Connections closed because all together held too many bytes. */
-  starved = 0;
+  get starved(): number {
+    return this.#columns[5];
+  }
+
+  set starved(count: number) {
+    this.#columns[5] = count;
+  }
 }
 
 /**

@@ -12,11 +12,11 @@ import type { Neighbours } from "./neighbours.ts";
 /** Limit for all connections together. */
 export const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Connections are closed until the rest holds no more than this. */
-const HELD_BYTES_AFTER = HELD_BYTES_MAX - HELD_BYTES_MAX / 8;
+/** This share of the limit is free once connections have been closed. */
+const FREED_SHARE = 1 / 8;
 
 /** Above this no connection waits its turn: 150 pipelining clients cost 290 instead of 490 MiB. */
-const HELD_BYTES_LITTLE = HELD_BYTES_MAX / 4;
+const LITTLE_SHARE = 1 / 4;
 
 /** Levels are powers of two; the highest is above any number of bytes. */
 const LEVELS = 32;
@@ -24,12 +24,20 @@ const LEVELS = 32;
 export class Held {
   readonly #connections: Connections;
   readonly #cut: (connection: Connection) => void;
+  readonly #bytesMax: number;
+  readonly #bytesLittle: number;
   #bytes = 0;
 
   /** `cut` closes a connection, whose bytes have been dropped before. */
-  constructor(connections: Connections, cut: (connection: Connection) => void) {
+  constructor(
+    connections: Connections,
+    cut: (connection: Connection) => void,
+    bytesMax = HELD_BYTES_MAX,
+  ) {
     this.#connections = connections;
     this.#cut = cut;
+    this.#bytesMax = bytesMax;
+    this.#bytesLittle = bytesMax * LITTLE_SHARE;
   }
 
   /** Bytes held by all connections. */
@@ -39,7 +47,12 @@ export class Held {
 
   /** True if there is memory for requests that wait their turn. */
   get isLittle(): boolean {
-    return this.#bytes < HELD_BYTES_LITTLE;
+    return this.#bytes < this.#bytesLittle;
+  }
+
+  /** Connections are closed until the rest holds no more than this. */
+  get #bytesAfter(): number {
+    return this.#bytesMax * (1 - FREED_SHARE);
   }
 
   /** Keeps received bytes until they are answered; may close connections that hold too much. */
@@ -66,7 +79,7 @@ export class Held {
   note(connection: Connection, added: number): void {
     this.#bytes += added;
     connection.neighbours.heldBytes += added;
-    if (added > 0 && this.#bytes > HELD_BYTES_MAX) this.#relieve();
+    if (added > 0 && this.#bytes > this.#bytesMax) this.#relieve();
   }
 
   /**
@@ -78,7 +91,7 @@ export class Held {
   }
 
   #relieve(): void {
-    const lowest = this.#weigh(this.#bytes - HELD_BYTES_AFTER);
+    const lowest = this.#weigh(this.#bytes - this.#bytesAfter);
     this.#cutThose((level) => level > lowest);
     this.#cutThose((level) => level === lowest);
   }
@@ -99,7 +112,7 @@ export class Held {
   /** Closes connections by the level set before, because each closing makes its place lighter. */
   #cutThose(isMeant: (level: number) => boolean): void {
     this.#connections.forEach((connection) => {
-      if (this.#bytes <= HELD_BYTES_AFTER || !isMeant(connection.neighbours.level)) return;
+      if (this.#bytes <= this.#bytesAfter || !isMeant(connection.neighbours.level)) return;
       if (connection.held === 0) return;
       this.release(connection);
       connection.drop();

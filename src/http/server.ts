@@ -23,7 +23,7 @@
  */
 import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 import { garbage, PIECE_GARBAGE_BYTES, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
-import { Admission, type AdmissionOptions } from "./admission.ts";
+import { Admission } from "./admission.ts";
 import { BODY_BYTES_MAX, BODY_DONE, BODY_GOES_ON, BODY_TOO_LARGE, BodySkipper } from "./body.ts";
 import { Connection, ConnectionCounts, Connections } from "./connection.ts";
 import type { OwnedSocket, SocketEvents } from "./connection.ts";
@@ -44,6 +44,7 @@ import { REFUSAL_BODY, REFUSAL_FAILURE, REFUSAL_MALFORMED, REFUSALS_HEAD } from 
 import { type LongAnswer, respond } from "./responding.ts";
 import type { ResponseForm } from "./response.ts";
 import type { Takeover } from "../net/tunnel.ts";
+import type { HttpServerOptions } from "./server-options.ts";
 import { Tunnels } from "./tunnels.ts";
 
 /** Deadlines are counted in ticks of a second. */
@@ -67,28 +68,16 @@ const TURN_TEXT_BYTES = 1024;
 
 const CONTINUE = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
 
-export interface HttpServerOptions extends AdmissionOptions {
-  /** Reports a bug, such as a handler that throws. */
-  report?: (error: unknown) => void;
-  /** Answers beneath TLS after a failed handshake; false if it does not. See certificate.ts. */
-  answerPlain?: (fd: number | undefined, error: Error | null) => boolean;
-  /** Length of a tick; shorter in tests. */
-  tickMilliseconds?: number;
-}
-
 /** One server for all addresses: each `Bun.listen` gets its `socket`. */
 export class HttpServer {
-  readonly counts = new ConnectionCounts();
+  readonly counts: ConnectionCounts;
   /** The handlers that Bun calls. */
   readonly socket: SocketEvents;
   readonly #handler: HttpHandler;
   readonly #options: HttpServerOptions;
   readonly #connections = new Connections();
   readonly #admission: Admission;
-  readonly #held = new Held(this.#connections, (connection) => {
-    this.counts.starved += 1;
-    connection.socket.terminate();
-  });
+  readonly #held: Held;
   readonly #gathered: Gathered;
   readonly #head = new RequestHead();
   readonly #out: Uint8Array;
@@ -106,6 +95,12 @@ export class HttpServer {
   constructor(handler: HttpHandler, options: HttpServerOptions) {
     this.#handler = handler;
     this.#options = options;
+    this.counts = options.counts ?? new ConnectionCounts();
+    const starve = (connection: Connection): void => {
+      this.counts.starved += 1;
+      connection.socket.terminate();
+    };
+    this.#held = new Held(this.#connections, starve, options.heldBytesMax);
     this.#gathered = new Gathered(handler.prefetch, (connection, text) =>
       this.#resume(connection, text),
     );
@@ -180,7 +175,8 @@ export class HttpServer {
 
   #open(socket: OwnedSocket): void {
     const connection = new Connection(socket, this.#admission.neighbourhood);
-    if (this.#stopping || !this.#admission.admits(connection, this.#tick)) {
+    const isClosed = this.#stopping && !this.#options.passedOn;
+    if (isClosed || !this.#admission.admits(connection, this.#tick)) {
       socket.terminate();
       return;
     }
@@ -206,6 +202,7 @@ export class HttpServer {
     connection.noteInputEnded();
     // Bytes that could not complete a head (see `mayComplete`) are read now.
     if (connection.free && connection.leftover.size > 0) this.#serve(connection);
+    else if (connection.tunnel?.inputEnded !== undefined) connection.tunnel.inputEnded();
     else if (connection.shut || connection.free || connection.tunnel) connection.socket.end();
   }
 
@@ -298,7 +295,7 @@ export class HttpServer {
       return;
     }
     if (head.bodySize !== 0) this.#expectBody(connection);
-    const keep = head.keepAlive && !this.#stopping;
+    const keep = head.keepAlive && !this.#stopping && !this.#options.passedOn;
     const after = !keep ? CONNECTION_CLOSE : head.version11 ? CONNECTION_OPEN : CONNECTION_KEPT;
     const exchange = this.#exchange;
     exchange.address = connection.address;
@@ -315,11 +312,13 @@ export class HttpServer {
       this.#refuse(connection, REFUSAL_FAILURE);
       return;
     }
-    if (!keep) connection.close();
+    // What follows an upgrade is no further request; a promise may be one.
+    const isUpgrade = typeof answer === "object" && "begin" in answer;
+    const mayGoOn = isUpgrade || (this.#options.passedOn && answer instanceof Promise);
+    if (!keep && !mayGoOn) connection.close();
     if (typeof answer === "number") {
       const to = writeSmallHead(exchange, this.#to, answer, after);
-      this.#to = withoutBody ? to - answer : to;
-      return;
+      return void (this.#to = withoutBody ? to - answer : to);
     }
     this.#flush(connection);
     connection.busy = true;
@@ -378,6 +377,7 @@ export class HttpServer {
   #takeTurn(connection: Connection): void {
     connection.busy = false;
     connection.partial = false;
+    if (this.#options.passedOn) connection.close();
     this.#resume(connection, connection.leftover.text(TURN_TEXT_BYTES));
   }
 

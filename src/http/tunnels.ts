@@ -43,10 +43,12 @@ export interface TunnelServer {
 class ConnectionLine implements Line {
   readonly #connection: Connection;
   readonly #server: TunnelServer;
+  readonly goOn: () => void;
 
-  constructor(connection: Connection, server: TunnelServer) {
+  constructor(connection: Connection, server: TunnelServer, goOn: () => void) {
     this.#connection = connection;
     this.#server = server;
+    this.goOn = goOn;
   }
 
   get isFull(): boolean {
@@ -101,10 +103,11 @@ export class Tunnels {
     if (connection.gone) return;
     if (connection.closing) return server.finish(connection);
     this.#admission.settle(connection, takeover);
-    const tunnel = takeover.begin(new ConnectionLine(connection, server));
+    const goOn = () => connection.tunnel && this.#goOn(connection, connection.tunnel);
+    const tunnel = takeover.begin(new ConnectionLine(connection, server, goOn));
     const { response, refusal } = takeover;
     const answer = tunnel === undefined ? refusal : response;
-    server.send(connection, answer, 0, answer.length);
+    if (answer.length > 0) server.send(connection, answer, 0, answer.length);
     if (tunnel === undefined) {
       connection.linger();
       server.finish(connection);
@@ -115,6 +118,7 @@ export class Tunnels {
     tunnel.expire();
     if (server.isStopping()) tunnel.stop();
     else this.#goOn(connection, tunnel);
+    if (connection.inputEnded) tunnel.inputEnded?.();
   }
 
   receive(connection: Connection, tunnel: Tunnel, bytes: Buffer): void {
@@ -147,7 +151,7 @@ export class Tunnels {
 
   #schedule(connection: Connection, tunnel: Tunnel): void {
     if (connection.closing || connection.gone) return;
-    const waits = tunnel.goesOn || connection.unsent !== undefined;
+    const waits = tunnel.goesOn || tunnel.isFull === true || connection.unsent !== undefined;
     if (waits && connection.leftover.size > WAITING_BYTES_MAX) connection.pause();
     if (!waits) connection.resume();
     if (!tunnel.goesOn || connection.unsent !== undefined) return;

@@ -29,6 +29,8 @@ export interface Line {
   send(bytes: Uint8Array, from: number, to: number): void;
   /** Bytes that the protocol keeps for the connection, more or fewer than before. */
   hold(bytes: number): void;
+  /** Reads what waits, after a time in which the protocol was full. */
+  goOn(): void;
   /** Calls `expire` after tick `tick`. */
   wakeAfter(tick: number): void;
   /** Closes after what was sent; no bytes are received any more. */
@@ -55,12 +57,16 @@ export interface Place {
 export interface Tunnel {
   /** True if a turn was over before all complete messages were read: the next one soon. */
   readonly goesOn: boolean;
+  /** True while it takes no bytes; it calls `goOn` of its line when it does again. */
+  readonly isFull?: boolean;
   /** Reads what is complete; returns the number of bytes read, which are not given again. */
   read(bytes: Buffer): number;
   /** The client has taken some of what it had not taken before. */
   progressed(): void;
   /** The tick of `wakeAfter` is over. */
   expire(): void;
+  /** The client has shut its side; without this method the connection ends then. */
+  inputEnded?(): void;
   /** The server stops. */
   stop(): void;
   /** The connection is closed. */
@@ -69,7 +75,7 @@ export interface Tunnel {
 
 /** The answer to an upgrade, and what follows. */
 export interface Takeover {
-  /** The whole response. */
+  /** The whole response; empty if the protocol sends it. */
   readonly response: Buffer;
   /** The address of the client, which a proxy may have named. */
   readonly address: Uint8Array;

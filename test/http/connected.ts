@@ -1,6 +1,7 @@
 /** A server on a free port, for tests that send bytes. */
 import type { Exchange, HttpHandler } from "../../src/http/exchange.ts";
-import { HttpServer, type HttpServerOptions } from "../../src/http/server.ts";
+import type { HttpServerOptions } from "../../src/http/server-options.ts";
+import { HttpServer } from "../../src/http/server.ts";
 import { exchangeTcp, readResponses, type TcpExchange } from "../e2e/raw-http.ts";
 
 /** Path and query of an exchange. */

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { describe, expect, test } from "bun:test";
 import { garbage } from "../../src/host/garbage.ts";
-import type { HttpServerOptions } from "../../src/http/server.ts";
+import type { HttpServerOptions } from "../../src/http/server-options.ts";
 import type { Line, Takeover, Tunnel } from "../../src/net/tunnel.ts";
 import { until } from "../until.ts";
 import { get, listen } from "./connected.ts";

@@ -93,6 +93,8 @@ export class FakeLine implements Line {
     this.held += bytes;
   }
 
+  goOn(): void {}
+
   wakeAfter(tick: number): void {
     this.wakesAfter = tick;
   }
