@@ -7,7 +7,7 @@ COMMIT := $(shell git rev-parse --short=7 HEAD 2>/dev/null || echo unknown)
 # Folders too: they change when a file is added or removed.
 SOURCES := $(shell find src) $(addprefix test/bench/results/,compare.txt core.txt costs.txt regress.txt)
 # A worker is a separate program inside the binary.
-ENTRIES := src/main.ts $(wildcard src/udp/worker.ts)
+ENTRIES := src/main.ts $(wildcard src/udp/worker.ts src/start/http-worker.ts)
 # The command that builds a binary, for this machine and for all others. With splitting, what the
 # code loads by `await import` takes no memory before.
 COMPILE = $(BUN) build --compile --splitting --minify --sourcemap \

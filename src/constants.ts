@@ -60,3 +60,9 @@ export const EXIT_CONFIG = 78;
 
 /** Length limit of an HTTP request head, in bytes: 74 escaped hashes take 5,500 of them. */
 export const HTTP_HEAD_BYTES_MAX = 16 * 1024;
+
+/**
+ * Private sockets of HTTP workers that have not sent their key yet (see http/passing.ts). A worker
+ * sends it at once, so the oldest one is closed for a further one.
+ */
+export const STRANGERS_MAX = 256;

@@ -9,7 +9,8 @@
  *
  *   event loop       HTTP, the sweep, signals      ┐
  *   UDP workers      one blocking loop each        ├─ one memory of swarms, counters of their own
- *   (no workers      UDP in the event loop)        ┘
+ *   (no workers      UDP in the event loop)        │
+ *   (HTTP workers    announces, if there are any)  ┘
  */
 import { runCli } from "./cli.ts";
 import type { Config, Origins } from "./config/schema.ts";
@@ -56,6 +57,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   const program = prepare(given, origins, process.env, {
     exit: () => process.exit(EXIT_FAILED),
     spawnUdpWorker: () => new Worker(new URL("./udp/worker.ts", import.meta.url).href),
+    spawnHttpWorker: () => new Worker(new URL("./start/http-worker.ts", import.meta.url).href),
   });
   const { config, log, files } = program;
 
@@ -85,7 +87,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   const pages = makePages(program);
   let draining = false;
   const ready = () => !draining;
-  const http = listenHttp(program, { pages, front, ready, observation, kept });
+  const http = await listenHttp(program, { pages, front, ready, observation, kept });
   const metrics = observation.metricsPage({ sweep, http, receiveBufferBytes });
   const shown = operatorPages({ ...program, pages, front, metrics, http, peers });
   const operator = listenAdmin(program, { ...shown, ready, origins, warnings, kept });
@@ -125,7 +127,8 @@ function tellReady(
   tellStarted({
     ...program,
     ...started,
-    threads: threads.workers.length,
+    threads: threads.workers.length - program.httpWorkers,
+    httpThreads: program.httpWorkers,
     addresses: listAddresses() ?? [],
     watched: process.stderr.isTTY,
   });

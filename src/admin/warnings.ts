@@ -178,8 +178,8 @@ export class Warnings {
    * that came. All are counted. Each new set of headers is logged, since the first may be the
    * choice of a stranger, up to a bound.
    */
-  tellProxy(wanted: string, seen: () => string[]): void {
-    this.counts.proxy_header += 1;
+  tellProxy(wanted: string, seen: () => string[], announces = 1): void {
+    this.counts.proxy_header += announces;
     if (this.#proxyHeadersTold.size >= PROXY_HEADERS_TOLD_MAX) return;
     const names = seen();
     const set = names.join(" ") || "none";

@@ -78,6 +78,12 @@ export const SCHEMA = z.object({
       "One is enough for 200 million peers; more help when datagrams are dropped while cores idle.",
     initial: "1",
   }),
+  httpWorkers: setting("Listening", "TRACKER_HTTP_WORKERS", count(0, 64), {
+    text: "threads that answer announces over HTTP (Linux); 0 answers them in the event loop",
+    reason:
+      "For HTTPS without a proxy, of which one thread does a ninth: as many as cores that idle.",
+    initial: "0",
+  }),
   udpReceiveBufferBytes: setting(
     "Listening",
     "TRACKER_UDP_RECEIVE_BUFFER",

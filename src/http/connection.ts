@@ -319,7 +319,7 @@ export const CONNECTION_COLUMNS = 8;
 export class ConnectionCounts {
   readonly #columns: Float64Array;
 
-  constructor(columns = new Float64Array(CONNECTION_COLUMNS)) {
+  constructor(columns: Float64Array = new Float64Array(CONNECTION_COLUMNS)) {
     this.#columns = columns;
   }
 

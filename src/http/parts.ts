@@ -62,6 +62,10 @@ export type HttpDeps = {
   readonly pages?: StatisticsPages;
   /** The page at `/`; omitted to serve no page. */
   readonly front?: Front;
+  /** Has that page answered elsewhere: for a worker, which has none. */
+  readonly frontElsewhere?: (request: UpgradeRequest) => Takeover;
+  /** True if workers have received and rated the requests, and passed them on. */
+  readonly passedOn?: boolean;
   /** Histogram for the duration of one request in TIMED_EVERY. */
   readonly requestSeconds?: Histogram;
   /** Notes announces for the statistics. */
@@ -87,7 +91,11 @@ export interface StatisticsPages {
   readonly path: string;
   /** Size limit of a body written in place. */
   readonly bytesMax: number;
-  answer(exchange: Exchange, query: string, client: Client): number | Response | Promise<Response>;
+  answer(
+    exchange: Exchange,
+    query: string,
+    client: Client,
+  ): number | Response | Takeover | Promise<Response>;
   mayFullScrape(client: Client): boolean;
-  answerFullScrape(exchange: Exchange, client: Client): number | Response;
+  answerFullScrape(exchange: Exchange, client: Client): number | Response | Takeover;
 }

@@ -18,7 +18,7 @@
  * process of this machine can connect to it, and one that does not send the key, which is random, is
  * closed.
  */
-import type { Family } from "../constants.ts";
+import { type Family, STRANGERS_MAX } from "../constants.ts";
 import { writeAddress } from "../net/addresses.ts";
 import type { Line, Takeover, Tunnel, UpgradeRequest } from "../net/tunnel.ts";
 import type { Connection, OwnedSocket, SocketEvents } from "./connection.ts";
@@ -27,9 +27,6 @@ const KEY_BYTES = 32;
 const FAMILY_AT = KEY_BYTES;
 const ADDRESS_AT = FAMILY_AT + 1;
 const PREFACE_BYTES = ADDRESS_AT + 16;
-
-/** Sockets that have not sent the key yet, at most: workers send it at once, so the oldest goes. */
-export const STRANGERS_MAX = 256;
 
 const NOTHING = Buffer.alloc(0);
 const UNANSWERED = Buffer.from(

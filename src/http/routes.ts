@@ -49,6 +49,7 @@ import { type AnswerForm, answerForm, type Exchange, type HttpHandler } from "./
 import { RequestPrefetch } from "./request-prefetch.ts";
 import type { PrefetchTexts } from "./gathered.ts";
 import type { RequestHead } from "../net/head.ts";
+import type { Takeover } from "../net/tunnel.ts";
 import type { HttpDeps, StatisticsPages } from "./parts.ts";
 import {
   isPath,
@@ -95,6 +96,8 @@ class Routes implements HttpHandler {
   /** The answer at `/`, if it redirects. */
   readonly #redirect: AnswerForm | undefined;
   readonly #front: Front | undefined;
+  readonly #frontElsewhere: HttpDeps["frontElsewhere"];
+  readonly #passedOn: boolean;
   readonly #gates: Gates;
   readonly #now: () => number;
   readonly #requestSeconds: Histogram | undefined;
@@ -107,6 +110,8 @@ class Routes implements HttpHandler {
     const { redirectUrl = "" } = deps.settings;
     this.#redirect = redirectUrl === "" ? undefined : redirectForm(redirectUrl);
     this.#front = this.#redirect === undefined ? deps.front : undefined;
+    this.#frontElsewhere = this.#redirect === undefined ? deps.frontElsewhere : undefined;
+    this.#passedOn = deps.passedOn === true;
     const pages = deps.pages?.bytesMax ?? 0;
     const front = (this.#front?.bytesMax ?? 0) + Math.max(PAGE.lines.length, FEED.lines.length);
     const redirect = this.#redirect?.lines.length ?? 0;
@@ -158,7 +163,7 @@ class Routes implements HttpHandler {
   #route(exchange: Exchange): HttpAnswer {
     const { head } = exchange;
     const { text, pathFrom, targetTo } = head;
-    this.#row[COUNT.httpReceivedBytes] += head.end - head.methodFrom;
+    if (!this.#passedOn) this.#row[COUNT.httpReceivedBytes] += head.end - head.methodFrom;
     if (head.wantsWebSocket && this.#upgrade !== undefined) return this.#upgrade(exchange);
     const pathTo = pathEnd(text, pathFrom, targetTo);
     const to = trimmedEnd(text, pathFrom, pathTo);
@@ -177,7 +182,7 @@ class Routes implements HttpHandler {
   }
 
   /** Undefined if this client may not have a full scrape. */
-  #answerFullScrape(exchange: Exchange): number | Response | undefined {
+  #answerFullScrape(exchange: Exchange): number | Response | Takeover | undefined {
     const pages = this.#pages;
     const known = this.#client.read(exchange) === VERDICT_OK;
     const reader = this.#readerOf(exchange);
@@ -209,7 +214,7 @@ class Routes implements HttpHandler {
 
   /** True if the client is over its rate limit, and the limit is enforced. */
   #isOverRate(exchange: Exchange): boolean {
-    if (this.#client.read(exchange) !== VERDICT_OK) return false;
+    if (this.#passedOn || this.#client.read(exchange) !== VERDICT_OK) return false;
     this.#gates.asked.family = this.#client.family;
     return this.#gates.judgeRate(this.#now()) !== VERDICT_OK;
   }
@@ -240,7 +245,7 @@ class Routes implements HttpHandler {
     return isOwn ? client : this.#unknown;
   }
 
-  #answerPage(exchange: Exchange, to: number): number {
+  #answerPage(exchange: Exchange, to: number): number | Takeover {
     const { head, out, at } = exchange;
     const { text, pathFrom } = head;
     const root = pathFrom === to;
@@ -250,8 +255,11 @@ class Routes implements HttpHandler {
       return 0;
     }
     const front = this.#front;
-    if (front !== undefined && (root || isPath(text, pathFrom, to, "/live"))) {
+    const elsewhere = this.#frontElsewhere;
+    const hasFront = front !== undefined || elsewhere !== undefined;
+    if (hasFront && (root || isPath(text, pathFrom, to, "/live"))) {
       if (!isRead(head)) return this.#refuseMethod(exchange);
+      if (front === undefined) return elsewhere!(exchange);
       this.#row[COUNT.httpFront] += 1;
       exchange.form = root ? PAGE : FEED;
       if (!root) return front.writeFeed(out, at);

@@ -119,8 +119,9 @@ function impossibleSockets(config: Partial<Config>, hasIpv6: boolean): StartErro
 
 /** Whether all settings are known that decide the number of open files. */
 function isComplete(config: Partial<Config>): config is Partial<Config> & FilesConfig {
-  const { udpListeners, udpWorkers, httpListeners, adminListeners } = config;
-  return ![udpListeners, udpWorkers, httpListeners, adminListeners].includes(undefined);
+  const { udpListeners, udpWorkers, httpListeners, httpWorkers, adminListeners } = config;
+  const needed = [udpListeners, udpWorkers, httpListeners, httpWorkers, adminListeners];
+  return !needed.includes(undefined);
 }
 
 function warningOf(path: string, bad: BadLines): string[] {

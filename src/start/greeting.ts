@@ -15,6 +15,8 @@ export interface Started extends Prospect {
   warnings: Tell;
   /** The number of UDP workers, for all addresses. */
   threads: number;
+  /** The number of HTTP workers. */
+  httpThreads: number;
   /** The operator's addresses; fewer than in the settings if the default one was in use. */
   admin: readonly Listener[];
   /** True if standard error is a terminal. */
@@ -23,7 +25,7 @@ export interface Started extends Prospect {
 
 /** Reports where the tracker listens: in five lines on a terminal, else as log events. */
 export function tellStarted(started: Started): void {
-  const { config, log, threads, receiveBufferBytes } = started;
+  const { config, log, threads, httpThreads, receiveBufferBytes } = started;
   const udp = config.udpListeners.map((listener) => `udp://${showListener(listener)}`).join(" ");
   const scheme = config.tlsCertFile === undefined ? "http" : "https";
   const http = config.httpListeners
@@ -33,12 +35,13 @@ export function tellStarted(started: Started): void {
   const memory = showBytes(config.memoryBytesMax);
   const interval = showSeconds(config.intervalSeconds);
   const buffer = Number.isFinite(receiveBufferBytes) ? showBytes(receiveBufferBytes) : "unknown";
+  const httpMode = httpThreads === 0 ? "" : `threads: ${httpThreads}, `;
   const mode = threads === 0 ? "in the event loop" : `threads: ${threads}`;
   if (started.watched) {
     const lines = [
       `${versionLine()}, pid ${process.pid}`,
       `  ${udp === "" ? "udp is off" : `${udp}  (${mode}, receive buffer ${buffer})`}`,
-      `  ${http === "" ? "http is off" : `${http}  (/announce and /scrape)`}`,
+      `  ${http === "" ? "http is off" : `${http}  (${httpMode}/announce and /scrape)`}`,
       `  ${operator === "" ? "admin is off" : `${[operator, ...others].join(" ")}  (/metrics)`}`,
       `  announce interval ${interval}, memory for swarms up to ${memory}`,
     ];
@@ -46,7 +49,8 @@ export function tellStarted(started: Started): void {
   } else {
     log.info("started", { version: versionLine(), pid: process.pid });
     log.info("listening for UDP", { at: udp || "nowhere", threads, receiveBuffer: buffer });
-    log.info("listening for HTTP", { at: http || "nowhere" });
+    const threaded = httpThreads === 0 ? {} : { threads: httpThreads };
+    log.info("listening for HTTP", { at: http || "nowhere", ...threaded });
     if (operator !== "") {
       const at = [operator, ...others].join(" ");
       log.info("listening for the operator", { at, metrics: `${operator}/metrics` });

@@ -27,7 +27,7 @@ type Protocol = ServerSocket["protocol"];
 /** The settings that say which sockets there are. */
 export type SocketsConfig = Pick<
   Config,
-  "udpListeners" | "udpWorkers" | "httpListeners" | "adminListeners"
+  "udpListeners" | "udpWorkers" | "httpListeners" | "httpWorkers" | "adminListeners"
 >;
 
 /** What `KeptSockets` needs. */
@@ -53,9 +53,10 @@ export const STORE_OF_UNIT = 512;
 
 /** The number of sockets that a supervisor keeps with these settings. */
 export function countSockets(config: SocketsConfig): number {
-  const { udpListeners, udpWorkers, httpListeners, adminListeners } = config;
+  const { udpListeners, udpWorkers, httpListeners, httpWorkers, adminListeners } = config;
   const udp = udpListeners.length * Math.max(1, udpWorkers);
-  return udp + httpListeners.length + adminListeners.length;
+  const http = httpListeners.length * Math.max(1, httpWorkers);
+  return udp + http + adminListeners.length;
 }
 
 /**

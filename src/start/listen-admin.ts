@@ -11,7 +11,7 @@ import { now } from "../host/clock.ts";
 import { HttpServer } from "../http/server.ts";
 import { listenError } from "./listen-error.ts";
 import type { SocketKeeper } from "./kept-sockets.ts";
-import type { TcpListener } from "./listen-http.ts";
+import type { TcpListener } from "./tcp-sockets.ts";
 import type { Program } from "./program.ts";
 import { reportTo } from "./report-bugs.ts";
 

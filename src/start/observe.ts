@@ -168,6 +168,12 @@ export class Observation {
     this.warnings.tellProxy(proxyHeader, () => clientHeaders(head, proxyHeader));
   }
 
+  /** The same for several, which a worker got. */
+  proxyUnclearTo(seen: readonly string[], announces: number): void {
+    const { proxyHeader } = this.#program.config;
+    this.warnings.tellProxy(proxyHeader, () => [...seen], announces);
+  }
+
   /** A reload begins … */
   reloading(): void {
     this.notifier.reloading();

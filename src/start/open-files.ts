@@ -1,6 +1,7 @@
 /**
  * Divides the limit of open files. Without a free file, Bun tries to accept connections again and
- * again, and one core is busy (Bun 1.4.5). So HTTP connections never exceed the rest:
+ * again, and one core is busy (Bun 1.4.5). So HTTP connections never exceed the rest, or a third of
+ * it with HTTP workers:
  *
  *   ulimit -n = open at the start │ sockets and threads │ operator │ spare │ HTTP connections
  *
@@ -8,6 +9,7 @@
  * files crashes the process.
  */
 import type { Config } from "../config/schema.ts";
+import { STRANGERS_MAX } from "../constants.ts";
 import { StartError } from "../host/start-error.ts";
 import type { Machine } from "../host/machine.ts";
 
@@ -19,6 +21,10 @@ const OPERATOR_SHARE = 1 / 8;
 
 /** A thread has an event loop, its wake-up and its socket (measured, Linux x64, Bun 1.4.5). */
 const FILES_PER_UDP_WORKER = 3;
+/** The same without a socket. */
+const FILES_PER_HTTP_WORKER = 2;
+/** A worker may pass on any connection, and both ends of a private socket are then open as well. */
+const FILES_PER_PASSED = 3;
 /** Files that are open briefly: lists and drafts, certificates, /proc, one more connection. */
 const FILES_SPARE = 16;
 /** Assumed open files where the system does not tell; Bun opens 8. */
@@ -33,7 +39,7 @@ const CONNECTIONS_MIN = 8;
 /** The settings that decide the number of files. */
 export type FilesConfig = Pick<
   Config,
-  "udpListeners" | "udpWorkers" | "httpListeners" | "adminListeners"
+  "udpListeners" | "udpWorkers" | "httpListeners" | "httpWorkers" | "adminListeners"
 > & { httpConnectionsMax?: number | undefined };
 
 /** The limits of connections. */
@@ -55,27 +61,33 @@ export function connectionsFor(
   const unknown = wanted === undefined ? FILES_LIMIT_USUAL : Infinity;
   const limit = machine.filesLimit() ?? unknown;
   const own = (machine.files()?.open ?? FILES_OPEN_USUAL) + filesTaken(config, threads);
-  const least = config.httpListeners.length === 0 ? 0 : CONNECTIONS_MIN;
+  const files = threads && config.httpWorkers > 0 ? FILES_PER_PASSED : 1;
+  const least = config.httpListeners.length === 0 ? 0 : CONNECTIONS_MIN * files;
   const operated = config.adminListeners.length > 0;
   const needed = own + least + (operated ? OPERATOR_CONNECTIONS_MIN : 0);
-  if (limit < needed) throw tooFew(limit, needed);
+  if (limit < needed) throw tooFew(limit, needed, config.httpWorkers);
   const share = Math.floor(Math.min(OPERATOR_CONNECTIONS_MAX, limit * OPERATOR_SHARE));
   const rest = Math.min(share, limit - own - least);
   const operator = operated ? Math.max(OPERATOR_CONNECTIONS_MIN, rest) : 0;
-  return { http: Math.min(limit - own - operator, wanted ?? CONNECTIONS_MAX), operator };
+  const most = Math.floor((limit - own - operator) / files);
+  return { http: Math.min(most, wanted ?? CONNECTIONS_MAX), operator };
 }
 
 /** Files that the settings need, without connections and without those that are open already. */
 function filesTaken(config: FilesConfig, threads: boolean): number {
-  const { udpListeners, udpWorkers, httpListeners, adminListeners } = config;
+  const { udpListeners, udpWorkers, httpListeners, httpWorkers, adminListeners } = config;
   const perUdp = threads && udpWorkers > 0 ? udpWorkers * FILES_PER_UDP_WORKER : 1;
   // A new certificate gets its own listener before the old one closes.
-  const listeners = 2 * httpListeners.length + adminListeners.length;
-  return udpListeners.length * perUdp + listeners + FILES_SPARE;
+  const sets = threads ? Math.max(1, httpWorkers) : 1;
+  const listeners = 2 * sets * httpListeners.length + adminListeners.length;
+  const perHttp = threads && httpListeners.length > 0 ? httpWorkers * FILES_PER_HTTP_WORKER : 0;
+  const strangers = perHttp > 0 ? STRANGERS_MAX : 0;
+  return udpListeners.length * perUdp + perHttp + strangers + listeners + FILES_SPARE;
 }
 
-function tooFew(limit: number, needed: number): StartError {
+function tooFew(limit: number, needed: number, httpWorkers: number): StartError {
+  const http = httpWorkers > 0 ? " or TRACKER_HTTP_WORKERS" : "";
   const message = `only ${limit} files may be open, and these settings need ${needed}`;
   const remedy = `ulimit -n ${needed}, or LimitNOFILE=${needed} in the unit of systemd`;
-  return new StartError(message, `${remedy}; or fewer TRACKER_UDP_WORKERS`);
+  return new StartError(message, `${remedy}; or fewer TRACKER_UDP_WORKERS${http}`);
 }

@@ -36,6 +36,8 @@ export interface Main {
   exit: () => never;
   /** Starts a thread for a UDP worker: a compiled program finds its file only from the entry. */
   spawnUdpWorker: () => Worker;
+  /** The same for an HTTP worker. */
+  spawnHttpWorker: () => Worker;
 }
 
 /** The values that the steps of the start pass on. */
@@ -59,6 +61,9 @@ export interface Program {
   readonly files: Files;
   readonly load: Load;
   readonly spawnUdpWorker: () => Worker;
+  readonly spawnHttpWorker: () => Worker;
+  /** Threads that answer HTTP; 0 to answer it in the event loop. */
+  readonly httpWorkers: number;
 }
 
 /**
@@ -78,7 +83,10 @@ export function prepare(
   const config = families?.config ?? given;
   const machine = new Machine();
   const connections = connectionsFor(machine, config, libc !== undefined);
-  const workers = libc === undefined ? 0 : config.udpWorkers * config.udpListeners.length;
+  const httpWorkers =
+    libc === undefined || config.httpListeners.length === 0 ? 0 : config.httpWorkers;
+  const udpWorkers = libc === undefined ? 0 : config.udpWorkers * config.udpListeners.length;
+  const workers = udpWorkers + httpWorkers;
   const memory = reserved(config.memoryBytesMax, () => reserveSwarms(config, workers > 0));
   const limits = prepareLimits(config, memory, 1 + workers);
   const journal = logsToJournal(env);
@@ -105,6 +113,8 @@ export function prepare(
     files: new Files(lists, limits.rules, config, threads),
     load: limits.load,
     spawnUdpWorker: main.spawnUdpWorker,
+    spawnHttpWorker: main.spawnHttpWorker,
+    httpWorkers,
   };
 }
 

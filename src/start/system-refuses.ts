@@ -14,10 +14,14 @@ export function forbiddenCalls(calls: readonly string[]): StartError {
 }
 
 /** The error for a system that allows too few threads. */
-export function tooFewThreads(started: number, wanted: number): StartError {
-  const message = `the system allows no more threads: ${started} of ${wanted} UDP workers started`;
+export function tooFewThreads(
+  started: number,
+  wanted: number,
+  protocol: "UDP" | "HTTP" = "UDP",
+): StartError {
+  const message = `the system allows no more threads: ${started} of ${wanted} ${protocol} workers started`;
   const limits = "TasksMax in the unit of systemd, the limit of the container, or ulimit -u";
-  return new StartError(message, `raise ${limits}; or lower TRACKER_UDP_WORKERS`);
+  return new StartError(message, `raise ${limits}; or lower TRACKER_${protocol}_WORKERS`);
 }
 
 /** What `reserve` returns. Throws a StartError if the system refuses it the memory. */

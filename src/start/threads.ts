@@ -2,7 +2,8 @@
  * The threads that answer requests: the one owner of all of them.
  *
  *   thread 0     the event loop: HTTP, the operator, and UDP if there are no workers
- *   1 and up     workers, each with its own row of counters, loop and socket
+ *   1 and up     workers, each with its own row of counters, loop and socket: those of UDP, then
+ *                those of HTTP
  *
  * Access lists, rules and the certificate change while the program runs. All threads get a change
  * in one way: `tell` gives it to each thread, and resolves when every thread uses it. A thread that
@@ -16,8 +17,8 @@ import type { UdpShared } from "../udp/answering.ts";
 
 /** A change while the program runs; fields that are left out do not change. */
 export interface Update {
-  access?: AccessShared;
-  rules?: RulesShared;
+  access?: AccessShared | undefined;
+  rules?: RulesShared | undefined;
   certificate?: Certificate;
 }
 
@@ -78,8 +79,8 @@ export class Threads {
   }
 
   /**
-   * Gives an update to all threads; resolves when every thread uses it. Rejects if a part of the
-   * event loop cannot use it, which only a certificate can cause; no worker gets it then.
+   * Gives an update to all threads; resolves when every thread uses it. Rejects if a thread cannot
+   * use it, which only a certificate can cause; then all go on with the one before.
    */
   async tell(update: Update): Promise<void> {
     for (const part of this.#parts) part.take(update);
@@ -88,8 +89,21 @@ export class Threads {
     if (rules !== undefined) {
       this.#shared = { ...this.#shared, limits: { ...this.#shared.limits!, rules } };
     }
+    const before = this.#certificate;
     if (certificate !== undefined) this.#certificate = certificate;
-    await Promise.all(this.workers.map((worker) => worker.take(update)));
+    const taken = await Promise.allSettled(this.workers.map((worker) => worker.take(update)));
+    for (const outcome of taken) {
+      if (outcome.status === "fulfilled") continue;
+      if (before !== undefined) await this.#goBackTo(before);
+      throw outcome.reason;
+    }
+  }
+
+  /** A worker could not use a new certificate, and others can. */
+  async #goBackTo(certificate: Certificate): Promise<void> {
+    this.#certificate = certificate;
+    for (const part of this.#parts) part.take({ certificate });
+    await Promise.allSettled(this.workers.map((worker) => worker.take({ certificate })));
   }
 
   /**

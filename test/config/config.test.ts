@@ -32,6 +32,7 @@ test("an empty environment is a correct public tracker", () => {
     tlsKeyFile: undefined,
     user: undefined,
     udpWorkers: 1,
+    httpWorkers: 0,
     udpReceiveBufferBytes: 4_194_304,
     intervalSeconds: 1800,
     minIntervalSeconds: 900,

@@ -21,7 +21,17 @@ function told(
   };
   const { adminListeners: admin } = config;
   const threads = 2 * config.udpWorkers;
-  const started = { config, log, warnings, libc: {}, threads, watched: false, admin, addresses };
+  const started = {
+    config,
+    log,
+    warnings,
+    libc: {},
+    threads,
+    httpThreads: config.httpWorkers,
+    watched: false,
+    admin,
+    addresses,
+  };
   tellStarted({ ...started, receiveBufferBytes });
   return lines.slice(1);
 }

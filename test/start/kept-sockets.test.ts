@@ -7,6 +7,7 @@ const at = (port: number, host = "127.0.0.1") => ({ host, port, tls: undefined }
 const CONFIG = {
   udpListeners: [at(1)],
   udpWorkers: 1,
+  httpWorkers: 0,
   httpListeners: [at(1)],
   adminListeners: [at(2)],
 };

@@ -8,7 +8,13 @@ const AT = { host: "127.0.0.1", port: 6969 };
 /** The default settings: one address of each kind and one UDP worker. */
 function settings(changes: Partial<FilesConfig> = {}): FilesConfig {
   const http = [{ ...AT, tls: undefined }];
-  const usual = { udpListeners: [AT], httpListeners: http, adminListeners: [AT], udpWorkers: 1 };
+  const usual = {
+    udpListeners: [AT],
+    httpListeners: http,
+    adminListeners: [AT],
+    udpWorkers: 1,
+    httpWorkers: 0,
+  };
   return { ...usual, ...changes };
 }
 

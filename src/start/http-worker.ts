@@ -1,0 +1,148 @@
+/**
+ * An HTTP worker: a thread that answers announces, scrapes and health checks, at a socket of its own
+ * for each address. It reads and writes the same swarms as all other threads.
+ *
+ * It passes on what the event loop answers: the page, the statistics, exports, WebSockets (see
+ * http/passing.ts). All else is as in the event loop: the same server, the same routes.
+ */
+import { alignClock } from "../host/clock.ts";
+import { garbage } from "../host/garbage.ts";
+import { type Libc, openLibc } from "../host/libc.ts";
+import { clientHeaders } from "../gates/client.ts";
+import { answerPlainHttp, type Certificate, renewAll } from "../http/certificate.ts";
+import { ConnectionCounts } from "../http/connection.ts";
+import type { HttpDeps } from "../http/parts.ts";
+import { passOn } from "../http/passing.ts";
+import { createHttp } from "../http/routes.ts";
+import { HttpServer } from "../http/server.ts";
+import { Networks } from "../net/addresses.ts";
+import { Store } from "../swarm/store.ts";
+import { answerHttp, exemptNetworks } from "./answer-http.ts";
+import type { HttpAnswer, HttpMessage, HttpTask, Noted } from "./http-messages.ts";
+import { TURNS_COLUMN } from "./http-messages.ts";
+import { DRAIN_MILLISECONDS, type ListeningSocket, listenTcp } from "./tcp-sockets.ts";
+
+/** How often it shows that it lives, and tells what it noted. */
+const TURN_MILLISECONDS = 200;
+/** How often small amounts of garbage are collected. */
+const SETTLE_MILLISECONDS = 30_000;
+
+declare const self: {
+  onmessage: (event: { data: HttpTask | HttpMessage }) => void;
+  postMessage: (answer: HttpAnswer) => void;
+};
+
+let server: HttpServer;
+let sockets: ListeningSocket[];
+let certificate: Certificate | undefined;
+let takeLists: ReturnType<typeof answerHttp>["take"];
+let draining = false;
+let noted: Noted = { full: false, unclear: 0, seen: [] };
+
+self.onmessage = ({ data }) => {
+  try {
+    take(data);
+  } catch (error) {
+    self.postMessage({ refused: error instanceof Error ? error.message : String(error) });
+  }
+};
+
+function take(data: HttpTask | HttpMessage): void {
+  if (data === "stop") return void stop().then(() => self.postMessage("stopped"));
+  if ("passing" in data) {
+    begin(data);
+    self.postMessage("ready");
+    return;
+  }
+  if ("certificate" in data) {
+    renewAll(sockets, data.certificate, certificate);
+    ({ certificate } = data);
+  } else {
+    takeLists(data);
+  }
+  self.postMessage("updated");
+  garbage.settle();
+}
+
+function begin(task: HttpTask): void {
+  const libc = openLibc();
+  if (libc === undefined) throw new Error("the C library that was there is gone");
+  alignClock(task.nowSeconds);
+  ({ certificate } = task);
+  server = makeServer(task, libc);
+  sockets = task.places.flatMap(({ listener, sockets }) => {
+    const own = listener.tls === false ? undefined : certificate;
+    return sockets.map((fd) =>
+      listenTcp(listener, server, { certificate: own, libc, inherited: fd }),
+    );
+  });
+  setInterval(() => turn(task), TURN_MILLISECONDS);
+  setInterval(() => garbage.settle(), SETTLE_MILLISECONDS);
+}
+
+function makeServer(task: HttpTask, libc: Libc): HttpServer {
+  const { config, limits, open } = task;
+  const { deps, take } = answerHttp(
+    task.shared,
+    task.thread,
+    new Store(task.shared.memory),
+    config,
+  );
+  takeLists = take;
+  const handler = createHttp({
+    ...deps,
+    ...elsewhere(task),
+    ready: () => !draining,
+    unclearProxy(head) {
+      if (noted.unclear === 0) noted.seen = clientHeaders(head, config.proxyHeader);
+      noted.unclear += 1;
+    },
+  });
+  return new HttpServer(handler, {
+    connectionsMax: limits.connections,
+    connectionsPerAddressMax: limits.perAddress,
+    heldBytesMax: limits.heldBytes,
+    exempt: exemptNetworks(config),
+    open,
+    counts: new ConnectionCounts(task.counts),
+    full: () => void (noted.full = true),
+    report(error) {
+      const bug = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      self.postMessage({ bug });
+    },
+    answerPlain: (fd, error) => answerPlainHttp(libc, fd, error),
+  });
+}
+
+/** What the event loop answers. */
+function elsewhere({ passing, config }: HttpTask): Partial<HttpDeps> {
+  const pass: NonNullable<HttpDeps["frontElsewhere"]> = (request) => passOn(passing, request);
+  const scrapers = new Networks(config.fullScrapeNetworks);
+  return {
+    frontElsewhere: pass,
+    pages: {
+      path: "/stats",
+      bytesMax: 0,
+      answer: pass,
+      mayFullScrape: ({ address, family }) => scrapers.containsBytes(address, 0, family),
+      answerFullScrape: pass,
+    },
+    ...(config.websocket !== "off" && { upgrade: pass }),
+  };
+}
+
+/** Shows that the event loop runs, and tells what it noted. */
+function turn({ counts }: HttpTask): void {
+  counts[TURNS_COLUMN] += 1;
+  if (!noted.full && noted.unclear === 0) return;
+  self.postMessage({ noted });
+  noted = { full: false, unclear: 0, seen: [] };
+}
+
+/** Accepts no more; resolves when what had begun is answered, or has taken too long. */
+async function stop(): Promise<void> {
+  draining = true;
+  for (const socket of sockets) socket.close();
+  await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);
+  server.cut();
+}
