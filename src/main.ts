@@ -95,6 +95,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   if (config.user !== undefined) dropPrivileges(config.user);
 
   // Ready.
+  await http.begin();
   onReload(oneAtATime(() => files.reload(log, observation)));
   onMaintenance(() => void files.lists.setMaintenance(!files.lists.maintenance));
   tellReady(program, { warnings, receiveBufferBytes, admin: operator.listeners });

@@ -33,8 +33,12 @@ export interface HttpTask {
   nowSeconds: number;
 }
 
-/** Later messages: what changed; or "stop": accept no more, answer what has begun. */
+/**
+ * Later messages: "listen": answer from now on; what changed; or "stop": accept no more, answer what
+ * has begun.
+ */
 export type HttpMessage =
+  | "listen"
   | { access?: AccessShared | undefined; rules?: RulesShared | undefined }
   | { certificate: Certificate }
   | "stop";
@@ -43,11 +47,16 @@ export type HttpMessage =
 export interface Noted {
   /** True if a connection came at the limit of connections. */
   full: boolean;
-  /** Announces whose client the trusted proxy did not name, and headers of some. */
-  unclear: number;
-  seen: readonly string[];
+  /** Announces whose client the trusted proxy did not name, by the headers that name a client. */
+  unclear: Map<string, number>;
 }
 
 /** An answer; or a reason why a message has no effect, a note, or a bug. */
 export type HttpAnswer =
-  "ready" | "updated" | "stopped" | { refused: string } | { noted: Noted } | { bug: string };
+  | "ready"
+  | "listening"
+  | "updated"
+  | "stopped"
+  | { refused: string }
+  | { noted: Noted }
+  | { bug: string };

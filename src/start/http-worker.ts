@@ -32,12 +32,14 @@ declare const self: {
   postMessage: (answer: HttpAnswer) => void;
 };
 
+let libc: Libc;
+let task: HttpTask;
 let server: HttpServer;
-let sockets: ListeningSocket[];
+let sockets: ListeningSocket[] = [];
 let certificate: Certificate | undefined;
 let takeLists: ReturnType<typeof answerHttp>["take"];
 let draining = false;
-let noted: Noted = { full: false, unclear: 0, seen: [] };
+let noted: Noted = { full: false, unclear: new Map() };
 
 self.onmessage = ({ data }) => {
   try {
@@ -48,6 +50,11 @@ self.onmessage = ({ data }) => {
 };
 
 function take(data: HttpTask | HttpMessage): void {
+  if (data === "listen") {
+    listen();
+    self.postMessage("listening");
+    return;
+  }
   if (data === "stop") return void stop().then(() => self.postMessage("stopped"));
   if ("passing" in data) {
     begin(data);
@@ -64,23 +71,29 @@ function take(data: HttpTask | HttpMessage): void {
   garbage.settle();
 }
 
-function begin(task: HttpTask): void {
-  const libc = openLibc();
-  if (libc === undefined) throw new Error("the C library that was there is gone");
+function begin(given: HttpTask): void {
+  const opened = openLibc();
+  if (opened === undefined) throw new Error("the C library that was there is gone");
+  libc = opened;
+  task = given;
   alignClock(task.nowSeconds);
   ({ certificate } = task);
-  server = makeServer(task, libc);
+  server = makeServer();
+  setInterval(turn, TURN_MILLISECONDS);
+  setInterval(() => garbage.settle(), SETTLE_MILLISECONDS);
+}
+
+/** Answers from now on: before, connections wait in the sockets. */
+function listen(): void {
   sockets = task.places.flatMap(({ listener, sockets }) => {
     const own = listener.tls === false ? undefined : certificate;
     return sockets.map((fd) =>
       listenTcp(listener, server, { certificate: own, libc, inherited: fd }),
     );
   });
-  setInterval(() => turn(task), TURN_MILLISECONDS);
-  setInterval(() => garbage.settle(), SETTLE_MILLISECONDS);
 }
 
-function makeServer(task: HttpTask, libc: Libc): HttpServer {
+function makeServer(): HttpServer {
   const { config, limits, open } = task;
   const { deps, take } = answerHttp(
     task.shared,
@@ -91,11 +104,11 @@ function makeServer(task: HttpTask, libc: Libc): HttpServer {
   takeLists = take;
   const handler = createHttp({
     ...deps,
-    ...elsewhere(task),
+    ...elsewhere(),
     ready: () => !draining,
     unclearProxy(head) {
-      if (noted.unclear === 0) noted.seen = clientHeaders(head, config.proxyHeader);
-      noted.unclear += 1;
+      const seen = clientHeaders(head, config.proxyHeader).join(" ");
+      noted.unclear.set(seen, (noted.unclear.get(seen) ?? 0) + 1);
     },
   });
   return new HttpServer(handler, {
@@ -115,7 +128,8 @@ function makeServer(task: HttpTask, libc: Libc): HttpServer {
 }
 
 /** What the event loop answers. */
-function elsewhere({ passing, config }: HttpTask): Partial<HttpDeps> {
+function elsewhere(): Partial<HttpDeps> {
+  const { passing, config } = task;
   const pass: NonNullable<HttpDeps["frontElsewhere"]> = (request) => passOn(passing, request);
   const scrapers = new Networks(config.fullScrapeNetworks);
   return {
@@ -132,11 +146,11 @@ function elsewhere({ passing, config }: HttpTask): Partial<HttpDeps> {
 }
 
 /** Shows that the event loop runs, and tells what it noted. */
-function turn({ counts }: HttpTask): void {
-  counts[TURNS_COLUMN] += 1;
-  if (!noted.full && noted.unclear === 0) return;
+function turn(): void {
+  task.counts[TURNS_COLUMN] += 1;
+  if (!noted.full && noted.unclear.size === 0) return;
   self.postMessage({ noted });
-  noted = { full: false, unclear: 0, seen: [] };
+  noted = { full: false, unclear: new Map() };
 }
 
 /** Accepts no more; resolves when what had begun is answered, or has taken too long. */

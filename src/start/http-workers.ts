@@ -34,6 +34,12 @@ import { tooFewThreads } from "./system-refuses.ts";
 import { BACKLOG, DRAIN_MILLISECONDS, type TcpListener } from "./tcp-sockets.ts";
 import type { WorkerThread } from "./threads.ts";
 
+/** A worker, as its owner reaches it. */
+interface HttpThread extends WorkerThread {
+  /** Resolves when it answers. */
+  listen(): Promise<void>;
+}
+
 /** Connections of one address that a worker allows at least. */
 const PER_ADDRESS_MIN = 8;
 
@@ -68,16 +74,18 @@ export async function listenInWorkers(program: Program, parts: HttpParts): Promi
   const rows = Array.from({ length: count }, () => {
     return new Float64Array(new SharedArrayBuffer(CONNECTION_COLUMNS * 8));
   });
-  const workers = rows.map((counts, started) =>
+  const workers = rows.map((counts, started) => {
+    let made: HttpThread | undefined;
     threads.addWorker((thread, shared) => {
       const own = places.map(({ listener, sockets }) => ({
         listener,
         sockets: sockets.filter((_, at) => at % count === started),
       }));
       const task = { ...common, shared, thread, places: own, counts, nowSeconds: now() };
-      return startWorker(spawn(program, started), task, program, parts);
-    }),
-  );
+      return (made = startWorker(spawn(program, started), task, program, parts));
+    });
+    return made!;
+  });
   await Promise.all(workers.map((worker) => worker.ready));
   return {
     server: {
@@ -87,6 +95,9 @@ export async function listenInWorkers(program: Program, parts: HttpParts): Promi
       counts: sumOf([server.counts, ...rows.map((row) => new ConnectionCounts(row))]),
     },
     browsers,
+    async begin() {
+      await Promise.all(workers.map((worker) => worker.listen()));
+    },
     async stop() {
       // The event loop goes on with what workers pass on until they have stopped.
       const drained = Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);
@@ -161,7 +172,7 @@ function startWorker(
   task: HttpTask,
   { threads, log }: Program,
   { observation }: HttpParts,
-): WorkerThread {
+): HttpThread {
   const report = reportTo(log);
   const waiting: PromiseWithResolvers<void>[] = [];
   const send = (message: HttpTask | HttpMessage): Promise<void> => {
@@ -176,14 +187,16 @@ function startWorker(
     else if ("bug" in data) report(data.bug);
     else {
       if (data.noted.full) observation.connectionsFull();
-      const { unclear, seen } = data.noted;
-      if (unclear > 0) observation.proxyUnclearTo(seen, unclear);
+      for (const [seen, announces] of data.noted.unclear) {
+        observation.proxyUnclearTo(seen, announces);
+      }
     }
   };
   worker.onerror = ({ message }) => threads.fail(failureOf(message));
-  const begun = send(task);
+  const orFail = (error: Error) => threads.fail(failureOf(error.message));
   return {
-    ready: begun.catch((error: Error) => threads.fail(failureOf(error.message))),
+    ready: send(task).catch(orFail),
+    listen: () => send("listen").catch(orFail),
     async take({ access, rules, certificate }) {
       if (certificate !== undefined) await send({ certificate });
       if (access !== undefined || rules !== undefined) await send({ access, rules });

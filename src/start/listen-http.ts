@@ -36,8 +36,8 @@ export interface HttpParts {
     connectionsFull(): void;
     /** Called for each announce whose client the trusted proxy did not name. */
     proxyUnclear(head: RequestHead): void;
-    /** The same for announces that workers got: the headers of some that name a client. */
-    proxyUnclearTo(seen: readonly string[], announces: number): void;
+    /** The same for announces that a worker got; `seen` are headers that may name a client. */
+    proxyUnclearTo(seen: string, announces: number): void;
   };
   /** The sockets that outlive the process. */
   kept: SocketKeeper;
@@ -52,6 +52,8 @@ export interface HttpFront {
     readonly connections: number;
     readonly counts: Readonly<Omit<ConnectionCounts, "accepted">>;
   };
+  /** Answers from now on; in the event loop it does so before. */
+  begin(): Promise<void>;
   /** Stops accepting, answers the requests that have begun, then resolves. */
   stop(): Promise<void>;
 }
@@ -148,6 +150,7 @@ function listenInEventLoop(program: Program, parts: HttpParts): HttpFront {
   return {
     server,
     browsers,
+    async begin() {},
     async stop() {
       for (const socket of sockets) socket.close();
       await Promise.race([server.stop(), Bun.sleep(DRAIN_MILLISECONDS)]);

@@ -168,10 +168,10 @@ export class Observation {
     this.warnings.tellProxy(proxyHeader, () => clientHeaders(head, proxyHeader));
   }
 
-  /** The same for several, which a worker got. */
-  proxyUnclearTo(seen: readonly string[], announces: number): void {
+  /** The same for several, which a worker got; `seen` are headers that may name a client. */
+  proxyUnclearTo(seen: string, announces: number): void {
     const { proxyHeader } = this.#program.config;
-    this.warnings.tellProxy(proxyHeader, () => [...seen], announces);
+    this.warnings.tellProxy(proxyHeader, () => (seen === "" ? [] : seen.split(" ")), announces);
   }
 
   /** A reload begins … */
