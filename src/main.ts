@@ -26,7 +26,8 @@ import { type Started, tellStarted } from "./start/greeting.ts";
 import { keepSwarms } from "./start/keep-swarms.ts";
 import { listenAdmin } from "./start/listen-admin.ts";
 import { keepSockets } from "./start/kept-sockets.ts";
-import { listenHttp, makePages } from "./start/listen-http.ts";
+import { makePages } from "./start/http-server.ts";
+import { listenHttp } from "./start/listen-http.ts";
 import { listenUdp } from "./start/listen-udp.ts";
 import { Observation } from "./start/observe.ts";
 import { oneAtATime } from "./start/one-at-a-time.ts";
@@ -68,8 +69,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   if (config.user !== undefined) readUser(config.user);
   await files.read();
 
-  // Restores swarms and counters of an earlier run. A signal may end this, since a pipe may never
-  // end.
+  // Swarms and counters of an earlier run. A signal may end this, since a pipe may never end.
   const snapshots = await Promise.race([restore(program), ending]);
   if (typeof snapshots === "string") {
     log.info("stopped before it was ready", { signal: snapshots });

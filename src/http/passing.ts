@@ -14,9 +14,8 @@
  * takes little of a processor (a browser announces every two minutes), for a second way to store
  * its swarms. A request passed on costs some 50 µs more, and two open files.
  *
- * The socket has a name outside of the file system, because a service may write to no folder. So any
- * process of this machine can connect to it, and one that does not send the key, which is random, is
- * closed.
+ * The socket has a name outside of the file system, because a service may write to no folder. So
+ * any process of this machine can connect to it; one that does not send the random key is closed.
  */
 import { type Family, STRANGERS_MAX } from "../constants.ts";
 import { writeAddress } from "../net/addresses.ts";

@@ -34,8 +34,8 @@ export interface HttpTask {
 }
 
 /**
- * Later messages: "listen": answer from now on; what changed; or "stop": accept no more, answer what
- * has begun.
+ * Later messages: "listen": answer from now on; what changed; or "stop": accept no more, and answer
+ * what has begun.
  */
 export type HttpMessage =
   | "listen"

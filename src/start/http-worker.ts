@@ -1,6 +1,6 @@
 /**
- * An HTTP worker: a thread that answers announces, scrapes and health checks, at a socket of its own
- * for each address. It reads and writes the same swarms as all other threads.
+ * An HTTP worker: a thread that answers announces, scrapes and health checks, at a socket of its
+ * own for each address. It reads and writes the same swarms as all other threads.
  *
  * It passes on what the event loop answers: the page, the statistics, exports, WebSockets (see
  * http/passing.ts). All else is as in the event loop: the same server, the same routes.

@@ -1,8 +1,8 @@
 /**
  * TRACKER_HTTP_WORKERS: HTTP and HTTPS in worker threads, and what they pass on in the event loop.
  *
- *   worker       its own socket of each address ─► announces, scrapes, health ┐ one memory of swarms
- *   worker       …                                                            ┘
+ *   worker       its own socket of each address ─► announces, scrapes, health
+ *   worker       …
  *   event loop   a private socket ─► the page, statistics, exports, WebSockets
  *
  * The event loop binds all sockets and hands them over, so that a mistake of the settings ends the
@@ -12,8 +12,8 @@
  *   connections                exact: one counter. The one that gives way is of the same worker
  *   bytes that connections     exact: each worker, and the event loop, has an equal share
  *   hold (see held.ts)
- *   connections of an address  each worker allows twice its share, for chance spreads them unevenly;
- *                              the event loop allows the whole limit for those passed on
+ *   connections of an address  each worker allows twice its share, since chance spreads them
+ *                              unevenly; the event loop the whole limit for those passed on
  *   rates, early announces,    exact: shared memory, as with UDP workers
  *   exports, WebSockets
  */
@@ -27,7 +27,7 @@ import { HELD_BYTES_MAX } from "../http/held.ts";
 import { passingPlace, takePassed } from "../http/passing.ts";
 import { type HttpAnswer, type HttpMessage, type HttpTask, TURNS_COLUMN } from "./http-messages.ts";
 import { listenError } from "./listen-error.ts";
-import { type HttpFront, type HttpParts, makeServer } from "./listen-http.ts";
+import { type HttpFront, type HttpParts, makeServer } from "./http-server.ts";
 import type { Program } from "./program.ts";
 import { reportTo } from "./report-bugs.ts";
 import { tooFewThreads } from "./system-refuses.ts";

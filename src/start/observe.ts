@@ -30,7 +30,7 @@ import { takeShortage } from "../swarm/memory.ts";
 import { circumstancesOf } from "./forewarnings.ts";
 import type { Sweep } from "../swarm/sweep.ts";
 import { browserFigures } from "./browsers.ts";
-import type { HttpFront } from "./listen-http.ts";
+import type { HttpFront } from "./http-server.ts";
 import type { Program } from "./program.ts";
 
 /** How often the announces are sampled for the page. */

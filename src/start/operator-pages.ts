@@ -7,7 +7,7 @@ import type { AdminPage, SwarmsPage } from "../admin/admin.ts";
 import type { Pages } from "../opentracker/pages.ts";
 import type { Front } from "../page/front.ts";
 import type { Store } from "../swarm/store.ts";
-import type { HttpFront } from "./listen-http.ts";
+import type { HttpFront } from "./http-server.ts";
 import type { SharedPeers } from "./share-peers.ts";
 
 /** What the pages are made from. */

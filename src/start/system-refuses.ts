@@ -19,7 +19,8 @@ export function tooFewThreads(
   wanted: number,
   protocol: "UDP" | "HTTP" = "UDP",
 ): StartError {
-  const message = `the system allows no more threads: ${started} of ${wanted} ${protocol} workers started`;
+  const those = `${started} of ${wanted} ${protocol} workers started`;
+  const message = `the system allows no more threads: ${those}`;
   const limits = "TasksMax in the unit of systemd, the limit of the container, or ulimit -u";
   return new StartError(message, `raise ${limits}; or lower TRACKER_${protocol}_WORKERS`);
 }

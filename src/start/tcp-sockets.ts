@@ -45,8 +45,9 @@ interface ListenOptions {
 }
 
 /**
- * Listens for HTTP, or for HTTPS with a certificate. Throws the error of Bun. Bun cannot change the certificate of a
- * listener, so a new certificate needs a new listener, which is opened before the old one stops:
+ * Listens for HTTP, or for HTTPS with a certificate. Throws the error of Bun. Bun cannot change the
+ * certificate of a listener, so a new certificate needs a new listener, which is opened before the
+ * old one stops:
  *
  *   Linux     on the same socket, so that connections in its backlog are accepted
  *   others    on the same port; connections in the backlog of the old socket are reset

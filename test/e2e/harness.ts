@@ -44,6 +44,7 @@ export const SETTINGS: Record<string, Environment> = {
   "default settings": {},
   "UDP in the event loop": { TRACKER_UDP_WORKERS: "0" },
   "two UDP workers": { TRACKER_UDP_WORKERS: "2" },
+  "two HTTP workers": { TRACKER_HTTP_WORKERS: "2" },
 };
 
 /** Options of a start. */

@@ -106,6 +106,19 @@ describe.if(Supervisor.possible)("over a restart", () => {
     },
   );
 
+  test("nor with HTTP workers, when their number changes, up, down, and to none", async () => {
+    await using supervisor = await Supervisor.begin();
+    await supervisor.start({ TRACKER_HTTP_WORKERS: "1" });
+    let most = 1;
+    for (const workers of [1, 2, 3, 0, 1, 2, 2]) {
+      const restart = () => supervisor.restart({ TRACKER_HTTP_WORKERS: String(workers) });
+      expectAll(await outcomesDuring(supervisor.port, restart));
+      // No socket of HTTP is given up, since connections may wait in it: two may be of one thread.
+      most = Math.max(most, workers);
+      expect(await supervisor.held()).toHaveLength(1 + most);
+    }
+  });
+
   test("nor when the number of UDP workers changes, up, down, and to none", async () => {
     await using supervisor = await Supervisor.begin();
     await supervisor.start({ TRACKER_UDP_WORKERS: "1" });
