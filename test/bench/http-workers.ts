@@ -1,0 +1,222 @@
+/**
+ * What HTTP workers carry: `make http-workers`.
+ *
+ * The claims it defends: with a new connection for each announce two workers answer at least 1.4
+ * times what the event loop does, at 1.2 times its CPU or less; over HTTPS an announce costs at most
+ * 1.15 times as much.
+ *
+ *   bun test/bench/http-workers.ts
+ *   bun test/bench/http-workers.ts --rounds 1
+ *
+ *   HTTP    the tracker is stopped, connections with their requests are queued in its sockets, and
+ *           it goes on; the client reads nothing until all is answered, so it takes no processor
+ *   HTTPS   full handshakes, in lanes: the client needs as much of the processors as the tracker, so
+ *           only the tracker's CPU counts
+ *
+ * Figures are medians of rounds that take turns. Writes test/bench/results/http-workers.txt.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Socket } from "bun";
+import type { Pointer } from "bun:ffi";
+import { BINARY, freePort } from "../e2e/harness.ts";
+import { makeCertificate } from "../http/openssl.ts";
+import { readOptions } from "./options.ts";
+import { answeringSeconds } from "./processes.ts";
+import { machineLines, median, showTable, writeResults } from "./report.ts";
+import {
+  addressOf,
+  calls,
+  MSG_DONTWAIT,
+  MSG_NOSIGNAL,
+  openTcp,
+  pinned,
+  SocketAddress,
+} from "./syscalls.ts";
+import { mix } from "./workload.ts";
+
+const DEFAULTS = { rounds: 5, queued: 3000, secure: 3000 };
+const options = readOptions(DEFAULTS);
+
+const WORKERS = [0, 1, 2];
+const SWARMS = 1000;
+const LANES = 16;
+/** Drains before anything counts: code is compiled by then. */
+const WARM_ROUNDS = 8;
+const POLL_MILLISECONDS = 2;
+const LATE_SHARE_MAX = 0.03;
+/** A busy machine may let it wait before it goes on. */
+const FIRST_MILLISECONDS_MAX = 1000;
+/** Without progress for so long, all is answered. */
+const QUIET_MILLISECONDS = 60;
+
+/** The announce of client `n`. */
+function requestOf(n: number): string {
+  const hash = (mix(n) % SWARMS).toString(16).padStart(40, "0").replace(/../g, "%$&");
+  const port = 1024 + (n % 60_000);
+  const query = `info_hash=${hash}&peer_id=-XX0001-abcdefghijkl&port=${port}&left=1&compact=1`;
+  return `GET /announce?${query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+}
+
+interface Tracker extends Disposable {
+  pid: number;
+  plain: number;
+  secure: number;
+}
+
+async function start(workers: number, folder: string): Promise<Tracker> {
+  const [plain, secure] = [freePort(), freePort()];
+  const { cert, key } = makeCertificate(folder, `bench-${workers}`);
+  const child = Bun.spawn([BINARY], {
+    env: {
+      PATH: process.env.PATH ?? "",
+      TRACKER_UDP_ADDRESS: "",
+      TRACKER_HTTP_ADDRESS: `http://127.0.0.1:${plain},https://127.0.0.1:${secure}`,
+      TRACKER_ADMIN_ADDRESS: "",
+      TRACKER_TLS_CERT_FILE: cert,
+      TRACKER_TLS_KEY_FILE: key,
+      TRACKER_LOG_LEVEL: "error",
+      TRACKER_HTTP_WORKERS: String(workers),
+      TRACKER_RATE_LIMIT: "off",
+      TRACKER_MEMORY_MAX: "256MiB",
+    },
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const healthy = await fetch(`http://127.0.0.1:${plain}/health`).catch(() => undefined);
+    if (healthy?.ok === true) break;
+    await Bun.sleep(50);
+  }
+  return { pid: child.pid, plain, secure, [Symbol.dispose]: () => child.kill("SIGKILL") };
+}
+
+interface Figures {
+  microseconds: number;
+  rate: number;
+}
+
+const answer = pinned(4096);
+const answerAt = addressOf(answer) as Pointer;
+
+/** Queues connections with their requests while the tracker is stopped, and lets it go on. */
+async function drain({ pid, plain }: Tracker): Promise<Figures> {
+  const server = new SocketAddress("127.0.0.1", plain);
+  process.kill(pid, "SIGSTOP");
+  const sockets: number[] = [];
+  for (let n = 0; n < options.queued; n++) {
+    const fd = openTcp(server, n, true);
+    if (fd < 0) throw new Error("no more sockets: raise ulimit -n");
+    sockets.push(fd);
+  }
+  await Bun.sleep(20);
+  for (const [n, fd] of sockets.entries()) {
+    const request = new TextEncoder().encode(requestOf(n));
+    new Uint8Array(answer).set(request);
+    calls.send(fd, answerAt, request.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+  const before = answeringSeconds(pid);
+  process.kill(pid, "SIGCONT");
+  const begun = performance.now();
+  let cpu = before;
+  let ended = begun + FIRST_MILLISECONDS_MAX;
+  while (performance.now() - ended < QUIET_MILLISECONDS) {
+    await Bun.sleep(POLL_MILLISECONDS);
+    const used = answeringSeconds(pid);
+    // Timers and wake-ups of an idle tracker take less than this.
+    if (used - cpu > 0.0004) ended = performance.now();
+    cpu = used;
+  }
+  let good = 0;
+  for (const fd of sockets) {
+    const size = Number(calls.recv(fd, answerAt, 4096, MSG_DONTWAIT));
+    if (size > 12 && Buffer.from(answer, 0, 12).toString("latin1") === "HTTP/1.1 200") good += 1;
+    calls.close(fd);
+  }
+  // The kernel may put some off for a second while the tracker accepts none.
+  const late = options.queued - good;
+  if (late > LATE_SHARE_MAX * options.queued) throw new Error(`${late} requests were not answered`);
+  return { microseconds: ((cpu - before) * 1e6) / good, rate: (1000 * good) / (ended - begun) };
+}
+
+/** One announce over a connection of its own. */
+function askSecurely(port: number, n: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let heard = 0;
+  const socket = {
+    handshake: (opened: Socket) => void opened.write(requestOf(n)),
+    data: (_: Socket, bytes: Buffer) => void (heard += bytes.length),
+    close: () => (heard > 0 ? resolve() : reject(new Error("no answer"))),
+    end: (opened: Socket) => void opened.end(),
+  };
+  const tls = { rejectUnauthorized: false };
+  Bun.connect({ hostname: "127.0.0.1", port, tls, socket } as never).catch(reject);
+  return promise;
+}
+
+async function askAllSecurely({ pid, secure }: Tracker): Promise<Figures> {
+  const before = answeringSeconds(pid);
+  const begun = performance.now();
+  let asked = 0;
+  const lane = async (): Promise<void> => {
+    while (asked < options.secure) await askSecurely(secure, asked++);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  const seconds = (performance.now() - begun) / 1000;
+  const cpu = answeringSeconds(pid) - before;
+  return { microseconds: (cpu * 1e6) / options.secure, rate: options.secure / seconds };
+}
+
+async function measure(
+  heading: string,
+  trackers: readonly Tracker[],
+  run: (tracker: Tracker) => Promise<Figures>,
+  warmRounds: number,
+): Promise<string[]> {
+  const rounds: Figures[][] = trackers.map(() => []);
+  for (let round = -warmRounds; round < options.rounds; round++) {
+    for (const [at, tracker] of trackers.entries()) {
+      const figures = await run(tracker);
+      if (round >= 0) rounds[at].push(figures);
+    }
+  }
+  const rows = [[heading, "workers", "µs CPU", "of event loop", "requests/s", "of event loop"]];
+  const [alone] = rounds.map((all) => [
+    median(all.map(({ microseconds }) => microseconds)),
+    median(all.map(({ rate }) => rate)),
+  ]);
+  for (const [at, all] of rounds.entries()) {
+    const cpu = median(all.map(({ microseconds }) => microseconds));
+    const rate = median(all.map(({ rate }) => rate));
+    rows.push([
+      "",
+      WORKERS[at] === 0 ? "event loop" : String(WORKERS[at]),
+      cpu.toFixed(1),
+      (cpu / alone[0]).toFixed(2),
+      Math.round(rate).toLocaleString("en"),
+      (rate / alone[1]).toFixed(2),
+    ]);
+  }
+  return showTable(rows);
+}
+
+const folder = mkdtempSync(join(tmpdir(), "buntracker-http-workers-"));
+const trackers: Tracker[] = [];
+try {
+  for (const workers of WORKERS) trackers.push(await start(workers, folder));
+  const text = [
+    ...machineLines(),
+    `rounds   ${options.rounds}`,
+    "",
+    ...(await measure("HTTP", trackers, drain, WARM_ROUNDS)),
+    "",
+    ...(await measure("HTTPS P-256", trackers, askAllSecurely, 1)),
+    "",
+  ].join("\n");
+  console.log(text);
+  if (options.rounds >= DEFAULTS.rounds) await writeResults("http-workers.txt", text);
+} finally {
+  for (const tracker of trackers) tracker[Symbol.dispose]();
+  rmSync(folder, { recursive: true });
+}
+process.exit(0);
