@@ -86,7 +86,7 @@ conformance: $(BINARY) ## examine it and other trackers (INSTALL=1)
 	  $(if $(TRACKER),--tracker $(TRACKER))
 	$(BUN) scripts/documents.ts
 
-.PHONY: bench compare costs regress scaling lists pull stalls restart
+.PHONY: bench compare costs regress scaling http-workers lists pull stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
@@ -101,6 +101,9 @@ regress: $(BINARY) ## measure it against an older binary (OLD=path)
 
 scaling: $(BINARY) ## measure what more threads carry: core and UDP
 	$(BUN) test/bench/scaling.ts
+
+http-workers: $(BINARY) ## measure HTTP and HTTPS with more threads
+	$(BUN) test/bench/http-workers.ts
 
 lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 	$(BUN) test/bench/lists.ts

@@ -24,8 +24,7 @@ const PEERS_PER_WEBSOCKET = 8;
 /** Memory beside swarms and workers. */
 const MEMORY_BYTES_PROGRAM = 60 * 2 ** 20;
 /** A thread with an engine of its own (measured, Linux x64, Bun 1.4.5). */
-const MEMORY_BYTES_PER_UDP_WORKER = 5.3 * 2 ** 20;
-const MEMORY_BYTES_PER_HTTP_WORKER = 8 * 2 ** 20;
+const MEMORY_BYTES_PER_WORKER = 5.3 * 2 ** 20;
 
 /** The settings of the load. */
 export function loadSettings(config: Config): LoadSettings {
@@ -65,9 +64,8 @@ export function swarmsPerAddressMax(config: Config): number {
 /** Memory that the tracker may take, in bytes, without answers and requests that wait. */
 export function memoryNeeded(config: Config): number {
   const { memoryBytesMax, udpListeners, udpWorkers, httpListeners, httpWorkers } = config;
-  const udp = udpListeners.length * udpWorkers * MEMORY_BYTES_PER_UDP_WORKER;
-  const http = httpListeners.length === 0 ? 0 : httpWorkers * MEMORY_BYTES_PER_HTTP_WORKER;
-  return memoryBytesMax + MEMORY_BYTES_PROGRAM + udp + http;
+  const workers = udpListeners.length * udpWorkers + (httpListeners.length > 0 ? httpWorkers : 0);
+  return memoryBytesMax + MEMORY_BYTES_PROGRAM + workers * MEMORY_BYTES_PER_WORKER;
 }
 
 /**

@@ -41,6 +41,7 @@ export function forewarn(warnings: Tell, prospect: Prospect): void {
     warnings.tell("c_library", slow, { remedy: "use the build for the C library of this system" });
   }
   if (inThreads) warnOfWorkers(warnings, prospect);
+  warnOfHttpWorkers(warnings, prospect);
   if (config.allowIpParameter) {
     const { message, remedy } = IP_PARAMETER;
     warnings.tell("ip_parameter", message, { remedy });
@@ -74,6 +75,21 @@ function warnOfWorkers(warnings: Tell, { config, processors }: Prospect): void {
     processors: has,
     remedy: `TRACKER_UDP_WORKERS=${fitting}: each address has as many`,
   });
+}
+
+/** They are off by default, so a number of them is meant. */
+function warnOfHttpWorkers(warnings: Tell, { config, libc, processors }: Prospect): void {
+  const { httpWorkers, httpListeners } = config;
+  if (httpWorkers === 0 || httpListeners.length === 0) return;
+  const has = processors ?? navigator.hardwareConcurrency;
+  if (libc === undefined) {
+    const none = "HTTP is answered in the event loop: there are no workers on this system";
+    warnings.tell("workers", none, { remedy: "TRACKER_HTTP_WORKERS=0, or Linux" });
+  } else if (httpWorkers > has) {
+    const many = "there are more HTTP workers than processors: more answer no faster";
+    const remedy = `TRACKER_HTTP_WORKERS=${Math.max(1, has - 1)}`;
+    warnings.tell("workers", many, { workers: httpWorkers, processors: has, remedy });
+  }
 }
 
 /** What the warnings about the machine depend on (see warnings.ts). */

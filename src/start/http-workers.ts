@@ -30,7 +30,7 @@ import { listenError } from "./listen-error.ts";
 import { type HttpFront, type HttpParts, makeServer } from "./http-server.ts";
 import type { Program } from "./program.ts";
 import { reportTo } from "./report-bugs.ts";
-import { tooFewThreads } from "./system-refuses.ts";
+import { noPrivateSocket, tooFewThreads } from "./system-refuses.ts";
 import { BACKLOG, DRAIN_MILLISECONDS, type TcpListener } from "./tcp-sockets.ts";
 import type { WorkerThread } from "./threads.ts";
 
@@ -53,9 +53,7 @@ export async function listenInWorkers(program: Program, parts: HttpParts): Promi
   });
   const passing = passingPlace();
   const socket = takePassed(passing, server.socket);
-  // The types of Bun lack `allowHalfOpen` here.
-  const options = { unix: passing.name, allowHalfOpen: true, socket };
-  const passed = Bun.listen(options as never) as unknown as TcpListener;
+  const passed = listenPrivately(passing.name, socket);
   libc!.listen(passed.fd!, BACKLOG);
   const places = bindAll(program, parts);
   const open = new Int32Array(new SharedArrayBuffer(CONNECTION_COLUMNS * 8));
@@ -106,6 +104,17 @@ export async function listenInWorkers(program: Program, parts: HttpParts): Promi
       server.cut();
     },
   };
+}
+
+/** The socket at which workers reach the event loop. Throws a StartError if there is none. */
+function listenPrivately(name: string, socket: ReturnType<typeof takePassed>): TcpListener {
+  try {
+    // The types of Bun lack `allowHalfOpen` here.
+    const options = { unix: name, allowHalfOpen: true, socket };
+    return Bun.listen(options as never) as unknown as TcpListener;
+  } catch (error) {
+    throw noPrivateSocket(codeOf(error));
+  }
 }
 
 /** The settings that a worker needs, and none of the secrets. */
@@ -219,7 +228,7 @@ function bindTcp(
   listener: WebListener,
   inherited: readonly number[],
   wanted: number,
-  libc: Pick<Libc, "duplicate" | "setShared">,
+  libc: Pick<Libc, "duplicate" | "listen" | "setShared">,
 ): number[] {
   const [first] = inherited;
   const shared = wanted > 1;
@@ -235,6 +244,7 @@ function bindTcp(
     try {
       const socket = bind({ ...listener, port }, shared);
       ({ port } = socket);
+      libc.listen(socket.fd!, BACKLOG);
       sockets.push(libc.duplicate(socket.fd!));
       socket.stop();
     } catch (error) {

@@ -81,7 +81,8 @@ function filesTaken(config: FilesConfig, threads: boolean): number {
   const sets = threads ? Math.max(1, httpWorkers) : 1;
   const listeners = 2 * sets * httpListeners.length + adminListeners.length;
   const perHttp = threads && httpListeners.length > 0 ? httpWorkers * FILES_PER_HTTP_WORKER : 0;
-  const strangers = perHttp > 0 ? STRANGERS_MAX : 0;
+  // With the private socket itself.
+  const strangers = perHttp > 0 ? 1 + STRANGERS_MAX : 0;
   return udpListeners.length * perUdp + perHttp + strangers + listeners + FILES_SPARE;
 }
 

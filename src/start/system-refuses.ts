@@ -25,6 +25,13 @@ export function tooFewThreads(
   return new StartError(message, `raise ${limits}; or lower TRACKER_${protocol}_WORKERS`);
 }
 
+/** The error for a system without the sockets by which HTTP workers reach the event loop. */
+export function noPrivateSocket(code: string): StartError {
+  const message = `the system refuses a Unix socket (${code}), which HTTP workers need`;
+  const places = "RestrictAddressFamilies in the unit of systemd, the container's profile";
+  return new StartError(message, `allow AF_UNIX (${places}), or set TRACKER_HTTP_WORKERS=0`);
+}
+
 /** What `reserve` returns. Throws a StartError if the system refuses it the memory. */
 export function reserved<Memory>(memoryBytesMax: number, reserve: () => Memory): Memory {
   try {

@@ -36,12 +36,15 @@ test("an address may begin swarms for a twelfth of the memory, or the number set
   expect(swarmsPerAddressMax(configOf({ TRACKER_SWARMS_PER_ADDRESS_MAX: "99999" }))).toBe(99_999);
 });
 
-test("the memory that may be taken is that of swarms, program and UDP workers", () => {
+test("the memory that may be taken is that of swarms, program and workers", () => {
   const mebibytes = (env: Record<string, string>) => memoryNeeded(configOf(env)) / 2 ** 20;
   const memory = { TRACKER_MEMORY_MAX: "64MiB" };
   expect(mebibytes({ ...memory, TRACKER_UDP_WORKERS: "0" })).toBe(124);
   const many = { TRACKER_UDP_WORKERS: "10", TRACKER_UDP_ADDRESS: "127.0.0.1:1,127.0.0.1:2" };
   expect(mebibytes({ ...memory, ...many })).toBe(230);
+  const http = { TRACKER_UDP_WORKERS: "0", TRACKER_HTTP_WORKERS: "2" };
+  expect(mebibytes({ ...memory, ...http })).toBeCloseTo(134.6);
+  expect(mebibytes({ ...memory, ...http, TRACKER_HTTP_ADDRESS: "" })).toBe(124);
 });
 
 test("at least sixteen addresses are needed to hold all HTTP connections", () => {

@@ -12,10 +12,14 @@ import { freePort, startTracker } from "./harness.ts";
 /** As long as a busy machine may take. */
 const PATIENT = { ...CALM, silence: 200 };
 
-test.each(["127.0.0.1", "[::1]"])(
-  "over HTTP, UDP and WebSocket at %s",
-  async (host) => {
-    await using tracker = await startTracker();
+test.each([
+  ["127.0.0.1", "0"],
+  ["[::1]", "0"],
+  ["127.0.0.1", "2"],
+])(
+  "over HTTP, UDP and WebSocket at %s, with %s HTTP workers",
+  async (host, workers) => {
+    await using tracker = await startTracker({ env: { TRACKER_HTTP_WORKERS: workers } });
     const urls = ["http", "udp", "ws"].map(
       (scheme) => `${scheme}://${host}:${tracker.port}/announce`,
     );

@@ -45,6 +45,23 @@ test("at the limit each new connection is reported, and replaces a waiting one",
   expect(told).toBe(2);
 });
 
+test("threads share a limit exactly, and a connection of another thread never gives way", () => {
+  const shared = new Int32Array(new SharedArrayBuffer(4));
+  const doors = [0, 1].map(() => door({ connectionsMax: 3, open: shared }));
+  const [one, two] = doors;
+  const first = one!.come("192.0.2.1");
+  one!.come("192.0.2.2");
+  expect(two!.come("192.0.2.3").admitted).toBe(true);
+  expect(shared[0]).toBe(3);
+  // Too soon for its own to give way, and later it does.
+  expect(two!.come("192.0.2.4", 1).admitted).toBe(false);
+  expect(shared[0]).toBe(3);
+  one!.admission.remove(first.connection);
+  expect(shared[0]).toBe(2);
+  expect(two!.come("192.0.2.5", 1).admitted).toBe(true);
+  expect([one!.counts.refused, two!.counts.refused, shared[0]]).toEqual([0, 1, 3]);
+});
+
 test("a closed connection is in no chain", () => {
   const { admission, come } = door({ connectionsMax: 9 });
   const { connection } = come("192.0.2.1");

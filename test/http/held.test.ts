@@ -5,12 +5,13 @@ import { Neighbourhood } from "../../src/http/neighbours.ts";
 import { fakeSocket } from "./fake-socket.ts";
 
 /** Connections that hold given numbers of bytes, and the closed ones in order. */
-function holders() {
+function holders(bytesMax = HELD_BYTES_MAX) {
   const connections = new Connections();
   const neighbourhood = new Neighbourhood<Connection>();
   const cut: string[] = [];
   const names = new Map<Connection, string>();
-  const held = new Held(connections, (connection) => void cut.push(names.get(connection)!));
+  const note = (connection: Connection) => void cut.push(names.get(connection)!);
+  const held = new Held(connections, note, bytesMax);
   const hold = (name: string, remoteAddress: string, bytes: number) => {
     const connection = new Connection(fakeSocket({ remoteAddress }), neighbourhood);
     neighbourhood.join(connection.neighbours);
@@ -29,6 +30,16 @@ test("below the limit no connection is closed", () => {
   const { held, hold, cut } = holders();
   for (let i = 0; i < 16; i++) hold(String(i), `192.0.2.${i}`, SHARE);
   expect([held.bytes, cut]).toEqual([HELD_BYTES_MAX, []]);
+});
+
+test("one of several threads has a limit of its own", () => {
+  const { held, hold, cut } = holders(1000);
+  hold("one", "192.0.2.1", 249);
+  expect(held.isLittle).toBe(true);
+  hold("other", "192.0.2.2", 700);
+  expect([held.isLittle, held.bytes, cut]).toEqual([false, 949, []]);
+  hold("last", "192.0.2.3", 52);
+  expect([held.bytes, cut]).toEqual([301, ["other"]]);
 });
 
 test("requests may wait their turn up to a quarter of the limit", () => {

@@ -379,3 +379,46 @@ describe("a request for a WebSocket", () => {
     expect(await (await ask("/announce", "192.0.2.7", { headers })).text()).toMatch(/info_hash/);
   });
 });
+
+describe("a worker", () => {
+  const takeover = new Response("elsewhere") as never;
+
+  test("has pages answered elsewhere, and answers all else itself", async () => {
+    const pages = {
+      ...{ path: "/stats", bytesMax: 0 },
+      answer: () => takeover,
+      mayFullScrape: ({ address }: { address: Uint8Array }) => address[0] === 127,
+      answerFullScrape: () => takeover,
+    };
+    const others = { frontElsewhere: () => takeover, pages, upgrade: () => takeover };
+    const { ask } = open(new FakeCore(), {}, undefined, undefined, others);
+    const upgrade = {
+      headers: { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Key": "x" },
+    };
+    for (const target of ["/", "/live", "/stats", "/stats?mode=peer"]) {
+      expect(ask(target)).toBe(takeover);
+    }
+    expect(ask("/scrape", "127.0.0.1")).toBe(takeover);
+    expect(ask("/announce", "192.0.2.1", upgrade)).toBe(takeover);
+    for (const target of ["/health", "/ready", "/favicon.ico", "/nothing", `/announce?${QUERY}`]) {
+      expect(ask(target)).not.toBe(takeover);
+    }
+    expect(ask("/scrape")).not.toBe(takeover);
+    expect(ask("/", "192.0.2.1", { method: "POST" }).status).toBe(405);
+    // A redirect needs no page.
+    const redirectUrl = "https://tracker.example/";
+    const redirecting = open(new FakeCore(), { redirectUrl }, undefined, undefined, others);
+    expect(redirecting.ask("/").status).toBe(302);
+  });
+
+  test("has counted and rated what it passes on", () => {
+    const { limits } = limitsOf({ rates: { mode: "enforce", addressRate: 1 / 60 } });
+    const asked = (passedOn: boolean) => {
+      const { ask, counters } = open(new FakeCore(), {}, undefined, limits, { passedOn });
+      ask("/nothing");
+      return [ask("/nothing").status, counters.total("httpReceivedBytes") > 0];
+    };
+    expect(asked(false)).toEqual([429, true]);
+    expect(asked(true)).toEqual([404, false]);
+  });
+});

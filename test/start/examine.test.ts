@@ -163,7 +163,7 @@ test("more sockets than systemd keeps over a restart are a warning", async () =>
       ...{ host: "127.0.0.1", port: index + 1, tls: undefined },
     }));
   const warnings = async (addresses: number) => {
-    const web = { httpListeners: listeners(0), adminListeners: listeners(0) };
+    const web = { httpListeners: listeners(0), httpWorkers: 0, adminListeners: listeners(0) };
     return (await examine({ udpListeners: listeners(addresses), udpWorkers: 64, ...web })).warnings;
   };
   expect(await warnings(8)).toEqual([]);

@@ -46,3 +46,15 @@ test("an external address has no effect where private addresses are refused", ()
     { remedy: "TRACKER_PRIVATE_ADDRESSES=accept, or leave TRACKER_EXTERNAL_ADDRESS out" },
   ]);
 });
+
+describe("HTTP workers", () => {
+  test("are too many if there are more than processors", () => {
+    const env = { TRACKER_HTTP_WORKERS: "4" };
+    expect(warningsOf(env, 3).get("workers")).toEqual([
+      "there are more HTTP workers than processors: more answer no faster",
+      { workers: 4, processors: 3, remedy: "TRACKER_HTTP_WORKERS=2" },
+    ]);
+    expect(warningsOf(env, 4).has("workers")).toBe(false);
+    expect(warningsOf({ ...env, TRACKER_HTTP_ADDRESS: "" }, 3).has("workers")).toBe(false);
+  });
+});

@@ -154,6 +154,7 @@ test("a store that is too small is a warning with the number that is needed", ()
   };
   expect(countSockets({ ...CONFIG, udpWorkers: 3 })).toBe(5);
   expect(countSockets({ ...CONFIG, udpWorkers: 0 })).toBe(3);
+  expect(countSockets({ ...CONFIG, httpWorkers: 4 })).toBe(6);
   expect(stored(5)).toEqual([]);
   expect(stored(4)).toEqual([
     "warn: systemd keeps too few sockets over a restart " +

@@ -41,6 +41,8 @@ test.each([
 test.each([
   [{ udpWorkers: 32 }, 866 - 31 * 3],
   [{ udpWorkers: 0 }, 866 + 2],
+  // A third of what is left without 2 threads, their listeners, and the private socket.
+  [{ httpWorkers: 2 }, Math.floor((866 - 2 * 2 - 2 - 1 - 256) / 3)],
   [{ udpWorkers: 32, udpListeners: [AT, AT, AT] }, 866 - 95 * 3],
   [{ udpListeners: [] }, 866 + 3],
   [{ adminListeners: [] }, 866 + 1 + 128],

@@ -10,6 +10,7 @@ import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { reserveRateLimits } from "../../src/limits/rate-limits.ts";
 import type { UdpShared } from "../../src/udp/answering.ts";
+import { until } from "../until.ts";
 import { sharedBy } from "../udp/fixture.ts";
 
 afterEach(() => watchLocks());
@@ -94,6 +95,36 @@ test("a certificate that the event loop cannot use reaches no worker", async () 
   await expect(threads.tell({ certificate })).rejects.toThrow("no socket");
   expect(threads.certificate).toBeUndefined();
   expect(other.goOn).toThrow();
+});
+
+test("a certificate that a worker cannot use is that of no thread", async () => {
+  const threads = makeThreads();
+  const here: Update[] = [];
+  threads.addPart({ take: (update) => void here.push(update) });
+  await threads.tell({ certificate });
+  here.length = 0;
+  const [good, bad] = [makeWorker(), makeWorker()];
+  threads.addWorker(() => good.worker);
+  let fails = true;
+  const take = (update: Update): Promise<void> => {
+    bad.held.push(update);
+    const refused = fails;
+    fails = false;
+    return refused ? Promise.reject(new Error("no file is left")) : Promise.resolve();
+  };
+  threads.addWorker(() => ({ ...bad.worker, take }));
+  const next = { ...certificate, cert: "next" };
+  const telling = threads.tell({ certificate: next });
+  telling.catch(() => {});
+  good.goOn();
+  await until(() => bad.held.length > 1);
+  good.goOn();
+  await expect(telling).rejects.toThrow("no file is left");
+  expect(threads.certificate).toBe(certificate);
+  for (const { held } of [good, bad]) {
+    expect(held.at(-1)).toEqual({ certificate });
+  }
+  expect(here.at(-1)).toEqual({ certificate });
 });
 
 /** The reason that ends the program when the event loop waits for a lost lock. */
