@@ -14,7 +14,9 @@
  *   HTTPS   full handshakes, in lanes: the client needs as much of the processors as the tracker,
  *           so only the tracker's CPU counts
  *
- * Figures are medians of rounds that take turns. Writes test/bench/results/http-workers.txt.
+ * Figures are medians of rounds that take turns. `undisturbed` is the rate by the CPU time of the
+ * busiest thread: what is seen where each thread has a processor. Writes
+ * test/bench/results/http-workers.txt.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +26,7 @@ import type { Pointer } from "bun:ffi";
 import { BINARY, freePort } from "../e2e/harness.ts";
 import { makeCertificate } from "../http/openssl.ts";
 import { readOptions } from "./options.ts";
-import { answeringSeconds } from "./processes.ts";
+import { answeringThreads } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 import {
   addressOf,
@@ -90,8 +92,28 @@ async function start(workers: number, folder: string): Promise<Tracker> {
 }
 
 interface Figures {
+  /** CPU time of an answer. */
   microseconds: number;
+  /** Answers a second, as it was. */
   rate: number;
+  /** The same if the busiest thread had had its processor all the time. */
+  undisturbed: number;
+}
+
+/** The figures of `answers` that took so long, by the CPU times of the threads before and after. */
+function figuresOf(
+  answers: number,
+  milliseconds: number,
+  before: Map<string, number>,
+  after: Map<string, number>,
+): Figures {
+  const used = [...after].map(([thread, seconds]) => seconds - (before.get(thread) ?? 0));
+  const all = used.reduce((sum, seconds) => sum + seconds, 0);
+  return {
+    microseconds: (all * 1e6) / answers,
+    rate: (1000 * answers) / milliseconds,
+    undisturbed: answers / Math.max(...used),
+  };
 }
 
 const answer = pinned(4096);
@@ -113,7 +135,7 @@ async function drain({ pid, plain }: Tracker): Promise<Figures> {
     new Uint8Array(answer).set(request);
     calls.send(fd, answerAt, request.length, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
-  const before = answeringSeconds(pid);
+  const before = answeringThreads(pid);
   process.kill(pid, "SIGCONT");
   const begun = performance.now();
   let answered = 0;
@@ -122,10 +144,10 @@ async function drain({ pid, plain }: Tracker): Promise<Figures> {
     while (answered < sockets.length && isAnswered(sockets[answered])) answered += 1;
   }
   const milliseconds = performance.now() - begun;
-  const cpu = answeringSeconds(pid) - before;
+  const after = answeringThreads(pid);
   for (const fd of sockets) calls.close(fd);
   if (answered < sockets.length) throw new Error("not all requests were answered");
-  return { microseconds: (cpu * 1e6) / answered, rate: (1000 * answered) / milliseconds };
+  return figuresOf(answered, milliseconds, before, after);
 }
 
 /** True if an answer waits in the socket, or has been read. */
@@ -152,16 +174,14 @@ function askSecurely(port: number, n: number): Promise<void> {
 }
 
 async function askAllSecurely({ pid, secure }: Tracker): Promise<Figures> {
-  const before = answeringSeconds(pid);
+  const before = answeringThreads(pid);
   const begun = performance.now();
   let asked = 0;
   const lane = async (): Promise<void> => {
     while (asked < options.secure) await askSecurely(secure, asked++);
   };
   await Promise.all(Array.from({ length: LANES }, lane));
-  const seconds = (performance.now() - begun) / 1000;
-  const cpu = answeringSeconds(pid) - before;
-  return { microseconds: (cpu * 1e6) / options.secure, rate: options.secure / seconds };
+  return figuresOf(options.secure, performance.now() - begun, before, answeringThreads(pid));
 }
 
 async function measure(
@@ -177,21 +197,27 @@ async function measure(
       if (round >= 0) rounds[at].push(figures);
     }
   }
-  const rows = [[heading, "workers", "µs CPU", "of event loop", "requests/s", "of event loop"]];
-  const [alone] = rounds.map((all) => [
-    median(all.map(({ microseconds }) => microseconds)),
-    median(all.map(({ rate }) => rate)),
-  ]);
-  for (const [at, all] of rounds.entries()) {
-    const cpu = median(all.map(({ microseconds }) => microseconds));
-    const rate = median(all.map(({ rate }) => rate));
+  const of = (at: number, name: keyof Figures) =>
+    median(rounds[at].map((figures) => figures[name]));
+  const share = (at: number, name: keyof Figures) => (of(at, name) / of(0, name)).toFixed(2);
+  const show = (at: number, name: keyof Figures) => Math.round(of(at, name)).toLocaleString("en");
+  const rows = [
+    [
+      heading,
+      "µs CPU",
+      "of event loop",
+      "undisturbed/s",
+      "of event loop",
+      "seen/s",
+      "of event loop",
+    ],
+  ];
+  for (const [at, workers] of WORKERS.entries()) {
     rows.push([
-      "",
-      WORKERS[at] === 0 ? "event loop" : String(WORKERS[at]),
-      cpu.toFixed(1),
-      (cpu / alone[0]).toFixed(2),
-      Math.round(rate).toLocaleString("en"),
-      (rate / alone[1]).toFixed(2),
+      workers === 0 ? "event loop" : `${workers} workers`,
+      ...[of(at, "microseconds").toFixed(1), share(at, "microseconds")],
+      ...[show(at, "undisturbed"), share(at, "undisturbed")],
+      ...[show(at, "rate"), share(at, "rate")],
     ]);
   }
   return showTable(rows);

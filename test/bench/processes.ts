@@ -24,14 +24,22 @@ function cpuIn(path: string): number {
  * the compiler of hot code, which are soon done.
  */
 export function answeringSeconds(pid: number): number {
-  let nanoseconds = 0;
+  let sum = 0;
+  for (const seconds of answeringThreads(pid).values()) sum += seconds;
+  return sum;
+}
+
+/** The same of each of these threads, by its id. */
+export function answeringThreads(pid: number): Map<string, number> {
+  const threads = new Map<string, number>();
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     const folder = `/proc/${pid}/task/${thread}`;
     const isMain = Number(thread) === pid;
     if (!isMain && readFileSync(`${folder}/comm`, "latin1").trim() !== "Worker") continue;
-    nanoseconds += Number(readFileSync(`${folder}/schedstat`, "latin1").split(" ")[0]);
+    const nanoseconds = Number(readFileSync(`${folder}/schedstat`, "latin1").split(" ")[0]);
+    threads.set(thread, nanoseconds / 1e9);
   }
-  return nanoseconds / 1e9;
+  return threads;
 }
 
 /** Bytes of memory that are resident. */
