@@ -62,7 +62,7 @@ export const EXIT_CONFIG = 78;
 export const HTTP_HEAD_BYTES_MAX = 16 * 1024;
 
 /**
- * Private sockets of HTTP workers that have not sent their key yet (see http/passing.ts). A worker
- * sends it at once, so the oldest one is closed for a further one.
+ * Private sockets of HTTP workers beyond the number of connections (see http/passing.ts). A worker
+ * sends its key at once, so the oldest one without a key is closed for a further one.
  */
 export const STRANGERS_MAX = 256;

@@ -32,6 +32,9 @@ const UNANSWERED = Buffer.from(
   "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
 );
 
+/** How an answer begins that accepts an upgrade. */
+const ACCEPTED = Buffer.from("HTTP/1.1 101 ");
+
 /** Where the event loop takes such requests; can be posted to a worker as it is. */
 export interface PassingPlace {
   /** The name of the socket. */
@@ -67,6 +70,8 @@ export function passOn(place: PassingPlace, request: UpgradeRequest): Takeover {
     refusal: NOTHING,
     address: address.slice(),
     family: family === 0 ? 4 : family,
+    // Only a WebSocket never gives way, and whether it is one the event loop decides.
+    yields: true,
     begin: (line) => new Passed(place, preface, line),
   };
 }
@@ -81,6 +86,7 @@ class Passed implements Tunnel {
   #rest: Buffer;
   #socket: PassingSocket | undefined;
   #inputEnded = false;
+  #answered = false;
   #over = false;
 
   constructor(place: PassingPlace, preface: Buffer, line: Line) {
@@ -150,6 +156,10 @@ class Passed implements Tunnel {
 
   #pass(bytes: Buffer): void {
     if (this.#over) return;
+    if (!this.#answered) {
+      this.#answered = true;
+      if (bytes.subarray(0, ACCEPTED.length).equals(ACCEPTED)) this.#line.last();
+    }
     this.#line.send(bytes, 0, bytes.length);
     if (this.#line.isFull) this.#socket!.pause();
   }
@@ -211,8 +221,16 @@ class Arrival implements OwnedSocket {
   }
 }
 
-/** What Bun calls for the sockets of a place: turns what arrives into connections of the server. */
-export function takePassed({ key }: Pick<PassingPlace, "key">, server: SocketEvents) {
+/**
+ * What Bun calls for the sockets of a place: turns what arrives into connections of the server. The
+ * workers have `connectionsMax` connections together, so more than that come from another process.
+ */
+export function takePassed(
+  { key }: Pick<PassingPlace, "key">,
+  server: SocketEvents,
+  connectionsMax: number,
+) {
+  let sockets = 0;
   const strangers = new Set<ArrivingSocket>();
   const greet = (socket: ArrivingSocket, bytes: Buffer): void => {
     const arrival = socket.data;
@@ -231,7 +249,8 @@ export function takePassed({ key }: Pick<PassingPlace, "key">, server: SocketEve
     open(socket: ArrivingSocket): void {
       socket.data = new Arrival(socket);
       strangers.add(socket);
-      if (strangers.size > STRANGERS_MAX) strangers.values().next().value!.terminate();
+      sockets += 1;
+      if (sockets > connectionsMax + STRANGERS_MAX) strangers.values().next().value!.terminate();
     },
     data(socket: ArrivingSocket, bytes: Buffer): void {
       if (socket.data.preface !== undefined) greet(socket, bytes);
@@ -244,6 +263,7 @@ export function takePassed({ key }: Pick<PassingPlace, "key">, server: SocketEve
     },
     close(socket: ArrivingSocket): void {
       strangers.delete(socket);
+      sockets -= 1;
       server.close(socket.data);
     },
     error: ({ data }: ArrivingSocket, error: Error) => server.error(data, error),

@@ -44,11 +44,17 @@ class ConnectionLine implements Line {
   readonly #connection: Connection;
   readonly #server: TunnelServer;
   readonly goOn: () => void;
+  readonly last: () => void;
 
-  constructor(connection: Connection, server: TunnelServer, goOn: () => void) {
+  constructor(
+    connection: Connection,
+    server: TunnelServer,
+    { goOn, last }: Pick<Line, "goOn" | "last">,
+  ) {
     this.#connection = connection;
     this.#server = server;
     this.goOn = goOn;
+    this.last = last;
   }
 
   get isFull(): boolean {
@@ -102,9 +108,10 @@ export class Tunnels {
     const server = this.#server;
     if (connection.gone) return;
     if (connection.closing) return server.finish(connection);
-    this.#admission.settle(connection, takeover);
     const goOn = () => connection.tunnel && this.#goOn(connection, connection.tunnel);
-    const tunnel = takeover.begin(new ConnectionLine(connection, server, goOn));
+    const last = () => connection.gone || this.#admission.settle(connection, takeover);
+    if (!takeover.yields) last();
+    const tunnel = takeover.begin(new ConnectionLine(connection, server, { goOn, last }));
     const { response, refusal } = takeover;
     const answer = tunnel === undefined ? refusal : response;
     if (answer.length > 0) server.send(connection, answer, 0, answer.length);

@@ -31,6 +31,8 @@ export interface Line {
   hold(bytes: number): void;
   /** Reads what waits, after a time in which the protocol was full. */
   goOn(): void;
+  /** It never gives way to another from now on; only for a `Takeover` that yields. */
+  last(): void;
   /** Calls `expire` after tick `tick`. */
   wakeAfter(tick: number): void;
   /** Closes after what was sent; no bytes are received any more. */
@@ -80,6 +82,8 @@ export interface Takeover {
   /** The address of the client, which a proxy may have named. */
   readonly address: Uint8Array;
   readonly family: Family;
+  /** True if the connection gives way to others like any other, until it calls `last`. */
+  readonly yields?: boolean;
   /** Begins; undefined if the place has too many connections, and then `refusal` is sent. */
   begin(line: Line): Tunnel | undefined;
   readonly refusal: Buffer;

@@ -52,7 +52,7 @@ export async function listenInWorkers(program: Program, parts: HttpParts): Promi
     heldBytesMax: heldBytes,
   });
   const passing = passingPlace();
-  const socket = takePassed(passing, server.socket);
+  const socket = takePassed(passing, server.socket, connections.http);
   const passed = listenPrivately(passing.name, socket);
   libc!.listen(passed.fd!, BACKLOG);
   const places = bindAll(program, parts);

@@ -20,7 +20,7 @@ function pair(answer: HttpHandler["answer"], place = passingPlace()) {
     { bodyBytesMax: 20_000, answer },
     { connectionsMax: 1000, passedOn: true },
   );
-  const socket = takePassed(place, server.socket);
+  const socket = takePassed(place, server.socket, 4);
   const listener = Bun.listen({ unix: place.name, allowHalfOpen: true, socket } as never);
   const worker = listen((exchange) => passOn(place, exchange));
   open.push(() => {
@@ -166,9 +166,53 @@ test.if(isLinux)("a process that does not know the key is closed", async () => {
   };
   await stranger(`${"x".repeat(49)}${get("/")}`);
   await until(() => strangers[0]!.closed);
-  // Those that say nothing take no place from a worker.
-  for (let i = 0; i < STRANGERS_MAX + 10; i++) await stranger("x");
+  // Those that say nothing take no place from a worker: the oldest of them gives way.
+  for (let i = 0; i < STRANGERS_MAX + 4 + 10; i++) await stranger("x");
   expect((await worker.ask([get("/")])).bodies).toEqual(["ok"]);
   await until(() => strangers.filter(({ closed }) => closed).length >= 10);
   expect(server.counts.accepted).toBe(1);
+});
+
+test.if(isLinux)("an answered page gives way to others, and a WebSocket does not", async () => {
+  const upgraded: Takeover = {
+    response: Buffer.from("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+    refusal: Buffer.alloc(0),
+    address: new Uint8Array([127, 0, 0, 1]),
+    family: 4,
+    begin: (line) => new Echo(line),
+  };
+  const place = passingPlace();
+  const server = new HttpServer(
+    {
+      bodyBytesMax: 20_000,
+      answer: (exchange) =>
+        targetOf(exchange) === "/ws" ? upgraded : answerText(exchange, targetOf(exchange)),
+    },
+    { connectionsMax: 1000, passedOn: true },
+  );
+  const socket = takePassed(place, server.socket, 4);
+  const listener = Bun.listen({ unix: place.name, allowHalfOpen: true, socket } as never);
+  const worker = listen((exchange) => passOn(place, exchange), { connectionsMax: 4 });
+  open.push(() => {
+    worker[Symbol.dispose]();
+    listener.stop(true);
+    server.cut();
+  });
+  const client = async (target: string, localAddress = "127.0.0.2") => {
+    const state = { heard: "", closed: false };
+    const at = { port: worker.port, host: "127.0.0.1", localAddress };
+    const client = connect({ ...at, allowHalfOpen: true });
+    open.push(() => client.destroy());
+    client.on("data", (bytes: Buffer) => (state.heard += bytes.toString("latin1")));
+    client.on("error", () => {});
+    client.on("close", () => (state.closed = true));
+    client.write(get(target));
+    await until(() => state.heard !== "" || state.closed);
+    return state;
+  };
+  const browser = await client("/ws");
+  // They linger, for their client does not close its side.
+  for (let i = 0; i < 3; i++) await client("/page");
+  expect((await client("/last", "127.0.0.3")).heard).toContain("/last");
+  expect(browser.closed).toBe(false);
 });

@@ -95,6 +95,8 @@ export class FakeLine implements Line {
 
   goOn(): void {}
 
+  last(): void {}
+
   wakeAfter(tick: number): void {
     this.wakesAfter = tick;
   }
