@@ -81,7 +81,7 @@ export const SCHEMA = z.object({
   httpWorkers: setting("Listening", "TRACKER_HTTP_WORKERS", count(0, 64), {
     text: "threads that answer announces over HTTP (Linux); 0 answers them in the event loop",
     reason:
-      "For HTTPS without a proxy, of which one thread does a ninth: as many as cores that idle.",
+      "For HTTPS without a proxy, which takes seven times the processor: as many as cores idle.",
     initial: "0",
   }),
   udpReceiveBufferBytes: setting(
