@@ -10,8 +10,9 @@
  *   latest    the highest event that ever took effect there
  *   reached   the events that arrived there, whether they took effect or not
  *
- * The truth about a peer is the highest event that ever took effect at a tracker that lives. In the
- * end each tracker must have the peer as that event said, with two exceptions:
+ * The truth about a peer is the highest event that ever took effect at a tracker that lives, or at
+ * one whose peers it took over: a peer that stopped is not among them. In the end each tracker must
+ * have the peer as that event said, with two exceptions:
  *
  *   missed      the event is a stop, and it never reached this tracker: a stop is no state, so
  *               nothing brings it back
@@ -43,8 +44,8 @@ interface Event {
 interface Gift {
   /** By which event it had each of the peers. */
   had: Map<number, Event>;
-  /** Peers that it has no more since a stop came too late, and their events before. */
-  overtaken: Map<number, number>;
+  /** Peers that it has no more, since a stop took effect there, and the latest events of these. */
+  hadNot: Map<number, number>;
 }
 
 /** What is known of one tracker. */
@@ -52,7 +53,7 @@ class View {
   readonly events: Int32Array;
   readonly roles: Uint8Array;
   readonly latest: Int32Array;
-  /** The latest events that its givers had, where a stop that came too late took the peer away. */
+  /** The latest events that its givers knew of peers that they had no more. */
   readonly latestOfGivers: Int32Array;
   /** All that took effect, of each peer. */
   readonly history = new Map<number, Event[]>();
@@ -72,6 +73,11 @@ class View {
     this.roles = new Uint8Array(peers);
     this.latest = new Int32Array(peers);
     this.latestOfGivers = new Int32Array(peers);
+  }
+
+  /** The latest event that took effect here, or at a tracker whose peers were taken over. */
+  known(peer: number): number {
+    return Math.max(this.latest[peer], this.latestOfGivers[peer]);
   }
 
   takeEffect(one: Event): void {
@@ -142,7 +148,7 @@ export class Oracle implements Witness {
     if (message.session !== view.session) return;
     const gift = note as Gift;
     view.chunks.push({ records: message.chunk!.slice(CHUNK_HEADER_BYTES), gift });
-    for (const [peer, latest] of gift.overtaken) {
+    for (const [peer, latest] of gift.hadNot) {
       view.latestOfGivers[peer] = Math.max(view.latestOfGivers[peer], latest);
     }
   }
@@ -202,16 +208,18 @@ export class Oracle implements Witness {
   }
 
   #truth(views: readonly View[], peer: number): Event | undefined {
-    const latest = Math.max(...views.map((view) => view.latest[peer]));
+    const latest = Math.max(...views.map((view) => view.known(peer)));
     const last = this.#events[peer][latest - 1];
     if (last === undefined || last.role === STOPPED) return last;
     return this.#events[peer][Math.max(...views.map(({ events }) => events[peer])) - 1];
   }
 
   #isExcused(view: View, truth: Event): boolean {
-    const latest = Math.max(view.latest[truth.peer], view.latestOfGivers[truth.peer]);
-    if (latest >= truth.event) this.excused.overtaken += 1;
-    else if (truth.role !== STOPPED || view.reached.has(truth)) return false;
+    const { peer, event, role } = truth;
+    const stops = role === STOPPED;
+    const overtaken = (stops ? view.latest[peer] : view.known(peer)) >= event;
+    if (overtaken) this.excused.overtaken += 1;
+    else if (!stops || view.reached.has(truth)) return false;
     else this.excused.missed += 1;
     return true;
   }
@@ -260,11 +268,11 @@ function giftOf(view: View, records: Uint8Array): Gift {
     if (event === undefined) throw new Error(`a chunk with peer ${peer}, which never was that`);
     had.set(peer, event);
   });
-  const overtaken: Gift["overtaken"] = new Map();
-  for (const [peer, latest] of view.latest.entries()) {
-    if (view.roles[peer] === STOPPED && latest > view.events[peer]) overtaken.set(peer, latest);
+  const hadNot: Gift["hadNot"] = new Map();
+  for (const [peer, role] of view.roles.entries()) {
+    if (role === STOPPED && view.known(peer) > 0) hadNot.set(peer, view.known(peer));
   }
-  return { had, overtaken };
+  return { had, hadNot };
 }
 
 function countOf(records: Uint8Array): number {

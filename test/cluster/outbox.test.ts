@@ -1,5 +1,6 @@
 /** What announces tell to other trackers, and the rings it goes through. */
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { Outbox, Outboxes, outboxMemory } from "../../src/cluster/outbox.ts";
 import {
   DELTA_COMPLETED,
@@ -235,4 +236,16 @@ describe("a ring", () => {
     expect(found + outboxes.takeDropped()).toBe(300_000);
     worker.terminate();
   });
+});
+
+test("an announce that is told allocates nothing on the thread that answers it", async () => {
+  const program = join(import.meta.dir, "tell-many.ts");
+  const bytesEach = async (keep: number): Promise<number> => {
+    const env = { ...process.env, BUN_JSC_useGC: "0" };
+    const command = [process.execPath, program, "--keep", String(keep)];
+    return Number(await Bun.spawn(command, { env, stderr: "inherit" }).stdout.text());
+  };
+  // What is compiled while it runs takes some memory.
+  expect(await bytesEach(0)).toBeLessThan(8);
+  expect(await bytesEach(1)).toBeGreaterThan(15);
 });
