@@ -21,7 +21,8 @@
  *
  * An origin may end before any tracker has all of its batches, while each has some. Then this
  * tracker asks all others, one after the other. After that the origin is settled: no tracker has
- * more of it. A tracker that pulls all peers from this one need not ask the others again.
+ * more of it. A tracker that pulls from this one need not ask the others again. If one is heard
+ * then that was not asked, because a line was cut, it is not settled any more.
  */
 import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 
@@ -54,6 +55,8 @@ export interface Origin {
   readonly asked: Set<string>;
   /** All trackers were asked for its batches up to this number; 0 while the origin is heard. */
   settled: number;
+  /** The tracker that had asked all; undefined if this one did. */
+  settledBy: string | undefined;
 }
 
 /** A pull that is needed: from which tracker, and how far back. */
@@ -104,6 +107,7 @@ export class Ledger {
     for (const { origin, number, heard } of hello.had) {
       this.#claim(origin, Math.max(number, heard), now, now);
     }
+    for (const other of this.#origins.values()) unsettle(other, state);
   }
 
   /**
@@ -124,9 +128,13 @@ export class Ledger {
       if (!reached(state) || !this.#isOrphan(state, now)) continue;
       const lack = lackOf(state, now);
       const one = had.find(({ origin }) => origin === state.origin);
-      if (one !== undefined && isSettledIn(one) && one.number >= lack) state.settled = lack;
+      if (one !== undefined && isSettledIn(one) && one.number >= lack) {
+        state.settled = lack;
+        state.settledBy = giver;
+        continue;
+      }
       // What was news while the pull ran, the giver may have got after its dump began.
-      else if (state.namedAt <= begun) this.#noteAsked(state, giver, now);
+      if (state.namedAt <= begun) this.#noteAsked(state, giver, now);
     }
     for (const one of had) {
       const { origin, number } = one;
@@ -206,7 +214,7 @@ export class Ledger {
     state.asked.add(giver);
     if (!this.heard(now).every(({ origin }) => state.asked.has(origin))) return;
     state.settled = lackOf(state, now);
-    state.asked.clear();
+    state.settledBy = undefined;
   }
 
   /** How long the oldest of what is missing has been missing; 0 if nothing is. */
@@ -272,7 +280,7 @@ export class Ledger {
     const state: Origin = {
       ...{ origin, live: number, whole: number, gap: 0, claim: 0, claimedAt: 0 },
       ...{ wholeAt: -Infinity, seenAt: -Infinity, namedAt: now, hello: undefined },
-      ...{ asked: new Set(), settled: 0 },
+      ...{ asked: new Set(), settled: 0, settledBy: undefined },
     };
     this.#origins.set(origin, state);
     return state;
@@ -335,6 +343,23 @@ function covers(giver: Origin, { origin }: Origin, lack: number): number {
   const one = giver.hello?.had.find((had) => had.origin === origin);
   if (one === undefined || one.number < lack) return COVERS_NOT;
   return isSettledIn(one) ? COVERS_REST : COVERS_ALL;
+}
+
+/**
+ * Takes back that an origin is settled, when a hello shows that somebody has more of it: while a
+ * line was cut, not all trackers could be asked.
+ */
+function unsettle(state: Origin, { origin, hello }: Origin): void {
+  if (state.settled === 0) return;
+  const one = hello!.had.find((had) => had.origin === state.origin);
+  const says = one !== undefined && isSettledIn(one) && one.number >= state.settled;
+  if (state.settledBy === origin && !says) {
+    state.settled = 0;
+    state.asked.clear();
+  } else if (state.settledBy === undefined && one !== undefined && !says) {
+    const has = Math.max(one.number, one.heard);
+    if (has > state.whole && !state.asked.has(origin)) state.settled = 0;
+  }
 }
 
 const isSettledIn = ({ number, heard }: Had): boolean => heard < number;

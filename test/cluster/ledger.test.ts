@@ -196,6 +196,32 @@ describe("of an origin that is gone before anybody has all of it", () => {
     expect(ledger.need(24)!.giver).toBe(giver);
   });
 
+  test("one that was cut off from us while it was settled is asked when it is heard", () => {
+    const ledger = open();
+    ledger.batch(A, 1, 1);
+    ledger.batch(A, 4, 2);
+    ledger.hello(B, 0, hello([all(A, 2)]), 20);
+    ledger.pulled(B, [all(A, 2)], { begun: 20, sinceSeconds: 100 }, 21);
+    expect(ledger.need(21)).toBeUndefined();
+    const partly = { origin: A, number: 1, heard: 4 };
+    ledger.hello(C, 0, hello([partly]), 22);
+    expect(ledger.need(22)?.giver).toBe(C);
+    ledger.pulled(C, [partly], { begun: 22, sinceSeconds: 100 }, 23);
+    expect(ledger.need(23)).toBeUndefined();
+    ledger.hello(C, 0, hello([partly]), 24);
+    expect(ledger.need(24)).toBeUndefined();
+  });
+
+  test("it is settled no more when the tracker that had settled it says so", () => {
+    const ledger = orphaned();
+    const settled = { origin: A, number: 4, heard: 2 };
+    ledger.hello(C, 0, hello([settled]), 20);
+    ledger.pulled(C, [settled], { begun: 20, sinceSeconds: 100 }, 21);
+    expect(ledger.need(21)).toBeUndefined();
+    ledger.hello(C, 0, hello([{ origin: A, number: 2, heard: 4 }]), 22);
+    expect(ledger.need(22)).toBeDefined();
+  });
+
   test("it is asked itself as soon as it is back: it was only cut off", () => {
     const ledger = orphaned();
     for (const other of [B, C]) {

@@ -44,7 +44,10 @@ interface Event {
 interface Gift {
   /** By which event it had each of the peers. */
   had: Map<number, Event>;
-  /** Peers that it has no more, since a stop took effect there, and the latest events of these. */
+  /**
+   * The latest events of peers that it has not by these: a stop took the peer away, or something
+   * older took effect later.
+   */
   hadNot: Map<number, number>;
 }
 
@@ -53,7 +56,7 @@ class View {
   readonly events: Int32Array;
   readonly roles: Uint8Array;
   readonly latest: Int32Array;
-  /** The latest events that its givers knew of peers that they had no more. */
+  /** The latest events of peers that its givers knew, and had not by these. */
   readonly latestOfGivers: Int32Array;
   /** All that took effect, of each peer. */
   readonly history = new Map<number, Event[]>();
@@ -270,7 +273,8 @@ function giftOf(view: View, records: Uint8Array): Gift {
   });
   const hadNot: Gift["hadNot"] = new Map();
   for (const [peer, role] of view.roles.entries()) {
-    if (role === STOPPED && view.known(peer) > 0) hadNot.set(peer, view.known(peer));
+    const known = view.known(peer);
+    if (known > (role === STOPPED ? 0 : view.events[peer])) hadNot.set(peer, known);
   }
   return { had, hadNot };
 }
