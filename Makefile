@@ -86,7 +86,7 @@ conformance: $(BINARY) ## examine it and other trackers (INSTALL=1)
 	  $(if $(TRACKER),--tracker $(TRACKER))
 	$(BUN) scripts/documents.ts
 
-.PHONY: bench compare costs regress scaling http-workers lists pull stalls restart
+.PHONY: bench compare costs regress scaling http-workers lists pull cluster-cost stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
@@ -110,6 +110,10 @@ lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 
 pull: $(BINARY) ## measure a pull of ten million peers (needs nats-server)
 	$(BUN) test/bench/pull.ts
+
+# Six minutes.
+cluster-cost: $(BINARY) ## measure what sharing peers costs (needs nats-server)
+	$(BUN) test/bench/cluster-cost.ts
 
 stalls: $(BINARY) ## measure delays of announces: exports, reloads, sweep
 	$(BUN) test/bench/stalls.ts
