@@ -10,10 +10,10 @@
  *
  * It needs `nats-server`. Two trackers that are alone and two that share take turns. Each is warm
  * before it is measured, in three loads: peers that join, each of which is told to the other
- * tracker; the usual mix; and both trackers at once, at a rate that both can answer. There the peers of one
- * are not those of the other, and mostly new, so most announces are told. The figure to judge by is
- * the least of the rounds, which the machine disturbed least. The outcome is written to
- * results/cluster-cost.txt, unless only a look was asked for.
+ * tracker; the usual mix; and both trackers at once, at a rate that both can answer. There the
+ * peers of one are not those of the other, and mostly new, so most announces are told. The figure
+ * to judge by is the least of the rounds, which the machine disturbed least. The outcome is written
+ * to results/cluster-cost.txt, unless only a look was asked for.
  */
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { BINARY, freePort } from "../e2e/harness.ts";
