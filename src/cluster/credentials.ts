@@ -18,7 +18,7 @@ export function authenticatorOf(nats: Nats, text: string): Authenticator {
     : nats.credsAuthenticator(encoder.encode(text));
 }
 
-/** Why nobody can log in with this text, as the end of a sentence; undefined if it is whole. */
+/** Why no login is possible with this text, as the end of a sentence; undefined if one is. */
 export function credentialsProblem(nats: Nats, text: string): string | undefined {
   if (text.trim() === "") return "is empty";
   let proof: { nkey?: string; jwt?: string };

@@ -50,12 +50,12 @@ export const CLUSTER_SETTINGS = {
   }),
   clusterUser: optional("Cluster", "TRACKER_CLUSTER_USER", name(), {
     text: "user to log in with at the NATS servers",
-    reason: "Who may publish there may name any peer: let only trackers in.",
+    reason: "A program that may publish there may name any peer: let only trackers in.",
     initial: "none",
   }),
   clusterPassword: optional("Cluster", "TRACKER_CLUSTER_PASSWORD", secret(1), {
     text: "password of that user",
-    reason: "Who may publish there may name any peer: let only trackers in.",
+    reason: "A program that may publish there may name any peer: let only trackers in.",
     initial: "none",
     secret: true,
   }),

@@ -52,7 +52,7 @@ const WRITE_REMEDIES: Record<string, string | undefined> = {
     "immutable: see lsattr",
   EBUSY: "the file is a mount of its own: mount its folder instead, so that it can be replaced",
   [OTHER_PROGRAM]:
-    "give each program a file of its own: see who writes the one that has .new behind its name",
+    "give each program a file of its own: see which one writes the file with .new behind its name",
   [NO_PLAIN_FILE]: "name a file that is not there yet, or a plain one",
   ENOENT: "the file or its folder is gone: create it again; it may be empty",
   ENAMETOOLONG: "choose a shorter name: the file is written anew with .new behind its name",

@@ -63,6 +63,18 @@ describe.skipIf(PACKAGES === undefined || !hasNats)("the guide to clusters (nats
     );
   });
 
+  test("is told by check if the tracker may not read the password", async () => {
+    const password = "/etc/buntracker/nats-password";
+    const check = `set -a; . ${SETTINGS_FILE}; exec buntracker check`;
+    expect(await run("sh", "-c", check)).not.toContain("cannot read");
+    await run("chmod", "600", password);
+    expect(await run("sh", "-c", check)).toContain(
+      `the service's user "buntracker" cannot read TRACKER_CLUSTER_PASSWORD_FILE, ${password}: ` +
+        "let its group read it",
+    );
+    await run("chmod", "640", password);
+  });
+
   test("lets only the services read the secrets", async () => {
     expect(await rightsOf(CONFIG)).toBe("root:nats 640");
     expect(await rightsOf("/etc/nats")).toBe("root:nats 750");
