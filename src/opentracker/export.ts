@@ -294,7 +294,7 @@ export function openExport(
         }
         if (over) return;
         events.made(sink.size);
-        garbage.note(GARBAGE_PER_BYTE * sink.size);
+        garbage.note(GARBAGE_PER_BYTE * sink.size, true);
         if (sink.size > 0) controller.enqueue(sink.take());
         if (ended) {
           end();

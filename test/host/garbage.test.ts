@@ -8,6 +8,7 @@ function open() {
   const account = new Garbage(
     (waits) => begun.push(waits ? "waited for" : "asked for"),
     () => clock.milliseconds,
+    () => begun.push("of young ones"),
   );
   return { account, clock, begun };
 }
@@ -25,13 +26,16 @@ test("a collection starts each time enough garbage was noted, and not before", (
   expect(account.noted).toBe(2 * GARBAGE_BYTES_MAX + 3);
 });
 
-test("a collection within a second of the last one is awaited", () => {
+test.each([
+  ["awaited", false, "waited for"],
+  ["of young objects where they die young", true, "of young ones"],
+])("a collection within a second of the last one is %s", (_, dieYoung, which) => {
   const { account, clock, begun } = open();
   for (const milliseconds of [0, 999, 999, 1000]) {
     clock.milliseconds += milliseconds;
-    account.note(GARBAGE_BYTES_MAX + 1);
+    account.note(GARBAGE_BYTES_MAX + 1, dieYoung);
   }
-  expect(begun).toEqual(["asked for", "waited for", "waited for", "asked for"]);
+  expect(begun).toEqual(["asked for", which, which, "asked for"]);
 });
 
 test("settle collects at once, unless there is little garbage", () => {
@@ -42,6 +46,13 @@ test("settle collects at once, unless there is little garbage", () => {
   account.note(2 ** 20);
   for (let i = 0; i < 2; i++) account.settle();
   expect(begun).toEqual(["waited for"]);
+});
+
+test("settle collects all objects though young ones were collected since", () => {
+  const { account, begun } = open();
+  for (let i = 0; i < 2; i++) account.note(GARBAGE_BYTES_MAX + 1, true);
+  account.settle();
+  expect(begun).toEqual(["asked for", "of young ones", "waited for"]);
 });
 
 test("each thousandth object that lasts starts a collection of what is young", () => {
