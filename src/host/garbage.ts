@@ -11,7 +11,7 @@
  *   each 64 MiB                   started, not awaited: takes 0.1 ms, the rest runs in parallel.
  *                                 10,000 honest requests a second cause one in 20 seconds
  *   again within a second         awaited: takes 5 to 9 ms, 40 with 400,000 live objects. One that
- *                                 is not awaited ends too late: a flood left 700 MiB instead of 300.
+ *                                 is not awaited ends too late: a flood left 700 MiB, not 300.
  *                                 Of young objects only, 1 ms, where the garbage is an export's: of
  *                                 all objects it freed no more. A flood's gets old, and filled 260
  *   large, rare work is over,     awaited: the engine does not collect while the thread waits for

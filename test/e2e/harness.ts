@@ -12,6 +12,7 @@
  * `BUNTRACKER_BINARY` names another binary to test; the default is what `make build` leaves.
  */
 
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { openDatagrams } from "./datagrams.ts";
 
@@ -129,6 +130,17 @@ export class Tracker implements AsyncDisposable {
       if (performance.now() > deadline) throw new Error(`never said ${text}\n${this.#stderrText}`);
       await Bun.sleep(5);
     }
+  }
+
+  /** Waits until a handler of its own gets the signal with this number (Linux; else a while). */
+  async catches(signal: number): Promise<void> {
+    const caught = (): boolean => {
+      const status = readFileSync(`/proc/${this.pid}/status`, "latin1");
+      const mask = BigInt(`0x${/^SigCgt:\s*([0-9a-f]+)/m.exec(status)![1]}`);
+      return ((mask >> BigInt(signal - 1)) & 1n) === 1n;
+    };
+    if (process.platform !== "linux") await Bun.sleep(1000);
+    else for (let tries = 0; tries < 1000 && !caught(); tries++) await Bun.sleep(5);
   }
 
   /** Ends it with SIGTERM, and throws unless it leaves in time and with exit code 0. */

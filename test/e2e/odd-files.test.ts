@@ -12,7 +12,7 @@ import {
   readFileSync,
 } from "node:fs";
 import { rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeCertificate } from "../http/openssl.ts";
 import { freePort, startProcess, startTracker, type Tracker } from "./harness.ts";
@@ -71,7 +71,8 @@ describe("a pipe as TRACKER_STATE_IMPORT", () => {
 
   test("without a writer does not keep one SIGTERM from ending the start", async () => {
     const tracker = startProcess({ env });
-    await Bun.sleep(500);
+    await tracker.catches(constants.signals.SIGTERM);
+    await Bun.sleep(100);
     tracker.signal("SIGTERM");
     expect(await tracker.exited(4000)).toBe(0);
     expect(tracker.stderr).toContain("stopped before it was ready");
@@ -80,7 +81,8 @@ describe("a pipe as TRACKER_STATE_IMPORT", () => {
   test("without an end does not keep it either", async () => {
     const tracker = startProcess({ env: { ...env, TRACKER_MEMORY_MAX: "16MiB" } });
     const writer = Bun.spawn(["sh", "-c", `yes ${HASH}:1:1 > ${pipe}`], { stderr: "ignore" });
-    await Bun.sleep(700);
+    await tracker.catches(constants.signals.SIGTERM);
+    await Bun.sleep(200);
     tracker.signal("SIGTERM");
     expect(await tracker.exited(4000)).toBe(0);
     await writer.exited;
