@@ -56,8 +56,11 @@ export function readQuestion(options: PlanOptions, config: Config): Question | s
 function question(options: PlanOptions, config: Config): Question {
   const peersGiven = amountOf("peers", options.peers, PEERS_MAX);
   const announces = amountOf("announces", options.announces, ANNOUNCES_MAX);
-  if ((peersGiven === undefined) === (announces === undefined)) {
+  if (peersGiven === undefined && announces === undefined) {
     throw new Mistake("say how many: --peers=1M, or --announces=8500 a second");
+  }
+  if (peersGiven !== undefined && announces !== undefined) {
+    throw new Mistake("--peers and --announces are both given, but each follows from the other");
   }
   const intervalSeconds = intervalOf(options.interval) ?? config.intervalSeconds;
   const { websocketIntervalSeconds } = config;
@@ -126,7 +129,7 @@ function sharesOf(option: string, text: string, names: readonly string[]): Recor
     const name = written.toLowerCase();
     if (!names.includes(name)) {
       const known = names.join(", ");
-      throw new Mistake(`--${option} has ${quote(written)}, which was not measured: use ${known}`);
+      throw new Mistake(`--${option} has ${quote(written)}, which is unknown: use ${known}`);
     }
     if (shares[name] > 0) throw wrong(`where ${name} is repeated`);
     if (rest.length > 0 || (percent !== undefined) !== numbered) throw wrong("which is not clear");

@@ -5,7 +5,8 @@
 import { counted } from "../net/counted.ts";
 import { showBytes, showSeconds } from "../config/settings.ts";
 import { showMemory } from "../page/view.ts";
-import { BROWSER_SECONDS, excesses, fitsMemory, fitsWorkers, type Load } from "./plan.ts";
+import { BROWSER_SECONDS, CONNECTIONS_MAX, excesses, fitsConnections } from "./plan.ts";
+import { fitsMemory, fitsWorkers, type Load } from "./plan.ts";
 import { type Plan, type Question, showShare } from "./plan.ts";
 
 const HEADS = ["all", "a node", "one away"];
@@ -101,7 +102,7 @@ const SETTINGS: readonly Row[] = [
   ],
   [
     "TRACKER_WEBSOCKET_CONNECTIONS_MAX",
-    ({ websockets }) => String(roundUp(websockets * CONNECTIONS_ROOM)),
+    (load) => (fitsConnections(load) ? connectionsFor(load.websockets) : TOO_MUCH),
     "websocket",
   ],
   ["TRACKER_UDP_RECEIVE_BUFFER", (load) => showBytes(load.udp_receive_buffer_bytes), "udp"],
@@ -175,10 +176,11 @@ export function notesOf(question: Question, plan: Plan, source: string): string[
   return [...notes, ...excesses(plan).map((excess) => `It does not fit: ${excess}.`)];
 }
 
-/** To two figures, so that it can be remembered. */
-function roundUp(amount: number): number {
-  const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, amount))) - 1);
-  return Math.ceil(amount / step) * step;
+/** With room, in two figures, so that it can be remembered; as many as there may be at most. */
+function connectionsFor(websockets: number): string {
+  const wanted = Math.max(1, websockets * CONNECTIONS_ROOM);
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(wanted)) - 1);
+  return String(Math.min(CONNECTIONS_MAX, Math.ceil(wanted / step) * step));
 }
 
 function showBits(bits: number): string {

@@ -79,7 +79,7 @@ const MEMORY_STEP = 16 * MIB;
 
 /** A client may leave its connection open for as long as the server does. */
 const CONNECTION_SECONDS = 30;
-const CONNECTIONS_MAX = 65_536;
+export const CONNECTIONS_MAX = 65_536;
 /** Connections of a proxy, and files beside connections. */
 const PROXY_CONNECTIONS = 1024;
 const FILES_BESIDE = 100;
@@ -229,15 +229,15 @@ export function excesses({ all, node_while_one_is_away: spare }: Plan): string[]
     const ceiling = `${UDP_WORKERS_MAX} at most`;
     said.push(`UDP needs more threads than ${whose} has: TRACKER_UDP_WORKERS is ${ceiling}`);
   }
-  if (load.websockets > CONNECTIONS_MAX) {
-    said.push(
-      `the browsers are more than ${whose} holds: ${CONNECTIONS_MAX} connections are open at most`,
-    );
+  if (!fitsConnections(load)) {
+    const ceiling = `${CONNECTIONS_MAX} connections are open at most`;
+    said.push(`the browsers are too many for ${whose}: ${ceiling}`);
   }
   if (load.used.event_loop > THREAD_SHARE_MAX) {
     said.push(
-      `the event loop, which answers all but UDP, is ${showShare(load.used.event_loop)} busy in ` +
-        `${whose}: more clients over UDP, a longer interval or more trackers help`,
+      `the event loop, which answers all but UDP, is too busy in ${whose}, ` +
+        `${showShare(load.used.event_loop)}: ` +
+        "more clients over UDP, a longer interval or more trackers help",
     );
   }
   return said;
@@ -253,9 +253,12 @@ export function fitsWorkers({ udp_workers: workers }: Load): boolean {
   return workers <= UDP_WORKERS_MAX;
 }
 
-/** A share of a thread: in percent, or beyond all of it how many threads it would be. */
+/** Whether it would hold as many WebSockets. */
+export function fitsConnections({ websockets }: Load): boolean {
+  return websockets <= CONNECTIONS_MAX;
+}
+
+/** A share of a thread in percent; from ten threads on as how many times one. */
 export function showShare(share: number): string {
-  if (share <= 1) return `${Math.round(share * 100)} %`;
-  const times = share >= 10 ? String(Math.round(share)) : share.toFixed(1);
-  return `${times} times`;
+  return share < 10 ? `${Math.round(share * 100)} %` : `${Math.round(share)} times`;
 }

@@ -52,7 +52,7 @@ test("browsers announce at the interval of WebSockets, whatever the other one is
 describe("a mistake is a sentence", () => {
   const cases: [PlanOptions, string][] = [
     [{}, "say how many: --peers=1M, or --announces=8500 a second"],
-    [{ peers: "1", announces: "1" }, "say how many: --peers=1M, or --announces=8500 a second"],
+    [{ peers: "1", announces: "1" }, "--peers and --announces are both given, but each follows"],
     [{ peers: "many" }, '--peers is "many", which is not a number: write 8500, 8.5k or 15M'],
     [{ peers: "-1" }, '--peers is "-1", which is not a number: write 8500, 8.5k or 15M'],
     [{ peers: "0" }, '--peers is "0", which is out of range: write more than 0'],
@@ -65,7 +65,7 @@ describe("a mistake is a sentence", () => {
     [{ peers: "1k", swarms: "2k" }, "--swarms is 2k, more than there are peers: choose fewer"],
     [
       { peers: "1", transports: "quic" },
-      '--transports has "quic", which was not measured: use udp, http, https, proxied, ws, wss',
+      '--transports has "quic", which is unknown: use udp, http, https, proxied, ws, wss',
     ],
     [
       { peers: "1", transports: "udp:50,http:40" },
@@ -74,7 +74,7 @@ describe("a mistake is a sentence", () => {
     [{ peers: "1", transports: "udp:50,http" }, "which is not clear: write udp:80,http:20"],
     [{ peers: "1", transports: "udp,udp" }, "where udp is repeated"],
     [{ peers: "1", transports: "udp:x,http:1" }, 'where "x" is no number'],
-    [{ peers: "1", families: "" }, '--families has "", which was not measured: use ipv4, ipv6'],
+    [{ peers: "1", families: "" }, '--families has "", which is unknown: use ipv4, ipv6'],
   ];
   test.each(cases)("%j", (options, sentence) => {
     expect(ask(options)).toEqual(expect.stringContaining(sentence));

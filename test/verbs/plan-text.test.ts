@@ -44,10 +44,12 @@ test("what does not fit is a note", () => {
 });
 
 test("a setting that the tracker would refuse is not proposed", () => {
-  const question = { ...QUESTION, peers: 400_000_000, ...asking({ udp: 1e7 }) };
+  const rates = asking({ udp: 1e7, ws: 1000 });
+  const question = { ...QUESTION, peers: 400_000_000, ...rates };
   const text = planText(question, makePlan(question, FIGURES), "");
   expect(text).toMatch(/^ {2}TRACKER_MEMORY_MAX +does not fit$/m);
   expect(text).toMatch(/^ {2}TRACKER_UDP_WORKERS +does not fit$/m);
+  expect(text).toMatch(/^ {2}TRACKER_WEBSOCKET_CONNECTIONS_MAX +does not fit$/m);
 });
 
 test("what a tracker of a cluster tells and hears has rows, but not for all of them", () => {

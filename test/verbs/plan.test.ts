@@ -83,7 +83,7 @@ describe("what does not fit", () => {
     expect(excesses(much)).toEqual([
       "the peers are more than one tracker stores: TRACKER_MEMORY_MAX is 2560MiB at most",
       expect.stringMatching(
-        /^the event loop, which answers all but UDP, is 100 % busy in one tracker: more clients /,
+        /^the event loop, which answers all but UDP, is too busy in one tracker, 100 %: more /,
       ),
     ]);
   });
@@ -94,11 +94,9 @@ describe("what does not fit", () => {
   });
 });
 
-test("a share is shown in percent, and more than a thread as how many times one", () => {
-  expect([0, 0.316, 1, 1.54, 209.49].map(showShare)).toEqual([
-    ...["0 %", "32 %", "100 %", "1.5 times"],
-    "209 times",
-  ]);
+test("a share is shown in percent, and of ten threads or more as how many times one", () => {
+  const shown = [0, 0.316, 1, 1.54, 209.49].map(showShare);
+  expect(shown).toEqual(["0 %", "32 %", "100 %", "154 %", "209 times"]);
 });
 
 describe("HTTPS and WebSocket", () => {
