@@ -135,7 +135,8 @@ export class Handshake {
     }
     const { family } = client;
     const address = client.address.slice(0, family === 4 ? 4 : 16);
-    const accept = new Bun.CryptoHasher("sha1").update(key + ACCEPT_SUFFIX).digest("base64");
+    // 0.2 µs and 160 bytes; a CryptoHasher takes 10 µs, and 610 bytes until a collection.
+    const accept = Bun.SHA1.hash(key + ACCEPT_SUFFIX, "base64");
     return {
       response: Buffer.from(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
