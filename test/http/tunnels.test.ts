@@ -112,6 +112,15 @@ protocol (it is made later: %p)",
     },
   );
 
+  test("has no functions of its own, nor the answer to its upgrade: it may be idle", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(`${get("/")}one\n`);
+    await until(() => got.text.includes("<one>"));
+    expect(Object.keys(served.tunnels[0]!.line)).toEqual([]);
+    socket.destroy();
+  });
+
   test("takes turns, and keeps what is incomplete", async () => {
     using served = serve();
     const { socket, got } = dial(served.port);
