@@ -48,14 +48,31 @@ export class Neighbours<Member> {
   /** Undefined for a place that is exempt. */
   readonly key: bigint | undefined;
   readonly site: Neighbours<Member>;
-  /** For a site: its connections; the longest waiting is first. */
-  readonly connections = new Chain<Member>();
-  /** For a site: its link in the chain of sites with as many that can give way. */
-  readonly rank = new Link<Neighbours<Member>>(this);
+  #connections: Chain<Member> | undefined = undefined;
+  #rank: Link<Neighbours<Member>> | undefined = undefined;
 
   constructor(key?: bigint, site?: Neighbours<Member>) {
     this.key = key;
     this.site = site ?? this;
+  }
+
+  /** For a site: its connections that can give way; the longest waiting is first. */
+  get connections(): Chain<Member> {
+    return (this.#connections ??= new Chain());
+  }
+
+  /** For a site: its link in the chain of sites with as many that can give way. */
+  get rank(): Link<Neighbours<Member>> {
+    return (this.#rank ??= new Link(this));
+  }
+
+  /**
+   * None of its connections can give way: drops what orders them, 80 bytes. Nearly every WebSocket
+   * has a place of its own.
+   */
+  dropOrder(): void {
+    this.#rank?.leave();
+    this.#rank = this.#connections = undefined;
   }
 
   /** Open connections of its site; 0 for a place that is exempt. */
@@ -157,7 +174,7 @@ export class Neighbourhood<Member = unknown> {
   #rank(site: Neighbours<Member>): void {
     if (site.key === undefined) return;
     const { yielding } = site;
-    if (yielding === 0) site.rank.leave();
+    if (yielding === 0) site.dropOrder();
     else {
       const chain = (this.#ranks[yielding] ??= new Chain());
       if (site.rank.chain !== chain) chain.append(site.rank);

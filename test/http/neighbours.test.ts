@@ -35,6 +35,21 @@ test("a place knows how many connections and peers its IPv6 /48 has, unless it i
   expect(joined.map(({ sitePeers }) => sitePeers)).toEqual([5, 5, 3, 0, 0]);
 });
 
+test("what orders connections is kept only while one of them can give way", () => {
+  const all = new Neighbourhood();
+  const place = placeOf(all, "192.0.2.7");
+  all.join(place);
+  const { connections, rank } = place;
+  expect(place.connections).toBe(connections);
+  expect(place.rank).toBe(rank);
+  expect(all.heaviest).toBe(place);
+  all.noteLasting(place);
+  expect(all.heaviest).toBeUndefined();
+  expect(place.connections).not.toBe(connections);
+  all.join(place);
+  expect(all.heaviest).toBe(place);
+});
+
 test("a place is forgotten with its last connection, and only then", () => {
   const all = new Neighbourhood();
   const place = placeOf(all, "192.0.2.7");
