@@ -81,8 +81,8 @@ export async function runCli(
   if (request === undefined) {
     const wanted = argv.length === 1 ? WANTED[argv[0]] : undefined;
     const problem = wanted === undefined ? "is not understood" : `needs ${wanted}`;
-    const { USAGE } = await import("./verbs/help.ts");
-    output.stderr(`${errorLines(`${quote(argv.join(" "))} ${problem}`)}${USAGE}\n`);
+    const { usageOf } = await import("./verbs/help.ts");
+    output.stderr(`${errorLines(`${quote(argv.join(" "))} ${problem}`)}${usageOf(argv[0])}\n`);
     return EXIT_USAGE;
   }
   const { verb, operands, options } = request;

@@ -140,10 +140,6 @@ test.each([["--help"], ["-h"]])("%s prints the help, whatever the settings", asy
 
 test.each([
   ['"serve"', ["serve"]],
-  ['"check config"', ["check", "config"]],
-  ['"forget --all"', ["forget", "--all"]],
-  ['"maintenance yes"', ["maintenance", "yes"]],
-  ['"maintenance on off"', ["maintenance", "on", "off"]],
   ['"--verbose"', ["--verbose"]],
   ['"-x"', ["-x"]],
   ['"--help=yes"', ["--help=yes"]],
@@ -167,6 +163,18 @@ test.each([
 });
 
 test.each([
+  ["check config", "check"],
+  ["forget --all", "forget HASH..."],
+  ["maintenance yes", "maintenance on | off"],
+  ["maintenance on off", "maintenance on | off"],
+  ["plan 15M", "plan --peers=N | --announces=N | --here"],
+])("%s is not understood, and the usage of the verb is shown", async (line, usage) => {
+  const error = `buntracker: error: ${JSON.stringify(line)} is not understood\n`;
+  const stderr = `${error}usage: buntracker ${usage}\n`;
+  expect(await cli(line.split(" "))).toEqual({ code: 2, stdout: "", stderr });
+});
+
+test.each([
   ["dns", "the tracker's host name"],
   ["selftest", "the announce URL of a tracker, or several"],
   ["swarm", "an info hash, or several"],
@@ -177,7 +185,9 @@ test.each([
 ])("%s alone says what it needs", async (verb, wanted) => {
   const { code, stderr } = await cli([verb]);
   expect(code).toBe(2);
-  expect(stderr).toStartWith(`buntracker: error: "${verb}" needs ${wanted}\nusage: buntracker [`);
+  expect(stderr).toStartWith(
+    `buntracker: error: "${verb}" needs ${wanted}\nusage: buntracker ${verb} `,
+  );
 });
 
 test.each([

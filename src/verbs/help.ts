@@ -9,7 +9,7 @@ import { type Description, GROUPS } from "../config/description.ts";
 
 const HELP_COLUMNS = 80;
 
-export const USAGE = `usage: buntracker [check | config | health | top | version | --help]
+const USAGE = `usage: buntracker [check | config | health | top | version | --help]
        buntracker cluster [--format=json]
        buntracker dns NAME
        buntracker plan --peers=N | --announces=N | --here
@@ -195,6 +195,12 @@ export function helpText(): string {
     return `\n${group}\n${settings.map(helpOfSetting).join("")}`;
   });
   return HELP_HEAD + groups.join("") + HELP_TAIL;
+}
+
+/** How a verb is used; of a word that is no verb, how all of them are. */
+export function usageOf(verb = ""): string {
+  const help = Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
+  return help === undefined ? USAGE : `usage: buntracker ${help.usage}`;
 }
 
 /** The help of a verb; undefined if there is no such verb. */

@@ -59,6 +59,13 @@ test("a plan that does not fit fails, and says why", async () => {
   const { code, stdout } = await cli(["plan", "--peers=1G"]);
   expect(code).toBe(1);
   expect(stdout).toContain("It does not fit: the peers are more than one tracker stores");
+  for (const [peers, fits] of [
+    ["1G", false],
+    ["1M", true],
+  ] as const) {
+    const json = (await cli(["plan", `--peers=${peers}`, "--format=json"])).stdout;
+    expect(JSON.parse(json)).toMatchObject({ fits });
+  }
 });
 
 test("--here says what one thread carries, and plans with that", async () => {
