@@ -107,7 +107,7 @@ const SETTINGS: readonly Row[] = [
   ],
   ["TRACKER_UDP_RECEIVE_BUFFER", (load) => showBytes(load.udp_receive_buffer_bytes), "udp"],
   ["net.core.rmem_max", (load) => String(load.udp_receive_buffer_bytes), "udp"],
-  ["LimitNOFILE, at least", ({ open_files: files }) => String(files), "loop"],
+  ["LimitNOFILE, at least", ({ open_files: files }) => String(files)],
 ];
 
 /** The plan as text; `source` says where the figures come from. */

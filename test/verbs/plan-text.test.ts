@@ -18,6 +18,8 @@ test("rows of a transport that is not used are left out", () => {
   expect(overHttp).not.toContain("UDP requests");
   expect(overHttp).not.toContain("TRACKER_UDP_WORKERS");
   expect(overHttp).toContain("LimitNOFILE");
+  // Files are open whatever the transport.
+  expect(planText(QUESTION, makePlan(QUESTION, FIGURES), "")).toContain("LimitNOFILE");
   expect(planText(QUESTION, makePlan(QUESTION, FIGURES), "")).not.toContain("HTTP requests");
 });
 
