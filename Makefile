@@ -86,7 +86,7 @@ conformance: $(BINARY) ## examine it and other trackers (INSTALL=1)
 	  $(if $(TRACKER),--tracker $(TRACKER))
 	$(BUN) scripts/documents.ts
 
-.PHONY: bench compare costs regress scaling http-workers lists pull cluster-cost stalls restart
+.PHONY: bench compare costs regress scaling http-workers handshakes lists pull cluster-cost stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
@@ -104,6 +104,10 @@ scaling: $(BINARY) ## measure what more threads carry: core and UDP
 
 http-workers: $(BINARY) ## measure HTTP and HTTPS with more threads
 	$(BUN) test/bench/http-workers.ts
+
+# Needs openssl.
+handshakes: $(BINARY) ## measure what a connection over TLS costs
+	$(BUN) test/bench/handshakes.ts
 
 lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 	$(BUN) test/bench/lists.ts

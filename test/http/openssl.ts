@@ -3,21 +3,23 @@
  */
 import { join } from "node:path";
 
+/** Made in milliseconds; an RSA key takes seconds on a busy machine. */
+const P256 = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+
 /**
  * Makes a self-signed certificate for `name`, and for what `alternatives` says, such as
- * `IP:127.0.0.1`; returns the paths of its two files.
+ * `IP:127.0.0.1`; `newKey` says how its key is made. Returns the paths of its two files.
  */
 export function makeCertificate(
   directory: string,
   name: string,
   days = 90,
   alternatives = "",
+  newKey = P256,
 ): { cert: string; key: string } {
   const cert = join(directory, `${name}.cert.pem`);
   const key = join(directory, `${name}.key.pem`);
-  // Made in milliseconds; an RSA key takes seconds on a busy machine.
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
-  const args = ["req", "-x509", ...curve, "-nodes", "-days", String(days)];
+  const args = ["req", "-x509", ...newKey, "-nodes", "-days", String(days)];
   if (alternatives !== "") args.push("-addext", `subjectAltName=${alternatives}`);
   const made = Bun.spawnSync(
     ["openssl", ...args, "-keyout", key, "-out", cert, "-subj", `/CN=${name}`],
