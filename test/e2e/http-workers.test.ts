@@ -137,6 +137,17 @@ describe.each(WORKERS)("with %p HTTP workers", (workers) => {
     expect(await tracker.exited()).toBe(0);
   });
 
+  test("three hundred browsers at once all get in, while nothing of theirs is loaded", async () => {
+    await using started = await start(workers);
+    const { at, metric } = started;
+    const open = (_: unknown, i: number) =>
+      WsClient.open(`ws://${at}/announce`, `-WW0100-${String(i).padStart(12, "0")}`);
+    const browsers = await Promise.all(Array.from({ length: 300 }, open));
+    expect(await metric("tracker_websocket_connections")).toBe(300);
+    for (const browser of browsers) browser.cut();
+    await until(async () => (await metric("tracker_http_connections")) === 0);
+  });
+
   test("lists, rules and maintenance reach every thread", async () => {
     const file = join(folder, `deny-${workers}`);
     writeFileSync(file, "");
