@@ -115,7 +115,7 @@ lists: $(MODULES_STAMP) ## measure the access lists: reading and lookups
 pull: $(BINARY) ## measure a pull of ten million peers (needs nats-server)
 	$(BUN) test/bench/pull.ts
 
-# Six minutes.
+# Ten minutes.
 cluster-cost: $(BINARY) ## measure what sharing peers costs (needs nats-server)
 	$(BUN) test/bench/cluster-cost.ts
 
