@@ -76,7 +76,7 @@ async function measure(name: string, url: string | undefined): Promise<number[]>
   const fill = { ...USUAL, mode: "fill", seconds: FILL_SECONDS_MAX };
   const joins = isAll ? await cost(tracker, fill) : [NaN, NaN];
   const mix = isAll ? await cost(tracker, { ...USUAL, seconds }) : [NaN, NaN];
-  // After 8 s the compiler of hot code still had work, which cost 10 % of all; after 20 s it had not.
+  // After 8 s the compiler of hot code still had work, a tenth of all; after 20 s it had none.
   await Promise.all([
     load(tracker, { ...BOTH, swarms: 180_000, seconds: BOTH_WARM_SECONDS }),
     load(other, { ...BOTH, swarms: 170_000, seconds: BOTH_WARM_SECONDS }),

@@ -2,8 +2,8 @@
  * A tracker that begins with nothing pulls ten million peers from another: `make pull`.
  *
  * The claims it defends: it has them in less than ten seconds, and neither the one that gives nor
- * the one that takes keeps an announce for 5 ms. A machine that others use keeps some itself, so the
- * verdict compares: of a thousand announces, the slowest but one, with the pull and without.
+ * the one that takes keeps an announce for 5 ms. A machine that others use keeps some itself, so
+ * the verdict compares: of a thousand announces, the slowest but one, with the pull and without.
  *
  *   bun test/bench/pull.ts                        with no UDP worker, then with one
  *   bun test/bench/pull.ts --workers 1 --scale 0.1
