@@ -12,7 +12,7 @@
  *
  * Signaling in the workers, with offers and answers as messages between them, would spread what
  * takes little of a processor (a browser announces every two minutes), for a second way to store
- * its swarms. A request passed on costs some 50 µs more, and two open files.
+ * its swarms. A request passed on takes two open files more, and its bytes are copied once more.
  *
  * The socket has a name outside of the file system, because a service may write to no folder. So
  * any process of this machine can connect to it; one that does not send the random key is closed.
