@@ -326,17 +326,44 @@ export function explain(error: unknown, engine: Engine): Refusal {
   // A host name may hold any of the words.
   const words = reason.replaceAll(engine.host, "");
   const place = showPlace(engine);
+  if (WRONG_NAME.test(words)) {
+    const other = `or give the server one for ${engine.host}`;
+    const remedy = `write a name of the server's certificate in TRACKER_CLUSTER_URL, ${other}`;
+    return { reason, remedy, answered: true };
+  }
   const known = REMEDIES.find(([pattern]) => pattern.test(words));
   if (known !== undefined) return { reason, remedy: known[1], answered: known[2] };
-  if (/certificate|tls|ssl|EBADF/i.test(words)) {
-    const ca = "set TRACKER_CLUSTER_TLS_CA_FILE to the certificate that signed the server's";
-    const remedy = engine.tls ? ca : "write tls:// in TRACKER_CLUSTER_URL";
+  const tls = TLS_REMEDIES.find(([pattern]) => pattern.test(words))?.[1];
+  if (tls !== undefined) {
+    const remedy = engine.tls ? tls : `write tls:// in TRACKER_CLUSTER_URL, and ${tls}`;
     return { reason, remedy, answered: true };
   }
   const isLate = /timeout/i.test(words);
   const remedy = isLate ? "see that a NATS server answers" : "start a NATS server";
   return { reason, remedy: `${remedy} at ${place}`, answered: false };
 }
+
+/** The reason of TLS; it quotes the names of the certificate, which may hold any word. */
+const WRONG_NAME = /does not match certificate's altnames/;
+
+/** Parts of a reason that TLS has, and the remedy where the URL says tls://. */
+const TLS_REMEDIES: readonly [RegExp, string][] = [
+  [
+    // A server that refuses our certificate, or that we have none, closes the connection in the
+    // handshake, and Bun 1.3 then says no more than EBADF. Its own certificate was right.
+    /EBADF/,
+    "set TRACKER_CLUSTER_TLS_CERT_FILE and TRACKER_CLUSTER_TLS_KEY_FILE to a certificate that " +
+      "the server trusts, if it lets in only clients with one; its log says the reason",
+  ],
+  [
+    /expired|not yet valid/,
+    "renew the certificate of the server, or correct the clock of this machine",
+  ],
+  [
+    /certificate|tls|ssl/i,
+    "set TRACKER_CLUSTER_TLS_CA_FILE to the certificate that signed the server's",
+  ],
+];
 
 /** Parts of a reason, the remedy, and whether the server has answered. */
 const REMEDIES: readonly [RegExp, string, boolean][] = [

@@ -85,11 +85,12 @@ export class OtherTrackers {
       return [{ what: "there", node }, ...this.#lookAtTimeout(node, first, origin)];
     }
     const before = known.seenAt;
-    known.seenAt = origin.seenAt;
+    // Never back: the origin heard last may be forgotten while an earlier one of the name is not.
+    known.seenAt = Math.max(before, origin.seenAt);
     if (known.state !== "there") {
       if (!there || drains) return [];
       known.state = "there";
-      const again: News = { what: "again", node, seconds: origin.seenAt - before };
+      const again: News = { what: "again", node, seconds: known.seenAt - before };
       return [again, ...this.#lookAtTimeout(node, known, origin)];
     }
     if (drains) {

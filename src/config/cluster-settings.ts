@@ -125,7 +125,9 @@ function readEngine(text: string): Engine | Fault {
   if (host.startsWith("[") ? !isIPv6(bare) : "problem" in parseHostName(host)) {
     return new Fault("has no host name or address: write nats://host:4222 or tls://[::1]:4222");
   }
-  const [user, password] = readLogin(login);
+  const read = readLogin(login);
+  if (read instanceof Fault) return read;
+  const [user, password] = read;
   if ((user === undefined) !== (password === undefined)) {
     return new Fault("has a user without a password: write nats://user:password@host:4222");
   }
@@ -133,14 +135,17 @@ function readEngine(text: string): Engine | Fault {
 }
 
 /** User and password in a URL, where signs such as @ are written as %40. */
-function readLogin(login: string | undefined): [string | undefined, string | undefined] {
+function readLogin(
+  login: string | undefined,
+): [user: string | undefined, password: string | undefined] | Fault {
   if (login === undefined) return [undefined, undefined];
   const [user, ...rest] = login.split(":");
   try {
     const password = rest.length === 0 ? undefined : decodeURIComponent(rest.join(":"));
     return [decodeURIComponent(user), password];
   } catch {
-    return [login, undefined];
+    const remedy = "write a % of the user or the password as %25";
+    return new Fault(`has a % in its login that begins no escape such as %40: ${remedy}`);
   }
 }
 

@@ -312,13 +312,16 @@ export function list<Item>(noun: string, read: (text: string) => Item | Fault, s
     const parts = text.split(",").map((part) => part.trim());
     if (parts.length === 1 && parts[0] === "") return [];
     const items: Item[] = [];
+    const told = new Set<string>();
     for (const [at, part] of parts.entries()) {
       const item = wrongSeparator(part, noun, show) ?? read(part);
       const which = parts.length === 1 ? "which" : `where ${show(part)}`;
-      if (item instanceof Fault) complain(`${which} ${item.rest}`);
-      else if (parts.indexOf(part) !== at) complain(`${which} is repeated: once will do`);
+      if (item instanceof Fault) told.add(`${which} ${item.rest}`);
+      else if (parts.indexOf(part) !== at) told.add(`${which} is repeated: once will do`);
       else items.push(item);
     }
+    // Each sentence once, whatever the number of places where it is true.
+    for (const problem of told) complain(problem);
     return items;
   });
 }

@@ -82,8 +82,8 @@ const VERBS: Readonly<Record<string, VerbHelp | undefined>> = {
     text:
       "Checks the settings and the files they name, and prints each problem with what helps, " +
       "then what the start would warn of. It binds no address and changes nothing. With " +
-      "TRACKER_CLUSTER_URL it tries each NATS server. Exit code 0: it would start; 78: it would " +
-      "not.",
+      "TRACKER_CLUSTER_URL it tries each NATS server. Exit code 0: it would start; 1: it would, " +
+      "but a NATS server refuses it; 78: it would not.",
     settings: "all",
     example: "set -a; . /etc/buntracker/buntracker.env; buntracker check",
   },

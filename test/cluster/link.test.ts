@@ -54,6 +54,25 @@ test("a remedy fits what a server said", () => {
   expect(explain(new Error("timeout"), engine).remedy).toContain("see that a NATS server answers");
 });
 
+test("a remedy of TLS names the setting that helps", () => {
+  const engine = { ...engineAt(4222), tls: true };
+  const remedyFor = (reason: string) => explain(new Error(reason), engine).remedy;
+  expect(remedyFor("self signed certificate")).toStartWith("set TRACKER_CLUSTER_TLS_CA_FILE");
+  const closed = remedyFor("write EBADF");
+  expect(closed).toContain("TRACKER_CLUSTER_TLS_CERT_FILE and TRACKER_CLUSTER_TLS_KEY_FILE");
+  expect(closed).not.toContain("CA_FILE");
+  expect(remedyFor("certificate has expired")).toStartWith("renew the certificate of the server");
+  const list = "IP: 127.0.0.1 is not in the cert's list: ";
+  for (const names of [list, "Host: a. is not in the cert's altnames: DNS:authentication.test"]) {
+    expect(remedyFor(`Hostname/IP does not match certificate's altnames: ${names}`)).toBe(
+      "write a name of the server's certificate in TRACKER_CLUSTER_URL, " +
+        "or give the server one for 127.0.0.1",
+    );
+  }
+  const plain = explain(new Error("self signed certificate"), engineAt(4222)).remedy;
+  expect(plain).toMatch(/^write tls:.*, and set TRACKER_CLUSTER_TLS_CA_FILE/);
+});
+
 test("the name of a host is no reason", () => {
   const engine = { ...engineAt(4222), host: "authentication.example" };
   const refused = explain(new Error("connect ECONNREFUSED authentication.example:4222"), engine);

@@ -52,6 +52,18 @@ describe("another tracker", () => {
     expect(look(19.5)).toEqual([]);
   });
 
+  test("is never heard again before it ended: of two with its name one may be forgotten", () => {
+    const { ledger, says, look } = open();
+    says(A, 8);
+    look(8);
+    says(B, 10);
+    says(A, 12, { drains: true });
+    expect(look(12)).toEqual([{ what: "ended", node: "b" }]);
+    says("c".repeat(16), 12.9, { name: "c", had: [{ origin: B, number: 1, heard: 1 }] });
+    ledger.forget(13, 0.4);
+    expect(look(13)).toContainEqual({ what: "again", node: "b", seconds: 0 });
+  });
+
   test("is not called lost while our own link is down, nor right after", () => {
     const { says, look } = open();
     says(A, 10);

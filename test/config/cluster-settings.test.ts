@@ -39,7 +39,10 @@ describe("the URL of a NATS server", () => {
     ["nats://:4222", "has no host name or address"],
     ["nats://[::g]:4222", "has no host name or address"],
     ["nats://me@a", "has a user without a password"],
-    ["nats://%zz:b@a", "has a user without a password"],
+    ["nats://%zz:b@a", "has a % in its login that begins no escape"],
+    ["nats://a:b%zz@a:4222", "has a % in its login that begins no escape"],
+    ["nats://127.0.0.1:4222,,", "is no URL of a NATS server: remove a comma"],
+    ["nats://u:a@h:99999,nats://u:b@h:99999", "is no URL of a NATS server: write"],
   ])("%s is a mistake", (text, reason) => {
     const problems = problemsOf({ TRACKER_CLUSTER_URL: text });
     expect(problems).toHaveLength(1);
@@ -55,6 +58,7 @@ test("no message shows a password, whatever is wrong with its URL", () => {
     ["nats://u:s3@cret@h", "has more than one @: write that of a user or a password as %40"],
     ["nats://u:s3cret@h,nats://u:s3cret@h", "is repeated"],
     ["nats://u:s3cret@h nats://b", "has a blank where a comma belongs"],
+    ["nats://u:s3cret%zz@h", "begins no escape such as %40: write a % of the user or the"],
     ["nats://u:s3cret", "is no URL"],
     ["nats://u:s3cret,nats://h", "is no URL"],
   ]) {

@@ -51,6 +51,7 @@ describe.skipIf(NATS_SERVER === null || !makeCertificate.possible)(
         await using wrong = await clustered(url, ca);
         await right.says(CONNECTED);
         await wrong.says(REFUSED);
+        expect(wrong.stderr).toContain("TRACKER_CLUSTER_TLS_CERT_FILE and TRACKER_CLUSTER_TLS_KEY");
         expect(wrong.stderr).not.toContain(CONNECTED);
       });
     }, 60_000);

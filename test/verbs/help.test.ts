@@ -33,6 +33,13 @@ describe("VERB --help", () => {
     expect((await cli(["swarm", "--help"])).stdout).not.toContain("TRACKER_INTERVAL");
   });
 
+  test("of check names each exit code", async () => {
+    const { stdout } = await cli(["check", "--help"]);
+    expect(stdout.replaceAll("\n", " ")).toContain(
+      "Exit code 0: it would start; 1: it would, but a NATS server refuses it; 78: it would not.",
+    );
+  });
+
   test("of a word that is no verb is the whole help", async () => {
     expect((await cli(["serve", "--help"])).stdout).toBe(helpText());
     expect((await cli(["toString", "--help"])).stdout).toBe(helpText());
