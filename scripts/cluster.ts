@@ -7,8 +7,11 @@
  *
  * The servers have the configuration of the release, dist/nats/loopback.conf, and passwords that
  * are drawn for this run: one for trackers, one for servers. Each tracker prefers its own server,
- * and takes another when that ends: try `kill`. With --port N and --nats-port N it takes other
- * ports.
+ * and takes another when that ends: try `kill`. One that ends without such a signal ends all, with
+ * exit code 1. With --port N and --nats-port N it takes other ports.
+ *
+ * All ports must be free before anything starts: a tracker would connect to a foreign NATS server
+ * on a port that is taken, and send it the password.
  */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -17,6 +20,10 @@ const ROOT = resolve(import.meta.dir, "..");
 const NODES = ["a", "b", "c"];
 const PORTS_APART = 100;
 const ROUTES_APART = 2000;
+/** What NATS, a tracker and the runtimes of both say before they end. */
+const FATAL = /\[FTL\]|^buntracker: error|^panic:|^fatal error:/;
+/** Of each program, to find the reason of its end. */
+const LINES_KEPT = 1000;
 
 const { values } = parseArgs({
   options: {
@@ -33,9 +40,42 @@ if (server === null) {
   process.exit(1);
 }
 
+const ports = (base: number, apart: number): number[] => NODES.map((_, at) => base + apart * at);
+for (const port of [...ports(firstNats, 1), ...ports(firstNats + ROUTES_APART, 1)]) {
+  const remedy = "sudo systemctl stop nats-server, or take others with --nats-port N";
+  if (!(await isFree(port))) refuse(port, `which a NATS server needs: ${remedy}`);
+}
+for (const port of [...ports(first, PORTS_APART), ...ports(first + 1, PORTS_APART)]) {
+  const remedy = "sudo systemctl stop buntracker, or take others with --port N";
+  if (!(await isFree(port))) refuse(port, `which a tracker needs: ${remedy}`);
+}
+
+function refuse(port: number, why: string): never {
+  console.error(`another program has 127.0.0.1:${port}, ${why}`);
+  process.exit(1);
+}
+
+/** True if no program listens there, over TCP or UDP. */
+async function isFree(port: number): Promise<boolean> {
+  const hostname = "127.0.0.1";
+  try {
+    Bun.listen({ hostname, port, socket: { data() {} } }).stop(true);
+    (await Bun.udpSocket({ hostname, port })).close();
+    return true;
+  } catch (error) {
+    // What else keeps a program from it, such as a port below 1024, it says itself.
+    return (error as NodeJS.ErrnoException).code !== "EADDRINUSE";
+  }
+}
+
 const draw = (): string => crypto.getRandomValues(new Uint8Array(16)).toHex();
 const [password, routePassword] = [draw(), draw()];
 const started: { name: string; child: Bun.Subprocess }[] = [];
+/** Resolves when all must end: to the reason, or to nothing after Ctrl-C. */
+const over = Promise.withResolvers<string | undefined>();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => over.resolve(undefined));
+}
 
 /** Starts a program whose lines are shown behind its name. */
 function start(name: string, command: string[], env: Record<string, string>): void {
@@ -48,16 +88,35 @@ function start(name: string, command: string[], env: Record<string, string>): vo
     detached: true,
   });
   started.push({ name, child });
-  for (const stream of [child.stdout, child.stderr]) void show(name, stream);
-  void child.exited.then((code) => console.log(`${name} │ ended: ${code}`));
+  const lines: string[] = [];
+  const shown = [child.stdout, child.stderr].map((stream) => show(name, stream, lines));
+  void Promise.all([child.exited, ...shown]).then(([code]) => {
+    console.log(`${name} │ ended: ${code}`);
+    // NATS ends with 1 after a SIGTERM, as after an error.
+    const wasAsked = code === 0 || child.signalCode !== null || lines.some(isShutdown);
+    const reason = lines.findLast((line) => FATAL.test(line)) ?? `exit code ${code}`;
+    if (!wasAsked) over.resolve(`${name} has ended by itself: ${reason}`);
+    if (started.every(({ child }) => hasEnded(child))) over.resolve("each was ended by a signal");
+  });
 }
 
-async function show(name: string, stream: ReadableStream<Uint8Array>): Promise<void> {
+const isShutdown = (line: string): boolean => line.includes("Initiating Shutdown");
+const hasEnded = (child: Bun.Subprocess): boolean =>
+  child.exitCode !== null || child.signalCode !== null;
+
+/** Shows each line, and keeps the last ones in `kept`. */
+async function show(
+  name: string,
+  stream: ReadableStream<Uint8Array>,
+  kept: string[],
+): Promise<void> {
   let rest = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
     rest = lines.pop()!;
     for (const line of lines) console.log(`${name} │ ${line}`);
+    kept.push(...lines);
+    kept.splice(0, Math.max(0, kept.length - LINES_KEPT));
   }
 }
 
@@ -89,10 +148,7 @@ for (const [at, node] of NODES.entries()) {
 const table = `TRACKER_ADMIN_ADDRESS=127.0.0.1:${first + 1} dist/bin/buntracker cluster`;
 console.log(`\nwhat they hear of each other:  ${table}\nCtrl-C ends all of them\n`);
 
-await new Promise<void>((end) => {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => end());
-  void Promise.all(started.map(({ child }) => child.exited)).then(() => end());
-});
+const problem = await over.promise;
 // The trackers tell each other that they end.
 for (const kind of ["tracker", "nats"]) {
   const own = started.filter(({ name }) => name.startsWith(kind));
@@ -100,4 +156,5 @@ for (const kind of ["tracker", "nats"]) {
   await Promise.race([Promise.all(own.map(({ child }) => child.exited)), Bun.sleep(10_000)]);
   for (const { child } of own) child.kill("SIGKILL");
 }
-process.exit(0);
+if (problem !== undefined) console.error(`${problem}; none is left`);
+process.exit(problem === undefined ? 0 : 1);

@@ -90,6 +90,83 @@ describe.if(NATS_SERVER !== null)("nats-server, where it is installed,", () => {
   );
 });
 
+describe.if(NATS_SERVER !== null)("make cluster, where nats-server is installed,", () => {
+  const begin = () => {
+    const port = 20_000 + Math.floor(Math.random() * 8000);
+    const nats = port + 1000;
+    const options = ["--port", String(port), "--nats-port", String(nats)];
+    const start = () =>
+      Bun.spawn([process.execPath, join(ROOT, "scripts/cluster.ts"), ...options], {
+        ...{ stdout: "pipe", stderr: "pipe" },
+      });
+    return { port, nats, start };
+  };
+
+  test.each([
+    ["a NATS server", "tcp", ({ nats }: { nats: number }) => nats, "stop nats-server"],
+    ["a route of NATS", "tcp", ({ nats }: { nats: number }) => nats + 2002, "stop nats-server"],
+    ["a tracker", "udp", ({ port }: { port: number }) => port + 200, "stop buntracker"],
+    [
+      "a page of the operator",
+      "tcp",
+      ({ port }: { port: number }) => port + 101,
+      "stop buntracker",
+    ],
+  ])("starts nothing if the port of %s is taken", async (_, protocol, of, remedy) => {
+    const cluster = begin();
+    const port = of(cluster);
+    const place = { hostname: "127.0.0.1", port };
+    const taken =
+      protocol === "udp"
+        ? await Bun.udpSocket(place)
+        : Bun.listen({ ...place, socket: { data() {} } });
+    try {
+      const child = cluster.start();
+      const stderr = await new Response(child.stderr).text();
+      expect([await child.exited, await new Response(child.stdout).text()]).toEqual([1, ""]);
+      expect(stderr.trim().split("\n")).toHaveLength(1);
+      expect(stderr).toStartWith(`another program has 127.0.0.1:${port}, `);
+      expect(stderr).toContain(remedy);
+    } finally {
+      if ("stop" in taken) taken.stop(true);
+      else taken.close();
+    }
+  });
+
+  test(
+    "ends all with exit code 1 when one ends by itself, and goes on when one is killed",
+    async () => {
+      const cluster = begin();
+      const child = cluster.start();
+      let shown = "";
+      const read = (async () => {
+        for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) shown += text;
+      })();
+      const stderr = new Response(child.stderr).text();
+      // NATS begins each line with its process id.
+      const pidOf = (name: string) =>
+        Number(new RegExp(`^${name} │ \\[(\\d+)\\]`, "m").exec(shown)![1]);
+      try {
+        await until(() => shown.match(/connected to the cluster/g)?.length === 3, 50);
+        process.kill(pidOf("nats a"), "SIGTERM");
+        await until(() => shown.includes("nats a │ ended: "), 20);
+        await until(() => shown.match(/connected to the cluster/g)?.length === 4, 20);
+        expect(child.exitCode).toBeNull();
+        // On this signal a program in Go ends as by a bug: with a trace, and exit code 2.
+        process.kill(pidOf("nats b"), "SIGQUIT");
+        await until(() => child.exitCode !== null, 20);
+      } finally {
+        child.kill("SIGINT");
+      }
+      expect([await child.exited, await stderr, await read]).toEqual([
+        ...[1, "nats b has ended by itself: exit code 2; none is left\n", undefined],
+      ]);
+      expect(shown.match(/│ ended: /g)).toHaveLength(6);
+    },
+    MINUTE,
+  );
+});
+
 interface Service {
   environment: Record<string, string>;
   network_mode: string;
