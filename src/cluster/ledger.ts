@@ -6,7 +6,8 @@
  *   whole      up to here nothing of it is missing
  *   gap        up to here something may be missing: its own numbers jumped; 0 if nothing is
  *   claim      another tracker has it up to here. It counts as missing if it is not heard within
- *              two seconds; it never moves `live`, for it may be forged
+ *              two seconds; it never moves `live`, for it may be forged. The origin itself knows:
+ *              if it says later that it has not got so far, the claim is gone
  *   wholeAt    when nothing of it was missing, by its own word
  *
  *   batch n = live + 1    live moves                     whole too, if nothing is missing
@@ -32,8 +33,12 @@ export const HEARD_SECONDS = 5;
 const CLAIM_SECONDS = 2;
 /** How much further back a pull reaches: batches wait for their turn, and clocks stand still. */
 const MARGIN_SECONDS = 10;
-/** Limit of origins: a client that may publish can name any number of them. */
-const ORIGINS_MAX = 1024;
+/**
+ * Limits of origins, and of trackers that are heard at a time: a client that may publish can name
+ * any number of them. What is missing, and from whom, is looked for in all pairs of both.
+ */
+const ORIGINS_MAX = 256;
+const HEARD_MAX = KNOWN_MAX;
 
 /** What is known of a tracker. */
 export interface Origin {
@@ -49,8 +54,9 @@ export interface Origin {
   seenAt: number;
   /** When it last said something, or another had news of it. */
   namedAt: number;
-  /** Its last hello. */
+  /** Its last hello, and what it says there that it has, by origin. */
   hello: Hello | undefined;
+  named: ReadonlyMap<string, Had>;
   /** The trackers that were asked for its missing batches since it ended. */
   readonly asked: Set<string>;
   /** All trackers were asked for its batches up to this number; 0 while the origin is heard. */
@@ -98,6 +104,9 @@ export class Ledger {
     const state = this.#see(origin, now);
     if (state === undefined) return;
     state.hello = hello;
+    state.named = new Map(hello.had.map((had) => [had.origin, had]));
+    // Messages of one tracker keep their order: what it had by then would have come before.
+    if (number < state.claim && now - state.claimedAt >= CLAIM_SECONDS) state.claim = 0;
     if (number > state.live) {
       // A pull may have brought it before it was heard.
       if (number > state.whole) this.#noteGap(state, number);
@@ -163,8 +172,10 @@ export class Ledger {
     const had: Had[] = [];
     // Those heard last come first: of each restart there is an origin that is gone.
     for (const state of [...this.#origins.values()].sort((a, b) => b.seenAt - a.seenAt)) {
-      const { origin, whole, live, claim, namedAt } = state;
+      const { origin, whole, live, namedAt } = state;
       if (now - namedAt > keptSeconds) continue;
+      // Of one that is heard here, others can hear more from itself: a claim would go round.
+      const claim = isHeard(state, now) ? 0 : state.claim;
       const highest = Math.max(whole, live, claim);
       if (this.#isSettled(state, now)) had.push({ origin, number: highest, heard: whole });
       else if (highest > 0) had.push({ origin, number: whole, heard: highest });
@@ -254,9 +265,10 @@ export class Ledger {
     let best: Origin | undefined;
     let most = 0;
     for (const giver of this.heard(now)) {
-      // One that drains may be gone before the end.
+      // One that drains may be gone before the end; one that is partial has not all to give.
       const usable = avoid.has(giver.origin) || giver.hello?.drains ? 0.5 : 1;
-      const value = worth(giver) * usable;
+      const whole = giver.hello?.partial ? 0.75 : 1;
+      const value = worth(giver) * usable * whole;
       if (value > most) {
         best = giver;
         most = value;
@@ -267,8 +279,12 @@ export class Ledger {
 
   #see(origin: string, now: number): Origin | undefined {
     if (origin === this.#self) return undefined;
-    const state = this.#origins.get(origin) ?? this.#add(origin, now, 0);
-    if (state === undefined) return undefined;
+    let state = this.#origins.get(origin);
+    if (state === undefined || !isHeard(state, now)) {
+      if (this.heard(now).length >= HEARD_MAX) return undefined;
+      state ??= this.#add(origin, now, 0);
+      if (state === undefined) return undefined;
+    }
     state.seenAt = state.namedAt = now;
     state.settled = 0;
     state.asked.clear();
@@ -280,6 +296,7 @@ export class Ledger {
     const state: Origin = {
       ...{ origin, live: number, whole: number, gap: 0, claim: 0, claimedAt: 0 },
       ...{ wholeAt: -Infinity, seenAt: -Infinity, namedAt: now, hello: undefined },
+      named: NOTHING_NAMED,
       ...{ asked: new Set(), settled: 0, settledBy: undefined },
     };
     this.#origins.set(origin, state);
@@ -332,6 +349,8 @@ export function lackOf({ live, whole, gap, claim, claimedAt }: Origin, now: numb
 /** True if it said something within the last seconds. */
 export const isHeard = ({ seenAt }: Origin, now: number): boolean => now - seenAt <= HEARD_SECONDS;
 
+const NOTHING_NAMED: ReadonlyMap<string, Had> = new Map();
+
 const COVERS_NOT = 0;
 /** All that is left of an origin that is gone. */
 const COVERS_REST = 0.9;
@@ -340,7 +359,7 @@ const COVERS_ALL = 1;
 /** How much `giver` has of an origin up to `lack`. */
 function covers(giver: Origin, { origin }: Origin, lack: number): number {
   if (giver.origin === origin) return COVERS_ALL;
-  const one = giver.hello?.had.find((had) => had.origin === origin);
+  const one = giver.named.get(origin);
   if (one === undefined || one.number < lack) return COVERS_NOT;
   return isSettledIn(one) ? COVERS_REST : COVERS_ALL;
 }
@@ -349,9 +368,9 @@ function covers(giver: Origin, { origin }: Origin, lack: number): number {
  * Takes back that an origin is settled, when a hello shows that somebody has more of it: while a
  * line was cut, not all trackers could be asked.
  */
-function unsettle(state: Origin, { origin, hello }: Origin): void {
+function unsettle(state: Origin, { origin, named }: Origin): void {
   if (state.settled === 0) return;
-  const one = hello!.had.find((had) => had.origin === state.origin);
+  const one = named.get(state.origin);
   const says = one !== undefined && isSettledIn(one) && one.number >= state.settled;
   if (state.settledBy === origin && !says) {
     state.settled = 0;

@@ -93,7 +93,8 @@ export class Sharing {
     this.giving.expire(now);
     const hello = {
       ...{ keepsSeconds: ownKeptSeconds(), drains: this.#drains, name: node },
-      ...{ behind: this.ledger.behind, had: this.ledger.had(now, kept) },
+      ...{ behind: this.ledger.behind, partial: this.#isPartial },
+      had: this.ledger.had(now, kept),
     };
     link.sendAll(helloMessage(this.#self, hello));
   }
@@ -156,6 +157,15 @@ export class Sharing {
       heard: ledger.heard(now).length,
       nodes: nodesOf(ledger, now, keptSeconds()),
     };
+  }
+
+  /** True if lists or memory keep out more than one peer in a hundred: others ask it last. */
+  get #isPartial(): boolean {
+    const { applying, store } = this.#parts;
+    const { deltas, refused } = applying.counts;
+    const out = refused + this.taking.refused;
+    const all = out + deltas + this.taking.counts.peers;
+    return 100 * out > all || store.population.holdings.tight;
   }
 
   get #self() {

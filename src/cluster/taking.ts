@@ -73,6 +73,8 @@ export interface TakingParts {
 
 export class Taking {
   readonly counts = { done: 0, failed: 0, peers: 0 };
+  /** Peers of pulls that our lists refused. */
+  refused = 0;
   readonly #parts: TakingParts;
   readonly #avoid = new Map<string, number>();
   /** Chunks that have come, and the end. */
@@ -225,11 +227,12 @@ export class Taking {
 
   /** False at the end of the chunk, or where it is not sound. */
   #putBackSome(putBack: PutBack): boolean {
-    const { peers } = putBack.counts;
+    const { peers, refused } = putBack.counts;
     const end = putBack.at + SLICE_BYTES;
     let more = true;
     while (more && putBack.at < end) more = putBack.next();
     this.counts.peers += putBack.counts.peers - peers;
+    this.refused += putBack.counts.refused - refused;
     return more;
   }
 

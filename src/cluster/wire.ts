@@ -16,7 +16,8 @@
  *   2 hello                                           many there were
  *    16  2   seconds it keeps peers            24  …  a chunk of a snapshot, CHUNK_BYTES_MAX at
  *    18  1   n                                        most (snapshot/format.ts); at the end, for
- *    19  1   1 drains, 2 has not caught up            each origin, as in a hello
+ *    19  1   1 drains, 2 has not caught up,           each origin, as in a hello
+ *            4 does not store all that it hears
  *    20  16n 8 an origin
  *            4 up to here this node has all  3 ask
  *            4 the highest that it heard of    16  2  session     18  2  1 begins, 0 goes on
@@ -69,6 +70,7 @@ const ASK_BYTES = 24;
 const STATE_BYTES = 24;
 const FLAG_DRAINS = 1;
 const FLAG_BEHIND = 2;
+const FLAG_PARTIAL = 4;
 
 /** An origin, 16 hexadecimal digits, and one of its numbers. */
 export interface Known {
@@ -97,6 +99,8 @@ export interface Hello {
   drains: boolean;
   /** It has started, and has not got the peers of another yet. */
   behind: boolean;
+  /** Its lists or its memory keep out some of what it is told. */
+  partial: boolean;
   /** What it has of others; at most KNOWN_MAX. */
   had: Had[];
   /** Its name; cut to NAME_BYTES_MAX bytes. */
@@ -193,6 +197,7 @@ function readHello(bytes: Uint8Array, view: DataView, head: Head): Message | Unr
     keepsSeconds: view.getUint16(16, true),
     drains: (bytes[19] & FLAG_DRAINS) !== 0,
     behind: (bytes[19] & FLAG_BEHIND) !== 0,
+    partial: (bytes[19] & FLAG_PARTIAL) !== 0,
     had: readHad(bytes, view, HELLO_BYTES, nameAt),
     name: new TextDecoder().decode(bytes.subarray(nameAt)),
   };
@@ -254,7 +259,10 @@ export function helloMessage(sender: Known, hello: Hello): Uint8Array {
   const bytes = begin(KIND_HELLO, sender, nameAt + name.length);
   viewOf(bytes).setUint16(16, Math.min(SECONDS_MAX, Math.ceil(hello.keepsSeconds)), true);
   bytes[18] = had.length;
-  bytes[19] = (hello.drains ? FLAG_DRAINS : 0) | (hello.behind ? FLAG_BEHIND : 0);
+  bytes[19] =
+    (hello.drains ? FLAG_DRAINS : 0) |
+    (hello.behind ? FLAG_BEHIND : 0) |
+    (hello.partial ? FLAG_PARTIAL : 0);
   putHad(bytes, HELLO_BYTES, had);
   bytes.set(name, nameAt);
   return bytes;

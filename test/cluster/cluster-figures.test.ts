@@ -5,7 +5,14 @@ import { Ledger } from "../../src/cluster/ledger.ts";
 import { EVENT_STARTED, World } from "./world.ts";
 
 const B = "00000000000000bb";
-const HELLO = { keepsSeconds: 2700, drains: false, behind: false, had: [], name: "b" };
+const HELLO = {
+  keepsSeconds: 2700,
+  drains: false,
+  behind: false,
+  partial: false,
+  had: [],
+  name: "b",
+};
 
 test("a tracker that is whole says so, and whom it hears", () => {
   const world = new World(1, 3);

@@ -9,7 +9,15 @@ const C = "cccccccccccccccc";
 const SELF = "0000000000000000";
 
 function hello(had: Had[] = [], changes: Partial<Hello> = {}): Hello {
-  return { keepsSeconds: 2700, drains: false, behind: false, had, name: "x", ...changes };
+  return {
+    keepsSeconds: 2700,
+    drains: false,
+    behind: false,
+    partial: false,
+    had,
+    name: "x",
+    ...changes,
+  };
 }
 
 /** A tracker that has caught up. */
@@ -93,7 +101,8 @@ describe("a hello", () => {
   test("from any number of names takes bounded memory", () => {
     const ledger = open();
     for (let i = 0; i < 5000; i++) ledger.hello(i.toString(16).padStart(16, "f"), 1, hello(), 1);
-    expect([...ledger.origins].length).toBe(1024);
+    // As many as a hello can name are heard at a time, and no more are kept.
+    expect([...ledger.origins].length).toBe(64);
     expect(ledger.had(1, 100).length).toBe(64);
   });
 });
@@ -254,7 +263,7 @@ describe("a tracker that is gone for good", () => {
     for (let n = 0; n < 2000; n++) ledger.batch(n.toString(16).padStart(16, "1"), 1, n);
     expect(ledger.batch(A, 1, 2200)).toBe(true);
     expect(ledger.had(2200, 2700)[0]).toEqual(all(A, 1));
-    expect([...ledger.origins].length).toBe(1024);
+    expect([...ledger.origins].length).toBe(256);
   });
 });
 
@@ -275,4 +284,41 @@ describe("after the first pull since the start", () => {
     expect(ledger.batch(B, 71, 105)).toBe(true);
     expect(ledger.need(105)).toBeUndefined();
   });
+});
+
+describe("a claim", () => {
+  const FORGED = { origin: B, number: 4_000_000_000, heard: 4_000_000_000 };
+
+  test("that the origin itself does not bear out is gone, and is told to no other", () => {
+    const ledger = new Ledger(SELF);
+    ledger.hello(B, 7, hello(), 0);
+    ledger.pulled(B, [{ origin: B, number: 7, heard: 7 }], { begun: 0, sinceSeconds: Infinity }, 0);
+    ledger.hello(C, 1, hello([FORGED]), 1);
+    expect(ledger.had(1.5, 60).find(({ origin }) => origin === B)).toMatchObject({ heard: 7 });
+    ledger.hello(B, 7, hello(), 2);
+    expect(ledger.lacking(3.5).map(({ origin }) => origin)).toContain(B);
+    ledger.hello(B, 7, hello(), 4);
+    expect(ledger.lacking(5).map(({ origin }) => origin)).not.toContain(B);
+  });
+});
+
+test("a tracker that does not store all is asked last", () => {
+  const ledger = new Ledger(SELF);
+  ledger.hello(A, 1, hello([], { partial: true }), 0);
+  ledger.hello(B, 1, hello(), 0);
+  expect(ledger.giverOfAll(0, new Set())).toBe(B);
+  expect(ledger.giverOfAll(0, new Set([B]))).toBe(A);
+});
+
+test("what a thousand made-up trackers say takes no time worth naming", () => {
+  const ledger = new Ledger(SELF);
+  ledger.hello(A, 1, hello(), 0);
+  const origins = Array.from({ length: 1000 }, (_, i) => i.toString(16).padStart(16, "f"));
+  const had = origins.slice(0, 64).map((origin) => ({ origin, number: 9, heard: 9 }));
+  for (const origin of origins) ledger.hello(origin, 5, hello(had), 1);
+  expect(ledger.heard(1).length).toBeLessThanOrEqual(64);
+  expect([...ledger.origins].length).toBeLessThanOrEqual(256);
+  // The ones that were there are heard all the same.
+  ledger.hello(A, 2, hello(), 4);
+  expect(ledger.heard(4).map(({ origin }) => origin)).toContain(A);
 });

@@ -11,7 +11,14 @@ function open(kept = KEPT) {
   const ledger = new Ledger("0".repeat(16));
   const others = new OtherTrackers(ledger, kept);
   const says = (origin: string, now: number, changes: Partial<Hello> = {}) => {
-    const hello = { keepsSeconds: 2700, drains: false, behind: false, had: [], name: "b" };
+    const hello = {
+      keepsSeconds: 2700,
+      drains: false,
+      behind: false,
+      partial: false,
+      had: [],
+      name: "b",
+    };
     ledger.hello(origin, 0, { ...hello, ...changes }, now);
   };
   return { ledger, says, look: (now: number, up = true) => others.look(now, up), others };

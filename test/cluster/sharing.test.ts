@@ -118,7 +118,14 @@ test("trackers that start together have nothing to wait for", () => {
 test("a message in our name is noticed if we never sent it, and changes nothing", () => {
   const world = calm(2);
   const [node] = world.nodes;
-  const hello = { keepsSeconds: 60, drains: true, behind: false, had: [], name: "x" };
+  const hello = {
+    keepsSeconds: 60,
+    drains: true,
+    behind: false,
+    partial: false,
+    had: [],
+    name: "x",
+  };
   const { origin } = node;
   announceAll(node, 0, 10);
   world.run(1);

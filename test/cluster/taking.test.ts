@@ -3,7 +3,14 @@ import { describe, expect, test } from "bun:test";
 import type { State } from "../../src/cluster/wire.ts";
 import { drain, fill, GIVER, HAD, openBoth, TAKER } from "./giving-and-taking.ts";
 
-const HELLO = { keepsSeconds: 2700, drains: false, behind: false, had: [], name: "x" };
+const HELLO = {
+  keepsSeconds: 2700,
+  drains: false,
+  behind: false,
+  partial: false,
+  had: [],
+  name: "x",
+};
 const NOW = 1000;
 
 /** The taker has heard of a giver and asked it; `states` are all that the giver sends. */

@@ -38,7 +38,14 @@ describe.if(NATS_SERVER !== null)("a server that is there", () => {
       };
       const other = { ...OPTIONS, engines: [at(server.port)], origin };
       const link = await NatsLink.open(other, events);
-      const hello = { keepsSeconds: 60, drains: false, behind: false, had: [], name: "b" };
+      const hello = {
+        keepsSeconds: 60,
+        drains: false,
+        behind: false,
+        partial: false,
+        had: [],
+        name: "b",
+      };
       const timer = setInterval(() => {
         link.sendAll(helloMessage({ origin, number: 0 }, hello));
       }, 200);

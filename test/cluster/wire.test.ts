@@ -39,6 +39,7 @@ const HELLO = {
   keepsSeconds: 2700,
   drains: true,
   behind: false,
+  partial: true,
   had: [
     { ...OTHER, heard: 7 },
     { ...SENDER, heard: 4_000_000_009 },
@@ -73,7 +74,7 @@ describe("a message is read as it was written", () => {
 
   test("a hello, with and without flags and others", () => {
     expect(readMessage(MESSAGES.hello)).toEqual({ ...SENDER, kind: KIND_HELLO, ...HELLO });
-    const plain = { ...HELLO, drains: false, behind: true, had: [], name: "" };
+    const plain = { ...HELLO, drains: false, behind: true, partial: false, had: [], name: "" };
     expect(readMessage(helloMessage(SENDER, plain))).toEqual({
       ...SENDER,
       kind: KIND_HELLO,

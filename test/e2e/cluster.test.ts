@@ -163,7 +163,14 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
         origin: string;
       };
       const client = await connect({ servers: `127.0.0.1:${nats.port}` });
-      const hello = { keepsSeconds: 60, drains: false, behind: false, had: [], name: "x" };
+      const hello = {
+        keepsSeconds: 60,
+        drains: false,
+        behind: false,
+        partial: false,
+        had: [],
+        name: "x",
+      };
       client.publish("buntracker.default.all", helloMessage({ origin, number: 9 }, hello));
       await one.says("another program sends in the name of this tracker");
       await client.drain();

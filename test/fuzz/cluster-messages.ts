@@ -94,9 +94,9 @@ function messageOf(random: Random, asked: { giver: string; ask: Ask } | undefine
     const credit = random.pick([0, 1, 16, 65_535]);
     return askMessage(sender, { session, begins: random.oneIn(2), sinceSeconds, credit });
   }
-  const [drains, behind] = [random.oneIn(4), random.oneIn(4)];
+  const flags = { drains: random.oneIn(4), behind: random.oneIn(4), partial: random.oneIn(4) };
   const keepsSeconds = random.below(65_535);
-  return helloMessage(sender, { keepsSeconds, drains, behind, had: hadOf(random), name: "x" });
+  return helloMessage(sender, { keepsSeconds, ...flags, had: hadOf(random), name: "x" });
 }
 
 /** Half of the messages lose an end, gain one, or have some bytes changed. */
