@@ -11,6 +11,7 @@
  * peers longer than we can, or shorter than we do.
  */
 import { isHeard, HEARD_SECONDS, type Ledger, type Origin } from "./ledger.ts";
+import { OtherLines } from "./other-lines.ts";
 import { KNOWN_MAX, SECONDS_MAX } from "./wire.ts";
 
 /** What has changed. */
@@ -35,6 +36,8 @@ interface Known {
 }
 
 export class OtherTrackers {
+  /** All that the log says of others asks here first. */
+  readonly lines = new OtherLines();
   readonly #ledger: Ledger;
   readonly #kept: Kept;
   readonly #known = new Map<string, Known>();

@@ -57,6 +57,14 @@ interface Pull {
   heardAt: number;
 }
 
+/** How a pull ended: with the peers that it brought, and those that found no room here. */
+export interface Pulled {
+  outcome: "done" | "failed";
+  peers: number;
+  withoutRoom: number;
+  seconds: number;
+}
+
 export interface TakingParts {
   store: Store;
   ledger: Ledger;
@@ -67,8 +75,8 @@ export interface TakingParts {
   /** From 0 to 1. */
   random: () => number;
   send: (giver: string, ask: Ask) => void;
-  /** Called when a pull has ended, with the peers that it brought. */
-  ended: (outcome: "done" | "failed", peers: number, seconds: number) => void;
+  /** Called when a pull has ended. */
+  ended: (pulled: Pulled) => void;
 }
 
 export class Taking {
@@ -192,6 +200,7 @@ export class Taking {
     this.#lastBegun = now;
     const putBack = new PutBack(store, judge());
     putBack.roleTicks = ROLE_TICKS;
+    putBack.notes = true;
     this.#putBack = putBack;
     this.#pull = {
       ...{ giver, session: this.#session, sinceSeconds, begun: now },
@@ -200,7 +209,8 @@ export class Taking {
     send(giver, { session: this.#session, begins: true, sinceSeconds, credit: CREDIT });
   }
 
-  #end(pull: Pull, outcome: "done" | "failed", now: number): void {
+  #end(pull: Pull, outcome: Pulled["outcome"], now: number): void {
+    const { withoutRoom } = this.#putBack!.counts;
     this.#pull = undefined;
     this.#putBack = undefined;
     this.#waiting.length = this.#opened = 0;
@@ -209,7 +219,8 @@ export class Taking {
       this.#avoid.set(pull.giver, now + AVOID_SECONDS);
       this.#lastBegun = -Infinity;
     }
-    this.#parts.ended(outcome, this.counts.peers - pull.peersBefore, now - pull.begun);
+    const peers = this.counts.peers - pull.peersBefore;
+    this.#parts.ended({ outcome, peers, withoutRoom, seconds: now - pull.begun });
   }
 
   /** Begins a chunk. False if it is not sound. */

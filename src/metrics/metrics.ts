@@ -232,7 +232,7 @@ function writeSwarms(out: Exposition, sources: MetricsSources, census: Census): 
   out.single("tracker_downloads_total", "counter", downloads, census.downloads);
   const expired = "Peers forgotten because they did not announce any more.";
   out.single("tracker_peers_expired_total", "counter", expired, census.peersExpired);
-  const limits = "Announces answered without storing the peer, by what was at its limit.";
+  const limits = "Peers that announced or were pulled and not stored, by what was at its limit.";
   out.family("tracker_announces_not_stored_total", "counter", limits);
   for (const [at, reason] of NOT_STORED_REASONS.entries()) {
     out.sample(census.peersNotStored[at], { reason });

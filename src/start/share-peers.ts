@@ -10,6 +10,7 @@ import type { ClusterFigures } from "../cluster/cluster-figures.ts";
 import type { LinkEvents, Login, NatsLink } from "../cluster/link.ts";
 import type { OtherTrackers, News } from "../cluster/other-trackers.ts";
 import type { Sharing } from "../cluster/sharing.ts";
+import type { Pulled } from "../cluster/taking.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { PeerGate } from "../gates/peer-gate.ts";
 import { VERDICT_OK } from "../gates/verdicts.ts";
@@ -97,16 +98,15 @@ export class SharedPeers {
       keptSeconds: () => store.peerLifetime * store.peerTicks.seconds,
       ownKeptSeconds: () => Math.min(kept.usualSeconds * program.load.kept, kept.maxSeconds),
       restoredSeconds: (at) => (restoredAt === undefined ? Infinity : at - restoredAt),
-      ended: (outcome, peers, seconds) => this.#tellPull(outcome, peers, seconds),
+      ended: (pulled) => this.#tellPull(pulled),
       forged: () => {
         const remedy = "change the login of the NATS servers, then restart this tracker";
         this.#warnOnce("another program sends in the name of this tracker", { remedy });
       },
       otherVersion: (version, node) => {
         const remedy = "run the same version of buntracker at all trackers of the cluster";
-        this.#warnOnce("a tracker of the cluster speaks another version: it shares nothing", {
-          ...{ node, version, remedy },
-        });
+        const message = "a tracker of the cluster speaks another version: it shares nothing";
+        this.#warnOnce(message, { node, version, remedy }, () => this.#mayTell());
       },
     });
     this.#others = new OtherTrackers(this.sharing.ledger, kept);
@@ -202,13 +202,24 @@ export class SharedPeers {
     }
   }
 
-  #tellPull(outcome: "done" | "failed", peers: number, seconds: number): void {
+  #tellPull({ outcome, peers, withoutRoom, seconds }: Pulled): void {
     const { log } = this.#program;
-    const fields = { peers, seconds: Math.round(seconds * 1000) / 1000 };
-    if (outcome === "done" && this.sharing.ledger.behindSeconds(now()) === 0) {
-      log.info("caught up with other trackers", fields);
-    } else if (outcome === "done") log.debug("took over peers, and others are missing", fields);
-    else log.warn("catching up with another tracker failed: others are asked", fields, null);
+    const left = withoutRoom > 0 ? { withoutRoom } : {};
+    const fields = { peers, ...left, seconds: Math.round(seconds * 1000) / 1000 };
+    if (outcome === "failed") {
+      if (!this.#mayTell()) return;
+      log.warn("catching up with another tracker failed: others are asked", fields, null);
+      return;
+    }
+    const caughtUp = this.sharing.ledger.behindSeconds(now()) === 0;
+    const message = caughtUp
+      ? "caught up with other trackers"
+      : "took over peers, and others are missing";
+    if (withoutRoom > 0) {
+      const remedy = "a larger TRACKER_MEMORY_MAX";
+      log.warn(`${message}; not all fit the memory`, { ...fields, remedy }, null);
+    } else if (caughtUp) log.info(message, fields);
+    else log.debug(message, fields);
   }
 
   /** Says which other trackers come and go, and takes over their peer timeouts. */
@@ -216,7 +227,19 @@ export class SharedPeers {
     const { load, store } = this.#program;
     const keptSeconds = store.peerLifetime * store.peerTicks.seconds;
     load.othersKeptSeconds = this.#others.longestKept(now(), keptSeconds);
-    for (const news of this.#others.look(now(), this.#link?.up ?? false)) this.#tell(news);
+    for (const news of this.#others.look(now(), this.#link?.up ?? false)) {
+      if (this.#mayTell()) this.#tell(news);
+    }
+    const lines = this.#others.lines.takeLeftOut(now());
+    if (lines === 0) return;
+    const remedy = "do trackers restart again and again, or does another program have the login?";
+    const message = "more was to be said of other trackers than the log takes";
+    this.#program.log.warn(message, { leftOut: lines, remedy }, null);
+  }
+
+  /** True if the log may take one more line that others cause. */
+  #mayTell(): boolean {
+    return this.#others.lines.may(now());
   }
 
   #tell(news: News): void {
@@ -245,10 +268,10 @@ export class SharedPeers {
     this.#warnOnce("another tracker of the cluster has the name of this one", { node, remedy });
   }
 
-  /** Says each thing once, until the link changes. */
-  #warnOnce(message: string, fields: LogFields): void {
+  /** Says each thing once, until the link changes, if it may be said. */
+  #warnOnce(message: string, fields: LogFields, may = () => true): void {
     const key = `${message} ${Object.values(fields).join(" ")}`;
-    if (this.#warned.has(key)) return;
+    if (this.#warned.has(key) || !may()) return;
     this.#warned.add(key);
     this.#program.log.warn(message, fields, null);
   }

@@ -46,7 +46,7 @@ import {
   recordEnd,
   recordPeers,
 } from "./records.ts";
-import { AnnounceRequest, NOT_STORED_MEMORY, NOT_STORED_NETWORK } from "./requests.ts";
+import { AnnounceRequest, isWithoutRoom, NOT_STORED_ADDRESS } from "./requests.ts";
 import { PAGE_SIZE, POOL_AVAILABLE, TIGHT_SHARE } from "./memory.ts";
 import type { Store } from "./store.ts";
 import { SMALL_PEERS_MAX } from "./swarms.ts";
@@ -87,6 +87,8 @@ export class PutBack {
   countersOnly = false;
   /** Within so many ticks a seeder wins; 0: at the same age. */
   roleTicks = 0;
+  /** Peers without room, and crowded ones, count as announces that are not stored. */
+  notes = false;
   /** Where the next record begins in the chunk. */
   at = 0;
   readonly #store: Store;
@@ -220,6 +222,7 @@ export class PutBack {
     const beginner = known ? 0 : this.#beginnerOf(at);
     const easy = !known && beginner >= 0 && this.#isEasy(at);
     const taken = easy ? this.#putNewSwarm(line, hash, at) : 0;
+    if (beginner < 0 && this.notes) store.noteNotStored(line, NOT_STORED_ADDRESS, left);
     store.leave(line);
     if (taken === left) return true;
     if (beginner < 0) {
@@ -365,19 +368,20 @@ export class PutBack {
 
   #putPeer(line: Line, hash: Hash, meta: number): void {
     const store = this.#store;
-    const { member } = this.#membership;
+    const { member, displaced } = this.#membership;
     store.enter(line);
     compact(store.arena, store.table, line, WASTE_ANNOUNCE);
     const swarm = store.table.find(line, hash, this.#request.infoHashHalves);
-    const { displaced } = this.#membership;
     const joined = this.#join(line, hash, swarm);
     if (joined !== 0) {
       store.population.setEmpty(line, joined, false);
       const kept = member.wasKnown ? this.#merge(line, hash, joined, meta) : meta;
       store.arena.bytes[member.metaAt] = kept;
       this.counts.peers += 1;
-    } else if (isFull(member.notStored)) this.counts.withoutRoom += 1;
-    else this.counts.crowded += 1;
+    } else {
+      this.counts[isWithoutRoom(member.notStored) ? "withoutRoom" : "crowded"] += 1;
+      if (this.notes) store.noteNotStored(line, member.notStored);
+    }
     // Merging may join once more, in the other role.
     const gone = this.#membership.displaced - displaced;
     this.counts.peers -= gone;
@@ -444,7 +448,3 @@ export class PutBack {
     return this.#halves[(at + recordCountAt(family, role)) >>> 1];
   }
 }
-
-/** True if a peer is not stored for lack of room, and not because of what others of it hold. */
-const isFull = (notStored: number): boolean =>
-  notStored === NOT_STORED_MEMORY || notStored === NOT_STORED_NETWORK;

@@ -15,6 +15,10 @@ export const NOT_STORED_NETWORK = 4;
 export const NOT_STORED_CLAIM = 5;
 export const NOT_STORED_REASONS = ["memory", "swarm", "address", "network", "claim"] as const;
 
+/** True if a peer is not stored for lack of room, and not because of what others of it hold. */
+export const isWithoutRoom = (notStored: number): boolean =>
+  notStored === NOT_STORED_MEMORY || notStored === NOT_STORED_NETWORK;
+
 /** Filled by the transport, every field, before each announce. */
 export class AnnounceRequest {
   /** The 20 bytes of the info hash. Scrapes read it too. */

@@ -28,13 +28,16 @@ import {
   PAGES_RESERVED_RESTORING,
   peerTicksOf,
   POOL_PEER_LIFETIME,
+  POOL_SHORT,
   SHARD_LOCK,
   TOTAL_DOWNLOADS,
+  TOTAL_NOT_STORED,
   totalsOf,
   type SwarmMemory,
 } from "./memory.ts";
 import { Members } from "./members.ts";
 import { Population } from "./population.ts";
+import { isWithoutRoom } from "./requests.ts";
 import { Swarms } from "./swarms.ts";
 import { lineOf, Table } from "./table.ts";
 import type { Ticks } from "./ticks.ts";
@@ -149,6 +152,13 @@ export class Store {
   }
 
   // Verbs for a caller that has entered the shard.
+
+  /** Counts peers that are not stored, for this reason, and remembers a lack of memory. */
+  noteNotStored(line: Line, reason: number, peers = 1): void {
+    const { totals, shards } = this.arena;
+    totals[totalsOf(line) + TOTAL_NOT_STORED + reason - 1] += peers;
+    if (isWithoutRoom(reason)) shards[POOL_SHORT] = 1;
+  }
 
   /**
    * Decides about a swarm that may have lost its last peer: without a download it is removed, with

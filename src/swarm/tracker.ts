@@ -30,14 +30,9 @@ import { compact, WASTE_ANNOUNCE } from "./compact.ts";
 import { Completions } from "./completions.ts";
 import { hashInfoHash, hashPeer } from "./keyed-hash.ts";
 import { type Member, Membership } from "./membership.ts";
-import { POOL_SHORT, TOTAL_DOWNLOADS, TOTAL_NOT_STORED, totalsOf } from "./memory.ts";
+import { TOTAL_DOWNLOADS, totalsOf } from "./memory.ts";
 import { Random } from "./random.ts";
-import {
-  AnnounceReply,
-  AnnounceRequest,
-  NOT_STORED_MEMORY,
-  NOT_STORED_NETWORK,
-} from "./requests.ts";
+import { AnnounceReply, AnnounceRequest } from "./requests.ts";
 import { OFFER_ALL, OFFER_LEECHERS, OFFER_SEEDERS, Sample } from "./sample.ts";
 import type { Store } from "./store.ts";
 import type { Swarms } from "./swarms.ts";
@@ -192,12 +187,8 @@ export class Tracker {
 
   #noteNotStored(line: Line): void {
     const { notStored } = this.#member;
-    const arena = this.#arena;
     this.reply.notStored = notStored;
-    arena.totals[totalsOf(line) + TOTAL_NOT_STORED + notStored - 1] += 1;
-    if (notStored === NOT_STORED_MEMORY || notStored === NOT_STORED_NETWORK) {
-      arena.shards[POOL_SHORT] = 1;
-    }
+    this.store.noteNotStored(line, notStored);
   }
 
   /** One download more, unless it is counted or there is no room. The swarm may move. */

@@ -1,7 +1,7 @@
 /** A giver and a taker over two stores, whose messages a test carries. */
 import { Giving } from "../../src/cluster/giving.ts";
 import { Ledger } from "../../src/cluster/ledger.ts";
-import { Taking } from "../../src/cluster/taking.ts";
+import { type Pulled, Taking } from "../../src/cluster/taking.ts";
 import type { Ask, State } from "../../src/cluster/wire.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { Store } from "../../src/swarm/store.ts";
@@ -12,21 +12,25 @@ export const GIVER = "aaaaaaaaaaaaaaaa";
 export const TAKER = "bbbbbbbbbbbbbbbb";
 export const HAD = [{ origin: GIVER, number: 3, heard: 3 }];
 
-export function openBoth(restoredSeconds = Infinity) {
+export function openBoth(restoredSeconds = Infinity, memoryMax = 16 * 2 ** 20) {
   const from = new Store(someMemory({ startedSeconds: 1_700_000_000 }));
-  const to = new Store(someMemory({ startedSeconds: 1_700_000_000 }));
+  const to = new Store(someMemory({ startedSeconds: 1_700_000_000, memoryMax }));
   const giving = new Giving(from);
   const ledger = new Ledger(TAKER);
   const asks: { giver: string; ask: Ask }[] = [];
   const ended: [string, number][] = [];
+  const pulls: Pulled[] = [];
   const taking = new Taking({
     ...{ store: to, ledger, restoredSeconds: () => restoredSeconds, random: () => 0 },
     judge: () => ({ maySwarm: () => true, mayPeer: () => true }),
     send: (giver, ask) => void asks.push({ giver, ask }),
-    ended: (outcome, peers) => void ended.push([outcome, peers]),
+    ended: (pulled) => {
+      ended.push([pulled.outcome, pulled.peers]);
+      pulls.push(pulled);
+    },
   });
   const peersOf = (store: Store): number => takeCensus(store.memory).peers;
-  return { from, to, giving, ledger, taking, asks, ended, peersOf };
+  return { from, to, giving, ledger, taking, asks, ended, pulls, peersOf };
 }
 
 /** `count` peers announce, ten of each swarm. */

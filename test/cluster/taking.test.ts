@@ -1,6 +1,8 @@
 /** A tracker asks for what it lacks, takes it as it comes, and asks another if it does not. */
 import { describe, expect, test } from "bun:test";
 import type { State } from "../../src/cluster/wire.ts";
+import { takeCensus } from "../../src/swarm/census.ts";
+import { takeShortage } from "../../src/swarm/memory.ts";
 import { drain, fill, GIVER, HAD, openBoth, TAKER } from "./giving-and-taking.ts";
 
 const HELLO = {
@@ -12,10 +14,11 @@ const HELLO = {
   name: "x",
 };
 const NOW = 1000;
+const MIB = 2 ** 20;
 
 /** The taker has heard of a giver and asked it; `states` are all that the giver sends. */
-function begun(peers = 5000) {
-  const both = openBoth();
+function begun(peers = 5000, memoryMax?: number) {
+  const both = openBoth(Infinity, memoryMax);
   fill(both.from, peers, NOW);
   both.ledger.hello(GIVER, 3, HELLO, NOW);
   both.taking.tick(NOW);
@@ -42,6 +45,18 @@ test("a tracker that has started asks for all, after a moment, and has it", () =
   expect(asks.slice(1).map(({ ask }) => ask.credit)).toEqual(states.slice(1).map(() => 1));
   for (let now = NOW + 1; now < NOW + 4; now += 0.1) taking.tick(now);
   expect(ended.length).toBe(1);
+});
+
+test("peers without room count as announces that are not stored, and memory is short", () => {
+  const { states, give, pulls, to, peersOf } = begun(200_000, 3 * MIB);
+  expect(takeShortage(to.memory)).toBe(false);
+  for (const state of states) give(state);
+  const stored = peersOf(to);
+  expect(stored).toBeGreaterThan(10_000);
+  expect(pulls).toMatchObject([{ outcome: "done", peers: stored, withoutRoom: 200_000 - stored }]);
+  const { peersNotStored } = takeCensus(to.memory);
+  expect(peersNotStored.reduce((sum, count) => sum + count)).toBe(200_000 - stored);
+  expect(takeShortage(to.memory)).toBe(true);
 });
 
 test("with a snapshot it asks for what is younger than the file", () => {

@@ -133,7 +133,7 @@ export class Node {
       keptSeconds: () => KEPT_SECONDS,
       ownKeptSeconds: () => KEPT_SECONDS,
       restoredSeconds: () => Infinity,
-      ended: (outcome) => this.pulls.push(outcome),
+      ended: ({ outcome }) => this.pulls.push(outcome),
       forged: () => {
         throw new Error("a message in our name");
       },

@@ -2,24 +2,32 @@
  * Rows of the table of failures (docs/cluster.md), through a real server of NATS. Skipped, and said
  * so, where `nats-server` is not installed.
  */
+import { connect } from "@nats-io/transport-node";
 import { dlopen } from "bun:ffi";
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { helloMessage } from "../../src/cluster/wire.ts";
+import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
+import { writeSnapshot } from "../../src/snapshot/writer.ts";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { announce as fillSwarm, makeTracker, MIB } from "../swarm/fixture.ts";
 import { announce, clustered, CONNECTED, untilAll } from "./clustered.ts";
-import { freePort, startTracker, type Tracker } from "./harness.ts";
+import { type Environment, freePort, startTracker, type Tracker } from "./harness.ts";
 
 const MINUTE = 60_000;
+const BEHIND = "tracker_cluster_behind_seconds ";
 
 /** With an operator's address, and room for the peers of a load. */
-async function observed(url: string, node: string) {
+async function observed(url: string, node: string, changes: Environment = {}) {
   const admin = `127.0.0.1:${freePort()}`;
   const tracker = await startTracker({
     address: "127.0.0.1",
     env: {
       ...{ TRACKER_CLUSTER_URL: url, TRACKER_CLUSTER_NODE: node, TRACKER_ADMIN_ADDRESS: admin },
       ...{ TRACKER_OWN_ADDRESSES: "store", TRACKER_MEMORY_MAX: "128MiB" },
-      ...{ TRACKER_UDP_WORKERS: "1" },
+      ...{ TRACKER_UDP_WORKERS: "1", ...changes },
     },
   });
   const metric = async (name: string): Promise<number> => {
@@ -40,6 +48,18 @@ async function load({ port }: Tracker, peers: number): Promise<void> {
   const command = [process.execPath, program, "--mode", "fill", ...size, ...rest];
   const child = Bun.spawn(command, { stdio: ["ignore", "ignore", "inherit"] });
   expect(await child.exited).toBe(0);
+}
+
+/** Writes a snapshot of so many peers, each in a swarm of its own. */
+async function writePeers(path: string, peers: number): Promise<void> {
+  const { tracker, store } = makeTracker(256 * MIB);
+  for (let peer = 0; peer < peers; peer++) {
+    fillSwarm(tracker, { infoHash: peer, peer, wanted: 0 });
+  }
+  const begunSeconds = Math.floor(Date.now() / 1000);
+  const chunk = new Uint8Array(RECORDS_BYTES_MAX);
+  const options = { chunk, stretch: 1, kept: 1, turns: false, clock: () => 0 };
+  await writeSnapshot({ path, store, begunSeconds, ...options });
 }
 
 async function untilEqual(one: Observed, other: Observed): Promise<void> {
@@ -76,6 +96,60 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       const twice = /heard again" node=two .*heard again" node=two /s;
       for (let tries = 0; tries < 100 && !twice.test(one.stderr); tries++) await Bun.sleep(50);
       expect(one.stderr).toMatch(twice);
+    },
+    MINUTE,
+  );
+
+  test(
+    "with less memory than the others count the peers of a pull that find no room, and warn",
+    async () => {
+      await using nats = await NatsServer.start();
+      const folder = mkdtempSync(join(tmpdir(), "buntracker-cluster-"));
+      await using cleanup = new AsyncDisposableStack();
+      cleanup.defer(() => rmSync(folder, { recursive: true }));
+      const file = join(folder, "swarms");
+      const peers = 400_000;
+      await writePeers(file, peers);
+      await using large = await observed(nats.url, "large", { TRACKER_SNAPSHOT_FILE: file });
+      await large.says(CONNECTED);
+      expect(await large.metric("tracker_peers{")).toBe(peers);
+      // Alone, it counts as caught up after three seconds; before that no tracker asks it.
+      for (let tries = 0; tries < 200 && (await large.metric(BEHIND)) > 0; tries++) {
+        await Bun.sleep(50);
+      }
+      await using small = await observed(nats.url, "small", { TRACKER_MEMORY_MAX: "16MiB" });
+      await small.says("caught up with other trackers; not all fit the memory", 30_000);
+      const told = /level=warn msg="caught up [^"]*" peers=(\d+) withoutRoom=(\d+) .*remedy="a la/;
+      const [stored, left] = told.exec(small.stderr)!.slice(1).map(Number);
+      expect([stored! + left!, await small.metric("tracker_peers{")]).toEqual([peers, stored!]);
+      expect(await small.metric("tracker_announces_not_stored_total")).toBe(left!);
+      await small.says("memory is full", 20_000);
+    },
+    MINUTE,
+  );
+
+  test(
+    "whose names change without end do not fill the log",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using one = await clustered(nats.url);
+      await one.says(CONNECTED);
+      const client = await connect({ servers: `127.0.0.1:${nats.port}` });
+      for (let second = 0; second < 8; second++) {
+        for (let n = 1; n <= 60; n++) {
+          const origin = n.toString(16).padStart(16, "0");
+          const flags = { drains: second % 2 === 1, behind: false, partial: false };
+          const hello = { keepsSeconds: 60 + second, ...flags, had: [], name: `n${n}` };
+          client.publish("buntracker.default.all", helloMessage({ origin, number: 0 }, hello));
+        }
+        await Bun.sleep(1000);
+      }
+      await client.drain();
+      await one.says("more was to be said of other trackers than the log takes");
+      // 64 at once, one for each three seconds, and those of its own start.
+      expect(one.stderr.split("\n").filter((line) => / node=n\d/.test(line)).length).toBeLessThan(
+        70,
+      );
     },
     MINUTE,
   );

@@ -41,13 +41,15 @@ interface Options {
   elapsed?: number;
   judge?: Judge;
   roleTicks?: number;
+  notes?: boolean;
 }
 
 function put(to: Store, chunk: Uint8Array, options: Options = {}): PutBack {
-  const { at = 0, now = 0, elapsed = 0, judge = ALL, roleTicks = 0 } = options;
+  const { at = 0, now = 0, elapsed = 0, judge = ALL, roleTicks = 0, notes = false } = options;
   const { peerTicks } = makeTracker().store;
   const back = new PutBack(to, judge, new Int32Array([1, 2, 3, 4]));
   back.roleTicks = roleTicks;
+  back.notes = notes;
   const written = { tick: peerTicks.at(at), tickSeconds: peerTicks.seconds };
   back.open(chunk, { ...written, elapsedSeconds: elapsed }, now);
   while (back.next());
@@ -352,6 +354,10 @@ describe("ceilings and quotas hold:", () => {
     const other = trackerWith({ swarmsPerAddressMax: 10 });
     expect(put(other.store, dumped(alone.store)).counts).toMatchObject({ swarms: 10, crowded: 90 });
     expect(brokenInvariants(other)).toEqual([]);
+    expect(takeCensus(other.store.memory).peersNotStored).toEqual([0, 0, 0, 0, 0]);
+    const pulled = trackerWith({ swarmsPerAddressMax: 10 });
+    put(pulled.store, dumped(alone.store), { notes: true });
+    expect(takeCensus(pulled.store.memory).peersNotStored).toEqual([0, 0, 90, 0, 0]);
   });
 
   test("memory: what finds no room is counted, and what is there is whole", () => {
