@@ -2,9 +2,10 @@
  * How much the log says of other trackers: a program with the login can make up names, versions
  * and changes without end, and the log must not grow by them.
  *
- * A bucket of lines, over all names and kinds: so many at once that a cluster of KNOWN_MAX trackers
- * is whole, then a line for each three seconds. At most once a minute another line says how many
- * were left out. Time is an argument: seconds on a clock that never goes back.
+ * One limit holds for all names and kinds of lines: KNOWN_MAX lines at once, so that the restart of
+ * a whole cluster is logged, and then one line every three seconds. At most once a minute another
+ * line tells the number of lines that were dropped. Time is an argument: seconds on a clock that
+ * never goes back.
  */
 import { KNOWN_MAX } from "./wire.ts";
 

@@ -40,9 +40,9 @@ const DELAY_SECONDS_MIN = 0.3;
 const DELAY_SECONDS_MAX = 1.3;
 /** After this time without a tracker that has caught up, this one stops waiting for it. */
 const ALONE_SECONDS = 3;
-/** Clocks that differ by so many ticks (90 s, mostly) agree: ticks are taken over as they are. */
+/** Ticks (90 s by default) by which the clocks of two trackers may differ to count as equal. */
 const CLOCK_TICKS = 2;
-/** Within so many ticks a seeder wins: that much the clocks of two trackers may differ. */
+/** If two announces differ by at most this number of ticks, the role of seeder is kept. */
 const ROLE_TICKS = 2;
 /** A giver that failed is not asked again for this long, if there is another. */
 const AVOID_SECONDS = 30;

@@ -106,7 +106,7 @@ export async function listenInWorkers(program: Program, parts: HttpParts): Promi
   };
 }
 
-/** The socket at which workers reach the event loop. Throws a StartError if there is none. */
+/** Opens the socket by which workers reach the event loop. Throws a StartError if that fails. */
 function listenPrivately(name: string, socket: ReturnType<typeof takePassed>): TcpListener {
   try {
     // The types of Bun lack `allowHalfOpen` here.

@@ -73,7 +73,7 @@ export interface MissingRight {
 }
 
 /** Settings whose files are read again on SIGHUP. */
-const READ_AGAIN = [
+export const READ_AGAIN = [
   "denyFile",
   "allowFile",
   "denyNetworksFile",

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "../config/description.ts";
 import { type Config, type Origins, SCHEMA } from "../config/schema.ts";
+import { READ_AGAIN } from "./privileges.ts";
 
 /** Where units are, the decisive folder last. [systemd.unit(5)] */
 const UNIT_FOLDERS = [
@@ -52,12 +53,7 @@ export function serviceUser(folders: readonly string[] = UNIT_FOLDERS): ServiceU
 
 /** Settings that name files which the start reads. */
 const READ_AT_START = [
-  "denyFile",
-  "allowFile",
-  "denyNetworksFile",
-  "rulesFile",
-  "tlsCertFile",
-  "tlsKeyFile",
+  ...READ_AGAIN,
   "stateImport",
   "clusterCredentialsFile",
   "clusterTlsCaFile",

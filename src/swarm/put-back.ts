@@ -85,7 +85,7 @@ export class PutBack {
    */
   passedOver = 0;
   countersOnly = false;
-  /** Within so many ticks a seeder wins; 0: at the same age. */
+  /** If the ages differ by at most this number of ticks, the role of seeder is kept. */
   roleTicks = 0;
   /** Peers without room, and crowded ones, count as announces that are not stored. */
   notes = false;

@@ -20,7 +20,7 @@ const MIB = 2 ** 20;
 /** More browsers come in an evening than in the mean. */
 const CONNECTIONS_ROOM = 1.25;
 
-/** What a row is about, if not all of the plan: it is left out where there is none of that. */
+/** The part of a tracker that a row describes. A plan without this part omits the row. */
 type Part = "udp" | "http" | "websocket" | "loop" | "cluster";
 
 /** A row: what is needed, its figure, and the part that needs it. */

@@ -140,8 +140,8 @@ const HELLO_BYTES = 150;
 const DELTA_BYTES: Record<Family, number> = { 4: 28, 6: 40 };
 
 /**
- * Bits a second between a tracker and its server of NATS: what it tells, and what the others tell
- * it, so many changes a second.
+ * Bits a second between a tracker and its NATS server, in both directions. `deltas` are the changes
+ * a second that the tracker sends and receives.
  */
 export function clusterBits(
   deltas: Ways,

@@ -113,7 +113,7 @@ export function makePlan(question: Question, figures: Figures): Plan {
   };
 }
 
-/** What one of so many trackers gets, whose clients are spread evenly. */
+/** The load of one tracker, if the clients are spread evenly over all `trackers`. */
 function nodeOf(question: Question, trackers: number, figures: Figures): Load {
   const load = loadOf(question, trackers, figures);
   const others = trackers - 1;

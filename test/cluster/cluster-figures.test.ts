@@ -2,17 +2,10 @@
 import { expect, test } from "bun:test";
 import { nodesOf } from "../../src/cluster/cluster-figures.ts";
 import { Ledger } from "../../src/cluster/ledger.ts";
+import { HELLO } from "./hello.ts";
 import { EVENT_STARTED, World } from "./world.ts";
 
 const B = "00000000000000bb";
-const HELLO = {
-  keepsSeconds: 2700,
-  drains: false,
-  behind: false,
-  partial: false,
-  had: [],
-  name: "b",
-};
 
 test("a tracker that is whole says so, and whom it hears", () => {
   const world = new World(1, 3);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { Ledger } from "../../src/cluster/ledger.ts";
 import type { Had, Hello } from "../../src/cluster/wire.ts";
+import { HELLO } from "./hello.ts";
 
 const A = "aaaaaaaaaaaaaaaa";
 const B = "bbbbbbbbbbbbbbbb";
@@ -9,15 +10,7 @@ const C = "cccccccccccccccc";
 const SELF = "0000000000000000";
 
 function hello(had: Had[] = [], changes: Partial<Hello> = {}): Hello {
-  return {
-    keepsSeconds: 2700,
-    drains: false,
-    behind: false,
-    partial: false,
-    had,
-    name: "x",
-    ...changes,
-  };
+  return { ...HELLO, had, ...changes };
 }
 
 /** A tracker that has caught up. */

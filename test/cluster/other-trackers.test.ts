@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { Ledger } from "../../src/cluster/ledger.ts";
 import { OtherTrackers } from "../../src/cluster/other-trackers.ts";
 import type { Hello } from "../../src/cluster/wire.ts";
+import { HELLO } from "./hello.ts";
 
 const [A, B] = ["a", "b"].map((digit) => digit.repeat(16));
 const KEPT = { usualSeconds: 2700, maxSeconds: 5400 };
@@ -11,15 +12,7 @@ function open(kept = KEPT) {
   const ledger = new Ledger("0".repeat(16));
   const others = new OtherTrackers(ledger, kept);
   const says = (origin: string, now: number, changes: Partial<Hello> = {}) => {
-    const hello = {
-      keepsSeconds: 2700,
-      drains: false,
-      behind: false,
-      partial: false,
-      had: [],
-      name: "b",
-    };
-    ledger.hello(origin, 0, { ...hello, ...changes }, now);
+    ledger.hello(origin, 0, { ...HELLO, ...changes }, now);
   };
   return { ledger, says, look: (now: number, up = true) => others.look(now, up), others };
 }

@@ -4,15 +4,8 @@ import type { State } from "../../src/cluster/wire.ts";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { takeShortage } from "../../src/swarm/memory.ts";
 import { drain, fill, GIVER, HAD, openBoth, TAKER } from "./giving-and-taking.ts";
+import { HELLO } from "./hello.ts";
 
-const HELLO = {
-  keepsSeconds: 2700,
-  drains: false,
-  behind: false,
-  partial: false,
-  had: [],
-  name: "x",
-};
 const NOW = 1000;
 const MIB = 2 ** 20;
 
