@@ -9,6 +9,7 @@
  *              two seconds; it never moves `live`, for it may be forged. The origin itself knows:
  *              if it says later that it has not got so far, the claim is gone
  *   wholeAt    when nothing of it was missing, by its own word
+ *   began      when it started: before that nothing of it was missing either
  *
  *   batch n = live + 1    live moves                     whole too, if nothing is missing
  *   batch n > live + 1    gap: up to n - 1               a batch was lost
@@ -20,11 +21,17 @@
  * at once, and peers that are sent twice change nothing. Time is an argument, in seconds. The
  * ledger reads no messages, sends none, and draws no random numbers.
  *
+ * A snapshot keeps the ledger of its moment, with this tracker as one more origin (kept.ts). So a
+ * tracker that starts with one is as if it had stood still since: it lacks what the others told
+ * meanwhile, and they lack what it never got to tell them. Trackers that all start at once get from
+ * each other what only one of their snapshots has.
+ *
  * An origin may end before any tracker has all of its batches, while each has some. Then this
  * tracker asks all others, one after the other. After that the origin is settled: no tracker has
  * more of it. A tracker that pulls from this one need not ask the others again. If one is heard
  * then that was not asked, because a line was cut, it is not settled any more.
  */
+import type { KeptOrigin } from "./kept.ts";
 import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 
 /** A tracker that says nothing for this long is gone: it sends a hello each second. */
@@ -50,12 +57,15 @@ export interface Origin {
   claimedAt: number;
   /** -Infinity if never. */
   wholeAt: number;
+  /** When it started: the earliest that was said, since news may be late; -Infinity if unknown. */
+  began: number;
   /** When it last said something itself; -Infinity if only others named it. */
   seenAt: number;
   /** When it last said something, or another had news of it. */
   namedAt: number;
-  /** Its last hello, and what it says there that it has, by origin. */
+  /** Its last hello, when it came, and what it says there that it has, by origin. */
   hello: Hello | undefined;
+  helloAt: number;
   named: ReadonlyMap<string, Had>;
   /** The trackers that were asked for its missing batches since it ended. */
   readonly asked: Set<string>;
@@ -77,6 +87,8 @@ export class Ledger {
   readonly #origins = new Map<string, Origin>();
   /** True from the start until the first pull ends, or until no other tracker can be asked. */
   behind = true;
+  /** True if all peers are to be asked for then: no snapshot was restored, or one that lacks some. */
+  lacksAll = true;
   /** How often numbers were missing. */
   gaps = 0;
 
@@ -104,6 +116,8 @@ export class Ledger {
     const state = this.#see(origin, now);
     if (state === undefined) return;
     state.hello = hello;
+    state.helloAt = now;
+    noteBegan(state, now - hello.upSeconds);
     state.named = new Map(hello.had.map((had) => [had.origin, had]));
     // Messages of one tracker keep their order: what it had by then would have come before.
     if (number < state.claim && now - state.claimedAt >= CLAIM_SECONDS) state.claim = 0;
@@ -113,9 +127,7 @@ export class Ledger {
       state.live = number;
     }
     if (number === state.live) this.#noteWhole(state, now);
-    for (const { origin, number, heard } of hello.had) {
-      this.#claim(origin, Math.max(number, heard), now, now);
-    }
+    for (const one of hello.had) this.#claim(one, Math.max(one.number, one.heard), now, now);
     for (const other of this.#origins.values()) unsettle(other, state);
   }
 
@@ -129,10 +141,9 @@ export class Ledger {
     { begun, sinceSeconds }: { begun: number; sinceSeconds: number },
     now: number,
   ): void {
-    // The first one asks for all that is not in our snapshot, if there is one: for all.
-    const all = sinceSeconds === Infinity || this.behind;
+    const all = sinceSeconds === Infinity;
     this.behind = false;
-    const reached = ({ wholeAt }: Origin): boolean => all || wholeAt >= begun - sinceSeconds;
+    const reached = (state: Origin): boolean => all || wholeSince(state) >= begun - sinceSeconds;
     for (const state of this.lacking(now)) {
       if (!reached(state) || !this.#isOrphan(state, now)) continue;
       const lack = lackOf(state, now);
@@ -151,7 +162,8 @@ export class Ledger {
       const state = this.#origins.get(origin);
       if (state === undefined) {
         // The giver may itself have missed the last of it, so this is no time of being whole.
-        if (all) this.#add(origin, now, number);
+        const added = all ? this.#add(origin, now, number) : undefined;
+        if (added !== undefined) noteAge(added, one, now);
         continue;
       }
       const lack = lackOf(state, now);
@@ -162,8 +174,36 @@ export class Ledger {
       if (isHeard(state, now)) state.wholeAt = state.seenAt;
     }
     // Its peers include some of batches that it lacks in part: others must know of these.
-    for (const { origin, number, heard } of had) {
-      if (heard > number) this.#claim(origin, heard, now - CLAIM_SECONDS, now);
+    for (const one of had) {
+      if (one.heard > one.number) this.#claim(one, one.heard, now - CLAIM_SECONDS, now);
+    }
+  }
+
+  /** What a snapshot of this moment has to tell of the origins; see `restore`. */
+  keep(now: number, keptSeconds: number): KeptOrigin[] {
+    return this.had(now, keptSeconds).map((had) => {
+      const { wholeAt, namedAt } = this.#origins.get(had.origin)!;
+      return { ...had, wholeSeconds: now - wholeAt, namedSeconds: now - namedAt };
+    });
+  }
+
+  /**
+   * Takes the origins of a snapshot that was begun at `at`; -Infinity if that is not known, and
+   * then a pull for what is missing of them asks for all. Call it before anything is heard.
+   */
+  restore(kept: readonly KeptOrigin[], at: number, now: number): void {
+    for (const one of kept) {
+      const { origin, number, heard, wholeSeconds, namedSeconds } = one;
+      const state = origin === this.#self ? undefined : this.#add(origin, now, 0);
+      if (state === undefined) continue;
+      const isSettled = isSettledIn(one);
+      state.whole = isSettled ? heard : number;
+      state.claim = Math.max(number, heard);
+      state.claimedAt = now - CLAIM_SECONDS;
+      if (isSettled) state.settled = number;
+      state.wholeAt = at - wholeSeconds;
+      noteAge(state, one, at);
+      state.namedAt = Number.isFinite(at) ? at - namedSeconds : now;
     }
   }
 
@@ -177,8 +217,9 @@ export class Ledger {
       // Of one that is heard here, others can hear more from itself: a claim would go round.
       const claim = isHeard(state, now) ? 0 : state.claim;
       const highest = Math.max(whole, live, claim);
-      if (this.#isSettled(state, now)) had.push({ origin, number: highest, heard: whole });
-      else if (highest > 0) had.push({ origin, number: whole, heard: highest });
+      const age = Number.isFinite(state.began) ? { ageSeconds: now - state.began } : {};
+      if (this.#isSettled(state, now)) had.push({ origin, number: highest, heard: whole, ...age });
+      else if (highest > 0) had.push({ origin, number: whole, heard: highest, ...age });
     }
     return had.slice(0, KNOWN_MAX);
   }
@@ -230,7 +271,7 @@ export class Ledger {
 
   /** How long the oldest of what is missing has been missing; 0 if nothing is. */
   behindSeconds(now: number): number {
-    const since = this.lacking(now).map(({ wholeAt }) => now - wholeAt);
+    const since = this.lacking(now).map((state) => now - wholeSince(state));
     return since.length === 0 ? 0 : Math.max(0, ...since.filter(Number.isFinite), 1);
   }
 
@@ -252,7 +293,7 @@ export class Ledger {
       lacking.reduce((sum, state) => sum + worth(candidate, state), 0),
     );
     if (giver === undefined) return undefined;
-    const since = Math.max(...lacking.map(({ wholeAt }) => now - wholeAt)) + MARGIN_SECONDS;
+    const since = Math.max(...lacking.map((state) => now - wholeSince(state))) + MARGIN_SECONDS;
     return { giver, sinceSeconds: since };
   }
 
@@ -295,8 +336,8 @@ export class Ledger {
     if (this.#origins.size >= ORIGINS_MAX && !this.#giveUpOne(now)) return undefined;
     const state: Origin = {
       ...{ origin, live: number, whole: number, gap: 0, claim: 0, claimedAt: 0 },
-      ...{ wholeAt: -Infinity, seenAt: -Infinity, namedAt: now, hello: undefined },
-      named: NOTHING_NAMED,
+      ...{ wholeAt: -Infinity, began: -Infinity, seenAt: -Infinity, namedAt: now },
+      ...{ hello: undefined, helloAt: -Infinity, named: NOTHING_NAMED },
       ...{ asked: new Set(), settled: 0, settledBy: undefined },
     };
     this.#origins.set(origin, state);
@@ -324,10 +365,12 @@ export class Ledger {
     state.wholeAt = now;
   }
 
-  #claim(origin: string, number: number, claimedAt: number, now: number): void {
+  #claim(one: Had, number: number, claimedAt: number, now: number): void {
+    const { origin } = one;
     if (origin === this.#self || number === 0) return;
     const state = this.#origins.get(origin) ?? this.#add(origin, now, 0);
     if (state === undefined) return;
+    noteAge(state, one, now);
     const has = Math.max(state.live, state.whole);
     if (number <= Math.max(has, state.claim)) return;
     // Only news counts: else two trackers would name one that is gone to each other for ever.
@@ -344,6 +387,22 @@ export function lackOf({ live, whole, gap, claim, claimedAt }: Origin, now: numb
   const isClaimed = claim > Math.max(live, whole) && now - claimedAt >= CLAIM_SECONDS;
   const claimed = isClaimed ? claim : 0;
   return Math.max(gap, claimed);
+}
+
+/**
+ * From when on something of it may be missing: its batches are younger than its start, so a pull
+ * need not reach further back for an origin that is new. -Infinity if nothing is known.
+ */
+const wholeSince = ({ wholeAt, began }: Origin): number =>
+  Number.isFinite(wholeAt) ? wholeAt : began;
+
+/** Notes what another says of the start of an origin: said late, it looks younger than it is. */
+function noteAge(state: Origin, { ageSeconds }: Had, now: number): void {
+  if (ageSeconds !== undefined) noteBegan(state, now - ageSeconds);
+}
+
+function noteBegan(state: Origin, at: number): void {
+  state.began = Number.isFinite(state.began) ? Math.min(state.began, at) : at;
 }
 
 /** True if it said something within the last seconds. */

@@ -16,8 +16,10 @@ import type { Store } from "../swarm/store.ts";
 import type { Applying } from "./applying.ts";
 import { nodesOf, round, type SharingFigures } from "./cluster-figures.ts";
 import { Giving } from "./giving.ts";
+import { keptBytes, readKept } from "./kept.ts";
 import { Ledger } from "./ledger.ts";
 import type { Link } from "./link.ts";
+import type { Had } from "./wire.ts";
 import type { Outboxes } from "./outbox.ts";
 import { Sending } from "./sending.ts";
 import { Taking, type TakingParts } from "./taking.ts";
@@ -38,6 +40,8 @@ export interface SharingParts {
   origin: string;
   /** Its name. */
   node: string;
+  /** When it started. */
+  startedAt: number;
   store: Store;
   applying: Applying;
   outboxes: Outboxes;
@@ -47,7 +51,6 @@ export interface SharingParts {
   /** How long a peer is kept at present, in seconds; and without what the others ask for. */
   keptSeconds: () => number;
   ownKeptSeconds: () => number;
-  restoredSeconds: TakingParts["restoredSeconds"];
   /** Called when the peers of another have been taken over, or could not be. */
   ended: TakingParts["ended"];
   /** Called for a message of another version of the format, with what it says of its sender. */
@@ -94,9 +97,35 @@ export class Sharing {
     const hello = {
       ...{ keepsSeconds: ownKeptSeconds(), drains: this.#drains, name: node },
       ...{ behind: this.ledger.behind, partial: this.#isPartial },
+      ...{ upSeconds: now - this.#parts.startedAt, clockSeconds: this.#clock(now) },
       had: this.ledger.had(now, kept),
     };
     link.sendAll(helloMessage(this.#self, hello));
+  }
+
+  /**
+   * What a snapshot of this moment has to tell: which batches its peers stand for. Waiting deltas
+   * are sent before, because their peers are in the snapshot already.
+   */
+  keep(now: number): Uint8Array {
+    while (this.sending.turn());
+    const own = { ...this.#own(now), wholeSeconds: 0, namedSeconds: 0 };
+    const others = this.ledger.keep(now, this.#parts.keptSeconds());
+    const behind = this.ledger.behind && this.ledger.lacksAll;
+    return keptBytes({ behind, origins: [own, ...others] });
+  }
+
+  /**
+   * A snapshot was restored, which was begun at `at`; -Infinity if that is not known. `kept` is what
+   * `keep` said then; if it says nothing, the peers are those of an origin that no other tracker
+   * knows. Call it before anything is heard.
+   */
+  restore(kept: Uint8Array | undefined, at: number, now: number): void {
+    const known = kept === undefined ? undefined : readKept(kept);
+    this.ledger.lacksAll = known?.behind ?? true;
+    const origin = crypto.getRandomValues(new Uint8Array(8)).toHex();
+    const unknown = { origin, number: 1, heard: 1, wholeSeconds: 0, namedSeconds: 0 };
+    this.ledger.restore(known?.origins ?? [unknown], at, now);
   }
 
   /** Sends the waiting deltas, and tells the other trackers that this one ends. */
@@ -168,6 +197,17 @@ export class Sharing {
     return 100 * out > all || store.population.holdings.tight;
   }
 
+  /** What the ticks of ages count by, which is not set while the tracker runs. */
+  #clock(now: number): number {
+    return this.#parts.store.peerTicks.since1970(now);
+  }
+
+  /** What this tracker has of itself. */
+  #own(now: number): Had {
+    const { number } = this.sending;
+    return { ...this.#self, heard: number, ageSeconds: now - this.#parts.startedAt };
+  }
+
   get #self() {
     return { origin: this.#parts.origin, number: this.sending.number };
   }
@@ -179,8 +219,7 @@ export class Sharing {
     } else if (message.kind === KIND_HELLO) {
       this.ledger.hello(origin, number, message, now);
     } else if (message.kind === KIND_ASK) {
-      const self = { ...this.#self, heard: this.sending.number };
-      const had = [self, ...this.ledger.had(now, this.#parts.keptSeconds())];
+      const had = [this.#own(now), ...this.ledger.had(now, this.#parts.keptSeconds())];
       this.giving.asked(origin, message, had, now);
     } else this.taking.state(origin, message, now);
   }

@@ -7,12 +7,13 @@
  *
  * Chunks are numbered, because the server between us may lose one. A number that is ahead, a chunk
  * that is not sound, or five seconds without one end the pull, and another tracker is asked. Two
- * pulls begin at least ten seconds apart, unless the one before failed; the first begins soon after
- * the first hello, with some random delay, for all that lost the same server lack the same.
+ * pulls begin at least ten seconds apart, unless the one before failed; the first ones begin soon,
+ * with some random delay, for all that lost the same server lack the same.
  *
- * After its start a tracker asks one that has caught up for all peers, or for those younger than
- * its snapshot. If it hears no such tracker for three seconds, it counts as caught up itself: the
- * others have just started too, or it is alone.
+ * After its start a tracker asks one that has caught up for all peers; with a snapshot, any that has
+ * it for what it lacks since (ledger.ts). If it hears no such tracker for three seconds, the others
+ * have just started too, or it is alone: then it asks those of the others that have something that
+ * it lacks, and counts as caught up if there are none.
  *
  * Chunks wait in a queue, which has room for the credits: sixteen chunks put back in one turn kept
  * announces for 67 ms.
@@ -36,6 +37,8 @@ const CREDIT = 16;
 const SLICE_BYTES = 4096;
 const SILENT_SECONDS = 5;
 const APART_SECONDS = 10;
+/** Pulls after the start that need not wait so long, until nothing is missing for the first time. */
+const FIRST_PULLS = 8;
 const DELAY_SECONDS_MIN = 0.3;
 const DELAY_SECONDS_MAX = 1.3;
 /** After this time without a tracker that has caught up, this one stops waiting for it. */
@@ -70,8 +73,6 @@ export interface TakingParts {
   ledger: Ledger;
   /** What may be stored at present. */
   judge: () => Judge;
-  /** How old the snapshot is that was restored, in seconds; Infinity without one. */
-  restoredSeconds: (now: number) => number;
   /** From 0 to 1. */
   random: () => number;
   send: (giver: string, ask: Ask) => void;
@@ -95,6 +96,7 @@ export class Taking {
   /** When the next pull may begin; NaN until something is missing. */
   #next = NaN;
   #lastBegun = -Infinity;
+  #firstPulls = FIRST_PULLS;
   /** Since when no tracker that has caught up is there. */
   #aloneSince = NaN;
 
@@ -118,12 +120,14 @@ export class Taking {
     const need = this.#need(now);
     if (need === undefined) {
       this.#next = NaN;
+      if (!this.#parts.ledger.behind) this.#firstPulls = 0;
       return;
     }
     if (Number.isNaN(this.#next)) {
       const span = DELAY_SECONDS_MAX - DELAY_SECONDS_MIN;
       const delayed = now + DELAY_SECONDS_MIN + span * this.#parts.random();
-      this.#next = Math.max(delayed, this.#lastBegun + APART_SECONDS);
+      const apart = this.#firstPulls > 0 ? 0 : APART_SECONDS;
+      this.#next = Math.max(delayed, this.#lastBegun + apart);
     }
     if (now >= this.#next) this.#begin(need, now);
   }
@@ -175,17 +179,19 @@ export class Taking {
   }
 
   #need(now: number): Need | undefined {
-    const { ledger, restoredSeconds } = this.#parts;
+    const { ledger } = this.#parts;
     const avoid = this.#avoided(now);
-    if (!ledger.behind) return ledger.need(now, avoid);
-    const giver = ledger.giverOfAll(now, avoid);
+    const need = ledger.need(now, avoid);
+    if (!ledger.behind || (!ledger.lacksAll && need !== undefined)) return need;
+    const giver = ledger.lacksAll ? ledger.giverOfAll(now, avoid) : undefined;
     if (giver !== undefined) {
       this.#aloneSince = NaN;
-      return { giver, sinceSeconds: restoredSeconds(now) };
+      return { giver, sinceSeconds: Infinity };
     }
     if (Number.isNaN(this.#aloneSince)) this.#aloneSince = now;
-    if (now - this.#aloneSince >= ALONE_SECONDS) ledger.behind = false;
-    return undefined;
+    if (now - this.#aloneSince < ALONE_SECONDS) return undefined;
+    if (need === undefined) ledger.behind = false;
+    return need && { ...need, sinceSeconds: Infinity };
   }
 
   #avoided(now: number): ReadonlySet<string> {
@@ -198,6 +204,7 @@ export class Taking {
     this.#session = (this.#session + 1) & 0xffff;
     this.#next = NaN;
     this.#lastBegun = now;
+    if (this.#firstPulls > 0) this.#firstPulls -= 1;
     const putBack = new PutBack(store, judge());
     putBack.roleTicks = ROLE_TICKS;
     putBack.notes = true;

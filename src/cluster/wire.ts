@@ -18,11 +18,14 @@
  *    18  1   n                                        most (snapshot/format.ts); at the end, for
  *    19  1   1 drains, 2 has not caught up,           each origin, as in a hello
  *            4 does not store all that it hears
- *    20  16n 8 an origin
- *            4 up to here this node has all  3 ask
- *            4 the highest that it heard of    16  2  session     18  2  1 begins, 0 goes on
- *              (less than the first: `Had`)    20  2  since how many seconds, 65535 for all
- *     …  …   name of the node, UTF-8           22  2  chunks that may be sent beside those so far
+ *    20  4   seconds since it started        3 ask
+ *    24  4   its clock, seconds since 1970     16  2  session     18  2  1 begins, 0 goes on
+ *    28  20n 8 an origin                       20  2  since how many seconds, 65535 for all
+ *            4 up to here this node has all    22  2  chunks that may be sent beside those so far
+ *            4 the highest that it heard of
+ *              (less than the first: `Had`)
+ *            4 seconds since the origin started, 2^32 - 1 if not known
+ *     …  …   name of the node, UTF-8
  *
  * Numbers are little-endian, and everything lies at even offsets. Flags that are not known here are
  * ignored. A message of another version or kind is told from one that is damaged, because the next
@@ -64,10 +67,12 @@ export const SECONDS_MAX = 65_534;
 const SINCE_ALL = 65_535;
 
 const KNOWN_BYTES = ORIGIN_BYTES + 4;
-const HAD_BYTES = ORIGIN_BYTES + 8;
-const HELLO_BYTES = 20;
+const HAD_BYTES = ORIGIN_BYTES + 12;
+const HELLO_BYTES = 28;
 const ASK_BYTES = 24;
 const STATE_BYTES = 24;
+/** Of the time since an origin started. */
+const NOT_KNOWN = 0xffff_ffff;
 const FLAG_DRAINS = 1;
 const FLAG_BEHIND = 2;
 const FLAG_PARTIAL = 4;
@@ -85,6 +90,8 @@ export interface Known {
  */
 export interface Had extends Known {
   heard: number;
+  /** Seconds since the origin started; undefined if not known. */
+  ageSeconds?: number | undefined;
 }
 
 /** The origin that sent a message, and the number in its head. */
@@ -101,6 +108,10 @@ export interface Hello {
   behind: boolean;
   /** Its lists or its memory keep out some of what it is told. */
   partial: boolean;
+  /** How long ago it started. */
+  upSeconds: number;
+  /** What its clock says, in seconds since 1970. */
+  clockSeconds: number;
   /** What it has of others; at most KNOWN_MAX. */
   had: Had[];
   /** Its name; cut to NAME_BYTES_MAX bytes. */
@@ -198,6 +209,8 @@ function readHello(bytes: Uint8Array, view: DataView, head: Head): Message | Unr
     drains: (bytes[19] & FLAG_DRAINS) !== 0,
     behind: (bytes[19] & FLAG_BEHIND) !== 0,
     partial: (bytes[19] & FLAG_PARTIAL) !== 0,
+    upSeconds: view.getUint32(20, true),
+    clockSeconds: view.getUint32(24, true),
     had: readHad(bytes, view, HELLO_BYTES, nameAt),
     name: new TextDecoder().decode(bytes.subarray(nameAt)),
   };
@@ -235,7 +248,10 @@ function readState(bytes: Uint8Array, view: DataView, head: Head): Message | Unr
 function readHad(bytes: Uint8Array, view: DataView, from: number, to: number): Had[] {
   const had: Had[] = [];
   for (let at = from; at < to; at += HAD_BYTES) {
-    had.push({ ...knownAt(bytes, view, at), heard: view.getUint32(at + KNOWN_BYTES, true) });
+    const heard = view.getUint32(at + KNOWN_BYTES, true);
+    const age = view.getUint32(at + KNOWN_BYTES + 4, true);
+    const known = { ...knownAt(bytes, view, at), heard };
+    had.push(age === NOT_KNOWN ? known : { ...known, ageSeconds: age });
   }
   return had;
 }
@@ -257,7 +273,10 @@ export function helloMessage(sender: Known, hello: Hello): Uint8Array {
   const name = cutName(hello.name);
   const nameAt = HELLO_BYTES + HAD_BYTES * had.length;
   const bytes = begin(KIND_HELLO, sender, nameAt + name.length);
-  viewOf(bytes).setUint16(16, Math.min(SECONDS_MAX, Math.ceil(hello.keepsSeconds)), true);
+  const view = viewOf(bytes);
+  view.setUint16(16, Math.min(SECONDS_MAX, Math.ceil(hello.keepsSeconds)), true);
+  view.setUint32(20, Math.ceil(hello.upSeconds), true);
+  view.setUint32(24, Math.floor(hello.clockSeconds), true);
   bytes[18] = had.length;
   bytes[19] =
     (hello.drains ? FLAG_DRAINS : 0) |
@@ -309,6 +328,7 @@ function putHad(bytes: Uint8Array, from: number, had: readonly Had[]): void {
     const at = from + HAD_BYTES * i;
     putKnown(bytes, at, one);
     view.setUint32(at + KNOWN_BYTES, one.heard, true);
+    view.setUint32(at + KNOWN_BYTES + 4, Math.ceil(one.ageSeconds ?? NOT_KNOWN), true);
   }
 }
 

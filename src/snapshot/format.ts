@@ -9,23 +9,29 @@
  *    20  4  stretch of the intervals, in thousandths   16  …  records, each whole
  *    24  4  how much longer peers were kept, likewise
  *    28  4  crc                                       end, 16 bytes, then nothing
- *                                                       0  4  0
- *                                                       4  4  records in all
- *                                                       8  4  peers in all
- *                                                      12  4  crc
+ *   of version 2 only:                                  0  4  0
+ *    32  4  bytes of notes, 2 to 4,096                  4  4  records in all
+ *    36  …  notes                                       8  4  peers in all
+ *     …  4  crc of both                                12  4  crc
  *
  * Numbers are little-endian, as in the records. A crc is CRC-32 (IEEE) of the bytes of the header
  * before it, then of the records. There is no compression: hashes and addresses are noise, and zstd
  * would save a sixth. Name, version and crc of the header lie at these places in each version, so
  * that a damaged file is told from a later one. A new layout of the core needs no new version; a
  * new field of a peer does.
- * Version 2 must read version 1, so that an upgrade forgets nothing, and the file of version 1 that
- * a downgrade wrote beside it (snapshots.ts); then the oldest reader goes.
+ * The notes are those of a tracker that shares its peers: what the peers in the file are worth to
+ * the others (cluster/kept.ts). A tracker that is alone has none to make, and writes version 1,
+ * which an earlier program reads as well. Each version must read the ones before it, so that an
+ * upgrade forgets nothing, and the file that a downgrade wrote beside it (snapshots.ts).
  */
 import { crc32 } from "node:zlib";
 import { META_TICK } from "../swarm/blocks.ts";
 
-export const VERSION = 1;
+/** The versions that are read. */
+export const VERSIONS: readonly number[] = [1, 2];
+/** That of a file with notes. */
+export const WITH_NOTES = 2;
+export const NOTES_BYTES_MAX = 4096;
 export const HEADER_BYTES = 32;
 export const CHUNK_HEADER_BYTES = 16;
 export const RECORDS_BYTES_MAX = 512 * 1024;
@@ -64,17 +70,39 @@ export const isSnapshot = (bytes: Uint8Array): boolean =>
 /** The version in a header. */
 export const versionOf = (header: Uint8Array): number => viewOf(header).getUint32(8, true);
 
-export function headerBytes({ begunSeconds, tickSeconds, stretch, kept }: SnapshotHeader) {
+/** A header, and the notes behind it if there are any. */
+export function headerBytes(header: SnapshotHeader, notes?: Uint8Array): Uint8Array {
+  const { begunSeconds, tickSeconds, stretch, kept } = header;
   const bytes = new Uint8Array(HEADER_BYTES);
   const view = viewOf(bytes);
   bytes.set(MAGIC);
-  view.setUint32(8, VERSION, true);
+  view.setUint32(8, notes === undefined ? 1 : WITH_NOTES, true);
   view.setUint32(12, begunSeconds, true);
   view.setUint32(16, tickSeconds, true);
   view.setUint32(20, Math.round(stretch * THOUSANDTHS), true);
   view.setUint32(24, Math.round(kept * THOUSANDTHS), true);
   view.setUint32(28, crc32(bytes.subarray(0, 28)), true);
+  return notes === undefined ? bytes : Buffer.concat([bytes, notesBytes(notes)]);
+}
+
+function notesBytes(notes: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(notes.length + 8);
+  const view = viewOf(bytes);
+  view.setUint32(0, notes.length, true);
+  bytes.set(notes, 4);
+  view.setUint32(4 + notes.length, crc32(bytes.subarray(0, 4 + notes.length)), true);
   return bytes;
+}
+
+/** The notes in the bytes behind a header; undefined if they are damaged. */
+export function readNotes(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length < 8) return undefined;
+  const view = viewOf(bytes);
+  const end = 4 + view.getUint32(0, true);
+  if (end > 4 + NOTES_BYTES_MAX || end + 4 > bytes.length) return undefined;
+  return view.getUint32(end, true) === crc32(bytes.subarray(0, end))
+    ? bytes.slice(4, end)
+    : undefined;
 }
 
 /** Reads a header; undefined if it is damaged. Of another version only its crc is known. */
@@ -82,7 +110,7 @@ export function readHeader(bytes: Uint8Array): SnapshotHeader | undefined {
   const view = viewOf(bytes);
   const tickSeconds = view.getUint32(16, true);
   if (view.getUint32(28, true) !== crc32(bytes.subarray(0, 28))) return undefined;
-  if (tickSeconds === 0 && versionOf(bytes) === VERSION) return undefined;
+  if (tickSeconds === 0 && VERSIONS.includes(versionOf(bytes))) return undefined;
   return {
     begunSeconds: view.getUint32(12, true),
     tickSeconds,

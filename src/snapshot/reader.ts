@@ -20,13 +20,16 @@ import {
   crcOf,
   HEADER_BYTES,
   isSnapshot,
+  NOTES_BYTES_MAX,
   readChunkHeader,
   readHeader,
+  readNotes,
   RECORDS_BYTES_MAX,
   type SnapshotHeader,
   type Totals,
-  VERSION,
+  VERSIONS,
   versionOf,
+  WITH_NOTES,
 } from "./format.ts";
 
 /** Bits of a mode: the group, or others, may write. */
@@ -53,6 +56,8 @@ const MOVED_AWAY = "it is left alone: move it away, or name another file";
 
 export class SnapshotReader {
   readonly header: SnapshotHeader;
+  /** What the tracker noted in it; undefined where it has none. */
+  readonly notes: Uint8Array | undefined;
   /** Bytes of the file. */
   readonly size: number;
   /** When the last chunk was written, in seconds since `header.begunSeconds`; once verified. */
@@ -61,6 +66,8 @@ export class SnapshotReader {
   totals: Totals = { records: 0, peers: 0 };
   readonly #path: string;
   readonly #fd: number;
+  /** Where the first chunk begins. */
+  readonly #chunksAt: number;
   readonly #chunkHeader = new Uint8Array(CHUNK_HEADER_BYTES);
   readonly #records = new Uint8Array(RECORDS_BYTES_MAX);
   readonly #halves = new Uint16Array(this.#records.buffer);
@@ -89,11 +96,21 @@ export class SnapshotReader {
     const header = readHeader(bytes);
     if (header === undefined) throw this.#damaged(0);
     const version = versionOf(bytes);
-    if (version !== VERSION) {
-      const reason = `${path} is of format ${version}, this version reads ${VERSION}`;
+    if (!VERSIONS.includes(version)) {
+      const reason = `${path} is of format ${version}, this version reads ${VERSIONS.join(" and ")}`;
       throw new Unusable(reason, "use a version that reads it; it is left alone", true);
     }
     this.header = header;
+    this.notes = version === WITH_NOTES ? this.#readNotes() : undefined;
+    this.#chunksAt = HEADER_BYTES + (this.notes === undefined ? 0 : 8 + this.notes.length);
+  }
+
+  #readNotes(): Uint8Array {
+    const bytes = new Uint8Array(8 + NOTES_BYTES_MAX);
+    const read = readSync(this.#fd, bytes, 0, bytes.length, HEADER_BYTES);
+    const notes = readNotes(bytes.subarray(0, read));
+    if (notes === undefined) throw this.#damaged(HEADER_BYTES);
+    return notes;
   }
 
   /**
@@ -172,7 +189,7 @@ export class SnapshotReader {
 
   /** Reads chunk by chunk; the header and the records of each are then in their buffers. */
   *#chunks(): Generator<ChunkHeader & { at: number }, void> {
-    for (let at = HEADER_BYTES; ;) {
+    for (let at = this.#chunksAt; ;) {
       this.#read(this.#chunkHeader, CHUNK_HEADER_BYTES, at);
       const header = readChunkHeader(this.#chunkHeader);
       if (header === undefined) throw this.#damaged(at);

@@ -28,7 +28,7 @@ import { takeCensus } from "../swarm/census.ts";
 import { setPeerTimeout } from "../swarm/memory.ts";
 import { type Judge, PutBack } from "../swarm/put-back.ts";
 import { Store } from "../swarm/store.ts";
-import { RECORDS_BYTES_MAX, VERSION } from "./format.ts";
+import { RECORDS_BYTES_MAX } from "./format.ts";
 import { SnapshotReader, Unusable } from "./reader.ts";
 import { GIVEN_UP, writeSnapshot } from "./writer.ts";
 
@@ -85,6 +85,14 @@ export interface SnapshotFigures {
   restoredSwarms: number;
 }
 
+/** A snapshot that was restored, as a tracker that shares its peers must know it. */
+export interface Restored {
+  /** What was noted in it; undefined where nothing was, or not all of it was put back. */
+  notes: Uint8Array | undefined;
+  /** When it was begun, in seconds since the start of the process; -Infinity if not known. */
+  begunAt: number;
+}
+
 /** What lies at one of the two names: a whole snapshot, one that is not used, or none. */
 interface FoundFile {
   path: string;
@@ -95,6 +103,10 @@ interface FoundFile {
 
 export class Snapshots {
   readonly figures: SnapshotFigures;
+  /** The latest of the files that were restored; undefined without one. */
+  restored: Restored | undefined;
+  /** What to note in a snapshot that begins now. */
+  notes: (() => Uint8Array) | undefined;
   readonly #needs: SnapshotNeeds;
   readonly #wall: () => number;
   /** Kept, since garbage of this size would cost a collection of some milliseconds. */
@@ -243,11 +255,15 @@ export class Snapshots {
     const alone = new Store({ ...memory, settings });
     const back = new PutBack(alone, judge);
     alone.table.expect(reader.totals.records);
+    // Its time says nothing if it lies ahead of the clock.
+    const begunAt = since < 0 ? -Infinity : start - elapsed;
+    if (isLatest) this.restored = { notes: reader.notes, begunAt };
     try {
       reader.restore(back, elapsed, start);
     } catch (error) {
       if (!(error instanceof Unusable)) throw error;
       this.#leftOut = true;
+      this.restored = { notes: undefined, begunAt };
       const { message: reason, remedy } = error;
       const message = "the snapshot could not be read to its end, a part of it is used";
       log.warn(message, { reason, remedy }, "snapshot_unused");
@@ -335,6 +351,7 @@ export class Snapshots {
         begunSeconds,
         stretch: load.stretch,
         kept: load.kept,
+        notes: this.notes?.(),
         turns: !last,
         isEnded: () => this.#ended && !last,
       });
@@ -386,10 +403,10 @@ function isSameFile(one: string, other: string): boolean {
 }
 
 /**
- * The name of the file that is used while the one of the settings is left alone. Version 2 has to
- * look for that of version 1 as well: a downgrade wrote it.
+ * The name of the file that is used while the one of the settings is left alone. It is the same in
+ * each version, so that what a downgrade wrote there is found on the way back.
  */
-export const besideOf = (path: string): string => `${path}.v${VERSION}`;
+export const besideOf = (path: string): string => `${path}.v1`;
 
 /** What ends the start if both are left alone. */
 export function nowhereToWrite({ message }: Unusable): StartError {

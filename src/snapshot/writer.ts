@@ -26,6 +26,8 @@ export interface Writing {
   begunSeconds: number;
   stretch: number;
   kept: number;
+  /** What to note in the header of a tracker that shares its peers. */
+  notes?: Uint8Array | undefined;
   /** True to leave the event loop its turns. */
   turns: boolean;
   /** True once the snapshot is no longer wanted; it is then given up. */
@@ -45,7 +47,7 @@ export const GIVEN_UP = new Error("the snapshot was given up");
 
 /** Writes a snapshot. Rejects with the system's error, and then the file before stays. */
 export async function writeSnapshot(writing: Writing): Promise<Written> {
-  const { store, begunSeconds, stretch, kept, turns, isEnded, clock = now } = writing;
+  const { store, begunSeconds, stretch, kept, notes, turns, isEnded, clock = now } = writing;
   const dump = new Dump(store, writing.chunk);
   const start = clock();
   let bytes = 0;
@@ -55,7 +57,7 @@ export async function writeSnapshot(writing: Writing): Promise<Written> {
       return write(part);
     };
     const tickSeconds = store.peerTicks.seconds;
-    await put(headerBytes({ begunSeconds, tickSeconds, stretch, kept }));
+    await put(headerBytes({ begunSeconds, tickSeconds, stretch, kept }, notes));
     let turnEnds = 0;
     while (!dump.done) {
       if (turns && now() >= turnEnds) {

@@ -18,6 +18,7 @@ import { now } from "../host/clock.ts";
 import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
 import { Limits } from "../limits/limits.ts";
 import type { LogFields } from "../host/log.ts";
+import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Judge } from "../swarm/put-back.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import { readLogin } from "./cluster-login.ts";
@@ -28,13 +29,13 @@ const HELLO_MILLISECONDS = 1000;
 /** The core needs a reply buffer, though replies to other trackers hold no peers. */
 const REPLIES_BYTES = 64;
 
-/** When the snapshot that was restored was written; see SnapshotFigures. */
-type Restored = { keptSeconds: number | undefined } | undefined;
-
-/** Prepares the sharing; undefined if this tracker is alone. Rejects with a StartError. */
+/**
+ * Prepares the sharing; undefined if this tracker is alone. Snapshots say what their peers are
+ * worth to the others, from now on. Rejects with a StartError.
+ */
 export async function sharePeers(
   program: Program,
-  restored: Restored,
+  snapshots: Snapshots | undefined,
 ): Promise<SharedPeers | undefined> {
   const { outbox } = program.threads.shared;
   if (outbox === undefined) return undefined;
@@ -46,7 +47,13 @@ export async function sharePeers(
     import("../cluster/link.ts"),
   ]);
   const modules = { ...sharing, ...others, ...applying, ...link };
-  return new SharedPeers(program, modules, new Outboxes(outbox), login, restored?.keptSeconds);
+  const peers = new SharedPeers(program, modules, new Outboxes(outbox), login);
+  if (snapshots !== undefined) {
+    const { restored } = snapshots;
+    if (restored !== undefined) peers.sharing.restore(restored.notes, restored.begunAt, now());
+    snapshots.notes = () => peers.sharing.keep(now());
+  }
+  return peers;
 }
 
 /** What is loaded only for a cluster. */
@@ -77,7 +84,6 @@ export class SharedPeers {
     { Sharing, Applying, NatsLink, OtherTrackers }: Modules,
     outboxes: Outboxes,
     login: Login,
-    restoredAt: number | undefined,
   ) {
     const { config, store, threads } = program;
     const histograms = threads.shared.histograms!;
@@ -90,14 +96,13 @@ export class SharedPeers {
     const { peerTimeout, peerTimeoutMax = peerTimeout } = store.memory.settings;
     const kept = { usualSeconds: peerTimeout, maxSeconds: Math.max(peerTimeout, peerTimeoutMax) };
     this.sharing = new Sharing({
-      ...{ origin: this.#origin, node: config.clusterNode, store, outboxes },
+      ...{ origin: this.#origin, node: config.clusterNode, startedAt: now(), store, outboxes },
       applying: new Applying(new Tracker(store, new ArrayBuffer(REPLIES_BYTES)), gate),
       link: this.#sender(),
       judge: () => judgeBy(gate),
       random: Math.random,
       keptSeconds: () => store.peerLifetime * store.peerTicks.seconds,
       ownKeptSeconds: () => Math.min(kept.usualSeconds * program.load.kept, kept.maxSeconds),
-      restoredSeconds: (at) => (restoredAt === undefined ? Infinity : at - restoredAt),
       ended: (pulled) => this.#tellPull(pulled),
       forged: () => {
         const remedy = "change the login of the NATS servers, then restart this tracker";

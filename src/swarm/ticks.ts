@@ -45,10 +45,14 @@ export class Ticks {
   at(seconds: number): Tick {
     if (seconds !== this.#lastSeconds) {
       this.#lastSeconds = seconds;
-      const since1970 = seconds + this.#startedSeconds;
-      this.#lastTick = Math.floor(since1970 / this.seconds) & this.#mask;
+      this.#lastTick = Math.floor(this.since1970(seconds) / this.seconds) & this.#mask;
     }
     return this.#lastTick;
+  }
+
+  /** The time since 1970 by which ticks are counted. */
+  since1970(seconds: number): number {
+    return seconds + this.#startedSeconds;
   }
 
   /** Seconds since the tick of a moment began. */

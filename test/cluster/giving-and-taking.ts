@@ -12,7 +12,7 @@ export const GIVER = "aaaaaaaaaaaaaaaa";
 export const TAKER = "bbbbbbbbbbbbbbbb";
 export const HAD = [{ origin: GIVER, number: 3, heard: 3 }];
 
-export function openBoth(restoredSeconds = Infinity, memoryMax = 16 * 2 ** 20) {
+export function openBoth(memoryMax = 16 * 2 ** 20) {
   const from = new Store(someMemory({ startedSeconds: 1_700_000_000 }));
   const to = new Store(someMemory({ startedSeconds: 1_700_000_000, memoryMax }));
   const giving = new Giving(from);
@@ -21,7 +21,7 @@ export function openBoth(restoredSeconds = Infinity, memoryMax = 16 * 2 ** 20) {
   const ended: [string, number][] = [];
   const pulls: Pulled[] = [];
   const taking = new Taking({
-    ...{ store: to, ledger, restoredSeconds: () => restoredSeconds, random: () => 0 },
+    ...{ store: to, ledger, random: () => 0 },
     judge: () => ({ maySwarm: () => true, mayPeer: () => true }),
     send: (giver, ask) => void asks.push({ giver, ask }),
     ended: (pulled) => {

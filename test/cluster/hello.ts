@@ -6,6 +6,8 @@ export const HELLO: Hello = {
   drains: false,
   behind: false,
   partial: false,
+  upSeconds: 1_000_000,
+  clockSeconds: 1_800_000_000,
   had: [],
   name: "b",
 };

@@ -1,7 +1,8 @@
 /** Which batches have taken effect, what is missing, and whom to ask. */
 import { describe, expect, test } from "bun:test";
 import { Ledger } from "../../src/cluster/ledger.ts";
-import type { Had, Hello } from "../../src/cluster/wire.ts";
+import type { KeptOrigin } from "../../src/cluster/kept.ts";
+import { type Had, type Hello, SECONDS_MAX } from "../../src/cluster/wire.ts";
 import { HELLO } from "./hello.ts";
 
 const A = "aaaaaaaaaaaaaaaa";
@@ -261,12 +262,16 @@ describe("a tracker that is gone for good", () => {
 });
 
 describe("after the first pull since the start", () => {
-  test("nothing is missing, though it asked only for what is younger than a snapshot", () => {
-    const ledger = new Ledger(SELF);
-    ledger.hello(A, 500, hello([all(B, 70)]), 100);
-    ledger.pulled(A, [all(A, 500), all(B, 70)], { begun: 100, sinceSeconds: 60 }, 101);
-    ledger.hello(A, 500, hello(), 104);
-    expect(ledger.need(104)).toBeUndefined();
+  test("nothing is missing, unless it did not reach back far enough", () => {
+    const pulled = (sinceSeconds: number): Ledger => {
+      const ledger = new Ledger(SELF);
+      ledger.hello(A, 500, hello([all(B, 70)]), 100);
+      ledger.pulled(A, [all(A, 500), all(B, 70)], { begun: 100, sinceSeconds }, 101);
+      ledger.hello(A, 500, hello(), 104);
+      return ledger;
+    };
+    expect(pulled(Infinity).need(104)).toBeUndefined();
+    expect(pulled(60).need(104)!.sinceSeconds).toBe(Infinity);
   });
 
   test("nothing is missing of a tracker that it brought and that is heard only then", () => {
@@ -314,4 +319,117 @@ test("what a thousand made-up trackers say takes no time worth naming", () => {
   // The ones that were there are heard all the same.
   ledger.hello(A, 2, hello(), 4);
   expect(ledger.heard(4).map(({ origin }) => origin)).toContain(A);
+});
+
+describe("the ledger of a snapshot of 100 seconds ago", () => {
+  const FILE = 900;
+  const NOW = 1000;
+  const kept = (origin: string, number: number, heard = number) => {
+    return { origin, number, heard, ageSeconds: 500, wholeSeconds: 5, namedSeconds: 5 };
+  };
+
+  function restored(...origins: KeptOrigin[]): Ledger {
+    const ledger = open();
+    ledger.restore(origins, FILE, NOW);
+    return ledger;
+  }
+
+  test("is that which was kept, but for its times", () => {
+    const before = open();
+    before.batch(A, 1, 10);
+    before.batch(A, 2, 20);
+    before.batch(B, 1, 21);
+    before.batch(B, 4, 22);
+    before.hello(A, 2, hello([], { upSeconds: 8 }), 28);
+    const [now, timeout] = [30, 2700];
+    const [later, gap] = [NOW + 2, 30 - 21];
+    const ledger = open();
+    ledger.restore(before.keep(now, timeout), FILE, NOW);
+    const numbers = (all: Had[]) =>
+      all.map(({ origin, number, heard }) => [origin, number, heard]).sort();
+    expect(numbers(ledger.had(NOW, timeout))).toEqual(numbers(before.had(now, timeout)));
+    expect(ledger.had(NOW, timeout).find(({ origin }) => origin === A)!.ageSeconds).toBe(
+      NOW - FILE + now - 20,
+    );
+    ledger.hello(A, 3, hello(), later);
+    expect(ledger.need(later)).toEqual({ giver: A, sinceSeconds: later - FILE + gap + 10 });
+  });
+
+  test("lacks what its origins told since, and no gap is counted for that", () => {
+    const ledger = restored(kept(A, 7));
+    expect(lacking(ledger, NOW)).toEqual([]);
+    ledger.hello(A, 9, hello(), NOW);
+    expect(ledger.need(NOW)).toEqual({ giver: A, sinceSeconds: 115 });
+    expect(ledger.gaps).toBe(0);
+    ledger.pulled(A, [all(A, 9)], { begun: NOW, sinceSeconds: 115 }, NOW + 1);
+    expect(lacking(ledger, NOW + 1)).toEqual([]);
+    expect(ledger.batch(A, 10, NOW + 2)).toBe(true);
+    expect(lacking(ledger, NOW + 5)).toEqual([]);
+  });
+
+  test("lacks nothing if they told nothing, and goes on with the next batch", () => {
+    const ledger = restored(kept(A, 7));
+    ledger.hello(A, 7, hello(), NOW);
+    expect(ledger.batch(A, 8, NOW + 1)).toBe(true);
+    expect(lacking(ledger, NOW + 5)).toEqual([]);
+  });
+
+  test("lets another lack what this tracker never got to tell before it ended", () => {
+    const other = open();
+    other.batch(C, 1, 880);
+    const ledger = restored({ ...kept(C, 5), wholeSeconds: 0 });
+    const had = ledger.had(NOW, 2700);
+    other.hello(B, 0, hello(had), NOW);
+    expect(lacking(other, NOW + 2.1)).toEqual([C]);
+    expect(other.need(NOW + 2)!.giver).toBe(B);
+  });
+
+  test("says of an orphan that is settled that it is", () => {
+    const settled = { ...kept(A, 9), heard: 4 };
+    const ledger = restored(settled);
+    ledger.hello(B, 0, hello(), NOW);
+    expect(lacking(ledger, NOW + 3)).toEqual([]);
+    expect(ledger.had(NOW + 3, 2700)).toMatchObject([{ origin: A, number: 9, heard: 4 }]);
+  });
+
+  test("still lacks what it lacked", () => {
+    const ledger = restored(kept(A, 4, 9));
+    ledger.hello(B, 0, hello([all(A, 9)]), NOW);
+    expect(ledger.need(NOW)).toEqual({ giver: B, sinceSeconds: 115 });
+  });
+
+  test("whose time is not known lets it ask for all that is missing", () => {
+    const ledger = open();
+    ledger.restore([kept(A, 7)], -Infinity, NOW);
+    ledger.hello(A, 9, hello(), NOW);
+    expect(ledger.need(NOW)!.sinceSeconds).toBeGreaterThan(SECONDS_MAX);
+  });
+
+  test("is forgotten after two peer timeouts, and named to others for one", () => {
+    const ledger = restored(kept(A, 7));
+    expect(ledger.had(FILE - 5 + 2700, 2700).length).toBe(1);
+    expect(ledger.had(FILE - 4 + 2700, 2700)).toEqual([]);
+    ledger.forget(FILE - 4 + 5400, 2700);
+    expect([...ledger.origins]).toEqual([]);
+  });
+});
+
+describe("an origin that is new", () => {
+  test("needs a pull that reaches back to its start, by its own word or that of another", () => {
+    const own = open();
+    own.hello(A, 40, hello([], { upSeconds: 30 }), 1000);
+    expect(own.need(1000)).toEqual({ giver: A, sinceSeconds: 40 });
+    own.pulled(A, [all(A, 40)], { begun: 1000, sinceSeconds: 40 }, 1001);
+    expect(lacking(own, 1001)).toEqual([]);
+    const told = open();
+    told.hello(B, 0, hello([{ ...all(A, 40), ageSeconds: 30 }]), 1000);
+    expect(told.need(1002)).toEqual({ giver: B, sinceSeconds: 42 });
+  });
+
+  test("is as old as the earliest news says, since news may be late", () => {
+    const ledger = open();
+    ledger.hello(A, 40, hello([], { upSeconds: 1 }), 1000);
+    ledger.hello(A, 40, hello([], { upSeconds: 61 }), 1000.1);
+    expect(ledger.need(1000.1)!.sinceSeconds).toBeCloseTo(71, 5);
+  });
 });

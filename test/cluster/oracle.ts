@@ -149,11 +149,22 @@ export class Oracle implements Witness {
     const message = readMessage(bytes);
     if (typeof message === "string" || message.kind !== KIND_STATE) return;
     if (message.session !== view.session) return;
-    const gift = note as Gift;
-    view.chunks.push({ records: message.chunk!.slice(CHUNK_HEADER_BYTES), gift });
+    this.#take(view, message.chunk!.slice(CHUNK_HEADER_BYTES), note as Gift);
+  }
+
+  #take(view: View, records: Uint8Array, gift: Gift): void {
+    view.chunks.push({ records, gift });
     for (const [peer, latest] of gift.hadNot) {
       view.latestOfGivers[peer] = Math.max(view.latestOfGivers[peer], latest);
     }
+  }
+
+  written(node: Node, records: Uint8Array): Gift {
+    return giftOf(this.#viewOf(node), records);
+  }
+
+  restoring(node: Node, records: Uint8Array, note: unknown): void {
+    this.#take(this.#viewOf(node), records, note as Gift);
   }
 
   puttingBack(node: Node, records: Uint8Array, peer: number): void {

@@ -1,6 +1,7 @@
 /** Trackers that share their peers, in one process: what was lost is pulled. */
 import { describe, expect, test } from "bun:test";
 import { helloMessage } from "../../src/cluster/wire.ts";
+import { HELLO } from "./hello.ts";
 import {
   EVENT_COMPLETED,
   EVENT_NONE,
@@ -118,14 +119,7 @@ test("trackers that start together have nothing to wait for", () => {
 test("a message in our name is noticed if we never sent it, and changes nothing", () => {
   const world = calm(2);
   const [node] = world.nodes;
-  const hello = {
-    keepsSeconds: 60,
-    drains: true,
-    behind: false,
-    partial: false,
-    had: [],
-    name: "x",
-  };
+  const hello = { ...HELLO, drains: true, name: "x" };
   const { origin } = node;
   announceAll(node, 0, 10);
   world.run(1);

@@ -7,15 +7,22 @@
  *   bun test/cluster/simulate.ts --seeds 1 --first 4711      one of them again
  *
  * Three to seven trackers are told of peers while messages are lost, repeated and delayed, lines
- * are cut and healed, links go down, and trackers are killed and begin again with nothing. Clocks
- * differ in some seeds, and in some a client asks two trackers in the same moment. Then it is
- * quiet, and after that all trackers have the same peers in the same roles, but for stops that
+ * are cut and healed, links go down, and trackers are killed and begin again with nothing. In some
+ * seeds they write snapshots and begin with these, one of them or all at once. Clocks differ in
+ * some seeds, and in some a client asks two trackers in the same moment. Then it is quiet, and after that all trackers have the same peers in the same roles, but for stops that
  * were missed or overtaken: oracle.ts knows which. And no tracker thinks that something is missing.
  */
 import { availableParallelism } from "node:os";
 import { readOptions } from "../bench/options.ts";
 import { Oracle } from "./oracle.ts";
-import { EVENT_COMPLETED, EVENT_NONE, EVENT_STARTED, EVENT_STOPPED, World } from "./world.ts";
+import {
+  EVENT_COMPLETED,
+  EVENT_NONE,
+  EVENT_STARTED,
+  EVENT_STOPPED,
+  type File,
+  World,
+} from "./world.ts";
 
 const STORM_SECONDS = 60;
 /** As soon as all are equal it is enough: pulls may need some turns, ten seconds apart. */
@@ -29,6 +36,9 @@ const HEALS = 0.2;
 const LINKS_DOWN = 0.03;
 const LINKS_UP = 0.3;
 const KILLS = 0.02;
+/** In the seeds with snapshots: they are written, and the power of all trackers fails. */
+const WRITES = 0.1;
+const POWER_CUTS = 0.01;
 
 /** How a seed ended. */
 export interface Outcome {
@@ -47,12 +57,13 @@ export function simulate(seed: number): Outcome {
   const world = new World(seed, 3 + (seed % 5), options);
   const { random } = world;
   const pick = (below: number): number => Math.floor(random() * below);
+  const files = [1, 2, 5].includes(seed % 7) ? new Map<string, File>() : undefined;
   const clients = new Clients(seed % 2 === 0 ? 0 : 2);
   world.run(5);
   world.weather = { lost: 0.1 * random(), repeated: 0.05 * random(), delay: 0.5 * random() };
   for (let step = 0; step < STORM_SECONDS * 4; step++) {
     for (let announces = pick(6); announces > 0; announces--) clients.announce(world, pick);
-    trouble(world, random, pick);
+    trouble(world, random, pick, files);
     world.run(0.25);
   }
   world.weather = { lost: 0, repeated: 0, delay: 0.05 };
@@ -93,7 +104,12 @@ class Clients {
   }
 }
 
-function trouble(world: World, random: () => number, pick: (below: number) => number): void {
+function trouble(
+  world: World,
+  random: () => number,
+  pick: (below: number) => number,
+  files: Map<string, File> | undefined,
+): void {
   const { nodes } = world;
   const happens = (chance: number): boolean => random() < chance / 4;
   const [a, b] = [pick(nodes.length), pick(nodes.length)];
@@ -101,7 +117,11 @@ function trouble(world: World, random: () => number, pick: (below: number) => nu
   if (happens(HEALS * nodes.length)) world.cut(a, b, false);
   if (happens(LINKS_DOWN * nodes.length)) nodes[a].setUp(false);
   if (happens(LINKS_UP * nodes.length)) nodes[b].setUp(true);
-  if (happens(KILLS * nodes.length)) world.restart(a);
+  if (happens(KILLS * nodes.length)) world.restart(a, files?.get(nodes[a].name));
+  if (files === undefined) return;
+  if (happens(WRITES * nodes.length)) files.set(nodes[b].name, nodes[b].write());
+  if (!happens(POWER_CUTS)) return;
+  for (const [at, { name }] of nodes.entries()) world.restart(at, files.get(name));
 }
 
 /** What trackers think is missing. */

@@ -11,7 +11,7 @@ const MIB = 2 ** 20;
 
 /** The taker has heard of a giver and asked it; `states` are all that the giver sends. */
 function begun(peers = 5000, memoryMax?: number) {
-  const both = openBoth(Infinity, memoryMax);
+  const both = openBoth(memoryMax);
   fill(both.from, peers, NOW);
   both.ledger.hello(GIVER, 3, HELLO, NOW);
   both.taking.tick(NOW);
@@ -52,11 +52,41 @@ test("peers without room count as announces that are not stored, and memory is s
   expect(takeShortage(to.memory)).toBe(true);
 });
 
-test("with a snapshot it asks for what is younger than the file", () => {
-  const { ledger, taking, asks } = openBoth(90);
-  ledger.hello(GIVER, 3, HELLO, NOW);
-  for (let now = NOW; now < NOW + 1; now += 0.1) taking.tick(now);
-  expect(asks[0]!.ask.sinceSeconds).toBe(90);
+describe("with a snapshot of 80 seconds ago", () => {
+  const had = { origin: GIVER, number: 3, heard: 3, wholeSeconds: 1, namedSeconds: 1 };
+
+  /** The asks of its first seconds, while the giver has told of `number` batches. */
+  function asked(number: number, { lacksAll = false, behind = false } = {}) {
+    const { ledger, taking, asks } = openBoth();
+    ledger.restore([had], NOW - 80, NOW);
+    ledger.lacksAll = lacksAll;
+    for (let now = NOW; now < NOW + 4; now += 0.1) {
+      ledger.hello(GIVER, number, { ...HELLO, behind }, now);
+      taking.tick(now);
+    }
+    return { asks, ledger };
+  }
+
+  test("it asks for what is younger than the file, some seconds more", () => {
+    const [first] = asked(5).asks;
+    expect(first).toMatchObject({ giver: GIVER, ask: { begins: true } });
+    expect(first!.ask.sinceSeconds).toBeCloseTo(91.3, 1);
+  });
+
+  test("it asks a tracker that has only just started, too", () => {
+    expect(asked(5, { behind: true }).asks[0]!.ask.sinceSeconds).toBeCloseTo(91.3, 1);
+  });
+
+  test("it asks for nothing if the others told nothing since, and has caught up", () => {
+    const { asks, ledger } = asked(3);
+    expect([asks, ledger.behind]).toEqual([[], false]);
+  });
+
+  test("it asks for all if the file was written before all peers were here", () => {
+    expect(asked(5, { lacksAll: true }).asks[0]!.ask.sinceSeconds).toBe(Infinity);
+    const both = asked(5, { lacksAll: true, behind: true });
+    expect(both.asks[0]!.ask.sinceSeconds).toBe(Infinity);
+  });
 });
 
 describe("a pull fails, and another begins", () => {
@@ -152,4 +182,30 @@ test("if none that is there has caught up, there is nothing to wait for", () => 
   expect(ledger.behind).toBe(true);
   taking.tick(NOW + 3.1);
   expect([ledger.behind, asks]).toEqual([false, []]);
+});
+
+test("what several others have after a start is asked for without a pause, and later with one", () => {
+  const { ledger, taking, asks } = openBoth();
+  const [other, third] = ["dddddddddddddddd", "eeeeeeeeeeeeeeee"];
+  let [number, now] = [3, NOW];
+  const run = (seconds: number) => {
+    for (const end = now + seconds; now < end; now += 0.1) {
+      const hello = { ...HELLO, behind: true };
+      for (const origin of [GIVER, other, third]) ledger.hello(origin, number, hello, now);
+      taking.tick(now);
+      const last = asks.at(-1);
+      if (!taking.pulls || last === undefined) continue;
+      const had = [{ origin: last.giver, number, heard: number }];
+      const end = { session: last.ask.session, tickSeconds: 45, number: 0, chunk: undefined, had };
+      taking.state(last.giver, end, now);
+      while (taking.works) taking.slice(now);
+    }
+  };
+  run(6);
+  expect(asks.map(({ giver }) => giver).sort()).toEqual([GIVER, other, third].sort());
+  expect(ledger.behind).toBe(false);
+  run(1);
+  number = 9;
+  run(10);
+  expect(asks.length).toBe(4);
 });

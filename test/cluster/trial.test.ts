@@ -4,6 +4,7 @@ import { NatsLink } from "../../src/cluster/link.ts";
 import { tryEngine } from "../../src/cluster/trial.ts";
 import { helloMessage } from "../../src/cluster/wire.ts";
 import { freePort } from "../e2e/harness.ts";
+import { HELLO } from "./hello.ts";
 import { NATS_SERVER, NatsServer } from "./nats.ts";
 
 const MINUTE = 60_000;
@@ -38,14 +39,7 @@ describe.if(NATS_SERVER !== null)("a server that is there", () => {
       };
       const other = { ...OPTIONS, engines: [at(server.port)], origin };
       const link = await NatsLink.open(other, events);
-      const hello = {
-        keepsSeconds: 60,
-        drains: false,
-        behind: false,
-        partial: false,
-        had: [],
-        name: "b",
-      };
+      const hello = { ...HELLO, name: "b" };
       const timer = setInterval(() => {
         link.sendAll(helloMessage({ origin, number: 0 }, hello));
       }, 200);

@@ -40,8 +40,10 @@ const HELLO = {
   drains: true,
   behind: false,
   partial: true,
+  upSeconds: 90_000,
+  clockSeconds: 4_000_000_000,
   had: [
-    { ...OTHER, heard: 7 },
+    { ...OTHER, heard: 7, ageSeconds: 4_000_000 },
     { ...SENDER, heard: 4_000_000_009 },
   ],
   name: "nœud 1",

@@ -2,7 +2,7 @@
  * Several trackers of a cluster in one process, over a link and a clock that a test commands.
  *
  * Messages wait in the world until their time, and are lost, repeated, delayed, or cut off on the
- * way. Between two trackers they keep their order, as with NATS; those of different senders may
+ * way. A tracker may have a snapshot, with which another takes its place. Between two trackers they keep their order, as with NATS; those of different senders may
  * overtake each other. Everything follows from the seed.
  */
 import { Access } from "../../src/access/access.ts";
@@ -19,6 +19,7 @@ import {
 import { PeerGate } from "../../src/gates/peer-gate.ts";
 import { VERDICT_OK } from "../../src/gates/verdicts.ts";
 import { Limits } from "../../src/limits/limits.ts";
+import { type Judge, PutBack } from "../../src/swarm/put-back.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Tracker } from "../../src/swarm/tracker.ts";
 import { Dump } from "../../src/swarm/dump.ts";
@@ -58,6 +59,18 @@ export interface Witness {
   puttingBack(node: Node, chunk: Uint8Array, peer: number): void;
   /** What a slice put back is there. */
   putBack(node: Node): void;
+  /** These records are in a snapshot of `node`. Returns what is to be known when it is read. */
+  written(node: Node, records: Uint8Array): unknown;
+  /** They are about to be put back at `node`, which has started with the snapshot. */
+  restoring(node: Node, records: Uint8Array, note: unknown): void;
+}
+
+/** A snapshot: its records, in chunks, and what else is in its file. */
+export interface File {
+  chunks: { records: Uint8Array; note: unknown }[];
+  tick: number;
+  at: number;
+  notes: Uint8Array;
 }
 
 /** What goes wrong on the way, each from 0 to 1, and the longest delay in seconds. */
@@ -92,6 +105,7 @@ export class Node {
   up = true;
   alive = true;
   readonly #outboxWords: Int32Array;
+  readonly #gate = new PeerGate(new Access(), new Limits(), false);
 
   readonly world: World;
   readonly name: string;
@@ -107,12 +121,11 @@ export class Node {
     const memory = outboxMemory(1);
     this.#outboxWords = new Int32Array(memory, 0, 1);
     this.outbox = new Outbox(memory, 0, this.store.peerTicks);
-    const gate = new PeerGate(new Access(), new Limits(), false);
     const applied = new Tracker(this.store, new ArrayBuffer(64), new Int32Array([5, 6, 7, 8]));
-    this.applying = new Applying(applied, gate);
+    this.applying = new Applying(applied, this.#gate);
     const node = this;
     this.sharing = new Sharing({
-      ...{ origin, node: name, store: this.store },
+      ...{ origin, node: name, startedAt: world.now, store: this.store },
       applying: this.applying,
       outboxes: new Outboxes(memory),
       link: {
@@ -122,17 +135,10 @@ export class Node {
         sendAll: (bytes) => world.send(this, undefined, bytes),
         sendTo: (to, bytes) => world.send(this, to, bytes),
       },
-      judge: () => ({
-        maySwarm: (hash) => gate.judgeSwarm(hash) === VERDICT_OK,
-        mayPeer: (bytes, at, family, port) => {
-          world.witness?.puttingBack(this, bytes, peerAt(bytes, at));
-          return gate.passes(bytes, at, family, port);
-        },
-      }),
+      judge: () => this.#judge(),
       random: world.random,
       keptSeconds: () => KEPT_SECONDS,
       ownKeptSeconds: () => KEPT_SECONDS,
-      restoredSeconds: () => Infinity,
       ended: ({ outcome }) => this.pulls.push(outcome),
       forged: () => {
         throw new Error("a message in our name");
@@ -172,6 +178,44 @@ export class Node {
     witness?.announced(this, peer, event === EVENT_STOPPED, seeder, told);
   }
 
+  /** Writes a snapshot. */
+  write(): File {
+    const { now, witness } = this.world;
+    const notes = this.sharing.keep(now);
+    const chunks: File["chunks"] = [];
+    this.#dump((records) => chunks.push({ records, note: witness?.written(this, records) }));
+    return { chunks, tick: this.store.peerTicks.at(now), at: now, notes };
+  }
+
+  /** Begins with a snapshot, before it hears anything. */
+  restore({ chunks, tick, at, notes }: File): void {
+    const { now, witness } = this.world;
+    const { store } = this;
+    const alone = new Store({
+      ...store.memory,
+      settings: { ...store.memory.settings, restoring: true },
+    });
+    const back = new PutBack(alone, this.#judge());
+    for (const { records, note } of chunks) {
+      const tickSeconds = store.peerTicks.seconds;
+      witness?.restoring(this, records, note);
+      back.open(records, { tick, tickSeconds, elapsedSeconds: now - at }, now);
+      while (back.next());
+      witness?.putBack(this);
+    }
+    this.sharing.restore(notes, at, now);
+  }
+
+  #judge(): Judge {
+    return {
+      maySwarm: (hash) => this.#gate.judgeSwarm(hash) === VERDICT_OK,
+      mayPeer: (bytes, at, family, port) => {
+        this.world.witness?.puttingBack(this, bytes, peerAt(bytes, at));
+        return this.#gate.passes(bytes, at, family, port);
+      },
+    };
+  }
+
   /** All its peers, as `swarm family peer`, with `true` for seeders. */
   contents(): Map<string, boolean> {
     const found = new Map<string, boolean>();
@@ -180,11 +224,15 @@ export class Node {
   }
 
   visit(visit: (swarm: number, family: Family, peer: number, seeder: boolean) => void): void {
+    this.#dump((records) => readRecords(records, visit));
+  }
+
+  #dump(use: (records: Uint8Array) => void): void {
     const dump = new Dump(this.store, new Uint8Array(64 * 1024));
     while (!dump.done || dump.size > 0) {
       if (!dump.done && !dump.isFull) dump.slice(this.world.now, 10_000);
       if (dump.done || dump.isFull) {
-        readRecords(dump.chunk.subarray(0, dump.size), visit);
+        use(dump.chunk.slice(0, dump.size));
         dump.clear();
       }
     }
@@ -253,10 +301,11 @@ export class World {
     return node;
   }
 
-  /** A node ends without a word, and another takes its place with nothing. */
-  restart(at: number): void {
+  /** A node ends without a word, and another takes its place with a snapshot, or with nothing. */
+  restart(at: number, file?: File): void {
     this.nodes[at].alive = false;
     this.nodes[at] = this.#start(this.nodes[at].name);
+    if (file !== undefined) this.nodes[at].restore(file);
   }
 
   cut(a: number, b: number, isCut: boolean): void {

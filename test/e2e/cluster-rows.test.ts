@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { helloMessage } from "../../src/cluster/wire.ts";
 import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
 import { writeSnapshot } from "../../src/snapshot/writer.ts";
+import { HELLO } from "../cluster/hello.ts";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { announce as fillSwarm, makeTracker, MIB } from "../swarm/fixture.ts";
 import { announce, clustered, CONNECTED, untilAll } from "./clustered.ts";
@@ -138,8 +139,8 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       for (let second = 0; second < 8; second++) {
         for (let n = 1; n <= 60; n++) {
           const origin = n.toString(16).padStart(16, "0");
-          const flags = { drains: second % 2 === 1, behind: false, partial: false };
-          const hello = { keepsSeconds: 60 + second, ...flags, had: [], name: `n${n}` };
+          const changes = { keepsSeconds: 60 + second, drains: second % 2 === 1 };
+          const hello = { ...HELLO, ...changes, name: `n${n}` };
           client.publish("buntracker.default.all", helloMessage({ origin, number: 0 }, hello));
         }
         await Bun.sleep(1000);

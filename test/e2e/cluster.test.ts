@@ -7,6 +7,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { HELLO } from "../cluster/hello.ts";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { helloMessage } from "../../src/cluster/wire.ts";
 import { announce, clustered, CONNECTED, counts, HASH_BYTES, untilAll } from "./clustered.ts";
@@ -163,14 +164,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
         origin: string;
       };
       const client = await connect({ servers: `127.0.0.1:${nats.port}` });
-      const hello = {
-        keepsSeconds: 60,
-        drains: false,
-        behind: false,
-        partial: false,
-        had: [],
-        name: "x",
-      };
+      const hello = { ...HELLO, name: "x" };
       client.publish("buntracker.default.all", helloMessage({ origin, number: 9 }, hello));
       await one.says("another program sends in the name of this tracker");
       await client.drain();

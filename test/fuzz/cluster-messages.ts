@@ -49,6 +49,7 @@ const numberOf = (random: Random): number =>
 function hadOf(random: Random): Had[] {
   return Array.from({ length: random.below(6) }, () => ({
     ...{ origin: originOf(random), number: numberOf(random), heard: numberOf(random) },
+    ...(random.oneIn(2) ? {} : { ageSeconds: random.below(20_000) }),
   }));
 }
 
@@ -96,7 +97,9 @@ function messageOf(random: Random, asked: { giver: string; ask: Ask } | undefine
   }
   const flags = { drains: random.oneIn(4), behind: random.oneIn(4), partial: random.oneIn(4) };
   const keepsSeconds = random.below(65_535);
-  return helloMessage(sender, { keepsSeconds, ...flags, had: hadOf(random), name: "x" });
+  const [upSeconds, clockSeconds] = [random.below(20_000), random.word() >>> 0];
+  const times = { keepsSeconds, upSeconds, clockSeconds };
+  return helloMessage(sender, { ...times, ...flags, had: hadOf(random), name: "x" });
 }
 
 /** Half of the messages lose an end, gain one, or have some bytes changed. */
@@ -119,7 +122,7 @@ function listen(random: Random, count: number): void {
   const gate = new PeerGate(new Access(), new Limits(), random.oneIn(2));
   let asked: { giver: string; ask: Ask } | undefined;
   const sharing = new Sharing({
-    ...{ origin: SELF, node: "self", store, random: () => 0.5 },
+    ...{ origin: SELF, node: "self", startedAt: 9000, store, random: () => 0.5 },
     applying: new Applying(new Tracker(store, new ArrayBuffer(64)), gate),
     outboxes: new Outboxes(outboxMemory(1)),
     link: {
@@ -139,7 +142,6 @@ function listen(random: Random, count: number): void {
     }),
     keptSeconds: () => KEPT_SECONDS,
     ownKeptSeconds: () => KEPT_SECONDS,
-    restoredSeconds: () => Infinity,
     ended: () => (asked = undefined),
     forged: () => {},
     otherVersion: () => {},

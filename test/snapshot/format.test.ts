@@ -8,8 +8,9 @@ import {
   headerBytes,
   isSnapshot,
   readChunkHeader,
+  NOTES_BYTES_MAX,
   readHeader,
-  VERSION,
+  readNotes,
   versionOf,
 } from "../../src/snapshot/format.ts";
 
@@ -26,8 +27,27 @@ test("a header has the name, the version, and what is needed to count ages", () 
   expect(new DataView(bytes.buffer).getUint32(28, true)).toBe(crc32(bytes.subarray(0, 28)));
   expect(bytes.length).toBe(32);
   expect(isSnapshot(bytes)).toBe(true);
-  expect(versionOf(bytes)).toBe(VERSION);
+  expect(versionOf(bytes)).toBe(1);
   expect(readHeader(bytes)).toEqual(HEADER);
+});
+
+test("a header with notes is of version 2, and the notes follow it with a crc of their own", () => {
+  const notes = Uint8Array.of(7, 8, 9, 10);
+  const bytes = headerBytes(HEADER, notes);
+  expect(versionOf(bytes)).toBe(2);
+  expect(readHeader(bytes.subarray(0, 32))).toEqual(HEADER);
+  expect(bytes.subarray(32, 40).toHex()).toBe("04000000070809" + "0a");
+  expect(bytes.length).toBe(32 + 4 + 4 + 4);
+  const behind = Buffer.concat([bytes.subarray(32), Buffer.from("a chunk")]);
+  expect(readNotes(behind)).toEqual(notes);
+  for (let at = 0; at < 12; at++) {
+    const changed = Uint8Array.from(behind);
+    changed[at] ^= 1;
+    expect(readNotes(changed)).toBeUndefined();
+    expect(readNotes(behind.subarray(0, at))).toBeUndefined();
+  }
+  const long = headerBytes(HEADER, new Uint8Array(NOTES_BYTES_MAX + 2)).subarray(32);
+  expect(readNotes(long)).toBeUndefined();
 });
 
 test("a header with a changed byte, or a tick of no length, is damaged", () => {

@@ -81,12 +81,12 @@ test("bytes behind the end are damage, whatever they are", () => {
   expect(refusalOf(Buffer.concat([whole, whole]))).toContain("is damaged");
 });
 
-test.each([0, 2, 0xffffffff])(
+test.each([0, 3, 0xffffffff])(
   "a file of version %d is left alone, if its crc is right",
   (version) => {
     const bytes = Uint8Array.from(whole);
     setVersion(bytes, version);
-    expect(refusalOf(bytes)).toBe(`FILE is of format ${version}, this version reads 1`);
+    expect(refusalOf(bytes)).toBe(`FILE is of format ${version}, this version reads 1 and 2`);
     bytes[12] ^= 1;
     expect(refusalOf(bytes)).toBe("FILE is damaged at byte 0");
   },

@@ -313,12 +313,12 @@ describe("a file that cannot be used is told once, with what helps:", () => {
   test("one of a later version, which is left alone", async () => {
     using folder = makeFolder();
     const later = headerBytes({ begunSeconds: BEGUN, tickSeconds: 10, stretch: 1, kept: 1 });
-    setVersion(later, 2);
+    setVersion(later, 3);
     writeFileSync(folder.file, later, { mode: 0o600 });
     const run = new Run(folder.file);
     const [[level, message, fields], empty] = run.restored() as [Line, Line];
     expect([level, message]).toEqual(["warn", BESIDE]);
-    const reason = `${folder.file} is of format 2, this version reads 1`;
+    const reason = `${folder.file} is of format 3, this version reads 1 and 2`;
     expect(fields).toEqual({ reason, file: `${folder.file}.v1`, remedy: expect.any(String) });
     expect(empty[2]).toEqual({ file: `${folder.file}.v1` });
     announce(run.tracker, {}, seconds());
