@@ -285,19 +285,32 @@ export function certificateWarning(
   expiresSeconds: number | undefined,
   nowSeconds1970: number,
 ): { message: string; fields: LogFields } | undefined {
+  const fields = expiryFields(expiresSeconds, nowSeconds1970);
+  if (fields === undefined) return undefined;
+  const remedy = "renew it, such as by certbot renew, then reload: systemctl reload buntracker";
+  const message =
+    "expired" in fields
+      ? "the certificate has expired: clients refuse HTTPS"
+      : "the certificate expires soon, so its renewal may have failed";
+  return { message, fields: { ...fields, remedy } };
+}
+
+/** When something that ends has expired or soon will, for a warning; undefined if it is good. */
+export function expiryFields(
+  expiresSeconds: number | undefined,
+  nowSeconds1970: number,
+): LogFields | undefined {
   if (expiresSeconds === undefined) return undefined;
   const days = (expiresSeconds - nowSeconds1970) / DAY_SECONDS;
   if (days >= CERTIFICATE_DAYS_MIN) return undefined;
-  const expires = new Date(expiresSeconds * 1000).toISOString().slice(0, 16) + "Z";
-  const remedy = "renew it, such as by certbot renew, then reload: systemctl reload buntracker";
+  const when = showMinute(expiresSeconds);
   const whole = String(Math.floor(Math.abs(days)));
-  if (days <= 0) {
-    const message = "the certificate has expired: clients refuse HTTPS";
-    return { message, fields: { expired: expires, days_ago: whole, remedy } };
-  }
-  const message = "the certificate expires soon, so its renewal may have failed";
-  return { message, fields: { expires, days_left: whole, remedy } };
+  return days <= 0 ? { expired: when, days_ago: whole } : { expires: when, days_left: whole };
 }
+
+/** A moment, to a minute. */
+export const showMinute = (seconds1970: number): string =>
+  new Date(seconds1970 * 1000).toISOString().slice(0, 16) + "Z";
 
 /** Warns if the kernel tracks UDP clients as connections, which may begin at any time. */
 export function warnOfConntrack(warnings: Tell, { machine, udpPorts }: Circumstances): void {

@@ -4,6 +4,7 @@
  * Names and numbers of trackers, and sums of what was told: no address of a peer, no info hash. So
  * they need no token.
  */
+import { clockAhead } from "./clocks.ts";
 import { lackOf, type Ledger, type Origin } from "./ledger.ts";
 import { FORMAT_VERSION } from "./wire.ts";
 
@@ -27,6 +28,8 @@ export interface NodeFigures {
   draining: boolean;
   /** How long it keeps a peer without an announce. */
   timeoutSeconds: number;
+  /** By how much its clock is ahead of ours; less than 0 if it is late. */
+  clockSeconds: number;
 }
 
 /** The figures, without those that only the link knows. */
@@ -59,19 +62,26 @@ export interface ClusterFigures extends SharingFigures {
   name: string;
   /** Host and port of the NATS server that is connected. */
   engine: string | null;
+  /** When the login at the servers ends, in seconds since 1970; null if it does not. */
+  loginEndsSeconds: number | null;
   /** Bytes of messages. */
   bytes: { sent: number; received: number };
 }
 
 /** The other trackers that said something within `keptSeconds`. */
-export function nodesOf(ledger: Ledger, now: number, keptSeconds: number): NodeFigures[] {
+export function nodesOf(
+  ledger: Ledger,
+  now: number,
+  keptSeconds: number,
+  clock: (at: number) => number,
+): NodeFigures[] {
   return [...ledger.origins]
     .filter(({ seenAt }) => now - seenAt <= keptSeconds)
     .sort((one, other) => other.seenAt - one.seenAt)
-    .map((origin) => nodeOf(origin, now));
+    .map((origin) => nodeOf(origin, now, clock));
 }
 
-function nodeOf(state: Origin, now: number): NodeFigures {
+function nodeOf(state: Origin, now: number, clock: (at: number) => number): NodeFigures {
   const { origin, live, whole, seenAt, wholeAt, hello } = state;
   const lack = lackOf(state, now);
   const since = Number.isFinite(wholeAt) ? now - wholeAt : 0;
@@ -81,6 +91,7 @@ function nodeOf(state: Origin, now: number): NodeFigures {
     behindSeconds: lack === 0 ? 0 : round(Math.max(1, since)),
     draining: hello?.drains ?? false,
     timeoutSeconds: hello?.keepsSeconds ?? 0,
+    clockSeconds: Math.round(clockAhead(state, clock)),
   };
 }
 

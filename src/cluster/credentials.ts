@@ -28,16 +28,23 @@ export function credentialsProblem(nats: Nats, text: string): string | undefined
     return "is neither a whole .creds file nor the seed of a user's nkey";
   }
   if (proof.jwt === undefined) return undefined;
-  const subject = subjectOf(proof.jwt);
+  const subject = claimsOf(proof.jwt)?.sub;
   if (subject === undefined) return "has a JWT that is damaged";
   return subject === proof.nkey ? undefined : "has a seed that does not belong to its JWT";
 }
 
-/** The public key that a JWT is about; undefined if it is damaged. */
-function subjectOf(jwt: string): string | undefined {
+/** When the JWT of a sound text expires, in seconds since 1970; undefined if it never does. */
+export function credentialsExpiry(nats: Nats, text: string): number | undefined {
+  const { jwt } = authenticatorOf(nats, text)("nonce") as { jwt?: string };
+  const expires = jwt === undefined ? undefined : claimsOf(jwt)?.exp;
+  return typeof expires === "number" && expires > 0 ? expires : undefined;
+}
+
+/** What a JWT says: the public key that it is about, and its end; undefined if it is damaged. */
+function claimsOf(jwt: string): { sub?: string; exp?: number } | undefined {
   try {
     const claims = Buffer.from(jwt.split(".")[1], "base64url").toString();
-    return (JSON.parse(claims) as { sub: string }).sub;
+    return JSON.parse(claims) as { sub?: string; exp?: number };
   } catch {
     return undefined;
   }

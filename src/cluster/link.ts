@@ -73,6 +73,15 @@ export interface Login {
   ca?: string | undefined;
   cert?: string | undefined;
   key?: string | undefined;
+  /** What of it is good only up to a day. */
+  ends?: readonly LoginEnd[];
+}
+
+/** A file of the login, and when it ends, in seconds since 1970. */
+export interface LoginEnd {
+  variable: string;
+  file: string;
+  endsSeconds: number;
 }
 
 export interface LinkOptions {

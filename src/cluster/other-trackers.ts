@@ -8,8 +8,10 @@
  * A tracker has a new origin at each start and keeps its name, so a restart is one that is heard
  * again. While our own link is down nothing is said of others, nor for five seconds after: that we
  * are cut off is said already. Besides, a tracker is named whose peer timeout is not ours: it keeps
- * peers longer than we can, or shorter than we do.
+ * peers longer than we can, or shorter than we do; and one whose clock has differed from ours for
+ * ten seconds by more than pulls allow for (clocks.ts). A hello that was late is no such clock.
  */
+import { clockAhead } from "./clocks.ts";
 import { isHeard, HEARD_SECONDS, type Ledger, type Origin } from "./ledger.ts";
 import { OtherLines } from "./other-lines.ts";
 import { KNOWN_MAX, SECONDS_MAX } from "./wire.ts";
@@ -20,7 +22,8 @@ export type News =
   | { what: "ended"; node: string }
   | { what: "lost"; node: string; seconds: number }
   | { what: "again"; node: string; seconds: number }
-  | { what: "longer" | "shorter"; node: string; keepsSeconds: number };
+  | { what: "longer" | "shorter"; node: string; keepsSeconds: number }
+  | { what: "clock"; node: string; seconds: number };
 
 /** How long this tracker keeps peers: usually, and at most where intervals follow the load. */
 export interface Kept {
@@ -28,11 +31,22 @@ export interface Kept {
   maxSeconds: number;
 }
 
+/** Our clock, in seconds since 1970, and by how much that of another may differ. */
+export interface OwnClock {
+  at: (now: number) => number;
+  apartSeconds: number;
+}
+
+/** How long the clock of another must have differed. */
+const CLOCK_SECONDS = 10;
+
 interface Known {
   state: "there" | "ended" | "lost";
   seenAt: number;
   /** The timeout that was named. */
   named: number;
+  /** Since when its clock differs; NaN while it does not, and Infinity once that was said. */
+  differsSince: number;
 }
 
 export class OtherTrackers {
@@ -40,13 +54,15 @@ export class OtherTrackers {
   readonly lines = new OtherLines();
   readonly #ledger: Ledger;
   readonly #kept: Kept;
+  readonly #clock: OwnClock;
   readonly #known = new Map<string, Known>();
   /** Since when the link is up; NaN while it is not. */
   #upSince = NaN;
 
-  constructor(ledger: Ledger, kept: Kept) {
+  constructor(ledger: Ledger, kept: Kept, clock: OwnClock) {
     this.#ledger = ledger;
     this.#kept = kept;
+    this.#clock = clock;
   }
 
   /** What has changed since the last call; call it each second. */
@@ -83,7 +99,7 @@ export class OtherTrackers {
     if (known === undefined) {
       // A publisher may make up any number of names, and the log must not grow by them.
       if (!there || drains || this.#known.size >= KNOWN_MAX) return [];
-      const first: Known = { state: "there", seenAt: origin.seenAt, named: NaN };
+      const first: Known = { state: "there", seenAt: origin.seenAt, named: NaN, differsSince: NaN };
       this.#known.set(node, first);
       return [{ what: "there", node }, ...this.#lookAtTimeout(node, first, origin)];
     }
@@ -100,10 +116,22 @@ export class OtherTrackers {
       known.state = "ended";
       return [{ what: "ended", node }];
     }
-    if (there) return this.#lookAtTimeout(node, known, origin);
+    if (there) {
+      const clock = this.#lookAtClock(node, known, origin, now);
+      return [...this.#lookAtTimeout(node, known, origin), ...clock];
+    }
     if (now - this.#upSince <= HEARD_SECONDS) return [];
     known.state = "lost";
     return [{ what: "lost", node, seconds: now - origin.seenAt }];
+  }
+
+  #lookAtClock(node: string, known: Known, origin: Origin, now: number): News[] {
+    const ahead = clockAhead(origin, this.#clock.at);
+    if (Math.abs(ahead) <= this.#clock.apartSeconds) known.differsSince = NaN;
+    else if (Number.isNaN(known.differsSince)) known.differsSince = now;
+    if (!(now - known.differsSince >= CLOCK_SECONDS)) return [];
+    known.differsSince = Infinity;
+    return [{ what: "clock", node, seconds: ahead }];
   }
 
   #lookAtTimeout(node: string, known: Known, { hello }: Origin): News[] {

@@ -97,7 +97,7 @@ export class Sharing {
     const hello = {
       ...{ keepsSeconds: ownKeptSeconds(), drains: this.#drains, name: node },
       ...{ behind: this.ledger.behind, partial: this.#isPartial },
-      ...{ upSeconds: now - this.#parts.startedAt, clockSeconds: this.#clock(now) },
+      ...{ upSeconds: now - this.#parts.startedAt, clockSeconds: this.clock(now) },
       had: this.ledger.had(now, kept),
     };
     link.sendAll(helloMessage(this.#self, hello));
@@ -184,7 +184,7 @@ export class Sharing {
       pulls: { ...taking.counts },
       deltas: { sent, received: deltas + refused },
       heard: ledger.heard(now).length,
-      nodes: nodesOf(ledger, now, keptSeconds()),
+      nodes: nodesOf(ledger, now, keptSeconds(), (at) => this.clock(at)),
     };
   }
 
@@ -197,8 +197,8 @@ export class Sharing {
     return 100 * out > all || store.population.holdings.tight;
   }
 
-  /** What the ticks of ages count by, which is not set while the tracker runs. */
-  #clock(now: number): number {
+  /** The time since 1970 that ticks are counted by: it is never set while the tracker runs. */
+  clock(now: number): number {
     return this.#parts.store.peerTicks.since1970(now);
   }
 

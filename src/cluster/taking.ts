@@ -28,6 +28,7 @@ import type { Judge } from "../swarm/put-back.ts";
 import { PutBack } from "../swarm/put-back.ts";
 import type { Dumped } from "../swarm/ages.ts";
 import type { Store } from "../swarm/store.ts";
+import { CLOCK_TICKS } from "./clocks.ts";
 import type { Ledger, Need } from "./ledger.ts";
 import type { Ask, State } from "./wire.ts";
 
@@ -43,8 +44,6 @@ const DELAY_SECONDS_MIN = 0.3;
 const DELAY_SECONDS_MAX = 1.3;
 /** After this time without a tracker that has caught up, this one stops waiting for it. */
 const ALONE_SECONDS = 3;
-/** Ticks (90 s by default) by which the clocks of two trackers may differ to count as equal. */
-const CLOCK_TICKS = 2;
 /** If two announces differ by at most this number of ticks, the role of seeder is kept. */
 const ROLE_TICKS = 2;
 /** A giver that failed is not asked again for this long, if there is another. */

@@ -12,6 +12,8 @@ export interface PemFile {
 }
 
 const BEGIN = /(?=-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----)/;
+/** One certificate of a chain. */
+const WHOLE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g;
 const KEY_BEGIN = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/;
 /** The code of the error for a key that has a passphrase. */
 const PASSPHRASE = "ERR_MISSING_PASSPHRASE";
@@ -60,6 +62,18 @@ export function pairProblems(certificate: PemFile, key: PemFile): StartError[] {
   const what = `which is not the key of the first certificate in ${certificate.file}`;
   const hint = `name the key of this certificate, or correct ${certificate.variable}`;
   return [new StartError(`${key.variable} is ${key.file}, ${what}`, hint)];
+}
+
+/** When the certificates of a file expire, in seconds since 1970, the first one first. */
+export function expiriesOf(text: string): number[] {
+  const { X509Certificate } = crypto();
+  try {
+    const ends = (text.match(WHOLE) ?? []).map((pem) => new X509Certificate(pem).validTo);
+    const seconds = ends.map((end) => Date.parse(end) / 1000);
+    return seconds.filter(Number.isFinite).sort((one, other) => one - other);
+  } catch {
+    return [];
+  }
 }
 
 function isCertificate(pem: string): boolean {

@@ -5,7 +5,7 @@
  */
 import { codeOf, handOverRemedy, notRead } from "../host/file-errors.ts";
 import type { Libc } from "../host/libc.ts";
-import { type PemFile, pairProblems } from "../host/pem.ts";
+import { expiriesOf, type PemFile, pairProblems } from "../host/pem.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 
@@ -21,9 +21,6 @@ export interface Certificate {
 export const HAND_OVER =
   "let systemd hand it over with LoadCredential in the unit, or let certbot's deploy hook copy " +
   'it for that user: see "Certificates" in docs/operating.md';
-
-/** One certificate of a chain. */
-const PEM = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g;
 
 /** How BoringSSL says that the first bytes were those of an HTTP request. */
 const HTTP_REQUEST = /:HTTP_REQUEST$/;
@@ -83,23 +80,11 @@ export function tryCertificate(certFile: string, keyFile: string): Certificate |
   try {
     // Loaded here, because the module takes 7 MB, and without a certificate nothing needs it.
     process.getBuiltinModule("node:tls").createSecureContext(pair);
-    return { ...pair, expiresSeconds: expiryOf(pair.cert) };
+    return { ...pair, expiresSeconds: expiriesOf(pair.cert).at(0) };
   } catch (error) {
     const message = `${certFile} and ${keyFile} cannot be used together (${codeOf(error)})`;
     const hint = "the first must hold the certificate chain, the second its private key, as PEM";
     return [new StartError(message, hint)];
-  }
-}
-
-/** When the first certificate of a chain expires; undefined if that cannot be read. */
-function expiryOf(chain: string): number | undefined {
-  const { X509Certificate } = process.getBuiltinModule("node:crypto");
-  try {
-    const ends = (chain.match(PEM) ?? []).map((pem) => new X509Certificate(pem).validTo);
-    const first = Math.min(...ends.map((end) => Date.parse(end) / 1000));
-    return Number.isFinite(first) ? first : undefined;
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * The metrics of a cluster, `tracker_cluster_…`. A tracker without a cluster does not write them.
  */
-import type { ClusterFigures } from "../cluster/cluster-figures.ts";
+import type { ClusterFigures, NodeFigures } from "../cluster/cluster-figures.ts";
 import { HISTOGRAMS, readHistogram } from "../counters/histograms.ts";
 import type { Exposition } from "./exposition.ts";
 
@@ -21,7 +21,11 @@ export function writeCluster(
   out.single("tracker_cluster_nodes", "gauge", nodes, figures.heard);
   const seconds = "Since when another tracker was not heard, by its name.";
   out.family("tracker_cluster_node_heard_seconds", "gauge", seconds);
-  for (const [node, since] of heardByName(figures)) out.sample(since, { node });
+  const latest = latestByName(figures);
+  for (const { node, heardSeconds } of latest) out.sample(heardSeconds, { node });
+  const ahead = "By how much the clock of another tracker is ahead of ours, by its name.";
+  out.family("tracker_cluster_node_clock_seconds", "gauge", ahead);
+  for (const { node, clockSeconds } of latest) out.sample(clockSeconds, { node });
   const behind = "How long peers of other trackers have been missing here; 0 if none are.";
   out.single("tracker_cluster_behind_seconds", "gauge", behind, behindSeconds);
   const told = "Changes of peers that were told to other trackers, and by them.";
@@ -32,6 +36,11 @@ export function writeCluster(
   out.family("tracker_cluster_bytes_total", "counter", "Bytes of messages of the cluster.");
   for (const direction of ["sent", "received"] as const)
     out.sample(bytes[direction], { direction });
+  if (figures.loginEndsSeconds !== null) {
+    const help = "When the login at the servers of NATS ends, in seconds since 1970.";
+    const name = "tracker_cluster_login_expiry_timestamp_seconds";
+    out.single(name, "gauge", help, figures.loginEndsSeconds);
+  }
   writeMishaps(out, figures);
   const apply = "From a message of another tracker to its effect here.";
   out.family("tracker_cluster_apply_seconds", "histogram", apply);
@@ -60,10 +69,11 @@ function writeMishaps(out: Exposition, { lost, ignored, gaps, pulls }: ClusterFi
 }
 
 /** A tracker that was restarted has two origins and one name: what was heard last counts. */
-function heardByName({ nodes }: ClusterFigures): Map<string, number> {
-  const heard = new Map<string, number>();
-  for (const { node, heardSeconds } of nodes) {
-    if (node !== "" && !heard.has(node) && heard.size < NAMES_MAX) heard.set(node, heardSeconds);
+function latestByName({ nodes }: ClusterFigures): NodeFigures[] {
+  const latest = new Map<string, NodeFigures>();
+  for (const one of nodes) {
+    const { node } = one;
+    if (node !== "" && !latest.has(node) && latest.size < NAMES_MAX) latest.set(node, one);
   }
-  return heard;
+  return [...latest.values()];
 }

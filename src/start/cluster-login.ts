@@ -2,10 +2,10 @@
  * How this tracker logs in at the NATS servers of its cluster, from the settings and the files that
  * they name. A file that is missing or damaged ends the start: no server would let it in.
  */
-import type { Login } from "../cluster/link.ts";
+import type { Login, LoginEnd } from "../cluster/link.ts";
 import type { Config } from "../config/schema.ts";
 import { codeOf, handOverRemedy, notRead } from "../host/file-errors.ts";
-import { certificateProblem, type PemFile, pairProblems } from "../host/pem.ts";
+import { certificateProblem, expiriesOf, type PemFile, pairProblems } from "../host/pem.ts";
 import { readSmallFile } from "../host/plain-file.ts";
 import { StartError } from "../host/start-error.ts";
 
@@ -42,17 +42,39 @@ export async function tryLogin(config: Partial<Config>): Promise<Login | StartEr
   return {
     ...{ user: config.clusterUser, password: config.clusterPassword },
     ...{ credentials: credentials?.text, ca: ca?.text, cert: cert?.text, key: key?.text },
+    ends: await endsOf({ credentials, ca, cert }),
   };
+}
+
+/** What of these sound files is good only up to a day. */
+async function endsOf({
+  credentials,
+  ca,
+  cert,
+}: Record<"credentials" | "ca" | "cert", PemFile | undefined>): Promise<LoginEnd[]> {
+  const ends: LoginEnd[] = [];
+  const note = (pem: PemFile, endsSeconds: number | undefined): void => {
+    const { variable, file } = pem;
+    if (endsSeconds !== undefined) ends.push({ variable, file, endsSeconds });
+  };
+  if (credentials !== undefined) {
+    const [nats, { credentialsExpiry }] = await loadKeys();
+    note(credentials, credentialsExpiry(nats, credentials.text));
+  }
+  // A chain is as good as its first to end, and authorities as long as one of them is.
+  if (cert !== undefined) note(cert, expiriesOf(cert.text).at(0));
+  if (ca !== undefined) note(ca, expiriesOf(ca.text).at(-1));
+  return ends;
 }
 
 /** What is wrong with a .creds file or the seed of an nkey. */
 async function damageOf({ variable, file, text }: PemFile): Promise<StartError[]> {
-  const [nats, { credentialsProblem }] = await Promise.all([
-    import("@nats-io/transport-node"),
-    import("../cluster/credentials.ts"),
-  ]);
+  const [nats, { credentialsProblem }] = await loadKeys();
   const problem = credentialsProblem(nats, text);
   if (problem === undefined) return [];
   const hint = "copy the file again as it was made, for instance by nsc";
   return [new StartError(`${variable} is ${file}, which ${problem}`, hint)];
 }
+
+const loadKeys = () =>
+  Promise.all([import("@nats-io/transport-node"), import("../cluster/credentials.ts")]);

@@ -144,7 +144,7 @@ function snapshotWarnings(config: Config, origins: Origins): string[] {
 }
 
 /** The message, what it is about, and what helps: `a list is long (file /x): shorten it`. */
-function sentenceOf(message: string, { remedy, ...facts }: LogFields): string {
+export function sentenceOf(message: string, { remedy, ...facts }: LogFields): string {
   const shown = Object.entries(facts).map(([name, fact]) => `${name} ${fact}`);
   return `${message}${shown.length > 0 ? ` (${shown.join(", ")})` : ""}: ${remedy}`;
 }

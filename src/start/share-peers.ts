@@ -22,10 +22,12 @@ import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Judge } from "../swarm/put-back.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import { readLogin } from "./cluster-login.ts";
+import { explainByEnd, firstEnd, loginWarnings } from "./login-end.ts";
 import type { Program } from "./program.ts";
 
 const TURN_MILLISECONDS = 50;
 const HELLO_MILLISECONDS = 1000;
+const DAY_SECONDS = 24 * 3600;
 /** The core needs a reply buffer, though replies to other trackers hold no peers. */
 const REPLIES_BYTES = 64;
 
@@ -40,13 +42,14 @@ export async function sharePeers(
   const { outbox } = program.threads.shared;
   if (outbox === undefined) return undefined;
   const login = await readLogin(program.config);
-  const [sharing, others, applying, link] = await Promise.all([
+  const [sharing, others, clocks, applying, link] = await Promise.all([
     import("../cluster/sharing.ts"),
     import("../cluster/other-trackers.ts"),
+    import("../cluster/clocks.ts"),
     import("../cluster/applying.ts"),
     import("../cluster/link.ts"),
   ]);
-  const modules = { ...sharing, ...others, ...applying, ...link };
+  const modules = { ...sharing, ...others, ...clocks, ...applying, ...link };
   const peers = new SharedPeers(program, modules, new Outboxes(outbox), login);
   if (snapshots !== undefined) {
     const { restored } = snapshots;
@@ -58,6 +61,7 @@ export async function sharePeers(
 
 /** What is loaded only for a cluster. */
 type Modules = Pick<typeof import("../cluster/sharing.ts"), "Sharing"> &
+  Pick<typeof import("../cluster/clocks.ts"), "CLOCK_TICKS"> &
   Pick<typeof import("../cluster/other-trackers.ts"), "OtherTrackers"> &
   Pick<typeof import("../cluster/applying.ts"), "Applying"> &
   Pick<typeof import("../cluster/link.ts"), "NatsLink">;
@@ -77,11 +81,12 @@ export class SharedPeers {
   readonly #acknowledgeSeconds: Histogram;
   #link: NatsLink | undefined;
   #sentBytes = 0;
+  #loginToldAt = -Infinity;
   #works = false;
 
   constructor(
     program: Program,
-    { Sharing, Applying, NatsLink, OtherTrackers }: Modules,
+    { Sharing, Applying, NatsLink, OtherTrackers, CLOCK_TICKS }: Modules,
     outboxes: Outboxes,
     login: Login,
   ) {
@@ -114,7 +119,10 @@ export class SharedPeers {
         this.#warnOnce(message, { node, version, remedy }, () => this.#mayTell());
       },
     });
-    this.#others = new OtherTrackers(this.sharing.ledger, kept);
+    this.#others = new OtherTrackers(this.sharing.ledger, kept, {
+      at: (at) => this.sharing.clock(at),
+      apartSeconds: CLOCK_TICKS * store.peerTicks.seconds,
+    });
   }
 
   /** Connects, and shares from now on; resolves at once. */
@@ -129,6 +137,7 @@ export class SharedPeers {
       this.sharing.hello(now());
       this.#findNamesake();
       this.#lookAtOthers();
+      this.#lookAtLogin();
     });
   }
 
@@ -144,6 +153,7 @@ export class SharedPeers {
     return {
       name: this.#program.config.clusterName,
       engine: this.#link?.engine ?? null,
+      loginEndsSeconds: firstEnd(this.#login),
       ...this.sharing.figures(now()),
       bytes: { sent: this.#sentBytes, received: this.sharing.counts.receivedBytes },
     };
@@ -185,8 +195,13 @@ export class SharedPeers {
         const remedy = "this tracker goes on alone, and tries again: is the server there?";
         log.warn("cut off from the cluster", { engine, reason, remedy }, null);
       },
-      refused: (engine, reason, remedy) =>
-        this.#warnOnce("the cluster cannot be reached", { engine, reason, remedy }),
+      refused: (engine, reason, remedy, answered) => {
+        // One that does not answer has not looked at the login.
+        const refusal = { reason, remedy };
+        const seconds = Date.now() / 1000;
+        const told = answered ? explainByEnd(refusal, this.#login, seconds) : refusal;
+        this.#warnOnce("the cluster cannot be reached", { engine, ...told });
+      },
     };
   }
 
@@ -242,6 +257,15 @@ export class SharedPeers {
     this.#program.log.warn(message, { leftOut: lines, remedy }, null);
   }
 
+  /** Says once a day what of the login has ended, or soon will. */
+  #lookAtLogin(): void {
+    if (now() - this.#loginToldAt < DAY_SECONDS) return;
+    this.#loginToldAt = now();
+    for (const { message, fields } of loginWarnings(this.#login, Date.now() / 1000)) {
+      this.#program.log.warn(message, fields, null);
+    }
+  }
+
   /** True if the log may take one more line that others cause. */
   #mayTell(): boolean {
     return this.#others.lines.may(now());
@@ -258,6 +282,12 @@ export class SharedPeers {
       const remedy = "clients go on without it: does it run, and does it reach its NATS server?";
       const fields = { node, seconds: round(news.seconds), remedy };
       log.warn("a tracker of the cluster is no longer heard", fields, null);
+    } else if (what === "clock") {
+      const remedy =
+        "set both clocks by NTP, then restart the tracker that started with the wrong one: " +
+        "until then pulls round the ages of peers";
+      const fields = { node, seconds: round(news.seconds), remedy };
+      log.warn("the clock of a tracker of the cluster differs from ours", fields, null);
     } else {
       const remedy = "set the same TRACKER_INTERVAL and TRACKER_PEER_TIMEOUT at all trackers";
       const fields = { node, seconds: news.keepsSeconds, here: config.peerTimeoutSeconds, remedy };

@@ -10,6 +10,8 @@ import { type Engine, showEngine } from "../config/cluster-settings.ts";
 import type { Config } from "../config/schema.ts";
 import type { Login, Refusal } from "../cluster/link.ts";
 import { readLogin } from "./cluster-login.ts";
+import { sentenceOf } from "./foresee.ts";
+import { explainByEnd, loginWarnings } from "./login-end.ts";
 
 /** What was found, as sentences. */
 export interface ClusterReport {
@@ -29,6 +31,10 @@ export async function tryCluster(config: Config): Promise<ClusterReport> {
   if (engines.length === 0) return report;
   const login = await readLogin(config);
   report.warnings.push(...engines.flatMap((engine) => exposure(engine, login)));
+  const seconds = Date.now() / 1000;
+  for (const { message, fields } of loginWarnings(login, seconds)) {
+    report.warnings.push(sentenceOf(message, fields));
+  }
   const { tryEngine } = await import("../cluster/trial.ts");
   const options = { login, name, node };
   const trials = await Promise.all(engines.map((engine) => tryEngine(engine, options)));
@@ -36,7 +42,7 @@ export async function tryCluster(config: Config): Promise<ClusterReport> {
     const { problem } = trial;
     const engine = engines[at];
     if (problem === undefined) report.lines.push(lineOf(engine, login, trial));
-    else noteProblem(report, engine, problem);
+    else noteProblem(report, engine, explainByEnd(problem, login, seconds));
     if (problem === undefined && !trial.asksLogin && hasPassword(engine, login)) {
       const what = "asks for no login, so any program that reaches it may name any peer";
       report.warnings.push(`${showEngine(engine)} ${what}: set the user in its configuration`);

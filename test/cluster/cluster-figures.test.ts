@@ -6,6 +6,7 @@ import { HELLO } from "./hello.ts";
 import { EVENT_STARTED, World } from "./world.ts";
 
 const B = "00000000000000bb";
+const CLOCK = (at: number): number => HELLO.clockSeconds + at;
 
 test("a tracker that is whole says so, and whom it hears", () => {
   const world = new World(1, 3);
@@ -63,16 +64,17 @@ test("the tracker heard last comes first; one that only others name is left out"
   const ledger = new Ledger("00000000000000aa");
   ledger.hello(B, 3, { ...HELLO, had: [{ origin: "cc", number: 7, heard: 7 }] }, 10);
   ledger.hello("00000000000000dd", 0, { ...HELLO, name: "d", drains: true }, 12);
-  const nodes = nodesOf(ledger, 13, 2700);
+  const nodes = nodesOf(ledger, 13, 2700, CLOCK);
+  expect(nodes.map(({ clockSeconds }) => clockSeconds)).toEqual([-12, -10]);
   expect(nodes.map(({ node, heardSeconds, draining }) => [node, heardSeconds, draining])).toEqual([
     ["d", 1, true],
     ["b", 3, false],
   ]);
-  expect(nodesOf(ledger, 2711, 2700).map(({ node }) => node)).toEqual(["d"]);
+  expect(nodesOf(ledger, 2711, 2700, CLOCK).map(({ node }) => node)).toEqual(["d"]);
 });
 
 test("no figure is infinite: JSON has no such number", () => {
   const ledger = new Ledger("00000000000000aa");
   ledger.hello(B, 3, HELLO, 10);
-  expect(JSON.stringify(nodesOf(ledger, 11, 2700))).not.toContain("null");
+  expect(JSON.stringify(nodesOf(ledger, 11, 2700, CLOCK))).not.toContain("null");
 });

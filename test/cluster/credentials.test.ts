@@ -1,7 +1,11 @@
 /** Files of keys that a tracker logs in with, whole and damaged. */
 import { describe, expect, test } from "bun:test";
 import * as nats from "@nats-io/transport-node";
-import { authenticatorOf, credentialsProblem } from "../../src/cluster/credentials.ts";
+import {
+  authenticatorOf,
+  credentialsExpiry,
+  credentialsProblem,
+} from "../../src/cluster/credentials.ts";
 
 const { nkeys } = nats;
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -9,9 +13,9 @@ const user = nkeys.createUser();
 const SEED = text(user.getSeed());
 
 /** A JWT whose signature nobody looks at here. */
-function jwtFor(subject: string): string {
+function jwtFor(subject: string, more: object = {}): string {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-  return [part({ alg: "ed25519-nkey" }), part({ sub: subject }), "c2lnbmF0dXJl"].join(".");
+  return [part({ alg: "ed25519-nkey" }), part({ sub: subject, ...more }), "c2lnbmF0dXJl"].join(".");
 }
 
 function credsOf(jwt: string, seed = SEED): string {
@@ -27,6 +31,14 @@ describe("the file of a key", () => {
     for (const whole of [SEED, `${SEED}\n`, CREDS]) {
       expect(credentialsProblem(nats, whole)).toBeUndefined();
       expect(authenticatorOf(nats, whole)("n")).toMatchObject({ nkey: user.getPublicKey() });
+    }
+  });
+
+  test("tells when its JWT expires, if it does", () => {
+    const of = (more: object) => credsOf(jwtFor(user.getPublicKey(), more));
+    expect(credentialsExpiry(nats, of({ exp: 1_800_000_000 }))).toBe(1_800_000_000);
+    for (const never of [SEED, CREDS, of({ exp: 0 }), of({ exp: "soon" })]) {
+      expect(credentialsExpiry(nats, never)).toBeUndefined();
     }
   });
 

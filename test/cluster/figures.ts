@@ -4,6 +4,7 @@ import type { ClusterFigures, NodeFigures } from "../../src/cluster/cluster-figu
 export const NODE: NodeFigures = {
   ...{ node: "b", origin: "00000000000000bb", version: 1, heardSeconds: 0.4 },
   ...{ live: 12, whole: 12, lack: 0, behindSeconds: 0, draining: false, timeoutSeconds: 2700 },
+  clockSeconds: -3,
 };
 
 export const CLUSTER: ClusterFigures = {
@@ -16,6 +17,7 @@ export const CLUSTER: ClusterFigures = {
   deltas: { sent: 1100, received: 2200 },
   bytes: { sent: 33_000, received: 66_000 },
   heard: 2,
+  loginEndsSeconds: 1_800_000_000,
   nodes: [
     NODE,
     { ...NODE, node: "c", origin: "00000000000000cc", heardSeconds: 0.9, draining: true },

@@ -8,11 +8,14 @@ import { HELLO } from "./hello.ts";
 const [A, B] = ["a", "b"].map((digit) => digit.repeat(16));
 const KEPT = { usualSeconds: 2700, maxSeconds: 5400 };
 
+const NOW_1970 = HELLO.clockSeconds;
+const CLOCK = { at: (now: number) => NOW_1970 + now, apartSeconds: 90 };
+
 function open(kept = KEPT) {
   const ledger = new Ledger("0".repeat(16));
-  const others = new OtherTrackers(ledger, kept);
+  const others = new OtherTrackers(ledger, kept, CLOCK);
   const says = (origin: string, now: number, changes: Partial<Hello> = {}) => {
-    ledger.hello(origin, 0, { ...HELLO, ...changes }, now);
+    ledger.hello(origin, 0, { ...HELLO, clockSeconds: CLOCK.at(now), ...changes }, now);
   };
   return { ledger, says, look: (now: number, up = true) => others.look(now, up), others };
 }
@@ -108,5 +111,30 @@ describe("a peer timeout", () => {
     says(B, 10, { keepsSeconds: 3000 });
     expect(others.longestKept(2000, 2700)).toBe(5000);
     expect(others.longestKept(3000, 2700)).toBe(0);
+  });
+});
+
+describe("a clock", () => {
+  /** What is said from second 10 on, of a tracker whose clock is ahead by so much in each. */
+  function said(ahead: (now: number) => number, seconds = 40) {
+    const { says, look } = open();
+    return Array.from({ length: seconds }, (_, second) => second + 10).flatMap((now) => {
+      says(A, now, { clockSeconds: CLOCK.at(now) + ahead(now) });
+      return look(now).flatMap((news) => (news.what === "clock" ? [[now, news.seconds]] : []));
+    });
+  }
+
+  test.each([91, -91])("that is %d seconds ahead for ten seconds is said once", (ahead) => {
+    expect(said(() => ahead)).toEqual([[21, ahead]]);
+  });
+
+  test("that differs by less, or of a hello that was only late, is not", () => {
+    expect(said(() => 90)).toEqual([]);
+    expect(said((now) => (now % 10 < 8 ? -300 : 0))).toEqual([]);
+  });
+
+  test("that was right meanwhile is said again", () => {
+    const said2 = said((now) => (now === 30 ? 0 : 100)).map(([now]) => now);
+    expect(said2).toEqual([21, 41]);
   });
 });

@@ -18,7 +18,9 @@ test("each figure has its series", () => {
     "nodes 2",
     'node_heard_seconds{node="b"} 0.4',
     'node_heard_seconds{node="c"} 0.9',
+    'node_clock_seconds{node="b"} -3',
     "behind_seconds 7",
+    "login_expiry_timestamp_seconds 1800000000",
     'deltas_total{direction="sent"} 1100',
     'deltas_total{direction="received"} 2200',
     'bytes_total{direction="sent"} 33000',
@@ -38,6 +40,10 @@ test("each figure has its series", () => {
   ]) {
     expect(lines).toContain(`tracker_cluster_${line}`);
   }
+});
+
+test("a login that never ends has no series", () => {
+  expect(textOf({ ...CLUSTER, loginEndsSeconds: null })).not.toContain("login_expiry");
 });
 
 test("a tracker that was restarted has one series, of when it was last heard", () => {
