@@ -84,7 +84,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
   const udp = await listenUdp({ ...program, kept });
   const { receiveBufferBytes } = udp;
   program.machine.ownSockets();
-  const pages = makePages(program);
+  const pages = makePages(program, peers);
   let draining = false;
   const ready = () => !draining;
   const http = await listenHttp(program, { pages, front, ready, observation, kept });

@@ -33,13 +33,16 @@ export interface Figures {
   forbidden: number;
   notFound: number;
   bugs: number;
+  /** Changes of peers that other trackers told. */
+  livesync: number;
 }
 
-/** Collects the figures; `nowSeconds` is the uptime. */
+/** Collects the figures; `nowSeconds` is the uptime, `livesync` what other trackers told. */
 export function gatherFigures(
   counters: Counters,
   memory: SwarmMemory,
   nowSeconds: number,
+  livesync = 0,
 ): Figures {
   const census = takeCensus(memory);
   const count = (...names: Parameters<Counters["total"]>[0][]): number =>
@@ -65,6 +68,7 @@ export function gatherFigures(
     forbidden: count("http:forbidden"),
     notFound: count("http:not_found"),
     bugs: count("http:bug"),
+    livesync,
   };
   return { ...figures, ...sums(figures, counters) };
 }

@@ -215,7 +215,7 @@ export function everythingText(
         tag("scrape", figures.udpScrapes),
         tag("missmatch", figures.udpBadConnectionIds),
       ),
-      block("livesync", tag("count", 0)),
+      block("livesync", tag("count", figures.livesync)),
     ),
     block(
       "debug",

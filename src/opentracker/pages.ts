@@ -79,6 +79,8 @@ export interface PagesDeps {
   /** Name and version of the tracker. */
   readonly version: string;
   readonly settings: PagesSettings;
+  /** Changes of peers that other trackers told; without it there are none. */
+  readonly heard?: () => number;
 }
 
 /** A text made at most once in CACHE_SECONDS; requests in between share it. */
@@ -215,8 +217,8 @@ export class Pages {
   }
 
   #textOf(mode: string): string | undefined {
-    const { counters, store, now, version } = this.#deps;
-    const figures = (): Figures => gatherFigures(counters, store.memory, now());
+    const { counters, store, now, version, heard } = this.#deps;
+    const figures = (): Figures => gatherFigures(counters, store.memory, now(), heard?.());
     if (Object.hasOwn(FIGURE_TEXTS, mode)) return FIGURE_TEXTS[mode](figures());
     switch (mode) {
       case "renew":

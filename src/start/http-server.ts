@@ -19,6 +19,7 @@ import { reportTo } from "./report-bugs.ts";
 import { Pages } from "../opentracker/pages.ts";
 import type { SocketKeeper } from "./kept-sockets.ts";
 import type { Program } from "./program.ts";
+import type { SharedPeers } from "./share-peers.ts";
 
 /** The parts of HTTP besides announces and scrapes. */
 export interface HttpParts {
@@ -56,7 +57,10 @@ export interface HttpFront {
 }
 
 /** Statistics and exports. */
-export function makePages({ config, store, threads }: Program): Pages {
+export function makePages(
+  { config, store, threads }: Program,
+  peers: Pick<SharedPeers, "figures"> | undefined,
+): Pages {
   const { shared } = threads;
   return new Pages({
     store,
@@ -65,6 +69,7 @@ export function makePages({ config, store, threads }: Program): Pages {
     now,
     version: versionLine(),
     settings: config,
+    heard: () => peers?.figures().deltas.received ?? 0,
   });
 }
 

@@ -1,15 +1,29 @@
 /** Files of a cluster's login: one that is wrong ends the start, and `check` says it too. */
+import { nkeys } from "@nats-io/transport-node";
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeCertificate } from "../http/openssl.ts";
-import { startProcess } from "./harness.ts";
+import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { freePort, startProcess, startTracker } from "./harness.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "buntracker-login-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const URL = { TRACKER_CLUSTER_URL: "tls://127.0.0.1:1" };
+
+/** A .creds file of a new user, whose JWT expires then. */
+function credentialsUntil(exp: number): string {
+  const user = nkeys.createUser();
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = { sub: user.getPublicKey(), exp };
+  const jwt = [part({ alg: "ed25519-nkey" }), part(claims), "c2lnbmF0dXJl"].join(".");
+  const block = (name: string, value: string) =>
+    `-----BEGIN ${name}-----\n${value}\n------END ${name}------\n`;
+  const seed = new TextDecoder().decode(user.getSeed());
+  return `${block("NATS USER JWT", jwt)}\n${block("USER NKEY SEED", seed)}`;
+}
 
 /** The errors that the start and `check` print, each behind its exit code. */
 async function said(env: Record<string, string>): Promise<string[]> {
@@ -47,6 +61,51 @@ describe("a file of the login", () => {
       expect(check).toBe(start);
     },
     20_000,
+  );
+
+  test.skipIf(NATS_SERVER === null)(
+    "whose JWT has expired is named by the log and by `check` (nats-server)",
+    async () => {
+      await using nats = await NatsServer.start("authorization { user: u, password: p }");
+      const expired = credentialsUntil(Date.parse("2026-01-02T03:04Z") / 1000);
+      const env = {
+        TRACKER_CLUSTER_URL: nats.url,
+        TRACKER_CLUSTER_CREDENTIALS_FILE: file("expired.creds", expired),
+      };
+      const day = "expired.creds, which expired 2026-01-02T03:04Z";
+      await using tracker = await startTracker({ address: "127.0.0.1", env });
+      await tracker.says("a login at the NATS servers has expired: they refuse this tracker");
+      await tracker.says(day);
+      expect(tracker.stderr).toMatch(/cannot be reached" .*which expired .*remedy="renew it, then/);
+      await using check = startProcess({ args: ["check"], env });
+      expect(await check.exited(20_000)).toBe(1);
+      expect(check.stderr).toContain(day);
+      expect(check.stderr).toContain("renew it, then restart this tracker");
+    },
+    30_000,
+  );
+
+  test.if(makeCertificate.possible)(
+    "whose certificate expires soon is warned of by the start and by `check`, with a metric",
+    async () => {
+      const { cert, key } = makeCertificate(folder, "soon", 5);
+      const admin = `127.0.0.1:${freePort()}`;
+      const env = {
+        ...{ ...URL, TRACKER_ADMIN_ADDRESS: admin },
+        ...{ TRACKER_CLUSTER_TLS_CERT_FILE: cert, TRACKER_CLUSTER_TLS_KEY_FILE: key },
+      };
+      await using tracker = await startTracker({ address: "127.0.0.1", env });
+      await tracker.says("a login at the NATS servers expires soon");
+      expect(tracker.stderr).toContain(`setting=TRACKER_CLUSTER_TLS_CERT_FILE file=${cert}`);
+      const metrics = await (await fetch(`http://${admin}/metrics`)).text();
+      const name = "tracker_cluster_login_expiry_timestamp_seconds";
+      const ends = Number(new RegExp(`^${name} (\\d+)$`, "m").exec(metrics)![1]);
+      expect((ends - Date.now() / 1000) / 86_400).toBeCloseTo(5, 1);
+      await using check = startProcess({ args: ["check"], env });
+      await check.exited(20_000);
+      expect(check.stderr + check.stdout).toContain("a login at the NATS servers expires soon");
+    },
+    30_000,
   );
 
   test.if(makeCertificate.possible)(

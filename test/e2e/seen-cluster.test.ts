@@ -68,6 +68,8 @@ describe.if(NATS_SERVER !== null)("trackers that share their peers", () => {
         nodes: [{ node: "a", version: 1, live: 1, lack: 0, timeoutSeconds: 2700 }],
       });
       expect(await b.page("cluster")).not.toContain("1000,");
+      const stats = await fetch(`http://127.0.0.1:${b.port}/stats?mode=everything`);
+      expect(await stats.text()).toMatch(/<livesync>\s*<count>1</);
       const metrics = await b.page("metrics");
       expect(metrics).toContain("\ntracker_cluster_up 1\n");
       expect(metrics).toContain("\ntracker_cluster_nodes 1\n");

@@ -19,9 +19,9 @@ test("figures are sums over all threads and both families", () => {
   second.row[COUNT.udpConnectsIpv6] = 32;
   second.row[COUNT["udp:connection_id"]] = 64;
   second.row[COUNT["udp:query"]] = 128;
-  const figures = gatherFigures(first, memory, 61.9);
+  const figures = gatherFigures(first, memory, 61.9, 5);
   expect(figures).toMatchObject({ uptimeSeconds: 61, swarms: 2, peers: 3, seeders: 2 });
-  expect(figures).toMatchObject({ downloads: 1, httpAnnounces: 3, httpRequests: 16 });
+  expect(figures).toMatchObject({ downloads: 1, httpAnnounces: 3, httpRequests: 16, livesync: 5 });
   expect(figures).toMatchObject({ udpConnects: 48, udpBadConnectionIds: 64, udpDatagrams: 240 });
 });
 

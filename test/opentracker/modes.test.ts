@@ -26,6 +26,7 @@ const FIGURES: Figures = {
   forbidden: 5,
   notFound: 6,
   bugs: 7,
+  livesync: 8,
 };
 const SINCE = "7210 seconds (2 hours)";
 
@@ -139,7 +140,7 @@ tracker 1.0
       <missmatch>107</missmatch>
     </udp>
     <livesync>
-      <count>0</count>
+      <count>8</count>
     </livesync>
   </connections>
   <debug>

@@ -1,0 +1,141 @@
+/**
+ * Trackers that share their peers and have snapshots: what a restart asks for, and what is left
+ * when all of them end at once. Skipped, and said so, where `nats-server` is not installed.
+ */
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { keptBytes } from "../../src/cluster/kept.ts";
+import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
+import { writeSnapshot } from "../../src/snapshot/writer.ts";
+import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { announce as fillSwarm, makeTracker, MIB } from "../swarm/fixture.ts";
+import { announce, clustered, CONNECTED, untilAll } from "./clustered.ts";
+import { freePort } from "./harness.ts";
+
+const MINUTE = 60_000;
+const OLD_SECONDS = 600;
+const OLD_PEERS = 1000;
+const CAUGHT_UP = "caught up with other trackers";
+
+function makeFolder(): Disposable & { file: (name: string) => string } {
+  const path = mkdtempSync(join(tmpdir(), "buntracker-cluster-"));
+  return {
+    file: (name) => join(path, name),
+    [Symbol.dispose]: () => rmSync(path, { recursive: true }),
+  };
+}
+
+/** Writes a snapshot of ten minutes ago, with peers that announced then. */
+async function writeOld(path: string, notes?: Uint8Array): Promise<void> {
+  const { tracker, store } = makeTracker(64 * MIB);
+  for (let peer = 0; peer < OLD_PEERS; peer++) {
+    fillSwarm(tracker, { infoHash: peer, peer, wanted: 0 });
+  }
+  const begunSeconds = Math.floor(Date.now() / 1000) - OLD_SECONDS;
+  const chunk = new Uint8Array(RECORDS_BYTES_MAX);
+  const options = { chunk, stretch: 1, kept: 1, turns: false, clock: () => 0, notes };
+  await writeSnapshot({ path, store, begunSeconds, ...options });
+}
+
+/** A tracker that keeps its swarms in a file. */
+async function keeping(nats: NatsServer, node: string, file: string, interval = "5m") {
+  const admin = `127.0.0.1:${freePort()}`;
+  const tracker = await clustered(nats.url, {
+    ...{ TRACKER_CLUSTER_NODE: node, TRACKER_ADMIN_ADDRESS: admin },
+    ...{ TRACKER_SNAPSHOT_FILE: file, TRACKER_SNAPSHOT_INTERVAL: interval },
+  });
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`http://${admin}/metrics`)).text();
+    const line = text.split("\n").find((one) => one.startsWith(name));
+    return Number(line?.split(" ").at(-1) ?? NaN);
+  };
+  return Object.assign(tracker, { metric });
+}
+
+type Keeping = Awaited<ReturnType<typeof keeping>>;
+
+const pulledBy = ({ metric }: Keeping) => metric("tracker_cluster_pulled_peers_total");
+
+describe.skipIf(NATS_SERVER === null)("trackers with snapshots (nats-server)", () => {
+  test(
+    "take over all of a file that names no batches, and after a restart only what is younger",
+    async () => {
+      using folder = makeFolder();
+      await using nats = await NatsServer.start();
+      const [first, second] = [folder.file("one"), folder.file("two")];
+      await writeOld(first);
+      await using one = await keeping(nats, "one", first);
+      const two = await keeping(nats, "two", second);
+      await two.says(CAUGHT_UP, 20_000);
+      expect(await pulledBy(two)).toBe(OLD_PEERS);
+      two.signal("SIGTERM");
+      await two.exited();
+      for (let peer = 0; peer < 20; peer++) await announce(one, peer);
+      await using again = await keeping(nats, "two", second);
+      await again.says(CAUGHT_UP, 20_000);
+      expect(await pulledBy(again)).toBe(20);
+      await untilAll([one, again], { incomplete: 20 });
+    },
+    MINUTE,
+  );
+
+  test.each([
+    ["whole", false, 0],
+    ["not whole", true, OLD_PEERS],
+  ])(
+    "ask for all only if their tracker had not been %s when it wrote the file",
+    async (_, behind, old) => {
+      using folder = makeFolder();
+      await using nats = await NatsServer.start();
+      const [first, second] = [folder.file("one"), folder.file("two")];
+      const origin = "0123456789abcdef";
+      const known = { origin, number: 5, heard: 5, wholeSeconds: 0, namedSeconds: 0 };
+      await writeOld(first, keptBytes({ behind: false, origins: [known] }));
+      await writeOld(second, keptBytes({ behind, origins: [known] }));
+      await using one = await keeping(nats, "one", first);
+      await using _seen = await keeping(nats, "three", folder.file("three"));
+      for (let peer = 0; peer < 20; peer++) await announce(one, peer);
+      await using two = await keeping(nats, "two", second);
+      await two.says(CAUGHT_UP, 20_000);
+      await untilAll([one, two], { incomplete: 20 });
+      expect(await pulledBy(two)).toBe(20 + old);
+    },
+    MINUTE,
+  );
+
+  test(
+    "have what any of them had written down, after the power of all of them failed",
+    async () => {
+      using folder = makeFolder();
+      await using nats = await NatsServer.start();
+      await using all = new AsyncDisposableStack();
+      const names = ["one", "two", "three"];
+      const start = async (name: string): Promise<Keeping> =>
+        all.use(await keeping(nats, name, folder.file(name), "2s"));
+      const trackers = await Promise.all(names.map(start));
+      await Promise.all(trackers.map((tracker) => tracker.says(CONNECTED)));
+      for (let peer = 0; peer < 30; peer++) await announce(trackers[peer % 3], peer);
+      await untilAll(trackers, { incomplete: 30 });
+      await nats.kill();
+      // Each has ten that it can tell nobody of.
+      for (let peer = 30; peer < 60; peer++) await announce(trackers[peer % 3], peer);
+      await untilAll(trackers, { incomplete: 40 });
+      await Promise.all(trackers.map(untilWritten));
+      await Promise.all(trackers.map((tracker) => (tracker.signal("SIGKILL"), tracker.exited())));
+      await nats.start();
+      const again = await Promise.all(names.map(start));
+      await untilAll(again, { incomplete: 60 }, 20);
+      await Promise.all(again.map((tracker) => tracker.says(CAUGHT_UP)));
+    },
+    MINUTE,
+  );
+});
+
+/** Waits for a snapshot that was begun after this call. */
+async function untilWritten({ metric }: Keeping): Promise<void> {
+  const written = () => metric('tracker_snapshots_total{result="written"}');
+  const before = await written();
+  for (let tries = 0; tries < 200 && (await written()) < before + 2; tries++) await Bun.sleep(50);
+}
