@@ -434,7 +434,8 @@ function unsettle(state: Origin, { origin, named }: Origin): void {
   if (state.settledBy === origin && !says) {
     state.settled = 0;
     state.asked.clear();
-  } else if (state.settledBy === undefined && one !== undefined && !says) {
+  } else if (state.settledBy === undefined && one !== undefined) {
+    // Also one that has settled it: while a line was cut, each side may have asked only its own.
     const has = Math.max(one.number, one.heard);
     if (has > state.whole && !state.asked.has(origin)) state.settled = 0;
   }

@@ -215,6 +215,23 @@ describe("of an origin that is gone before anybody has all of it", () => {
     expect(ledger.need(24)).toBeUndefined();
   });
 
+  test("nor does it count that the other has settled it, too: each had asked its own side", () => {
+    const ledger = orphaned();
+    ledger.hello(B, 0, hello([all(A, 2)]), 20);
+    ledger.pulled(B, [all(A, 2)], { begun: 20, sinceSeconds: 100 }, 21);
+    const settled = { origin: A, number: 4, heard: 1 };
+    for (const now of [26, 27]) {
+      ledger.hello(B, 0, hello([all(A, 2)]), now);
+      ledger.pulled(B, [all(A, 2)], { begun: now, sinceSeconds: 100 }, now);
+    }
+    expect(ledger.need(27)).toBeUndefined();
+    ledger.hello(C, 0, hello([settled]), 28);
+    expect(ledger.need(28)?.giver).toBe(C);
+    ledger.pulled(C, [settled], { begun: 28, sinceSeconds: 100 }, 29);
+    ledger.hello(C, 0, hello([settled]), 30);
+    expect(ledger.need(30)).toBeUndefined();
+  });
+
   test("it is settled no more when the tracker that had settled it says so", () => {
     const ledger = orphaned();
     const settled = { origin: A, number: 4, heard: 2 };
