@@ -1,10 +1,10 @@
 /**
  * The clocks of other trackers, as their hellos tell them.
  *
- * Nothing that is shared depends on clocks. But ages are kept in ticks (swarm/ticks.ts), and only
- * where the clocks of two trackers agree do a tick here and one there begin in the same moment: then
- * a pull takes the age of a peer over as it is (taking.ts). Else each pull makes it a tick older.
- * What counts is the clock of the start: a tracker counts its ticks from there.
+ * Nothing that is shared depends on clocks. But ages are kept in ticks (swarm/ticks.ts), and where
+ * the clocks of two trackers agree, a tick begins at both in the same moment: then a pull takes the
+ * age of a peer over as it is (taking.ts). Else each pull makes it a tick older. What counts is the
+ * clock of the start: a tracker counts its ticks from there.
  */
 import type { Origin } from "./ledger.ts";
 

@@ -87,7 +87,7 @@ export class Ledger {
   readonly #origins = new Map<string, Origin>();
   /** True from the start until the first pull ends, or until no other tracker can be asked. */
   behind = true;
-  /** True if all peers are to be asked for then: no snapshot was restored, or one that lacks some. */
+  /** True if it then asks for all peers: it has no snapshot, or one that lacks some. */
   lacksAll = true;
   /** How often numbers were missing. */
   gaps = 0;

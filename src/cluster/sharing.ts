@@ -116,9 +116,9 @@ export class Sharing {
   }
 
   /**
-   * A snapshot was restored, which was begun at `at`; -Infinity if that is not known. `kept` is what
-   * `keep` said then; if it says nothing, the peers are those of an origin that no other tracker
-   * knows. Call it before anything is heard.
+   * A snapshot was restored, which was begun at `at`; -Infinity if that is not known. `kept` is
+   * what `keep` said then; if it says nothing, the peers are those of an origin that no other
+   * tracker knows. Call it before anything is heard.
    */
   restore(kept: Uint8Array | undefined, at: number, now: number): void {
     const known = kept === undefined ? undefined : readKept(kept);

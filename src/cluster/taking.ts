@@ -10,10 +10,10 @@
  * pulls begin at least ten seconds apart, unless the one before failed; the first ones begin soon,
  * with some random delay, for all that lost the same server lack the same.
  *
- * After its start a tracker asks one that has caught up for all peers; with a snapshot, any that has
- * it for what it lacks since (ledger.ts). If it hears no such tracker for three seconds, the others
- * have just started too, or it is alone: then it asks those of the others that have something that
- * it lacks, and counts as caught up if there are none.
+ * After its start a tracker asks one that has caught up for all peers; with a snapshot, it asks
+ * for what it has lacked since (ledger.ts). If no such tracker is heard for three seconds, the
+ * others have just started too, or it is alone: then it asks those that have something that it
+ * lacks, and counts as caught up if there are none.
  *
  * Chunks wait in a queue, which has room for the credits: sixteen chunks put back in one turn kept
  * announces for 67 ms.
@@ -38,7 +38,7 @@ const CREDIT = 16;
 const SLICE_BYTES = 4096;
 const SILENT_SECONDS = 5;
 const APART_SECONDS = 10;
-/** Pulls after the start that need not wait so long, until nothing is missing for the first time. */
+/** Pulls after the start that do not wait so long, until for the first time nothing is missing. */
 const FIRST_PULLS = 8;
 const DELAY_SECONDS_MIN = 0.3;
 const DELAY_SECONDS_MAX = 1.3;

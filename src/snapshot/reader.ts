@@ -97,7 +97,8 @@ export class SnapshotReader {
     if (header === undefined) throw this.#damaged(0);
     const version = versionOf(bytes);
     if (!VERSIONS.includes(version)) {
-      const reason = `${path} is of format ${version}, this version reads ${VERSIONS.join(" and ")}`;
+      const known = VERSIONS.join(" and ");
+      const reason = `${path} is of format ${version}, this version reads ${known}`;
       throw new Unusable(reason, "use a version that reads it; it is left alone", true);
     }
     this.header = header;

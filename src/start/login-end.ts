@@ -1,6 +1,6 @@
 /**
- * The day on which a login at the NATS servers ends: the certificate of this tracker, the JWT of its
- * credentials, or the authorities that it trusts. A server says no more than that it refuses.
+ * The day on which a login at the NATS servers ends: the certificate of this tracker, the JWT of
+ * its credentials, or the authorities that it trusts. A server says no more than that it refuses.
  */
 import { expiryFields, showMinute } from "../admin/warnings.ts";
 import type { LoginEnd, Login, Refusal } from "../cluster/link.ts";

@@ -9,8 +9,9 @@
  * Three to seven trackers are told of peers while messages are lost, repeated and delayed, lines
  * are cut and healed, links go down, and trackers are killed and begin again with nothing. In some
  * seeds they write snapshots and begin with these, one of them or all at once. Clocks differ in
- * some seeds, and in some a client asks two trackers in the same moment. Then it is quiet, and after that all trackers have the same peers in the same roles, but for stops that
- * were missed or overtaken: oracle.ts knows which. And no tracker thinks that something is missing.
+ * some seeds, and in some a client asks two trackers in the same moment. Then it is quiet, and
+ * after that all trackers have the same peers in the same roles, but for stops that were missed or
+ * overtaken: oracle.ts knows which. And no tracker thinks that something is missing.
  */
 import { availableParallelism } from "node:os";
 import { readOptions } from "../bench/options.ts";

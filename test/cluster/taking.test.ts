@@ -184,7 +184,7 @@ test("if none that is there has caught up, there is nothing to wait for", () => 
   expect([ledger.behind, asks]).toEqual([false, []]);
 });
 
-test("what several others have after a start is asked for without a pause, and later with one", () => {
+test("what several have after a start is asked for without a pause, and later with one", () => {
   const { ledger, taking, asks } = openBoth();
   const [other, third] = ["dddddddddddddddd", "eeeeeeeeeeeeeeee"];
   let [number, now] = [3, NOW];

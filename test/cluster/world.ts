@@ -2,8 +2,9 @@
  * Several trackers of a cluster in one process, over a link and a clock that a test commands.
  *
  * Messages wait in the world until their time, and are lost, repeated, delayed, or cut off on the
- * way. A tracker may have a snapshot, with which another takes its place. Between two trackers they keep their order, as with NATS; those of different senders may
- * overtake each other. Everything follows from the seed.
+ * way. Between two trackers they keep their order, as with NATS; those of different senders may
+ * overtake each other. A tracker may have written a snapshot, with which another takes its
+ * place. Everything follows from the seed.
  */
 import { Access } from "../../src/access/access.ts";
 import { Applying } from "../../src/cluster/applying.ts";
