@@ -11,6 +11,7 @@
  *
  *   rows     measures
  *   udp      requests per second and processor time of each, IPv4, and buntracker over IPv6
+ *   burst    the same by the second generator, udp-burst.c, whose peers change their addresses
  *   http     announces per second: one connection each, and connections that are kept
  *   core     an announce into a swarm of 100,000 peers, without sockets
  *   flood    announces over UDP at twice what can be answered: what is answered then, and HTTP
@@ -27,6 +28,9 @@
  */
 import {
   type Absent,
+  AQUATIC_MIO,
+  AQUATIC_URING,
+  compileC,
   type Contender,
   endAll,
   installAll,
@@ -37,12 +41,23 @@ import {
 } from "./contenders.ts";
 import { type Flags, generate, target } from "./generators.ts";
 import { readOptions, refuse, type Report } from "./options.ts";
+import {
+  addLine,
+  addTable,
+  atLeast,
+  atMost,
+  below,
+  middleOf,
+  outcome,
+  remark,
+  show,
+} from "./outcome.ts";
 import { residentBytes } from "./processes.ts";
 import { ATTACKS } from "./ws-attack.ts";
 import { CYCLES, START_WS } from "./ws-contenders.ts";
-import { machineLines, median, showTable, writeResults } from "./report.ts";
+import { machineLines, median, writeResults } from "./report.ts";
 
-const ALL_ROWS = "udp,http,ws,idle,attack,core,flood,memory,half";
+const ALL_ROWS = "udp,burst,http,ws,idle,attack,core,flood,memory,half";
 const MINUTES_MAX = 30;
 const FILL_SECONDS_MAX = 120;
 /** A fill is repeated, so that who lost some datagrams is told of those peers again. */
@@ -58,6 +73,12 @@ const FILL_WINDOW = 192;
 const FILLED = 0.995;
 /** The slowest contender is not waited for until it has taken in everybody. */
 const FILL_SMALL_SECONDS_MAX = 25;
+/** Those that the second generator compares: the others lose most of what a burst asks. */
+const BURST_CONTENDERS = [
+  ...["buntracker", "opentracker", OPENTRACKER_THREADED],
+  ...["echo", AQUATIC_MIO, AQUATIC_URING],
+];
+const BURST_FILL = { mode: "fill", window: 256, wanted: 0, seconds: FILL_SMALL_SECONDS_MAX };
 const HALF_LOAD_SECONDS = 30;
 const FLOOD_SECONDS = 6;
 const FLOOD_ROUNDS_MAX = 3;
@@ -84,17 +105,6 @@ for (const name of ["rounds", "seconds", "scale"] as const) {
   if (options[name] <= 0) refuse(`--${name} must be more than 0, not ${options[name]}`);
 }
 
-/** A line of the table that counts. */
-interface Bar {
-  what: string;
-  bar: string;
-  reached: string;
-  good: boolean;
-}
-const bars: Bar[] = [];
-const tables: string[] = [];
-const remarks: string[] = [];
-
 for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.on(name, () => void endAll().then(() => process.exit(1)));
 }
@@ -103,6 +113,7 @@ if (options.install !== "no") installAll();
 if (!isPinned) remark("nothing is pinned to a core: there is only one, or no taskset");
 try {
   await row("udp", 300, compareUdp);
+  await row("burst", 200, compareBursts);
   await row("http", 90, compareHttp);
   await row("ws", 120, compareWebSockets);
   await row("idle", 160, measureIdleWebSockets);
@@ -133,10 +144,6 @@ async function row(name: string, seconds: number, measure: () => Promise<void>):
   }
 }
 
-function remark(text: string): void {
-  if (!remarks.includes(text)) remarks.push(text);
-}
-
 function secondsLeft(): number {
   return MINUTES_MAX * 60 - (performance.now() - started) / 1000;
 }
@@ -160,19 +167,62 @@ async function compareUdp(): Promise<void> {
   const names = entries.map(({ contender, host }) =>
     host === "::1" ? `${contender.name}, IPv6` : contender.name,
   );
-  tables.push("UDP: connect 50, announce 50, scrape 1", ...showReports(names, reports), "");
-
-  const of = (name: string, field: string) => middleOf(reports[names.indexOf(name)], field);
+  addTable("UDP: connect 50, announce 50, scrape 1", names, reports);
+  const of: Figure = (name, field) => middleOf(reports[names.indexOf(name)], field);
+  judgeUdp("UDP", { ofEcho: 0.9, ofThreadedCpu: 0.8 }, of);
   const rps = of("buntracker", "rps");
-  atMost("UDP: CPU per request / opentracker's", 0.65, ratio(of, "cpu_us", "opentracker"));
-  atLeast("UDP: requests/s / opentracker's", 1.5, ratio(of, "rps", "opentracker"));
-  const threaded = ["cpu_us", "rps"].map((field) => ratio(of, field, OPENTRACKER_THREADED));
-  remark(
-    `${OPENTRACKER_THREADED} is the faster way for it, not its default: against that, CPU per ` +
-      `request is ${show(threaded[0])} and requests/s are ${show(threaded[1])}`,
-  );
-  atLeast("UDP: requests/s / the C echo's", 0.8, ratio(of, "rps", "C echo"));
   atLeast("UDP: requests/s over IPv6 / IPv4", 0.85, of("buntracker, IPv6", "rps") / rps);
+}
+
+/** The trackers that are filled and warmed as the second generator does it, then its rounds. */
+async function compareBursts(): Promise<void> {
+  const program = await compileC("udp-burst.c");
+  if (typeof program !== "string") return remark(program.absent);
+  const contenders = await startEach(BURST_CONTENDERS);
+  const { seconds } = options;
+  const burst = (contender: Contender, flags: Flags) =>
+    load(program, { ...USUAL, ...target(contender), seconds, ...flags });
+  for (const contender of contenders) {
+    if (contender.name !== "C echo") await burst(contender, BURST_FILL);
+    await burst(contender, {});
+  }
+  const entries = contenders.map((contender) => ({ contender }));
+  const reports = await takeTurns(entries, ({ contender }) => burst(contender, {}));
+  const names = contenders.map(({ name }) => name);
+  addTable("UDP by bursts: the same of peers that change their addresses", names, reports);
+  const of: Figure = (name, field) => middleOf(reports[names.indexOf(name)], field);
+  judgeUdp("UDP by bursts", { ofEcho: 0.85, ofThreadedCpu: 0.72 }, of);
+  remark(
+    `UDP and UDP by bursts differ in what they ask: a peer of udp-load.ts is found where it was ` +
+      `stored, one of udp-burst.c comes from another address each time and is stored anew. So ` +
+      `swarms grow, and replies have ` +
+      `${show(of("buntracker", "peers_per_announce"))} peers of buntracker and ` +
+      `${show(of(OPENTRACKER_THREADED, "peers_per_announce"))} of opentracker`,
+  );
+}
+
+/** A figure of a contender: the median of this field. */
+type Figure = (name: string, field: string) => number;
+
+/** The bars of a generator: the harder comparisons first. */
+function judgeUdp(
+  by: string,
+  { ofEcho, ofThreadedCpu }: { ofEcho: number; ofThreadedCpu: number },
+  of: Figure,
+): void {
+  const rps = (other: string) => ratio(of, "rps", other);
+  const cpu = (other: string) => ratio(of, "cpu_us", other);
+  const aquatic = [AQUATIC_MIO, AQUATIC_URING].map(rps).filter((value) => !Number.isNaN(value));
+  const ofAquatic = aquatic.length === 0 ? NaN : Math.min(...aquatic);
+  atLeast(`${by}: requests/s / the C echo's`, ofEcho, rps("C echo"));
+  atMost(`${by}: CPU / opentracker's with 1 worker`, ofThreadedCpu, cpu(OPENTRACKER_THREADED));
+  atLeast(`${by}: requests/s / aquatic_udp's, the better of mio and io_uring`, 1.15, ofAquatic);
+  atMost(`${by}: CPU / opentracker's by default`, 0.65, cpu("opentracker"));
+  atLeast(`${by}: requests/s / opentracker's by default`, 1.5, rps("opentracker"));
+  remark(
+    `${by}: requests/s are ${show(rps(OPENTRACKER_THREADED))} times those of opentracker with 1 ` +
+      `worker, its faster way; CPU is ${show(cpu("C echo"))} times the C echo's`,
+  );
 }
 
 async function compareHttp(): Promise<void> {
@@ -190,7 +240,7 @@ async function compareHttp(): Promise<void> {
     load("http-load.ts", { swarms, peers, keep, ...target(contender), seconds: options.seconds }),
   );
   const names = entries.map(({ name }) => name);
-  tables.push("HTTP: announces over 64 connections", ...showReports(names, reports), "");
+  addTable("HTTP: announces over 64 connections", names, reports);
   const rps = (name: string) => middleOf(reports[names.indexOf(name)], "rps");
   const theirs = rps("opentracker, one-shot");
   atLeast("HTTP: one-shot announces/s / opentracker's", 1, rps("buntracker, one-shot") / theirs);
@@ -207,8 +257,8 @@ async function compareWebSockets(): Promise<void> {
       load("ws-load.ts", { ...target(contender), offers, sdp, seconds: options.seconds }),
     );
     const what = `${offers} offers of ${sdp} bytes`;
-    tables.push(`WebSocket: cycles with ${what}`, ...showReports(names, reports), "");
-    const of = (name: string, field: string) => middleOf(reports[names.indexOf(name)], field);
+    addTable(`WebSocket: cycles with ${what}`, names, reports);
+    const of: Figure = (name, field) => middleOf(reports[names.indexOf(name)], field);
     const to = (other: string) => ratio(of, "cpu_us", other);
     const share = (other: "aquatic_ws" | "bittorrent-tracker") =>
       measured[other] / measured["wt-tracker"];
@@ -295,46 +345,40 @@ function failedShare({ good, bad, failed }: Report): number {
   return ((bad + failed) * 100) / (good + bad + failed);
 }
 
+/**
+ * All are filled, then left alone together for as long. What Debian's opentracker takes for the
+ * list of hashes that it cannot do without is what one takes more that knows them all, and nobody
+ * has announced to, than one that knows a single hash.
+ */
 async function compareMemory(): Promise<void> {
-  for (const [setup, text, bar] of [
-    [LONELY, "1,000,000 peers in 632,000 swarms", 0.75],
-    [MANY, "10,000,000 peers in 1,000,000 swarms", 0.65],
+  for (const [setup, text, gross, net] of [
+    [LONELY, "1,000,000 peers in 632,000 swarms", 0.75, 0.85],
+    [MANY, "10,000,000 peers in 1,000,000 swarms", 0.65, 0.65],
   ] as const) {
-    const ours = await residentWith(ONE_ADDRESS, setup);
-    const theirs = await residentWith("opentracker", setup);
+    const { swarms } = scaled(setup);
+    const [ours] = await startEach([ONE_ADDRESS], swarms);
+    const [theirs] = await startEach(["opentracker"], swarms);
+    const [listed] = await startEach(["opentracker"], swarms);
+    const [bare] = await startEach(["opentracker"], 1);
+    const full: (Contender | undefined)[] = [];
+    for (const contender of [ours, theirs]) {
+      if (contender === undefined) continue;
+      if (await fill(contender, setup, FILL_SECONDS_MAX)) full.push(contender);
+    }
+    await Bun.sleep(SETTLE_MILLISECONDS);
+    const sizeOf = (one: Contender | undefined) => (one ? residentBytes(one.pid) : NaN);
+    const [our, their] = [ours, theirs].map((one) => (full.includes(one) ? sizeOf(one) : NaN));
+    const list = sizeOf(listed) - sizeOf(bare);
+    await endAll();
     const size = (bytes: number) =>
       Number.isNaN(bytes) ? "not measured" : `${(bytes / 1e6).toFixed(0)} MB`;
-    tables.push(`memory, ${text}: buntracker ${size(ours)}, opentracker ${size(theirs)}`, "");
-    atMost(`memory, ${text}: / opentracker's`, bar, ours / theirs);
-    const list = await residentOfList(scaled(setup).swarms);
-    remark(
-      `of opentracker's memory ${size(list)} are the list of hashes it cannot do without; ` +
-        `less those the ratio for ${text} is ${show(ours / (theirs - list))}`,
+    addLine(
+      `memory, ${text}: buntracker ${size(our)}, opentracker ${size(their)}, ` +
+        `of which its list of hashes ${size(list)}`,
     );
+    atMost(`memory, ${text}: / opentracker's net of its list`, net, our / (their - list));
+    atMost(`memory, ${text}: / opentracker's with its list`, gross, our / their);
   }
-}
-
-/** Resident bytes once filled. NaN if not to be had. */
-async function residentWith(name: string, setup: typeof USUAL): Promise<number> {
-  const [contender] = await startEach([name], scaled(setup).swarms);
-  if (contender === undefined) return NaN;
-  const full = await fill(contender, setup, FILL_SECONDS_MAX);
-  if (full) await Bun.sleep(SETTLE_MILLISECONDS);
-  const bytes = full ? residentBytes(contender.pid) : NaN;
-  await contender.end();
-  return bytes;
-}
-
-/** What opentracker takes to know so many info hashes, before anybody announces. */
-async function residentOfList(swarms: number): Promise<number> {
-  const sizes: number[] = [];
-  for (const count of [1, swarms]) {
-    const [contender] = await startEach(["opentracker"], count);
-    if (contender === undefined) return NaN;
-    sizes.push(residentBytes(contender.pid));
-    await contender.end();
-  }
-  return sizes[1] - sizes[0];
 }
 
 async function measureHalfLoad(): Promise<void> {
@@ -346,7 +390,7 @@ async function measureHalfLoad(): Promise<void> {
   const seconds = Math.min(HALF_LOAD_SECONDS, options.seconds * 10);
   const rate = Math.round(full.rps / 2);
   const half = await load("udp-load.ts", { ...all, mode: "rate", rate, seconds });
-  tables.push("UDP at half load", ...showReports(["full load", "half load"], [[full], [half]]), "");
+  addTable("UDP at half load", ["full load", "half load"], [[full], [half]]);
   below("UDP: p99.9 at half load, ms", 10, half.p999_us / 1000);
 }
 
@@ -426,55 +470,13 @@ function load(program: string, flags: Flags, meek = false): Promise<Report> {
 
 // What is told.
 
-function middleOf(reports: Report[] | undefined, field: string): number {
-  return median((reports ?? []).map((report) => report[field]));
-}
-
-function ratio(of: (name: string, field: string) => number, field: string, other: string): number {
+function ratio(of: Figure, field: string, other: string): number {
   return of("buntracker", field) / of(other, field);
 }
 
-function atMost(what: string, bar: number, reached: number): void {
-  bars.push({ what, bar: `at most ${bar}`, reached: show(reached), good: reached <= bar });
-}
-
-function below(what: string, bar: number, reached: number): void {
-  bars.push({ what, bar: `under ${bar}`, reached: show(reached), good: reached < bar });
-}
-
-function atLeast(what: string, bar: number, reached: number): void {
-  bars.push({ what, bar: `at least ${bar}`, reached: show(reached), good: reached >= bar });
-}
-
-function show(value: number): string {
-  if (Number.isNaN(value)) return "not measured";
-  return value >= 1000 ? Math.round(value).toString() : value.toFixed(2);
-}
-
-/** Medians of the fields that both generators report. */
-function showReports(names: string[], reports: Report[][]): string[] {
-  const fields = ["rps", "cpu_us", "own_cpu_us", "lost", "p50_us", "p99_us", "p999_us"];
-  const extra = ["peers_per_announce", "failed"].filter((name) => name in (reports[0]?.[0] ?? {}));
-  const columns = [...fields, ...extra].filter((name) => name in (reports[0]?.[0] ?? {}));
-  const body = names.map((name, i) => [name, ...columns.map((c) => show(middleOf(reports[i], c)))]);
-  return showTable([["", ...columns], ...body]);
-}
-
 async function tell(): Promise<void> {
-  const verdicts = bars.map(({ what, bar, reached, good }) => {
-    const verdict = reached === "not measured" ? "-" : good ? "yes" : "no";
-    return [what, bar, reached, verdict];
-  });
-  const text = [
-    ...machineLines(),
-    `rounds   ${options.rounds}, ${options.seconds} s each`,
-    "",
-    ...showTable([["what", "bar", "reached", ""], ...verdicts], 2),
-    "",
-    ...tables,
-    ...remarks,
-    "",
-  ].join("\n");
+  const rounds = `rounds   ${options.rounds}, ${options.seconds} s each`;
+  const text = outcome([...machineLines(), rounds]);
   console.log(text);
   const full = options.rows === ALL_ROWS && options.scale === 1;
   if (full) await writeResults("compare.txt", text);

@@ -10,7 +10,7 @@
 import { existsSync } from "node:fs";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { BINARY, freePort } from "../e2e/harness.ts";
 import { INFO_HASH_WORDS, putInfoHash, whitelist } from "./workload.ts";
 
@@ -57,6 +57,10 @@ export const OPENTRACKER_THREADED = "opentracker, 1 worker";
 /** buntracker at the one address that opentracker has too, for figures of memory. */
 export const ONE_ADDRESS = "buntracker, one address";
 
+/** aquatic_udp in its two ways: polling, and what its cargo feature io-uring adds. */
+export const AQUATIC_MIO = "aquatic_udp, mio";
+export const AQUATIC_URING = "aquatic_udp, io_uring";
+
 /** All that can be compared over UDP, by name. `swarms` are the info hashes they are told of. */
 export const START: Record<string, Start> = {
   buntracker: () => startBuntracker("buntracker", ["127.0.0.1", "[::1]"]),
@@ -64,7 +68,8 @@ export const START: Record<string, Start> = {
   opentracker: (swarms) => startOpentracker(swarms, 0),
   [OPENTRACKER_THREADED]: (swarms) => startOpentracker(swarms, 1),
   echo: startEcho,
-  aquatic_udp: startAquatic,
+  [AQUATIC_MIO]: () => startAquatic(AQUATIC_MIO, "mio"),
+  [AQUATIC_URING]: () => startAquatic(AQUATIC_URING, "uring"),
   "bittorrent-tracker": () => startBittorrentTracker("udp"),
   chihaya: startChihaya,
 };
@@ -132,28 +137,36 @@ async function isServed(port: number, swarm: number): Promise<boolean> {
 
 const toHex = (byte: number): string => byte.toString(16).padStart(2, "0");
 
-async function startEcho(): Promise<Contender | Absent> {
+/** Compiles a C program of this folder; returns its path. */
+export async function compileC(source: string): Promise<string | Absent> {
   const compiler = Bun.which("cc");
-  if (compiler === null) return { absent: "the C echo is skipped: there is no C compiler (cc)" };
-  const program = join(await makeFolder(), "echo");
-  const source = join(import.meta.dir, "echo.c");
-  const compiled = Bun.spawnSync([compiler, "-O2", "-o", program, source]);
-  if (!compiled.success) return { absent: "the C echo is skipped: cc could not compile echo.c" };
+  if (compiler === null) return { absent: `${source} is skipped: there is no C compiler (cc)` };
+  const program = join(await makeFolder(), basename(source, ".c"));
+  const path = join(import.meta.dir, source);
+  const compiled = Bun.spawnSync([compiler, "-O2", "-o", program, path]);
+  return compiled.success ? program : { absent: `${source} is skipped: cc could not compile it` };
+}
+
+async function startEcho(): Promise<Contender | Absent> {
+  const program = await compileC("echo.c");
+  if (typeof program !== "string") return program;
   const port = freePort();
   return launch("C echo", port, [program, "127.0.0.1", String(port)]);
 }
 
-async function startAquatic(): Promise<Contender | Absent> {
-  const program = join(TOOLS, "aquatic/bin/aquatic_udp");
+/** Built as its README advises, for this processor; with io_uring its ring has room for a window. */
+async function startAquatic(name: string, io: "mio" | "uring"): Promise<Contender | Absent> {
+  const program = join(TOOLS, "aquatic-udp/bin/aquatic_udp");
   if (!existsSync(program)) return skipped("aquatic_udp");
   const port = freePort();
   const file = join(await makeFolder(), "aquatic.toml");
   await Bun.write(
     file,
     `socket_workers = 1\n[network]\naddress = "127.0.0.1:${port}"\n` +
-      `socket_recv_buffer_size = 4194304\n`,
+      `socket_recv_buffer_size = 4194304\n` +
+      `use_io_uring = ${io === "uring"}\nring_size = 512\n`,
   );
-  return launch("aquatic_udp", port, [program, "-c", file]);
+  return launch(name, port, [program, "-c", file]);
 }
 
 /** Its server alone, since its command also loads a client that needs a compiler. */
@@ -186,7 +199,12 @@ async function startChihaya(): Promise<Contender | Absent> {
 
 /** How to get those that no system package holds. */
 const INSTALL: Record<string, string[]> = {
-  aquatic_udp: ["cargo", "install", "aquatic_udp", "--root", ".tools/aquatic"],
+  aquatic_udp: [
+    ...["cargo", "--config", 'build.rustflags="-Ctarget-cpu=native"'],
+    ...["--config", 'profile.release.lto="thin"'],
+    ...["install", "aquatic_udp", "--version", "0.9.0", "--features", "io-uring"],
+    ...["--root", ".tools/aquatic-udp"],
+  ],
   aquatic_http: [
     ...["cargo", "install", "aquatic_http", "--version", "0.9.0"],
     ...["--root", ".tools/aquatic"],

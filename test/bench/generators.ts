@@ -1,7 +1,7 @@
 /**
  * Runs the generators of load of this folder, each as a process of its own, and reads its report.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Contender, CORE_GENERATORS, pinned } from "./contenders.ts";
 import { parseReport, type Report } from "./options.ts";
 
@@ -17,10 +17,11 @@ export interface Run {
   secondsMax?: number;
 }
 
-/** The command line of a program of this folder. */
+/** The command line of a program: one of this folder, or one that was compiled. */
 export function commandOf(program: string, flags: Flags): string[] {
   const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  return [process.execPath, join(import.meta.dir, program), ...words];
+  const isSource = program.endsWith(".ts");
+  return [...(isSource ? [process.execPath, join(import.meta.dir, program)] : [program]), ...words];
 }
 
 /** Runs it to its end. Throws its own sentence if it fails. */
@@ -33,7 +34,7 @@ export async function generate(program: string, flags: Flags, run: Run = {}): Pr
   const [output, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   if ((await child.exited) === 0) return parseReport(output);
   const reason = /^error: (.*)$/m.exec(errors)?.[1] ?? (errors || "it took too long");
-  throw new Error(`${program}: ${reason}`);
+  throw new Error(`${basename(program)}: ${reason}`);
 }
 
 /** What a generator must know of the tracker. */

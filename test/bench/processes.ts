@@ -29,17 +29,31 @@ export function answeringSeconds(pid: number): number {
   return sum;
 }
 
-/** The same of each of these threads, by its id. */
+/** The same of all threads of a process and of its children. */
+export function familySeconds(pid: number): number {
+  let sum = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    sum += threadSeconds(pid, thread);
+    const children = readFileSync(`/proc/${pid}/task/${thread}/children`, "latin1").trim();
+    for (const child of children.split(" ")) if (child !== "") sum += familySeconds(Number(child));
+  }
+  return sum;
+}
+
+/** The same of each of the threads that answer requests, by its id. */
 export function answeringThreads(pid: number): Map<string, number> {
   const threads = new Map<string, number>();
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    const folder = `/proc/${pid}/task/${thread}`;
     const isMain = Number(thread) === pid;
-    if (!isMain && readFileSync(`${folder}/comm`, "latin1").trim() !== "Worker") continue;
-    const nanoseconds = Number(readFileSync(`${folder}/schedstat`, "latin1").split(" ")[0]);
-    threads.set(thread, nanoseconds / 1e9);
+    const name = readFileSync(`/proc/${pid}/task/${thread}/comm`, "latin1").trim();
+    if (isMain || name === "Worker") threads.set(thread, threadSeconds(pid, thread));
   }
   return threads;
+}
+
+function threadSeconds(pid: number, thread: string): number {
+  const schedstat = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "latin1");
+  return Number(schedstat.split(" ")[0]) / 1e9;
 }
 
 /** Bytes of memory that are resident. */

@@ -113,12 +113,14 @@ const opentracker: StartProgram = async (family) => {
 /** Three programs, one for each transport. */
 function aquatic(transport: "udp" | "http" | "ws"): StartProgram {
   return async (family) => {
-    const program = join(TOOLS, `aquatic/bin/aquatic_${transport}`);
+    const folder = transport === "udp" ? "aquatic-udp" : "aquatic";
+    const program = join(TOOLS, folder, `bin/aquatic_${transport}`);
     if (!existsSync(program)) return skipped(`aquatic_${transport}`);
     return start(`aquatic_${transport}`, family, [transport], async (port) => {
       const file = join(await makeFolder(), "aquatic.toml");
       const only = family === 6 ? "only_ipv6 = true\n" : "";
-      await Bun.write(file, `[network]\naddress = "${hostOf(family)}:${port}"\n${only}`);
+      const way = transport === "udp" ? "use_io_uring = false\n" : "";
+      await Bun.write(file, `[network]\naddress = "${hostOf(family)}:${port}"\n${only}${way}`);
       return [program, "-c", file];
     });
   };
