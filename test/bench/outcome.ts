@@ -43,7 +43,7 @@ export function middleOf(reports: Report[] | undefined, field: string): number {
   return median((reports ?? []).map((report) => report[field]));
 }
 
-/** A line that stands on its own. */
+/** A line that stands on its own, or a table of another kind. */
 export function addLine(text: string): void {
   tables.push(text, "");
 }

@@ -2,8 +2,9 @@
  * How far more threads carry: `make scaling`.
  *
  * The claims it defends: two threads do at least 1.8 times what one does with swarms chosen evenly
- * or by popularity, and a second UDP worker makes an announce at most 10 % dearer. On a machine
- * with more processors it goes on to 4, 8, … threads, up to as many as there are.
+ * or by popularity, a second UDP worker makes an announce at most 10 % dearer, and one swarm for
+ * all at most another 15. On a machine with more processors it goes on to 4, 8, … threads, up to
+ * as many as there are.
  *
  *   bun test/bench/scaling.ts
  *   bun test/bench/scaling.ts --rounds 1 --windows 300
@@ -14,7 +15,8 @@
  *          in udp-load.ts
  *
  * Loads: `even` and `zipf` spread a million peers over 100,000 swarms; with `half` and `hot` every
- * second announce and each one is for one swarm of a million peers; `scrape` is of that swarm.
+ * second announce and each one is for one swarm, of a million peers in the core, of half of all and
+ * of all over UDP; `scrape` is of that swarm.
  * Figures are medians of the rounds. Writes test/bench/results/scaling.txt.
  */
 import { cpus } from "node:os";
@@ -23,6 +25,7 @@ import { reserveSwarmMemory } from "../../src/swarm/memory.ts";
 import { BINARY, freePort } from "../e2e/harness.ts";
 import { type Flags, generate } from "./generators.ts";
 import { readOptions, type Report } from "./options.ts";
+import { addLine, atLeast, atMost, outcome } from "./outcome.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 import { COUNTS_PER_THREAD, type Load, LOADS, type ScalingTask, WINDOW } from "./scaling-core.ts";
 import { mix } from "./workload.ts";
@@ -126,6 +129,9 @@ async function coreTable(): Promise<string[]> {
       const of = (name: keyof CoreFigures): number =>
         median(rounds.map((row) => row[name]).filter((value) => !Number.isNaN(value)));
       if (threads === 1) alone = of("millions");
+      if (threads === 2 && (load === "even" || load === "zipf")) {
+        atLeast(`core, ${load}: 2 threads / 1`, 1.8, of("millions") / alone);
+      }
       rows.push([
         load,
         String(threads),
@@ -142,9 +148,11 @@ async function coreTable(): Promise<string[]> {
   return showTable(rows);
 }
 
-/** UDP loads: the skew of the generator, and its swarms. */
+/** UDP loads, as the generator is told of them. */
 const UDP_LOADS = {
+  even: { swarms: SWARMS, peers: PEERS, skew: 0 },
   zipf: { swarms: SWARMS, peers: PEERS, skew: 1 },
+  half: { swarms: SWARMS, peers: PEERS, skew: 0, hot: 0.5 },
   hot: { swarms: 1, peers: PEERS, skew: 0 },
 };
 const NETWORKS = 16_384;
@@ -184,6 +192,8 @@ async function runUdp(kind: keyof typeof UDP_LOADS, workers: number): Promise<Re
 }
 
 async function udpTable(): Promise<string[]> {
+  /** µs of two workers by load. */
+  const ofTwo: Partial<Record<keyof typeof UDP_LOADS, number>> = {};
   const heading = [
     "UDP",
     "workers",
@@ -200,6 +210,10 @@ async function udpTable(): Promise<string[]> {
       const rounds = await runUdp(load, workers);
       const of = (name: string): number => median(rounds.map((round) => round[name]));
       if (workers === 1) alone = [of("cpu_us"), of("rps")];
+      if (workers === 2) ofTwo[load] = of("cpu_us");
+      if (workers === 2 && load === "zipf") {
+        atMost("UDP, zipf: CPU of 2 workers / 1", 1.1, of("cpu_us") / alone[0]);
+      }
       rows.push([
         load,
         String(workers),
@@ -212,18 +226,14 @@ async function udpTable(): Promise<string[]> {
       console.error(rows.at(-1)!.join(" "));
     }
   }
+  const { zipf = NaN, hot = NaN } = ofTwo;
+  atMost("UDP, 2 workers: CPU all to one swarm / zipf", 1.15, hot / zipf);
   return showTable(rows);
 }
 
-const text = [
-  ...machineLines(),
-  `rounds   ${options.rounds}`,
-  "",
-  ...(await coreTable()),
-  "",
-  ...(await udpTable()),
-  "",
-].join("\n");
+addLine((await coreTable()).join("\n"));
+addLine((await udpTable()).join("\n"));
+const text = outcome([...machineLines(), `rounds   ${options.rounds}`]);
 console.log(text);
 const isFull = options.rounds >= DEFAULTS.rounds && options.windows >= DEFAULTS.windows;
 if (isFull) await writeResults("scaling.txt", text);

@@ -53,6 +53,8 @@ const UDP_DEFAULTS = {
   swarms: 100_000,
   peers: 1_000_000,
   skew: 1,
+  /** The share of peers that are all in one swarm. */
+  hot: 0,
   wanted: 30,
   /** How the requests are mixed, and the info hashes of a scrape at most. */
   connects: 50,
@@ -151,7 +153,7 @@ class Generator {
 
   constructor(options: typeof UDP_DEFAULTS) {
     this.#options = options;
-    this.#workload = new Workload(options.swarms, options.peers, options.skew);
+    this.#workload = new Workload(options.swarms, options.peers, options.skew, options.hot);
     this.#wanted = swap(options.wanted);
     this.#patience = options.mode === "fill" ? FILL_LOST_MILLISECONDS : LOST_MILLISECONDS;
     const server = new SocketAddress(options.host, options.port);

@@ -35,15 +35,19 @@ export class Workload {
   readonly swarms: number;
   readonly peers: number;
   readonly #skew: number;
+  readonly #hot: number;
 
-  constructor(swarms: number, peers: number, skew: number) {
+  /** `hot` is the share of peers that are all in swarm 0. */
+  constructor(swarms: number, peers: number, skew: number, hot = 0) {
     this.swarms = swarms;
     this.peers = peers;
     this.#skew = skew;
+    this.#hot = hot * 0x1_0000_0000;
   }
 
   /** The swarm of a peer. */
   swarmOf(peer: number): number {
+    if (this.#hot > 0 && mix(peer ^ 0x51ed270b) < this.#hot) return 0;
     const u = mix(peer ^ 0x2545f491) / 0x1_0000_0000;
     const skewed = this.#skew === 1 ? u * u : this.#skew === 0 ? u : Math.pow(u, 1 + this.#skew);
     return Math.floor(skewed * this.swarms);
