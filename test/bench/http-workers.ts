@@ -13,6 +13,8 @@
  *           processor
  *   HTTPS   full handshakes, in lanes: the client needs as much of the processors as the tracker,
  *           so only the tracker's CPU counts
+ *   WebSocket   announces with offers that are all answered: a worker passes their bytes on to the
+ *           event loop, and this says what that costs
  *
  * Figures are medians of rounds that take turns. `undisturbed` is the rate by the CPU time of the
  * busiest thread: what is seen where each thread has a processor. Writes
@@ -25,6 +27,7 @@ import type { Socket } from "bun";
 import type { Pointer } from "bun:ffi";
 import { BINARY, freePort } from "../e2e/harness.ts";
 import { makeCertificate } from "../http/openssl.ts";
+import { generate } from "./generators.ts";
 import { readOptions } from "./options.ts";
 import { answeringThreads } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
@@ -45,6 +48,8 @@ const options = readOptions(DEFAULTS);
 const WORKERS = [0, 1, 2];
 const SWARMS = 1000;
 const LANES = 16;
+/** Cycles over WebSocket as `make compare` has them. */
+const CYCLES = { offers: 5, sdp: 2000, seconds: 2 };
 /** Drains before anything counts: code is compiled by then. */
 const WARM_ROUNDS = 8;
 const POLL_MILLISECONDS = 2;
@@ -223,6 +228,25 @@ async function measure(
   return showTable(rows);
 }
 
+/** Microseconds of a cycle over WebSockets. */
+async function measureCycles(trackers: readonly Tracker[]): Promise<string[]> {
+  const costs: number[][] = trackers.map(() => []);
+  for (let round = -1; round < options.rounds; round++) {
+    for (const [at, { pid, plain }] of trackers.entries()) {
+      const flags = { ...CYCLES, port: plain, pid };
+      const { cpu_us } = await generate("ws-load.ts", flags, { anywhere: true });
+      if (round >= 0) costs[at].push(cpu_us);
+    }
+  }
+  const rows = [[`WebSocket, ${CYCLES.offers} offers`, "µs CPU", "of event loop"]];
+  for (const [at, workers] of WORKERS.entries()) {
+    const cost = median(costs[at]);
+    const name = workers === 0 ? "event loop" : `${workers} workers`;
+    rows.push([name, cost.toFixed(0), (cost / median(costs[0])).toFixed(2)]);
+  }
+  return showTable(rows);
+}
+
 const folder = mkdtempSync(join(tmpdir(), "buntracker-http-workers-"));
 const trackers: Tracker[] = [];
 try {
@@ -234,6 +258,8 @@ try {
     ...(await measure("HTTP", trackers, drain, WARM_ROUNDS)),
     "",
     ...(await measure("HTTPS P-256", trackers, askAllSecurely, 1)),
+    "",
+    ...(await measureCycles(trackers)),
     "",
   ].join("\n");
   console.log(text);

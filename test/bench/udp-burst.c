@@ -89,6 +89,7 @@ static void read_options(int argc, char **argv) {
     else fail("an option is not known");
   }
   if (sockets < 1 || sockets > SOCKETS_MAX) fail("--sockets are 1 to 64");
+  if (peers < sockets || swarms < 1) fail("there are too few peers or swarms");
   if (strcmp(mode, "closed") != 0 && strcmp(mode, "fill") != 0) fail("--mode is closed or fill");
 }
 
@@ -198,8 +199,9 @@ static size_t put_scrape(unsigned char *at) {
 
 static uint32_t choose_peer(struct client *client) {
   if (!still) return next_peer++ % (uint32_t)peers;
-  uint32_t number = (uint32_t)(client - clients);
-  return (number + client->announced++ * (uint32_t)sockets) % (uint32_t)peers;
+  int number = (int)(client - clients);
+  uint32_t share = (uint32_t)(peers / sockets + (number < peers % sockets));
+  return (uint32_t)number + client->announced++ % share * (uint32_t)sockets;
 }
 
 static void build(struct client *client, int slot, int kind) {
