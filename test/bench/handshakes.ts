@@ -13,7 +13,7 @@
  * with the session of the first: of the tracker itself, and of nginx and HAProxy in front of it,
  * with the files that we ship. What counts is the processor time of all processes that take part,
  * the proxy's and the tracker's; 1/s is what one processor would do. They take turns on core 0,
- * `openssl` has core 1, and figures are medians of the rounds. A full run takes three minutes and
+ * `openssl` has core 1, and figures are medians of the rounds. A full run takes five minutes and
  * writes test/bench/results/handshakes.txt.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -55,15 +55,15 @@ interface Front {
   stop(): Promise<void>;
 }
 
-/** A tracker in the event loop, over TLS, and the proxies that are here, over TLS before it. */
-async function startFronts(key: string): Promise<Front[]> {
+/** Adds a tracker in the event loop, over TLS, and the proxies that are here, over TLS before it. */
+async function startFronts(key: string, fronts: Front[]): Promise<void> {
   const tls = makeCertificate(folder, key.replace(" ", ""), 90, "", KEYS[key]);
   const [port, plain] = [freePort(), freePort()];
   const child = Bun.spawn(pinned(CORE_SERVERS, [BINARY]), {
     env: {
       PATH: process.env.PATH ?? "",
       TRACKER_UDP_ADDRESS: "",
-      TRACKER_HTTP_ADDRESS: `https://127.0.0.1:${port},127.0.0.1:${plain}`,
+      TRACKER_HTTP_ADDRESS: `https://127.0.0.1:${port},http://127.0.0.1:${plain}`,
       TRACKER_TRUSTED_PROXIES: "127.0.0.1",
       TRACKER_ADMIN_ADDRESS: "",
       TRACKER_TLS_CERT_FILE: tls.cert,
@@ -79,8 +79,8 @@ async function startFronts(key: string): Promise<Front[]> {
     child.kill("SIGKILL");
     await child.exited;
   };
+  fronts.push({ name: "tracker", port, seconds: () => answeringSeconds(pid), stop });
   await Bun.sleep(1000);
-  const fronts: Front[] = [{ name: "tracker", port, seconds: () => answeringSeconds(pid), stop }];
   for (const [program, name] of Object.entries(PROXIES) as [keyof typeof PROXIES, string][]) {
     if (!isInstalled(program)) {
       remarks.add(`${name} is skipped: it is not installed (Debian package ${program})`);
@@ -95,7 +95,6 @@ async function startFronts(key: string): Promise<Front[]> {
       stop: () => proxy[Symbol.asyncDispose](),
     });
   }
-  return fronts;
 }
 
 /** Microseconds for a connection. Throws if sessions were to be resumed and were not. */
@@ -137,8 +136,9 @@ async function measure(fronts: Front[]): Promise<number[][]> {
 const rows: string[][] = [];
 try {
   for (const key of keys) {
-    const fronts = await startFronts(key);
+    const fronts: Front[] = [];
     try {
+      await startFronts(key, fronts);
       const names = fronts.map(({ name }) => (name === "tracker" ? name : `${name} + tracker`));
       const heads = names.flatMap((name) => [`${name}, µs`, "1/s"]);
       if (rows.length === 0) rows.push(["key", "handshake", ...heads]);
