@@ -55,7 +55,7 @@ interface Front {
   stop(): Promise<void>;
 }
 
-/** Adds a tracker in the event loop, over TLS, and the proxies that are here, over TLS before it. */
+/** Adds a tracker in the event loop, over TLS, and before it the proxies that are installed. */
 async function startFronts(key: string, fronts: Front[]): Promise<void> {
   const tls = makeCertificate(folder, key.replace(" ", ""), 90, "", KEYS[key]);
   const [port, plain] = [freePort(), freePort()];

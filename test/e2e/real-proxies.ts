@@ -47,9 +47,9 @@ const CONFIGURED: Record<string, Proxy> = {
         "listen [::]:80;": "",
         ...(tls && {
           "#   listen 443 ssl;": `listen 127.0.0.1:${port} ssl;`,
-          "#   ssl_protocols ": "ssl_protocols ",
-          "#   ssl_certificate     /etc/ssl/tracker.example.org.pem": `ssl_certificate ${tls.cert}`,
-          "#   ssl_certificate_key /etc/ssl/private/tracker.example.org.key": `ssl_certificate_key ${tls.key}`,
+          "#   ssl_": "ssl_",
+          "/etc/ssl/tracker.example.org.pem": tls.cert,
+          "/etc/ssl/private/tracker.example.org.key": tls.key,
         }),
       });
       return `daemon off; pid nginx.pid; error_log stderr; events {} http { ${server} }`;
@@ -63,7 +63,8 @@ const CONFIGURED: Record<string, Proxy> = {
         "bind :80\n": tls ? "\n" : `bind 127.0.0.1:${port}\n`,
         "bind :::80 v6only": "",
         ...(tls && {
-          "# For TLS: bind :443 ssl crt /etc/haproxy/tracker.example.org.pem": `bind 127.0.0.1:${port} ssl crt ${tls.both}`,
+          "# For TLS: bind :443 ": `bind 127.0.0.1:${port} `,
+          "/etc/haproxy/tracker.example.org.pem": tls.both,
         }),
       }),
     command: (file) => ["haproxy", "-db", "-f", file],
