@@ -38,8 +38,9 @@ const CREDIT = 16;
 const SLICE_BYTES = 4096;
 const SILENT_SECONDS = 5;
 const APART_SECONDS = 10;
-/** Pulls after the start that do not wait so long, until for the first time nothing is missing. */
+/** So many pulls in the first seconds after the start do not wait so long. */
 const FIRST_PULLS = 8;
+const FIRST_SECONDS = 20;
 const DELAY_SECONDS_MIN = 0.3;
 const DELAY_SECONDS_MAX = 1.3;
 /** After this time without a tracker that has caught up, this one stops waiting for it. */
@@ -96,6 +97,8 @@ export class Taking {
   #next = NaN;
   #lastBegun = -Infinity;
   #firstPulls = FIRST_PULLS;
+  /** NaN before the first tick. */
+  #firstUntil = NaN;
   /** Since when no tracker that has caught up is there. */
   #aloneSince = NaN;
 
@@ -111,6 +114,7 @@ export class Taking {
   /** Call some ten times a second, while the link is up. */
   tick(now: number): void {
     const pull = this.#pull;
+    if (Number.isNaN(this.#firstUntil)) this.#firstUntil = now + FIRST_SECONDS;
     if (pull !== undefined) {
       if (now - pull.heardAt > SILENT_SECONDS) this.#end(pull, "failed", now);
       return;
@@ -119,13 +123,13 @@ export class Taking {
     const need = this.#need(now);
     if (need === undefined) {
       this.#next = NaN;
-      if (!this.#parts.ledger.behind) this.#firstPulls = 0;
       return;
     }
     if (Number.isNaN(this.#next)) {
       const span = DELAY_SECONDS_MAX - DELAY_SECONDS_MIN;
       const delayed = now + DELAY_SECONDS_MIN + span * this.#parts.random();
-      const apart = this.#firstPulls > 0 ? 0 : APART_SECONDS;
+      const isFirst = this.#firstPulls > 0 && now < this.#firstUntil;
+      const apart = isFirst ? 0 : APART_SECONDS;
       this.#next = Math.max(delayed, this.#lastBegun + apart);
     }
     if (now >= this.#next) this.#begin(need, now);

@@ -126,7 +126,7 @@ describe.skipIf(NATS_SERVER === null)("trackers with snapshots (nats-server)", (
       await Promise.all(trackers.map((tracker) => (tracker.signal("SIGKILL"), tracker.exited())));
       await nats.start();
       const again = await Promise.all(names.map(start));
-      await untilAll(again, { incomplete: 60 }, 20);
+      await untilAll(again, { incomplete: 60 }, 10);
       await Promise.all(again.map((tracker) => tracker.says(CAUGHT_UP)));
     },
     MINUTE,
