@@ -24,6 +24,7 @@
 import type { ConnectionOptions, NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import { type Engine, showPlace } from "../config/cluster-settings.ts";
 import { authenticatorOf } from "./credentials.ts";
+import { MESSAGE_BYTES_MAX } from "./wire.ts";
 
 /** Bytes that a server may not have acknowledged: above it nothing more is sent. */
 const UNACKNOWLEDGED_BYTES_MAX = 4 * 1024 * 1024;
@@ -199,11 +200,11 @@ export class NatsLink implements Link {
       return false;
     }
     const ended = new Ended(connection);
-    const refusal = await this.#prove(connection, ended);
+    const refusal = tooSmall(connection) ?? (await this.#prove(connection, ended));
     if (refusal !== undefined || this.#closed) {
       void connection.close().catch(ignore);
       if (refusal !== undefined && !this.#closed) {
-        this.#events.refused(place, refusal, remedyForSubjects(this.#options.name), true);
+        this.#events.refused(place, refusal.reason, refusal.remedy, true);
       }
       return false;
     }
@@ -225,7 +226,7 @@ export class NatsLink implements Link {
    * Subscribes, and sends an empty message that only this tracker would get. Returns the reason if
    * the login may not use the subjects: the server lets it in all the same, and drops everything.
    */
-  async #prove(connection: NatsConnection, ended: Ended): Promise<string | undefined> {
+  async #prove(connection: NatsConnection, ended: Ended): Promise<Unusable | undefined> {
     const { name, origin } = this.#options;
     this.#subscribe(connection);
     connection.publish(subjectOfNode(name, origin));
@@ -233,7 +234,8 @@ export class NatsLink implements Link {
     await Promise.race([answered, ended.reason, Bun.sleep(CONNECT_MILLISECONDS_MAX)]);
     // The error came before the answer, but is told by another promise.
     await Bun.sleep(0);
-    return ended.refusal;
+    const reason = ended.refusal;
+    return reason === undefined ? undefined : { reason, remedy: remedyForSubjects(name) };
   }
 
   #subscribe(connection: NatsConnection): void {
@@ -283,6 +285,17 @@ class Ended {
     await Promise.race([watch().catch(ignore), closed()]);
     return reason;
   }
+}
+
+/** Why a server that has let us in cannot be used, and what helps. */
+type Unusable = Pick<Refusal, "reason" | "remedy">;
+
+/** The library would refuse large messages alone, one by one, and no pull would ever end. */
+function tooSmall({ info }: NatsConnection): Unusable | undefined {
+  const most = info?.max_payload ?? Infinity;
+  if (most >= MESSAGE_BYTES_MAX) return undefined;
+  const reason = `it takes messages of at most ${most} bytes`;
+  return { reason, remedy: `set max_payload to at least ${MESSAGE_BYTES_MAX} at the server` };
 }
 
 /** The states of a connection that can no longer be used. */

@@ -97,6 +97,17 @@ describe.skipIf(NATS_SERVER === null)("with a server (nats-server)", () => {
     await Promise.all([a, b].map(({ link }) => link.close()));
   });
 
+  test("a server that takes only small messages is refused, with what it must take", async () => {
+    await using server = await NatsServer.start("max_payload: 16384");
+    const { link, told, until } = await open([server.port], "aaaaaaaaaaaaaaaa");
+    await until(() => told.length > 0);
+    expect(told[0]).toBe(
+      `refused 127.0.0.1:${server.port}: set max_payload to at least 32792 at the server`,
+    );
+    expect(link.up).toBe(false);
+    await link.close();
+  });
+
   test("a login that may use other subjects only never counts as connected", async () => {
     await using server = await NatsServer.start(`authorization { users: [{
       user: "u", password: "p", permissions: { publish: "buntracker.y.>", subscribe: ">" }

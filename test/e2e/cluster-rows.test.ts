@@ -198,6 +198,37 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
   );
 
   test(
+    "warn of one whose clock differs, by its name, and have it as a metric",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using one = await observed(nats.url, "one");
+      await using two = await observed(nats.url, "two");
+      await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
+      const client = await connect({ servers: `127.0.0.1:${nats.port}` });
+      const says = setInterval(() => {
+        const clockSeconds = Date.now() / 1000 + 200;
+        const hello = helloMessage(
+          { origin: "00000000000000ff", number: 0 },
+          { ...HELLO, clockSeconds, name: "ahead" },
+        );
+        client.publish("buntracker.default.all", hello);
+      }, 500);
+      const line = 'msg="the clock of a tracker of the cluster differs from ours" node=ahead';
+      await one.says(line, 20_000);
+      clearInterval(says);
+      expect(one.stderr).toMatch(
+        /differs from ours" node=ahead seconds=(199|200)[.\d]* remedy="set/,
+      );
+      const name = "tracker_cluster_node_clock_seconds";
+      expect(await one.metric(`${name}{node="ahead"}`)).toBeWithin(199, 202);
+      expect(await one.metric(`${name}{node="two"}`)).toBeWithin(-2, 3);
+      expect(one.stderr).not.toContain('differs from ours" node=two');
+      await client.drain();
+    },
+    MINUTE,
+  );
+
+  test(
     "get back what one of them did not read in time",
     async () => {
       const monitor = freePort();

@@ -1,15 +1,19 @@
 /**
  * A campaign against the start: whole snapshots at one or both names, with right checksums, and
- * hostile times, factors, totals and records. An input is one record.
+ * hostile times, factors, notes, totals and records. An input is one record.
  *
- * The tracker starts whatever they hold, its core is whole, and its intervals stay in their bounds.
+ * The tracker starts whatever they hold, its core is whole, its intervals stay in their bounds, and
+ * so does what it says of other trackers.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keptBytes, readKept } from "../../src/cluster/kept.ts";
+import { Ledger } from "../../src/cluster/ledger.ts";
+import { KNOWN_MAX } from "../../src/cluster/wire.ts";
 import { Load, stretchMemory } from "../../src/limits/load.ts";
 import { chunkBytes, endBytes, headerBytes } from "../../src/snapshot/format.ts";
-import { besideOf, Snapshots } from "../../src/snapshot/snapshots.ts";
+import { besideOf, type Restored, Snapshots } from "../../src/snapshot/snapshots.ts";
 import { recordPeers } from "../../src/swarm/records.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import {
@@ -53,12 +57,33 @@ export function recordOf(random: Random): Uint8Array {
   return bytes;
 }
 
+/** Notes for a header: a ledger of anything, mostly whole. */
+function notesOf(random: Random): Uint8Array | undefined {
+  if (random.oneIn(3)) return undefined;
+  const bytes = new Uint8Array(4 + 28 * random.below(KNOWN_MAX + 4));
+  random.fill(bytes, 0, bytes.length);
+  if (!random.oneIn(4)) bytes[1] = (bytes.length - 4) / 28;
+  return random.oneIn(8) ? bytes.subarray(random.below(5)) : bytes;
+}
+
+/** Takes the ledger of a snapshot over, as a start does, and says it to others and to a file. */
+function takeOver({ notes, begunAt }: Restored, now: number): void {
+  const kept = notes === undefined ? undefined : readKept(notes);
+  if (kept === undefined) return;
+  const ledger = new Ledger("f".repeat(16));
+  ledger.restore(kept.origins, begunAt, now);
+  ledger.need(now);
+  must(ledger.had(now, PEER_TIMEOUT).length <= KNOWN_MAX, "too many origins are named");
+  const origins = ledger.keep(now, PEER_TIMEOUT);
+  must(readKept(keptBytes({ ...kept, origins })) !== undefined, "the ledger cannot be kept");
+}
+
 /** Writes a snapshot; returns its records. */
 function writeFile(random: Random, path: string): number {
   const begunSeconds = random.pick(TIMES);
   const tickSeconds = number(random) || 1;
   const header = { begunSeconds, tickSeconds, stretch: factor(random), kept: factor(random) };
-  const parts: Uint8Array[] = [headerBytes(header)];
+  const parts: Uint8Array[] = [headerBytes(header, notesOf(random))];
   let [count, peers] = [0, 0];
   for (let chunks = random.below(CHUNKS_MAX + 1); chunks > 0; chunks--) {
     const records = Array.from({ length: 1 + random.below(RECORDS_MAX) }, () => recordOf(random));
@@ -91,6 +116,7 @@ function start(random: Random, path: string): void {
   must(lines.length > 0, "nothing is told");
   const now = performance.now() / 1000;
   must((snapshots.figures.keptSeconds ?? now) <= now, "kept in the future");
+  if (snapshots.restored !== undefined) takeOver(snapshots.restored, now);
   for (const value of [load.stretch, load.kept]) {
     must(value >= 1 && value <= LONGER_MAX, `intervals ${value} times as long`);
   }
