@@ -62,7 +62,8 @@ const KEY_SIZE = 4;
 /** The opcodes that exist. [RFC 6455 11.8] */
 const KNOWN = [true, true, true, false, false, false, false, false, true, true, true];
 
-/** Longest head of a frame of ours. */
+/** The usual head of a frame of ours, with a length of two bytes, and the longest one. */
+const HEAD_SIZE = 4;
 const HEAD_SIZE_MAX = 10;
 
 /** The frame that was read last. */
@@ -153,22 +154,47 @@ const FRAME_ROOM = 2 * MESSAGE_BYTES_MAX;
 
 /** Frames that are written one behind the other, and sent together. */
 export class FrameWriter {
-  readonly bytes = Buffer.from(new ArrayBuffer(FRAME_ROOM + MESSAGE_BYTES_MAX));
+  readonly bytes: Buffer;
   /** End of the frames; 0 without frames. */
   to = 0;
+  readonly #fullAt: number;
+
+  /** It is full with more than `fullAt` bytes. */
+  constructor(fullAt = MESSAGE_BYTES_MAX) {
+    this.#fullAt = fullAt;
+    this.bytes = Buffer.from(new ArrayBuffer(FRAME_ROOM + fullAt));
+  }
 
   /** True if there is no room for another frame: send, then set `to` to 0. */
   get isFull(): boolean {
-    return this.to > MESSAGE_BYTES_MAX;
+    return this.to > this.#fullAt;
   }
 
   /** Adds a text frame. */
   text(text: string): void {
-    // The usual length needs two bytes; the text moves if it has another.
-    const from = this.to + 4;
-    const size = this.bytes.write(text, from, "utf8");
-    const head = size < LENGTH_16 ? 2 : size < 0x10000 ? 4 : HEAD_SIZE_MAX;
-    if (head !== 4) this.bytes.copyWithin(this.to + head, from, from + size);
+    this.#frameText(this.bytes.write(text, this.to + HEAD_SIZE, "utf8"));
+  }
+
+  /** Adds a text frame of two texts and the bytes between them, which are UTF-8. */
+  around(before: string, bytes: Uint8Array, after: string): void {
+    const from = this.to + HEAD_SIZE;
+    let to = from + this.bytes.write(before, from, "utf8");
+    this.bytes.set(bytes, to);
+    to += bytes.length;
+    to += this.bytes.write(after, to, "utf8");
+    this.#frameText(to - from);
+  }
+
+  /** Adds frames that another writer has. */
+  add({ bytes }: FrameWriter, from: number, to: number): void {
+    this.to += bytes.copy(this.bytes, this.to, from, to);
+  }
+
+  /** Makes a frame of a text that lies behind the usual head; it moves if its head is another. */
+  #frameText(size: number): void {
+    const head = size < LENGTH_16 ? 2 : size < 0x10000 ? HEAD_SIZE : HEAD_SIZE_MAX;
+    const from = this.to + HEAD_SIZE;
+    if (head !== HEAD_SIZE) this.bytes.copyWithin(this.to + head, from, from + size);
     this.#head(OPCODE_TEXT, size);
     this.to += size;
   }

@@ -31,6 +31,10 @@ const SWARMS_LEFT_MAX = 64;
 
 const WORDS_PER_OFFER = 2;
 
+// What stands before the SDP of what is passed on.
+const BEFORE_OFFER = '{"action":"announce","offer":{"type":"offer","sdp":"';
+const BEFORE_ANSWER = '{"action":"announce","answer":{"type":"answer","sdp":"';
+
 export class Offers {
   readonly #words: number;
   readonly #key = crypto.getRandomValues(new Int32Array(2));
@@ -41,13 +45,14 @@ export class Offers {
 
   /** Passes the offers of `peer` on, one to a receiver. Returns the number. */
   pass(peer: Peer, { offers }: Message, nowSeconds: number): number {
-    const { peers, seeders, infoHash } = peer.swarm;
+    const { peers, seeders } = peer.swarm;
     const from = peer.isSeeder ? seeders : 0;
     const candidates = peers.length - from;
     if (candidates === 0 || offers.length === 0) return 0;
     const looks = Math.min(candidates, LOOKS_PER_OFFER * offers.length);
     let at = Math.floor(Math.random() * candidates);
     let passed = 0;
+    let ids = "";
     for (let look = 0; look < looks && passed < offers.length; look++) {
       const receiver = peers[from + at];
       // To send may close connections that hold too much, with their peers.
@@ -56,16 +61,8 @@ export class Offers {
       if (receiver === peer || receiver.holder.isFull) continue;
       const { id, sdp } = offers[passed];
       if (!this.#expect(peer, this.#hash(id, receiver.holder), nowSeconds)) break;
-      const offer = { type: "offer", sdp };
-      receiver.holder.relay(
-        JSON.stringify({
-          action: "announce",
-          offer,
-          offer_id: id,
-          peer_id: peer.id,
-          info_hash: infoHash,
-        }),
-      );
+      if (ids === "") ids = idsOf(peer);
+      receiver.holder.relay(BEFORE_OFFER, sdp, `"},"offer_id":${JSON.stringify(id)}${ids}`);
       passed += 1;
     }
     return passed;
@@ -73,19 +70,12 @@ export class Offers {
 
   /** Passes the answer of `peer` on, if it is expected. */
   answer(peer: Peer, { toPeerId, offerId, sdp }: Message, nowSeconds: number): boolean {
-    const { swarm, id, holder } = peer;
+    const { swarm, holder } = peer;
     const receiver = swarm.find(toPeerId);
     if (receiver === undefined || receiver === peer || receiver.holder.isFull) return false;
     if (!this.#take(receiver, this.#hash(offerId, holder), nowSeconds)) return false;
-    receiver.holder.relay(
-      JSON.stringify({
-        action: "announce",
-        answer: { type: "answer", sdp },
-        offer_id: offerId,
-        peer_id: id,
-        info_hash: swarm.infoHash,
-      }),
-    );
+    const after = `"},"offer_id":${JSON.stringify(offerId)}${idsOf(peer)}`;
+    receiver.holder.relay(BEFORE_ANSWER, sdp, after);
     return true;
   }
 
@@ -134,6 +124,11 @@ export class Offers {
     }
     return hash | 0;
   }
+}
+
+/** The end of what is passed on of a peer. */
+function idsOf({ id, swarm }: Peer): string {
+  return `,"peer_id":${JSON.stringify(id)},"info_hash":${JSON.stringify(swarm.infoHash)}}`;
 }
 
 /** True if none of these offers may be answered any more. */

@@ -273,7 +273,7 @@ export class Signaling implements Engine {
   #takeText(connection: WsConnection, payload: Buffer): void {
     if (!isUtf8(payload)) return this.#close(connection, CLOSE_MALFORMED);
     const message = this.#message;
-    const wrong = message.read(payload.toString("utf8"), this.#parts.settings.offersMax);
+    const wrong = message.read(payload, this.#parts.settings.offersMax);
     if (wrong === "") {
       this.#answer(connection, message);
       return;
@@ -340,8 +340,8 @@ export class Signaling implements Engine {
     line.send(bytes, 0, to);
   }
 
-  relay(connection: WsConnection, text: string): void {
-    this.#relays.add(connection, text);
+  relay(connection: WsConnection, before: string, bytes: Uint8Array, after: string): void {
+    this.#relays.add(connection, before, bytes, after);
   }
 
   #pingIt(connection: WsConnection): void {

@@ -18,7 +18,7 @@ import { OwnPeers, type PeerHolder } from "./ws-swarms.ts";
 /** What is done for a connection; see signaling.ts. */
 export interface Engine {
   read(connection: WsConnection, bytes: Buffer): number;
-  relay(connection: WsConnection, text: string): void;
+  relay(connection: WsConnection, before: string, bytes: Uint8Array, after: string): void;
   challenge(connection: WsConnection): void;
   expire(connection: WsConnection): void;
   stop(connection: WsConnection): void;
@@ -121,8 +121,8 @@ export class WsConnection implements Tunnel, PeerHolder {
     return this.line.isFull;
   }
 
-  relay(text: string): void {
-    this.#engine.relay(this, text);
+  relay(before: string, bytes: Uint8Array, after: string): void {
+    this.#engine.relay(this, before, bytes, after);
   }
 
   challenge(): void {

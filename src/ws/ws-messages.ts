@@ -12,18 +12,17 @@
  * magnet, and some leave it out. What is not known here is ignored, and never sent on.
  */
 import { EVENT_COMPLETED, EVENT_NONE, EVENT_STARTED, EVENT_STOPPED } from "../constants.ts";
+import { RawTexts } from "./raw-texts.ts";
 
 export const KIND_ANNOUNCE = 1;
 export const KIND_ANSWER = 2;
 export const KIND_SCRAPE = 3;
 
-/** Limit of the text of an offer or an answer, in characters: browsers send 600, node 2,400. */
-const SDP_SIZE_MAX = 16 * 1024;
-
 /** An offer that may be passed on. */
 export interface Offer {
   id: string;
-  sdp: string;
+  /** As it is in JSON, valid until the next message is read: see raw-texts.ts. */
+  sdp: Uint8Array;
 }
 
 /** Events that matter; all others are plain announces, `paused` [BEP 21] among them. */
@@ -34,6 +33,8 @@ const EVENTS = new Map([
 ]);
 
 const WORDS = "must be a string of 20 characters from U+0000 to U+00FF";
+
+const NOTHING = new Uint8Array(0);
 
 /** The message that was read last; reused for each. */
 export class Message {
@@ -52,17 +53,22 @@ export class Message {
   /** Of an answer. */
   toPeerId = "";
   offerId = "";
-  sdp = "";
+  sdp: Uint8Array = NOTHING;
   /** Of a scrape. */
   infoHashes: string[] = [];
 
-  /** Reads a text. Returns "" and sets all fields of its kind, or says what is wrong with it. */
-  read(text: string, offersMax: number): string {
+  readonly #rawTexts = new RawTexts();
+
+  /**
+   * Reads a payload, which is UTF-8. Returns "" and sets all fields of its kind, or says what is
+   * wrong with it.
+   */
+  read(payload: Buffer, offersMax: number): string {
     this.kind = 0;
     this.action = this.infoHash = "";
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = JSON.parse(this.#rawTexts.leaveOut(payload));
     } catch {
       return "the message is not JSON";
     }
@@ -87,7 +93,7 @@ export class Message {
     this.kind = KIND_ANSWER;
     if (!isWord(to_peer_id)) return `to_peer_id ${WORDS}`;
     if (!isOfferId(offer_id)) return `offer_id ${WORDS}`;
-    const sdp = sdpOf(answer, "answer");
+    const sdp = this.#sdpOf(answer, "answer");
     if (sdp === undefined) return "answer must have the type answer and a text as sdp";
     this.toPeerId = to_peer_id;
     this.offerId = offer_id;
@@ -101,7 +107,7 @@ export class Message {
     this.skippedOffers = 0;
     if (!Array.isArray(offers) || this.event === EVENT_STOPPED) return;
     for (const each of offers) {
-      const sdp = isObject(each) ? sdpOf(each["offer"], "offer") : undefined;
+      const sdp = isObject(each) ? this.#sdpOf(each["offer"], "offer") : undefined;
       const id = isObject(each) ? each["offer_id"] : undefined;
       if (sdp === undefined || !isOfferId(id) || this.offers.length >= most) {
         this.skippedOffers += 1;
@@ -109,6 +115,11 @@ export class Message {
         this.offers.push({ id, sdp });
       }
     }
+  }
+
+  /** The text of an offer or answer of that type; undefined if it is none, or too long. */
+  #sdpOf(value: unknown, type: string): Uint8Array | undefined {
+    return isObject(value) && value["type"] === type ? this.#rawTexts.of(value["sdp"]) : undefined;
   }
 
   #readScrape({ info_hash }: Members): string {
@@ -138,11 +149,4 @@ function isWord(value: unknown): value is string {
 /** Its characters are not read here, only compared and passed on. */
 function isOfferId(value: unknown): value is string {
   return typeof value === "string" && value.length === 20;
-}
-
-/** The text of an offer or answer of that type; undefined if it is none, or too long. */
-function sdpOf(value: unknown, type: string): string | undefined {
-  if (!isObject(value) || value["type"] !== type) return undefined;
-  const { sdp } = value;
-  return typeof sdp === "string" && sdp.length <= SDP_SIZE_MAX ? sdp : undefined;
 }

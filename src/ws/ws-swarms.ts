@@ -27,8 +27,8 @@ export interface PeerHolder {
   readonly number: number;
   /** True if it does not take what was sent: nothing is passed on to it meanwhile. */
   readonly isFull: boolean;
-  /** Sends it a text frame. */
-  relay(text: string): void;
+  /** Sends it a text frame: two texts, and these bytes of UTF-8 between them. */
+  relay(before: string, bytes: Uint8Array, after: string): void;
   /** Asks whether it lives; it is closed without an answer. */
   challenge(): void;
   /** True if both have the same address. */

@@ -11,10 +11,12 @@
  *   └──────────────────────────────── a cycle: 2 + 3 k messages ──────────────────────────────┘
  *
  * One thread over epoll, through FFI. All connections announce once before the time begins; then
- * `window` cycles are under way. With `settle` other than 0 nothing is asked after that, and the
- * report tells how much memory of `pid` the idle connections take after so many seconds.
+ * `window` cycles are under way. With `settle` other than 0 nothing is asked after that, pings are
+ * answered, as browsers do, and the report tells how much memory of `pid` the idle connections take
+ * after so many seconds.
  */
 import type { Pointer } from "bun:ffi";
+import { OPCODE_BINARY, OPCODE_PING } from "../../src/ws/frames.ts";
 import { wordOf } from "../ws/some-words.ts";
 import { upgradeText } from "../ws/upgrade.ts";
 import { Latencies } from "./latencies.ts";
@@ -57,6 +59,7 @@ const RECEIVE_BYTES = 64 * 1024;
 const SEND_BYTES = 128 * 1024;
 const EVENTS = 256;
 const WAIT_MILLISECONDS = 1;
+const SETTLE_WAIT_MILLISECONDS = 100;
 /** Handshakes under way: a wave fills the backlog. */
 const HANDSHAKES_MAX = 64;
 /** All connections must have joined by then. */
@@ -71,6 +74,9 @@ const HEAD_SIZE = 8;
 const KEY = 0x3d5a17c9;
 
 const UPGRADE = upgradeText({ Origin: "https://video.example" });
+
+/** A pong without a payload, masked. */
+const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
 
 const NEW = 0;
 const UPGRADING = 1;
@@ -137,7 +143,8 @@ class Generator {
     const before = pid === 0 ? 0 : residentBytes(pid);
     this.#join();
     if (settle > 0) {
-      Bun.sleepSync(settle * 1000);
+      const until = performance.now() + settle * 1000;
+      while (performance.now() < until) this.#turn(SETTLE_WAIT_MILLISECONDS);
       const resident = residentBytes(pid);
       const each = (resident - before) / connections / 1024;
       return { connections, kib_each: each, resident_mb: resident / 1e6 };
@@ -256,8 +263,8 @@ class Generator {
     }
   }
 
-  #turn(): void {
-    const count = calls.epoll_wait(this.#epoll, this.#eventsAt, EVENTS, WAIT_MILLISECONDS);
+  #turn(milliseconds = WAIT_MILLISECONDS): void {
+    const count = calls.epoll_wait(this.#epoll, this.#eventsAt, EVENTS, milliseconds);
     for (let i = 0; i < count; i++) {
       const number = this.#events.getUint32(i * EPOLL_EVENT + EPOLL_DATA, true);
       this.#receive(this.#connections[number]!);
@@ -295,9 +302,12 @@ class Generator {
       if (size === 126) [size, payload] = [this.#in.readUInt16BE(at + 2), at + 4];
       else if (size === 127) throw new Error("a frame of more than 64 KiB came");
       if (payload + size > to) break;
-      const isText = (this.#in[at]! & 0x0f) <= 2;
+      const opcode = this.#in[at]! & 0x0f;
       at = payload + size;
-      if (isText) this.#take(connection, this.#in.toString("latin1", payload, at));
+      if (opcode === OPCODE_PING) this.#send(connection, PONG.copy(this.#out));
+      if (opcode <= OPCODE_BINARY) {
+        this.#take(connection, this.#in.toString("latin1", payload, at));
+      }
     }
     return at;
   }
