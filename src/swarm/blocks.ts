@@ -71,6 +71,7 @@ const SWARM_SEEDERS_IPV6 = 30;
 
 export const FLAG_LARGE_IPV4 = 1;
 export const FLAG_LARGE_IPV6 = 2;
+const FLAGS_LARGE = FLAG_LARGE_IPV4 | FLAG_LARGE_IPV6;
 /** The swarm has no peers; SWARM_EMPTY_SINCE tells since when. */
 export const FLAG_EMPTY = 4;
 /** It has room for IPv6 peers, in its block or in directories. */
@@ -126,6 +127,22 @@ export const countAt = (family: Family): number =>
   family === 4 ? SWARM_COUNT_IPV4 : SWARM_COUNT_IPV6;
 export const seedersAt = (family: Family): number =>
   family === 4 ? SWARM_SEEDERS_IPV4 : SWARM_SEEDERS_IPV6;
+
+/** True if peers of the swarm lie in directories. */
+export const hasDirectories = (bytes: Uint8Array, swarm: number): boolean =>
+  (bytes[swarm + SWARM_FLAGS] & FLAGS_LARGE) !== 0;
+
+/** Seeders of a swarm without directories. */
+export const seedersInBlock = (bytes: Uint8Array, swarm: number): number =>
+  sumInBlock(bytes, swarm, SWARM_SEEDERS_IPV4, SWARM_SEEDERS_IPV6);
+/** Peers of a swarm without directories. */
+export const peersInBlock = (bytes: Uint8Array, swarm: number): number =>
+  sumInBlock(bytes, swarm, SWARM_COUNT_IPV4, SWARM_COUNT_IPV6);
+
+function sumInBlock(bytes: Uint8Array, swarm: number, ipv4: number, ipv6: number): number {
+  const hasIpv6 = (bytes[swarm + SWARM_FLAGS] & FLAG_IPV6) !== 0;
+  return bytes[swarm + ipv4] + (hasIpv6 ? bytes[swarm + ipv6] : 0);
+}
 
 /** `size` rounded up to a multiple of four. */
 export const align = (size: number): number => (size + 3) & ~3;

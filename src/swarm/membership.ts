@@ -18,6 +18,7 @@ import {
   PAGES_RESERVED,
   PAGES_RESERVED_RESTORING,
   pagesForFew,
+  POOL_AVAILABLE,
 } from "./memory.ts";
 import { Ownership } from "./ownership.ts";
 import { findPeer } from "./peers.ts";
@@ -97,7 +98,7 @@ export class Membership {
     const { family } = request;
     member.role = request.seeder ? SEEDERS : LEECHERS;
     member.wasLeecher = false;
-    arena.keepBack = this.pagesKeptFrom(swarm === 0 ? 0 : swarms.peers(swarm));
+    arena.keepBack = this.#pagesKept(swarm);
     if (!this.#isAdmitted(line, hash, swarm)) {
       member.notStored = NOT_STORED_CLAIM;
       return 0;
@@ -142,6 +143,14 @@ export class Membership {
   /** Pages that are kept back from a swarm with this number of peers. */
   pagesKeptFrom(peers: number): number {
     return peers < FEW_PEERS ? this.#keptForMoves : this.#keptForFew;
+  }
+
+  /** Pages that are kept back from a swarm, or from a new one if that is 0. */
+  #pagesKept(swarm: SwarmAt): number {
+    const { arena, swarms } = this.#store;
+    // With more free pages it does not matter how many are kept back: no peers are counted.
+    const matters = arena.shards[POOL_AVAILABLE] < 2 * this.#keptForFew;
+    return this.pagesKeptFrom(matters && swarm !== 0 ? swarms.peers(swarm) : 0);
   }
 
   /** False if the peer was stored by another address, to which it belongs. */

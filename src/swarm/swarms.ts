@@ -26,13 +26,16 @@ import {
   FLAG_IPV6,
   FLAG_LARGE_IPV4,
   flagLarge,
+  hasDirectories,
   KIND_SWARM,
   LEECHERS,
   peerHalves,
   peersAt,
+  peersInBlock,
   ROLES,
   SEEDERS,
   seedersAt,
+  seedersInBlock,
   SWARM_CAPACITY_IPV4,
   SWARM_CAPACITY_IPV6,
   SWARM_DOWNLOADS_LOW,
@@ -126,22 +129,21 @@ export class Swarms {
 
   /** Seeders of both families. */
   seeders(swarm: SwarmAt): number {
+    const { bytes } = this.arena;
+    if (!hasDirectories(bytes, swarm)) return seedersInBlock(bytes, swarm);
     return this.count(swarm, 4, SEEDERS) + this.count(swarm, 6, SEEDERS);
   }
 
   /** Leechers of both families. */
   leechers(swarm: SwarmAt): number {
-    return this.count(swarm, 4, LEECHERS) + this.count(swarm, 6, LEECHERS);
+    return this.peers(swarm) - this.seeders(swarm);
   }
 
   /** Peers of both roles and families. */
   peers(swarm: SwarmAt): number {
-    return (
-      this.count(swarm, 4, SEEDERS) +
-      this.count(swarm, 4, LEECHERS) +
-      this.count(swarm, 6, SEEDERS) +
-      this.count(swarm, 6, LEECHERS)
-    );
+    const { bytes } = this.arena;
+    if (!hasDirectories(bytes, swarm)) return peersInBlock(bytes, swarm);
+    return this.seeders(swarm) + this.count(swarm, 4, LEECHERS) + this.count(swarm, 6, LEECHERS);
   }
 
   /** Times a peer has completed the download; at most DOWNLOADS_MAX. */
