@@ -18,7 +18,10 @@
  * lines took 90 ns where four took 230. The price is that with 10,000 keys that hold as much as
  * they may, four of 100 others seem to do the same; memory has room for 10 such addresses.
  *
- * Cells are shared by all threads and added to without a lock.
+ * Cells are shared by all threads and added to without a lock. A thread that answers requests in
+ * batches gathers its changes and makes them together, after each batch: the processor then waits
+ * for all of their cells at once. What another thread asks may come before; it sees at most a batch
+ * less. What the same thread asks makes the changes first.
  */
 import type { Family } from "../constants.ts";
 import { hashAddress, hashNetwork, hashPlaces } from "./keyed-hash.ts";
@@ -45,6 +48,11 @@ const PEER_BYTES = 48;
 /** Peers that `chargeMany` takes at a time: those of a swarm's own block. */
 const CHARGED_MAX = 128;
 
+/** Changes that are gathered at most: two for each request of a batch. */
+const GATHERED_MAX = 128;
+/** Words of each: the keys of address and network, and the change. */
+const GATHERED_WORDS = 3;
+
 export class Holdings {
   /** The key of the address that was charged or discharged last; see `chargeAddress`. */
   lastAddress = 0;
@@ -55,6 +63,11 @@ export class Holdings {
   readonly #peersMax: number;
   readonly #tightPages: number;
   readonly #places = new Int32Array(2 * CHARGED_MAX);
+  readonly #gathered = new Int32Array(GATHERED_WORDS * GATHERED_MAX);
+  /** Words of `#gathered` that wait for `settle`; -1 while changes are made at once. */
+  #waiting = -1;
+  /** Keeps what is read from being optimized away. */
+  readonly #touched = new Int32Array(1);
 
   constructor(memory: SwarmMemory) {
     this.#cells = holdingCells(memory);
@@ -66,6 +79,33 @@ export class Holdings {
     this.#tightPages = restoring ? 0 : (memory.arena.byteLength / PAGE_SIZE) * TIGHT_SHARE;
   }
 
+  /** From now on changes wait for `settle`, which the caller calls after each batch of requests. */
+  gather(): void {
+    this.#waiting = 0;
+  }
+
+  /** Makes the changes that wait. */
+  settle(): void {
+    if (this.#waiting > 0) this.#settle();
+  }
+
+  #settle(): void {
+    const gathered = this.#gathered;
+    const cells = this.#cells;
+    const words = this.#waiting;
+    // Both cells of a key lie in one line. All lines are read first: an atomic addition waits for
+    // its line, and so does each that comes after it.
+    let touched = 0;
+    for (let i = 0; i < words; i += GATHERED_WORDS) {
+      touched ^= cells[firstAddress(gathered[i])] ^ cells[firstNetwork(gathered[i + 1])];
+    }
+    this.#touched[0] = touched;
+    for (let i = 0; i < words; i += GATHERED_WORDS) {
+      this.#make(gathered[i], gathered[i + 1], gathered[i + 2]);
+    }
+    this.#waiting = 0;
+  }
+
   /** True while new peers of one network must leave room for those of others. */
   get tight(): boolean {
     return this.#shards[POOL_AVAILABLE] < this.#tightPages;
@@ -73,12 +113,14 @@ export class Holdings {
 
   /** True if the address of the peer whose halves begin at `at` may begin one more swarm. */
   mayBegin(halves: Uint16Array, at: number, family: Family): boolean {
+    this.settle();
     const key = hashAddress(this.#keys, halves, at, family);
     return this.#ofAddress(key) < this.#peersMax;
   }
 
   /** True if its network may store one more peer; to be asked while memory is `tight`. */
   mayStore(halves: Uint16Array, at: number, family: Family): boolean {
+    this.settle();
     const key = hashNetwork(this.#keys, halves, at, family);
     const cells = this.#cells;
     const held = Math.min(cells[firstNetwork(key)], cells[secondNetwork(key)]);
@@ -97,10 +139,7 @@ export class Holdings {
     hashPlaces(this.#keys, halves, at, family, count, places);
     // In a loop of their own, so that the processor waits for many cells at once.
     for (let i = 0; i < 2 * count; i += 2) {
-      const network = places[i + 1];
-      this.changeAddress(places[i], 1);
-      this.#add(firstNetwork(network), 1);
-      this.#add(secondNetwork(network), 1);
+      this.#make(places[i], places[i + 1], 1);
     }
     if (count > 0) this.lastAddress = places[2 * count - 2];
   }
@@ -111,13 +150,14 @@ export class Holdings {
   }
 
   /** One more, or one less, for the address with a key that `lastAddress` gave. */
-  changeAddress(key: number, change: 1 | -1): void {
+  changeAddress(key: number, change: number): void {
     this.#add(firstAddress(key), change);
     this.#add(secondAddress(key), change);
   }
 
   /** Peers, and swarms without peers, that the address of a peer holds; never too few. */
   heldByAddress(halves: Uint16Array, at: number, family: Family): number {
+    this.settle();
     return this.#ofAddress(hashAddress(this.#keys, halves, at, family));
   }
 
@@ -129,6 +169,20 @@ export class Holdings {
     const address = hashAddress(this.#keys, halves, at, family);
     const network = hashNetwork(this.#keys, halves, at, family);
     this.lastAddress = address;
+    const waiting = this.#waiting;
+    if (waiting < 0) {
+      this.#make(address, network, change);
+      return;
+    }
+    const gathered = this.#gathered;
+    gathered[waiting] = address;
+    gathered[waiting + 1] = network;
+    gathered[waiting + 2] = change;
+    this.#waiting = waiting + GATHERED_WORDS;
+    if (this.#waiting === gathered.length) this.#settle();
+  }
+
+  #make(address: number, network: number, change: number): void {
     this.changeAddress(address, change);
     this.#add(firstNetwork(network), change);
     this.#add(secondNetwork(network), change);

@@ -14,6 +14,7 @@ import { Counters } from "../counters/counters.ts";
 import { Intervals, type IntervalSettings } from "../limits/intervals.ts";
 import { Notes, type NotesShared } from "../notes/notes.ts";
 import type { SwarmMemory } from "../swarm/memory.ts";
+import type { Holdings } from "../swarm/holdings.ts";
 import { Prefetch } from "../swarm/prefetch.ts";
 import { Store } from "../swarm/store.ts";
 import { Tracker } from "../swarm/tracker.ts";
@@ -65,6 +66,7 @@ export class Answering {
   readonly journey: Journey;
   readonly #startedSeconds: number;
   readonly #prefetch: Prefetch;
+  readonly #holdings: Holdings;
   /** The requests as 16-bit halves, and the index of the info hash of each announce in them. */
   readonly #halves: Uint16Array;
   readonly #infoHashAts = new Int32Array(BATCH_SIZE);
@@ -87,6 +89,8 @@ export class Answering {
     const store = new Store(shared.memory);
     const tracker = new Tracker(store, this.datagrams.replyMemory);
     this.#prefetch = new Prefetch(store, BATCH_SIZE);
+    this.#holdings = store.population.holdings;
+    this.#holdings.gather();
     this.#halves = new Uint16Array(this.datagrams.requests.buffer);
     this.journey = new Journey({
       datagrams: this.datagrams,
@@ -117,6 +121,7 @@ export class Answering {
     this.#begunSeconds = seconds;
     this.#prefetchAnnounces(count);
     for (let slot = 0; slot < count; slot++) this.journey.answer(slot, seconds, idSeconds);
+    this.#holdings.settle();
   }
 
   /** Has memory fetch what the announces of a batch will need, all of it at once. */
@@ -146,6 +151,7 @@ export class Answering {
   answerOne(slot: number): void {
     const seconds = now();
     this.journey.answer(slot, seconds, this.#startedSeconds + seconds);
+    this.#holdings.settle();
     this.#untilTimed -= 1;
     if (this.#untilTimed > 0) return;
     this.#untilTimed = TIMED_EVERY;

@@ -2,7 +2,12 @@
 import { describe, expect, test } from "bun:test";
 import { takeCensus } from "../../src/swarm/census.ts";
 import { Holdings } from "../../src/swarm/holdings.ts";
-import { reserveSwarmMemory, type SwarmSettings, takeShortage } from "../../src/swarm/memory.ts";
+import {
+  POOL_AVAILABLE,
+  reserveSwarmMemory,
+  type SwarmSettings,
+  takeShortage,
+} from "../../src/swarm/memory.ts";
 import { NOT_STORED_ADDRESS, NOT_STORED_NETWORK } from "../../src/swarm/requests.ts";
 import { Sweep } from "../../src/swarm/sweep.ts";
 import { announce, announceFrom, complete, countsOf, DOWNLOADS_TIMEOUT } from "./fixture.ts";
@@ -43,6 +48,57 @@ describe("what an address holds", () => {
       most = Math.max(most, holdings.heldByAddress(halves(i, 7, 1), 0, 4));
     }
     expect(most).toBeLessThan(4);
+  });
+});
+
+describe("changes of a thread that answers requests in batches", () => {
+  const peer = halves(1, 2, 1000);
+
+  function threads(limits: Partial<SwarmSettings> = {}): [Holdings, Holdings] {
+    const memory = memoryWith({ threads: true, ...limits });
+    const gathering = new Holdings(memory);
+    gathering.gather();
+    return [gathering, new Holdings(memory)];
+  }
+
+  test("reach the other threads when the batch ends", () => {
+    const [gathering, other] = threads();
+    for (let i = 0; i < 3; i++) gathering.charge(peer, 0, 4);
+    gathering.discharge(peer, 0, 4);
+    expect(other.heldByAddress(peer, 0, 4)).toBe(0);
+    gathering.settle();
+    expect(other.heldByAddress(peer, 0, 4)).toBe(2);
+    gathering.settle();
+    expect(other.heldByAddress(peer, 0, 4)).toBe(2);
+  });
+
+  test("are known to the thread itself at once", () => {
+    const [gathering] = threads({ swarmsPerAddressMax: 2 });
+    gathering.charge(peer, 0, 4);
+    expect(gathering.mayBegin(peer, 0, 4)).toBe(true);
+    gathering.charge(peer, 0, 4);
+    expect(gathering.mayBegin(peer, 0, 4)).toBe(false);
+    gathering.discharge(peer, 0, 4);
+    expect(gathering.heldByAddress(peer, 0, 4)).toBe(1);
+  });
+
+  test("are not lost when there are more than are gathered", () => {
+    const [gathering, other] = threads();
+    for (let i = 0; i < 1000; i++) gathering.charge(halves(1, i % 5, 1000), 0, 4);
+    expect(other.heldByAddress(peer, 0, 4)).toBeGreaterThan(100);
+    gathering.settle();
+    for (let i = 0; i < 5; i++) expect(other.heldByAddress(halves(1, i, 9), 0, 4)).toBe(200);
+  });
+
+  test("keep a network out of memory that is tight, though none has reached other threads", () => {
+    const tight = memoryWith({ threads: true });
+    const words = new Int32Array(tight.shards);
+    words[POOL_AVAILABLE] = 1;
+    const gathering = new Holdings(tight);
+    gathering.gather();
+    expect(gathering.mayStore(peer, 0, 4)).toBe(true);
+    for (let i = 0; i < 100; i++) gathering.charge(halves(1, 2, 1000 + i), 0, 4);
+    expect(gathering.mayStore(peer, 0, 4)).toBe(false);
   });
 });
 

@@ -1,6 +1,7 @@
 /** Two threads that answer datagrams from shared memory. */
 import { expect, test } from "bun:test";
 import { alignClock, now } from "../../src/host/clock.ts";
+import { Store } from "../../src/swarm/store.ts";
 import { Answering } from "../../src/udp/answering.ts";
 import { REPLY_SLOT, REQUEST_SLOT } from "../../src/udp/datagrams.ts";
 import { announceOf, connect, ID_SECONDS, sharedBy } from "./fixture.ts";
@@ -43,6 +44,27 @@ test("threads accept each other's ids, and share swarms and counters", () => {
   expect(reply(one, 1).slice(40)).toBe("c0000201" + "1ae1");
   expect(one.counters.total("udpAnnouncesIpv4")).toBe(2);
   expect(one.counters.total("udpConnectsIpv4")).toBe(1);
+});
+
+test("what a batch or one request stored is charged to its address when it is answered", () => {
+  const shared = sharedBy(2);
+  const one = new Answering(shared, 1);
+  const { holdings } = new Store(shared.memory).population;
+  const peer = new Uint16Array([0x00c0, 0x0102, 0]);
+  const held = () => holdings.heldByAddress(peer, 0, 4);
+  put(one, 0, connect());
+  one.answer(1);
+  const id = reply(one, 0).slice(16);
+  put(one, 0, announceOf(id));
+  put(one, 1, announceOf(id, { port: 80 }));
+  one.answer(2);
+  expect(held()).toBe(2);
+  put(one, 5, announceOf(id, { port: 81 }));
+  one.answerOne(5);
+  expect(held()).toBe(3);
+  put(one, 0, announceOf(id, { event: 3 }));
+  one.answer(1);
+  expect(held()).toBe(2);
 });
 
 test("ids use the wall clock of the start, so they stay valid after a restart", () => {
