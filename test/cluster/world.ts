@@ -27,6 +27,7 @@ import { Dump } from "../../src/swarm/dump.ts";
 import { LEECHERS, peerSize, ROLES } from "../../src/swarm/blocks.ts";
 import { RECORD_PEERS, recordCountAt, recordEnd } from "../../src/swarm/records.ts";
 import { FAMILIES } from "../../src/constants.ts";
+import { fixedKeys } from "../swarm/fixture.ts";
 import { someMemory } from "../swarm/some-memory.ts";
 
 export const KEPT_SECONDS = 2700;
@@ -117,7 +118,8 @@ export class Node {
     this.name = name;
     this.origin = origin;
     const startedSeconds = 1_700_000_000 + world.clocksApart * (world.random() - 0.5);
-    this.store = new Store(someMemory({ startedSeconds, memoryMax: world.memoryBytes }));
+    const keys = fixedKeys(Math.floor(2 ** 31 * world.random()));
+    this.store = new Store(someMemory({ startedSeconds, memoryMax: world.memoryBytes }, keys));
     this.tracker = new Tracker(this.store, new ArrayBuffer(4096), new Int32Array([1, 2, 3, 4]));
     const memory = outboxMemory(1);
     this.#outboxWords = new Int32Array(memory, 0, 1);

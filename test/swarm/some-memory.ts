@@ -4,9 +4,15 @@ import {
   type SwarmMemory,
   type SwarmSettings,
 } from "../../src/swarm/memory.ts";
+import { fixedKeys } from "./fixture.ts";
 
-/** 16 MiB for one thread, with the default times, but for `changes`. */
-export function someMemory(changes: Partial<SwarmSettings> = {}): SwarmMemory {
+/**
+ * 16 MiB for one thread, with the default times, but for `changes`. What fails once fails again.
+ */
+export function someMemory(
+  changes: Partial<SwarmSettings> = {},
+  keys: Int32Array = fixedKeys(),
+): SwarmMemory {
   const settings = { memoryMax: 16 * 2 ** 20, peerTimeout: 2700, downloadsTimeout: 86_400 };
-  return reserveSwarmMemory({ ...settings, threads: false, ...changes });
+  return reserveSwarmMemory({ ...settings, threads: false, ...changes }, keys);
 }
