@@ -14,32 +14,19 @@ import { writeSnapshot } from "../../src/snapshot/writer.ts";
 import { HELLO } from "../cluster/hello.ts";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { announce as fillSwarm, makeTracker, MIB } from "../swarm/fixture.ts";
-import { announce, clustered, CONNECTED, untilAll } from "./clustered.ts";
-import { type Environment, freePort, startTracker, type Tracker } from "./harness.ts";
+import {
+  announce,
+  clustered,
+  CONNECTED,
+  counts,
+  type Observed,
+  observed,
+  untilAll,
+} from "./clustered.ts";
+import { freePort, type Tracker } from "./harness.ts";
 
 const MINUTE = 60_000;
 const BEHIND = "tracker_cluster_behind_seconds ";
-
-/** With an operator's address, and room for the peers of a load. */
-async function observed(url: string, node: string, changes: Environment = {}) {
-  const admin = `127.0.0.1:${freePort()}`;
-  const tracker = await startTracker({
-    address: "127.0.0.1",
-    env: {
-      ...{ TRACKER_CLUSTER_URL: url, TRACKER_CLUSTER_NODE: node, TRACKER_ADMIN_ADDRESS: admin },
-      ...{ TRACKER_OWN_ADDRESSES: "store", TRACKER_MEMORY_MAX: "128MiB" },
-      ...{ TRACKER_UDP_WORKERS: "1", ...changes },
-    },
-  });
-  const metric = async (name: string): Promise<number> => {
-    const text = await (await fetch(`http://${admin}/metrics`)).text();
-    const lines = text.split("\n").filter((line) => line.startsWith(name));
-    return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
-  };
-  return Object.assign(tracker, { metric });
-}
-
-type Observed = Awaited<ReturnType<typeof observed>>;
 
 /** Lets so many new peers announce over UDP, and waits until all are answered. */
 async function load({ port }: Tracker, peers: number): Promise<void> {
@@ -224,6 +211,74 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       expect(await one.metric(`${name}{node="two"}`)).toBeWithin(-2, 3);
       expect(one.stderr).not.toContain('differs from ours" node=two');
       await client.drain();
+    },
+    MINUTE,
+  );
+
+  test(
+    "say once that one speaks another version, by its name, and count its messages",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using one = await observed(nats.url, "one");
+      await one.says(CONNECTED);
+      const client = await connect({ servers: `127.0.0.1:${nats.port}` });
+      const later = helloMessage({ origin: "00000000000000ee", number: 0 }, HELLO);
+      later[2] = 9;
+      for (let n = 0; n < 20; n++) client.publish("buntracker.default.all", later);
+      await client.drain();
+      await one.says('speaks another version: it shares nothing" node=b version=9');
+      expect(await one.metric('tracker_cluster_ignored_total{reason="version"}')).toBe(20);
+      expect(one.stderr.split("speaks another version").length).toBe(2);
+      expect(await one.metric("tracker_cluster_nodes")).toBe(0);
+    },
+    MINUTE,
+  );
+
+  test(
+    "go on sharing at one that is in maintenance, which is current when it ends",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using one = await observed(nats.url, "one");
+      await using two = await observed(nats.url, "two");
+      await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
+      two.signal("SIGUSR2");
+      await two.says("maintenance");
+      const path = `announce?info_hash=${"%01".repeat(20)}&peer_id=${"p".repeat(20)}&port=1&left=1`;
+      expect(await (await fetch(`http://127.0.0.1:${two.port}/${path}`)).text()).toContain(
+        "failure reason",
+      );
+      for (let peer = 0; peer < 20; peer++) await announce(one, peer);
+      for (let tries = 0; tries < 100 && (await two.metric("tracker_peers{")) < 20; tries++) {
+        await Bun.sleep(50);
+      }
+      two.signal("SIGUSR2");
+      await untilAll([one, two], { incomplete: 20 });
+    },
+    MINUTE,
+  );
+
+  test(
+    "keep a peer whose stop they missed, and of two counters the higher, as is accepted",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using one = await observed(nats.url, "one");
+      await using two = await observed(nats.url, "two");
+      const both = [one, two];
+      await Promise.all(both.map((tracker) => tracker.says(CONNECTED)));
+      for (let peer = 0; peer < 4; peer++) await announce(one, peer);
+      await untilAll(both, { incomplete: 4 });
+      await nats.kill();
+      await Promise.all(both.map((tracker) => tracker.says("cut off from the cluster")));
+      await announce(one, 0, "left=0&event=completed");
+      for (const peer of [1, 2]) await announce(two, peer, "left=0&event=completed");
+      await announce(one, 3, "left=1&event=stopped");
+      expect(await Promise.all(both.map(counts))).toMatchObject([
+        { complete: 1, incomplete: 2, downloaded: 1 },
+        { complete: 2, incomplete: 2, downloaded: 2 },
+      ]);
+      await nats.start();
+      await untilAll(both, { complete: 3, downloaded: 2 }, 30);
+      expect((await counts(two)).incomplete).toBe(1);
     },
     MINUTE,
   );

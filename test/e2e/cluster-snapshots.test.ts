@@ -11,8 +11,7 @@ import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
 import { writeSnapshot } from "../../src/snapshot/writer.ts";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { announce as fillSwarm, makeTracker, MIB } from "../swarm/fixture.ts";
-import { announce, clustered, CONNECTED, untilAll } from "./clustered.ts";
-import { freePort } from "./harness.ts";
+import { announce, CONNECTED, type Observed, observed, untilAll } from "./clustered.ts";
 
 const MINUTE = 60_000;
 const OLD_SECONDS = 600;
@@ -40,23 +39,12 @@ async function writeOld(path: string, notes?: Uint8Array): Promise<void> {
 }
 
 /** A tracker that keeps its swarms in a file. */
-async function keeping(nats: NatsServer, node: string, file: string, interval = "5m") {
-  const admin = `127.0.0.1:${freePort()}`;
-  const tracker = await clustered(nats.url, {
-    ...{ TRACKER_CLUSTER_NODE: node, TRACKER_ADMIN_ADDRESS: admin },
-    ...{ TRACKER_SNAPSHOT_FILE: file, TRACKER_SNAPSHOT_INTERVAL: interval },
-  });
-  const metric = async (name: string): Promise<number> => {
-    const text = await (await fetch(`http://${admin}/metrics`)).text();
-    const line = text.split("\n").find((one) => one.startsWith(name));
-    return Number(line?.split(" ").at(-1) ?? NaN);
-  };
-  return Object.assign(tracker, { metric });
+function keeping(nats: NatsServer, node: string, file: string, interval = "5m"): Promise<Observed> {
+  const changes = { TRACKER_SNAPSHOT_FILE: file, TRACKER_SNAPSHOT_INTERVAL: interval };
+  return observed(nats.url, node, changes);
 }
 
-type Keeping = Awaited<ReturnType<typeof keeping>>;
-
-const pulledBy = ({ metric }: Keeping) => metric("tracker_cluster_pulled_peers_total");
+const pulledBy = ({ metric }: Observed) => metric("tracker_cluster_pulled_peers_total");
 
 describe.skipIf(NATS_SERVER === null)("trackers with snapshots (nats-server)", () => {
   test(
@@ -85,7 +73,7 @@ describe.skipIf(NATS_SERVER === null)("trackers with snapshots (nats-server)", (
     ["whole", false, 0],
     ["not whole", true, OLD_PEERS],
   ])(
-    "ask for all only if their tracker had not been %s when it wrote the file",
+    "ask for no more than is missing in a file that was %s when it was written",
     async (_, behind, old) => {
       using folder = makeFolder();
       await using nats = await NatsServer.start();
@@ -112,7 +100,7 @@ describe.skipIf(NATS_SERVER === null)("trackers with snapshots (nats-server)", (
       await using nats = await NatsServer.start();
       await using all = new AsyncDisposableStack();
       const names = ["one", "two", "three"];
-      const start = async (name: string): Promise<Keeping> =>
+      const start = async (name: string): Promise<Observed> =>
         all.use(await keeping(nats, name, folder.file(name), "2s"));
       const trackers = await Promise.all(names.map(start));
       await Promise.all(trackers.map((tracker) => tracker.says(CONNECTED)));
@@ -134,7 +122,7 @@ describe.skipIf(NATS_SERVER === null)("trackers with snapshots (nats-server)", (
 });
 
 /** Waits for a snapshot that was begun after this call. */
-async function untilWritten({ metric }: Keeping): Promise<void> {
+async function untilWritten({ metric }: Observed): Promise<void> {
   const written = () => metric('tracker_snapshots_total{result="written"}');
   const before = await written();
   for (let tries = 0; tries < 200 && (await written()) < before + 2; tries++) await Bun.sleep(50);

@@ -1,7 +1,7 @@
 /** Trackers of a cluster for tests: started, told of peers, and compared. */
 import { expect } from "bun:test";
 import { decodeDictionary } from "./bencode.ts";
-import { type Environment, startTracker, type Tracker } from "./harness.ts";
+import { type Environment, freePort, startTracker, type Tracker } from "./harness.ts";
 
 /** What a tracker says once it is connected. */
 export const CONNECTED = "connected to the cluster";
@@ -18,6 +18,28 @@ export function clustered(url: string, env: Environment = {}): Promise<Tracker> 
     },
   });
 }
+
+/** With an operator's address, and room for the peers of a load. */
+export async function observed(url: string, node: string, changes: Environment = {}) {
+  const admin = `127.0.0.1:${freePort()}`;
+  const tracker = await startTracker({
+    address: "127.0.0.1",
+    env: {
+      ...{ TRACKER_CLUSTER_URL: url, TRACKER_CLUSTER_NODE: node, TRACKER_ADMIN_ADDRESS: admin },
+      ...{ TRACKER_OWN_ADDRESSES: "store", TRACKER_MEMORY_MAX: "128MiB" },
+      ...{ TRACKER_UDP_WORKERS: "1", ...changes },
+    },
+  });
+  /** The sum of all series that begin so. */
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`http://${admin}/metrics`)).text();
+    const lines = text.split("\n").filter((line) => line.startsWith(name));
+    return lines.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+  };
+  return Object.assign(tracker, { metric });
+}
+
+export type Observed = Awaited<ReturnType<typeof observed>>;
 
 export async function announce(tracker: Tracker, peer: number, query = "left=1"): Promise<void> {
   const path = `announce?info_hash=${HASH}&peer_id=${"p".repeat(20)}&port=${1000 + peer}&${query}`;
