@@ -17,7 +17,7 @@ import type { Config, Origins } from "./config/schema.ts";
 import { EXIT_FAILED, EXIT_OK } from "./constants.ts";
 import { now } from "./host/clock.ts";
 import { garbage } from "./host/garbage.ts";
-import { listAddresses } from "./limits/own-addresses.ts";
+import { listAddresses } from "./host/interfaces.ts";
 import { restoreAtStart } from "./opentracker/state-import.ts";
 import type { Snapshots } from "./snapshot/snapshots.ts";
 import { listenEarly } from "./start/early-signals.ts";

@@ -84,6 +84,13 @@ function importsOf({ path, text }: Source): string[] {
   return relative.map((name) => normalize(join(dirname(path), name)));
 }
 
+/** What this file of the program loads before its first line runs. */
+function loadedBy(path: string): string[] {
+  const { text } = src.find((candidate) => candidate.path === path)!;
+  const found = new Bun.Transpiler({ loader: "ts" }).scanImports(text);
+  return found.filter(({ kind }) => kind === "import-statement").map((one) => one.path);
+}
+
 /** A line without comments and strings, approximately: enough to search for identifiers. */
 function codeOf(line: string): string {
   if (/^\s*(\/?\*|\/\/)/.test(line)) return "";
@@ -262,16 +269,26 @@ describe("the parts", () => {
     const reached = new Set(ENTRIES.filter((path) => existsSync(join(ROOT, path))));
     const heavy: string[] = [];
     for (const path of reached) {
-      const { text } = src.find((candidate) => candidate.path === path)!;
-      for (const found of new Bun.Transpiler({ loader: "ts" }).scanImports(text)) {
-        if (found.kind !== "import-statement") continue;
-        const { path: name } = found;
+      for (const name of loadedBy(path)) {
         if (name.startsWith(".")) reached.add(normalize(join(dirname(path), name)));
         else if (!LIGHT_MODULES.includes(name)) heavy.push(`${path} imports ${name}`);
       }
     }
     expect(reached.size).toBeGreaterThan(100);
     expect(heavy).toEqual([]);
+  });
+
+  test("a UDP worker loads no module of node's, which take half a megabyte", () => {
+    const reached = new Set(["src/udp/worker.ts"]);
+    const loaded: string[] = [];
+    for (const path of reached) {
+      for (const name of loadedBy(path)) {
+        if (name.startsWith(".")) reached.add(normalize(join(dirname(path), name)));
+        else if (!name.startsWith("bun:")) loaded.push(`${path} imports ${name}`);
+      }
+    }
+    expect(reached.size).toBeGreaterThan(50);
+    expect(loaded).toEqual([]);
   });
 
   test("the core knows only itself and the constants", () => {

@@ -271,7 +271,7 @@ export function reader<Value>(read: (text: string, complain: (problem: string) =
       return z.NEVER;
     }),
   );
-  return z.pipe(z.string(), transform);
+  return transform;
 }
 
 /** A text without the white space around it. */

@@ -8,7 +8,6 @@
  * Both libraries share the struct layouts on 64-bit Linux; see netinet/in.h and sys/socket.h.
  */
 import { dlopen, FFIType, ptr, read, type Pointer } from "bun:ffi";
-import { readFileSync } from "node:fs";
 import type { Family } from "../constants.ts";
 import { readAddress } from "../net/addresses.ts";
 
@@ -125,6 +124,12 @@ const MAPPED_LIBC = /\s(\/\S*\/(?:libc\.so\.6|libc-2\.\d+\.so|(?:ld|libc)[.-]mus
 const MAPPED_CODE = /^([0-9a-f]+)-([0-9a-f]+) r-(?:xp \S+|-p 00000000) \S+ \S+\s+(\/.*)$/gm;
 const MADV_DONTNEED = 4;
 
+/** A part of a file that is mapped into the process. */
+interface MappedPart {
+  start: Pointer;
+  size: number;
+}
+
 /** A failed call. `code` is the name of the error, such as EADDRINUSE, or its number. */
 export class SystemError extends Error {
   readonly code: string;
@@ -141,16 +146,37 @@ export function findLibc(): string | undefined {
   if (process.platform !== "linux") return undefined;
   if (process.arch !== "x64" && process.arch !== "arm64") return undefined;
   try {
-    return MAPPED_LIBC.exec(readFileSync("/proc/self/maps", "utf8"))?.[1];
+    return MAPPED_LIBC.exec(readMaps())?.[1];
   } catch {
     return undefined;
   }
 }
 
-/** Opens the C library; undefined if no known library is found. Never throws. */
-export function openLibc(): Libc | undefined {
+/**
+ * What is mapped into the process. The module is loaded here, because it takes half a megabyte in
+ * each thread that loads it, and UDP workers do not need it.
+ */
+function readMaps(): string {
+  return process.getBuiltinModule("node:fs").readFileSync("/proc/self/maps", "utf8");
+}
+
+/** Our own code and constants; undefined if they could not be read this time. */
+function ownCode(): MappedPart[] | undefined {
   try {
-    const path = findLibc();
+    return Array.from(readMaps().matchAll(MAPPED_CODE)).flatMap(([, from, to, path]) => {
+      const start = Number.parseInt(from, 16);
+      const size = Number.parseInt(to, 16) - start;
+      return path === process.execPath ? [{ start: start as Pointer, size }] : [];
+    });
+  } catch {
+    // For instance, too many files are open.
+    return undefined;
+  }
+}
+
+/** Opens the C library; undefined if no known library is found. Never throws. */
+export function openLibc(path = findLibc()): Libc | undefined {
+  try {
     return path === undefined ? undefined : new Libc(path);
   } catch {
     return undefined;
@@ -172,14 +198,19 @@ export function compilerIsOff(): boolean {
 }
 
 export class Libc {
+  /** The file of the library, for other threads. */
+  readonly path: string;
   readonly #calls: ReturnType<typeof dlopen<typeof SYMBOLS>>["symbols"];
   /** Arguments passed by address. Larger than 1,000 bytes, so that the engine does not move it. */
   readonly #argument = new Uint8Array(new ArrayBuffer(2048));
   readonly #view = new DataView(this.#argument.buffer);
   readonly #pointer: Pointer = ptr(this.#argument);
+  /** Our own code and constants, which do not move; undefined until they were found. */
+  #code: MappedPart[] | undefined;
 
   /** `path` is the file of the library; throws if it lacks a call. */
   constructor(path: string) {
+    this.path = path;
     this.#calls = dlopen(path, SYMBOLS).symbols;
   }
 
@@ -359,16 +390,9 @@ export class Libc {
    * memory (measured, Bun 1.4.5, 2026-11). Releases read-only pages only.
    */
   forgetStartupCode(): void {
-    let maps = "";
-    try {
-      maps = readFileSync("/proc/self/maps", "utf8");
-    } catch {
-      // For instance, too many files are open. The next call may succeed.
-    }
-    for (const [, from, to, path] of maps.matchAll(MAPPED_CODE)) {
-      if (path !== process.execPath) continue;
-      const start = Number.parseInt(from, 16);
-      this.#calls.madvise(start as Pointer, Number.parseInt(to, 16) - start, MADV_DONTNEED);
+    this.#code ??= ownCode();
+    for (const { start, size } of this.#code ?? []) {
+      this.#calls.madvise(start, size, MADV_DONTNEED);
     }
   }
 

@@ -13,7 +13,6 @@
  * Loopback addresses are left out: only this machine can use them, for tests and trials. A lookup
  * allocates nothing and never fails.
  */
-import { networkInterfaces } from "node:os";
 import type { Family } from "../constants.ts";
 import { readAddress } from "../net/addresses.ts";
 import { readU32 } from "../net/words.ts";
@@ -89,19 +88,6 @@ export class OwnAddresses {
   }
 }
 
-/**
- * The addresses of the machine's interfaces without loopback, as text; undefined where a sandbox
- * forbids the question. `ask` is for tests.
- */
-export function listAddresses(ask: typeof networkInterfaces = networkInterfaces) {
-  try {
-    const all = Object.values(ask()).flatMap((addresses) => addresses ?? []);
-    return all.map(({ address }) => address).filter((address) => !isLoopback(address));
-  } catch {
-    return undefined;
-  }
-}
-
 /** Writes an address to the first free slot from its home slot on. */
 function put(words: Int32Array, table: number, bytes: Uint8Array, family: Family): void {
   const address = [0, 0, 0, 0];
@@ -114,9 +100,4 @@ function put(words: Int32Array, table: number, bytes: Uint8Array, family: Family
 /** The home slot, at which a search begins. */
 function place(a: number, b: number, c: number, d: number): number {
   return Math.imul(a ^ b ^ c ^ d, SPREAD) >>> SLOT_SHIFT;
-}
-
-/** 127.0.0.0/8 and ::1, on any interface. */
-function isLoopback(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
 }

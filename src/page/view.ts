@@ -122,7 +122,7 @@ function niceCeiling(value: number): number {
 
 /** A whole number in groups of three digits. */
 export function showCount(value: number): string {
-  return Math.round(value).toLocaleString("en-US");
+  return String(Math.round(value)).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 /** A rate; below 10 with one digit after the point. */

@@ -13,7 +13,7 @@ import type { Config, Origins } from "../config/schema.ts";
 import { openLibc } from "../host/libc.ts";
 import type { LogFields } from "../host/log.ts";
 import { Machine } from "../host/machine.ts";
-import { listAddresses } from "../limits/own-addresses.ts";
+import { listAddresses } from "../host/interfaces.ts";
 import { StartError } from "../host/start-error.ts";
 import { IPV4_ONLY, remedyForDefaults, withoutIpv6 } from "./families.ts";
 import { circumstancesOf, forewarn } from "./forewarnings.ts";

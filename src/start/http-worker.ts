@@ -6,6 +6,7 @@
  * http/passing.ts). All else is as in the event loop: the same server, the same routes.
  */
 import { alignClock } from "../host/clock.ts";
+import { compileAsUsual } from "../host/compiling.ts";
 import { garbage } from "../host/garbage.ts";
 import { type Libc, openLibc } from "../host/libc.ts";
 import { clientHeaders } from "../gates/client.ts";
@@ -72,6 +73,7 @@ function take(data: HttpTask | HttpMessage): void {
 }
 
 function begin(given: HttpTask): void {
+  compileAsUsual();
   const opened = openLibc();
   if (opened === undefined) throw new Error("the C library that was there is gone");
   libc = opened;

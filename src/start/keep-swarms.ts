@@ -8,7 +8,7 @@ import { Access } from "../access/access.ts";
 import { PeerGate } from "../gates/peer-gate.ts";
 import { VERDICT_OK } from "../gates/verdicts.ts";
 import { Limits } from "../limits/limits.ts";
-import { listAddresses } from "../limits/own-addresses.ts";
+import { listAddresses } from "../host/interfaces.ts";
 import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Judge } from "../swarm/put-back.ts";
 import { readUser } from "./privileges.ts";

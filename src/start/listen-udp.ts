@@ -11,7 +11,7 @@ import { Answering, type UdpShared } from "../udp/answering.ts";
 import { Batches, type SocketCalls } from "../udp/batches.ts";
 import { EventLoopSource } from "../udp/event-loop.ts";
 import { failureMemory, readFailure } from "../udp/worker-failure.ts";
-import { type WorkerAnswer, WorkerMessages } from "../udp/messages.ts";
+import { type WorkerAnswer, WorkerMessages, type WorkerTask } from "../udp/messages.ts";
 import { StartError } from "../host/start-error.ts";
 import type { SocketKeeper } from "./kept-sockets.ts";
 import { listenError } from "./listen-error.ts";
@@ -28,6 +28,7 @@ const SURPLUS_BATCHES_MAX = 5000;
 type SocketLibc = Pick<
   Libc,
   | "bindUdp"
+  | "path"
   | "close"
   | "duplicate"
   | "forbiddenCalls"
@@ -151,7 +152,7 @@ async function listenInThreads(
   const workers = sockets.map((fd, started) =>
     threads.addWorker((thread, shared) => {
       const worker = spawn(spawnUdpWorker, started, sockets.length);
-      return startWorker(worker, { shared, thread, fd, wildcard }, threads.fail);
+      return startWorker(worker, { shared, thread, fd, wildcard, libc: libc.path }, threads.fail);
     }),
   );
   await Promise.all(workers.map((worker) => worker.ready));
@@ -248,12 +249,7 @@ function prepareSocket(libc: SocketLibc, fd: number, receiveBufferBytes: number)
 }
 
 /** The work of a worker: its socket, and its number as a thread. */
-interface Work {
-  shared: UdpShared;
-  thread: number;
-  fd: number;
-  wildcard: boolean;
-}
+type Work = Omit<WorkerTask, "sent" | "failure" | "nowSeconds">;
 
 /** Starts a worker. If it fails, `fail` ends the tracker: a restart is better than part service. */
 function startWorker(worker: Worker, work: Work, fail: (reason: string) => never): WorkerThread {

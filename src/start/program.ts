@@ -10,6 +10,7 @@ import type { Config, Origins } from "../config/schema.ts";
 import { counterMemory } from "../counters/counters.ts";
 import { histogramMemory } from "../counters/histograms.ts";
 import { now } from "../host/clock.ts";
+import { compileAsUsual } from "../host/compiling.ts";
 import { type Libc, openLibc } from "../host/libc.ts";
 import { Log, logsToJournal } from "../host/log.ts";
 import { Machine } from "../host/machine.ts";
@@ -76,6 +77,7 @@ export function prepare(
   env: NodeJS.ProcessEnv,
   main: Main,
 ): Program {
+  compileAsUsual();
   const libc = openLibc();
   libc?.refuseCoreDumps();
   const families = libc === undefined || libc.hasIpv6() ? undefined : withoutIpv6(given, origins);

@@ -26,7 +26,8 @@ import { Sweep } from "../swarm/sweep.ts";
 import type { Store } from "../swarm/store.ts";
 import type { Libc } from "../host/libc.ts";
 import type { Load } from "../limits/load.ts";
-import { listAddresses, OwnAddresses } from "../limits/own-addresses.ts";
+import { listAddresses } from "../host/interfaces.ts";
+import { OwnAddresses } from "../limits/own-addresses.ts";
 import type { Program } from "./program.ts";
 
 const ROUND_SECONDS_MAX = 60;

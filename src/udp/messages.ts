@@ -18,6 +18,8 @@ export interface WorkerTask {
   thread: number;
   fd: number;
   wildcard: boolean;
+  /** The file of the C library. */
+  libc: string;
   /** Number of messages sent to this worker, including this one. */
   sent: Int32Array;
   /** Memory for the reason of a failure, in case the event loop reads no messages. */

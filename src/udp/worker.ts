@@ -7,6 +7,7 @@
  * tracker that has ended, but not one that has lost a thread.
  */
 import { alignClock } from "../host/clock.ts";
+import { compileAsUsual } from "../host/compiling.ts";
 import { garbage } from "../host/garbage.ts";
 import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
@@ -60,8 +61,9 @@ function take(data: WorkerTask | WorkerMessage): void {
 }
 
 function begin(task: WorkerTask): void {
+  compileAsUsual();
   failure = task.failure;
-  const libc = openLibc();
+  const libc = openLibc(task.libc);
   if (libc === undefined) throw new Error("the C library that was there is gone");
   alignClock(task.nowSeconds);
   answering = new Answering(task.shared, task.thread);

@@ -11,7 +11,7 @@ import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 
 import { LISTED_INTERVAL_SECONDS_MAX, LISTED_INTERVAL_SECONDS_MIN } from "../constants.ts";
-import { listAddresses } from "../limits/own-addresses.ts";
+import { listAddresses } from "../host/interfaces.ts";
 import { isNotPublic, readAddress } from "../net/addresses.ts";
 import { showSeconds } from "../config/settings.ts";
 import { askOverHttp } from "./http-client.ts";

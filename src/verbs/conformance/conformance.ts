@@ -8,7 +8,7 @@
  * Checks run one after another, 20 requests a second, each in swarms of its own that are left at
  * the end. Nothing here knows which tracker it is.
  */
-import { listAddresses } from "../../limits/own-addresses.ts";
+import { listAddresses } from "../../host/interfaces.ts";
 import { isLoopback, isPublicAddress } from "./own-source.ts";
 import { ADDRESSES_MAX, addressesOf, hostOf, readTrackerUrl, serverOf } from "../tracker-url.ts";
 import { HTTP_CHECKS } from "./http-checks.ts";
