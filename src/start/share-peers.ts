@@ -28,6 +28,8 @@ import type { Program } from "./program.ts";
 const TURN_MILLISECONDS = 50;
 const HELLO_MILLISECONDS = 1000;
 const DAY_SECONDS = 24 * 3600;
+/** Between two turns for a pull, which so takes half of a processor. */
+const PAUSE_MILLISECONDS = 1;
 /** The core needs a reply buffer, though replies to other trackers hold no peers. */
 const REPLIES_BYTES = 64;
 
@@ -205,7 +207,11 @@ export class SharedPeers {
     };
   }
 
-  /** A millisecond in each turn of the event loop, until all have the peers they asked for. */
+  /**
+   * A millisecond in each turn of the event loop, and a pause as long, until all have the peers
+   * they asked for. Without the pause a pull used up its share of a busy processor, the system let
+   * others run for 2 to 5 ms in the middle of a turn, and announces waited for that.
+   */
   async #work(): Promise<void> {
     if (this.#works) return;
     this.#works = true;
@@ -215,6 +221,7 @@ export class SharedPeers {
         for (const end = now() + TURN_SECONDS; now() < end && this.sharing.works;) {
           this.sharing.slice(now());
         }
+        await Bun.sleep(PAUSE_MILLISECONDS);
       }
     } finally {
       // After a bug in a slice the next message goes on, and a pull that is stuck ends.

@@ -27,6 +27,7 @@ import { machineLines, median, showTable, writeResults } from "./report.ts";
 const DEFAULTS = { rounds: 5, seconds: 4 };
 const options = readOptions({ ...DEFAULTS, only: "" });
 if (NATS_SERVER === null) refuse("there is no nats-server: install it");
+if (options.only !== "" && options.only !== "both") refuse("--only takes `both`, or is left out");
 
 const NETWORKS = 16_384;
 const USUAL = { swarms: 100_000, peers: 1_000_000, skew: 0, networks: NETWORKS };
@@ -42,8 +43,10 @@ const MEASURES = [
   "peers that join: all threads",
   "the usual mix: UDP thread",
   "the usual mix: all threads",
-  "both at once: all threads",
-] as const;
+];
+const BOTH_AT_ONCE = "both at once: all threads";
+/** What a run measures; `--only both` leaves the others out. */
+const measures = options.only === "both" ? [BOTH_AT_ONCE] : [...MEASURES, BOTH_AT_ONCE];
 
 const load = ({ port }: Contender, flags: Flags): Promise<Report> =>
   generate("udp-load.ts", { port, ...flags });
@@ -59,6 +62,7 @@ async function cost(tracker: Contender, flags: Flags): Promise<number[]> {
   return [whole - ((main - mainBefore) * 1e9) / answers, whole];
 }
 
+/** A figure for each of `measures`. */
 async function measure(name: string, url: string | undefined): Promise<number[]> {
   const { env } = process;
   env["TRACKER_UDP_WORKERS"] = "1";
@@ -72,10 +76,11 @@ async function measure(name: string, url: string | undefined): Promise<number[]>
   await Bun.sleep(4000);
   const { seconds } = options;
   await load(tracker, { ...SMALL, seconds });
-  const isAll = options.only !== "both";
-  const fill = { ...USUAL, mode: "fill", seconds: FILL_SECONDS_MAX };
-  const joins = isAll ? await cost(tracker, fill) : [NaN, NaN];
-  const mix = isAll ? await cost(tracker, { ...USUAL, seconds }) : [NaN, NaN];
+  const others: number[] = [];
+  if (options.only !== "both") {
+    const fill = { ...USUAL, mode: "fill", seconds: FILL_SECONDS_MAX };
+    others.push(...(await cost(tracker, fill)), ...(await cost(tracker, { ...USUAL, seconds })));
+  }
   // After 8 s the compiler of hot code still had work, a tenth of all; after 20 s it had none.
   await Promise.all([
     load(tracker, { ...BOTH, swarms: 180_000, seconds: BOTH_WARM_SECONDS }),
@@ -89,7 +94,7 @@ async function measure(name: string, url: string | undefined): Promise<number[]>
   const [sent, received] = (await deltasOf(admin)).map((deltas, at) => deltas - before[at]);
   if (url !== undefined) console.error(`both at once: ${sent} deltas sent, ${received} received`);
   await endAll();
-  return [...joins, ...mix, both[1]];
+  return [...others, both[1]];
 }
 
 async function start(name: string, admin: string): Promise<Contender> {
@@ -124,13 +129,12 @@ try {
 }
 
 const show = (value: number) => Math.round(value).toLocaleString("en");
-const table = MEASURES.map((name, at) => {
+const table = measures.map((name, at) => {
   const [alone, shares] = [figures.alone, figures.shares].map((rows) => rows.map((row) => row[at]));
   const [least, leastShared] = [Math.min(...alone), Math.min(...shares)];
   const ratio = (leastShared / least).toFixed(3);
   const ratioOfMedians = (median(shares) / median(alone)).toFixed(3);
   const medians = [median(alone), median(shares)].map(show);
-  if (Number.isNaN(least)) return [];
   return [name, show(least), show(leastShared), ratio, ...medians, ratioOfMedians];
 });
 const heading = [
@@ -147,7 +151,7 @@ const text = [
   `rounds   ${options.rounds} of each, in turn; one other tracker, one nats-server`,
   `both     ${BOTH_RATE} requests a second at each, half of them announces of peers that are new`,
   "",
-  ...showTable([heading, ...table.filter((row) => row.length > 0)]),
+  ...showTable([heading, ...table]),
   "",
 ].join("\n");
 console.log(text);

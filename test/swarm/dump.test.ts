@@ -239,8 +239,18 @@ test("no slice copies more than a piece of a huge swarm, and each chunk keeps it
       if (dump.isFull) dump.clear();
     }
     expect(dump.peers).toBe(200_000);
-    expect(most).toBeLessThanOrEqual(4000);
+    expect(most).toBeLessThanOrEqual(512);
   }
+});
+
+test("a bucket that has more peers than a piece is written whole", () => {
+  const { tracker, store } = makeTracker(64 * MIB);
+  for (let port = 1; port <= 900; port++) announceFrom(tracker, { address: [11, 2, 3, 4], port });
+  const dump = new Dump(store, new Uint8Array(CHUNK_BYTES_MIN));
+  const chunks = takeChunks(dump, 0);
+  expect(dump.peers).toBe(900);
+  const to = otherTracker(PEER_TIMEOUT);
+  expect(putBack(to.store, chunks, store.peerTicks.seconds, 0, 0)).toMatchObject({ peers: 900 });
 });
 
 test("only peers up to an age are written, where that is asked for", () => {
