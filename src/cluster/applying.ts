@@ -17,6 +17,7 @@ import {
 } from "../constants.ts";
 import type { PeerGate } from "../gates/peer-gate.ts";
 import { VERDICT_OK } from "../gates/verdicts.ts";
+import { copyHalves } from "../swarm/peers.ts";
 import { Prefetch } from "../swarm/prefetch.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import {
@@ -70,11 +71,12 @@ export class Applying {
     const tracker = this.#tracker;
     const { request } = tracker;
     const bytes = this.#bytes;
-    const flags = this.#halves[at >>> 1];
+    const halves = this.#halves;
+    const flags = halves[at >>> 1];
     const family: Family = (flags & DELTA_IPV6) === 0 ? 4 : 6;
     const peerAt = at + 2 + INFO_HASH_SIZE;
     const size = family === 4 ? 6 : 18;
-    for (let i = 0; i < INFO_HASH_SIZE; i++) request.infoHash[i] = bytes[at + 2 + i];
+    copyHalves(halves, (at + 2) >>> 1, request.infoHashHalves, 0, INFO_HASH_SIZE / 2);
     if (this.#gate.judgeSwarm(request.infoHashHalves) !== VERDICT_OK) return this.#refuse();
     if ((flags & DELTA_DOWNLOAD) !== 0) {
       tracker.store.addDownload(request.infoHashHalves, nowSeconds);
@@ -86,7 +88,7 @@ export class Applying {
     // A stop is let through: a network may have been denied since the peer was stored.
     const stops = (flags & DELTA_STOPPED) !== 0;
     if (!stops && !this.#gate.passes(bytes, peerAt, family, port)) return this.#refuse();
-    for (let i = 0; i < size; i++) request.peer[i] = bytes[peerAt + i];
+    copyHalves(halves, peerAt >>> 1, request.peerHalves, 0, size / 2);
     request.family = family;
     request.seeder = (flags & DELTA_SEEDER) !== 0;
     const completes = (flags & DELTA_COMPLETED) !== 0;

@@ -3,6 +3,9 @@
  *
  *   outboxes ─► batch of at most 32 KiB ─► number n + 1 ─► link
  *
+ * After a turn that sent much the next one is left out, for a message costs our processor and that
+ * of each other tracker as much as several hundred deltas: a busy tracker tells ten times a second.
+ *
  * A batch that the link refuses is thrown away, and its number is used up. If an outbox has dropped
  * something, a number is passed over. Either way the others see that a number is missing, and ask
  * for what they lack (ledger.ts); nothing is queued.
@@ -13,6 +16,8 @@ import { BATCH_BYTES_MAX, deltaBytes, deltasMessage } from "./wire.ts";
 
 /** Limit of batches in a turn: they hold one full ring. */
 const BATCHES_A_TURN = 64;
+/** Bytes that are much for a turn. */
+const BUSY_BYTES = BATCH_BYTES_MAX / 4;
 
 export class Sending {
   /** The number of the last batch; 0 before the first. */
@@ -21,6 +26,8 @@ export class Sending {
   readonly #origin: string;
   readonly #outboxes: Outboxes;
   readonly #link: Pick<Link, "up" | "sendAll">;
+  /** True if the next turn is left out. */
+  #rests = false;
   readonly #batch = new Uint16Array(BATCH_BYTES_MAX / 2);
 
   constructor(origin: string, outboxes: Outboxes, link: Pick<Link, "up" | "sendAll">) {
@@ -29,18 +36,28 @@ export class Sending {
     this.#link = link;
   }
 
-  /** Sends the waiting deltas. True if a ring is filling up, so the next turn should come soon. */
+  /** Sends the waiting deltas, or rests. True if a ring fills up: the next turn should come soon. */
   turn(): boolean {
+    if (!this.#rests || this.#outboxes.hurries) return this.send();
+    this.#rests = false;
+    return false;
+  }
+
+  /** Sends the waiting deltas; likewise. */
+  send(): boolean {
     const dropped = this.#outboxes.takeDropped();
     if (dropped > 0) {
       this.counts.lostRing += dropped;
       this.number += 1;
     }
+    let bytes = 0;
     for (let batch = 0; batch < BATCHES_A_TURN; batch++) {
       const halves = this.#outboxes.take(this.#batch);
-      if (halves === 0) return false;
+      if (halves === 0) break;
+      bytes += 2 * halves;
       this.#send(new Uint8Array(this.#batch.buffer, 0, 2 * halves));
     }
+    this.#rests = bytes > BUSY_BYTES;
     return this.#outboxes.hurries;
   }
 

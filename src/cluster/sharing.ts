@@ -1,7 +1,7 @@
 /**
  * One tracker of a cluster: what it tells, what it hears, and what it asks for.
  *
- *   every 50 ms    outboxes ─► batches ─► link              (sending.ts)
+ *   every 50 ms    outboxes ─► batches ─► link              (sending.ts; if busy, every 100 ms)
  *   every second   hello: here I am, up to here I have all of the others
  *   a message      deltas ─► ledger ─► core                 (ledger.ts, applying.ts)
  *                  hello  ─► ledger
@@ -131,7 +131,7 @@ export class Sharing {
   /** Sends the waiting deltas, and tells the other trackers that this one ends. */
   drain(now: number): void {
     this.#drains = true;
-    this.sending.turn();
+    this.sending.send();
     this.hello(now);
   }
 

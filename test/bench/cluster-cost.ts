@@ -10,13 +10,25 @@
  *   scripts/bun test/bench/cluster-cost.ts --only both                       without the others
  *
  * It needs `nats-server`. Two trackers that are alone and two that share take turns. Each is warm
- * before it is measured, in three loads: peers that join, each of which is told to the other
+ * before it is measured, and those that share have had as many messages as in minutes, since
+ * the engine compiles what was called often, and 20 messages a second are few: before that, one of
+ * a thousand changes took three times as long. Three loads: peers that join, each of which is told to the other
  * tracker; the usual mix; and both trackers at once, at a rate that both can answer. There the
  * peers of one are not those of the other, and mostly new, so most announces are told. The figure
  * to judge by is the least of the rounds, which the machine disturbed least. The outcome is written
  * to results/cluster-cost.txt, unless only a look was asked for.
  */
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { NatsLink } from "../../src/cluster/link.ts";
+import {
+  askMessage,
+  DELTA_BYTES_IPV4,
+  DELTA_DOWNLOAD,
+  deltasMessage,
+  KIND_HELLO,
+  KIND_STATE,
+  readMessage,
+} from "../../src/cluster/wire.ts";
 import { BINARY, freePort } from "../e2e/harness.ts";
 import { type Contender, endAll, startBinary } from "./contenders.ts";
 import { type Flags, generate } from "./generators.ts";
@@ -37,6 +49,9 @@ const FILL_SECONDS_MAX = 60;
 const BOTH_RATE = 40_000;
 const BOTH_WARM_SECONDS = 20;
 const BOTH = { mode: "rate", rate: BOTH_RATE, peers: 4_000_000, skew: 0, networks: NETWORKS };
+
+/** Batches that each tracker gets before it is measured, and chunks that it sends. */
+const MESSAGES = 2500;
 
 const MEASURES = [
   "peers that join: UDP thread",
@@ -76,6 +91,7 @@ async function measure(name: string, url: string | undefined): Promise<number[]>
   await Bun.sleep(4000);
   const { seconds } = options;
   await load(tracker, { ...SMALL, seconds });
+  if (url !== undefined) await exchangeMany(url);
   const others: number[] = [];
   if (options.only !== "both") {
     const fill = { ...USUAL, mode: "fill", seconds: FILL_SECONDS_MAX };
@@ -95,6 +111,40 @@ async function measure(name: string, url: string | undefined): Promise<number[]>
   if (url !== undefined) console.error(`both at once: ${sent} deltas sent, ${received} received`);
   await endAll();
   return [...others, both[1]];
+}
+
+/** Both trackers get many messages, and send many: a batch each has had, and asks for a chunk. */
+async function exchangeMany(url: string): Promise<void> {
+  const self = { origin: crypto.getRandomValues(new Uint8Array(8)).toHex(), number: 1 };
+  const trackers = new Set<string>();
+  let chunks = 0;
+  const heard = (bytes: Uint8Array): void => {
+    const message = readMessage(bytes);
+    if (typeof message === "string") return;
+    if (message.kind === KIND_HELLO) trackers.add(message.origin);
+    if (message.kind === KIND_STATE) chunks += 1;
+  };
+  const { hostname: host, port } = new URL(url);
+  const engines = [{ host, port: Number(port), tls: false, user: undefined, password: undefined }];
+  const connected = Promise.withResolvers<unknown>();
+  const ignore = (): void => {};
+  const events = { heard, connected: connected.resolve, lost: ignore, refused: ignore };
+  const options = { engines, login: {}, name: "default", origin: self.origin, node: "many" };
+  const link = await NatsLink.open(options, events);
+  await connected.promise;
+  for (let wait = 0; wait < 30 && trackers.size < 2; wait++) await Bun.sleep(100);
+  if (trackers.size !== 2) throw new Error(`${trackers.size} trackers are heard, not two`);
+  // Downloads of one swarm: only the first batch counts, for the others have the same number.
+  const records = new Uint8Array(1000 * DELTA_BYTES_IPV4);
+  for (let at = 0; at < records.length; at += DELTA_BYTES_IPV4) records[at] = DELTA_DOWNLOAD;
+  for (let n = 1; n <= MESSAGES; n++) {
+    link.sendAll(deltasMessage(self, records));
+    const ask = { session: n & 0xffff, begins: true, sinceSeconds: Infinity, credit: 1 };
+    for (const tracker of trackers) link.sendTo(tracker, askMessage(self, ask));
+    for (let wait = 0; wait < 100 && chunks < 2 * n; wait++) await Bun.sleep(1);
+  }
+  if (chunks < MESSAGES) throw new Error(`${chunks} of ${2 * MESSAGES} asks were answered`);
+  await link.close();
 }
 
 async function start(name: string, admin: string): Promise<Contender> {

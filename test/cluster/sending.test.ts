@@ -47,6 +47,24 @@ test("batches are full, numbered from 1, and hold every delta", () => {
   expect(sending.counts).toMatchObject({ deltas: 3000, lostAway: 0, lostSlow: 0, lostRing: 0 });
 });
 
+test("after a turn with much news the next one is left out, unless a ring fills up", () => {
+  const { put, sending, sent } = open();
+  put(300);
+  for (let turn = 0; turn < 3; turn++) {
+    sending.turn();
+    put(1);
+  }
+  expect(sent.map(({ bytes }) => bytes / 28)).toEqual([300, 2]);
+  put(300);
+  sending.turn();
+  put(40_000);
+  sending.turn();
+  expect(sent.reduce((sum, { bytes }) => sum + bytes / 28, 0)).toBe(40_603);
+  put(1);
+  sending.send();
+  expect(sent.at(-1)!.bytes).toBe(28);
+});
+
 test("a batch that cannot be sent is gone, and so is its number", () => {
   const { put, sending, sent, link } = open();
   link.up = false;
