@@ -55,6 +55,8 @@ export class Applying {
     // A copy, because those of the link begin at any byte.
     this.#bytes.set(records);
     const halves = this.#halves;
+    const { holdings } = this.#tracker.store.population;
+    holdings.gather();
     for (let at = 0; at < records.length;) {
       let count = 0;
       let end = at;
@@ -64,7 +66,9 @@ export class Applying {
       }
       this.#prefetch.fetch(halves, this.#ats, count);
       for (; at < end; at += deltaBytes(halves[at >>> 1])) this.#applyOne(at, nowSeconds);
+      holdings.settle();
     }
+    holdings.gatherNoMore();
   }
 
   #applyOne(at: number, nowSeconds: number): void {

@@ -36,7 +36,7 @@ export class Sending {
     this.#link = link;
   }
 
-  /** Sends the waiting deltas, or rests. True if a ring fills up: the next turn should come soon. */
+  /** Sends the waiting deltas, or rests. True if a ring fills up: the next turn must come soon. */
   turn(): boolean {
     if (!this.#rests || this.#outboxes.hurries) return this.send();
     this.#rests = false;

@@ -84,6 +84,12 @@ export class Holdings {
     this.#waiting = 0;
   }
 
+  /** Makes the changes that wait, and from now on each at once. */
+  gatherNoMore(): void {
+    this.settle();
+    this.#waiting = -1;
+  }
+
   /** Makes the changes that wait. */
   settle(): void {
     if (this.#waiting > 0) this.#settle();

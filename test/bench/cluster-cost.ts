@@ -10,12 +10,12 @@
  *   scripts/bun test/bench/cluster-cost.ts --only both                       without the others
  *
  * It needs `nats-server`. Two trackers that are alone and two that share take turns. Each is warm
- * before it is measured, and those that share have had as many messages as in minutes, since
- * the engine compiles what was called often, and 20 messages a second are few: before that, one of
- * a thousand changes took three times as long. Three loads: peers that join, each of which is told to the other
- * tracker; the usual mix; and both trackers at once, at a rate that both can answer. There the
- * peers of one are not those of the other, and mostly new, so most announces are told. The figure
- * to judge by is the least of the rounds, which the machine disturbed least. The outcome is written
+ * before it is measured. The engine compiles what was called often, and 20 messages a second are
+ * few, so those that share first exchange as many as in some minutes. There are three loads: peers
+ * that join, each of which is told to the other tracker; the usual mix; and both trackers at once,
+ * at a rate that both can answer. There the peers of one are not those of the other, and mostly
+ * new, so most announces are told. The figure to judge by is the least of the rounds, which the
+ * machine disturbed least. The outcome is written
  * to results/cluster-cost.txt, unless only a look was asked for.
  */
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";

@@ -11,6 +11,7 @@ import {
   DELTA_SEEDER,
   DELTA_STOPPED,
 } from "../../src/cluster/wire.ts";
+import { EVENT_NONE } from "../../src/constants.ts";
 import { PeerGate } from "../../src/gates/peer-gate.ts";
 import { Limits } from "../../src/limits/limits.ts";
 import { readAddress } from "../../src/net/addresses.ts";
@@ -55,6 +56,25 @@ test("peers join, change their role, complete once and stop, in both families", 
   applying.apply(delta(DELTA_STOPPED, "192.0.2.2"), 30);
   expect(counts()).toEqual([2, 0, 1]);
   expect(applying.counts).toEqual({ deltas: 7, refused: 0 });
+});
+
+test("what addresses hold is counted at the end of a batch, and at once after it", () => {
+  const memory = someMemory();
+  const store = new Store(memory);
+  const tracker = new Tracker(store, new ArrayBuffer(64));
+  const gate = new PeerGate(new Access(), new Limits(), false);
+  const applying = new Applying(tracker, gate);
+  const { holdings } = new Store(memory).population;
+  const held = (): number => holdings.heldByAddress(new Uint16Array([0x00c0, 0x0102]), 0, 4);
+  const ports = Array.from({ length: 150 }, (_, i) => 1000 + i);
+  applying.apply(Buffer.concat(ports.map((port) => delta(0, "192.0.2.1", port))), 10);
+  expect(held()).toBe(150);
+  applying.apply(delta(DELTA_STOPPED, "192.0.2.1", 1000), 20);
+  expect(held()).toBe(149);
+  // The store is also that of announces over HTTP.
+  tracker.request.event = EVENT_NONE;
+  tracker.announce(30);
+  expect(held()).toBe(150);
 });
 
 test("a download of a browser is counted without a peer", () => {
