@@ -154,7 +154,7 @@ async function startEcho(): Promise<Contender | Absent> {
   return launch("C echo", port, [program, "127.0.0.1", String(port)]);
 }
 
-/** Built as its README advises, for this processor. Rings of 256 to 2048 were no faster than 128. */
+/** Built as its README advises, for this processor. Rings of 256 to 2048 were not faster. */
 async function startAquatic(name: string, io: "mio" | "uring"): Promise<Contender | Absent> {
   const program = join(TOOLS, "aquatic-udp/bin/aquatic_udp");
   if (!existsSync(program)) return skipped("aquatic_udp");
