@@ -2,8 +2,9 @@
  * What a connection over TLS costs: `make handshakes`.
  *
  * The claims it defends: a certificate with a P-256 key costs the tracker less than half of one
- * with RSA 2048, a client that resumes a session costs less than one that does not, and a proxy in
- * front of the tracker that speaks TLS in its place makes a new connection no cheaper.
+ * with RSA 2048, a client that resumes a session costs less than one that does not, and with a
+ * P-256 key no proxy that speaks TLS in place of the tracker makes a connection cheaper. (Theirs is
+ * OpenSSL, which signs with RSA faster than the library of the runtime.)
  *
  *   bun test/bench/handshakes.ts
  *   bun test/bench/handshakes.ts --rounds 1 --seconds 3
