@@ -17,6 +17,8 @@ import { type Ask, CHUNK_BYTES_MAX, type Had, type State } from "./wire.ts";
 /** Takers that are served at a time. Another asks again, or asks another. */
 const TAKERS_MAX = 4;
 const SILENT_SECONDS = 5;
+/** A taker waits longer than this before it asks anew: what comes sooner is of no taker. */
+const APART_SECONDS = 0.25;
 /** Units of a dump in a slice: some 200 µs. */
 const SLICE_UNITS = 2000;
 /** Ages are whole ticks, and ticks of two trackers begin at different moments. */
@@ -29,6 +31,7 @@ interface Session {
   readonly had: readonly Had[];
   credit: number;
   chunks: number;
+  begunAt: number;
   heardAt: number;
 }
 
@@ -52,8 +55,11 @@ export class Giving {
     return this.#sessions.some(({ credit }) => credit > 0);
   }
 
-  /** `taker` has asked. `had`: up to which numbers this tracker has all, its own included. */
-  asked(taker: string, ask: Ask, had: readonly Had[], now: number): void {
+  /**
+   * `taker` has asked. `had`: up to which numbers this tracker has all, its own included. It is
+   * called only for a session that begins, since it takes 20 µs and asks may come without end.
+   */
+  asked(taker: string, ask: Ask, had: () => readonly Had[], now: number): void {
     const at = this.#sessions.findIndex((session) => session.taker === taker);
     const current = this.#sessions[at];
     if (!ask.begins) {
@@ -62,17 +68,20 @@ export class Giving {
       current.heardAt = now;
       return;
     }
-    if (current !== undefined) this.#sessions.splice(at, 1);
-    if (this.#sessions.length >= TAKERS_MAX) {
+    const isEarly = current !== undefined && now - current.begunAt < APART_SECONDS;
+    const isFull = current === undefined && this.#sessions.length >= TAKERS_MAX;
+    if (isEarly || isFull) {
       this.counts.refused += 1;
       return;
     }
+    if (current !== undefined) this.#sessions.splice(at, 1);
     this.counts.sessions += 1;
     const { seconds } = this.#store.peerTicks;
     const ticks = Math.ceil(ask.sinceSeconds / seconds) + TICKS_MARGIN;
     const chunk = new Uint8Array(CHUNK_BYTES_MAX - CHUNK_HEADER_BYTES);
     this.#sessions.push({
-      ...{ taker, session: ask.session, had, credit: ask.credit, chunks: 0, heardAt: now },
+      ...{ taker, session: ask.session, had: had(), credit: ask.credit, chunks: 0 },
+      ...{ begunAt: now, heardAt: now },
       dump: new Dump(this.#store, chunk, ticks),
     });
   }

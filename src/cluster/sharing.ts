@@ -219,7 +219,7 @@ export class Sharing {
     } else if (message.kind === KIND_HELLO) {
       this.ledger.hello(origin, number, message, now);
     } else if (message.kind === KIND_ASK) {
-      const had = [this.#own(now), ...this.ledger.had(now, this.#parts.keptSeconds())];
+      const had = () => [this.#own(now), ...this.ledger.had(now, this.#parts.keptSeconds())];
       this.giving.asked(origin, message, had, now);
     } else this.taking.state(origin, message, now);
   }

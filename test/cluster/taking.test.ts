@@ -18,7 +18,7 @@ function begun(peers = 5000, memoryMax?: number) {
   expect(both.asks).toEqual([]);
   both.taking.tick(NOW + 0.3);
   const { ask } = both.asks[0]!;
-  both.giving.asked(TAKER, { ...ask, credit: 1000 }, HAD, NOW + 0.3);
+  both.giving.asked(TAKER, { ...ask, credit: 1000 }, () => HAD, NOW + 0.3);
   const states = drain(both.giving, NOW + 0.3);
   const give = (state: State, now = NOW + 0.4) => {
     both.taking.state(GIVER, state, now);
