@@ -11,9 +11,11 @@
  *   each 64 MiB                   started, not awaited: takes 0.1 ms, the rest runs in parallel.
  *                                 10,000 honest requests a second cause one in 20 seconds
  *   again within a second         awaited: takes 5 to 9 ms, 40 with 400,000 live objects. One that
- *                                 is not awaited ends too late: a flood left 700 MiB, not 300.
- *                                 Of young objects only, 1 ms, where the garbage is an export's: of
- *                                 all objects it freed no more. A flood's gets old, and filled 260
+ *                                 is not awaited ends too late: a flood left 700 MiB, not 300
+ *   each 128 MiB where most is    of young objects only, awaited: 1 ms; of all objects it freed no
+ *   an export's, within a second  more. What most of it is decides, since the note that exceeds
+ *                                 the limit is often one of HTTP: then it took 2 to 6 ms. Of a
+ *                                 flood's garbage, which gets old, the process filled 260 MiB
  *   large, rare work is over,     awaited: the engine does not collect while the thread waits for
  *   and each 30 seconds           the system, and each reading of a list left 6 MiB
  *   each 250 objects that         of young objects only, awaited: 2.5 ms. What lasts lies together
@@ -25,14 +27,18 @@
  */
 import { edenGC, fullGC } from "bun:jsc";
 
-/** Garbage of a piece of a Response in addition to its own bytes, with the request behind it. */
+/**
+ * Garbage of a piece of a Response in addition to its own bytes, with the request behind it. Pieces
+ * after the first, those of a long answer, die young: each is garbage once it is sent.
+ */
 export const RESPONSE_GARBAGE_BYTES = 12 * 1024;
 
 /** Garbage of the smallest piece that a socket receives; an announce is larger. */
 export const PIECE_GARBAGE_BYTES = 256;
 
-/** Bytes between two collections. */
+/** Bytes between two collections; and where most of them are of objects that die young. */
 export const GARBAGE_BYTES_MAX = 64 * 1024 * 1024;
+export const YOUNG_BYTES_MAX = 2 * GARBAGE_BYTES_MAX;
 
 /** After a shorter time than this since the last collection, the next one is awaited. */
 const PARALLEL_MILLISECONDS_MIN = 1000;
@@ -54,6 +60,8 @@ export class Garbage {
   readonly #collectYoung: () => void;
   #lasting = 0;
   #collected = 0;
+  /** Bytes noted since then of objects that die young. */
+  #young = 0;
   /** What was noted when all objects were collected last, and awaited. */
   #settled = 0;
   #collectedAt = -Infinity;
@@ -75,12 +83,17 @@ export class Garbage {
    */
   note(bytes: number, dieYoung = false): void {
     this.noted += bytes;
-    if (this.noted - this.#collected <= GARBAGE_BYTES_MAX) return;
+    if (dieYoung) this.#young += bytes;
+    const since = this.noted - this.#collected;
+    if (since <= GARBAGE_BYTES_MAX) return;
+    const isYoung = 2 * this.#young > since;
+    if (isYoung && since <= YOUNG_BYTES_MAX) return;
     const now = this.#now();
     const isSoon = now - this.#collectedAt < PARALLEL_MILLISECONDS_MIN;
     this.#collectedAt = now;
     this.#collected = this.noted;
-    if (isSoon && dieYoung) this.#collectYoung();
+    this.#young = 0;
+    if (isSoon && isYoung) this.#collectYoung();
     else this.#collect(isSoon);
   }
 
@@ -96,6 +109,7 @@ export class Garbage {
   settle(): void {
     if (this.noted - this.#settled < GARBAGE_BYTES_MIN) return;
     this.#settled = this.#collected = this.noted;
+    this.#young = 0;
     this.#collect(true);
   }
 }

@@ -359,8 +359,9 @@ export class HttpServer {
   }
 
   async #respond(connection: Connection, answer: LongAnswer, form: ResponseForm): Promise<void> {
+    let pieces = 0;
     const send = (bytes: Uint8Array): Promise<boolean> => {
-      garbage.note(bytes.length + RESPONSE_GARBAGE_BYTES);
+      garbage.note(bytes.length + RESPONSE_GARBAGE_BYTES, pieces++ > 0);
       this.#send(connection, bytes, 0, bytes.length);
       connection.deadline = this.#tick + TICKS_SEND;
       return connection.sent();
@@ -433,9 +434,8 @@ export class HttpServer {
     this.#tick += 1;
     this.#connections.forEach((connection) => {
       if (connection.deadline >= this.#tick) return;
-      const { tunnel, closing } = connection;
-      if (tunnel === undefined || closing) this.#cut(connection);
-      else tunnel.expire();
+      if (connection.closing || connection.tunnel === undefined) this.#cut(connection);
+      else connection.tunnel.expire();
     });
   }
 

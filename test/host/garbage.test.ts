@@ -1,5 +1,11 @@
 import { expect, spyOn, test } from "bun:test";
-import { Garbage, GARBAGE_BYTES_MAX, garbage, LASTING_MAX } from "../../src/host/garbage.ts";
+import {
+  Garbage,
+  GARBAGE_BYTES_MAX,
+  garbage,
+  LASTING_MAX,
+  YOUNG_BYTES_MAX,
+} from "../../src/host/garbage.ts";
 
 /** An account whose clock is set by hand, and the collections it began. */
 function open() {
@@ -33,9 +39,24 @@ test.each([
   const { account, clock, begun } = open();
   for (const milliseconds of [0, 999, 999, 1000]) {
     clock.milliseconds += milliseconds;
-    account.note(GARBAGE_BYTES_MAX + 1, dieYoung);
+    account.note((dieYoung ? YOUNG_BYTES_MAX : GARBAGE_BYTES_MAX) + 1, dieYoung);
   }
   expect(begun).toEqual(["asked for", which, which, "asked for"]);
+});
+
+test.each([
+  ["of young objects, where more than half of it dies young", 0.6, "of young ones"],
+  ["of all objects, where less than half does", 0.4, "waited for"],
+])("a collection is %s, whatever exceeds the limit", (_, share, which) => {
+  const { account, begun } = open();
+  for (const last of [false, true]) {
+    begun.length = 0;
+    account.note(GARBAGE_BYTES_MAX + 1);
+    account.note(share * YOUNG_BYTES_MAX, true);
+    account.note((1 - share) * YOUNG_BYTES_MAX - 10);
+    account.note(11, last);
+    expect(begun.at(-1)).toBe(which);
+  }
 });
 
 test("settle collects at once, unless there is little garbage", () => {
@@ -50,7 +71,7 @@ test("settle collects at once, unless there is little garbage", () => {
 
 test("settle collects all objects though young ones were collected since", () => {
   const { account, begun } = open();
-  for (let i = 0; i < 2; i++) account.note(GARBAGE_BYTES_MAX + 1, true);
+  for (let i = 0; i < 2; i++) account.note(YOUNG_BYTES_MAX + 1, true);
   account.settle();
   expect(begun).toEqual(["asked for", "of young ones", "waited for"]);
 });
