@@ -9,7 +9,7 @@
  */
 import { dlopen, FFIType, ptr, read, type Pointer } from "bun:ffi";
 import type { Family } from "../constants.ts";
-import { readAddress } from "../net/addresses.ts";
+import { readAddress, unmapped } from "../net/addresses.ts";
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
@@ -65,6 +65,9 @@ export const ENOSYS = 38;
 export const ENOTSOCK = 88;
 const EAFNOSUPPORT = 97;
 
+/** Of an IPv6 address; one of IPv4 is shorter. */
+const SOCKET_ADDRESS_SIZE = 28;
+
 /** [sys/resource.h] */
 const RLIMIT_CORE = 4;
 
@@ -90,6 +93,7 @@ const SYMBOLS = {
   close: { args: [FFIType.i32], returns: FFIType.i32 },
   listen: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   send: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i64_fast },
+  getpeername: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   setsockopt: {
     args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32],
@@ -205,6 +209,7 @@ export class Libc {
   readonly #argument = new Uint8Array(new ArrayBuffer(2048));
   readonly #view = new DataView(this.#argument.buffer);
   readonly #pointer: Pointer = ptr(this.#argument);
+  readonly #sizePointer: Pointer = ptr(this.#argument, SOCKET_ADDRESS_SIZE);
   /** Our own code and constants, which do not move; undefined until they were found. */
   #code: MappedPart[] | undefined;
 
@@ -330,6 +335,24 @@ export class Libc {
     const scope = this.#calls.if_nametoindex(this.#pointer);
     if (scope === 0) throw new SystemError("if_nametoindex", ENODEV);
     return scope;
+  }
+
+  /**
+   * Writes the address of the other end of a connection to the first 4 or 16 bytes; 0 if it has
+   * none, or is gone. A socket of Bun that was asked for it as text keeps the text.
+   */
+  peerAddress(fd: number, out: Uint8Array): Family | 0 {
+    const bytes = this.#argument;
+    this.#view.setUint32(SOCKET_ADDRESS_SIZE, SOCKET_ADDRESS_SIZE, true);
+    if (this.#calls.getpeername(fd, this.#pointer, this.#sizePointer) !== 0) return 0;
+    const kind = this.#view.getUint16(0, true);
+    if (kind === AF_INET) {
+      for (let i = 0; i < 4; i++) out[i] = bytes[4 + i];
+      return 4;
+    }
+    if (kind !== AF_INET6) return 0;
+    for (let i = 0; i < 16; i++) out[i] = bytes[8 + i];
+    return unmapped(out, 0);
   }
 
   /** Bytes: family 2, port 2, then IPv4: address 4; IPv6: flow 4, address 16, scope 4. */

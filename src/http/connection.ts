@@ -9,7 +9,7 @@
  * when the socket drains. Holds state only; the server decides when to read, answer and close.
  */
 import type { Family } from "../constants.ts";
-import { readAddress } from "../net/addresses.ts";
+import { type AddressOf, readAddress } from "../net/addresses.ts";
 import type { Tunnel } from "../net/tunnel.ts";
 import type { BodySkipper } from "./body.ts";
 import { Link } from "./chain.ts";
@@ -19,6 +19,8 @@ import { type Neighbourhood, Neighbours } from "./neighbours.ts";
 /** The part of Bun's socket that a connection uses. */
 export interface ClientSocket {
   readonly remoteAddress: string;
+  /** The descriptor; Bun has it, and its types lack it. */
+  readonly fd?: number;
   /** Returns the number of bytes taken; negative if the socket is closed. */
   write(bytes: Uint8Array, from?: number, size?: number): number;
   pause(): unknown;
@@ -31,8 +33,6 @@ export interface ClientSocket {
 /** A socket with its connection; none while it opens, or if it was not accepted. */
 export interface OwnedSocket extends ClientSocket {
   data: Connection;
-  /** The descriptor; Bun has it, and its types lack it. */
-  readonly fd?: number;
 }
 
 /** The handlers that Bun calls, for all sockets of a listener. */
@@ -125,10 +125,11 @@ export class Connection {
   #onSent: (() => void) | undefined = undefined;
 
   /** Without a neighbourhood it has no neighbours. */
-  constructor(socket: ClientSocket, neighbourhood?: Neighbourhood<Connection>) {
+  constructor(socket: ClientSocket, neighbourhood?: Neighbourhood<Connection>, of?: AddressOf) {
     this.socket = socket;
     // One system call. Once per request it would cost more than any other part of the answer.
-    this.family = readAddress(socket.remoteAddress ?? "", this.address, 0);
+    const family = socket.fd === undefined ? 0 : of?.(socket.fd, this.address);
+    this.family = family || readAddress(socket.remoteAddress ?? "", this.address, 0);
     this.neighbours = neighbourhood?.of(this.address, this.family) ?? new Neighbours();
   }
 

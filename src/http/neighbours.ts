@@ -33,7 +33,20 @@ const IPV6_SITE_SIZE = 6;
 const HASHED = [IPV4_SIZE, IPV6_PREFIX_SIZE, IPV6_SITE_SIZE].map((size) => new Uint8Array(size));
 const [HASHED_IPV4, HASHED_PREFIX, HASHED_SITE] = HASHED;
 
-/** One place, or a site of several; `Member` is a connection. */
+/** What orders a site with connections that can give way. */
+class Order<Member> {
+  readonly connections = new Chain<Member>();
+  readonly rank: Link<Neighbours<Member>>;
+
+  constructor(site: Neighbours<Member>) {
+    this.rank = new Link(site);
+  }
+}
+
+/**
+ * One place, or a site of several; `Member` is a connection. With 8 fields it takes 80 bytes, with
+ * one more 112.
+ */
 export class Neighbours<Member> {
   /** Open connections. */
   open = 0;
@@ -48,8 +61,8 @@ export class Neighbours<Member> {
   /** Undefined for a place that is exempt. */
   readonly key: bigint | undefined;
   readonly site: Neighbours<Member>;
-  #connections: Chain<Member> | undefined = undefined;
-  #rank: Link<Neighbours<Member>> | undefined = undefined;
+  /** Made when needed, as most places never have a connection that can give way for long. */
+  #order: Order<Member> | undefined = undefined;
 
   constructor(key?: bigint, site?: Neighbours<Member>) {
     this.key = key;
@@ -58,21 +71,21 @@ export class Neighbours<Member> {
 
   /** For a site: its connections that can give way; the longest waiting is first. */
   get connections(): Chain<Member> {
-    return (this.#connections ??= new Chain());
+    return (this.#order ??= new Order(this)).connections;
   }
 
   /** For a site: its link in the chain of sites with as many that can give way. */
   get rank(): Link<Neighbours<Member>> {
-    return (this.#rank ??= new Link(this));
+    return (this.#order ??= new Order(this)).rank;
   }
 
   /**
-   * None of its connections can give way: drops what orders them, 80 bytes. Nearly every WebSocket
-   * has a place of its own.
+   * None of its connections can give way: drops what orders them. Nearly every WebSocket has a place
+   * of its own.
    */
   dropOrder(): void {
-    this.#rank?.leave();
-    this.#rank = this.#connections = undefined;
+    this.#order?.rank.leave();
+    this.#order = undefined;
   }
 
   /** Open connections of its site; 0 for a place that is exempt. */

@@ -174,12 +174,11 @@ export class HttpServer {
   }
 
   #open(socket: OwnedSocket): void {
-    const connection = new Connection(socket, this.#admission.neighbourhood);
+    const { neighbourhood } = this.#admission;
+    const connection = new Connection(socket, neighbourhood, this.#options.addressOf);
     const isClosed = this.#stopping && !this.#options.passedOn;
-    if (isClosed || !this.#admission.admits(connection, this.#tick)) {
-      socket.terminate();
-      return;
-    }
+    const isTaken = !isClosed && this.#admission.admits(connection, this.#tick);
+    if (!isTaken) return void socket.terminate();
     this.counts.accepted += 1;
     connection.wait(this.#tick, TICKS_HEAD);
     this.#admission.add(connection);

@@ -153,8 +153,11 @@ function spread(words: number, gap: number, out: Uint8Array, at: number): boolea
   return true;
 }
 
+/** Writes the address of a connection's client to the first 4 or 16 bytes; 0 if it has none. */
+export type AddressOf = (fd: number, out: Uint8Array) => Family | 0;
+
 /** 4 for a v4-mapped address, whose last four bytes move to the front; else 6. */
-function unmapped(out: Uint8Array, at: number): Family {
+export function unmapped(out: Uint8Array, at: number): Family {
   if (!isMapped(out, at)) return 6;
   out.copyWithin(at, at + 12, at + 16);
   return 4;

@@ -113,6 +113,7 @@ export function makeServer(
     full: () => observation.connectionsFull(),
     report: reportTo(log),
     answerPlain: (fd, error) => answerPlainHttp(program.libc, fd, error),
+    addressOf: program.libc && ((fd, out) => program.libc!.peerAddress(fd, out)),
     ...passing,
   });
   return { server, browsers };

@@ -126,6 +126,7 @@ function makeServer(): HttpServer {
       self.postMessage({ bug });
     },
     answerPlain: (fd, error) => answerPlainHttp(libc, fd, error),
+    addressOf: (fd, out) => libc.peerAddress(fd, out),
   });
 }
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { openLibc, SystemError } from "../../src/host/libc.ts";
+import { writeAddress } from "../../src/net/addresses.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -50,6 +51,36 @@ describe.if(libc !== undefined)("a socket", () => {
     };
     expect(await taken(16 * KIB)).toBeLessThan(MIB);
     expect(await taken(MIB)).toBeGreaterThan(MIB);
+  });
+
+  test("that was accepted has the address of its client", async () => {
+    const addressOf = async (to: string, at: string): Promise<string> => {
+      const { promise, resolve } = Promise.withResolvers<string>();
+      const bytes = new Uint8Array(16);
+      const open = (socket: Bun.Socket) => {
+        const { fd } = socket as unknown as { fd: number };
+        const family = libc!.peerAddress(fd, bytes);
+        const text = family === 0 ? "none" : writeAddress(bytes, 0, family);
+        resolve(text === socket.remoteAddress.replace("::ffff:", "") ? text : `not ${text}`);
+      };
+      const listener = Bun.listen({ hostname: at, port: 0, socket: { open, data() {} } });
+      const there = { hostname: to, port: listener.port, socket: { data() {} } };
+      const client = await Bun.connect(there);
+      const text = await promise;
+      client.terminate();
+      listener.stop(true);
+      return text;
+    };
+    expect(await addressOf("127.0.0.1", "127.0.0.1")).toBe("127.0.0.1");
+    expect(await addressOf("127.0.0.1", "::")).toBe("127.0.0.1");
+    expect(await addressOf("::1", "::")).toBe("::1");
+  });
+
+  test("without another end has no address of it", () => {
+    const fd = libc!.bindUdp("127.0.0.1", 0, false);
+    expect(libc!.peerAddress(fd, new Uint8Array(16))).toBe(0);
+    libc!.close(fd);
+    expect(libc!.peerAddress(-1, new Uint8Array(16))).toBe(0);
   });
 
   test("that was duplicated is closed once both are", () => {

@@ -26,6 +26,17 @@ test("the address is that of the client, in 4 or 16 bytes", () => {
   expect(open([], "").connection.family).toBe(0);
 });
 
+test("the system is asked for the address first; the text of the socket is not made then", () => {
+  const read: number[] = [];
+  const socket = fakeSocket({ fd: 7 });
+  Object.defineProperty(socket, "remoteAddress", { get: () => void read.push(1) });
+  const addressOf = (fd: number, out: Uint8Array) => ((out[0] = fd), 4 as const);
+  const connection = new Connection(socket, undefined, addressOf);
+  expect([connection.family, connection.address[0], read.length]).toEqual([4, 7, 0]);
+  expect(new Connection(socket, undefined, () => 0).family).toBe(0);
+  expect(read.length).toBe(1);
+});
+
 test("bytes that a write does not take are kept in order until the socket takes them", async () => {
   const { connection, taken } = open([4, 1, 100]);
   const bytes = Buffer.from("..abcdef..");

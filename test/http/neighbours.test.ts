@@ -1,3 +1,4 @@
+import { estimateShallowMemoryUsageOf } from "bun:jsc";
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { Neighbourhood } from "../../src/http/neighbours.ts";
@@ -105,4 +106,9 @@ test("the site with the most connections is known at any time", () => {
       expect([all.size, all.heaviest]).toEqual([0, undefined]);
     }),
   );
+});
+
+test("a place takes 80 bytes, for nearly every WebSocket has one of its own", () => {
+  const place = placeOf(new Neighbourhood(), "192.0.2.7");
+  expect(estimateShallowMemoryUsageOf(place)).toBeLessThanOrEqual(80);
 });
