@@ -7,6 +7,7 @@
  *   bun test/bench/compare.ts                                    everything: some twenty minutes
  *   bun test/bench/compare.ts --rows udp,http --rounds 1 --seconds 1
  *   bun test/bench/compare.ts --rows memory,half --scale 0.05    with a twentieth of the peers
+ *   bun test/bench/compare.ts --rows ws,idle,attack              compare-web-sockets.txt
  *   bun test/bench/compare.ts --install yes                      first gets what it can into .tools
  *
  *   rows     measures
@@ -85,9 +86,13 @@ const FLOOD_ROUNDS_MAX = 3;
 /** Announces over HTTP beside a flood, which begins a second before and ends a second after. */
 const PROBE = { keep: 0, connections: 16, rate: 200, seconds: FLOOD_SECONDS - 2 };
 
-/** Idle WebSockets whose memory is measured, and the time until then. */
-const WS_IDLE = 9_500;
-const WS_SETTLE_SECONDS = 60;
+/** Idle WebSockets whose memory is measured: what 20,000 open files allow. The time until then. */
+const WS_IDLE = { connections: 19_500, swarms: 4000 };
+const WS_SETTLE_SECONDS = 75;
+const WS_CONNECTIONS_MAX = "TRACKER_WEBSOCKET_CONNECTIONS_MAX";
+
+/** These alone have a result of their own: they need no peers and no C tracker. */
+const ROWS_OF_WS = "ws,idle,attack";
 
 /** The load of the bars: 30 wanted, 100,000 swarms, 1,000,000 peers, 512 under way. */
 const USUAL = { swarms: 100_000, peers: 1_000_000, skew: 1, wanted: 30, window: 512 };
@@ -272,11 +277,14 @@ async function compareWebSockets(): Promise<void> {
 }
 
 async function measureIdleWebSockets(): Promise<void> {
+  const before = process.env[WS_CONNECTIONS_MAX];
+  process.env[WS_CONNECTIONS_MAX] ??= String(WS_IDLE.connections);
   const [idle] = await startEach(["buntracker"], 0, START_WS);
+  if (before === undefined) delete process.env[WS_CONNECTIONS_MAX];
   if (idle === undefined) return;
-  const sizes = { connections: WS_IDLE, swarms: WS_IDLE / 5, settle: WS_SETTLE_SECONDS };
   await Bun.sleep(SETTLE_MILLISECONDS);
-  const { kib_each } = await load("ws-load.ts", { ...target(idle), ...sizes });
+  const flags = { ...target(idle), ...WS_IDLE, settle: WS_SETTLE_SECONDS };
+  const { kib_each } = await load("ws-load.ts", flags);
   atMost("WebSocket: KiB of an idle connection with a peer", 1.8, kib_each);
 }
 
@@ -480,4 +488,6 @@ async function tell(): Promise<void> {
   console.log(text);
   const full = options.rows === ALL_ROWS && options.scale === 1;
   if (full) await writeResults("compare.txt", text);
+  const isOfWs = options.rows === ROWS_OF_WS && options.rounds >= 3 && options.seconds >= 3;
+  if (isOfWs) await writeResults("compare-web-sockets.txt", text);
 }
