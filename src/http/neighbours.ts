@@ -80,8 +80,8 @@ export class Neighbours<Member> {
   }
 
   /**
-   * None of its connections can give way: drops what orders them. Nearly every WebSocket has a place
-   * of its own.
+   * None of its connections can give way: drops what orders them. Nearly every WebSocket has a
+   * place of its own.
    */
   dropOrder(): void {
     this.#order?.rank.leave();
