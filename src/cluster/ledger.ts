@@ -38,6 +38,8 @@ import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 export const HEARD_SECONDS = 5;
 /** A batch may come by another way than the news that it exists. */
 const CLAIM_SECONDS = 2;
+/** One comes each second: of what comes much sooner, only what it says of its sender counts. */
+const HELLO_SECONDS_MIN = 0.2;
 /** How much further back a pull reaches: batches wait for their turn, and clocks stand still. */
 const MARGIN_SECONDS = 10;
 /**
@@ -115,10 +117,11 @@ export class Ledger {
   hello(origin: string, number: number, hello: Hello, now: number): void {
     const state = this.#see(origin, now);
     if (state === undefined) return;
+    // A flood of them: 10,000 that named 64 others each kept an announce for 0.7 s.
+    const isSoon = now - state.helloAt < HELLO_SECONDS_MIN;
     state.hello = hello;
-    state.helloAt = now;
+    if (!isSoon) state.helloAt = now;
     noteBegan(state, now - hello.upSeconds);
-    state.named = new Map(hello.had.map((had) => [had.origin, had]));
     // Messages of one tracker keep their order: what it had by then would have come before.
     if (number < state.claim && now - state.claimedAt >= CLAIM_SECONDS) state.claim = 0;
     if (number > state.live) {
@@ -127,6 +130,8 @@ export class Ledger {
       state.live = number;
     }
     if (number === state.live) this.#noteWhole(state, now);
+    if (isSoon) return;
+    state.named = new Map(hello.had.map((had) => [had.origin, had]));
     for (const one of hello.had) this.#claim(one, Math.max(one.number, one.heard), now, now);
     for (const other of this.#origins.values()) unsettle(other, state);
   }

@@ -70,6 +70,16 @@ describe("a hello", () => {
     expect(ledger.need(2)).toEqual({ giver: A, sinceSeconds: 11 });
   });
 
+  test("that comes much sooner than each second says only what its sender has told", () => {
+    const ledger = open();
+    ledger.hello(A, 1, hello(), 10);
+    ledger.hello(A, 2, hello([all(B, 7)]), 10.1);
+    expect(ledger.lacking(10.1).map(({ live }) => live)).toEqual([2]);
+    expect([...ledger.origins].map(({ origin }) => origin)).toEqual([A]);
+    ledger.hello(A, 2, hello([all(B, 7)]), 10.3);
+    expect([...ledger.origins].map(({ origin }) => origin)).toEqual([A, B]);
+  });
+
   test("of another tracker counts after two seconds, and moves nothing by itself", () => {
     const ledger = open();
     ledger.batch(A, 1, 1);
@@ -165,8 +175,8 @@ describe("of an origin that is gone before anybody has all of it", () => {
 
   test("one that has settled it is enough", () => {
     const ledger = orphaned();
-    ledger.hello(C, 0, hello([{ origin: A, number: 4, heard: 2 }]), 20);
-    expect(ledger.need(20)!.giver).toBe(C);
+    ledger.hello(C, 0, hello([{ origin: A, number: 4, heard: 2 }]), 20.5);
+    expect(ledger.need(20.5)!.giver).toBe(C);
     const had = [{ origin: A, number: 4, heard: 2 }];
     ledger.pulled(C, had, { begun: 20, sinceSeconds: 100 }, 21);
     expect(ledger.need(21)).toBeUndefined();
