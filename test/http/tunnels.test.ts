@@ -235,6 +235,18 @@ protocol (it is made later: %p)",
     expect(garbage.noted - before).toBeGreaterThanOrEqual(80_000);
     socket.destroy();
   });
+
+  test("notes what a piece leaves, however small it is", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(get("/"));
+    await until(() => got.text.includes("101"));
+    const before = garbage.noted;
+    socket.write("y\n");
+    await until(() => served.tunnels[0]!.said !== "");
+    expect(garbage.noted - before).toBeGreaterThanOrEqual(700);
+    socket.destroy();
+  });
 });
 
 test("an upgrade that finds no room is refused, and the connection closed", async () => {
