@@ -98,6 +98,7 @@ export class HttpServer {
     this.counts = options.counts ?? new ConnectionCounts();
     const starve = (connection: Connection): void => {
       this.counts.starved += 1;
+      connection.tunnel?.starved?.();
       connection.socket.terminate();
     };
     this.#held = new Held(this.#connections, starve, options.heldBytesMax);

@@ -67,6 +67,8 @@ export interface Tunnel {
   progressed(): void;
   /** The tick of `wakeAfter` is over. */
   expire(): void;
+  /** All connections together hold too many bytes: it is cut next. */
+  starved?(): void;
   /** The client has shut its side; without this method the connection ends then. */
   inputEnded?(): void;
   /** The server stops. */

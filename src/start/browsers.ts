@@ -144,7 +144,10 @@ function copyOf({ head, address, family }: UpgradeRequest): UpgradeRequest {
   return { head: copy, address: address.slice(), family };
 }
 
-const NOT_CLOSED = { silent: 0, protocol: 0, too_large: 0, malformed: 0, wrong_messages: 0 };
+const NOT_CLOSED = {
+  ...{ silent: 0, protocol: 0, too_large: 0, malformed: 0, wrong_messages: 0, starved: 0 },
+  shutdown: 0,
+};
 
 /** Figures for metrics; undefined if WebSockets are off. */
 export function browserFigures(browsers: Browsers | undefined): BrowserFigures | undefined {
@@ -156,6 +159,6 @@ export function browserFigures(browsers: Browsers | undefined): BrowserFigures |
     swarms: sockets?.swarms ?? 0,
     seeders: sockets?.seeders ?? 0,
     leechers: sockets?.leechers ?? 0,
-    closed: { ...(sockets?.closes ?? { ...NOT_CLOSED, shutdown: 0 }) },
+    closed: { ...(sockets?.closes ?? NOT_CLOSED) },
   };
 }

@@ -406,6 +406,10 @@ export class Signaling implements Engine {
     this.#close(connection, CLOSE_GOING_AWAY);
   }
 
+  starved(): void {
+    this.closes.starved += 1;
+  }
+
   closed(connection: WsConnection): void {
     this.#leave(connection);
     this.connections -= 1;

@@ -17,6 +17,8 @@ export class WsCloses {
   too_large = 0;
   malformed = 0;
   wrong_messages = 0;
+  /** All connections together held too many bytes, and it held the most. */
+  starved = 0;
   shutdown = 0;
 }
 

@@ -22,6 +22,7 @@ export interface Engine {
   challenge(connection: WsConnection): void;
   expire(connection: WsConnection): void;
   stop(connection: WsConnection): void;
+  starved(): void;
   closed(connection: WsConnection): void;
 }
 
@@ -161,6 +162,10 @@ export class WsConnection implements Tunnel, PeerHolder {
 
   stop(): void {
     this.#engine.stop(this);
+  }
+
+  starved(): void {
+    this.#engine.starved();
   }
 
   closed(): void {

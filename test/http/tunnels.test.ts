@@ -47,6 +47,10 @@ class Lines implements Tunnel {
     this.events.push("progressed");
   }
 
+  starved(): void {
+    this.events.push("starved");
+  }
+
   expire(): void {
     this.events.push("expire");
     this.expiredAt.push(this.line.tick);
@@ -247,6 +251,16 @@ protocol (it is made later: %p)",
     expect(garbage.noted - before).toBeGreaterThanOrEqual(700);
     socket.destroy();
   });
+});
+
+test("an upgraded connection is told when it is cut because all hold too many bytes", async () => {
+  using served = serve({ heldBytesMax: 100_000 });
+  const { socket, got } = dial(served.port);
+  socket.write(get("/"));
+  await until(() => got.text.includes("101"));
+  socket.write("y".repeat(300_000));
+  await until(() => served.tunnels[0]!.events.includes("starved"));
+  expect(served.tunnels[0]!.events.slice(1)).toEqual(["starved", "closed"]);
 });
 
 test("an upgrade that finds no room is refused, and the connection closed", async () => {

@@ -175,7 +175,15 @@ describe("a connection is closed", () => {
     expect(got[1]!.payload.readUInt16BE(0)).toBe(1000);
     expect(closedBy(frame("", { opcode: 8 }))).toBe(0);
     expect({ ...engine.closes }).toEqual({
-      ...{ silent: 0, protocol: 0, too_large: 0, malformed: 0, wrong_messages: 0, shutdown: 0 },
+      ...{
+        silent: 0,
+        protocol: 0,
+        too_large: 0,
+        malformed: 0,
+        wrong_messages: 0,
+        starved: 0,
+        shutdown: 0,
+      },
     });
   });
 
