@@ -60,6 +60,7 @@ export async function flood(
 if (import.meta.main) {
   const [port, seconds, kind] = process.argv.slice(2);
   console.log(await send(Number(port), Number(seconds), kind as FloodKind));
+  process.exit(0); // Its input is still being read.
 }
 
 async function send(port: number, seconds: number, kind: FloodKind): Promise<number> {
