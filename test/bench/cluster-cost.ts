@@ -130,12 +130,16 @@ async function measure(name: string, url: string | undefined): Promise<number[] 
 async function exchangeMany(url: string): Promise<void> {
   const self = { origin: crypto.getRandomValues(new Uint8Array(8)).toHex(), number: 1 };
   const trackers = new Set<string>();
+  /** The session of each tracker that has more to send. */
+  const sessions = new Map<string, number>();
   let chunks = 0;
   const heard = (bytes: Uint8Array): void => {
     const message = readMessage(bytes);
     if (typeof message === "string") return;
     if (message.kind === KIND_HELLO) trackers.add(message.origin);
-    if (message.kind === KIND_STATE) chunks += 1;
+    if (message.kind !== KIND_STATE) return;
+    chunks += 1;
+    if (message.chunk === undefined) sessions.delete(message.origin);
   };
   const { hostname: host, port } = new URL(url);
   const engines = [{ host, port: Number(port), tls: false, user: undefined, password: undefined }];
@@ -152,8 +156,14 @@ async function exchangeMany(url: string): Promise<void> {
   for (let at = 0; at < records.length; at += DELTA_BYTES_IPV4) records[at] = DELTA_DOWNLOAD;
   for (let n = 1; n <= MESSAGES; n++) {
     link.sendAll(deltasMessage(self, records));
-    const ask = { session: n & 0xffff, begins: true, sinceSeconds: Infinity, credit: 1 };
-    for (const tracker of trackers) link.sendTo(tracker, askMessage(self, ask));
+    for (const tracker of trackers) {
+      // Each goes on until its end: a session that begins soon after another is refused.
+      const begins = !sessions.has(tracker);
+      if (begins) sessions.set(tracker, n);
+      const session = sessions.get(tracker)!;
+      const ask = { session, begins, sinceSeconds: Infinity, credit: 1 };
+      link.sendTo(tracker, askMessage(self, ask));
+    }
     for (let wait = 0; wait < 100 && chunks < 2 * n; wait++) await Bun.sleep(1);
   }
   if (chunks < MESSAGES) throw new Error(`${chunks} of ${2 * MESSAGES} asks were answered`);
