@@ -14,7 +14,7 @@
  * After its start a tracker asks one that has caught up for all peers; with a snapshot, it asks
  * for what it has lacked since (ledger.ts). If no such tracker is heard for three seconds, the
  * others have just started too, or it is alone: then it asks those that have something that it
- * lacks, and counts as caught up if there are none.
+ * lacks. If no tracker has, it counts as caught up.
  *
  * Chunks wait in a queue, which has room for the credits: sixteen chunks put back in one turn kept
  * announces for 67 ms.

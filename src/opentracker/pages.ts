@@ -79,7 +79,7 @@ export interface PagesDeps {
   /** Name and version of the tracker. */
   readonly version: string;
   readonly settings: PagesSettings;
-  /** Changes of peers that other trackers told; without it there are none. */
+  /** Counts changes of peers that other trackers told; a tracker alone lacks it. */
   readonly heard?: () => number;
 }
 

@@ -50,8 +50,8 @@ import { Walk } from "./walk.ts";
 import type { Cell, Hash, SwarmAt, Tick } from "./units.ts";
 
 /**
- * Peers of a piece, unless one bucket has more. Writing one takes 5 µs; putting one back takes 0.2
- * ms, and no less than a record is put back in a turn.
+ * Peers of a piece, unless one bucket has more. By the cost of a peer, writing one takes some
+ * 5 µs and putting it back 0.2 ms; a turn puts back a whole record at least.
  */
 const PIECE_PEERS = 512;
 /** What copying a peer costs, in units of the walk. */

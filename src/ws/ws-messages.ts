@@ -117,7 +117,7 @@ export class Message {
     }
   }
 
-  /** The text of an offer or answer of that type; undefined if it is none, or too long. */
+  /** The SDP of an offer or answer; undefined if the value has another type or is too long. */
   #sdpOf(value: unknown, type: string): Uint8Array | undefined {
     return isObject(value) && value["type"] === type ? this.#rawTexts.of(value["sdp"]) : undefined;
   }
