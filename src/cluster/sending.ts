@@ -3,8 +3,9 @@
  *
  *   outboxes ─► batch of at most 32 KiB ─► number n + 1 ─► link
  *
- * After a turn that sent much the next one is left out, for a message costs our processor and that
- * of each other tracker as much as several hundred deltas: a busy tracker tells ten times a second.
+ * After a turn that sent much the next one is left out: by a profile, a message costs our processor
+ * and that of each other tracker as much as several hundred deltas. So a busy tracker tells ten
+ * times a second.
  *
  * A batch that the link refuses is thrown away, and its number is used up. If an outbox has dropped
  * something, a number is passed over. Either way the others see that a number is missing, and ask
