@@ -15,7 +15,7 @@
  * taking the place of the oldest lost 0.5 to 1.3 % of honest answers under load.
  */
 import type { Message } from "./ws-messages.ts";
-import type { OwnPeers, Peer, PeerHolder } from "./ws-swarms.ts";
+import { type OwnPeers, type Peer, type PeerHolder, SWARMS_LEFT_MAX } from "./ws-swarms.ts";
 
 /** Browsers throw their offers away after 50 s. */
 const ANSWER_SECONDS = 60;
@@ -25,9 +25,6 @@ const ANNOUNCES_OPEN = 2;
 
 /** Receivers that are looked at for each offer: some may not take what was sent to them. */
 const LOOKS_PER_OFFER = 4;
-
-/** A connection that has left more swarms with unanswered offers makes none in others. */
-const SWARMS_LEFT_MAX = 64;
 
 const WORDS_PER_OFFER = 2;
 

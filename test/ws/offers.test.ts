@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { WsConnection } from "../../src/ws/ws-connection.ts";
 import { frame, HASH, type Json, offersOf, openEngine } from "./fixture.ts";
 import { hash20 } from "./some-words.ts";
 
@@ -249,5 +250,30 @@ describe("the limit of unanswered offers", () => {
     expect(passed.reduce((sum, count) => sum + count)).toBe(64);
     clock.now += 61;
     expect(offerIn(hash20(99))).toBe(1);
+  });
+
+  test("is kept for 64 swarms that a connection has left, and for all others together", () => {
+    const { join, clock, announceAll, got } = openCrowd();
+    const client = join();
+    const inSwarms = (from: number, to: number, members: Json): void => {
+      for (let i = from; i < to; i++) client.announce({ info_hash: hash20(i), ...members });
+    };
+    for (let i = 0; i < 200; i++) announceAll(hash20(i));
+    inSwarms(0, 64, { offers: offersOf(1) });
+    clock.now += 30;
+    inSwarms(64, 200, { offers: offersOf(1) });
+    inSwarms(0, 200, { event: "stopped" });
+    expect((client.tunnel as WsConnection).peers.left).toBe(64);
+    got();
+    const offerIn = (swarm: number): number => {
+      announceAll(hash20(swarm));
+      client.announce({ info_hash: hash20(swarm), offers: offersOf(1) });
+      return got();
+    };
+    clock.now += 31;
+    expect([offerIn(300), offerIn(70)]).toEqual([0, 0]);
+    clock.now += 30;
+    expect([offerIn(301), offerIn(71)]).toEqual([1, 1]);
+    expect((client.tunnel as WsConnection).peers.left).toBe(0);
   });
 });
