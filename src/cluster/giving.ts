@@ -8,6 +8,8 @@
  *
  * Swarms are walked in slices, while they change; whatever is announced meanwhile is told as ever.
  * A peer that is sent twice changes nothing. A taker that is silent for five seconds is forgotten.
+ * So that neither side is silent while few of many peers are young enough, a chunk is sent after a
+ * second also if it is not full, and even without records: the taker gives its credit back.
  */
 import { Dump } from "../swarm/dump.ts";
 import type { Store } from "../swarm/store.ts";
@@ -17,6 +19,8 @@ import { type Ask, CHUNK_BYTES_MAX, type Had, type State } from "./wire.ts";
 /** Takers that are served at a time. Another asks again, or asks another. */
 const TAKERS_MAX = 4;
 const SILENT_SECONDS = 5;
+/** After this time a chunk is sent as it is. */
+const QUIET_SECONDS = 1;
 /** A taker waits longer than this before it asks anew: what comes sooner is of no taker. */
 const APART_SECONDS = 0.25;
 /** Units of a dump in a slice: some 200 µs. */
@@ -32,6 +36,7 @@ interface Session {
   credit: number;
   chunks: number;
   begunAt: number;
+  sentAt: number;
   heardAt: number;
 }
 
@@ -81,7 +86,7 @@ export class Giving {
     const chunk = new Uint8Array(CHUNK_BYTES_MAX - CHUNK_HEADER_BYTES);
     this.#sessions.push({
       ...{ taker, session: ask.session, had: had(), credit: ask.credit, chunks: 0 },
-      ...{ begunAt: now, heardAt: now },
+      ...{ begunAt: now, sentAt: now, heardAt: now },
       dump: new Dump(this.#store, chunk, ticks),
     });
   }
@@ -97,14 +102,18 @@ export class Giving {
   slice(now: number): Gift | undefined {
     const session = this.#sessions.find(({ credit }) => credit > 0);
     if (session === undefined) return undefined;
-    const { dump } = session;
-    if (!dump.done && !dump.isFull) {
-      dump.slice(now, SLICE_UNITS);
-      if (!dump.done && !dump.isFull) return undefined;
-    }
     // The others have their turn.
     this.#sessions.push(...this.#sessions.splice(this.#sessions.indexOf(session), 1));
-    if (dump.size > 0) return { taker: session.taker, state: this.#takeChunk(session) };
+    const { dump } = session;
+    const isQuiet = now - session.sentAt >= QUIET_SECONDS;
+    if (!dump.done && !dump.isFull) {
+      dump.slice(now, SLICE_UNITS);
+      if (!dump.done && !dump.isFull && !isQuiet) return undefined;
+    }
+    if (dump.size > 0 || (isQuiet && !dump.done)) {
+      session.sentAt = now;
+      return { taker: session.taker, state: this.#takeChunk(session) };
+    }
     if (!dump.done) {
       dump.clear();
       return undefined;
@@ -117,9 +126,11 @@ export class Giving {
   #takeChunk(session: Session): State {
     const { dump } = session;
     const records = dump.chunk.subarray(0, dump.size);
-    const chunk = new Uint8Array(CHUNK_HEADER_BYTES + records.length);
-    chunk.set(chunkBytes(0, dump.tick, records));
-    chunk.set(records, CHUNK_HEADER_BYTES);
+    const chunk = new Uint8Array(dump.size === 0 ? 0 : CHUNK_HEADER_BYTES + dump.size);
+    if (dump.size > 0) {
+      chunk.set(chunkBytes(0, dump.tick, records));
+      chunk.set(records, CHUNK_HEADER_BYTES);
+    }
     dump.clear();
     session.credit -= 1;
     session.chunks += 1;

@@ -6,10 +6,12 @@
  *                                       └── credit ───┘
  *
  * Chunks are numbered, because the server between us may lose one. A number that is ahead, a chunk
- * that is not sound, or five seconds without one end the pull, and another tracker is asked. Pulls
- * begin ten seconds apart on the average, and four of them at once: what three trackers told while
- * their server was gone takes two, and waiting between these made it 11 to 13 s until all were
- * equal. Each begins after some random delay, for all that lost the same server lack the same.
+ * that is not sound, or five seconds without one end the pull, and another tracker is asked. A chunk
+ * without records says only that the giver still looks for some. Pulls begin ten seconds apart on
+ * the average, and four of them at once: what three trackers told while their server was gone takes
+ * two, and waiting between these made it 11 to 13 s until all were equal. One that failed counts as
+ * well, unless our link was lost: a giver may send what is not sound as often as it likes. Each
+ * begins after some random delay, for all that lost the same server lack the same.
  *
  * After its start a tracker asks one that has caught up for all peers; with a snapshot, it asks
  * for what it has lacked since (ledger.ts). If no such tracker is heard for three seconds, the
@@ -38,6 +40,8 @@ const CREDIT = 16;
 /** Bytes of records that are put back in a slice: some 200 µs, but for a piece of a large swarm. */
 const SLICE_BYTES = 4096;
 const SILENT_SECONDS = 5;
+/** After this time each client has announced again, and was told: nothing is left to wait for. */
+const PULL_SECONDS_MAX = 1800;
 const APART_SECONDS = 10;
 const PULLS_AT_ONCE = 4;
 const DELAY_SECONDS_MIN = 0.3;
@@ -113,7 +117,8 @@ export class Taking {
   tick(now: number): void {
     const pull = this.#pull;
     if (pull !== undefined) {
-      if (now - pull.heardAt > SILENT_SECONDS) this.#end(pull, "failed", now);
+      const isOver = now - pull.begun > PULL_SECONDS_MAX;
+      if (isOver || now - pull.heardAt > SILENT_SECONDS) this.#end(pull, "failed", now);
       return;
     }
     if (now < this.#next) return;
@@ -135,7 +140,10 @@ export class Taking {
 
   /** The link was lost: a pull that runs has failed. */
   cutOff(now: number): void {
-    if (this.#pull !== undefined) this.#end(this.#pull, "failed", now);
+    if (this.#pull !== undefined) {
+      this.#end(this.#pull, "failed", now);
+      this.#room += 1;
+    }
     this.#aloneSince = NaN;
   }
 
@@ -167,13 +175,15 @@ export class Taking {
       this.#parts.ledger.pulled(pull.giver, state.had, pull, now);
       return this.#end(pull, "done", now);
     }
-    if (this.#opened === 0 && !this.#open(state.chunk, state.tickSeconds, now)) {
-      return this.#end(pull, "failed", now);
+    if (state.chunk.length > 0) {
+      if (this.#opened === 0 && !this.#open(state.chunk, state.tickSeconds, now)) {
+        return this.#end(pull, "failed", now);
+      }
+      const putBack = this.#putBack!;
+      if (this.#putBackSome(putBack)) return;
+      if (putBack.at !== this.#opened) return this.#end(pull, "failed", now);
+      this.#opened = 0;
     }
-    const putBack = this.#putBack!;
-    if (this.#putBackSome(putBack)) return;
-    if (putBack.at !== this.#opened) return this.#end(pull, "failed", now);
-    this.#opened = 0;
     this.#waiting.shift();
     const credit = { session: pull.session, begins: false, sinceSeconds: 0, credit: 1 };
     this.#parts.send(pull.giver, credit);
@@ -222,10 +232,7 @@ export class Taking {
     this.#putBack = undefined;
     this.#waiting.length = this.#opened = 0;
     this.counts[outcome] += 1;
-    if (outcome === "failed") {
-      this.#avoid.set(pull.giver, now + AVOID_SECONDS);
-      this.#room += 1;
-    }
+    if (outcome === "failed") this.#avoid.set(pull.giver, now + AVOID_SECONDS);
     const peers = this.counts.peers - pull.peersBefore;
     this.#parts.ended({ outcome, peers, withoutRoom, seconds: now - pull.begun });
   }

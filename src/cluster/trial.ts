@@ -8,7 +8,7 @@
  */
 import type { Engine } from "../config/cluster-settings.ts";
 import { type LinkEvents, type Login, NatsLink, type Refusal } from "./link.ts";
-import { KIND_HELLO, readMessage } from "./wire.ts";
+import { KIND_HELLO, KNOWN_MAX, readMessage } from "./wire.ts";
 
 /** A tracker says that it is there once a second. */
 const LISTEN_MILLISECONDS = 2200;
@@ -49,7 +49,8 @@ export async function tryEngine(engine: Engine, options: TrialOptions): Promise<
       const message = readMessage(bytes);
       if (message === "version") trial.otherVersion = true;
       if (typeof message === "string" || message.kind !== KIND_HELLO) return;
-      names.set(message.origin, message.name);
+      // A program with the login can make up names without end.
+      if (names.size < KNOWN_MAX) names.set(message.origin, message.name);
     },
     connected(_, asksLogin) {
       trial.asksLogin = asksLogin;

@@ -15,9 +15,9 @@
  *                                              22  2  which chunk this is, from 0; at the end how
  *   2 hello                                           many there were
  *    16  2   seconds it keeps peers            24  …  a chunk of a snapshot, CHUNK_BYTES_MAX at
- *    18  1   n                                        most (snapshot/format.ts); at the end, for
- *    19  1   1 drains, 2 has not caught up,           each origin, as in a hello
- *            4 does not store all that it hears
+ *    18  1   n                                        most (snapshot/format.ts), or nothing: the
+ *    19  1   1 drains, 2 has not caught up,           giver still looks; at the end, for each
+ *            4 does not store all that it hears       origin, as in a hello
  *    20  4   seconds since it started        3 ask
  *    24  4   its clock, seconds since 1970     16  2  session     18  2  1 begins, 0 goes on
  *    28  20n 8 an origin                       20  2  since how many seconds, 65535 for all
@@ -328,7 +328,8 @@ function putHad(bytes: Uint8Array, from: number, had: readonly Had[]): void {
     const at = from + HAD_BYTES * i;
     putKnown(bytes, at, one);
     view.setUint32(at + KNOWN_BYTES, one.heard, true);
-    view.setUint32(at + KNOWN_BYTES + 4, Math.ceil(one.ageSeconds ?? NOT_KNOWN), true);
+    const age = Math.min(NOT_KNOWN, Math.ceil(one.ageSeconds ?? NOT_KNOWN));
+    view.setUint32(at + KNOWN_BYTES + 4, age, true);
   }
 }
 

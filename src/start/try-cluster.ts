@@ -12,6 +12,7 @@ import type { Login, Refusal } from "../cluster/link.ts";
 import { readLogin } from "./cluster-login.ts";
 import { sentenceOf } from "./foresee.ts";
 import { explainByEnd, loginWarnings } from "./login-end.ts";
+import { printable } from "../verbs/printable.ts";
 
 /** What was found, as sentences. */
 export interface ClusterReport {
@@ -70,7 +71,7 @@ function lineOf(engine: Engine, login: Login, { nodes, asksLogin }: Trial): stri
   const tls = hasTls(engine, login) ? "with TLS" : "without TLS";
   const right = asksLogin ? "the login is right" : "no login is asked for";
   const how = hasPassword(engine, login) ? right : "without a login";
-  const heard = nodes.length === 0 ? "no tracker is heard" : `trackers heard: ${nodes.join(", ")}`;
+  const heard = nodes.length === 0 ? "no tracker is heard" : `trackers heard: ${printable(nodes.join(", "))}`;
   return `${showEngine(engine)} answers ${tls}, ${how}; ${heard}`;
 }
 

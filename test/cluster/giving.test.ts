@@ -65,3 +65,30 @@ test("credit for a session that is over, or never was, is ignored", () => {
   giving.asked(TAKER, { ...ASK, begins: false, credit: 5 }, () => HAD, 100);
   expect(giving.works).toBe(false);
 });
+
+test("a taker hears each second of a giver that finds little among many, as do the others", () => {
+  const { giving, from } = openBoth();
+  fill(from, 200_000, 100);
+  const young = { ...ASK, sinceSeconds: 60, credit: 16 };
+  giving.asked("1", young, () => HAD, 1000);
+  giving.asked("2", young, () => HAD, 1000);
+  const heard: Record<string, number> = { 1: 1000, 2: 1000 };
+  let apart = 0;
+  let ends = 0;
+  // A machine so slow, or with so many peers, that a slice takes 0.2 s.
+  for (let now = 1000; giving.works; now += 0.2) {
+    const gift = giving.slice(now);
+    if (gift === undefined) continue;
+    apart = Math.max(apart, now - heard[gift.taker]!);
+    heard[gift.taker] = now;
+    if (gift.state.chunk === undefined) ends += 1;
+    else {
+      expect(gift.state.chunk).toEqual(new Uint8Array(0));
+      giving.asked(gift.taker, { ...young, begins: false, credit: 1 }, () => HAD, now);
+      giving.expire(now);
+    }
+  }
+  expect(ends).toBe(2);
+  expect(heard[2]!).toBeGreaterThan(1010);
+  expect(apart).toBeLessThan(2);
+});

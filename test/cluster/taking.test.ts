@@ -127,6 +127,27 @@ describe("a pull fails, and another begins", () => {
   });
 });
 
+test("a chunk without records keeps a pull alive, and gives its credit back", () => {
+  const { states, give, ended, asks, taking } = begun(1000);
+  const none = { ...states[0]!, chunk: new Uint8Array(0) };
+  for (let number = 0; number < 3; number++) {
+    taking.tick(NOW + 4 * (number + 1));
+    give({ ...none, number }, NOW + 4 * (number + 1));
+  }
+  expect(asks.slice(1).map(({ ask }) => ask.credit)).toEqual([1, 1, 1]);
+  for (const state of states) give({ ...state, number: state.number + 3 }, NOW + 13);
+  expect(ended).toEqual([["done", 1000]]);
+});
+
+test("a pull that lasts for half an hour has failed: all clients have announced again", () => {
+  const { states, give, ended, taking } = begun(10);
+  for (let number = 0; ended.length === 0 && number < 600; number++) {
+    give({ ...states[0]!, number }, NOW + 4 * number);
+    taking.tick(NOW + 4 * number);
+  }
+  expect(ended.map(([outcome]) => outcome)).toEqual(["failed"]);
+});
+
 test("what is repeated, or of another session or sender, changes nothing", () => {
   const { states, give, ended, taking, to, peersOf } = begun();
   give(states[0]!);
@@ -184,24 +205,31 @@ test("if none that is there has caught up, there is nothing to wait for", () => 
   expect([ledger.behind, asks]).toEqual([false, []]);
 });
 
-test("four pulls begin one after the other, and then one each ten seconds", () => {
-  const { ledger, taking, asks } = openBoth();
-  let number = 3;
-  const run = (from: number, to: number): number => {
-    const before = asks.length;
-    for (let now = from; now < to; now += 0.1) {
-      // Something is missing all the time.
-      ledger.hello(GIVER, ++number, HELLO, now);
-      const begun = asks.length;
-      taking.tick(now);
-      if (asks.length === begun) continue;
-      const { session } = asks.at(-1)!.ask;
-      const end = { session, tickSeconds: 45, number: 0, chunk: undefined, had: [] };
-      taking.state(GIVER, end, now);
-      while (taking.works) taking.slice(now);
-    }
-    return asks.length - before;
-  };
-  expect(run(NOW, NOW + 5)).toBe(4);
-  expect(run(NOW + 5, NOW + 45)).toBe(4);
+describe("four pulls begin one after the other, and then one each ten seconds", () => {
+  /** How many begin in the first five seconds, and in the next forty; each ends with `chunk`. */
+  function pulls(chunk: Uint8Array | undefined): [number, number] {
+    const { ledger, taking, asks } = openBoth();
+    let number = 3;
+    const run = (from: number, to: number): number => {
+      const before = asks.length;
+      for (let now = from; now < to; now += 0.1) {
+        // Something is missing all the time.
+        ledger.hello(GIVER, ++number, HELLO, now);
+        const begun = asks.length;
+        taking.tick(now);
+        if (asks.length === begun) continue;
+        const { session } = asks.at(-1)!.ask;
+        taking.state(GIVER, { session, tickSeconds: 45, number: 0, chunk, had: [] }, now);
+        while (taking.works) taking.slice(now);
+      }
+      return asks.length - before;
+    };
+    return [run(NOW, NOW + 5), run(NOW + 5, NOW + 45)];
+  }
+
+  test("if each brings what is missing", () => expect(pulls(undefined)).toEqual([4, 4]));
+
+  test("if each fails at once, because the giver sends what is not sound", () => {
+    expect(pulls(new Uint8Array(3))).toEqual([4, 4]);
+  });
 });

@@ -119,6 +119,10 @@ describe("what a message cannot hold", () => {
     expect(since(SECONDS_MAX)).toMatchObject({ sinceSeconds: SECONDS_MAX });
     expect(since(SECONDS_MAX + 1)).toMatchObject({ sinceSeconds: Infinity });
     expect(since(0.5)).toMatchObject({ sinceSeconds: 1 });
+    const [old] = [{ ...OTHER, heard: 7, ageSeconds: 2 ** 32 + 5 }];
+    const named = readMessage(helloMessage(SENDER, { ...HELLO, had: [old] }));
+    expect(named).toMatchObject({ had: [{ ...OTHER, heard: 7 }] });
+    expect(Object.keys((named as { had: object[] }).had[0]!)).not.toContain("ageSeconds");
   });
 
   test("begins again: the number of a chunk after 65,535 is 0", () => {

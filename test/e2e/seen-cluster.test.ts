@@ -2,10 +2,13 @@
  * What operators see of trackers that share their peers: pages, metrics, verbs. Skipped, and said
  * so, where `nats-server` is not installed.
  */
+import { connect } from "@nats-io/transport-node";
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { helloMessage } from "../../src/cluster/wire.ts";
+import { HELLO } from "../cluster/hello.ts";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
 import { freePort, startProcess, startTracker } from "./harness.ts";
 
@@ -133,6 +136,20 @@ describe("check", () => {
       const refused = await check({ TRACKER_CLUSTER_URL: nats.url, ...wrong });
       expect([right.code, asked.code, refused.code]).toEqual([0, 0, 1]);
       expect(refused.text).toMatch(/error: nats:.*: .*\n.*hint: .*TRACKER_CLUSTER_PASSWORD/);
+      // A name that another program has made up is no line of its own, nor are more than 64 shown.
+      const client = await connect({ servers: nats.url, user: "u", pass: "p2" });
+      const timer = setInterval(() => {
+        for (let n = 0; n < 100; n++) {
+          const origin = n.toString(16).padStart(16, "0");
+          const bytes = helloMessage({ origin, number: 0 }, { ...HELLO, name: `x\nwarning: ${n}` });
+          client.publish("buntracker.default.all", bytes);
+        }
+      }, 200);
+      const flooded = await check({ TRACKER_CLUSTER_URL: nats.url, ...login });
+      clearInterval(timer);
+      await client.close();
+      expect(flooded.text.match(/x\?warning: \d/g)?.length).toBeLessThanOrEqual(64);
+      expect(flooded.text).not.toMatch(/^warning: \d/m);
       const url = `${nats.url},nats://127.0.0.1:${freePort()}`;
       expect((await check({ TRACKER_CLUSTER_URL: url, ...login })).code).toBe(0);
     },
