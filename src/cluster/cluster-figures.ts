@@ -5,7 +5,8 @@
  * they need no token.
  */
 import { clockAhead } from "./clocks.ts";
-import { lackOf, type Ledger, type Origin } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
+import { lackOf, type Origin } from "./origins.ts";
 import { FORMAT_VERSION } from "./wire.ts";
 
 /** Another tracker, heard within a peer timeout. */

@@ -15,6 +15,8 @@
  *   batch n > live + 1    gap: up to n - 1               a batch was lost
  *   batch n <= live       is ignored                     an old start must not follow its stop
  *   hello n > live        gap: up to n                   the last batches were lost
+ *   hello n < live        for five seconds: live is n,   another program said a higher number in
+ *                         gap: up to n                   its name, and what it told was ignored
  *   pull                  mends what the giver had, if it reached back far enough
  *
  * A pull asks for the announces of the last seconds, not for batches: so one giver mends all gaps
@@ -32,12 +34,28 @@
  * then that was not asked, because a line was cut, it is not settled any more.
  */
 import type { KeptOrigin } from "./kept.ts";
+import {
+  CLAIM_SECONDS,
+  COVERS_ALL,
+  COVERS_NOT,
+  covers,
+  isHeard,
+  isSettledIn,
+  lackOf,
+  noteAge,
+  noteBegan,
+  NOTHING_NAMED,
+  type Origin,
+  unsettle,
+  wholeSince,
+} from "./origins.ts";
 import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 
-/** A tracker that says nothing for this long is gone: it sends a hello each second. */
-export const HEARD_SECONDS = 5;
-/** A batch may come by another way than the news that it exists. */
-const CLAIM_SECONDS = 2;
+/**
+ * Messages of a tracker keep their order, but after a change of servers some may be as late as one
+ * that was frozen: a number that is lower for longer was never reached.
+ */
+const LOWER_SECONDS = 5;
 /** One comes each second: of what comes much sooner, only what it says of its sender counts. */
 const HELLO_SECONDS_MIN = 0.2;
 /** How much further back a pull reaches: batches wait for their turn, and clocks stand still. */
@@ -48,34 +66,6 @@ const MARGIN_SECONDS = 10;
  */
 const ORIGINS_MAX = 256;
 const HEARD_MAX = KNOWN_MAX;
-
-/** What is known of a tracker. */
-export interface Origin {
-  readonly origin: string;
-  live: number;
-  whole: number;
-  gap: number;
-  claim: number;
-  claimedAt: number;
-  /** -Infinity if never. */
-  wholeAt: number;
-  /** When it started: the earliest that was said, since news may be late; -Infinity if unknown. */
-  began: number;
-  /** When it last said something itself; -Infinity if only others named it. */
-  seenAt: number;
-  /** When it last said something, or another had news of it. */
-  namedAt: number;
-  /** Its last hello, when it came, and what it says there that it has, by origin. */
-  hello: Hello | undefined;
-  helloAt: number;
-  named: ReadonlyMap<string, Had>;
-  /** The trackers that were asked for its missing batches since it ended. */
-  readonly asked: Set<string>;
-  /** All trackers were asked for its batches up to this number; 0 while the origin is heard. */
-  settled: number;
-  /** The tracker that had asked all; undefined if this one did. */
-  settledBy: string | undefined;
-}
 
 /** A pull that is needed: from which tracker, and how far back. */
 export interface Need {
@@ -129,6 +119,7 @@ export class Ledger {
       if (number > state.whole) this.#noteGap(state, number);
       state.live = number;
     }
+    this.#doubt(state, number, now);
     if (number === state.live) this.#noteWhole(state, now);
     if (isSoon) return;
     state.named = new Map(hello.had.map((had) => [had.origin, had]));
@@ -342,6 +333,7 @@ export class Ledger {
     const state: Origin = {
       ...{ origin, live: number, whole: number, gap: 0, claim: 0, claimedAt: 0 },
       ...{ wholeAt: -Infinity, began: -Infinity, seenAt: -Infinity, namedAt: now },
+      lowerSince: NaN,
       ...{ hello: undefined, helloAt: -Infinity, named: NOTHING_NAMED },
       ...{ asked: new Set(), settled: 0, settledBy: undefined },
     };
@@ -356,6 +348,18 @@ export class Ledger {
       if (!isHeard(state, now) && state.namedAt < (oldest?.namedAt ?? Infinity)) oldest = state;
     }
     return oldest !== undefined && this.#origins.delete(oldest.origin);
+  }
+
+  /** Takes back a number that its own hellos do not bear out. */
+  #doubt(state: Origin, number: number, now: number): void {
+    if (number >= state.live) state.lowerSince = NaN;
+    else if (Number.isNaN(state.lowerSince)) state.lowerSince = now;
+    if (!(now - state.lowerSince >= LOWER_SECONDS)) return;
+    state.gap = 0;
+    state.live = number;
+    state.whole = Math.min(state.whole, number);
+    state.lowerSince = NaN;
+    if (number > 0) this.#noteGap(state, number);
   }
 
   #noteGap(state: Origin, upTo: number): void {
@@ -386,64 +390,3 @@ export class Ledger {
     state.claim = number;
   }
 }
-
-/** Up to which number something of it is missing; 0 if nothing is. */
-export function lackOf({ live, whole, gap, claim, claimedAt }: Origin, now: number): number {
-  const isClaimed = claim > Math.max(live, whole) && now - claimedAt >= CLAIM_SECONDS;
-  const claimed = isClaimed ? claim : 0;
-  return Math.max(gap, claimed);
-}
-
-/**
- * From when on something of it may be missing: its batches are younger than its start, so a pull
- * need not reach further back for an origin that is new. -Infinity if nothing is known.
- */
-const wholeSince = ({ wholeAt, began }: Origin): number =>
-  Number.isFinite(wholeAt) ? wholeAt : began;
-
-/** Notes what another says of the start of an origin: said late, it looks younger than it is. */
-function noteAge(state: Origin, { ageSeconds }: Had, now: number): void {
-  if (ageSeconds !== undefined) noteBegan(state, now - ageSeconds);
-}
-
-function noteBegan(state: Origin, at: number): void {
-  state.began = Number.isFinite(state.began) ? Math.min(state.began, at) : at;
-}
-
-/** True if it said something within the last seconds. */
-export const isHeard = ({ seenAt }: Origin, now: number): boolean => now - seenAt <= HEARD_SECONDS;
-
-const NOTHING_NAMED: ReadonlyMap<string, Had> = new Map();
-
-const COVERS_NOT = 0;
-/** All that is left of an origin that is gone. */
-const COVERS_REST = 0.9;
-const COVERS_ALL = 1;
-
-/** How much `giver` has of an origin up to `lack`. */
-function covers(giver: Origin, { origin }: Origin, lack: number): number {
-  if (giver.origin === origin) return COVERS_ALL;
-  const one = giver.named.get(origin);
-  if (one === undefined || one.number < lack) return COVERS_NOT;
-  return isSettledIn(one) ? COVERS_REST : COVERS_ALL;
-}
-
-/**
- * Takes back that an origin is settled, when a hello shows that somebody has more of it: while a
- * line was cut, not all trackers could be asked.
- */
-function unsettle(state: Origin, { origin, named }: Origin): void {
-  if (state.settled === 0) return;
-  const one = named.get(state.origin);
-  const says = one !== undefined && isSettledIn(one) && one.number >= state.settled;
-  if (state.settledBy === origin && !says) {
-    state.settled = 0;
-    state.asked.clear();
-  } else if (state.settledBy === undefined && one !== undefined) {
-    // Also one that has settled it: while a line was cut, each side may have asked only its own.
-    const has = Math.max(one.number, one.heard);
-    if (has > state.whole && !state.asked.has(origin)) state.settled = 0;
-  }
-}
-
-const isSettledIn = ({ number, heard }: Had): boolean => heard < number;

@@ -12,7 +12,8 @@
  * ten seconds by more than pulls allow for (clocks.ts). A hello that was late is no such clock.
  */
 import { clockAhead } from "./clocks.ts";
-import { isHeard, HEARD_SECONDS, type Ledger, type Origin } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
+import { isHeard, HEARD_SECONDS, type Origin } from "./origins.ts";
 import { OtherLines } from "./other-lines.ts";
 import { KNOWN_MAX, SECONDS_MAX } from "./wire.ts";
 

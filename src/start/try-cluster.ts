@@ -71,7 +71,8 @@ function lineOf(engine: Engine, login: Login, { nodes, asksLogin }: Trial): stri
   const tls = hasTls(engine, login) ? "with TLS" : "without TLS";
   const right = asksLogin ? "the login is right" : "no login is asked for";
   const how = hasPassword(engine, login) ? right : "without a login";
-  const heard = nodes.length === 0 ? "no tracker is heard" : `trackers heard: ${printable(nodes.join(", "))}`;
+  const heard =
+    nodes.length === 0 ? "no tracker is heard" : `trackers heard: ${printable(nodes.join(", "))}`;
   return `${showEngine(engine)} answers ${tls}, ${how}; ${heard}`;
 }
 

@@ -327,6 +327,46 @@ describe("a claim", () => {
   });
 });
 
+describe("a number that another program said in the name of a tracker", () => {
+  /** What is told of B from batch 8 on, each second, after a batch that B never sent. */
+  function forged(number: number, seconds: number) {
+    const ledger = new Ledger(SELF);
+    ledger.hello(B, 7, hello(), 0);
+    ledger.pulled(B, [{ origin: B, number: 7, heard: 7 }], { begun: 0, sinceSeconds: Infinity }, 0);
+    expect(ledger.batch(B, number, 1)).toBe(true);
+    const taken: number[] = [];
+    for (let now = 2; now < 2 + seconds; now++) {
+      ledger.hello(B, now + 5, hello(), now);
+      if (ledger.batch(B, now + 6, now + 0.5)) taken.push(now + 6);
+    }
+    return { ledger, taken };
+  }
+
+  test("is taken back after five seconds of hellos with lower ones; the rest is pulled", () => {
+    for (const number of [100, 4_294_967_295]) {
+      const { ledger, taken } = forged(number, 12);
+      expect(taken).toEqual([13, 14, 15, 16, 17, 18, 19]);
+      const need = ledger.need(14)!;
+      expect(need).toMatchObject({ giver: B });
+      expect(need.sinceSeconds).toBeGreaterThan(13);
+      const pull = { begun: 14, sinceSeconds: need.sinceSeconds };
+      ledger.pulled(B, [{ origin: B, number: 19, heard: 19 }], pull, 14);
+      expect(ledger.need(14)).toBeUndefined();
+      expect(ledger.had(14, 60)).toMatchObject([{ origin: B, number: 19, heard: 19 }]);
+    }
+  });
+
+  test("is kept while a hello is only late", () => {
+    const ledger = new Ledger(SELF);
+    ledger.hello(B, 7, hello(), 0);
+    for (let now = 1; now < 60; now++) {
+      ledger.hello(B, 7 + now, hello(), now);
+      ledger.hello(B, 3, hello(), now + 0.5);
+    }
+    expect([...ledger.origins][0]!.live).toBe(66);
+  });
+});
+
 test("a tracker that does not store all is asked last", () => {
   const ledger = new Ledger(SELF);
   ledger.hello(A, 1, hello([], { partial: true }), 0);
