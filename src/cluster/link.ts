@@ -314,7 +314,6 @@ function optionsFor(
   const { credentials } = login;
   const user = engine.user ?? login.user;
   const pass = engine.password ?? login.password;
-  const tls = tlsOf(login);
   return {
     servers: showPlace(engine),
     name: node,
@@ -324,14 +323,14 @@ function optionsFor(
     pingInterval: PING_MILLISECONDS,
     maxPingOut: PINGS_UNANSWERED_MAX,
     timeout: CONNECT_MILLISECONDS_MAX,
-    ...(engine.tls || tls !== undefined ? { tls: tls ?? {} } : {}),
+    // The server beside a tracker may have none, while another is reached by tls:// and our CA.
+    ...(engine.tls ? { tls: tlsOf(login) } : {}),
     ...(user === undefined ? {} : { user, pass: pass ?? "" }),
     ...(credentials === undefined ? {} : { authenticator: authenticatorOf(nats, credentials) }),
   };
 }
 
-function tlsOf({ ca, cert, key }: Login): TlsOptions | undefined {
-  if (ca === undefined && cert === undefined) return undefined;
+function tlsOf({ ca, cert, key }: Login): TlsOptions {
   return { ...(ca && { ca }), ...(cert && key && { cert, key }) };
 }
 

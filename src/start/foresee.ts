@@ -50,7 +50,7 @@ export function foresee(
   const config = families?.config ?? given;
   const machine = new Machine();
   warnings.push(...forbiddenPorts(config, machine.portsForbidden()));
-  warnings.push(...snapshotWarnings(config, origins));
+  warnings.push(...snapshotWarnings(config, origins), ...clusterWarnings(config, origins));
   const libc = openLibc();
   const usesBuffer = libc !== undefined && config.udpListeners.length > 0;
   const receiveBufferBytes = usesBuffer
@@ -141,6 +141,17 @@ function snapshotWarnings(config: Config, origins: Origins): string[] {
       ? "connection ids end with a restart, so clients in the middle of one wait 15 seconds"
       : "crowded swarms lose peers over a restart";
   return [`${what}: set TRACKER_UDP_SECRET or TRACKER_UDP_SECRET_FILE`];
+}
+
+/** Settings of a cluster without that which begins one: the tracker would be alone, in silence. */
+function clusterWarnings({ clusterUrls }: Config, origins: Origins): string[] {
+  const isSet = (name: string): boolean =>
+    name.startsWith("TRACKER_CLUSTER_") && origins[name] !== "default";
+  const set = clusterUrls.length > 0 ? [] : Object.keys(origins).filter(isSet);
+  const rest = set.filter((name) => name !== "TRACKER_CLUSTER_URL");
+  if (rest.length === 0) return [];
+  const remedy = "set TRACKER_CLUSTER_URL to share peers, or leave this out";
+  return [`without TRACKER_CLUSTER_URL there is no effect of ${rest.join(", ")}: ${remedy}`];
 }
 
 /** The message, what it is about, and what helps: `a list is long (file /x): shorten it`. */

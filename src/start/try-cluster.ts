@@ -68,7 +68,7 @@ function noteProblem(
 }
 
 function lineOf(engine: Engine, login: Login, { nodes, asksLogin }: Trial): string {
-  const tls = hasTls(engine, login) ? "with TLS" : "without TLS";
+  const tls = engine.tls ? "with TLS" : "without TLS";
   const right = asksLogin ? "the login is right" : "no login is asked for";
   const how = hasPassword(engine, login) ? right : "without a login";
   const heard =
@@ -81,7 +81,7 @@ export function exposure(engine: Engine, login: Login): string[] {
   if (LOOPBACK.test(engine.host)) return [];
   const warnings: string[] = [];
   const where = `${showEngine(engine)} is not on this machine`;
-  if (!hasTls(engine, login)) {
+  if (!engine.tls) {
     warnings.push(`${where}, and addresses of peers go there in the clear: write tls://`);
   }
   if (!hasLogin(engine, login)) {
@@ -91,11 +91,8 @@ export function exposure(engine: Engine, login: Login): string[] {
   return warnings;
 }
 
-const hasTls = ({ tls }: Engine, { ca, cert }: Login): boolean =>
-  tls || ca !== undefined || cert !== undefined;
-
 const hasPassword = (engine: Engine, { user, credentials }: Login): boolean =>
   [engine.user, user, credentials].some((part) => part !== undefined);
 
 const hasLogin = (engine: Engine, login: Login): boolean =>
-  hasPassword(engine, login) || login.cert !== undefined;
+  hasPassword(engine, login) || (engine.tls && login.cert !== undefined);

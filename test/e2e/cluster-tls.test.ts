@@ -43,6 +43,22 @@ describe.skipIf(NATS_SERVER === null || !makeCertificate.possible)(
       });
     }, 60_000);
 
+    test("may be beside one without: each is reached as its URL says", async () => {
+      await withServer(false, async (url, cert) => {
+        await using plain = await NatsServer.start();
+        const ca = { TRACKER_CLUSTER_TLS_CA_FILE: cert };
+        await using first = await clustered(`${plain.url},${url}`, ca);
+        await using second = await clustered(`${url},${plain.url}`, ca);
+        await Promise.all([first, second].map((tracker) => tracker.says(CONNECTED)));
+        expect(first.stderr).not.toContain(REFUSED);
+        await plain.kill();
+        await first.says(`engine=127.0.0.1:${new URL(url).port}`, 20_000);
+        await using unnamed = await clustered(url.replace("tls:", "nats:"));
+        await unnamed.says(REFUSED);
+        expect(unnamed.stderr).toContain("write tls:// in TRACKER_CLUSTER_URL");
+      });
+    }, 60_000);
+
     test("that asks for a certificate gets ours, and lets nobody in without one", async () => {
       await withServer(true, async (url, cert, key) => {
         const ca = { TRACKER_CLUSTER_TLS_CA_FILE: cert };

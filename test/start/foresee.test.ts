@@ -38,6 +38,21 @@ test("what the start would warn of is foreseen, as a sentence with a remedy", ()
   );
 });
 
+test("of a cluster is foreseen that settings do nothing without a server", () => {
+  const told = (env: Record<string, string>): string[] => {
+    const reading = readConfig(env);
+    if ("problems" in reading) throw new Error(reading.problems.join("; "));
+    return foresee(reading.config, reading.origins).filter((one) => one.includes("CLUSTER"));
+  };
+  const login = { TRACKER_CLUSTER_USER: "u", TRACKER_CLUSTER_PASSWORD: "p" };
+  expect(told({})).toEqual([]);
+  expect(told({ ...login, TRACKER_CLUSTER_URL: "nats://127.0.0.1" })).toEqual([]);
+  expect(told({ ...login, TRACKER_CLUSTER_URL: "" })).toEqual([
+    "without TRACKER_CLUSTER_URL there is no effect of TRACKER_CLUSTER_USER, " +
+      "TRACKER_CLUSTER_PASSWORD: set TRACKER_CLUSTER_URL to share peers, or leave this out",
+  ]);
+});
+
 test("of a snapshot is foreseen what it lacks, and an interval that does nothing", () => {
   const told = (env: Record<string, string>): string[] => {
     const reading = readConfig(env);

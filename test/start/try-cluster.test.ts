@@ -12,9 +12,14 @@ const ANYBODY =
 test("a server beyond loopback needs TLS and a login", () => {
   expect(exposure(FAR, {})).toEqual([CLEAR, ANYBODY]);
   expect(exposure(FAR, { user: "u", password: "p" })).toEqual([CLEAR]);
-  expect(exposure(FAR, { ca: "PEM" })).toEqual([ANYBODY]);
+  // Files are for servers that are reached by tls://.
+  expect(exposure(FAR, { ca: "PEM" })).toEqual([CLEAR, ANYBODY]);
+  expect(exposure(FAR, { cert: "PEM", key: "PEM" })).toEqual([CLEAR, ANYBODY]);
   expect(exposure({ ...FAR, tls: true, user: "u", password: "p" }, {})).toEqual([]);
-  expect(exposure(FAR, { cert: "PEM", key: "PEM" })).toEqual([]);
+  expect(exposure({ ...FAR, tls: true }, { ca: "PEM" })).toEqual([
+    ANYBODY.replace("nats:", "tls:"),
+  ]);
+  expect(exposure({ ...FAR, tls: true }, { cert: "PEM", key: "PEM" })).toEqual([]);
   expect(exposure({ ...FAR, tls: true }, { credentials: "SUA" })).toEqual([]);
 });
 
