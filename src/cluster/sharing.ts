@@ -108,7 +108,7 @@ export class Sharing {
    * are sent before, because their peers are in the snapshot already.
    */
   keep(now: number): Uint8Array {
-    while (this.sending.turn());
+    while (this.sending.send());
     const own = { ...this.#own(now), wholeSeconds: 0, namedSeconds: 0 };
     const others = this.ledger.keep(now, this.#parts.keptSeconds());
     const behind = this.ledger.behind && this.ledger.lacksAll;

@@ -43,6 +43,19 @@ describe("what one tracker is told", () => {
     expect(c.contents()).toEqual(new Map([["1 4 1", true]]));
   });
 
+  test("is told before a snapshot that has it, also if the next turn would be left out", () => {
+    const world = calm(2);
+    const [a] = world.nodes;
+    announceAll(a, 0, 1000);
+    world.run(0.05);
+    announceAll(a, 1000, 1010);
+    const { number } = a.sharing.sending;
+    expect(number).toBeGreaterThan(0);
+    a.sharing.keep(world.now);
+    expect(a.sharing.sending.counts.deltas).toBe(1010);
+    expect(a.sharing.sending.number).toBe(number + 1);
+  });
+
   test("is not told again by those who heard it", () => {
     const world = calm(3);
     announceAll(world.nodes[0], 0, 1000);
