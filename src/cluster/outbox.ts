@@ -12,7 +12,8 @@
  * event or another role, or announced last in another group of four ticks (3 minutes by default).
  * So the announce after a usual interval is told, and a client in a hurry is not. The group of the
  * last tick, not the time since then: each announce moves the tick, so a peer that announces every
- * minute would never be told again. A stop is always told.
+ * minute would never be told again. A stop is always told. A peer whose address another one claims
+ * (swarm/claims.ts) is never told, as it is in no pull: a delta cannot name the owner.
  *
  * A ring that is full drops the delta and counts it; the reader then passes over a number, so that
  * others notice and ask for what they lack. 2 MiB hold a quarter of a second of announces at the
@@ -76,6 +77,8 @@ export class Outbox {
   /** Call after each announce that the core has answered. */
   tell(request: AnnounceRequest, reply: AnnounceReply, nowSeconds: number): void {
     const { event, family, peerHalves } = request;
+    // Others would take it for a word of the address itself, and stop or change its own peer.
+    if (request.claimed) return;
     let flags = family === 6 ? DELTA_IPV6 : 0;
     if (event === EVENT_STOPPED) {
       if (peerHalves[family === 4 ? 2 : 8] === 0) return; // Port 0.

@@ -122,6 +122,20 @@ describe("an announce is told", () => {
     expect(announce({ event: EVENT_STOPPED, port: 0 })).toBeUndefined();
   });
 
+  test("not if its address is claimed by another, not even its stop", () => {
+    const { announce, outbox, take, tracker } = open();
+    const { request, reply } = tracker;
+    announce();
+    request.claimed = true;
+    for (const event of [EVENT_STARTED, EVENT_STOPPED]) {
+      request.event = event;
+      outbox.tell(request, { ...reply, stored: true, ticksSinceLast: -1 }, 0);
+      expect(take()).toEqual([]);
+    }
+    request.claimed = false;
+    expect(announce({ event: EVENT_STOPPED })).toBe(DELTA_STOPPED);
+  });
+
   test("not if it was not stored", () => {
     const { announce } = open();
     expect(announce({ port: 0 })).toBeUndefined();
