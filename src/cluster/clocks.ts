@@ -6,7 +6,7 @@
  * age of a peer over as it is (taking.ts). Else each pull makes it a tick older. What counts is the
  * clock of the start: a tracker counts its ticks from there.
  */
-import type { Origin } from "./origins.ts";
+import type { Origin } from "./origin.ts";
 
 /** Ticks (90 s by default) by which the clocks of two trackers may differ to count as equal. */
 export const CLOCK_TICKS = 2;

@@ -6,7 +6,7 @@
  */
 import { clockAhead } from "./clocks.ts";
 import type { Ledger } from "./ledger.ts";
-import { lackOf, type Origin } from "./origins.ts";
+import { lackOf, type Origin } from "./origin.ts";
 import { FORMAT_VERSION } from "./wire.ts";
 
 /** Another tracker, heard within a peer timeout. */

@@ -48,7 +48,7 @@ import {
   type Origin,
   unsettle,
   wholeSince,
-} from "./origins.ts";
+} from "./origin.ts";
 import { type Had, type Hello, KNOWN_MAX } from "./wire.ts";
 
 /**

@@ -13,7 +13,7 @@
  */
 import { clockAhead } from "./clocks.ts";
 import type { Ledger } from "./ledger.ts";
-import { isHeard, HEARD_SECONDS, type Origin } from "./origins.ts";
+import { isHeard, HEARD_SECONDS, type Origin } from "./origin.ts";
 import { OtherLines } from "./other-lines.ts";
 import { KNOWN_MAX, SECONDS_MAX } from "./wire.ts";
 
