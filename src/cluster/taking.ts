@@ -6,7 +6,7 @@
  *                                       └── credit ───┘
  *
  * Chunks are numbered, because the server between us may lose one. A number that is ahead, a chunk
- * that is not sound, or five seconds without one end the pull, and another tracker is asked. A chunk
+ * that is not sound, or five seconds without one end the pull, and another tracker is asked. One
  * without records says only that the giver still looks for some. Pulls begin ten seconds apart on
  * the average, and four of them at once: what three trackers told while their server was gone takes
  * two, and waiting between these made it 11 to 13 s until all were equal. One that failed counts as

@@ -129,7 +129,8 @@ describe("an announce is told", () => {
     request.claimed = true;
     for (const event of [EVENT_STARTED, EVENT_STOPPED]) {
       request.event = event;
-      outbox.tell(request, { ...reply, stored: true, ticksSinceLast: -1 }, 0);
+      Object.assign(reply, { stored: true, ticksSinceLast: -1 });
+      outbox.tell(request, reply, 0);
       expect(take()).toEqual([]);
     }
     request.claimed = false;
