@@ -9,6 +9,7 @@ import {
   PROOF_NONE,
   PROOF_OLD,
 } from "../../src/udp/connection-ids.ts";
+import { Chaskey } from "../../src/udp/chaskey.ts";
 import { bytesOf, KEY } from "./fixture.ts";
 
 const TTL = 1200;
@@ -17,6 +18,12 @@ const NOW = 1_800_000_000;
 const IPV4 = bytesOf("c0000201");
 const IPV6 = bytesOf("20010db8000000000000000000000001");
 const ids = new ConnectionIds(KEY, TTL);
+
+/** The numbers of four bytes, in network order. */
+function wordsOf(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.slice().buffer);
+  return Array.from({ length: bytes.length / 4 }, (_, i) => view.getInt32(4 * i));
+}
 
 function write(of: ConnectionIds, address: Uint8Array, seconds: number): Uint8Array {
   const id = new Uint8Array(8);
@@ -182,15 +189,21 @@ describe("a connection id of another address of the /64", () => {
 });
 
 describe("connection ids", () => {
-  test("are the first 60 bits of SHA-256 over key, address and slot, then the slot mod 16", () => {
+  test("are the first 60 bits of a MAC over address and slot, then the slot mod 16", () => {
     const slot = NOW / SLOT;
-    const input = new Uint8Array(52);
-    input.set(KEY);
-    input.set(bytesOf("00000000000000000000ffff c0000201"), 32);
-    new DataView(input.buffer).setUint32(48, slot);
-    const mac = new Bun.CryptoHasher("sha256").update(input).digest();
-    mac[7] = (mac[7] & 0xf0) | (slot % 16);
-    expect(write(ids, IPV4, NOW).toHex()).toBe(mac.subarray(0, 8).toHex());
+    const words = new Int32Array(new Bun.CryptoHasher("sha256").update(KEY).digest().buffer);
+    for (const [address, rest] of [
+      [IPV4, [1, 0]],
+      [IPV6, [1, 0, 0]],
+    ] as const) {
+      const mac = new Chaskey(words.subarray(0, 4));
+      mac.compute(Int32Array.of(...wordsOf(address), slot, ...rest));
+      const bits = (BigInt(mac.first >>> 0) << 32n) | BigInt(mac.second >>> 0);
+      const id = BigInt(`0x${write(ids, address, NOW).toHex()}`);
+      const common = address === IPV4 ? 4n : 20n;
+      expect(id >> common).toBe(bits >> common);
+      expect(id & 15n).toBe(BigInt(slot % 16));
+    }
   });
 
   test("of one family do not depend on requests of the other between them", () => {
