@@ -15,7 +15,13 @@
  * taking the place of the oldest lost 0.5 to 1.3 % of honest answers under load.
  */
 import type { Message } from "./ws-messages.ts";
-import { type OwnPeers, type Peer, type PeerHolder, SWARMS_LEFT_MAX } from "./ws-swarms.ts";
+import {
+  forgetLeft,
+  type Peer,
+  type PeerHolder,
+  SWARMS_LEFT_MAX,
+  swarmsLeftBy,
+} from "./ws-swarms.ts";
 
 /** Browsers throw their offers away after 50 s. */
 const ANSWER_SECONDS = 60;
@@ -82,15 +88,15 @@ export class Offers {
   }
 
   /** The same for the swarms that a connection has left. */
-  forgetLeft(peers: OwnPeers, nowSeconds: number): void {
-    if (peers.left > 0) peers.forgetLeft((expected) => isOver(expected, nowSeconds));
+  forgetLeft(holder: PeerHolder, nowSeconds: number): void {
+    if (swarmsLeftBy(holder) > 0) forgetLeft(holder, (expected) => isOver(expected, nowSeconds));
   }
 
   #expect(peer: Peer, hash: number, nowSeconds: number): boolean {
-    const { peers } = peer.holder;
-    if (peer.expected === undefined && peers.left >= SWARMS_LEFT_MAX) {
-      this.forgetLeft(peers, nowSeconds);
-      if (peers.left >= SWARMS_LEFT_MAX) return false;
+    const { holder } = peer;
+    if (peer.expected === undefined && swarmsLeftBy(holder) >= SWARMS_LEFT_MAX) {
+      this.forgetLeft(holder, nowSeconds);
+      if (swarmsLeftBy(holder) >= SWARMS_LEFT_MAX) return false;
     }
     const expected = (peer.expected ??= new Int32Array(this.#words));
     for (let at = 0; at < expected.length; at += WORDS_PER_OFFER) {

@@ -48,7 +48,7 @@ import type { Offers } from "./offers.ts";
 import { failureText, type WsAnnounces } from "./ws-announce.ts";
 import { type Client, type Engine, WsConnection } from "./ws-connection.ts";
 import { KIND_ANNOUNCE, KIND_ANSWER, Message } from "./ws-messages.ts";
-import type { Peer, Swarms } from "./ws-swarms.ts";
+import { eachPeerOf, type Peer, peerOf, type Swarms } from "./ws-swarms.ts";
 
 /** Limits of a turn: 64 KiB can be 16 announces, or 10,000 pings. */
 const MESSAGES_A_TURN = 16;
@@ -313,7 +313,7 @@ export class Signaling implements Engine {
   #passAnswer(connection: WsConnection, message: Message, nowSeconds: number): void {
     const isIpv4 = connection.family === 4;
     this.#row[isIpv4 ? COUNT.websocketAnswersIpv4 : COUNT.websocketAnswersIpv6] += 1;
-    const peer = connection.peers.get(message.infoHash);
+    const peer = peerOf(connection, message.infoHash);
     const passed = peer !== undefined && this.#parts.offers.answer(peer, message, nowSeconds);
     this.#row[COUNT[passed ? "websocketAnswersPassed" : "websocket:unexpected_answer"]] += 1;
   }
@@ -396,10 +396,10 @@ export class Signaling implements Engine {
     this.#wake(connection);
   }
 
-  #forgetOld({ peers }: WsConnection): void {
+  #forgetOld(connection: WsConnection): void {
     const nowSeconds = this.#parts.now();
-    peers.forEach(this.#forgetOldPeer, nowSeconds);
-    this.#parts.offers.forgetLeft(peers, nowSeconds);
+    eachPeerOf(connection, this.#forgetOldPeer, nowSeconds);
+    this.#parts.offers.forgetLeft(connection, nowSeconds);
   }
 
   stop(connection: WsConnection): void {
@@ -439,6 +439,6 @@ export class Signaling implements Engine {
   #leave(connection: WsConnection): void {
     connection.ended = true;
     connection.goesOn = false;
-    connection.peers.forEach(this.#removePeer);
+    eachPeerOf(connection, this.#removePeer);
   }
 }

@@ -18,7 +18,7 @@ import { AnnounceReply, AnnounceRequest } from "../swarm/requests.ts";
 import type { Tracker } from "../swarm/tracker.ts";
 import type { Offers } from "./offers.ts";
 import { KIND_ANNOUNCE, type Message } from "./ws-messages.ts";
-import type { Peer, PeerHolder, Swarms } from "./ws-swarms.ts";
+import { type Peer, type PeerHolder, peerOf, type Swarms } from "./ws-swarms.ts";
 
 /** A peer is forgotten after this many intervals, and a minute. */
 const INTERVALS_KEPT = 2;
@@ -165,7 +165,7 @@ export class WsAnnounces implements Core {
     const { swarms } = this.#parts;
     const { infoHash, peerId, event } = this.#message;
     this.reply.clear();
-    const own = this.#announcer.peers.get(infoHash);
+    const own = peerOf(this.#announcer, infoHash);
     if (event === EVENT_STOPPED) {
       if (own?.id === peerId) swarms.remove(own);
     } else {

@@ -13,7 +13,7 @@
 import type { Family } from "../constants.ts";
 import type { Line, Place, Tunnel } from "../net/tunnel.ts";
 import type { Fragments } from "./fragments.ts";
-import { OwnPeers, type PeerHolder } from "./ws-swarms.ts";
+import type { PeerHolder } from "./ws-swarms.ts";
 
 /** What is done for a connection; see signaling.ts. */
 export interface Engine {
@@ -40,7 +40,7 @@ export class WsConnection implements Tunnel, PeerHolder {
   readonly number: number;
   /** The origin of its page, if origins are counted. */
   readonly origin: string;
-  readonly peers = new OwnPeers();
+  peers: PeerHolder["peers"] = undefined;
   goesOn = false;
   /** True once a close is sent or received. */
   ended = false;

@@ -24,7 +24,8 @@ const FURTHER = "";
 
 /** What a peer needs of its connection. */
 export interface PeerHolder {
-  readonly peers: OwnPeers;
+  /** Read and changed by the functions here. */
+  peers: Peer | OwnPeers | undefined;
   readonly place: Place;
   readonly family: Family;
   /** Writes the address of the client to the first 4 or 16 bytes. */
@@ -129,77 +130,100 @@ export class Swarm {
 }
 
 /**
- * The peers of one connection, by info hash. Most connections have one. Of a peer that left, its
- * unanswered offers stay, and count for the next one in its swarm: a client could stop and start
- * again for each announce, and pass on as many offers as it likes. They stay for SWARMS_LEFT_MAX
- * swarms, and of all further ones those that expire last: with all of them an address that stopped
- * in 8,000 swarms on one connection after another held 80 MB more after half a minute. It takes
- * 48 bytes; a second getter would make it 64, as the engine leaves room for what may replace it.
+ * More than one peer of a connection, or swarms that it left with unanswered offers; by info hash.
+ * Those offers stay, and count for its next peer there: a client could stop and start again for
+ * each announce, and pass on as many offers as it likes. They stay for SWARMS_LEFT_MAX swarms, and
+ * of all further ones those that expire last: with all of them an address that stopped in 8,000
+ * swarms on one connection after another held 80 MB more after half a minute.
  */
 export class OwnPeers {
-  #only: Peer | undefined = undefined;
-  #more: Map<string, Peer> | undefined = undefined;
-  #left: Map<string, Int32Array> | undefined = undefined;
+  readonly all = new Map<string, Peer>();
+  /** What is expected of the swarms that were left. */
+  readonly left = new Map<string, Int32Array>();
+}
 
-  get(infoHash: string): Peer | undefined {
-    if (this.#more !== undefined) return this.#more.get(infoHash);
-    return this.#only?.swarm.infoHash === infoHash ? this.#only : undefined;
-  }
+/** What a connection has. Most have one peer, so that is kept as it is: a list takes 48 bytes. */
+type PeersOf = Pick<PeerHolder, "peers">;
 
-  /** Swarms that were left with unanswered offers; SWARMS_LEFT_MAX also stands for more. */
-  get left(): number {
-    const left = this.#left;
-    if (left === undefined) return 0;
-    return left.has(FURTHER) ? SWARMS_LEFT_MAX : left.size;
-  }
+/** The peer of the connection in that swarm. */
+export function peerOf({ peers }: PeersOf, infoHash: string): Peer | undefined {
+  if (peers instanceof OwnPeers) return peers.all.get(infoHash);
+  return peers?.swarm.infoHash === infoHash ? peers : undefined;
+}
 
-  /** Forgets those of the swarms that were left which `isOver`. */
-  forgetLeft(isOver: (expected: Int32Array) => boolean): void {
-    this.#left?.forEach((expected, infoHash) => {
-      if (isOver(expected)) this.#left!.delete(infoHash);
-    });
-    if (this.#left?.size === 0) this.#left = undefined;
-  }
+/** Calls `visit` with each of its peers, and with `now`; `visit` may remove it. */
+export function eachPeerOf(
+  { peers }: PeersOf,
+  visit: (peer: Peer, now: number) => void,
+  now = 0,
+): void {
+  if (peers instanceof OwnPeers) peers.all.forEach((peer) => visit(peer, now));
+  else if (peers !== undefined) visit(peers, now);
+}
 
-  add(peer: Peer): void {
-    const { infoHash } = peer.swarm;
-    if (peer.expected === undefined) {
-      peer.expected = this.#left?.get(infoHash);
-      this.#left?.delete(infoHash);
-    }
-    if (this.#more !== undefined) this.#more.set(infoHash, peer);
-    else if (this.#only === undefined) this.#only = peer;
-    else {
-      this.#more = new Map([
-        [this.#only.swarm.infoHash, this.#only],
-        [infoHash, peer],
-      ]);
-      this.#only = undefined;
-    }
-  }
+/** Swarms that it left with unanswered offers; SWARMS_LEFT_MAX also stands for more. */
+export function swarmsLeftBy({ peers }: PeersOf): number {
+  if (!(peers instanceof OwnPeers)) return 0;
+  return peers.left.has(FURTHER) ? SWARMS_LEFT_MAX : peers.left.size;
+}
 
-  remove(peer: Peer): void {
-    const { expected, swarm } = peer;
-    if (expected !== undefined) this.#keep(swarm.infoHash, expected);
-    if (this.#only === peer) this.#only = undefined;
-    this.#more?.delete(peer.swarm.infoHash);
-    if (this.#more?.size === 0) this.#more = undefined;
-  }
+/** Forgets those of the swarms that it left which `isOver`. */
+export function forgetLeft(holder: PeersOf, isOver: (expected: Int32Array) => boolean): void {
+  const { peers } = holder;
+  if (!(peers instanceof OwnPeers)) return;
+  peers.left.forEach((expected, infoHash) => {
+    if (isOver(expected)) peers.left.delete(infoHash);
+  });
+  shorten(holder, peers);
+}
 
-  #keep(infoHash: string, expected: Int32Array): void {
-    const left = (this.#left ??= new Map());
-    if (left.size < SWARMS_LEFT_MAX) return void left.set(infoHash, expected);
-    const further = left.get(FURTHER);
-    if (further === undefined || lastSecond(further) < lastSecond(expected)) {
-      left.set(FURTHER, expected);
-    }
+function give(holder: PeersOf, peer: Peer): void {
+  if (holder.peers === undefined) {
+    holder.peers = peer;
+    return;
   }
+  const { infoHash } = peer.swarm;
+  const own = listOf(holder);
+  own.all.set(infoHash, peer);
+  if (peer.expected === undefined) {
+    peer.expected = own.left.get(infoHash);
+    own.left.delete(infoHash);
+  }
+  shorten(holder, own);
+}
 
-  /** Calls `visit` with each, and with `now`; `visit` may remove it. */
-  forEach(visit: (peer: Peer, now: number) => void, now = 0): void {
-    if (this.#only !== undefined) visit(this.#only, now);
-    else this.#more?.forEach((peer) => visit(peer, now));
+function take(holder: PeersOf, { expected, swarm }: Peer): void {
+  if (expected === undefined && !(holder.peers instanceof OwnPeers)) {
+    holder.peers = undefined;
+    return;
   }
+  const own = listOf(holder);
+  own.all.delete(swarm.infoHash);
+  if (expected !== undefined) keepLeft(own, swarm.infoHash, expected);
+  shorten(holder, own);
+}
+
+function keepLeft({ left }: OwnPeers, infoHash: string, expected: Int32Array): void {
+  if (left.size < SWARMS_LEFT_MAX) return void left.set(infoHash, expected);
+  const further = left.get(FURTHER);
+  if (further === undefined || lastSecond(further) < lastSecond(expected)) {
+    left.set(FURTHER, expected);
+  }
+}
+
+/** Its list, which is made if it has none. */
+function listOf(holder: PeersOf): OwnPeers {
+  const { peers } = holder;
+  if (peers instanceof OwnPeers) return peers;
+  const own = new OwnPeers();
+  if (peers !== undefined) own.all.set(peers.swarm.infoHash, peers);
+  holder.peers = own;
+  return own;
+}
+
+/** Drops the list if it has no more than a peer. */
+function shorten(holder: PeersOf, { all, left }: OwnPeers): void {
+  if (left.size === 0 && all.size <= 1) holder.peers = all.values().next().value;
 }
 
 /** The last second in which one of these offers may be answered. */
@@ -239,7 +263,7 @@ export class Swarms {
     }
     const peer = new Peer(holder, id, swarm);
     swarm.add(peer);
-    holder.peers.add(peer);
+    give(holder, peer);
     holder.place.addPeers(1);
     this.peers += 1;
     return peer;
@@ -250,17 +274,17 @@ export class Swarms {
     if (peer.isSeeder) this.seeders -= 1;
     swarm.remove(peer);
     if (swarm.peers.length === 0) this.#all.delete(swarm.infoHash);
-    holder.peers.remove(peer);
+    take(holder, peer);
     holder.place.addPeers(-1);
     this.peers -= 1;
   }
 
   /** Gives a peer to another connection. */
   move(peer: Peer, holder: PeerHolder): void {
-    peer.holder.peers.remove(peer);
+    take(peer.holder, peer);
     peer.holder.place.addPeers(-1);
     peer.holder = holder;
-    holder.peers.add(peer);
+    give(holder, peer);
     holder.place.addPeers(1);
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { WsConnection } from "../../src/ws/ws-connection.ts";
+import { swarmsLeftBy } from "../../src/ws/ws-swarms.ts";
 import { frame, HASH, type Json, offersOf, openEngine } from "./fixture.ts";
 import { hash20 } from "./some-words.ts";
 
@@ -263,7 +264,7 @@ describe("the limit of unanswered offers", () => {
     clock.now += 30;
     inSwarms(64, 200, { offers: offersOf(1) });
     inSwarms(0, 200, { event: "stopped" });
-    expect((client.tunnel as WsConnection).peers.left).toBe(64);
+    expect(swarmsLeftBy(client.tunnel as WsConnection)).toBe(64);
     got();
     const offerIn = (swarm: number): number => {
       announceAll(hash20(swarm));
@@ -274,6 +275,6 @@ describe("the limit of unanswered offers", () => {
     expect([offerIn(300), offerIn(70)]).toEqual([0, 0]);
     clock.now += 30;
     expect([offerIn(301), offerIn(71)]).toEqual([1, 1]);
-    expect((client.tunnel as WsConnection).peers.left).toBe(0);
+    expect(swarmsLeftBy(client.tunnel as WsConnection)).toBe(0);
   });
 });
