@@ -8,7 +8,8 @@
 import type { Family } from "../constants.ts";
 import type { Networks } from "../net/addresses.ts";
 import { Link } from "./chain.ts";
-import type { Connection, ConnectionCounts, Connections } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { ConnectionCounts, Connections } from "./connections.ts";
 import { Displacement } from "./displacement.ts";
 import { Neighbourhood } from "./neighbours.ts";
 
@@ -88,23 +89,26 @@ export class Admission {
   }
 
   /**
-   * Call when it is upgraded: moves it to the place of its client, whom a proxy may have named, and
-   * out of the chain of its site, for it never gives way to another that waits less.
+   * Call when it is upgraded: moves it out of the chain of its site, for it never gives way to
+   * another that waits less, and to the place of its client, if a proxy may have named one.
    */
-  settle(connection: Connection, { address, family }: ClientPlace): void {
-    const { neighbourhood } = this;
+  settle(connection: Connection, client?: ClientPlace): void {
     connection.siteLink?.leave();
     connection.siteLink = undefined;
+    if (client !== undefined) this.#move(connection, client);
+    this.neighbourhood.noteLasting(connection.neighbours);
+  }
+
+  #move(connection: Connection, { address, family }: ClientPlace): void {
+    const { neighbourhood } = this;
     const place = neighbourhood.of(address, family);
     const before = connection.neighbours;
-    if (place.key !== before.key) {
-      before.heldBytes -= connection.held;
-      neighbourhood.leave(before);
-      connection.neighbours = place;
-      place.heldBytes += connection.held;
-      neighbourhood.join(place);
-    }
-    neighbourhood.noteLasting(connection.neighbours);
+    if (place.key === before.key) return;
+    before.heldBytes -= connection.held;
+    neighbourhood.leave(before);
+    connection.neighbours = place;
+    place.heldBytes += connection.held;
+    neighbourhood.join(place);
   }
 
   /** Call when it has closed. */

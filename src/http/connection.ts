@@ -7,10 +7,13 @@
  *
  * Bun's sockets keep no bytes: those that a write does not take are kept here, and written again
  * when the socket drains. Holds state only; the server decides when to read, answer and close.
+ *
+ * To a protocol that has taken it over it is the `Line` (see net/tunnel.ts), of which the server
+ * does what is no state. An object for that took 64 bytes of each WebSocket.
  */
 import type { Family } from "../constants.ts";
 import { type AddressOf, readAddress } from "../net/addresses.ts";
-import type { Tunnel } from "../net/tunnel.ts";
+import type { Line, Tunnel } from "../net/tunnel.ts";
 import type { BodySkipper } from "./body.ts";
 import { Link } from "./chain.ts";
 import { Leftover } from "./leftover.ts";
@@ -68,6 +71,28 @@ Object.freeze(NONE);
 /** The address of an upgraded connection: its protocol has it, as a proxy may have named it. */
 const NO_ADDRESS = new Uint8Array(16);
 
+/** What the server does for a connection that a protocol has taken over; see tunnels.ts. */
+export interface LineServer {
+  tick(): number;
+  send(connection: Connection, bytes: Uint8Array, from: number, to: number): void;
+  /** Notes bytes that its protocol keeps for it, more or fewer than before. */
+  keepBeside(connection: Connection, bytes: number): void;
+  goOn(connection: Connection): void;
+  /** The connection never gives way from now on. */
+  settle(connection: Connection): void;
+  /** Closes it, once what was sent is taken. */
+  finish(connection: Connection): void;
+}
+
+/** What few connections have at a time. */
+class Unusual {
+  taking: Taking | undefined = undefined;
+  unsent: Buffer | undefined = undefined;
+  body: BodySkipper | undefined = undefined;
+  heldBeside = 0;
+  onSent: (() => void) | undefined = undefined;
+}
+
 // Bits of `Connection`, which are independent of its stage and of each other.
 const PARTIAL = 1;
 const BUSY = 2;
@@ -75,11 +100,14 @@ const INPUT_ENDED = 4;
 const PAUSED = 8;
 
 /** Stages on the way to the end of a connection; see `Connection`. */
-const OPEN = 0;
-const CLOSING = 1;
-const LINGERING = 2;
-const SHUT = 3;
-const GONE = 4;
+const STAGE = 0xf0;
+const CLOSING = 0x10;
+const LINGERING = 0x20;
+const SHUT = 0x30;
+const GONE = 0x40;
+
+/** The family stands above bits and stage. */
+const FAMILY_SHIFT = 8;
 
 /**
  * Its end comes in stages. Each implies those before it, and none is taken back:
@@ -89,20 +117,17 @@ const GONE = 4;
  *        ──► shut        our side is shut: received bytes are thrown away
  *        ──► gone        the socket is closed
  *
- * An idle one takes 160 bytes: what only some need is made when they need it, and flags are bits.
- * With all of it in each connection one that was upgraded took 450.
+ * An idle one takes 112 bytes, which are 12 fields: what only some need is made when they need it,
+ * and small numbers share a field. With all of it in each connection one that was upgraded took 450.
  */
-export class Connection {
+export class Connection implements Line {
   readonly socket: ClientSocket;
   /** Source address, 4 or 16 bytes; family 0 if the client was gone before it was read. */
   address: Uint8Array = new Uint8Array(16);
-  readonly family: Family | 0;
   /** The place it comes from, and the other connections from there. */
   neighbours: Neighbours<Connection>;
   /** Its link in the chain of its site; undefined if it is in none, as one that is upgraded. */
   siteLink: Link<Connection> | undefined = undefined;
-  /** From its first unsent answer on, until it is idle again. */
-  taking: Taking | undefined = undefined;
   /** Its index in `Connections`. */
   index = 0;
   /** The last tick in its present state; after it the connection is closed. */
@@ -111,69 +136,69 @@ export class Connection {
   waitsSince = 0;
   /** Bytes of requests that are not answered. */
   leftover = NONE;
-  /** Bytes of answers that the socket has not taken. */
-  unsent: Buffer | undefined = undefined;
-  /** The body that is being skipped. */
-  body: BodySkipper | undefined = undefined;
   /** The protocol that has taken it over by an upgrade. */
   tunnel: Tunnel | undefined = undefined;
-  /** Bytes that this protocol holds for it. */
-  heldBeside = 0;
-  #bits = PARTIAL;
-  #stage = OPEN;
-  /** Called when `unsent` is sent or the connection is gone. */
-  #onSent: (() => void) | undefined = undefined;
+  /** What does the work of its line. */
+  lines: LineServer | undefined = undefined;
+  /** Bits, stage and family. */
+  #state = PARTIAL;
+  #unusual: Unusual | undefined = undefined;
 
   /** Without a neighbourhood it has no neighbours. */
   constructor(socket: ClientSocket, neighbourhood?: Neighbourhood<Connection>, of?: AddressOf) {
     this.socket = socket;
     // One system call. Once per request it would cost more than any other part of the answer.
-    const family = socket.fd === undefined ? 0 : of?.(socket.fd, this.address);
-    this.family = family || readAddress(socket.remoteAddress ?? "", this.address, 0);
-    this.neighbours = neighbourhood?.of(this.address, this.family) ?? new Neighbours();
+    const known = socket.fd === undefined ? 0 : of?.(socket.fd, this.address);
+    const family = known || readAddress(socket.remoteAddress ?? "", this.address, 0);
+    this.#state |= family << FAMILY_SHIFT;
+    this.neighbours = neighbourhood?.of(this.address, family) ?? new Neighbours();
+  }
+
+  get family(): Family | 0 {
+    return (this.#state >> FAMILY_SHIFT) as Family | 0;
   }
 
   /** True while the rest of a request is awaited; a new connection awaits its first. */
   get partial(): boolean {
-    return (this.#bits & PARTIAL) !== 0;
+    return (this.#state & PARTIAL) !== 0;
   }
 
   set partial(is: boolean) {
-    this.#bits = is ? this.#bits | PARTIAL : this.#bits & ~PARTIAL;
+    this.#state = is ? this.#state | PARTIAL : this.#state & ~PARTIAL;
   }
 
   /** True while a Response is made or sent, and while other connections have their turn. */
   get busy(): boolean {
-    return (this.#bits & BUSY) !== 0;
+    return (this.#state & BUSY) !== 0;
   }
 
   set busy(is: boolean) {
-    this.#bits = is ? this.#bits | BUSY : this.#bits & ~BUSY;
+    this.#state = is ? this.#state | BUSY : this.#state & ~BUSY;
   }
 
   /** True after the client has shut its side. */
   get inputEnded(): boolean {
-    return (this.#bits & INPUT_ENDED) !== 0;
+    return (this.#state & INPUT_ENDED) !== 0;
   }
 
   noteInputEnded(): void {
-    this.#bits |= INPUT_ENDED;
+    this.#state |= INPUT_ENDED;
   }
 
   get closing(): boolean {
-    return this.#stage >= CLOSING;
+    return (this.#state & STAGE) >= CLOSING;
   }
 
   get lingering(): boolean {
-    return this.#stage >= LINGERING;
+    return (this.#state & STAGE) >= LINGERING;
   }
 
   get shut(): boolean {
-    return this.#stage >= SHUT;
+    return (this.#state & STAGE) >= SHUT;
   }
 
   get gone(): boolean {
-    return this.#stage === GONE;
+    return (this.#state & STAGE) === GONE;
   }
 
   close(): void {
@@ -195,12 +220,64 @@ export class Connection {
   }
 
   #advance(stage: number): void {
-    if (stage > this.#stage) this.#stage = stage;
+    const state = this.#state;
+    if (stage > (state & STAGE)) this.#state = (state & ~STAGE) | stage;
+  }
+
+  /** From its first unsent answer on, until it is idle again. */
+  get taking(): Taking | undefined {
+    return this.#unusual?.taking;
+  }
+
+  set taking(taking: Taking | undefined) {
+    this.#makeUnusual().taking = taking;
+    this.#dropUnusual();
+  }
+
+  /** Bytes of answers that the socket has not taken. */
+  get unsent(): Buffer | undefined {
+    return this.#unusual?.unsent;
+  }
+
+  set unsent(bytes: Buffer | undefined) {
+    this.#makeUnusual().unsent = bytes;
+    this.#dropUnusual();
+  }
+
+  /** The body that is being skipped. */
+  get body(): BodySkipper | undefined {
+    return this.#unusual?.body;
+  }
+
+  set body(body: BodySkipper | undefined) {
+    this.#makeUnusual().body = body;
+    this.#dropUnusual();
+  }
+
+  /** Bytes that the protocol which has taken it over holds for it. */
+  get heldBeside(): number {
+    return this.#unusual?.heldBeside ?? 0;
+  }
+
+  set heldBeside(bytes: number) {
+    this.#makeUnusual().heldBeside = bytes;
+    this.#dropUnusual();
+  }
+
+  #makeUnusual(): Unusual {
+    return (this.#unusual ??= new Unusual());
+  }
+
+  #dropUnusual(): void {
+    const { taking, unsent, body, heldBeside, onSent } = this.#unusual!;
+    if ((taking ?? unsent ?? body ?? onSent) === undefined && heldBeside === 0) {
+      this.#unusual = undefined;
+    }
   }
 
   /** True if the next request may be answered now. */
   get free(): boolean {
-    return (this.#bits & BUSY) === 0 && this.#stage === OPEN && this.unsent === undefined;
+    return (this.#state & (BUSY | STAGE)) === 0 && this.unsent === undefined;
   }
 
   /** True if no request and no answer is in progress. */
@@ -234,30 +311,30 @@ export class Connection {
 
   /** Reads no more from the socket. */
   pause(): void {
-    if ((this.#bits & PAUSED) !== 0 || this.gone) return;
-    this.#bits |= PAUSED;
+    if ((this.#state & PAUSED) !== 0 || this.gone) return;
+    this.#state |= PAUSED;
     this.socket.pause();
   }
 
   /** Reads from the socket again. */
   resume(): void {
-    if ((this.#bits & PAUSED) === 0) return;
-    this.#bits &= ~PAUSED;
+    if ((this.#state & PAUSED) === 0) return;
+    this.#state &= ~PAUSED;
     this.socket.resume();
   }
 
   /** Drops all held bytes before the connection is cut. */
   drop(): void {
     this.leftover = NONE;
-    this.unsent = undefined;
-    this.heldBeside = 0;
+    if (this.unsent !== undefined) this.unsent = undefined;
+    if (this.heldBeside !== 0) this.heldBeside = 0;
     this.close();
   }
 
   /** Waits for the client for `ticks` ticks from tick `now`. */
   wait(now: number, ticks: number): void {
     this.deadline = now + ticks;
-    if (this.taking !== undefined) this.forgetTaking();
+    this.forgetTaking();
     // Among those that began to wait in the same tick the order does not matter.
     if (this.waitsSince === now) return;
     this.waitsSince = now;
@@ -266,29 +343,33 @@ export class Connection {
 
   /** Call when it is idle or gone. */
   forgetTaking(): void {
-    this.taking?.link.leave();
+    const { taking } = this;
+    if (taking === undefined) return;
+    taking.link.leave();
     this.taking = undefined;
   }
 
-  /** Sends bytes `from` to `to`; keeps a copy of those not taken, and returns their number. */
-  send(bytes: Uint8Array, from: number, to: number): number {
+  /** Writes bytes `from` to `to`; keeps a copy of those not taken, and returns their number. */
+  write(bytes: Uint8Array, from: number, to: number): number {
+    const { unsent } = this;
     let sent = 0;
-    if (this.unsent === undefined) {
+    if (unsent === undefined) {
       sent = this.socket.write(bytes, from, to - from);
       if (sent === to - from) return 0;
     }
     if (sent < 0) return 0;
     const rest = Buffer.from(bytes.subarray(from + sent, to));
-    this.unsent = this.unsent === undefined ? rest : Buffer.concat([this.unsent, rest]);
+    this.unsent = unsent === undefined ? rest : Buffer.concat([unsent, rest]);
     return rest.length;
   }
 
   /** Writes the unsent bytes again; true if the socket took all. */
   sendRest(): boolean {
-    if (this.unsent === undefined) return true;
-    const sent = this.socket.write(this.unsent);
-    if (sent < this.unsent.length) {
-      if (sent > 0) this.unsent = this.unsent.subarray(sent);
+    const { unsent } = this;
+    if (unsent === undefined) return true;
+    const sent = this.socket.write(unsent);
+    if (sent < unsent.length) {
+      if (sent > 0) this.unsent = unsent.subarray(sent);
       return false;
     }
     this.unsent = undefined;
@@ -300,7 +381,7 @@ export class Connection {
   async sent(): Promise<boolean> {
     if (this.unsent !== undefined && !this.gone) {
       await new Promise<void>((resolve) => {
-        this.#onSent = resolve;
+        this.#makeUnusual().onSent = resolve;
       });
     }
     return !this.gone;
@@ -308,143 +389,54 @@ export class Connection {
 
   /** Resolves a pending `sent`. */
   wake(): void {
-    this.#onSent?.();
-    this.#onSent = undefined;
-  }
-}
-
-/** Columns of the counters of a thread: a cache line, so that no two threads write to one. */
-export const CONNECTION_COLUMNS = 8;
-
-/** Counters of connections; they only grow. They may lie in memory that another thread reads. */
-export class ConnectionCounts {
-  readonly #columns: Float64Array;
-
-  constructor(columns: Float64Array = new Float64Array(CONNECTION_COLUMNS)) {
-    this.#columns = columns;
+    const onSent = this.#unusual?.onSent;
+    if (onSent === undefined) return;
+    this.#unusual!.onSent = undefined;
+    this.#dropUnusual();
+    onSent();
   }
 
-  /** New connections that were accepted. */
-  get accepted(): number {
-    return this.#columns[0];
+  // What the protocol calls that has taken it over.
+
+  get isFull(): boolean {
+    return this.unsent !== undefined;
   }
 
-  set accepted(count: number) {
-    this.#columns[0] = count;
+  get tick(): number {
+    return this.lines!.tick();
   }
 
-  /** New connections at the limit, for which they or another were closed. */
-  get refused(): number {
-    return this.#columns[1];
+  get place(): Neighbours<Connection> {
+    return this.neighbours;
   }
 
-  set refused(count: number) {
-    this.#columns[1] = count;
+  send(bytes: Uint8Array, from: number, to: number): void {
+    this.lines!.send(this, bytes, from, to);
   }
 
-  /** New connections closed at the limit because their address had reached its own. */
-  get crowded(): number {
-    return this.#columns[2];
+  hold(bytes: number): void {
+    this.lines!.keepBeside(this, bytes);
   }
 
-  set crowded(count: number) {
-    this.#columns[2] = count;
+  goOn(): void {
+    this.lines!.goOn(this);
   }
 
-  /** Malformed requests. */
-  get malformed(): number {
-    return this.#columns[3];
+  last(): void {
+    if (this.siteLink !== undefined && !this.gone) this.lines!.settle(this);
   }
 
-  set malformed(count: number) {
-    this.#columns[3] = count;
+  wakeAfter(tick: number): void {
+    if (!this.closing) this.deadline = tick;
   }
 
-  /** Connections that did not send or read in time; idle ones are not counted. */
-  get expired(): number {
-    return this.#columns[4];
+  end(): void {
+    this.linger();
+    this.lines!.finish(this);
   }
 
-  set expired(count: number) {
-    this.#columns[4] = count;
-  }
-
-  /** Connections closed because all together held too many bytes. */
-  get starved(): number {
-    return this.#columns[5];
-  }
-
-  set starved(count: number) {
-    this.#columns[5] = count;
-  }
-}
-
-/**
- * A request may be on its way when the server stops. So a connection that was kept open is closed
- * after this time, and a new one after the other: 250 ms are a TLS handshake over a slow line. When
- * they were closed at once, up to 7 connections got no answer at 1,000 a second.
- */
-const KEPT_MILLISECONDS = 20;
-const NEW_MILLISECONDS = 250;
-
-/** All connections of a server: an array without gaps, in no order. */
-export class Connections {
-  readonly #all: Connection[] = [];
-
-  get count(): number {
-    return this.#all.length;
-  }
-
-  add(connection: Connection): void {
-    connection.index = this.#all.length;
-    this.#all.push(connection);
-  }
-
-  remove(connection: Connection): void {
-    const last = this.#all.pop()!;
-    if (last === connection) return;
-    this.#all[connection.index] = last;
-    last.index = connection.index;
-  }
-
-  /**
-   * The longest waiting match among `most` connections, if there is one: evenly spaced from a
-   * random position on, since those that opened together lie together.
-   */
-  longestWaiting(
-    most: number,
-    matches: (connection: Connection) => boolean,
-  ): Connection | undefined {
-    const all = this.#all;
-    const from = Math.floor(Math.random() * all.length);
-    const step = Math.max(1, Math.floor(all.length / most));
-    let longest: Connection | undefined;
-    for (let looks = 0; looks < Math.min(most, all.length); looks++) {
-      const connection = all[(from + looks * step) % all.length];
-      if (!matches(connection)) continue;
-      if (connection.waitsSince < (longest?.waitsSince ?? Infinity)) longest = connection;
-    }
-    return longest;
-  }
-
-  /** Closes those that wait for a request, soon. */
-  endIdle(): void {
-    const end = (isEnded: (connection: Connection) => boolean) =>
-      this.forEach((connection) => {
-        if (connection.idle && isEnded(connection)) connection.socket.end();
-      });
-    setTimeout(() => end(({ partial }) => !partial), KEPT_MILLISECONDS);
-    setTimeout(() => end(() => true), NEW_MILLISECONDS);
-  }
-
-  /** The connections that match. */
-  filter(matches: (connection: Connection) => boolean): Connection[] {
-    return this.#all.filter(matches);
-  }
-
-  /** Calls `visit` with each connection; `visit` may remove it. */
-  forEach(visit: (connection: Connection) => void): void {
-    // From the end, because removing one moves the last one to its index.
-    for (let i = this.#all.length - 1; i >= 0; i--) visit(this.#all[i]);
+  cut(): void {
+    this.close();
+    this.socket.terminate();
   }
 }

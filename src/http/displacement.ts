@@ -21,7 +21,8 @@
  * site: only step 1 applies to them. They count for the site of a newcomer, not against a site.
  */
 import { Chain } from "./chain.ts";
-import { type Connection, type Connections, Taking } from "./connection.ts";
+import { type Connection, Taking } from "./connection.ts";
+import type { Connections } from "./connections.ts";
 import type { Neighbourhood, Neighbours } from "./neighbours.ts";
 
 /** A connection that has waited or stalled for less is spared: a flood would close all others. */

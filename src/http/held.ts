@@ -6,7 +6,8 @@
  * heaviest takes three passes over the connections, once per 8 MiB received (65,000 connections:
  * 2 ms).
  */
-import type { Connection, Connections } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { Connections } from "./connections.ts";
 import type { Neighbours } from "./neighbours.ts";
 
 /** Limit for all connections together. */

@@ -3,7 +3,7 @@
  */
 import type { AdmissionOptions } from "./admission.ts";
 import type { AddressOf } from "../net/addresses.ts";
-import type { ConnectionCounts } from "./connection.ts";
+import type { ConnectionCounts } from "./connections.ts";
 
 export interface HttpServerOptions extends AdmissionOptions {
   /** Reports a bug, such as a handler that throws. */

@@ -25,8 +25,9 @@ import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 import { garbage, PIECE_GARBAGE_BYTES, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
 import { Admission } from "./admission.ts";
 import { BODY_BYTES_MAX, BODY_DONE, BODY_GOES_ON, BODY_TOO_LARGE, BodySkipper } from "./body.ts";
-import { Connection, ConnectionCounts, Connections } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import type { OwnedSocket, SocketEvents } from "./connection.ts";
+import { ConnectionCounts, Connections } from "./connections.ts";
 import {
   CONNECTION_CLOSE,
   CONNECTION_KEPT,
@@ -352,7 +353,7 @@ export class HttpServer {
 
   #send(connection: Connection, bytes: Uint8Array, from: number, to: number): void {
     if (connection.gone) return;
-    const kept = connection.send(bytes, from, to);
+    const kept = connection.write(bytes, from, to);
     if (kept > 0) this.#admission.displacement.noteUnsent(connection, this.#tick);
     garbage.note(kept);
     this.#held.note(connection, kept);

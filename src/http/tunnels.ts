@@ -11,9 +11,9 @@
  * when its protocol says so, or by unsent bytes without progress (see displacement.ts).
  */
 import { garbage } from "../host/garbage.ts";
-import type { Line, Place, Takeover, Tunnel } from "../net/tunnel.ts";
-import type { Admission, ClientPlace } from "./admission.ts";
-import type { Connection } from "./connection.ts";
+import type { Takeover, Tunnel } from "../net/tunnel.ts";
+import type { Admission } from "./admission.ts";
+import type { Connection, LineServer } from "./connection.ts";
 import type { Held } from "./held.ts";
 
 /** The socket is paused when more bytes wait in a connection. */
@@ -34,98 +34,36 @@ const GARBAGE_PER_PIECE = 700;
 /** Ticks without progress after which unsent bytes end a connection. */
 const TICKS_SEND = 30;
 
-/** What the server does for a connection. */
-export interface TunnelServer {
-  tick(): number;
+/** What the server does. */
+export interface TunnelServer extends Pick<LineServer, "tick" | "send" | "keepBeside" | "finish"> {
   isStopping(): boolean;
-  send(connection: Connection, bytes: Uint8Array, from: number, to: number): void;
-  /** Notes bytes that its protocol keeps for it, more or fewer than before. */
-  keepBeside(connection: Connection, bytes: number): void;
-  /** Closes it, once what was sent is taken. */
-  finish(connection: Connection): void;
-}
-
-/**
- * The connection as its protocol sees it. It has no function of its own: with two of them, which
- * also kept the answer to the upgrade, an idle WebSocket took 2.5 KiB instead of 1.6.
- */
-class ConnectionLine implements Line {
-  readonly #connection: Connection;
-  readonly #tunnels: Tunnels;
-  /** Its place, if it gives way to others until `last`. */
-  #yields: ClientPlace | undefined;
-
-  constructor(connection: Connection, tunnels: Tunnels, yields: ClientPlace | undefined) {
-    this.#connection = connection;
-    this.#tunnels = tunnels;
-    this.#yields = yields;
-  }
-
-  get isFull(): boolean {
-    return this.#connection.unsent !== undefined;
-  }
-
-  get tick(): number {
-    return this.#tunnels.server.tick();
-  }
-
-  get place(): Place {
-    return this.#connection.neighbours;
-  }
-
-  send(bytes: Uint8Array, from: number, to: number): void {
-    this.#tunnels.server.send(this.#connection, bytes, from, to);
-  }
-
-  hold(bytes: number): void {
-    this.#tunnels.server.keepBeside(this.#connection, bytes);
-  }
-
-  goOn(): void {
-    const { tunnel } = this.#connection;
-    if (tunnel !== undefined) this.#tunnels.goOn(this.#connection, tunnel);
-  }
-
-  last(): void {
-    if (this.#yields === undefined || this.#connection.gone) return;
-    this.#tunnels.settle(this.#connection, this.#yields);
-    this.#yields = undefined;
-  }
-
-  wakeAfter(tick: number): void {
-    if (!this.#connection.closing) this.#connection.deadline = tick;
-  }
-
-  end(): void {
-    this.#connection.linger();
-    this.#tunnels.server.finish(this.#connection);
-  }
-
-  cut(): void {
-    this.#connection.close();
-    this.#connection.socket.terminate();
-  }
 }
 
 export class Tunnels {
   readonly #held: Held;
   readonly #admission: Admission;
-  readonly server: TunnelServer;
+  readonly #server: TunnelServer;
+  readonly #lines: LineServer;
 
   constructor(held: Held, admission: Admission, server: TunnelServer) {
     this.#held = held;
     this.#admission = admission;
-    this.server = server;
+    this.#server = server;
+    this.#lines = {
+      ...server,
+      goOn: (connection) => this.goOn(connection),
+      settle: (connection) => admission.settle(connection),
+    };
   }
 
   /** Answers the upgrade; the connection belongs to the protocol from now on. */
   begin(connection: Connection, takeover: Takeover): void {
-    const server = this.server;
+    const server = this.#server;
     if (connection.gone) return;
     if (connection.closing) return server.finish(connection);
-    const yields = takeover.yields ? takeover : undefined;
-    if (yields === undefined) this.settle(connection, takeover);
-    const tunnel = takeover.begin(new ConnectionLine(connection, this, yields));
+    if (!takeover.yields) this.#admission.settle(connection, takeover);
+    connection.lines = this.#lines;
+    const tunnel = takeover.begin(connection);
     const { response, refusal } = takeover;
     const answer = tunnel === undefined ? refusal : response;
     if (answer.length > 0) server.send(connection, answer, 0, answer.length);
@@ -138,20 +76,15 @@ export class Tunnels {
     garbage.noteLasting();
     tunnel.expire();
     if (server.isStopping()) tunnel.stop();
-    else this.goOn(connection, tunnel);
+    else this.goOn(connection);
     if (connection.inputEnded) tunnel.inputEnded?.();
-  }
-
-  /** The connection never gives way from now on. */
-  settle(connection: Connection, place: ClientPlace): void {
-    this.#admission.settle(connection, place);
   }
 
   receive(connection: Connection, tunnel: Tunnel, bytes: Buffer): void {
     garbage.note(GARBAGE_PER_PIECE + GARBAGE_PER_BYTE * bytes.length);
     if (connection.leftover.size > 0 || connection.unsent !== undefined) {
       this.#held.keep(connection, bytes);
-      if (!tunnel.goesOn) this.goOn(connection, tunnel);
+      if (!tunnel.goesOn) this.goOn(connection);
       else if (connection.leftover.size > WAITING_BYTES_MAX) connection.pause();
       return;
     }
@@ -164,9 +97,9 @@ export class Tunnels {
   }
 
   /** Reads what waits, unless the client has to take something first. */
-  goOn(connection: Connection, tunnel: Tunnel): void {
-    const { leftover } = connection;
-    if (connection.gone || connection.closing) return;
+  goOn(connection: Connection): void {
+    const { leftover, tunnel } = connection;
+    if (tunnel === undefined || connection.gone || connection.closing) return;
     if (connection.unsent === undefined && leftover.size > 0) {
       const read = tunnel.read(leftover.view());
       this.#held.drop(connection, connection.closing ? leftover.size : read);
@@ -181,17 +114,17 @@ export class Tunnels {
     if (waits && connection.leftover.size > WAITING_BYTES_MAX) connection.pause();
     if (!waits) connection.resume();
     if (!tunnel.goesOn || connection.unsent !== undefined) return;
-    setImmediate(() => this.goOn(connection, tunnel));
+    setImmediate(() => this.goOn(connection));
   }
 
   /** The client has taken some bytes, or all of them. */
   drained(connection: Connection, tunnel: Tunnel, sent: number, all: boolean): void {
     if (connection.closing) {
-      if (sent > 0) connection.deadline = this.server.tick() + TICKS_SEND;
+      if (sent > 0) connection.deadline = this.#server.tick() + TICKS_SEND;
       if (all) this.server.finish(connection);
       return;
     }
     if (sent > 0) tunnel.progressed();
-    if (all) this.goOn(connection, tunnel);
+    if (all) this.goOn(connection);
   }
 }

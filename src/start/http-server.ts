@@ -5,7 +5,7 @@
 import { versionLine } from "../version.ts";
 import { answerPlainHttp } from "../http/certificate.ts";
 import { connectionsPerAddressMax } from "../config/derived.ts";
-import type { ConnectionCounts } from "../http/connection.ts";
+import type { ConnectionCounts } from "../http/connections.ts";
 import { createHttp } from "../http/routes.ts";
 import { HttpServer } from "../http/server.ts";
 import type { HttpServerOptions } from "../http/server-options.ts";

@@ -11,7 +11,7 @@ import { garbage } from "../host/garbage.ts";
 import { type Libc, openLibc } from "../host/libc.ts";
 import { clientHeaders } from "../gates/client.ts";
 import { answerPlainHttp, type Certificate, renewAll } from "../http/certificate.ts";
-import { ConnectionCounts } from "../http/connection.ts";
+import { ConnectionCounts } from "../http/connections.ts";
 import type { HttpDeps } from "../http/parts.ts";
 import { passOn } from "../http/passing.ts";
 import { createHttp } from "../http/routes.ts";

@@ -22,7 +22,7 @@ import { connectionsPerAddressMax } from "../config/derived.ts";
 import { codeOf } from "../host/file-errors.ts";
 import { now } from "../host/clock.ts";
 import { type Libc, SystemError } from "../host/libc.ts";
-import { CONNECTION_COLUMNS, ConnectionCounts } from "../http/connection.ts";
+import { CONNECTION_COLUMNS, ConnectionCounts } from "../http/connections.ts";
 import { HELD_BYTES_MAX } from "../http/held.ts";
 import { passingPlace, takePassed } from "../http/passing.ts";
 import { type HttpAnswer, type HttpMessage, type HttpTask, TURNS_COLUMN } from "./http-messages.ts";

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Admission, type AdmissionOptions } from "../../src/http/admission.ts";
-import { Connection, ConnectionCounts, Connections } from "../../src/http/connection.ts";
+import { Connection } from "../../src/http/connection.ts";
+import { ConnectionCounts, Connections } from "../../src/http/connections.ts";
 import { fakeSocket } from "./fake-socket.ts";
 
 /** An admission, and the result for each connection: true if it was accepted. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Admission } from "../../src/http/admission.ts";
-import { Connection, ConnectionCounts, Connections } from "../../src/http/connection.ts";
+import { Connection } from "../../src/http/connection.ts";
+import { ConnectionCounts, Connections } from "../../src/http/connections.ts";
 import { PROGRESS_BYTES } from "../../src/http/displacement.ts";
 import { Networks } from "../../src/net/addresses.ts";
 import { fakeSocket } from "./fake-socket.ts";

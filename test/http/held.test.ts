@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { Connection, Connections } from "../../src/http/connection.ts";
+import { Connection } from "../../src/http/connection.ts";
+import { Connections } from "../../src/http/connections.ts";
 import { Held, HELD_BYTES_MAX } from "../../src/http/held.ts";
 import { Neighbourhood } from "../../src/http/neighbours.ts";
 import { fakeSocket } from "./fake-socket.ts";
