@@ -77,9 +77,18 @@ export class ConnectionCounts {
 const KEPT_MILLISECONDS = 20;
 const NEW_MILLISECONDS = 250;
 
+/**
+ * A turn of a walk over all of them. To send a ping takes 6 µs, and those of 19,500 WebSockets that
+ * began together are due in the same second.
+ */
+const TURN_MILLISECONDS = 1;
+const VISITS_A_LOOK = 32;
+
 /** All connections of a server: an array without gaps, in no order. */
 export class Connections {
   readonly #all: Connection[] = [];
+  /** Those before this index are not visited yet in the walk that is under way. */
+  #unvisited = 0;
 
   get count(): number {
     return this.#all.length;
@@ -136,5 +145,26 @@ export class Connections {
   forEach(visit: (connection: Connection) => void): void {
     // From the end, because removing one moves the last one to its index.
     for (let i = this.#all.length - 1; i >= 0; i--) visit(this.#all[i]);
+  }
+  /**
+   * Calls `visit` with each in turns of the event loop, as many as fit in one; `visit` may remove
+   * it. Those that come meanwhile may be left out, and all if a walk is under way.
+   */
+  walk(visit: (connection: Connection) => void): void {
+    if (this.#unvisited > 0) return;
+    this.#unvisited = this.#all.length;
+    this.#walkOn(visit);
+  }
+
+  #walkOn(visit: (connection: Connection) => void): void {
+    const until = performance.now() + TURN_MILLISECONDS;
+    for (let visits = 1; this.#unvisited > 0; visits++) {
+      // The last ones may be gone. From the end, as in `forEach`.
+      this.#unvisited = Math.min(this.#unvisited, this.#all.length) - 1;
+      if (this.#unvisited >= 0) visit(this.#all[this.#unvisited]);
+      if (visits % VISITS_A_LOOK !== 0 || performance.now() < until) continue;
+      setImmediate(() => this.#walkOn(visit));
+      return;
+    }
   }
 }

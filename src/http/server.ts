@@ -25,8 +25,7 @@ import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 import { garbage, PIECE_GARBAGE_BYTES, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
 import { Admission } from "./admission.ts";
 import { BODY_BYTES_MAX, BODY_DONE, BODY_GOES_ON, BODY_TOO_LARGE, BodySkipper } from "./body.ts";
-import { Connection } from "./connection.ts";
-import type { OwnedSocket, SocketEvents } from "./connection.ts";
+import { Connection, type OwnedSocket, type SocketEvents } from "./connection.ts";
 import { ConnectionCounts, Connections } from "./connections.ts";
 import {
   CONNECTION_CLOSE,
@@ -433,7 +432,7 @@ export class HttpServer {
 
   #expire(): void {
     this.#tick += 1;
-    this.#connections.forEach((connection) => {
+    this.#connections.walk((connection) => {
       if (connection.deadline >= this.#tick) return;
       if (connection.closing || connection.tunnel === undefined) this.#cut(connection);
       else connection.tunnel.expire();
