@@ -15,6 +15,7 @@ import {
 } from "./readers.ts";
 import { headCampaign } from "./heads.ts";
 import { configCampaign, valueCampaign } from "./values.ts";
+import { webSocketMessageCampaign } from "./web-socket-messages.ts";
 import { webSocketCampaign } from "./web-sockets.ts";
 
 /** Some of those that the senders of datagrams have. */
@@ -53,6 +54,7 @@ export function campaigns(): Campaign[] {
     snapshotsCampaign(),
     clusterCampaign(),
     webSocketCampaign(),
+    webSocketMessageCampaign(),
   ];
 }
 
