@@ -121,7 +121,7 @@ export class Tunnels {
   drained(connection: Connection, tunnel: Tunnel, sent: number, all: boolean): void {
     if (connection.closing) {
       if (sent > 0) connection.deadline = this.#server.tick() + TICKS_SEND;
-      if (all) this.server.finish(connection);
+      if (all) this.#server.finish(connection);
       return;
     }
     if (sent > 0) tunnel.progressed();

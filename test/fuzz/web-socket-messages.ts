@@ -35,7 +35,18 @@ const SEEDS = [
 ].map((each) => JSON.stringify(each));
 
 const CHARACTERS = '{}[]",:\\0n1.eu é\u0100\ud800\u0000';
-const PIECES = ['"sdp":"', '"sdp" : "', '","', "\\u00", "\\ud83d", "\\\\", '\\"', "1e9", "é"];
+const PIECES = [
+  '"sdp":"',
+  "\\x",
+  '"sdp" : "',
+  '","',
+  "\\u00",
+  "\\ud83d",
+  "\\\\",
+  '\\"',
+  "1e9",
+  "é",
+];
 
 function someText(random: Random): Buffer {
   let text = random.pick(SEEDS);
@@ -121,7 +132,10 @@ export function webSocketMessageCampaign(): Campaign {
         if (!isUtf8(bytes)) continue;
         judge(bytes.toString("utf8"), () => {
           const [read, slowly] = [readIt(message, bytes), readSlowly(bytes)];
-          must(Bun.deepEquals(read, slowly), `${JSON.stringify(read)}, not ${JSON.stringify(slowly)}`);
+          must(
+            Bun.deepEquals(read, slowly),
+            `${JSON.stringify(read)}, not ${JSON.stringify(slowly)}`,
+          );
         });
       }
     },

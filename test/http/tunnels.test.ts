@@ -167,6 +167,21 @@ protocol (it is made later: %p)",
     expect(served.tunnels[0]!.said).toBe("one,end,");
   });
 
+  test("that ends sends all of it first, however slowly its client takes it", async () => {
+    using served = serve();
+    const { socket, got } = dial(served.port);
+    socket.write(get("/"));
+    await until(() => got.text.includes("101"));
+    socket.pause();
+    socket.write("big\n");
+    const [tunnel] = served.tunnels;
+    await until(() => tunnel!.line.isFull);
+    tunnel!.line.end();
+    socket.resume();
+    await until(() => got.closed);
+    expect(got.bytes).toBe("HTTP/1.1 101 -\r\n\r\n".length + 4_000_000);
+  });
+
   test("ends when its client does", async () => {
     using served = serve();
     const { socket } = dial(served.port);
