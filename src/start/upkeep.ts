@@ -37,18 +37,15 @@ const ROUNDS_PER_TIMEOUT = 8;
 const TURN_MILLISECONDS = 50;
 /** Work of one slice, some 100 ns each: the longest an announce can wait for the sweep. */
 const SLICE_UNITS = 2000;
-/** The first release of unused memory, and the interval of further ones, in milliseconds. */
+/** The first release of the pages of code, and the interval of releases, in milliseconds. */
 const FORGET_FIRST_MILLISECONDS = 5000;
-const FORGET_MILLISECONDS = 30_000;
+const RELEASE_MILLISECONDS = 30_000;
 
 /**
  * The longest turn, used if age counters might wrap: a fifth of the time, some 600,000 swarms a
  * second. With 6 million swarms and TRACKER_PEER_TIMEOUT=60s a millisecond was not enough.
  */
 const TURN_SECONDS_MAX = 10 * TURN_SECONDS;
-
-/** How often small amounts of garbage are collected. */
-const SETTLE_MILLISECONDS = 30_000;
 
 /** How often the load is measured. */
 const LOAD_MILLISECONDS = 1000;
@@ -84,8 +81,7 @@ const FREE_KEPT_SHARE = 1 / 128;
 /** Starts all background work; returns the sweep, for metrics. */
 export function startUpkeep({ config, libc, load, store, threads }: Program): Sweep {
   const { memory, counters, histograms, limits } = threads.shared;
-  if (libc !== undefined) startForgetting(libc);
-  every(SETTLE_MILLISECONDS, () => garbage.settle());
+  startReleasing(libc);
   every(LOAD_MILLISECONDS, followLoad(load, new Counters(counters, 0), memory));
   every(ADDRESSES_MILLISECONDS, followAddresses(new OwnAddresses(limits?.own), config));
   const slices = new Histogram(histograms!, 0, "sweepSeconds");
@@ -101,10 +97,16 @@ function every(milliseconds: number, task: () => void): void {
   setInterval(task, milliseconds).unref();
 }
 
-/** Releases the pages of code that are not in use. */
-function startForgetting(libc: Pick<Libc, "forgetStartupCode">): void {
-  setTimeout(() => libc.forgetStartupCode(), FORGET_FIRST_MILLISECONDS).unref();
-  setInterval(() => libc.forgetStartupCode(), FORGET_MILLISECONDS).unref();
+/**
+ * Releases garbage, then the pages of code that are not in use: in the other order the pages of the
+ * collector were needed again at once, and stayed.
+ */
+function startReleasing(libc: Pick<Libc, "forgetStartupCode"> | undefined): void {
+  setTimeout(() => libc?.forgetStartupCode(), FORGET_FIRST_MILLISECONDS).unref();
+  setInterval(() => {
+    garbage.settle();
+    libc?.forgetStartupCode();
+  }, RELEASE_MILLISECONDS).unref();
 }
 
 /** Options of `startSweeping`. */
