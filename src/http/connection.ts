@@ -118,7 +118,8 @@ const FAMILY_SHIFT = 8;
  *        ──► gone        the socket is closed
  *
  * An idle one takes 112 bytes, which are 12 fields: what only some need is made when they need it,
- * and small numbers share a field. With all of it in each connection one that was upgraded took 450.
+ * and small numbers share a field. With all of it in each connection one that was upgraded took
+ * 450.
  */
 export class Connection implements Line {
   readonly socket: ClientSocket;

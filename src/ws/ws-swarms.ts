@@ -136,7 +136,7 @@ export class Swarm {
  * of all further ones those that expire last: with all of them an address that stopped in 8,000
  * swarms on one connection after another held 80 MB more after half a minute.
  */
-export class OwnPeers {
+class OwnPeers {
   readonly all = new Map<string, Peer>();
   /** What is expected of the swarms that were left. */
   readonly left = new Map<string, Int32Array>();

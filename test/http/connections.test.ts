@@ -21,7 +21,7 @@ test("connections can be removed during a visit", () => {
   expect(left).toEqual([all[3]]);
 });
 
-test("a walk visits each one, in turns of the event loop, though some leave meanwhile", async () => {
+test("a walk visits each one, in turns, though some leave meanwhile", async () => {
   const connections = new Connections();
   const all = Array.from({ length: 1000 }, () => new Connection(fakeSocket({})));
   for (const connection of all) connections.add(connection);
