@@ -30,6 +30,8 @@ const SO_RCVTIMEO = 20;
 const SO_TIMESTAMP = 29;
 const SO_RCVBUFFORCE = 33;
 const IP_PKTINFO = 8;
+const IP_MTU_DISCOVER = 10;
+const [PMTU_WANT, PMTU_DO] = [1, 2];
 const IP_RECVERR = 11;
 const IP_RECVTOS = 13;
 const IPV6_RECVERR = 25;
@@ -63,13 +65,13 @@ export const EFAULT = 14;
 export const EINVAL = 22;
 export const ENOSYS = 38;
 export const ENOTSOCK = 88;
+export const EMSGSIZE = 90;
 const EAFNOSUPPORT = 97;
 
 /** Of an IPv6 address; one of IPv4 is shorter. */
 const SOCKET_ADDRESS_SIZE = 28;
 
-/** [sys/resource.h] */
-const RLIMIT_CORE = 4;
+const RLIMIT_CORE = 4; // [sys/resource.h]
 
 /** Names of the errors that an operator can fix; others are shown by number. */
 const ERROR_CODES: Record<number, string> = {
@@ -173,8 +175,7 @@ function ownCode(): MappedPart[] | undefined {
       return path === process.execPath ? [{ start: start as Pointer, size }] : [];
     });
   } catch {
-    // For instance, too many files are open.
-    return undefined;
+    return undefined; // For instance, too many files are open.
   }
 }
 
@@ -374,6 +375,11 @@ export class Libc {
     this.#setInt(fd, SOL_IPV6, IPV6_RECVERR, 0);
   }
 
+  /** Whether IPv4 datagrams are sent whole, or fail with EMSGSIZE if their way carries less. */
+  setWhole(fd: number, whole: boolean): void {
+    this.#setInt(fd, SOL_IP, IP_MTU_DISCOVER, whole ? PMTU_DO : PMTU_WANT);
+  }
+
   /**
    * Asks the kernel for the destination address of each datagram, so that the reply leaves from it.
    * One option only: with both, a socket for both families reports an IPv4 datagram twice.
@@ -403,8 +409,7 @@ export class Libc {
     this.#view.setInt32(8, 4, true);
     const length = ptr(this.#argument, 8);
     if (this.#calls.getsockopt(fd, SOL_SOCKET, SO_RCVBUF, this.#pointer, length) !== 0) return 0;
-    // The kernel doubles the requested size, for its own book-keeping.
-    return this.#view.getInt32(0, true) / 2;
+    return this.#view.getInt32(0, true) / 2; // The kernel doubles it, for its own book-keeping.
   }
 
   /**

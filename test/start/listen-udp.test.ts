@@ -22,6 +22,7 @@ const withoutSockets = (): UdpNeeds["libc"] =>
     setReceiveBuffer: () => 65_536,
     setReceiveTimeout: () => {},
     setBlocking: () => {},
+    setWhole: () => {},
     ignoreUnreachable: () => {},
     forbiddenCalls: () => [],
   });

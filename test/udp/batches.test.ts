@@ -1,11 +1,13 @@
 /** Batches over real sockets on loopback: the structs for the kernel must be right to the byte. */
+import { type Pointer, read } from "bun:ffi";
 import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { COUNT } from "../../src/counters/counters.ts";
 import { Batches, type SocketCalls } from "../../src/udp/batches.ts";
 import { BATCH_SIZE } from "../../src/udp/datagrams.ts";
-import { type Libc, openLibc } from "../../src/host/libc.ts";
+import { EMSGSIZE, type Libc, openLibc } from "../../src/host/libc.ts";
 import { Answering } from "../../src/udp/answering.ts";
-import { sharedBy } from "./fixture.ts";
+import { until } from "../until.ts";
+import { INFO_HASH, scrapeOf, sharedBy } from "./fixture.ts";
 
 const libc = openLibc();
 const open: number[] = [];
@@ -46,6 +48,11 @@ const withoutSending: SocketCalls = {
   send: () => -1,
   errno: () => 38,
 };
+
+/** Bytes of the reply that header `index` of a batch points to. */
+function replyLength(headers: Pointer, index: number): number {
+  return read.u32(read.ptr(headers, 64 * index + 16) as Pointer, 8);
+}
 
 let nextPort = 20_000 + (process.pid % 10_000);
 
@@ -131,6 +138,48 @@ describe.if(libc !== undefined)("a batch", () => {
       expect(() => turnFor(2)).toThrow("recvmmsg: ENOMEM");
     } finally {
       clock.mockRestore();
+    }
+  });
+
+  test("cuts a reply that its way does not carry, and sends the others whole", async () => {
+    const port = nextPort++;
+    let errno = 0;
+    const narrow: SocketCalls = {
+      receive: (...given: Parameters<Libc["receive"]>) => libc!.receive(...given),
+      send(fd, headers, count, flags) {
+        const lengths = Array.from({ length: count }, (_, i) => replyLength(headers, i));
+        const fitting = lengths.findIndex((length) => length > 524);
+        errno = fitting === 0 ? EMSGSIZE : 0;
+        return fitting === 0 ? -1 : libc!.send(fd, headers, fitting < 0 ? count : fitting, flags);
+      },
+      errno: () => errno,
+    };
+    const { batches, answering } = listen("127.0.0.1", port, narrow);
+    const lengths: number[] = [];
+    let id = "";
+    const socket = await Bun.udpSocket({
+      hostname: "127.0.0.1",
+      connect: { hostname: "127.0.0.1", port },
+      socket: {
+        data(_socket, bytes) {
+          id ||= Buffer.from(bytes).toString("hex", 8, 16);
+          lengths.push(bytes.length);
+        },
+      },
+    });
+    try {
+      socket.send(CONNECT);
+      batches.turn();
+      await until(() => lengths.length === 1);
+      for (const packet of [CONNECT, scrapeOf(id, INFO_HASH.repeat(74)), CONNECT]) {
+        socket.send(packet);
+      }
+      expect(batches.turn()).toBe(3);
+      await until(() => lengths.length === 4);
+      expect(lengths).toEqual([16, 16, 524, 16]);
+      expect(answering.counters.row[COUNT.udpSendFailures]).toBe(0);
+    } finally {
+      socket.close();
     }
   });
 
