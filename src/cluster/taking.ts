@@ -44,8 +44,8 @@ const SILENT_SECONDS = 5;
 const PULL_SECONDS_MAX = 1800;
 const APART_SECONDS = 10;
 const PULLS_AT_ONCE = 4;
-const DELAY_SECONDS_MIN = 0.3;
-const DELAY_SECONDS_MAX = 1.3;
+const DELAY_SECONDS_MIN = 0.05;
+const DELAY_SECONDS_MAX = 0.25;
 /** After this time without a tracker that has caught up, this one stops waiting for it. */
 const ALONE_SECONDS = 3;
 /** If two announces differ by at most this number of ticks, the role of seeder is kept. */

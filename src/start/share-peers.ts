@@ -27,6 +27,9 @@ import type { Program } from "./program.ts";
 
 const TURN_MILLISECONDS = 50;
 const HELLO_MILLISECONDS = 1000;
+/** For two seconds after it connects: others that lost the same server come back one by one. */
+const GREETING_MILLISECONDS = 250;
+const GREETING_SECONDS = 2;
 const DAY_SECONDS = 24 * 3600;
 /** Between two turns for a pull, which so takes half of a processor. */
 const PAUSE_MILLISECONDS = 1;
@@ -85,6 +88,8 @@ export class SharedPeers {
   #sentBytes = 0;
   #loginToldAt = -Infinity;
   #works = false;
+  /** When a server let us in last. */
+  #connectedAt = -Infinity;
 
   constructor(
     program: Program,
@@ -134,6 +139,9 @@ export class SharedPeers {
     this.#link = await this.#openLink(options, this.#events());
     this.#every(TURN_MILLISECONDS, () => {
       while (this.sharing.turn(now()));
+    });
+    this.#every(GREETING_MILLISECONDS, () => {
+      if (now() - this.#connectedAt < GREETING_SECONDS) this.sharing.hello(now());
     });
     this.#every(HELLO_MILLISECONDS, () => {
       this.sharing.hello(now());
@@ -190,6 +198,7 @@ export class SharedPeers {
         const { clusterName: cluster, clusterNode: node } = config;
         this.#warned.clear();
         log.info("connected to the cluster", { cluster, node, engine });
+        this.#connectedAt = now();
         this.sharing.hello(now());
       },
       lost: (engine, reason) => {

@@ -38,6 +38,13 @@ test("without a server nothing is sent, nothing waits, and the reason has a reme
   await link.close();
 });
 
+test("a server that is not there is tried as often after some time as at first", async () => {
+  const { link, told, until } = await open([freePort()]);
+  // With waits that doubled, the eighth came after 18 seconds.
+  await until(() => told.length >= 8);
+  await link.close();
+});
+
 test("a remedy fits what a server said", () => {
   const engine = engineAt(4222);
   expect(explain(new Error("Authorization Violation"), engine).remedy).toContain("CLUSTER_USER");
