@@ -202,8 +202,8 @@ export class HttpServer {
     connection.noteInputEnded();
     // Bytes that could not complete a head (see `mayComplete`) are read now.
     if (connection.free && connection.leftover.size > 0) this.#serve(connection);
-    else if (connection.tunnel?.inputEnded !== undefined) connection.tunnel.inputEnded();
-    else if (connection.shut || connection.free || connection.tunnel) connection.socket.end();
+    else if (connection.tunnel !== undefined) this.#tunnels.inputEnded(connection);
+    else if (connection.shut || connection.free) connection.socket.end();
   }
 
   /** A failed handshake ends the connection. What was sent beneath TLS survives `end` alone. */

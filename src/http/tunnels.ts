@@ -14,6 +14,7 @@ import { garbage } from "../host/garbage.ts";
 import type { Takeover, Tunnel } from "../net/tunnel.ts";
 import type { Admission } from "./admission.ts";
 import type { Connection, LineServer } from "./connection.ts";
+import { Endings } from "./endings.ts";
 import type { Held } from "./held.ts";
 
 /** The socket is paused when more bytes wait in a connection. */
@@ -44,6 +45,7 @@ export class Tunnels {
   readonly #admission: Admission;
   readonly #server: TunnelServer;
   readonly #lines: LineServer;
+  readonly #endings = new Endings();
 
   constructor(held: Held, admission: Admission, server: TunnelServer) {
     this.#held = held;
@@ -78,6 +80,13 @@ export class Tunnels {
     if (server.isStopping()) tunnel.stop();
     else this.goOn(connection);
     if (connection.inputEnded) tunnel.inputEnded?.();
+  }
+
+  /** The client has shut its side. */
+  inputEnded(connection: Connection): void {
+    const { tunnel } = connection;
+    if (tunnel?.inputEnded !== undefined) tunnel.inputEnded();
+    else this.#endings.add(connection);
   }
 
   receive(connection: Connection, tunnel: Tunnel, bytes: Buffer): void {

@@ -284,8 +284,10 @@ async function measureIdleWebSockets(): Promise<void> {
   if (idle === undefined) return;
   await Bun.sleep(SETTLE_MILLISECONDS);
   const flags = { ...target(idle), ...WS_IDLE, settle: WS_SETTLE_SECONDS };
-  const { kib_each } = await load("ws-load.ts", flags);
+  const { kib_each, anonymous_kib_each } = await load("ws-load.ts", flags);
   atMost("WebSocket: KiB of an idle connection with a peer", 1.8, kib_each);
+  const anonymous = "WebSocket: the same at any moment, without pages of the program";
+  atMost(anonymous, 1.8, anonymous_kib_each);
 }
 
 async function measureAttacks(): Promise<void> {

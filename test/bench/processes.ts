@@ -59,6 +59,9 @@ function threadSeconds(pid: number, thread: string): number {
 /** Bytes of memory that are resident. */
 export const residentBytes = (pid: number): number => statusBytes(pid, "VmRSS");
 
+/** Those of them that are no pages of a file, as those of the program are. */
+export const anonymousBytes = (pid: number): number => statusBytes(pid, "RssAnon");
+
 /** The most bytes that were resident since the start, or since `forgetPeak`. */
 export const peakBytes = (pid: number): number => statusBytes(pid, "VmHWM");
 

@@ -13,7 +13,7 @@
  * One thread over epoll, through FFI. All connections announce once before the time begins; then
  * `window` cycles are under way. With `settle` other than 0 nothing is asked after that, pings are
  * answered, as browsers do, and the report tells how much memory of `pid` the idle connections take
- * after so many seconds.
+ * after so many seconds, and how much anonymous memory at the moment when that was most.
  */
 import type { Pointer } from "bun:ffi";
 import { OPCODE_BINARY, OPCODE_PING } from "../../src/ws/frames.ts";
@@ -21,7 +21,7 @@ import { wordOf } from "../ws/some-words.ts";
 import { upgradeText } from "../ws/upgrade.ts";
 import { Latencies } from "./latencies.ts";
 import { readOptions, type Report, tellReport } from "./options.ts";
-import { cpuSeconds, residentBytes } from "./processes.ts";
+import { anonymousBytes, cpuSeconds, residentBytes } from "./processes.ts";
 import {
   addressOf,
   calls,
@@ -60,6 +60,8 @@ const SEND_BYTES = 128 * 1024;
 const EVENTS = 256;
 const WAIT_MILLISECONDS = 1;
 const SETTLE_WAIT_MILLISECONDS = 100;
+/** How often the memory of idle connections is looked at. */
+const LOOK_MILLISECONDS = 100;
 /** Handshakes under way: a wave fills the backlog. */
 const HANDSHAKES_MAX = 64;
 /** All connections must have joined by then. */
@@ -139,16 +141,11 @@ class Generator {
   }
 
   run(): Report {
-    const { pid, seconds, settle, connections } = this.#options;
+    const { pid, seconds, settle } = this.#options;
     const before = pid === 0 ? 0 : residentBytes(pid);
+    const anonymousBefore = pid === 0 ? 0 : anonymousBytes(pid);
     this.#join();
-    if (settle > 0) {
-      const until = performance.now() + settle * 1000;
-      while (performance.now() < until) this.#turn(SETTLE_WAIT_MILLISECONDS);
-      const resident = residentBytes(pid);
-      const each = (resident - before) / connections / 1024;
-      return { connections, kib_each: each, resident_mb: resident / 1e6 };
-    }
+    if (settle > 0) return this.#idle(before, anonymousBefore);
     const cpu = cpuSeconds(pid);
     const ownCpu = cpuSeconds(process.pid);
     const start = performance.now();
@@ -173,6 +170,27 @@ class Generator {
       peak_mb: pid === 0 ? 0 : residentBytes(pid) / 1e6,
       seconds: elapsed,
       ...this.#latencies.summary(),
+    };
+  }
+
+  /** Answers pings; tells what the connections take. */
+  #idle(before: number, anonymousBefore: number): Report {
+    const { pid, settle, connections } = this.#options;
+    const each = (bytes: number): number => bytes / connections / 1024;
+    const until = performance.now() + settle * 1000;
+    let most = 0;
+    for (let looked = 0, now = 0; now < until; now = performance.now()) {
+      this.#turn(SETTLE_WAIT_MILLISECONDS);
+      if (now - looked < LOOK_MILLISECONDS) continue;
+      looked = now;
+      most = Math.max(most, anonymousBytes(pid) - anonymousBefore);
+    }
+    const resident = residentBytes(pid);
+    return {
+      connections,
+      kib_each: each(resident - before),
+      anonymous_kib_each: each(most),
+      resident_mb: resident / 1e6,
     };
   }
 
