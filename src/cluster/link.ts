@@ -309,7 +309,8 @@ function tooSmall({ info }: NatsConnection): Unusable | undefined {
 const LOST: readonly string[] = ["staleConnection", "disconnect", "close", "error"];
 
 const remedyForSubjects = (name: string): string =>
-  `let this user publish and subscribe to buntracker.${name}.> at the server`;
+  `let this user publish and subscribe to buntracker.${name}.> at the server, ` +
+  "or correct TRACKER_CLUSTER_NAME";
 
 function ignore(): void {}
 
@@ -407,7 +408,8 @@ const REMEDIES: readonly [RegExp, string, boolean][] = [
   ],
   [
     /authoriz|authentication|nkey|jwt|credential/i,
-    "set TRACKER_CLUSTER_USER and TRACKER_CLUSTER_PASSWORD as the server has them",
+    "set TRACKER_CLUSTER_USER and TRACKER_CLUSTER_PASSWORD as the server has them, or a login in " +
+      "TRACKER_CLUSTER_URL, which goes before these, or TRACKER_CLUSTER_CREDENTIALS_FILE",
     true,
   ],
 ];

@@ -7,7 +7,8 @@
  *
  * A tracker has a new origin at each start and keeps its name, so a restart is one that is heard
  * again. While our own link is down nothing is said of others, nor for five seconds after: that we
- * are cut off is said already. Besides, a tracker is named whose peer timeout is not ours: it keeps
+ * are cut off is said already. Nor after this process stood still: their hellos wait to be read.
+ * Besides, a tracker is named whose peer timeout is not ours: it keeps
  * peers longer than we can, or shorter than we do; and one whose clock has differed from ours for
  * ten seconds by more than pulls allow for (clocks.ts). A hello that was late is no such clock.
  */
@@ -38,6 +39,8 @@ export interface OwnClock {
   apartSeconds: number;
 }
 
+/** A call comes each second: after so long without one this process stood still. */
+const STILL_SECONDS = 3;
 /** How long the clock of another must have differed. */
 const CLOCK_SECONDS = 10;
 
@@ -59,6 +62,7 @@ export class OtherTrackers {
   readonly #known = new Map<string, Known>();
   /** Since when the link is up; NaN while it is not. */
   #upSince = NaN;
+  #lookedAt = NaN;
 
   constructor(ledger: Ledger, kept: Kept, clock: OwnClock) {
     this.#ledger = ledger;
@@ -69,7 +73,10 @@ export class OtherTrackers {
   /** What has changed since the last call; call it each second. */
   look(now: number, up: boolean): News[] {
     if (!up) this.#upSince = NaN;
-    else if (Number.isNaN(this.#upSince)) this.#upSince = now;
+    else if (Number.isNaN(this.#upSince) || now - this.#lookedAt > STILL_SECONDS) {
+      this.#upSince = now;
+    }
+    this.#lookedAt = now;
     const latest = this.#latest();
     for (const node of this.#known.keys()) if (!latest.has(node)) this.#known.delete(node);
     if (!up) return [];

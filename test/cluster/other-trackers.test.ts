@@ -17,7 +17,15 @@ function open(kept = KEPT) {
   const says = (origin: string, now: number, changes: Partial<Hello> = {}) => {
     ledger.hello(origin, 0, { ...HELLO, clockSeconds: CLOCK.at(now), ...changes }, now);
   };
-  return { ledger, says, look: (now: number, up = true) => others.look(now, up), others };
+  let looked = NaN;
+  /** Looks each second up to `now`. */
+  const look = (now: number, up = true) => {
+    const news = [];
+    for (let at = looked + 1; at < now; at++) news.push(...others.look(at, up));
+    looked = now;
+    return [...news, ...others.look(now, up)];
+  };
+  return { ledger, says, look, others };
 }
 
 describe("another tracker", () => {
@@ -78,6 +86,17 @@ describe("another tracker", () => {
     expect(look(45, false)).toEqual([]);
     look(46);
     expect(look(52)).toEqual([{ what: "lost", node: "b", seconds: 20 }]);
+  });
+
+  test("is not called lost after this process stood still, unless it stays silent", () => {
+    const { says, look, others } = open();
+    says(A, 10);
+    says(B, 10, { name: "c" });
+    look(10);
+    expect(others.look(20, true)).toEqual([]);
+    says(A, 20.1);
+    expect([21, 22, 23, 24, 25].flatMap((now) => others.look(now, true))).toEqual([]);
+    expect(others.look(25.5, true)).toContainEqual({ what: "lost", node: "c", seconds: 15.5 });
   });
 
   test("of too many names is not said", () => {

@@ -142,7 +142,8 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using one = await clustered(nats.url, { TRACKER_CLUSTER_NAME: "x", ...login });
       await one.says("the cluster cannot be reached");
       expect(one.stderr).toContain(
-        'remedy="let this user publish and subscribe to buntracker.x.> at the server"',
+        'remedy="let this user publish and subscribe to buntracker.x.> at the server, or correct ' +
+          'TRACKER_CLUSTER_NAME"',
       );
       await using two = await clustered(nats.url, { TRACKER_CLUSTER_NAME: "y", ...login });
       await two.says(CONNECTED);
