@@ -222,7 +222,13 @@ describe("monitoring of the tracker", () => {
   };
   const dashboard = JSON.parse(read("dist/grafana/buntracker.json")) as {
     __inputs: { name: string }[];
-    panels: { id: number; type: string; title: string; targets?: { expr: string }[] }[];
+    panels: {
+      id: number;
+      type: string;
+      title: string;
+      gridPos: { x: number; y: number; w: number; h: number };
+      targets?: { expr: string }[];
+    }[];
     templating: { list: { name: string }[] };
   };
 
@@ -231,6 +237,22 @@ describe("monitoring of the tracker", () => {
     expect(alerts.length).toBeGreaterThan(5);
     for (const { annotations } of alerts) {
       expect(Object.keys(annotations)).toEqual(["summary", "description"]);
+    }
+  });
+
+  test("what the alerts look at is in the dashboard, and no two panels lie on each other", () => {
+    const metrics = (text: string): string[] => text.match(/\b(tracker|process)_[a-z_]+\b/g) ?? [];
+    const shown = metrics(JSON.stringify(dashboard.panels));
+    const watched = rules.groups.flatMap((group) =>
+      group.rules.flatMap(({ expr }) => metrics(expr)),
+    );
+    expect(watched.filter((name) => !shown.includes(name))).toEqual([]);
+    const places = dashboard.panels.map(({ gridPos }) => gridPos);
+    for (const [at, { x, y, w, h }] of places.entries()) {
+      const lie = places.slice(at + 1).filter((one) => {
+        return one.x < x + w && x < one.x + one.w && one.y < y + h && y < one.y + one.h;
+      });
+      expect(lie, dashboard.panels[at]!.title).toEqual([]);
     }
   });
 
