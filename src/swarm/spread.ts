@@ -14,7 +14,7 @@ import { type Family, NUMWANT_CEILING } from "../constants.ts";
 import { LEECHERS, peerHalves, ROLES, SEEDERS, type Role } from "./blocks.ts";
 import { BUCKETS_MAX } from "./directories.ts";
 import type { Member } from "./membership.ts";
-import { sameNetwork } from "./places.ts";
+import { networkBits, sameNetwork } from "./places.ts";
 import type { Random } from "./random.ts";
 import type { AnnounceRequest } from "./requests.ts";
 import type { Swarms } from "./swarms.ts";
@@ -55,6 +55,8 @@ export class Spread {
   readonly #chosen = new Int32Array(NUMWANT_CEILING);
   /** Where those of each bucket end. */
   readonly #chosenEnds = new Int32Array(BUCKETS_MAX + 1);
+  /** The networks of those of one bucket. */
+  readonly #networks = new Int32Array(NETWORKS_OF_A_BUCKET);
 
   constructor(
     swarms: Swarms,
@@ -206,17 +208,21 @@ export class Spread {
     visited: number,
     wanted: number,
   ): number {
-    const { directories } = this.#swarms;
+    const { directories, arena } = this.#swarms;
     const self = this.#selfIn(family, role, bucket);
     const others = directories.peersIn(bucket) - (self < 0 ? 0 : 1);
     const most = Math.min(NETWORKS_OF_A_BUCKET, wanted);
     const begin = this.#chosenEnds[visited];
     let end = begin;
+    let following = others === 0 ? 0 : place % others;
     for (let i = 0; i < Math.min(others, COMPARED_OF_A_BUCKET) && end - begin < most; i++) {
-      const circle = (place + i) % others;
+      const circle = following;
+      following = circle + 1 === others ? 0 : circle + 1;
       const index = self >= 0 && circle >= self ? circle + 1 : circle;
       const at = directories.peerAt(family, bucket, index);
-      if (this.#hasNetwork(family, bucket, self, begin, end, at)) continue;
+      const network = networkBits(arena.halves, at, family);
+      if (this.#isOfferedFrom(network, end - begin)) continue;
+      this.#networks[end - begin] = network;
       this.#chosen[end++] = circle;
       this.#drawing.copy(family, at, 1);
     }
@@ -224,22 +230,9 @@ export class Spread {
     return end - begin;
   }
 
-  /** True if one of the chosen peers of a bucket is of the network of the peer at `at`. */
-  #hasNetwork(
-    family: Family,
-    bucket: BucketAt,
-    self: number,
-    begin: number,
-    end: number,
-    at: number,
-  ): boolean {
-    const { directories, arena } = this.#swarms;
-    for (let k = begin; k < end; k++) {
-      const circle = this.#chosen[k];
-      const index = self >= 0 && circle >= self ? circle + 1 : circle;
-      const other = directories.peerAt(family, bucket, index);
-      if (sameNetwork(arena.halves, at, arena.halves, other, family)) return true;
-    }
+  /** True if one of the `count` peers of a bucket that are chosen is of this network. */
+  #isOfferedFrom(network: number, count: number): boolean {
+    for (let i = 0; i < count; i++) if (this.#networks[i] === network) return true;
     return false;
   }
 
@@ -261,8 +254,10 @@ export class Spread {
     const end = this.#chosenEnds[visited + 1];
     let passed = 0;
     let offered = 0;
+    let following = others === 0 ? 0 : place % others;
     for (let i = 0; i < others && offered < Math.min(most, wanted); i++) {
-      const circle = (place + i) % others;
+      const circle = following;
+      following = circle + 1 === others ? 0 : circle + 1;
       if (this.#isChosen(circle, begin, end)) continue;
       passed += 1;
       if (passed <= done) continue;
