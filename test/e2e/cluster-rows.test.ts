@@ -8,7 +8,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { helloMessage } from "../../src/cluster/wire.ts";
+import { deltasMessage, helloMessage, KIND_HELLO, readMessage } from "../../src/cluster/wire.ts";
 import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
 import { writeSnapshot } from "../../src/snapshot/writer.ts";
 import { HELLO } from "../cluster/hello.ts";
@@ -230,6 +230,39 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       expect(await one.metric('tracker_cluster_ignored_total{reason="version"}')).toBe(20);
       expect(one.stderr.split("speaks another version").length).toBe(2);
       expect(await one.metric("tracker_cluster_nodes")).toBe(0);
+    },
+    MINUTE,
+  );
+
+  test(
+    "are whole again after a message in the name of one that has a number which it never reached",
+    async () => {
+      await using nats = await NatsServer.start();
+      await using one = await observed(nats.url, "one");
+      await using two = await observed(nats.url, "two");
+      await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
+      await announce(one, 1);
+      await untilAll([one, two], { incomplete: 1 });
+      const client = await connect({ servers: `127.0.0.1:${nats.port}` });
+      const heard = Promise.withResolvers<string>();
+      client.subscribe("buntracker.default.all", {
+        callback(_, { data }) {
+          const message = readMessage(data);
+          if (typeof message === "string" || message.kind !== KIND_HELLO) return;
+          if (message.name === "one") heard.resolve(message.origin);
+        },
+      });
+      const sender = { origin: await heard.promise, number: 4_000_000_000 };
+      client.publish("buntracker.default.all", deltasMessage(sender, new Uint8Array(0)));
+      await client.drain();
+      await one.says("another program sends in the name of this tracker");
+      const isBehind = async () => (await two.metric(BEHIND)) > 0;
+      for (let tries = 0; tries < 100 && !(await isBehind()); tries++) await Bun.sleep(20);
+      expect(await isBehind()).toBe(true);
+      for (let tries = 0; tries < 400 && (await isBehind()); tries++) await Bun.sleep(50);
+      expect(await isBehind()).toBe(false);
+      await announce(one, 2);
+      await untilAll([one, two], { incomplete: 2 }, 2);
     },
     MINUTE,
   );
