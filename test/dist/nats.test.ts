@@ -1,6 +1,7 @@
 /** The configuration of NATS servers, and what starts several trackers with them. */
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 import { readConfig } from "../../src/config/config.ts";
@@ -20,6 +21,31 @@ test("a server that is gone is noticed in seconds, and one user may use only the
   }
   expect(text.match(/^ {6}user: /gm)).toHaveLength(1);
   expect(text).toContain('{ publish: "buntracker.default.>", subscribe: "buntracker.default.>" }');
+});
+
+test.each([
+  ["192.168.5.7", ["192.168.5.7", "192.168.5.9", "192.168.5.2"]],
+  ["10.0.0.3", ["10.0.0.2", "10.0.0.3", "10.0.0.1"]],
+])("the guide writes the addresses of the reader into it: own %s of %p", async (own, all) => {
+  const guide = readFileSync(join(ROOT, "docs/cluster.md"), "utf8");
+  const [edit] = /^ {3}sudo sed -i -f - [^]*?^ {3}END$/m.exec(guide)!;
+  const folder = mkdtempSync(join(tmpdir(), "buntracker-guide-"));
+  try {
+    const file = join(folder, "conf");
+    copyFileSync(CONFIG, file);
+    writeFileSync(join(folder, "nats-password"), "p1\n");
+    writeFileSync(join(folder, "route-password"), "p2\n");
+    const typed = edit.replaceAll(/^ {3}/gm, "").replace("/etc/nats-server.conf", file);
+    const script = `sudo() { "$@"; }\nown=${own}\nset -- ${all.join(" ")}\n${typed}\n`;
+    expect(await Bun.spawn(["bash", "-ec", script], { cwd: folder }).exited).toBe(0);
+    const text = readFileSync(file, "utf8");
+    expect(text).toContain(`\n  listen: "${own}:6222"\n`);
+    const routes = [...text.matchAll(/^ {4}"nats:\/\/server:p2@(.*):6222"$/gm)];
+    expect(routes.map(([, address]) => address)).toEqual(all);
+    expect(text).not.toMatch(/^[^#]*\$NATS/m);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe.if(NATS_SERVER !== null)("nats-server, where it is installed,", () => {

@@ -2,8 +2,9 @@
  * The guide to three trackers on three machines, docs/cluster.md: its commands are run word for
  * word on the machine of machine.sh, with Debian's `nats-server` and the package of the tracker.
  *
- * This machine has all three addresses. It follows the guide as the first; a server with the files
- * that the guide makes for the second joins it.
+ * This machine has all three addresses, which are others than those of the guide, as those of most
+ * readers are. It follows the guide as the first; a server with the files that the guide makes for
+ * the second joins it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
@@ -16,14 +17,19 @@ const GUIDE = resolve(import.meta.dir, "../../docs/cluster.md");
 const SECTION = /^## Three trackers on three machines\n([^]*?)^## /m;
 /** The commands of the guide, which stand in its list. */
 const COMMANDS = /^ {3}```sh\n([^]*?)^ {3}```$/gm;
-const SECOND = "10.0.0.2";
+const [FIRST, SECOND, THIRD] = ["10.7.0.5", "10.7.0.9", "10.7.0.2"];
 const PAUSE_MILLISECONDS = 200;
 const CONFIG = "/etc/nats-server.conf";
 
 /** Each block of commands, as a person types it. */
 function blocks(): string[] {
   const [, section] = SECTION.exec(readFileSync(GUIDE, "utf8"))!;
-  return [...section.matchAll(COMMANDS)].map(([, text]) => text.replaceAll(/^ {3}/gm, ""));
+  return [...section.matchAll(COMMANDS)].map(([, text]) =>
+    text
+      .replaceAll(/^ {3}/gm, "")
+      .replace(/^own=10.0.0.1$/m, `own=${FIRST}`)
+      .replace(/^set -- 10.0.0.1 10.0.0.2 10.0.0.3$/m, `set -- ${FIRST} ${SECOND} ${THIRD}`),
+  );
 }
 
 const hasNats = Bun.which("nats-server", { PATH: "/usr/sbin" }) !== null;
@@ -39,7 +45,9 @@ describe.skipIf(PACKAGES === undefined || !hasNats)("the guide to clusters (nats
   };
 
   beforeAll(async () => {
-    for (const at of [1, 2, 3]) await run("ip", "address", "add", `10.0.0.${at}/32`, "dev", "lo");
+    for (const at of [FIRST, SECOND, THIRD]) {
+      await run("ip", "address", "add", `${at}/32`, "dev", "lo");
+    }
     await run("dpkg", "--force-confold", "--install", packageOf("now", "_amd64.deb"));
     await untilReady();
   });
@@ -47,7 +55,9 @@ describe.skipIf(PACKAGES === undefined || !hasNats)("the guide to clusters (nats
   afterAll(async () => {
     await run("systemctl", "stop", "nats-server");
     await run("dpkg", "--purge", "buntracker");
-    for (const at of [1, 2, 3]) await run("ip", "address", "del", `10.0.0.${at}/32`, "dev", "lo");
+    for (const at of [FIRST, SECOND, THIRD]) {
+      await run("ip", "address", "del", `${at}/32`, "dev", "lo");
+    }
   });
 
   test("sets up server and tracker, which is let in", async () => {
@@ -87,7 +97,7 @@ describe.skipIf(PACKAGES === undefined || !hasNats)("the guide to clusters (nats
     expect(text).not.toMatch(/^[^#]*\$NATS/m);
     const cluster = join(home, "cluster");
     const second = text
-      .replace('listen: "10.0.0.1:6222"', `listen: "${SECOND}:6222"`)
+      .replace(`listen: "${FIRST}:6222"`, `listen: "${SECOND}:6222"`)
       .replace('"/etc/nats/server.crt"', `"${cluster}/${SECOND}.crt"`)
       .replace('"/etc/nats/server.key"', `"${cluster}/${SECOND}.key"`);
     expect(second).not.toBe(text);
