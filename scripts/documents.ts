@@ -49,7 +49,8 @@ variable buntracker is a correct public tracker.
 - An empty variable is not set, unless its text says what empty means.
 - A variable that begins with \`TRACKER_\` but is not listed here is an error, so that a typing
   mistake does not go unnoticed.
-- A change needs a restart. Lists, rules and certificates are read again on SIGHUP.
+- A change needs a restart. Lists, rules, certificates and the login of a cluster are read again on
+  SIGHUP.
 - \`buntracker check\` reports problems with the settings, \`buntracker config\` prints those in
   effect, and [dist/buntracker.env.example](../dist/buntracker.env.example) lists all of them.
 `;

@@ -75,7 +75,7 @@ async function run(given: Config, origins: Origins): Promise<number> {
     log.info("stopped before it was ready", { signal: snapshots });
     return EXIT_OK;
   }
-  const peers = await sharePeers(program, snapshots);
+  const peers = await sharePeers(program, origins, snapshots);
 
   // Sockets and threads: clients are answered from here on.
   const observation = new Observation(program, snapshots?.figures, () => peers?.figures());

@@ -91,7 +91,8 @@ export interface LoginEnd {
 
 export interface LinkOptions {
   engines: readonly Engine[];
-  login: Login;
+  /** Gives the login for each connection that a server answers. Never rejects. */
+  login: () => Login | Promise<Login>;
   /** Name of the cluster: trackers of another name on the same servers hear nothing of this one. */
   name: string;
   origin: string;
@@ -111,6 +112,8 @@ export class NatsLink implements Link {
   readonly #events: LinkEvents;
   #connection: NatsConnection | undefined;
   #engine: string | undefined;
+  /** The login for the next connection; undefined after a server has seen it. */
+  #login: Login | undefined;
   #unacknowledged = 0;
   #closed = false;
   readonly #closing = Promise.withResolvers<void>();
@@ -194,14 +197,19 @@ export class NatsLink implements Link {
    */
   async #connect(engine: Engine): Promise<boolean> {
     const place = showPlace(engine);
+    const login = (this.#login ??= await this.#options.login());
     let connection: NatsConnection;
     try {
-      connection = await this.#nats.connect(optionsFor(this.#nats, engine, this.#options));
+      connection = await this.#nats.connect(
+        optionsFor(this.#nats, engine, login, this.#options.node),
+      );
     } catch (error) {
       const { reason, remedy, answered } = explain(error, engine);
       if (!this.#closed) this.#events.refused(place, reason, remedy, answered);
+      if (answered) this.#login = undefined;
       return answered;
     }
+    this.#login = undefined;
     if (this.#closed) {
       void connection.close().catch(ignore);
       return false;
@@ -314,11 +322,7 @@ const remedyForSubjects = (name: string): string =>
 
 function ignore(): void {}
 
-function optionsFor(
-  nats: Nats,
-  engine: Engine,
-  { login, node }: Pick<LinkOptions, "login" | "node">,
-): ConnectionOptions {
+function optionsFor(nats: Nats, engine: Engine, login: Login, node: string): ConnectionOptions {
   const { credentials } = login;
   const user = engine.user ?? login.user;
   const pass = engine.password ?? login.password;
@@ -365,7 +369,8 @@ export function explain(error: unknown, engine: Engine): Refusal {
   const tls = TLS_REMEDIES.find(([pattern]) => pattern.test(words))?.[1];
   if (tls !== undefined) {
     const remedy = engine.tls ? tls : `write tls:// in TRACKER_CLUSTER_URL, and ${tls}`;
-    return { reason, remedy, answered: true };
+    const closed = "it closed the connection in the handshake of TLS";
+    return { reason: CLOSED.test(words) ? closed : reason, remedy, answered: true };
   }
   const isLate = /timeout/i.test(words);
   const remedy = isLate ? "see that a NATS server answers" : "start a NATS server";
@@ -375,12 +380,17 @@ export function explain(error: unknown, engine: Engine): Refusal {
 /** The reason of TLS; it quotes the names of the certificate, which may hold any word. */
 const WRONG_NAME = /does not match certificate's altnames/;
 
+/**
+ * A server that refuses our certificate, or that we have none, closes the connection in the
+ * handshake, and Bun 1.4 then says no more than that it cannot write.
+ */
+const CLOSED = /EBADF/;
+
 /** Parts of a reason that TLS has, and the remedy where the URL says tls://. */
 const TLS_REMEDIES: readonly [RegExp, string][] = [
   [
-    // A server that refuses our certificate, or that we have none, closes the connection in the
-    // handshake, and Bun 1.3 then says no more than EBADF. Its own certificate was right.
-    /EBADF/,
+    // Its own certificate was right.
+    CLOSED,
     "set TRACKER_CLUSTER_TLS_CERT_FILE and TRACKER_CLUSTER_TLS_KEY_FILE to a certificate that " +
       "the server trusts, if it lets in only clients with one; its log says the reason",
   ],

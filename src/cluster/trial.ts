@@ -65,7 +65,8 @@ export async function tryEngine(engine: Engine, options: TrialOptions): Promise<
     refused.resolve();
   }
   const origin = crypto.getRandomValues(new Uint8Array(8)).toHex();
-  const link = await NatsLink.open({ engines: [engine], ...options, origin }, events);
+  const login = () => options.login;
+  const link = await NatsLink.open({ engines: [engine], ...options, login, origin }, events);
   const late = Bun.sleep(ANSWER_MILLISECONDS_MAX).then(() => {
     answered.resolve(false);
   });

@@ -6,7 +6,8 @@ import { expiryFields, showMinute } from "../admin/warnings.ts";
 import type { LoginEnd, Login, Refusal } from "../cluster/link.ts";
 import type { LogFields } from "../host/log.ts";
 
-const REMEDY = "renew it, then restart this tracker, which reads the file at its start";
+const REMEDY =
+  "renew the file: it is read at the next connection, and when the tracker is reloaded";
 
 /** What to warn of what has ended, or will within days, one for each file. */
 export function loginWarnings(

@@ -80,6 +80,10 @@ export const READ_AGAIN = [
   "rulesFile",
   "tlsCertFile",
   "tlsKeyFile",
+  "clusterCredentialsFile",
+  "clusterTlsCaFile",
+  "clusterTlsCertFile",
+  "clusterTlsKeyFile",
 ] as const;
 
 /**

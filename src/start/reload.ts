@@ -1,5 +1,6 @@
 /**
- * The files that are read at the start and again on SIGHUP: access lists, rules, certificate.
+ * The files that are read at the start and again on SIGHUP: access lists, rules, certificate, and
+ * the login of a cluster.
  *
  *   read all ─► one is wrong: nothing changes
  *      └──────► certificate ─► lists and rules ─► every thread uses them ─► swarms are removed
@@ -10,6 +11,7 @@ import type { Log } from "../host/log.ts";
 import { StartError } from "../host/start-error.ts";
 import { readCertificate } from "../http/certificate.ts";
 import type { RuleKeeper } from "../limits/rule-keeper.ts";
+import type { LoginKeeper } from "./cluster-login.ts";
 import type { Threads } from "./threads.ts";
 
 /** The files of the certificate; undefined without HTTPS. */
@@ -27,6 +29,8 @@ export interface ReloadObserver {
 export class Files {
   readonly lists: AccessKeeper;
   readonly rules: RuleKeeper;
+  /** Of a cluster, once it has been read at the start. */
+  login: Pick<LoginKeeper, "login" | "read"> | undefined;
   readonly #certificate: CertificateFiles;
   readonly #threads: Pick<Threads, "tell">;
 
@@ -52,9 +56,11 @@ export class Files {
       const rules = this.rules.read();
       const { tlsCertFile, tlsKeyFile } = this.#certificate;
       const certificate = readCertificate(tlsCertFile, tlsKeyFile);
+      const login = await this.login?.read();
       // The certificate comes first: it needs new sockets, and if they fail nothing may change.
       if (certificate !== undefined) await this.#threads.tell({ certificate });
       await this.#threads.tell({ access: this.lists.take(lists), rules: this.rules.take(rules) });
+      if (login !== undefined) this.login!.login = login;
       await this.lists.evictRefused();
     });
   }

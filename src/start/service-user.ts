@@ -52,14 +52,13 @@ export function serviceUser(folders: readonly string[] = UNIT_FOLDERS): ServiceU
 }
 
 /** Settings that name files which the start reads. */
-const READ_AT_START = [
-  ...READ_AGAIN,
-  "stateImport",
-  "clusterCredentialsFile",
-  "clusterTlsCaFile",
-  "clusterTlsCertFile",
-  "clusterTlsKeyFile",
-] as const;
+const READ_AT_START = [...READ_AGAIN, "stateImport"] as const;
+
+/** The file from which the secret of this variable was read; undefined if from none. */
+export function fileOf(origins: Origins, variable: string): string | undefined {
+  const origin = origins[variable] ?? "";
+  return origin.startsWith(FROM_FILE) ? origin.slice(FROM_FILE.length) : undefined;
+}
 
 /** The files that the start reads, those of secrets among them, with their variables. */
 export function filesOfStart(
@@ -70,9 +69,10 @@ export function filesOfStart(
     const file = config[key];
     return file === undefined ? [] : [[describe(SCHEMA.shape[key]).variable, file]];
   });
-  const secrets = Object.entries(origins).flatMap(([variable, origin]): [string, string][] =>
-    origin.startsWith(FROM_FILE) ? [[`${variable}_FILE`, origin.slice(FROM_FILE.length)]] : [],
-  );
+  const secrets = Object.keys(origins).flatMap((variable): [string, string][] => {
+    const file = fileOf(origins, variable);
+    return file === undefined ? [] : [[`${variable}_FILE`, file]];
+  });
   return [...named, ...secrets];
 }
 

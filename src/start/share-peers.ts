@@ -17,11 +17,12 @@ import { VERDICT_OK } from "../gates/verdicts.ts";
 import { now } from "../host/clock.ts";
 import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
 import { Limits } from "../limits/limits.ts";
+import type { Origins } from "../config/schema.ts";
 import type { LogFields } from "../host/log.ts";
 import type { Snapshots } from "../snapshot/snapshots.ts";
 import type { Judge } from "../swarm/put-back.ts";
 import { Tracker } from "../swarm/tracker.ts";
-import { readLogin } from "./cluster-login.ts";
+import { LoginKeeper } from "./cluster-login.ts";
 import { explainByEnd, firstEnd, loginWarnings } from "./login-end.ts";
 import type { Program } from "./program.ts";
 
@@ -42,11 +43,13 @@ const REPLIES_BYTES = 64;
  */
 export async function sharePeers(
   program: Program,
+  origins: Origins,
   snapshots: Snapshots | undefined,
 ): Promise<SharedPeers | undefined> {
   const { outbox } = program.threads.shared;
   if (outbox === undefined) return undefined;
-  const login = await readLogin(program.config);
+  const login = await LoginKeeper.open(program.config, origins);
+  program.files.login = login;
   const [sharing, others, clocks, applying, link] = await Promise.all([
     import("../cluster/sharing.ts"),
     import("../cluster/other-trackers.ts"),
@@ -77,7 +80,7 @@ export class SharedPeers {
   readonly #program: Program;
   readonly #openLink: Modules["NatsLink"]["open"];
   readonly #origin = crypto.getRandomValues(new Uint8Array(8)).toHex();
-  readonly #login: Login;
+  readonly #login: LoginKeeper;
   readonly #timers: NodeJS.Timeout[] = [];
   /** What was warned of since the link changed last. */
   readonly #warned = new Set<string>();
@@ -95,7 +98,7 @@ export class SharedPeers {
     program: Program,
     { Sharing, Applying, NatsLink, OtherTrackers, CLOCK_TICKS }: Modules,
     outboxes: Outboxes,
-    login: Login,
+    login: LoginKeeper,
   ) {
     const { config, store, threads } = program;
     const histograms = threads.shared.histograms!;
@@ -135,7 +138,7 @@ export class SharedPeers {
   /** Connects, and shares from now on; resolves at once. */
   async begin(): Promise<void> {
     const { clusterUrls: engines, clusterName: name, clusterNode: node } = this.#program.config;
-    const options = { engines, login: this.#login, name, origin: this.#origin, node };
+    const options = { engines, login: () => this.#renewLogin(), name, origin: this.#origin, node };
     this.#link = await this.#openLink(options, this.#events());
     this.#every(TURN_MILLISECONDS, () => {
       while (this.sharing.turn(now()));
@@ -163,7 +166,7 @@ export class SharedPeers {
     return {
       name: this.#program.config.clusterName,
       engine: this.#link?.engine ?? null,
-      loginEndsSeconds: firstEnd(this.#login),
+      loginEndsSeconds: firstEnd(this.#login.login),
       ...this.sharing.figures(now()),
       bytes: { sent: this.#sentBytes, received: this.sharing.counts.receivedBytes },
     };
@@ -210,7 +213,7 @@ export class SharedPeers {
         // One that does not answer has not looked at the login.
         const refusal = { reason, remedy };
         const seconds = Date.now() / 1000;
-        const told = answered ? explainByEnd(refusal, this.#login, seconds) : refusal;
+        const told = answered ? explainByEnd(refusal, this.#login.login, seconds) : refusal;
         this.#warnOnce("the cluster cannot be reached", { engine, ...told });
       },
     };
@@ -273,11 +276,19 @@ export class SharedPeers {
     this.#program.log.warn(message, { leftOut: lines, remedy }, null);
   }
 
+  /** For each connection: a file may have been renewed. */
+  #renewLogin(): Promise<Login> {
+    return this.#login.renew(({ message, hint }) => {
+      const fields = { reason: message, remedy: hint };
+      this.#warnOnce("the login of the cluster cannot be read again, and stays as it was", fields);
+    });
+  }
+
   /** Says once a day what of the login has ended, or soon will. */
   #lookAtLogin(): void {
     if (now() - this.#loginToldAt < DAY_SECONDS) return;
     this.#loginToldAt = now();
-    for (const { message, fields } of loginWarnings(this.#login, Date.now() / 1000)) {
+    for (const { message, fields } of loginWarnings(this.#login.login, Date.now() / 1000)) {
       this.#program.log.warn(message, fields, null);
     }
   }

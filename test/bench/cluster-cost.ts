@@ -146,7 +146,13 @@ async function exchangeMany(url: string): Promise<void> {
   const connected = Promise.withResolvers<unknown>();
   const ignore = (): void => {};
   const events = { heard, connected: connected.resolve, lost: ignore, refused: ignore };
-  const options = { engines, login: {}, name: "default", origin: self.origin, node: "many" };
+  const options = {
+    engines,
+    login: () => ({}),
+    name: "default",
+    origin: self.origin,
+    node: "many",
+  };
   const link = await NatsLink.open(options, events);
   await connected.promise;
   for (let wait = 0; wait < 30 && trackers.size < 2; wait++) await Bun.sleep(100);

@@ -21,7 +21,8 @@ async function open(ports: number[], origin = "0123456789abcdef", login: Login =
     refused: (engine, _reason, remedy) => void told.push(`refused ${engine}: ${remedy}`),
   };
   const engines = ports.map(engineAt);
-  const link = await NatsLink.open({ engines, login, name: "x", origin, node: "n" }, events);
+  const rest = { name: "x", origin, node: "n" };
+  const link = await NatsLink.open({ engines, login: () => login, ...rest }, events);
   const until = async (done: () => boolean): Promise<void> => {
     for (let i = 0; i < 400 && !done(); i++) await Bun.sleep(25);
     expect([done(), told]).toEqual([true, told]);
@@ -65,6 +66,7 @@ test("a remedy of TLS names the setting that helps", () => {
   const engine = { ...engineAt(4222), tls: true };
   const remedyFor = (reason: string) => explain(new Error(reason), engine).remedy;
   expect(remedyFor("self signed certificate")).toStartWith("set TRACKER_CLUSTER_TLS_CA_FILE");
+  expect(explain(new Error("write EBADF"), engine).reason).toContain("closed the connection in");
   const closed = remedyFor("write EBADF");
   expect(closed).toContain("TRACKER_CLUSTER_TLS_CERT_FILE and TRACKER_CLUSTER_TLS_KEY_FILE");
   expect(closed).not.toContain("CA_FILE");

@@ -11,7 +11,7 @@ export const NATS_SERVER =
 
 export class NatsServer implements AsyncDisposable {
   readonly port: number;
-  readonly #config: string;
+  #config: string;
   readonly #folder = mkdtempSync(join(tmpdir(), "buntracker-nats-"));
   #child: Bun.Subprocess | undefined;
 
@@ -35,7 +35,9 @@ export class NatsServer implements AsyncDisposable {
     return this.#child!.pid;
   }
 
-  async start(): Promise<void> {
+  /** Starts it again, perhaps with something else added. */
+  async start(config = this.#config): Promise<void> {
+    this.#config = config;
     const file = join(this.#folder, "conf");
     writeFileSync(file, `listen: 127.0.0.1:${this.port}\n${this.#config}\n`);
     this.#child = Bun.spawn([NATS_SERVER!, "-c", file], { stdio: ["ignore", "ignore", "ignore"] });

@@ -37,7 +37,7 @@ describe.if(NATS_SERVER !== null)("a server that is there", () => {
         lost: () => undefined,
         refused: () => undefined,
       };
-      const other = { ...OPTIONS, engines: [at(server.port)], origin };
+      const other = { ...OPTIONS, login: () => ({}), engines: [at(server.port)], origin };
       const link = await NatsLink.open(other, events);
       const hello = { ...HELLO, name: "b" };
       const timer = setInterval(() => {

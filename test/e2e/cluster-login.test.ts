@@ -1,7 +1,7 @@
 /** Files of a cluster's login: one that is wrong ends the start, and `check` says it too. */
 import { nkeys } from "@nats-io/transport-node";
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeCertificate } from "../http/openssl.ts";
@@ -76,11 +76,13 @@ describe("a file of the login", () => {
       await using tracker = await startTracker({ address: "127.0.0.1", env });
       await tracker.says("a login at the NATS servers has expired: they refuse this tracker");
       await tracker.says(day);
-      expect(tracker.stderr).toMatch(/cannot be reached" .*which expired .*remedy="renew it, then/);
+      expect(tracker.stderr).toMatch(
+        /cannot be reached" .*which expired .*remedy="renew the file: it/,
+      );
       await using check = startProcess({ args: ["check"], env });
       expect(await check.exited(20_000)).toBe(1);
       expect(check.stderr).toContain(day);
-      expect(check.stderr).toContain("renew it, then restart this tracker");
+      expect(check.stderr).toContain("renew the file: it is read at the next connection");
     },
     30_000,
   );
@@ -104,6 +106,83 @@ describe("a file of the login", () => {
       await using check = startProcess({ args: ["check"], env });
       await check.exited(20_000);
       expect(check.stderr + check.stdout).toContain("a login at the NATS servers expires soon");
+    },
+    30_000,
+  );
+
+  test.skipIf(NATS_SERVER === null)(
+    "that was renewed is used at the next connection: a password, and the seed of an nkey",
+    async () => {
+      const [one, two] = [nkeys.createUser(), nkeys.createUser()];
+      const seed = (user: typeof one): string => new TextDecoder().decode(user.getSeed());
+      const only = (user: string): string => `authorization { users: [{ ${user} }] }`;
+      const ways = [
+        {
+          env: {
+            TRACKER_CLUSTER_USER: "u",
+            TRACKER_CLUSTER_PASSWORD_FILE: file("password", "old"),
+          },
+          texts: ["old\n", "new\n"],
+          users: ['user: "u", password: "old"', 'user: "u", password: "new"'],
+        },
+        {
+          env: { TRACKER_CLUSTER_CREDENTIALS_FILE: file("seed", seed(one)) },
+          texts: [seed(one), seed(two)],
+          users: [`nkey: ${one.getPublicKey()}`, `nkey: ${two.getPublicKey()}`],
+        },
+      ];
+      for (const { env, texts, users } of ways) {
+        const path = Object.values(env).at(-1)!;
+        await using nats = await NatsServer.start(only(users[0]!));
+        await using tracker = await startTracker({
+          address: "127.0.0.1",
+          env: { TRACKER_CLUSTER_URL: nats.url, ...env },
+        });
+        await tracker.says("connected to the cluster");
+        await nats.kill();
+        await nats.start(only(users[1]!));
+        await tracker.says("Authorization Violation", 20_000);
+        // It may be read in the middle of a change: then the old login stays, and it goes on.
+        writeFileSync(path, "");
+        await tracker.says("the login of the cluster cannot be read again", 20_000);
+        writeFileSync(path, texts[1]!);
+        const twice = /connected to the cluster.*connected to the cluster/s;
+        for (let tries = 0; tries < 400 && !twice.test(tracker.stderr); tries++) {
+          await Bun.sleep(50);
+        }
+        expect(tracker.stderr).toMatch(twice);
+      }
+    },
+    60_000,
+  );
+
+  test.if(makeCertificate.possible)(
+    "is read again on SIGHUP: the metric says the new end, and a damaged one changes nothing",
+    async () => {
+      const old = makeCertificate(folder, "renewable", 5);
+      const renewed = makeCertificate(folder, "for-a-year", 365);
+      const admin = `127.0.0.1:${freePort()}`;
+      const env = {
+        ...{ ...URL, TRACKER_ADMIN_ADDRESS: admin },
+        ...{ TRACKER_CLUSTER_TLS_CERT_FILE: old.cert, TRACKER_CLUSTER_TLS_KEY_FILE: old.key },
+      };
+      await using tracker = await startTracker({ address: "127.0.0.1", env });
+      const days = async (): Promise<number> => {
+        const metrics = await (await fetch(`http://${admin}/metrics`)).text();
+        const name = "tracker_cluster_login_expiry_timestamp_seconds";
+        const ends = Number(new RegExp(`^${name} (\\d+)$`, "m").exec(metrics)![1]);
+        return Math.round((ends - Date.now() / 1000) / 86_400);
+      };
+      expect(await days()).toBe(5);
+      copyFileSync(renewed.cert, old.cert);
+      tracker.signal("SIGHUP");
+      await tracker.says("reload failed, everything stays as it was");
+      expect(tracker.stderr).toContain("which is not the key of the first certificate");
+      expect(await days()).toBe(5);
+      copyFileSync(renewed.key, old.key);
+      tracker.signal("SIGHUP");
+      await tracker.says("msg=reloaded");
+      expect(await days()).toBe(365);
     },
     30_000,
   );

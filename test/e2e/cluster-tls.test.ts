@@ -1,11 +1,11 @@
 /** Trackers that share over TLS, with a real server of NATS; skipped, and said so, without one. */
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
-import { makeCertificate } from "../http/openssl.ts";
-import { type Environment, startTracker, type Tracker } from "./harness.ts";
+import { makeCertificate, makeExpiredCertificate } from "../http/openssl.ts";
+import { type Environment, startProcess, startTracker, type Tracker } from "./harness.ts";
 
 const CONNECTED = "connected to the cluster";
 const REFUSED = "the cluster cannot be reached";
@@ -70,6 +70,40 @@ describe.skipIf(NATS_SERVER === null || !makeCertificate.possible)(
         expect(wrong.stderr).toContain("TRACKER_CLUSTER_TLS_CERT_FILE and TRACKER_CLUSTER_TLS_KEY");
         expect(wrong.stderr).not.toContain(CONNECTED);
       });
+    }, 60_000);
+
+    test("that refuses our expired certificate is told, and a renewed one is used", async () => {
+      const folder = mkdtempSync(join(tmpdir(), "buntracker-cluster-tls-"));
+      await using cleanup = new AsyncDisposableStack();
+      cleanup.defer(() => rmSync(folder, { recursive: true }));
+      const { cert, key } = makeCertificate(folder, "localhost", 90, "IP:127.0.0.1");
+      const own = makeExpiredCertificate(folder, "own");
+      const renewed = makeCertificate(folder, "renewed");
+      const trusted = join(folder, "all.pem");
+      const all = [cert, own.cert, renewed.cert].map((file) => readFileSync(file, "utf8"));
+      writeFileSync(trusted, all.join(""));
+      const files = `cert_file: "${cert}", key_file: "${key}", ca_file: "${trusted}"`;
+      await using nats = await NatsServer.start(`tls { ${files}, verify: true }`);
+      const env = {
+        ...{
+          TRACKER_CLUSTER_URL: `tls://127.0.0.1:${nats.port}`,
+          TRACKER_CLUSTER_TLS_CA_FILE: cert,
+        },
+        ...{ TRACKER_CLUSTER_TLS_CERT_FILE: own.cert, TRACKER_CLUSTER_TLS_KEY_FILE: own.key },
+      };
+      await using tracker = await startTracker({ address: "127.0.0.1", env });
+      await tracker.says("a login at the NATS servers has expired: they refuse this tracker");
+      await tracker.says(REFUSED);
+      const closed = "it closed the connection in the handshake of TLS";
+      const why = `TRACKER_CLUSTER_TLS_CERT_FILE is ${own.cert}, which expired 2021-01-01T00:00Z`;
+      const remedy = "renew the file: it is read at the next connection";
+      expect(tracker.stderr).toContain(`reason="${closed}; ${why}" remedy="${remedy}`);
+      await using check = startProcess({ args: ["check"], env });
+      expect(await check.exited(20_000)).toBe(1);
+      expect(check.stderr).toContain(`${closed}; ${why}\nbuntracker: hint: ${remedy}`);
+      copyFileSync(renewed.key, own.key);
+      copyFileSync(renewed.cert, own.cert);
+      await tracker.says(CONNECTED, 20_000);
     }, 60_000);
   },
 );

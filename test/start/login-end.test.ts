@@ -6,7 +6,8 @@ const DAY = 86_400;
 const NOW = Date.parse("2026-11-27T12:00Z") / 1000;
 const CERT = { variable: "TRACKER_CLUSTER_TLS_CERT_FILE", file: "/etc/nats/own.crt" };
 const CREDENTIALS = { variable: "TRACKER_CLUSTER_CREDENTIALS_FILE", file: "/etc/nats/own.creds" };
-const REMEDY = "renew it, then restart this tracker, which reads the file at its start";
+const REMEDY =
+  "renew the file: it is read at the next connection, and when the tracker is reloaded";
 
 describe("a login", () => {
   test("that ends within 14 days, or has ended, is warned of, with the file and the day", () => {
