@@ -89,7 +89,7 @@ conformance: $(BINARY) ## examine it and other trackers (INSTALL=1)
 	  $(if $(TRACKER),--tracker $(TRACKER))
 	$(BUN) scripts/documents.ts
 
-.PHONY: bench compare costs regress scaling http-workers handshakes lists pull cluster-cost stalls restart
+.PHONY: bench compare costs regress scaling http-workers handshakes lists pull cluster-cost cluster-latency stalls restart
 bench: $(MODULES_STAMP) ## measure the core: ns per announce, bytes per peer
 	$(BUN) test/bench/core.bench.ts
 
@@ -121,6 +121,9 @@ pull: $(BINARY) ## measure a pull of ten million peers (needs nats-server)
 # Ten minutes.
 cluster-cost: $(BINARY) ## measure what sharing peers costs (needs nats-server)
 	$(BUN) test/bench/cluster-cost.ts
+
+cluster-latency: $(BINARY) ## measure how soon others know a peer (needs nats-server)
+	$(BUN) test/bench/cluster-latency.ts
 
 stalls: $(BINARY) ## measure delays of announces: exports, reloads, sweep
 	$(BUN) test/bench/stalls.ts

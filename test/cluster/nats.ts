@@ -64,6 +64,19 @@ export class NatsServer implements AsyncDisposable {
   }
 }
 
+/** Three servers that know each other, as dist/nats recommends. */
+export function startThreeServers(): Promise<NatsServer[]> {
+  const routes = [freePort(), freePort(), freePort()];
+  const known = routes.map((port) => `"nats://127.0.0.1:${port}"`).join();
+  const started = routes.map((port) =>
+    NatsServer.start(
+      `ping_interval: "2s", ping_max: 2, write_deadline: "5s"\n` +
+        `cluster { name: test, listen: "127.0.0.1:${port}", routes: [${known}] }`,
+    ),
+  );
+  return Promise.all(started);
+}
+
 function listens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => {

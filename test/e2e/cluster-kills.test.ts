@@ -4,27 +4,14 @@
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { NATS_SERVER, type NatsServer, startThreeServers } from "../cluster/nats.ts";
 import { freePort, startTracker, type Tracker } from "./harness.ts";
 
 const LOAD_SECONDS = 12;
 /** Half of them are announces, and nearly each is of a new peer. */
 const REQUESTS_PER_SECOND = 20_000;
 const EQUAL_SECONDS_MAX = 30;
-const [FIRST, SECOND, THIRD] = [0, 1, 2];
-
-/** Three servers that know each other, as dist/nats recommends. */
-async function startServers(): Promise<NatsServer[]> {
-  const routes = [FIRST, SECOND, THIRD].map(freePort);
-  const known = routes.map((port) => `"nats://127.0.0.1:${port}"`).join();
-  const started = routes.map((port) =>
-    NatsServer.start(
-      `ping_interval: "2s", ping_max: 2, write_deadline: "5s"\n` +
-        `cluster { name: test, listen: "127.0.0.1:${port}", routes: [${known}] }`,
-    ),
-  );
-  return Promise.all(started);
-}
+const [FIRST, SECOND] = [0, 1];
 
 /** The tracker `at`, whose nearest server is `at`. */
 async function start(servers: NatsServer[], at: number): Promise<[Tracker, string]> {
@@ -59,7 +46,7 @@ test.skipIf(NATS_SERVER === null || process.platform !== "linux")(
   "trackers are equal after kill -9 of one and of a server under load (nats-server)",
   async () => {
     await using all = new AsyncDisposableStack();
-    const servers = await startServers();
+    const servers = await startThreeServers();
     for (const server of servers) all.use(server);
     const started = await Promise.all(servers.map((_, at) => start(servers, at)));
     const metrics = started.map(([, url]) => url);
