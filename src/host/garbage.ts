@@ -22,6 +22,8 @@
  *   last, amid garbage            then: 6,000 WebSockets took 1.6 KiB each instead of 2.5, which a
  *                                 full collection later does not mend, and 6.1 before it. Against
  *                                 each 1,000 it is 0.2 KiB less, and 4 µs more for an upgrade
+ *   each 2,500 tiny pieces        of young objects only, awaited: the pongs of 19,500 idle
+ *   that a socket receives        WebSockets left 6 MB for up to 30 s
  *
  * (Bun 1.4.5, 2 cores, 2026-11. `Bun.gc(true)` would discard compiled code, and take 80 ms.)
  */
@@ -49,6 +51,9 @@ const GARBAGE_BYTES_MIN = 1024 * 1024;
 /** Objects that last between two collections of young ones. */
 export const LASTING_MAX = 250;
 
+/** Tiny pieces between two collections of young objects. */
+export const TINY_MAX = 2500;
+
 /** Collects; returns after the collection if `waits`, else at once. */
 export type Collect = (waits: boolean) => void;
 
@@ -59,6 +64,7 @@ export class Garbage {
   readonly #now: () => number;
   readonly #collectYoung: () => void;
   #lasting = 0;
+  #tiny = 0;
   #collected = 0;
   /** Bytes noted since then of objects that die young. */
   #young = 0;
@@ -102,6 +108,14 @@ export class Garbage {
     this.#lasting += 1;
     if (this.#lasting < LASTING_MAX) return;
     this.#lasting = 0;
+    this.#collectYoung();
+  }
+
+  /** Notes a received piece whose object takes far more memory than its bytes. */
+  noteTiny(): void {
+    this.#tiny += 1;
+    if (this.#tiny < TINY_MAX) return;
+    this.#tiny = 0;
     this.#collectYoung();
   }
 

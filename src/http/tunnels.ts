@@ -32,6 +32,9 @@ const GARBAGE_PER_BYTE = 8;
  */
 const GARBAGE_PER_PIECE = 700;
 
+/** A frame without payload, such as most pongs, has 6 bytes. */
+const TINY_BYTES_MAX = 16;
+
 /** Ticks without progress after which unsent bytes end a connection. */
 const TICKS_SEND = 30;
 
@@ -91,6 +94,7 @@ export class Tunnels {
 
   receive(connection: Connection, tunnel: Tunnel, bytes: Buffer): void {
     garbage.note(GARBAGE_PER_PIECE + GARBAGE_PER_BYTE * bytes.length);
+    if (bytes.length <= TINY_BYTES_MAX) garbage.noteTiny();
     if (connection.leftover.size > 0 || connection.unsent !== undefined) {
       this.#held.keep(connection, bytes);
       if (!tunnel.goesOn) this.goOn(connection);

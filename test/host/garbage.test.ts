@@ -4,6 +4,7 @@ import {
   GARBAGE_BYTES_MAX,
   garbage,
   LASTING_MAX,
+  TINY_MAX,
   YOUNG_BYTES_MAX,
 } from "../../src/host/garbage.ts";
 
@@ -88,6 +89,14 @@ test("each thousandth object that lasts starts a collection of what is young", (
   expect(young).toBe(0);
   for (let i = 0; i < LASTING_MAX + 1; i++) account.noteLasting();
   expect([young, begun]).toEqual([2, []]);
+});
+
+test("young objects are collected for each 2,500 tiny pieces, as a socket receives them", () => {
+  const { account, begun } = open();
+  for (let i = 1; i < TINY_MAX; i++) account.noteTiny();
+  expect(begun).toEqual([]);
+  for (let i = 0; i < TINY_MAX + 1; i++) account.noteTiny();
+  expect(begun).toEqual(["of young ones", "of young ones"]);
 });
 
 test("a collection is started, not awaited", () => {

@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { garbage } from "../../src/host/garbage.ts";
 import type { HttpServerOptions } from "../../src/http/server-options.ts";
 import type { Line, Takeover, Tunnel } from "../../src/net/tunnel.ts";
@@ -262,9 +262,14 @@ protocol (it is made later: %p)",
     socket.write(get("/"));
     await until(() => got.text.includes("101"));
     const before = garbage.noted;
+    using tiny = spyOn(garbage, "noteTiny");
     socket.write("y\n");
-    await until(() => served.tunnels[0]!.said !== "");
+    await until(() => served.tunnels[0]!.said === "y,");
     expect(garbage.noted - before).toBeGreaterThanOrEqual(700);
+    expect(tiny.mock.calls.length).toBe(1);
+    socket.write(`${"y".repeat(100)}\n`);
+    await until(() => served.tunnels[0]!.said.length > 100);
+    expect(tiny.mock.calls.length).toBe(1);
     socket.destroy();
   });
 });
