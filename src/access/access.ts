@@ -102,10 +102,15 @@ export class Access {
   }
 }
 
+/** Memory of lists that this thread has noted as garbage: it may hold several of the same list. */
+const noted = new WeakSet<SharedArrayBuffer>();
+
 /** The memory of a list that gives way to another; each thread that knew it has to let it go. */
 function noteReplaced(
   list: HashList | NetworkList | undefined,
   memory: SharedArrayBuffer | undefined,
 ): void {
-  if (list !== undefined && list.memory !== memory) garbage.note(list.memory.byteLength);
+  if (list === undefined || list.memory === memory || noted.has(list.memory)) return;
+  noted.add(list.memory);
+  garbage.note(list.memory.byteLength);
 }

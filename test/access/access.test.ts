@@ -13,7 +13,9 @@ import {
   openToAll,
 } from "../../src/access/access.ts";
 import { readHashFile } from "../../src/access/hash-file.ts";
+import { hashListMemory } from "../../src/access/hash-list.ts";
 import { readNetworkFile } from "../../src/access/network-file.ts";
+import { garbage } from "../../src/host/garbage.ts";
 import { atOnce, halvesOf, hashOf, KEYS, text } from "./fixture.ts";
 
 const listOf = (...numbers: number[]) =>
@@ -62,6 +64,15 @@ test("an address in a denied network is refused", () => {
   const access = accessOf({ networks: list.memory });
   expect(access.judgeAddress(address, 0, 4)).toBe(ACCESS_NETWORK);
   expect(access.judgeAddress(Uint8Array.of(192, 0, 3, 7), 0, 4)).toBe(ACCESS_OK);
+});
+
+test("a list that gives way is garbage once, though a thread has it several times", () => {
+  const deny = hashListMemory(100);
+  const shared = { ...openToAll(KEYS), deny };
+  const parts = [new Access(shared), new Access(shared)];
+  const before = garbage.noted;
+  for (const part of parts) part.update({ ...shared, deny: hashListMemory(100) });
+  expect(garbage.noted - before).toBe(deny.byteLength);
 });
 
 test("with a list of clients only those are served, less the denied ones", () => {

@@ -1,5 +1,5 @@
 /** The file of a list: which lines hold a hash, which are bad, how a hash is added and removed. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
 
 import {
@@ -139,6 +139,18 @@ test("a million hashes are read into less than 32 MB", () => {
   expect(list.size).toBe(1_000_000);
   expect(list.memory.byteLength).toBeLessThan(32_000_000);
 }, 20_000);
+
+test("what the hashes of a file were read into is given back without a collection", () => {
+  const transfer = spyOn(ArrayBuffer.prototype, "transfer");
+  try {
+    const bytes = text(Array.from({ length: 3000 }, (_, n) => hashOf(n).toHex()).join("\n"));
+    expect(atOnce(readHashFile(bytes, KEYS)).list.size).toBe(3000);
+    const freed = transfer.mock.contexts as ArrayBuffer[];
+    expect(freed.map((buffer) => buffer.byteLength)).toEqual([0, 0, 0]);
+  } finally {
+    transfer.mockRestore();
+  }
+});
 
 test("a larger list holds the same hashes and has room again", () => {
   const { list } = read("");
