@@ -46,6 +46,7 @@ import {
   noteBegan,
   NOTHING_NAMED,
   type Origin,
+  said,
   unsettle,
   wholeSince,
 } from "./origin.ts";
@@ -107,9 +108,10 @@ export class Ledger {
   hello(origin: string, number: number, hello: Hello, now: number): void {
     const state = this.#see(origin, now);
     if (state === undefined) return;
-    // A flood of them: 10,000 that named 64 others each kept an announce for 0.7 s.
+    // A flood of them: 10,000 that named 64 others each would keep an announce for 0.7 s if all of
+    // it were taken, and for a tenth of that if what they name were only read.
     const isSoon = now - state.helloAt < HELLO_SECONDS_MIN;
-    state.hello = hello;
+    state.hello = said(hello);
     if (!isSoon) state.helloAt = now;
     noteBegan(state, now - hello.upSeconds);
     // Messages of one tracker keep their order: what it had by then would have come before.
@@ -122,8 +124,9 @@ export class Ledger {
     this.#doubt(state, number, now);
     if (number === state.live) this.#noteWhole(state, now);
     if (isSoon) return;
-    state.named = new Map(hello.had.map((had) => [had.origin, had]));
-    for (const one of hello.had) this.#claim(one, Math.max(one.number, one.heard), now, now);
+    const { had } = hello;
+    state.named = new Map(had.map((one) => [one.origin, one]));
+    for (const one of had) this.#claim(one, Math.max(one.number, one.heard), now, now);
     for (const other of this.#origins.values()) unsettle(other, state);
   }
 
@@ -318,7 +321,7 @@ export class Ledger {
     if (origin === this.#self) return undefined;
     let state = this.#origins.get(origin);
     if (state === undefined || !isHeard(state, now)) {
-      if (this.heard(now).length >= HEARD_MAX) return undefined;
+      if (this.#isFull(now)) return undefined;
       state ??= this.#add(origin, now, 0);
       if (state === undefined) return undefined;
     }
@@ -326,6 +329,13 @@ export class Ledger {
     state.settled = 0;
     state.asked.clear();
     return state;
+  }
+
+  /** True if no further tracker is heard. Asked for each message of a stranger, so no array. */
+  #isFull(now: number): boolean {
+    let count = 0;
+    for (const state of this.#origins.values()) if (isHeard(state, now)) count += 1;
+    return count >= HEARD_MAX;
   }
 
   #add(origin: string, now: number, number: number): Origin | undefined {

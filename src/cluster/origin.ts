@@ -9,6 +9,14 @@ export const HEARD_SECONDS = 5;
 /** A batch may come by another way than the news that it exists. */
 export const CLAIM_SECONDS = 2;
 
+/** What a hello says of its sender: it may be kept, while the message may not. */
+type Said = Omit<Hello, "had">;
+
+export const said = (hello: Hello): Said => {
+  const { keepsSeconds, drains, behind, partial, upSeconds, clockSeconds, name } = hello;
+  return { keepsSeconds, drains, behind, partial, upSeconds, clockSeconds, name };
+};
+
 /** What is known of a tracker. */
 export interface Origin {
   readonly origin: string;
@@ -28,7 +36,7 @@ export interface Origin {
   /** When it last said something, or another had news of it. */
   namedAt: number;
   /** Its last hello, when it came, and what it says there that it has, by origin. */
-  hello: Hello | undefined;
+  hello: Said | undefined;
   helloAt: number;
   named: ReadonlyMap<string, Had>;
   /** The trackers that were asked for its missing batches since it ended. */

@@ -70,6 +70,12 @@ describe("a hello", () => {
     expect(ledger.need(2)).toEqual({ giver: A, sinceSeconds: 11 });
   });
 
+  test("is kept without what it names: a message is a part of a larger buffer", () => {
+    const ledger = new Ledger(SELF);
+    ledger.hello(A, 1, hello([all(B, 1)]), 0);
+    expect(Object.keys(ledger.heard(0)[0]!.hello!)).not.toContain("had");
+  });
+
   test("that comes much sooner than each second says only what its sender has told", () => {
     const ledger = open();
     ledger.hello(A, 1, hello(), 10);

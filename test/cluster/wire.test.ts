@@ -1,5 +1,5 @@
 /** The messages between trackers of a cluster: there and back, and whatever else arrives. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import {
   askMessage,
   BATCH_BYTES_MAX,
@@ -197,4 +197,18 @@ test("a message of another version tells its version, and the name of its sender
   expect(senderOf(later(helloMessage(SENDER, HELLO)))).toEqual([2, "nœud 1"]);
   expect(senderOf(later(askMessage(SENDER, ASK)))).toEqual([2, SENDER.origin]);
   expect(senderOf(later(helloMessage(SENDER, HELLO)).subarray(0, 17))).toEqual([2, SENDER.origin]);
+});
+
+test("what a hello names is read only when it is asked for: a flood of hellos is not", () => {
+  const had = Array.from({ length: KNOWN_MAX }, (_, n) => ({ ...OTHER, number: n, heard: n }));
+  const bytes = helloMessage(SENDER, { ...HELLO, had });
+  const toHex = spyOn(Uint8Array.prototype, "toHex");
+  try {
+    const message = readMessage(bytes);
+    expect(toHex).toHaveBeenCalledTimes(1);
+    expect(message).toMatchObject({ kind: KIND_HELLO, had });
+    expect(toHex.mock.calls.length).toBeGreaterThan(KNOWN_MAX);
+  } finally {
+    toHex.mockRestore();
+  }
 });
