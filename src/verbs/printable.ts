@@ -30,3 +30,9 @@ export function excerpt(text: string): string {
     ? `${shown.slice(0, EXCERPT_CHARACTERS_MAX)}…`
     : shown;
 }
+
+/** The same of any value of JSON: one that is no text may have a `toString` that is no function. */
+export function excerptOf(value: unknown): string {
+  const isPlain = typeof value !== "object" || value === null;
+  return excerpt(isPlain ? String(value) : JSON.stringify(value));
+}

@@ -19,7 +19,7 @@ import { randomBytes } from "node:crypto";
 
 import { LISTED_INTERVAL_SECONDS_MAX } from "../constants.ts";
 import { showSeconds } from "../config/settings.ts";
-import { excerpt } from "./printable.ts";
+import { excerptOf } from "./printable.ts";
 import { type Heard, WebSocketClient, type WebSocketQuestion } from "./websocket-client.ts";
 
 /** Browsers that announce more often than that are a flood. */
@@ -119,7 +119,7 @@ class Meeting {
       isFailure(message) || (this.#isOurs(message) && message["interval"] !== undefined);
     const reply = await client.hear(ours, "no reply with its info hash and an interval");
     if (!isFailure(reply)) return reply;
-    throw new Error(`refused: ${excerpt(String(reply["failure reason"]))}`);
+    throw new Error(`refused: ${excerptOf(reply["failure reason"])}`);
   }
 
   async #passOffer(): Promise<void> {
@@ -174,12 +174,12 @@ class Meeting {
     const counts = files[this.#infoHash];
     if (typeof counts === "object" && counts !== null) return counts as Heard;
     if (!isFailure(reply)) throw new Error("the answer to a scrape does not have the swarm");
-    throw new Error(`a scrape is refused: ${excerpt(String(reply["failure reason"]))}`);
+    throw new Error(`a scrape is refused: ${excerptOf(reply["failure reason"])}`);
   }
 
   #judgeCounts({ complete, incomplete }: Heard, leechers: number): void {
     if (complete === 1 && incomplete === leechers) return;
-    const shown = [complete, incomplete].map((count) => excerpt(String(count)));
+    const shown = [complete, incomplete].map(excerptOf);
     this.#note(
       `a seeder and ${leechers === 1 ? "a leecher are" : "no leecher are"} counted as ` +
         `complete ${shown[0]}, incomplete ${shown[1]}`,

@@ -42,6 +42,8 @@ const STATUS_LINE = /^HTTP\/1\.1 ([1-5]\d\d)(?: |$)/;
 const MESSAGE_BYTES_MAX = 128 * 1024;
 const RECEIVED_BYTES_MAX = 1024 * 1024;
 const FRAMES_MAX = 1000;
+/** Messages have three levels; to write one with thousands as text would overflow the stack. */
+const LEVELS_MAX = 32;
 /** Timeouts after which the connection ends, whatever it does. */
 const TIMEOUTS_MAX = 5;
 
@@ -253,6 +255,7 @@ export class WebSocketClient {
     if (typeof message !== "object" || message === null || Array.isArray(message)) {
       return this.#end("a message is not a JSON object");
     }
+    if (isDeeper(message, LEVELS_MAX)) return this.#end("a message is nested too deeply");
     this.heard.push(message as Heard);
   }
 
@@ -266,6 +269,12 @@ export class WebSocketClient {
     const key = randomBytes(4);
     this.#socket.write(Buffer.concat([head, size, key, payload.map((b, i) => b ^ key[i % 4])]));
   }
+}
+
+/** True if a value of JSON has more levels than that. */
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((each) => isDeeper(each, levels - 1));
 }
 
 /** What is wrong with the first bytes of a frame of a server. */

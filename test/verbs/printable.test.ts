@@ -1,7 +1,7 @@
 /** Only visible characters are shown on a terminal. */
 import { expect, test } from "bun:test";
 
-import { excerpt, printable, printableLines } from "../../src/verbs/printable.ts";
+import { excerpt, excerptOf, printable, printableLines } from "../../src/verbs/printable.ts";
 
 test.each([
   ["tracker 1.2 – schön, 漢字", "tracker 1.2 – schön, 漢字"],
@@ -22,4 +22,12 @@ test("a stranger's text is one line, and cut where it is long", () => {
   expect(excerpt("short\nbuntracker: hint: do this")).toBe("short?buntracker: hint: do this");
   expect(excerpt("x".repeat(200))).toBe("x".repeat(200));
   expect(excerpt("\x1b".repeat(1e6))).toBe(`${"?".repeat(200)}…`);
+});
+
+test("of a value that is no text its JSON is shown, on one line and cut", () => {
+  const values = [1, null, undefined, "a\x1bb", { toString: 1 }, ["x".repeat(1e5)]];
+  expect(values.map(excerptOf)).toEqual([
+    ...["1", "null", "undefined", "a?b", '{"toString":1}'],
+    `["${"x".repeat(198)}…`,
+  ]);
 });

@@ -70,6 +70,24 @@ const cases: [string, Faults][] = [
     },
   ],
   [
+    'announce: a seeder and a leecher are counted as complete {"toString":1}, incomplete null',
+    {
+      out: (message) =>
+        message["complete"] === 1
+          ? { ...message, complete: { toString: 1 }, incomplete: null }
+          : message,
+    },
+  ],
+  [
+    'announce: refused: {"toString":1,"valueOf":1}',
+    {
+      out: (message) =>
+        message["interval"] === undefined
+          ? message
+          : { ...message, "failure reason": { toString: 1, valueOf: 1 } },
+    },
+  ],
+  [
     `announce: no reply with its info hash and an interval in ${s} s`,
     { out: changed("info_hash", "another") },
   ],

@@ -94,6 +94,7 @@ describe("a wrong frame ends the connection", () => {
     ["a message is not JSON", [text('"\xff"')]],
     ["a message is not a JSON object", [text("[1]")]],
     ["a message is not a JSON object", [text("null")]],
+    ["a message is nested too deeply", [text(`{"a":${"[".repeat(33)}${"]".repeat(33)}}`)]],
     ["the connection was closed without a code", ["\x88\x00"]],
     ["the connection was closed with code 1008: no?]0;x", ["\x88\x09\x03\xf0no\x1b]0;x"]],
   ])("%s", async (sentence, frames) => {

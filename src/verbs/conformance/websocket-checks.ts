@@ -4,6 +4,7 @@
  */
 import { type Check, hold, NotTried } from "./statements.ts";
 import { type BrowserPeer, type WebSocketWire, word } from "./websocket-wire.ts";
+import { excerptOf } from "../printable.ts";
 import type { Heard } from "../websocket-client.ts";
 
 const SDP = "v=0\r\na=x:\"\\/\u00e9\u4e16'\r\n";
@@ -45,7 +46,7 @@ async function countedAs(wire: WebSocketWire, more: object, complete: number): P
   const [seeders, leechers] = [counts["complete"], counts["incomplete"]];
   hold(
     seeders === complete && leechers === 1 - complete,
-    `it is counted as ${String(seeders)} seeders and ${String(leechers)} leechers`,
+    `it is counted as ${excerptOf(seeders)} seeders and ${excerptOf(leechers)} leechers`,
   );
 }
 
@@ -82,8 +83,9 @@ const ANNOUNCES: Check<WebSocketWire>[] = [
     weight: "should",
     says: `the interval is ${INTERVAL_SECONDS_MIN} s or more`,
     async run(wire) {
-      const { reply } = await wire.join({ left: 1 });
-      hold(Number(reply["interval"]) >= INTERVAL_SECONDS_MIN, `it is ${String(reply["interval"])}`);
+      const { interval } = (await wire.join({ left: 1 })).reply;
+      const isLong = typeof interval === "number" && interval >= INTERVAL_SECONDS_MIN;
+      hold(isLong, `it is ${excerptOf(interval)}`);
     },
   },
   {
@@ -96,7 +98,7 @@ const ANNOUNCES: Check<WebSocketWire>[] = [
       const [seeders, leechers] = [reply["complete"], reply["incomplete"]];
       hold(
         seeders === 1 && leechers === 1,
-        `1 and 1 were counted as ${String(seeders)} and ${String(leechers)}`,
+        `1 and 1 were counted as ${excerptOf(seeders)} and ${excerptOf(leechers)}`,
       );
     },
   },
