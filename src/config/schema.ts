@@ -138,7 +138,7 @@ export const SCHEMA = z.object({
     initial: "74",
   }),
   warningMessage: setting("Protocol", "TRACKER_WARNING_MESSAGE", message(WARNING_SIZE_MAX), {
-    text: "text that clients show their user after an announce over HTTP",
+    text: "text that clients show their user after an announce over HTTP or WebSocket",
     reason: "To announce a move, an upgrade or an end.",
     initial: "",
   }),
