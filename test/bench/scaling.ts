@@ -158,7 +158,12 @@ const UDP_LOADS = {
   half: { swarms: SWARMS, peers: PEERS, skew: 0, hot: 0.5 },
   hot: { swarms: 1, peers: PEERS, skew: 0 },
 };
-const NETWORKS = 16_384;
+/**
+ * So a network has 15 of a million peers. With 16,384 networks it had 61: where all are in one
+ * swarm, its parts then have peers of a few networks, and nearly each reply was drawn anew so that
+ * no network dominates it (spread.ts), for 2 µs. A swarm of a million clients has more networks.
+ */
+const NETWORKS = 65_536;
 
 /** All cores carry the load. */
 const load = (flags: Flags): Promise<Report> => generate("udp-load.ts", flags, { anywhere: true });

@@ -156,6 +156,22 @@ test("an info hash that is denied while browsers are in its swarm is gone", asyn
   });
 });
 
+test("maintenance refuses announces of browsers, and its end lets them in", async () => {
+  const { tracker, metric } = await startObserved({});
+  await using _ = tracker;
+  const browser = await open(tracker);
+  expect(await browser.announce()).toMatchObject({ incomplete: 1 });
+  process.kill(tracker.pid, "SIGUSR2");
+  await until(async () => "failure reason" in (await browser.announce()));
+  expect(await browser.announce()).toEqual({
+    ...{ action: "announce", info_hash: HASH, "retry in": "15" },
+    "failure reason": "this tracker is under maintenance: it will be back soon",
+  });
+  expect(await metric("tracker_websocket_connections")).toBe(1);
+  process.kill(tracker.pid, "SIGUSR2");
+  await until(async () => "interval" in (await browser.announce()));
+});
+
 test("on SIGTERM browsers get 1001", async () => {
   const tracker = await startTracker();
   const browser = await open(tracker);
