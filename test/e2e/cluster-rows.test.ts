@@ -61,6 +61,13 @@ async function untilEqual(one: Observed, other: Observed): Promise<void> {
   expect(peers[0]).toBeGreaterThan(1000);
 }
 
+/** Both are connected, and know a peer that announced to the first. */
+async function shareOnePeer(one: Tracker, two: Tracker): Promise<void> {
+  await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
+  await announce(one, 1);
+  await untilAll([one, two], { incomplete: 1 });
+}
+
 describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-server)", () => {
   test(
     "say by name which of them ends, is lost, and is heard again",
@@ -240,9 +247,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using nats = await NatsServer.start();
       await using one = await observed(nats.url, "one");
       await using two = await observed(nats.url, "two");
-      await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
-      await announce(one, 1);
-      await untilAll([one, two], { incomplete: 1 });
+      await shareOnePeer(one, two);
       const client = await connect({ servers: `127.0.0.1:${nats.port}` });
       const heard = Promise.withResolvers<string>();
       client.subscribe("buntracker.default.all", {
@@ -349,9 +354,7 @@ describe.skipIf(NATS_SERVER === null)("trackers that share their peers (nats-ser
       await using nats = await NatsServer.start();
       await using one = await observed(nats.url, "one");
       await using two = await observed(nats.url, "two");
-      await Promise.all([one, two].map((tracker) => tracker.says(CONNECTED)));
-      await announce(one, 1);
-      await untilAll([one, two], { incomplete: 1 });
+      await shareOnePeer(one, two);
       {
         using _stopped = stopEventLoop(one.pid);
         // A ring holds 75,000; the UDP thread answers all the same.

@@ -98,6 +98,14 @@ function dial(port: number) {
   return { socket, got };
 }
 
+/** A connection that was answered with 101. */
+async function upgrade(port: number) {
+  const dialled = dial(port);
+  dialled.socket.write(get("/"));
+  await until(() => dialled.got.text.includes("101"));
+  return dialled;
+}
+
 describe("an upgraded connection", () => {
   test.each([false, true])(
     "is answered with 101, and its bytes, even early ones, go to the \
@@ -142,9 +150,7 @@ protocol (it is made later: %p)",
 
   test("is read no further while its client does not read, then goes on", async () => {
     using served = serve();
-    const { socket, got } = dial(served.port);
-    socket.write(get("/"));
-    await until(() => got.text.includes("101"));
+    const { socket } = await upgrade(served.port);
     socket.pause();
     socket.write("big\nnext\n");
     await until(() => served.tunnels[0]!.line.isFull);
@@ -169,9 +175,7 @@ protocol (it is made later: %p)",
 
   test("that ends sends all of it first, however slowly its client takes it", async () => {
     using served = serve();
-    const { socket, got } = dial(served.port);
-    socket.write(get("/"));
-    await until(() => got.text.includes("101"));
+    const { socket, got } = await upgrade(served.port);
     socket.pause();
     socket.write("big\n");
     const [tunnel] = served.tunnels;
@@ -204,9 +208,7 @@ protocol (it is made later: %p)",
 
   test("is told of it in time even after its client has taken what was sent late", async () => {
     using served = serve({ tickMilliseconds: 5 });
-    const { socket, got } = dial(served.port);
-    socket.write(get("/"));
-    await until(() => got.text.includes("101"));
+    const { socket } = await upgrade(served.port);
     socket.pause();
     socket.write("big\n");
     const [tunnel] = served.tunnels;
@@ -222,9 +224,7 @@ protocol (it is made later: %p)",
 
   test("says goodbye when the server stops", async () => {
     using served = serve();
-    const { socket, got } = dial(served.port);
-    socket.write(get("/"));
-    await until(() => got.text.includes("101"));
+    const { socket, got } = await upgrade(served.port);
     const stopped = served.server.stop();
     await until(() => got.text.endsWith("bye"));
     socket.end();
@@ -233,9 +233,7 @@ protocol (it is made later: %p)",
 
   test("whose bytes are held is counted until it is gone", async () => {
     using served = serve();
-    const { socket, got } = dial(served.port);
-    socket.write(get("/"));
-    await until(() => got.text.includes("101"));
+    const { socket } = await upgrade(served.port);
     const { line } = served.tunnels[0]!;
     line.hold(5000);
     line.hold(-2000);
@@ -246,9 +244,7 @@ protocol (it is made later: %p)",
 
   test("notes eight times its bytes as garbage: text, objects and text again", async () => {
     using served = serve();
-    const { socket, got } = dial(served.port);
-    socket.write(get("/"));
-    await until(() => got.text.includes("101"));
+    const { socket } = await upgrade(served.port);
     const before = garbage.noted;
     socket.write(`${"y".repeat(10_000)}\n`);
     await until(() => served.tunnels[0]!.said !== "");
@@ -258,9 +254,7 @@ protocol (it is made later: %p)",
 
   test("notes what a piece leaves, however small it is", async () => {
     using served = serve();
-    const { socket, got } = dial(served.port);
-    socket.write(get("/"));
-    await until(() => got.text.includes("101"));
+    const { socket } = await upgrade(served.port);
     const before = garbage.noted;
     using tiny = spyOn(garbage, "noteTiny");
     socket.write("y\n");
