@@ -17,7 +17,8 @@
 import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
 import { fstatSync } from "node:fs";
 import { readAddress, writeAddress } from "../net/addresses.ts";
-import { AF_INET, AF_INET6, findLibc } from "./libc.ts";
+import { AF_INET, AF_INET6 } from "./libc.ts";
+import { findLibc } from "./mapped.ts";
 
 const FD_FIRST = 3;
 const COUNT = /^\d{1,5}$/;

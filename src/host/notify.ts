@@ -16,7 +16,7 @@
  */
 import { dlopen, FFIType, ptr } from "bun:ffi";
 
-import { findLibc } from "./libc.ts";
+import { findLibc } from "./mapped.ts";
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;

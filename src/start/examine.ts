@@ -22,7 +22,8 @@ import { readUser } from "./privileges.ts";
 import { StartError } from "../host/start-error.ts";
 import { countBadStateLines } from "../opentracker/state-import.ts";
 import { HASH_KEY_WORDS } from "../swarm/keyed-hash.ts";
-import { findLibc, openLibc } from "../host/libc.ts";
+import { openLibc } from "../host/libc.ts";
+import { findLibc } from "../host/mapped.ts";
 
 /** The result of the check. */
 export interface Examination {

@@ -80,6 +80,7 @@ export function prepare(
   compileAsUsual();
   const libc = openLibc();
   libc?.refuseCoreDumps();
+  libc?.refuseHugePages();
   const families = libc === undefined || libc.hasIpv6() ? undefined : withoutIpv6(given, origins);
   if (families !== undefined && families.problems.length > 0) throw families.problems[0];
   const config = families?.config ?? given;

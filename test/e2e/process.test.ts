@@ -3,7 +3,7 @@
  * In all cases it answers, stays within its memory, and corrupts nothing.
  */
 import { describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -45,6 +45,12 @@ async function udpLatency(port: number): Promise<number> {
   await client.connect(2000);
   return performance.now() - start;
 }
+
+test.if(LINUX)("its memory comes in pages of the usual size on any system", async () => {
+  await using tracker = await startTracker();
+  const status = readFileSync(`/proc/${tracker.pid}/status`, "utf8");
+  expect(status).toMatch(/^THP_enabled:\s+0$/m);
+});
 
 describe("killed without warning", () => {
   test("it starts again at once on the same port, with connections still open", async () => {

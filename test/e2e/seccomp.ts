@@ -11,7 +11,7 @@
  *   seccomp_data     call 4 · architecture 4 · instruction 8 · arguments 8 each
  */
 import { dlopen, FFIType, ptr } from "bun:ffi";
-import { findLibc } from "../../src/host/libc.ts";
+import { findLibc } from "../../src/host/mapped.ts";
 
 /** The numbers of calls, on x64 and arm64. */
 const CALLS: Record<string, readonly [number, number]> = {

@@ -8,7 +8,8 @@ import {
   openSocketCalls,
   type ServerSocket,
 } from "../../src/host/inherited.ts";
-import { findLibc, openLibc } from "../../src/host/libc.ts";
+import { openLibc } from "../../src/host/libc.ts";
+import { findLibc } from "../../src/host/mapped.ts";
 
 const libc = openLibc();
 const calls = openSocketCalls();

@@ -164,6 +164,11 @@ describe.if(libc !== undefined)("memory", () => {
     expect(bytes[2 * mib]).toBe(9);
   });
 
+  test("comes in pages of the usual size, whatever pages the system prefers", () => {
+    libc!.refuseHugePages();
+    expect(readFileSync("/proc/self/status", "utf8")).toMatch(/^THP_enabled:\s+0$/m);
+  });
+
   test("that is not a whole page is not discarded", () => {
     const bytes = new Uint8Array(new SharedArrayBuffer(2 ** 20));
     bytes.fill(7);
