@@ -31,6 +31,10 @@ export interface ClientSocket {
   shutdown(): unknown;
   end(): unknown;
   terminate(): unknown;
+  /** Closes the descriptor, and sends nothing; Bun has it, and its types lack it. */
+  close?(): unknown;
+  /** Null without TLS. */
+  getTLSVersion?(): string | null;
 }
 
 /** A socket with its connection; none while it opens, or if it was not accepted. */

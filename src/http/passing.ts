@@ -8,7 +8,8 @@
  * net/tunnel.ts), so the event loop answers it as if the client were connected there: one place has
  * the browsers' swarms, the history of the page, and the limits of exports. The answer to a page
  * says `Connection: close`, because the worker does not look where it ends. Nothing waits in memory
- * of ours for a side that does not read: the other side is then not read either.
+ * of ours for a side that does not read: the other side is then not read either. A WebSocket
+ * without TLS is handed over instead (see handing-over.ts).
  *
  * Signaling in the workers, with offers and answers as messages between them, would spread what
  * takes little of a processor (a browser announces every two minutes), for a second way to store
@@ -56,8 +57,15 @@ type PassingSocket = Pick<
   "write" | "pause" | "resume" | "shutdown" | "end" | "terminate"
 >;
 
-/** The takeover that passes the request, and all that follows on its connection, on. */
-export function passOn(place: PassingPlace, request: UpgradeRequest): Takeover {
+/**
+ * The takeover that passes the request, and all that follows on its connection, on; or that gives
+ * the connection itself to `hand`, if it can.
+ */
+export function passOn(
+  place: PassingPlace,
+  request: UpgradeRequest,
+  hand?: (fd: number, bytes: Uint8Array) => boolean,
+): Takeover {
   const { head, address, family } = request;
   const text = head.text.slice(head.methodFrom, head.end);
   const preface = Buffer.alloc(PREFACE_BYTES + text.length);
@@ -73,6 +81,14 @@ export function passOn(place: PassingPlace, request: UpgradeRequest): Takeover {
     // Only a WebSocket never gives way, and whether it is one the event loop decides.
     yields: true,
     begin: (line) => new Passed(place, preface, line),
+    ...(hand && {
+      handOver(fd, rest) {
+        const bytes = new Uint8Array(text.length + rest.length);
+        bytes.set(preface.subarray(PREFACE_BYTES));
+        bytes.set(rest, text.length);
+        return hand(fd, bytes);
+      },
+    }),
   };
 }
 

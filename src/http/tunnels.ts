@@ -66,6 +66,7 @@ export class Tunnels {
     const server = this.#server;
     if (connection.gone) return;
     if (connection.closing) return server.finish(connection);
+    if (this.#handOver(connection, takeover)) return;
     if (!takeover.yields) this.#admission.settle(connection, takeover);
     connection.lines = this.#lines;
     const tunnel = takeover.begin(connection);
@@ -83,6 +84,16 @@ export class Tunnels {
     if (server.isStopping()) tunnel.stop();
     else this.goOn(connection);
     if (connection.inputEnded) tunnel.inputEnded?.();
+  }
+
+  /** Gives the connection to another thread, if it may leave and has no unsent answers. */
+  #handOver({ socket, leftover, unsent }: Connection, takeover: Takeover): boolean {
+    const { fd } = socket;
+    if (takeover.handOver === undefined || fd === undefined || unsent !== undefined) return false;
+    if (socket.close === undefined || socket.getTLSVersion?.() !== null) return false;
+    if (!takeover.handOver(fd, leftover.view())) return false;
+    socket.close();
+    return true;
   }
 
   /** The client has shut its side. */

@@ -86,6 +86,11 @@ export interface Takeover {
   readonly family: Family;
   /** True if the connection gives way to others like any other, until it calls `last`. */
   readonly yields?: boolean;
+  /**
+   * Gives a connection without TLS away, with the bytes that followed the request; false if it did
+   * not. The descriptor is that of this thread, which closes it then.
+   */
+  handOver?(fd: number, rest: Uint8Array): boolean;
   /** Begins; undefined if the place has too many connections, and then `refusal` is sent. */
   begin(line: Line): Tunnel | undefined;
   readonly refusal: Buffer;

@@ -5,6 +5,7 @@
 import type { AccessShared } from "../access/access.ts";
 import type { WebListener } from "../config/settings.ts";
 import type { Certificate } from "../http/certificate.ts";
+import type { Handed } from "../http/handing-over.ts";
 import type { PassingPlace } from "../http/passing.ts";
 import type { RulesShared } from "../limits/request-rules.ts";
 import type { UdpShared } from "../udp/answering.ts";
@@ -51,7 +52,7 @@ export interface Noted {
   unclear: Map<string, number>;
 }
 
-/** An answer; or a reason why a message has no effect, a note, or a bug. */
+/** An answer; or a reason why a message has no effect, a note, a connection, or a bug. */
 export type HttpAnswer =
   | "ready"
   | "listening"
@@ -59,4 +60,5 @@ export type HttpAnswer =
   | "stopped"
   | { refused: string }
   | { noted: Noted }
+  | { handed: Handed }
   | { bug: string };

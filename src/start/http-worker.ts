@@ -3,7 +3,8 @@
  * own for each address. It reads and writes the same swarms as all other threads.
  *
  * It passes on what the event loop answers: the page, the statistics, exports, WebSockets (see
- * http/passing.ts). All else is as in the event loop: the same server, the same routes.
+ * http/passing.ts and http/handing-over.ts). All else is as in the event loop: the same server, the
+ * same routes.
  */
 import { alignClock } from "../host/clock.ts";
 import { compileAsUsual } from "../host/compiling.ts";
@@ -13,6 +14,7 @@ import { clientHeaders } from "../gates/client.ts";
 import { answerPlainHttp, type Certificate, renewAll } from "../http/certificate.ts";
 import { ConnectionCounts } from "../http/connections.ts";
 import type { HttpDeps } from "../http/parts.ts";
+import { type Handed, handOver } from "../http/handing-over.ts";
 import { passOn } from "../http/passing.ts";
 import { createHttp } from "../http/routes.ts";
 import { HttpServer } from "../http/server.ts";
@@ -132,8 +134,10 @@ function makeServer(): HttpServer {
 
 /** What the event loop answers. */
 function elsewhere(): Partial<HttpDeps> {
-  const { passing, config } = task;
+  const { passing, config, open } = task;
   const pass: NonNullable<HttpDeps["frontElsewhere"]> = (request) => passOn(passing, request);
+  const post = (handed: Handed) => self.postMessage({ handed });
+  const hand = (fd: number, bytes: Uint8Array) => handOver(fd, bytes, { libc, open, post });
   const scrapers = new Networks(config.fullScrapeNetworks);
   return {
     frontElsewhere: pass,
@@ -144,7 +148,7 @@ function elsewhere(): Partial<HttpDeps> {
       mayFullScrape: ({ address, family }) => scrapers.containsBytes(address, 0, family),
       answerFullScrape: pass,
     },
-    ...(config.websocket !== "off" && { upgrade: pass }),
+    ...(config.websocket !== "off" && { upgrade: (request) => passOn(passing, request, hand) }),
   };
 }
 

@@ -3,7 +3,8 @@
  *
  *   worker       its own socket of each address ─► announces, scrapes, health
  *   worker       …
- *   event loop   a private socket ─► the page, statistics, exports, WebSockets
+ *   event loop   a private socket ─► the page, statistics, exports, WebSockets with TLS
+ *                messages ─► WebSockets without TLS
  *
  * The event loop binds all sockets and hands them over, so that a mistake of the settings ends the
  * start as without workers, and systemd can keep them. The kernel spreads connections over them.
@@ -13,7 +14,7 @@
  *   bytes that connections     exact: each worker, and the event loop, has an equal share
  *   hold (see held.ts)
  *   connections of an address  each worker allows twice its share, since chance spreads them
- *                              unevenly; the event loop the whole limit for those passed on
+ *                              unevenly; the event loop the whole limit for those it gets
  *   rates, early announces,    exact: shared memory, as with UDP workers
  *   exports, WebSockets
  */
@@ -23,6 +24,7 @@ import { codeOf } from "../host/file-errors.ts";
 import { now } from "../host/clock.ts";
 import { type Libc, SystemError } from "../host/libc.ts";
 import { CONNECTION_COLUMNS, ConnectionCounts } from "../http/connections.ts";
+import { type Handed, takeHanded } from "../http/handing-over.ts";
 import { HELD_BYTES_MAX } from "../http/held.ts";
 import { passingPlace, takePassed } from "../http/passing.ts";
 import { type HttpAnswer, type HttpMessage, type HttpTask, TURNS_COLUMN } from "./http-messages.ts";
@@ -57,6 +59,7 @@ export async function listenInWorkers(program: Program, parts: HttpParts): Promi
   libc!.listen(passed.fd!, BACKLOG);
   const places = bindAll(program, parts);
   const open = new Int32Array(new SharedArrayBuffer(CONNECTION_COLUMNS * 8));
+  const takesHanded = takeHanded(server.socket, { libc: libc!, open });
   const perAddress = connectionsPerAddressMax(connections.http);
   const common = {
     config: httpConfig(program),
@@ -80,7 +83,7 @@ export async function listenInWorkers(program: Program, parts: HttpParts): Promi
         sockets: sockets.filter((_, at) => at % count === started),
       }));
       const task = { ...common, shared, thread, places: own, counts, nowSeconds: now() };
-      return (made = startWorker(spawn(program, started), task, program, parts));
+      return (made = startWorker(spawn(program, started), task, program, parts, takesHanded));
     });
     return made!;
   });
@@ -181,6 +184,7 @@ function startWorker(
   task: HttpTask,
   { threads, log }: Program,
   { observation }: HttpParts,
+  takesHanded: (handed: Handed) => void,
 ): HttpThread {
   const report = reportTo(log);
   const waiting: PromiseWithResolvers<void>[] = [];
@@ -194,6 +198,7 @@ function startWorker(
     if (typeof data === "string") waiting.shift()?.resolve();
     else if ("refused" in data) waiting.shift()?.reject(new Error(data.refused));
     else if ("bug" in data) report(data.bug);
+    else if ("handed" in data) takesHanded(data.handed);
     else {
       if (data.noted.full) observation.connectionsFull();
       for (const [seen, announces] of data.noted.unclear) {

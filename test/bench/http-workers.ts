@@ -13,8 +13,8 @@
  *           processor
  *   HTTPS   full handshakes, in lanes: the client needs as much of the processors as the tracker,
  *           so only the tracker's CPU counts
- *   WebSocket   announces with offers that are all answered: a worker passes their bytes on to the
- *           event loop, and this says what that costs
+ *   WebSocket   announces with offers that are all answered: a worker hands the connection over to
+ *           the event loop, and this says what that costs
  *
  * Figures are medians of rounds that take turns. `undisturbed` is the rate by the CPU time of the
  * busiest thread: what is seen where each thread has a processor. Writes

@@ -5,9 +5,10 @@ import type { HttpHandler } from "../../src/http/exchange.ts";
 import { passingPlace, passOn, takePassed } from "../../src/http/passing.ts";
 import { HttpServer } from "../../src/http/server.ts";
 import { writeAddress } from "../../src/net/addresses.ts";
-import type { Line, Takeover, Tunnel } from "../../src/net/tunnel.ts";
+import type { Takeover } from "../../src/net/tunnel.ts";
 import { until } from "../until.ts";
 import { answerText, listen, targetOf } from "./connected.ts";
+import { Echo, echoTakeover } from "./echo-tunnel.ts";
 
 const open: (() => void)[] = [];
 afterEach(() => {
@@ -88,44 +89,9 @@ test.if(isLinux)("a long answer waits for its client, and not in memory", async 
   await until(() => server.connections === 0);
 });
 
-/** A protocol that sends back what it gets, and reads nothing while it is told so. */
-class Echo implements Tunnel {
-  readonly goesOn = false;
-  readonly #line: Line;
-  wasClosed = false;
-
-  constructor(line: Line) {
-    this.#line = line;
-  }
-
-  read(bytes: Buffer): number {
-    this.#line.send(bytes, 0, bytes.length);
-    return bytes.length;
-  }
-
-  progressed(): void {}
-  expire(): void {
-    this.#line.wakeAfter(Infinity);
-  }
-  stop(): void {}
-  closed(): void {
-    this.wasClosed = true;
-  }
-}
-
 test.if(isLinux)("an upgrade is passed on, with all that follows in both directions", async () => {
   const tunnels: Echo[] = [];
-  const takeover: Takeover = {
-    response: Buffer.from("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
-    refusal: Buffer.alloc(0),
-    address: new Uint8Array([127, 0, 0, 1]),
-    family: 4,
-    begin(line) {
-      const tunnel = new Echo(line);
-      tunnels.push(tunnel);
-      return tunnel;
-    },
-  };
+  const takeover = echoTakeover(tunnels);
   // The first is loaded, so its answer is a promise.
   const answers: (Takeover | Promise<Takeover>)[] = [Promise.resolve(takeover), takeover];
   const { worker } = pair(() => answers.shift()!);
