@@ -2,13 +2,13 @@
  * Prefetch: what the info hashes of a batch will need of memory is fetched before it is needed.
  *
  * An announce follows a path of three places that are mostly not in the cache: the entry of the
- * index, the head of the swarm's block, the meta bytes behind its peers. One after the other they
- * would cost an announce three waits. Here all of a batch take each step together, in loops short
- * enough that the processor waits for many of them at once:
+ * index, the head of the swarm's block, the peers and meta bytes behind it. One after the other
+ * they would cost an announce three waits. Here all of a batch take each step together, in loops
+ * short enough that the processor waits for many of them at once:
  *
  *   info hash → entry     info hash → entry     …     all entries
  *               entry → block         entry → block   all blocks
- *                       block → meta          …       all meta bytes
+ *                       block → peers         …       all peers and meta bytes
  *
  * It takes no lock and decides nothing: what it reads may be about to change, and an entry whose
  * hash collides leads elsewhere. A read behind the end of the arena gives nothing.
@@ -25,8 +25,9 @@ import { PEER_SIZE_IPV4, PEER_SIZE_IPV6 } from "../constants.ts";
 import type { Store } from "./store.ts";
 import type { Table } from "./table.ts";
 
-/** Words of a cache line. */
-const LINE_WORDS = 16;
+/** Bytes and words of a cache line. */
+const LINE_BYTES = 64;
+const LINE_WORDS = LINE_BYTES / Int32Array.BYTES_PER_ELEMENT;
 
 export class Prefetch {
   readonly #arena: Arena;
@@ -60,7 +61,9 @@ export class Prefetch {
       const flags = bytes[block + SWARM_FLAGS];
       const ipv4 = bytes[block + SWARM_CAPACITY_IPV4] * PEER_SIZE_IPV4;
       const ipv6 = (flags & FLAG_IPV6) === 0 ? 0 : bytes[block + SWARM_CAPACITY_IPV6];
-      touched ^= bytes[block + peersAt(flags) + ipv4 + ipv6 * PEER_SIZE_IPV6];
+      const meta = block + peersAt(flags) + ipv4 + ipv6 * PEER_SIZE_IPV6;
+      touched ^= bytes[meta];
+      for (let at = block + 2 * LINE_BYTES; at < meta; at += LINE_BYTES) touched ^= bytes[at];
     }
     this.#touched[0] = touched;
   }

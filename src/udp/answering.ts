@@ -20,7 +20,7 @@ import { Store } from "../swarm/store.ts";
 import { Tracker } from "../swarm/tracker.ts";
 import { ConnectionIds } from "./connection-ids.ts";
 import { ADDRESS_SLOT, BATCH_SIZE, Datagrams, REQUEST_SLOT } from "./datagrams.ts";
-import { infoHashAt, isAnnounce } from "./packet.ts";
+import { infoHashAt, isAnnounce, isScrape, scrapeHashes } from "./packet.ts";
 import { Journey, type UdpSettings } from "./journey.ts";
 
 export interface UdpShared {
@@ -57,6 +57,9 @@ export interface AnsweringUpdate {
 /** For datagrams answered one by one, one in this number is timed. */
 const TIMED_EVERY = 16;
 
+/** Info hashes of scrapes that are fetched ahead for a batch; a scrape alone may have 74. */
+const SCRAPED_MAX = BATCH_SIZE;
+
 /** The parts with which one thread answers datagrams. */
 export class Answering {
   readonly datagrams = new Datagrams();
@@ -67,9 +70,9 @@ export class Answering {
   readonly #startedSeconds: number;
   readonly #prefetch: Prefetch;
   readonly #holdings: Holdings;
-  /** The requests as 16-bit halves, and the index of the info hash of each announce in them. */
+  /** The requests as 16-bit halves, and the indexes in them of the info hashes of a batch. */
   readonly #halves: Uint16Array;
-  readonly #infoHashAts = new Int32Array(BATCH_SIZE);
+  readonly #infoHashAts = new Int32Array(BATCH_SIZE + SCRAPED_MAX);
   readonly #announceSlots = new Uint8Array(BATCH_SIZE);
   readonly #requestSeconds: Histogram | undefined;
   readonly #batchDatagrams: Histogram | undefined;
@@ -88,7 +91,7 @@ export class Answering {
     }
     const store = new Store(shared.memory);
     const tracker = new Tracker(store, this.datagrams.replyMemory);
-    this.#prefetch = new Prefetch(store, BATCH_SIZE);
+    this.#prefetch = new Prefetch(store, this.#infoHashAts.length);
     this.#holdings = store.population.holdings;
     this.#holdings.gather();
     this.#halves = new Uint16Array(this.datagrams.requests.buffer);
@@ -119,25 +122,31 @@ export class Answering {
     const seconds = now();
     const idSeconds = this.#startedSeconds + seconds;
     this.#begunSeconds = seconds;
-    this.#prefetchAnnounces(count);
+    this.#fetchAhead(count);
     for (let slot = 0; slot < count; slot++) this.journey.answer(slot, seconds, idSeconds);
     this.#holdings.settle();
   }
 
-  /** Has memory fetch what the announces of a batch will need, all of it at once. */
-  #prefetchAnnounces(count: number): void {
+  /** Has memory fetch what the requests of a batch will need, all of it at once. */
+  #fetchAhead(count: number): void {
     const { requests, requestLengths, addresses, families } = this.datagrams;
     const ats = this.#infoHashAts;
     const slots = this.#announceSlots;
     let announces = 0;
+    let scraped = 0;
     for (let slot = 0; slot < count; slot++) {
       const at = slot * REQUEST_SLOT;
-      if (!isAnnounce(requests, at, requestLengths[slot])) continue;
-      slots[announces] = slot;
-      ats[announces++] = infoHashAt(at) >>> 1;
+      const length = requestLengths[slot];
+      if (isAnnounce(requests, at, length)) {
+        slots[announces] = slot;
+        ats[scraped + announces++] = infoHashAt(at, 0) >>> 1;
+      } else if (isScrape(requests, at, length)) {
+        const hashes = Math.min(scrapeHashes(length), SCRAPED_MAX - scraped);
+        for (let i = 0; i < hashes; i++) ats[announces + scraped++] = infoHashAt(at, i) >>> 1;
+      }
     }
     this.#limits.rates.fetch(addresses, ADDRESS_SLOT, families, slots, announces);
-    this.#prefetch.fetch(this.#halves, ats, announces);
+    this.#prefetch.fetch(this.#halves, ats, announces + scraped);
   }
 
   /** Call after the replies of a batch are sent. Each of `count` requests took the same share. */

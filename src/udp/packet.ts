@@ -90,17 +90,22 @@ export const readAction = (bytes: Uint8Array, at: number): number =>
 export const isAnnounce = (bytes: Uint8Array, at: number, length: number): boolean =>
   length >= ANNOUNCE_REQUEST_SIZE_MIN && readAction(bytes, at) === ACTION_ANNOUNCE;
 
-/** Offset of the info hash of an announce. */
-export const infoHashAt = (at: number): number => at + OFFSET_INFO_HASH;
+/** True for a packet with the length and the action of a scrape. */
+export const isScrape = (bytes: Uint8Array, at: number, length: number): boolean =>
+  length >= SCRAPE_REQUEST_SIZE_MIN && readAction(bytes, at) === ACTION_SCRAPE;
+
+/** Offset of info hash number `index`: an announce has one, a scrape several. */
+export const infoHashAt = (at: number, index: number): number =>
+  at + OFFSET_INFO_HASH + index * INFO_HASH_SIZE;
 
 /** True if the first eight bytes are the magic number of a connect request. */
 export function hasConnectMagic(bytes: Uint8Array, at: number): boolean {
   return readU32(bytes, at) === CONNECT_MAGIC_HIGH && readU32(bytes, at + 4) === CONNECT_MAGIC_LOW;
 }
 
-/** Copies info hash number `index` (an announce has one, a scrape several) to `out`. */
+/** Copies info hash number `index` to `out`. */
 export function readInfoHash(bytes: Uint8Array, at: number, index: number, out: Uint8Array): void {
-  const from = at + OFFSET_INFO_HASH + index * INFO_HASH_SIZE;
+  const from = infoHashAt(at, index);
   for (let i = 0; i < INFO_HASH_SIZE; i++) out[i] = bytes[from + i];
 }
 

@@ -4,7 +4,7 @@ import { alignClock, now } from "../../src/host/clock.ts";
 import { Store } from "../../src/swarm/store.ts";
 import { Answering } from "../../src/udp/answering.ts";
 import { REPLY_SLOT, REQUEST_SLOT } from "../../src/udp/datagrams.ts";
-import { announceOf, connect, ID_SECONDS, sharedBy } from "./fixture.ts";
+import { announceOf, connect, ID_SECONDS, scrapeOf, sharedBy } from "./fixture.ts";
 
 /** Puts a datagram from 192.0.2.x into a slot. */
 function put(answering: Answering, slot: number, datagram: Uint8Array, host = 1): void {
@@ -44,6 +44,26 @@ test("threads accept each other's ids, and share swarms and counters", () => {
   expect(reply(one, 1).slice(40)).toBe("c0000201" + "1ae1");
   expect(one.counters.total("udpAnnouncesIpv4")).toBe(2);
   expect(one.counters.total("udpConnectsIpv4")).toBe(1);
+});
+
+test("a batch of the longest scrapes and an announce is answered, of all their swarms", () => {
+  const one = new Answering(sharedBy(2), 1);
+  put(one, 0, connect());
+  one.answer(1);
+  const id = reply(one, 0).slice(16);
+  const hashes = Array.from({ length: 74 }, (_, i) => (i + 1).toString(16).padStart(40, "0"));
+  for (const [slot, infoHash] of hashes.slice(10).entries())
+    put(one, slot, announceOf(id, { infoHash }));
+  one.answer(64);
+  for (let slot = 0; slot < 63; slot++) put(one, slot, scrapeOf(id, hashes.join("")));
+  put(one, 63, announceOf(id, { port: 80, infoHash: hashes[73] }));
+  one.answer(64);
+  const none = "00000000".repeat(3);
+  const peer = "00000000" + "00000000" + "00000001";
+  for (let slot = 0; slot < 63; slot++) {
+    expect(reply(one, slot).slice(16)).toBe(none.repeat(10) + peer.repeat(64));
+  }
+  expect(reply(one, 63).slice(24, 40)).toBe("0000000200000000");
 });
 
 test("what a batch or one request stored is charged to its address when it is answered", () => {
