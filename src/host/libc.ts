@@ -412,6 +412,15 @@ export class Libc {
     return this.#calls.madvise(ptr(bytes, from), size, MADV_DONTNEED) === 0;
   }
 
+  /** The same for all whole pages of a buffer that nothing reads any more. */
+  discardAll(memory: SharedArrayBuffer): void {
+    const bytes = new Uint8Array(memory);
+    const { pageSize } = this;
+    const before = (pageSize - (ptr(bytes) % pageSize)) % pageSize;
+    const size = Math.floor((bytes.length - before) / pageSize) * pageSize;
+    if (size > 0) this.discard(bytes, before, size);
+  }
+
   #setInt(fd: number, level: number, option: number, value: number): boolean {
     this.#view.setInt32(0, value, true);
     return this.#calls.setsockopt(fd, level, option, this.#pointer, 4) === 0;

@@ -71,7 +71,6 @@ function take(data: HttpTask | HttpMessage): void {
     takeLists(data);
   }
   self.postMessage("updated");
-  garbage.settle();
 }
 
 function begin(given: HttpTask): void {

@@ -97,10 +97,14 @@ export function prepare(
   if (families !== undefined && families.replaced.length > 0) {
     log.warn(IPV4_ONLY, { remedy: remedyForDefaults(families) }, "no_ipv6");
   }
-  const threads = new Threads(shareMemory(config, memory, limits, 1 + workers), (reason) => {
-    log.error("the tracker ends, because a part of it has failed", { reason });
-    return main.exit();
-  });
+  const threads = new Threads(
+    shareMemory(config, memory, limits, 1 + workers),
+    (reason) => {
+      log.error("the tracker ends, because a part of it has failed", { reason });
+      return main.exit();
+    },
+    libc && ((list) => libc.discardAll(list)),
+  );
   const store = new Store(memory);
   const lists = keepLists(config, store, log, threads);
   return {

@@ -32,13 +32,13 @@ export class Files {
   /** Of a cluster, once it has been read at the start. */
   login: Pick<LoginKeeper, "login" | "read"> | undefined;
   readonly #certificate: CertificateFiles;
-  readonly #threads: Pick<Threads, "tell">;
+  readonly #threads: Pick<Threads, "tell" | "release">;
 
   constructor(
     lists: AccessKeeper,
     rules: RuleKeeper,
     certificate: CertificateFiles,
-    threads: Pick<Threads, "tell">,
+    threads: Pick<Threads, "tell" | "release">,
   ) {
     this.lists = lists;
     this.rules = rules;
@@ -79,7 +79,8 @@ export class Files {
       log.error("reload failed, everything stays as it was", { reason, remedy });
       observer.reloaded(false);
     } finally {
-      garbage.settle();
+      // Where memory of lists is released, the collection need not be waited for.
+      garbage.settle(this.#threads.release === undefined);
     }
   }
 }

@@ -46,13 +46,20 @@ export class Threads {
   readonly workers: WorkerThread[] = [];
   /** Ends the process because a thread failed. */
   readonly fail: (reason: string) => never;
+  /** Gives the memory of a list that no thread uses any more back to the system, if it can. */
+  readonly release: ((memory: SharedArrayBuffer) => void) | undefined;
   readonly #parts: Part[] = [];
   #shared: UdpShared;
   #certificate: Certificate | undefined;
 
-  constructor(shared: UdpShared, fail: (reason: string) => never) {
+  constructor(
+    shared: UdpShared,
+    fail: (reason: string) => never,
+    release?: (memory: SharedArrayBuffer) => void,
+  ) {
     this.#shared = shared;
     this.fail = fail;
+    this.release = release;
   }
 
   /** The values for a new thread or part; can be posted to a worker as they are. */
@@ -85,6 +92,7 @@ export class Threads {
   async tell(update: Update): Promise<void> {
     for (const part of this.#parts) part.take(update);
     const { access, rules, certificate } = update;
+    const replaced = access === undefined ? [] : listsOnlyIn(this.#shared.access, access);
     if (access !== undefined) this.#shared = { ...this.#shared, access };
     if (rules !== undefined) {
       this.#shared = { ...this.#shared, limits: { ...this.#shared.limits!, rules } };
@@ -97,6 +105,7 @@ export class Threads {
       if (before !== undefined) await this.#goBackTo(before);
       throw outcome.reason;
     }
+    for (const memory of replaced) this.release?.(memory);
   }
 
   /** A worker could not use a new certificate, and others can. */
@@ -117,4 +126,11 @@ export class Threads {
     }
     if (seconds >= HELD_SECONDS_MAX) this.fail(LOCK_LOST);
   }
+}
+
+/** The memory of the lists in `before` that are not in `after`. */
+function listsOnlyIn(before: AccessShared | undefined, after: AccessShared): SharedArrayBuffer[] {
+  const kept = [after.deny, after.allow, after.networks];
+  const lists = [before?.deny, before?.allow, before?.networks];
+  return lists.flatMap((memory) => (memory === undefined || kept.includes(memory) ? [] : [memory]));
 }

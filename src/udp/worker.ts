@@ -8,7 +8,6 @@
  */
 import { alignClock } from "../host/clock.ts";
 import { compileAsUsual } from "../host/compiling.ts";
-import { garbage } from "../host/garbage.ts";
 import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
 import { writeFailure } from "./worker-failure.ts";
@@ -56,7 +55,6 @@ function take(data: WorkerTask | WorkerMessage): void {
     answering.take(data);
     self.postMessage("updated");
   }
-  garbage.settle();
   while (Atomics.load(sent, 0) === read) batches.turn();
 }
 

@@ -70,6 +70,13 @@ test("settle collects at once, unless there is little garbage", () => {
   expect(begun).toEqual(["waited for"]);
 });
 
+test("settle only starts a collection if it is not to wait", () => {
+  const { account, begun } = open();
+  account.note(2 ** 20);
+  account.settle(false);
+  expect(begun).toEqual(["asked for"]);
+});
+
 test("settle collects all objects though young ones were collected since", () => {
   const { account, begun } = open();
   for (let i = 0; i < 2; i++) account.note(YOUNG_BYTES_MAX + 1, true);

@@ -149,6 +149,18 @@ describe.if(libc !== undefined)("memory", () => {
   const rss = (): number =>
     Number(/VmRSS:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]) * 1024;
 
+  test("of a whole buffer is discarded but for parts of pages at its ends", () => {
+    const size = 32 * 2 ** 20 + 100;
+    const memory = new SharedArrayBuffer(size);
+    const bytes = new Uint8Array(memory).fill(7);
+    const filled = rss();
+    libc!.discardAll(memory);
+    expect(filled - rss()).toBeGreaterThan(28 * 2 ** 20);
+    expect(bytes[size / 2]).toBe(0);
+    expect(bytes.slice(libc!.pageSize, -libc!.pageSize).every((byte) => byte === 0)).toBe(true);
+    libc!.discardAll(new SharedArrayBuffer(100));
+  });
+
   test("that is discarded goes back to the system, reads as zeros, and can be used again", () => {
     const mib = 2 ** 20;
     const bytes = new Uint8Array(new SharedArrayBuffer(64 * mib));

@@ -44,6 +44,7 @@ function open() {
       if (update.certificate !== undefined && state.refuses) throw new Error("no socket");
       told.push(update);
     },
+    release: undefined,
   };
   const lines: string[] = [];
   const take = (line: string) => void lines.push(line.trimEnd());

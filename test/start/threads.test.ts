@@ -71,6 +71,31 @@ test("tell resolves when every thread uses the update, including the event loop"
   expect(numbers).toEqual([1, 2]);
 });
 
+test("a list is released once no thread uses it, and lists that stay are not", async () => {
+  const [first, second, networks] = [64, 64, 64].map((size) => new SharedArrayBuffer(size));
+  const released: SharedArrayBuffer[] = [];
+  const threads = new Threads(
+    { ...sharedBy(3), access: { ...access, deny: first, networks } },
+    (reason) => {
+      throw new Error(reason);
+    },
+    (memory) => released.push(memory),
+  );
+  const { worker, goOn } = makeWorker();
+  threads.addWorker(() => worker);
+  const telling = threads.tell({ access: { ...access, deny: second, networks } });
+  await Bun.sleep(1);
+  expect(released).toEqual([]);
+  goOn();
+  await telling;
+  expect(released).toHaveLength(1);
+  expect(released[0]).toBe(first);
+  const again = threads.tell({ access: { ...access, deny: second, networks, maintenance: true } });
+  goOn();
+  await again;
+  expect(released).toHaveLength(1);
+});
+
 test("a thread that starts later begins with the last update", async () => {
   const threads = makeThreads();
   await threads.tell({ access, rules });
