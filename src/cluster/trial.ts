@@ -4,6 +4,8 @@
  *
  *   connect (link.ts) ─► two seconds of hellos ─► close
  *
+ * A server that is not there is waited for, because it may have been started just before.
+ *
  * It sends nothing that another tracker would get.
  */
 import type { Engine } from "../config/cluster-settings.ts";
@@ -12,6 +14,8 @@ import { KIND_HELLO, KNOWN_MAX, readMessage } from "./wire.ts";
 
 /** A tracker says that it is there once a second. */
 const LISTEN_MILLISECONDS = 2200;
+/** A server may take this long to start. */
+const START_MILLISECONDS_MAX = 2000;
 /** A little more than the link waits for a server. */
 const ANSWER_MILLISECONDS_MAX = 6000;
 
@@ -44,6 +48,9 @@ export async function tryEngine(engine: Engine, options: TrialOptions): Promise<
   const names = new Map<string, string>();
   const answered = Promise.withResolvers<boolean>();
   const refused = Promise.withResolvers<void>();
+  /** Why the server is not there so far. */
+  let away: Refusal | undefined;
+  let mayStart = true;
   const events: LinkEvents = {
     heard(bytes) {
       const message = readMessage(bytes);
@@ -54,10 +61,14 @@ export async function tryEngine(engine: Engine, options: TrialOptions): Promise<
     },
     connected(_, asksLogin) {
       trial.asksLogin = asksLogin;
+      away = undefined;
       answered.resolve(true);
     },
     lost: (_, reason) => fail({ reason, remedy: "see the log of the server", answered: false }),
-    refused: (_, reason, remedy, answered) => fail({ reason, remedy, answered }),
+    refused(_, reason, remedy, answered) {
+      if (answered || !mayStart) fail({ reason, remedy, answered });
+      else away = { reason, remedy, answered };
+    },
   };
   function fail(refusal: Refusal): void {
     trial.problem ??= refusal;
@@ -67,6 +78,10 @@ export async function tryEngine(engine: Engine, options: TrialOptions): Promise<
   const origin = crypto.getRandomValues(new Uint8Array(8)).toHex();
   const login = () => options.login;
   const link = await NatsLink.open({ engines: [engine], ...options, login, origin }, events);
+  void Bun.sleep(START_MILLISECONDS_MAX).then(() => {
+    mayStart = false;
+    if (away !== undefined) fail(away);
+  });
   const late = Bun.sleep(ANSWER_MILLISECONDS_MAX).then(() => {
     answered.resolve(false);
   });

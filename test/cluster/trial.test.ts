@@ -25,6 +25,15 @@ test("a server that is not there is one to start", async () => {
 });
 
 describe.if(NATS_SERVER !== null)("a server that is there", () => {
+  test("is right if it starts a moment later", async () => {
+    const port = freePort();
+    const trial = tryEngine(at(port), OPTIONS);
+    await Bun.sleep(700);
+    await using server = await NatsServer.start("", port);
+    expect(server.port).toBe(port);
+    expect((await trial).problem).toBeUndefined();
+  });
+
   test(
     "is right, and the trackers that say hello there are named once",
     async () => {
