@@ -25,6 +25,8 @@
  *                                 each 1,000 it is 0.2 KiB less, and 4 µs more for an upgrade
  *   each 2,500 tiny pieces        of young objects only, awaited: the pongs of 19,500 idle
  *   that a socket receives        WebSockets left 6 MB for up to 30 s
+ *   once, 30 seconds after the    awaited: code that only the start ran is free by then, 0.6 MB
+ *   start
  *
  * (Bun 1.4.5, 2 cores, 2026-11. `Bun.gc(true)` would discard compiled code, and take 80 ms.)
  */
@@ -125,11 +127,24 @@ export class Garbage {
    * collection is only started.
    */
   settle(waits = true): void {
-    if (this.noted - this.#settled < GARBAGE_BYTES_MIN) return;
+    if (this.noted - this.#settled >= GARBAGE_BYTES_MIN) this.collect(waits);
+  }
+
+  /** Collects, however little was noted. */
+  collect(waits = true): void {
     this.#settled = this.#collected = this.noted;
     this.#young = 0;
     this.#collect(waits);
   }
+}
+
+/**
+ * Collects what the start of this thread left, and gives its memory back to the system: 0.8 MB of a
+ * UDP worker, in 1.5 ms. An event loop gives memory back when it waits, but a thread that waits in
+ * the C library never does. It discards compiled code, so call it before the first request.
+ */
+export function releaseStart(): void {
+  Bun.gc(true);
 }
 
 function collectAll(waits: boolean): void {

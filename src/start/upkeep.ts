@@ -13,7 +13,7 @@ import { type CounterName, Counters } from "../counters/counters.ts";
 import { Histogram } from "../counters/histograms.ts";
 import { now } from "../host/clock.ts";
 import { garbage } from "../host/garbage.ts";
-import { nextTurn, TURN_SECONDS } from "../host/turns.ts";
+import { takeTurn, TURN_SECONDS } from "../host/turns.ts";
 import type { Arena } from "../swarm/arena.ts";
 import {
   PAGE_SHIFT,
@@ -104,6 +104,8 @@ function every(milliseconds: number, task: () => void): void {
  * MB more on average. (Linux 6.18, 2026-11)
  */
 function startReleasing(libc: Pick<Libc, "forgetStartupCode"> | undefined): void {
+  // Once, although little may be noted by then.
+  setTimeout(() => garbage.collect(), SETTLE_MILLISECONDS).unref();
   // The collector's own pages go at the release that follows, so it is started first.
   setInterval(() => garbage.settle(), SETTLE_MILLISECONDS).unref();
   setInterval(() => libc?.forgetStartupCode(), FORGET_MILLISECONDS).unref();
@@ -126,13 +128,14 @@ export function startSweeping(
   const sweep = new Sweep(store);
   const work = makeSweeping(sweep, store, peerTimeoutSeconds, options);
   let waiting = false;
+  const turn = (): void => {
+    waiting = false;
+    work();
+  };
   const timer = setInterval(() => {
     if (waiting) return;
     waiting = true;
-    void nextTurn().then(() => {
-      waiting = false;
-      work();
-    });
+    takeTurn(turn);
   }, TURN_MILLISECONDS);
   timer.unref();
   return sweep;

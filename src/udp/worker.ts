@@ -8,6 +8,7 @@
  */
 import { alignClock } from "../host/clock.ts";
 import { compileAsUsual } from "../host/compiling.ts";
+import { releaseStart } from "../host/garbage.ts";
 import { Answering } from "./answering.ts";
 import { Batches } from "./batches.ts";
 import { writeFailure } from "./worker-failure.ts";
@@ -51,6 +52,7 @@ function take(data: WorkerTask | WorkerMessage): void {
   if ("failure" in data) {
     begin(data);
     self.postMessage("ready");
+    releaseStart();
   } else {
     answering.take(data);
     self.postMessage("updated");

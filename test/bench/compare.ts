@@ -16,6 +16,7 @@
  *   http     announces per second: one connection each, and connections that are kept
  *   core     an announce into a swarm of 100,000 peers, without sockets
  *   flood    announces over UDP at twice what can be answered: what is answered then, and HTTP
+ *   start    memory of a tracker that nobody has asked yet, a minute after its start
  *   memory   resident memory, filled over UDP
  *   ws       announces over WebSocket with offers that are answered
  *   idle     memory of WebSockets that announce once
@@ -53,14 +54,17 @@ import {
   remark,
   show,
 } from "./outcome.ts";
-import { residentBytes } from "./processes.ts";
+import { anonymousBytes, residentBytes } from "./processes.ts";
 import { ATTACKS } from "./ws-attack.ts";
 import { CYCLES, START_WS } from "./ws-contenders.ts";
 import { machineLines, median, writeResults } from "./report.ts";
 
-const ALL_ROWS = "udp,burst,http,ws,idle,attack,core,flood,memory,half";
+const ALL_ROWS = "udp,burst,http,ws,idle,attack,core,flood,start,memory,half";
 const MINUTES_MAX = 30;
 const FILL_SECONDS_MAX = 120;
+/** Memory after a start: from this time on, and for how long, since it goes up and down. */
+const STARTED_MILLISECONDS = 60_000;
+const STARTED_SAMPLES = 10;
 /** A fill is repeated, so that who lost some datagrams is told of those peers again. */
 const FILL_PASSES_MAX = 4;
 /**
@@ -125,6 +129,7 @@ try {
   await row("attack", 60, measureAttacks);
   await row("core", 30, measureCore);
   await row("flood", 90, measureFlood);
+  await row("start", 75, measureStart);
   await row("memory", 300, compareMemory);
   await row("half", 170, measureHalfLoad);
 } finally {
@@ -353,6 +358,21 @@ async function measureFlood(): Promise<void> {
 
 function failedShare({ good, bad, failed }: Report): number {
   return ((bad + failed) * 100) / (good + bad + failed);
+}
+
+/** The most of some samples, a second apart. */
+async function measureStart(): Promise<void> {
+  const [ours] = await startEach([ONE_ADDRESS]);
+  if (ours === undefined) return;
+  await Bun.sleep(STARTED_MILLISECONDS);
+  let [resident, anonymous] = [0, 0];
+  for (let sample = 0; sample < STARTED_SAMPLES; sample++) {
+    resident = Math.max(resident, residentBytes(ours.pid));
+    anonymous = Math.max(anonymous, anonymousBytes(ours.pid));
+    await Bun.sleep(1000);
+  }
+  atMost("a minute after the start: MB resident", 45, resident / 1e6);
+  atMost("a minute after the start: MB of them anonymous", 13, anonymous / 1e6);
 }
 
 /**

@@ -16,7 +16,7 @@ test.if(process.platform === "linux").each([
     "compare.ts",
     ["--rows", "udp,htp"],
     2,
-    "--rows are of udp,burst,http,ws,idle,attack,core,flood,memory,half, not htp",
+    "--rows are of udp,burst,http,ws,idle,attack,core,flood,start,memory,half, not htp",
   ],
   ["compare.ts", ["--rows", "core", "--scale", "0"], 2, "--scale must be more than 0, not 0"],
 ])("%s %j ends with %p and one sentence", (program, args, code, said) => {

@@ -4,6 +4,7 @@ import {
   GARBAGE_BYTES_MAX,
   garbage,
   LASTING_MAX,
+  releaseStart,
   TINY_MAX,
   YOUNG_BYTES_MAX,
 } from "../../src/host/garbage.ts";
@@ -75,6 +76,23 @@ test("settle only starts a collection if it is not to wait", () => {
   account.note(2 ** 20);
   account.settle(false);
   expect(begun).toEqual(["asked for"]);
+});
+
+test("collect collects, however little was noted", () => {
+  const { account, begun } = open();
+  account.collect();
+  account.collect(false);
+  expect(begun).toEqual(["waited for", "asked for"]);
+});
+
+test("what the start left is collected, and its memory given back", () => {
+  const gc = spyOn(Bun, "gc").mockReturnValue();
+  try {
+    releaseStart();
+    expect(gc.mock.calls).toEqual([[true]]);
+  } finally {
+    gc.mockRestore();
+  }
 });
 
 test("settle collects all objects though young ones were collected since", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { nextTurn, runInTurns, type Sliced } from "../../src/host/turns.ts";
+import { nextTurn, runInTurns, type Sliced, takeTurn } from "../../src/host/turns.ts";
 
 /** Rounds of the event loop until it is stopped. */
 function countRounds(): { count: number; stop: () => void } {
@@ -27,6 +27,22 @@ test("one turn is given in a round of the event loop, however many wait", async 
   await Promise.all(workers);
   rounds.stop();
   expect(given.slice(0, 8)).toEqual([1, 2, 3, 4, 1, 2, 3, 4]);
+});
+
+test("a turn is taken at once if no work waits", () => {
+  let taken = 0;
+  takeTurn(() => (taken += 1));
+  expect(taken).toBe(1);
+});
+
+test("a turn comes after work that waited before it, and before later work", async () => {
+  const given: string[] = [];
+  const before = nextTurn().then(() => given.push("before"));
+  takeTurn(() => given.push("turn"));
+  const after = nextTurn().then(() => given.push("after"));
+  expect(given).toEqual([]);
+  await Promise.all([before, after]);
+  expect(given).toEqual(["before", "turn", "after"]);
 });
 
 test("requests are answered between two turns", async () => {
