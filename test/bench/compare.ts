@@ -8,6 +8,7 @@
  *   bun test/bench/compare.ts --rows udp,http --rounds 1 --seconds 1
  *   bun test/bench/compare.ts --rows memory,half --scale 0.05    with a twentieth of the peers
  *   bun test/bench/compare.ts --rows ws,idle,attack              compare-web-sockets.txt
+ *   bun test/bench/compare.ts --rows start                       compare-start.txt
  *   bun test/bench/compare.ts --install yes                      first gets what it can into .tools
  *
  *   rows     measures
@@ -97,6 +98,7 @@ const WS_CONNECTIONS_MAX = "TRACKER_WEBSOCKET_CONNECTIONS_MAX";
 
 /** These alone have a result of their own: they need no peers and no C tracker. */
 const ROWS_OF_WS = "ws,idle,attack";
+const ROWS_OF_START = "start";
 
 /** The load of the bars: 30 wanted, 100,000 swarms, 1,000,000 peers, 512 under way. */
 const USUAL = { swarms: 100_000, peers: 1_000_000, skew: 1, wanted: 30, window: 512 };
@@ -512,4 +514,5 @@ async function tell(): Promise<void> {
   if (full) await writeResults("compare.txt", text);
   const isOfWs = options.rows === ROWS_OF_WS && options.rounds >= 3 && options.seconds >= 3;
   if (isOfWs) await writeResults("compare-web-sockets.txt", text);
+  if (options.rows === ROWS_OF_START) await writeResults("compare-start.txt", text);
 }
