@@ -8,7 +8,6 @@
  *   bun test/bench/compare.ts --rows udp,http --rounds 1 --seconds 1
  *   bun test/bench/compare.ts --rows memory,half --scale 0.05    with a twentieth of the peers
  *   bun test/bench/compare.ts --rows ws,idle,attack              compare-web-sockets.txt
- *   bun test/bench/compare.ts --rows start                       compare-start.txt
  *   bun test/bench/compare.ts --install yes                      first gets what it can into .tools
  *
  *   rows     measures
@@ -55,7 +54,7 @@ import {
   remark,
   show,
 } from "./outcome.ts";
-import { anonymousBytes, residentBytes } from "./processes.ts";
+import { anonymousBytes, residentBytes, stolenSeconds } from "./processes.ts";
 import { ATTACKS } from "./ws-attack.ts";
 import { CYCLES, START_WS } from "./ws-contenders.ts";
 import { machineLines, median, writeResults } from "./report.ts";
@@ -98,7 +97,6 @@ const WS_CONNECTIONS_MAX = "TRACKER_WEBSOCKET_CONNECTIONS_MAX";
 
 /** These alone have a result of their own: they need no peers and no C tracker. */
 const ROWS_OF_WS = "ws,idle,attack";
-const ROWS_OF_START = "start";
 
 /** The load of the bars: 30 wanted, 100,000 swarms, 1,000,000 peers, 512 under way. */
 const USUAL = { swarms: 100_000, peers: 1_000_000, skew: 1, wanted: 30, window: 512 };
@@ -147,6 +145,8 @@ async function row(name: string, seconds: number, measure: () => Promise<void>):
     return;
   }
   console.error(`${name} ...`);
+  const before = stolenSeconds();
+  const since = performance.now();
   try {
     await measure();
   } catch (error) {
@@ -154,6 +154,8 @@ async function row(name: string, seconds: number, measure: () => Promise<void>):
   } finally {
     await endAll();
   }
+  const stolen = (stolenSeconds() - before) / ((performance.now() - since) / 1000);
+  remark(`${name}: other guests of the host took ${show(stolen * 100)} % of a processor`);
 }
 
 function secondsLeft(): number {
@@ -514,5 +516,4 @@ async function tell(): Promise<void> {
   if (full) await writeResults("compare.txt", text);
   const isOfWs = options.rows === ROWS_OF_WS && options.rounds >= 3 && options.seconds >= 3;
   if (isOfWs) await writeResults("compare-web-sockets.txt", text);
-  if (options.rows === ROWS_OF_START) await writeResults("compare-start.txt", text);
 }

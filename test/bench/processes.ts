@@ -6,6 +6,12 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 /** Linux counts CPU time in hundredths of a second for user space, on every architecture. */
 const TICKS_PER_SECOND = 100;
 
+/** Seconds since the start in which the host of this virtual machine gave its processors away. */
+export function stolenSeconds(): number {
+  const [line] = readFileSync("/proc/stat", "latin1").split("\n", 1);
+  return Number(line.split(/\s+/)[8]) / TICKS_PER_SECOND;
+}
+
 /** Seconds of user and system time used so far by all threads; 0 if there is no such process. */
 export const cpuSeconds = (pid: number): number => (pid === 0 ? 0 : cpuIn(`/proc/${pid}/stat`));
 
