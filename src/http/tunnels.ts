@@ -74,7 +74,8 @@ export class Tunnels {
     const answer = tunnel === undefined ? refusal : response;
     if (answer.length > 0) server.send(connection, answer, 0, answer.length);
     if (tunnel === undefined) {
-      connection.linger();
+      // At once: all of the request is read, and those that linger would take the room of others.
+      connection.close();
       server.finish(connection);
       return;
     }

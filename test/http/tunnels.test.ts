@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, spyOn, test } from "bun:test";
 import { garbage } from "../../src/host/garbage.ts";
@@ -282,6 +283,16 @@ test("an upgrade that finds no room is refused, and the connection closed", asyn
   using served = serve({}, true);
   const { statuses, closed } = await served.ask([get("/")]);
   expect([statuses, closed]).toEqual([[503], true]);
+});
+
+test("a refused upgrade takes no room until its client shuts its side", async () => {
+  using served = serve({ tickMilliseconds: 60_000 }, true);
+  const socket = connect({ port: served.port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.write(get("/"));
+  const [answer] = await once(socket, "data");
+  expect(String(answer)).toContain("503");
+  await until(() => served.server.connections === 0);
+  socket.destroy();
 });
 
 test("a flood of HTTP does not close an upgraded connection to make room", async () => {
