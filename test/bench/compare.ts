@@ -41,6 +41,7 @@ import {
   OPENTRACKER_THREADED,
   START,
 } from "./contenders.ts";
+import { Disturbance } from "./disturbance.ts";
 import { type Flags, generate, target } from "./generators.ts";
 import { readOptions, refuse, type Report } from "./options.ts";
 import {
@@ -54,7 +55,7 @@ import {
   remark,
   show,
 } from "./outcome.ts";
-import { anonymousBytes, residentBytes, stolenSeconds } from "./processes.ts";
+import { anonymousBytes, residentBytes } from "./processes.ts";
 import { ATTACKS } from "./ws-attack.ts";
 import { CYCLES, START_WS } from "./ws-contenders.ts";
 import { machineLines, median, writeResults } from "./report.ts";
@@ -145,8 +146,7 @@ async function row(name: string, seconds: number, measure: () => Promise<void>):
     return;
   }
   console.error(`${name} ...`);
-  const before = stolenSeconds();
-  const since = performance.now();
+  const disturbance = new Disturbance();
   try {
     await measure();
   } catch (error) {
@@ -154,8 +154,7 @@ async function row(name: string, seconds: number, measure: () => Promise<void>):
   } finally {
     await endAll();
   }
-  const stolen = (stolenSeconds() - before) / ((performance.now() - since) / 1000);
-  remark(`${name}: other guests of the host took ${show(stolen * 100)} % of a processor`);
+  remark(`${name}: ${disturbance.told()}`);
 }
 
 function secondsLeft(): number {
