@@ -9,14 +9,15 @@ import { show } from "./outcome.ts";
 const WORDS = 1 << 26;
 const READS = 1 << 20;
 
-/** Nanoseconds of a read that no cache has, and whose address is known only after the one before. */
-export function readNanoseconds(): number {
+/** Nanoseconds of a read that no cache has; its address is known only after the read before it. */
+function readNanoseconds(): number {
   // Ones, since pages that nothing was written to are all the same page.
   const words = new Int32Array(WORDS).fill(1);
   let at = 0;
   const started = performance.now();
-  for (let i = 0; i < READS; i++)
+  for (let i = 0; i < READS; i++) {
     at = (Math.imul(at, 1664525) + 1013904222 + words[at]) & (WORDS - 1);
+  }
   const nanoseconds = ((performance.now() - started) * 1e6) / READS;
   if (words[at] !== 1) throw new Error("a word has changed");
   return nanoseconds;
