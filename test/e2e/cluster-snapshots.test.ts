@@ -10,6 +10,7 @@ import { keptBytes } from "../../src/cluster/kept.ts";
 import { RECORDS_BYTES_MAX } from "../../src/snapshot/format.ts";
 import { writeSnapshot } from "../../src/snapshot/writer.ts";
 import { NATS_SERVER, NatsServer } from "../cluster/nats.ts";
+import { until } from "../until.ts";
 import { announce as fillSwarm, makeTracker, MIB } from "../swarm/fixture.ts";
 import { announce, CONNECTED, type Observed, observed, untilAll } from "./clustered.ts";
 
@@ -61,6 +62,9 @@ describe.skipIf(NATS_SERVER === null)("trackers with snapshots (nats-server)", (
       two.signal("SIGTERM");
       await two.exited();
       for (let peer = 0; peer < 20; peer++) await announce(one, peer);
+      // What is not told yet would come without being asked for.
+      const told = () => one.metric('tracker_cluster_deltas_total{direction="sent"}');
+      await until(async () => (await told()) >= 20);
       await using again = await keeping(nats, "two", second);
       await again.says(CAUGHT_UP, 20_000);
       expect(await pulledBy(again)).toBe(20);
@@ -83,8 +87,10 @@ describe.skipIf(NATS_SERVER === null)("trackers with snapshots (nats-server)", (
       await writeOld(first, keptBytes({ behind: false, origins: [known] }));
       await writeOld(second, keptBytes({ behind, origins: [known] }));
       await using one = await keeping(nats, "one", first);
-      await using _seen = await keeping(nats, "three", folder.file("three"));
+      await using three = await keeping(nats, "three", folder.file("three"));
       for (let peer = 0; peer < 20; peer++) await announce(one, peer);
+      // What is not told yet would come without being asked for.
+      await untilAll([three], { incomplete: 20 });
       await using two = await keeping(nats, "two", second);
       await two.says(CAUGHT_UP, 20_000);
       await untilAll([one, two], { incomplete: 20 });
