@@ -9,7 +9,7 @@ import type { AccessKeeper } from "../access/keeper.ts";
 import { garbage } from "../host/garbage.ts";
 import type { Log } from "../host/log.ts";
 import { StartError } from "../host/start-error.ts";
-import { readCertificate } from "../http/certificate.ts";
+import { type Certificate, readCertificate } from "../http/certificate.ts";
 import type { RuleKeeper } from "../limits/rule-keeper.ts";
 import type { LoginKeeper } from "./cluster-login.ts";
 import type { Threads } from "./threads.ts";
@@ -33,6 +33,8 @@ export class Files {
   login: Pick<LoginKeeper, "login" | "read"> | undefined;
   readonly #certificate: CertificateFiles;
   readonly #threads: Pick<Threads, "tell" | "release">;
+  /** What all threads use. */
+  #used: Certificate | undefined;
 
   constructor(
     lists: AccessKeeper,
@@ -58,11 +60,18 @@ export class Files {
       const certificate = readCertificate(tlsCertFile, tlsKeyFile);
       const login = await this.login?.read();
       // The certificate comes first: it needs new sockets, and if they fail nothing may change.
-      if (certificate !== undefined) await this.#threads.tell({ certificate });
+      if (certificate !== undefined) await this.#renew(certificate);
       await this.#threads.tell({ access: this.lists.take(lists), rules: this.rules.take(rules) });
       if (login !== undefined) this.login!.login = login;
       await this.lists.evictRefused();
     });
+  }
+
+  /** Gives threads another certificate; with the same one clients could not resume sessions. */
+  async #renew(certificate: Certificate): Promise<void> {
+    if (certificate.cert === this.#used?.cert && certificate.key === this.#used.key) return;
+    await this.#threads.tell({ certificate });
+    this.#used = certificate;
   }
 
   /** SIGHUP: reads all files again. Never rejects; the log and the observer get the result. */

@@ -17,7 +17,7 @@ import { makeMemory, MIB } from "../swarm/fixture.ts";
 const testHere = test.if(makeCertificate.possible);
 
 const made = mkdtempSync(join(tmpdir(), "buntracker-reload-certificate-"));
-if (makeCertificate.possible) makeCertificate(made, "first");
+if (makeCertificate.possible) for (const name of ["first", "second"]) makeCertificate(made, name);
 afterAll(() => rmSync(made, { recursive: true }));
 
 let folder = "";
@@ -37,6 +37,10 @@ function open() {
   write("rules", "drop port=1\n");
   cpSync(made, folder, { recursive: true });
   const [cert, key] = [path("first.cert.pem"), path("first.key.pem")];
+  const renew = () => {
+    cpSync(path("second.cert.pem"), cert);
+    cpSync(path("second.key.pem"), key);
+  };
   const told: Update[] = [];
   const state = { refuses: false };
   const threads = {
@@ -63,7 +67,7 @@ function open() {
     reloaded: (good: boolean) => void events.push(good),
   };
   const reload = () => files.reload(log, observer);
-  return { files, reload, told, lines, events, write, list, cert, state };
+  return { files, reload, told, lines, events, write, list, cert, state, renew };
 }
 
 describe("the files", () => {
@@ -86,7 +90,19 @@ describe("the files", () => {
     await reload();
     expect(lines).toEqual(["<6>level=info msg=reloaded denied=2 rules=2"]);
     expect(events).toEqual(["reloading", true]);
-    expect(told).toHaveLength(4);
+    // The certificate is the same, so nobody is told: clients could not resume their sessions.
+    expect(told.slice(2).map((update) => Object.keys(update))).toEqual([["access", "rules"]]);
+  });
+
+  testHere("give a certificate that is renewed to all threads, once", async () => {
+    const { files, reload, told, renew } = open();
+    await files.read();
+    renew();
+    await reload();
+    await reload();
+    const certificates = told.flatMap(({ certificate }) => certificate ?? []);
+    expect(certificates).toHaveLength(2);
+    expect(certificates[0].cert).not.toBe(certificates[1].cert);
   });
 });
 
@@ -118,14 +134,18 @@ describe("one file that is wrong", () => {
   testHere(
     "nor does anything change where no socket can be had for a new certificate",
     async () => {
-      const { files, reload, told, state, write, list, events } = open();
+      const { files, reload, told, state, renew, write, list, events } = open();
       await files.read();
       state.refuses = true;
+      renew();
       write("deny", list(1, 2));
       await reload();
       expect(told).toHaveLength(2);
       expect(files.lists.status.denied).toBe(1);
       expect(events).toEqual(["reloading", false]);
+      state.refuses = false;
+      await reload();
+      expect(told[2].certificate?.cert).not.toBe(told[0].certificate?.cert);
     },
   );
 });
