@@ -290,12 +290,11 @@ export class HttpServer {
   /** Answers the request in `#head`: writes a small answer to `#out`, starts to send a Response. */
   #answer(connection: Connection): void {
     const head = this.#head;
-    if (head.bodySize > BODY_BYTES_MAX) {
-      this.#refuse(connection, REFUSAL_BODY);
-      return;
-    }
+    if (head.bodySize > BODY_BYTES_MAX) return this.#refuse(connection, REFUSAL_BODY);
     if (head.bodySize !== 0) this.#expectBody(connection);
-    const keep = head.keepAlive && !this.#stopping && !this.#options.passedOn;
+    // A client whose WebSocket is refused asks nothing else there, and its connection takes room.
+    const isLast = head.wantsWebSocket || this.#options.passedOn === true;
+    const keep = head.keepAlive && !this.#stopping && !isLast;
     const after = !keep ? CONNECTION_CLOSE : head.version11 ? CONNECTION_OPEN : CONNECTION_KEPT;
     const exchange = this.#exchange;
     exchange.address = connection.address;
@@ -314,7 +313,7 @@ export class HttpServer {
     }
     // What follows an upgrade is no further request; a promise may be one.
     const isUpgrade = typeof answer === "object" && "begin" in answer;
-    const mayGoOn = isUpgrade || (this.#options.passedOn && answer instanceof Promise);
+    const mayGoOn = isUpgrade || (isLast && answer instanceof Promise);
     if (!keep && !mayGoOn) connection.close();
     if (typeof answer === "number") {
       const to = writeSmallHead(exchange, this.#to, answer, after);
@@ -369,6 +368,7 @@ export class HttpServer {
     const { report } = this.#options;
     const takeover = await respond(connection, answer, form, { send, report });
     if (takeover !== undefined) return this.#tunnels.begin(connection, takeover);
+    if (form.connection === CONNECTION_CLOSE) connection.close();
     // Microtasks run before I/O: without setImmediate one connection would starve the others.
     if (connection.leftover.size > 0) setImmediate(() => this.#takeTurn(connection));
     else this.#takeTurn(connection);
@@ -378,7 +378,6 @@ export class HttpServer {
   #takeTurn(connection: Connection): void {
     connection.busy = false;
     connection.partial = false;
-    if (this.#options.passedOn) connection.close();
     this.#resume(connection, connection.leftover.text(TURN_TEXT_BYTES));
   }
 

@@ -149,8 +149,8 @@ describe.if(makeCertificate.possible)("HTTPS", () => {
       copyFileSync(pairs[count % 2]!.key, key);
     };
     install(0);
-    const port = freePort();
-    const addresses = `http://127.0.0.1:${port},127.0.0.1:${port + 1}`;
+    const [port, secure] = [freePort(), freePort()];
+    const addresses = `http://127.0.0.1:${port},127.0.0.1:${secure}`;
     await using tracker = await startTracker({
       env: {
         TRACKER_TLS_CERT_FILE: cert,
@@ -159,7 +159,7 @@ describe.if(makeCertificate.possible)("HTTPS", () => {
       },
       port,
     });
-    const kept = connect({ host: "127.0.0.1", port: port + 1, rejectUnauthorized: false });
+    const kept = connect({ host: "127.0.0.1", port: secure, rejectUnauthorized: false });
     expect(await health(kept)).toStartWith("HTTP/1.1 200 OK");
     const filesBefore = openFiles(tracker.pid);
     let made = 0;
@@ -168,7 +168,7 @@ describe.if(makeCertificate.possible)("HTTPS", () => {
     const lane = async () => {
       while (made < CONNECTIONS || reloads < RELOADS) {
         made += 1;
-        await askOnce(port + 1).catch((error) => lost.push(error));
+        await askOnce(secure).catch((error) => lost.push(error));
       }
     };
     const lanes = Promise.all(Array.from({ length: LANES }, lane));
@@ -177,7 +177,7 @@ describe.if(makeCertificate.possible)("HTTPS", () => {
       await reload(tracker, reloads + 1);
       reloads += 1;
       const name = reloads % 2 === 0 ? "odd.example" : "even.example";
-      expect(await shownName(port + 1)).toBe(name);
+      expect(await shownName(secure)).toBe(name);
       // Spread over the connections, however fast either is.
       while (made < (reloads / RELOADS) * CONNECTIONS) await Bun.sleep(1);
     }

@@ -285,6 +285,19 @@ test("an upgrade that finds no room is refused, and the connection closed", asyn
   expect([statuses, closed]).toEqual([[503], true]);
 });
 
+test.each([false, true])(
+  "a refusal of a WebSocket closes (it is made later: %p)",
+  async (later) => {
+    const refusal = () => new Response("full", { status: 503 });
+    using served = listen(() => (later ? Promise.resolve(refusal()) : refusal()));
+    const wish = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
+    const { statuses, closed, text } = await served.ask([get("/", wish)]);
+    expect([statuses, closed]).toEqual([[503], true]);
+    expect(text).toContain("Connection: close\r\n");
+    expect((await served.ask([get("/")])).closed).toBe(false);
+  },
+);
+
 test("a refused upgrade takes no room until its client shuts its side", async () => {
   using served = serve({ tickMilliseconds: 60_000 }, true);
   const socket = connect({ port: served.port, host: "127.0.0.1", allowHalfOpen: true });
