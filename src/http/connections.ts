@@ -1,6 +1,7 @@
 /**
  * All connections of a server, and what is counted of them.
  */
+import { closeSocket } from "./closing.ts";
 import type { Connection } from "./connection.ts";
 
 /** Columns of the counters of a thread: a cache line, so that no two threads write to one. */
@@ -130,7 +131,7 @@ export class Connections {
   endIdle(): void {
     const end = (isEnded: (connection: Connection) => boolean) =>
       this.forEach((connection) => {
-        if (connection.idle && isEnded(connection)) connection.socket.end();
+        if (connection.idle && isEnded(connection)) closeSocket(connection.socket);
       });
     setTimeout(() => end(({ partial }) => !partial), KEPT_MILLISECONDS);
     setTimeout(() => end(() => true), NEW_MILLISECONDS);

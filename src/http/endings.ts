@@ -5,6 +5,7 @@
  * side at once: ending 19,500 as they came, the event loop answered nobody for 240 to 380 ms. So
  * some are ended in each of its turns, and others wait.
  */
+import { closeSocket } from "./closing.ts";
 import type { Connection } from "./connection.ts";
 
 const ENDINGS_A_TURN = 64;
@@ -39,6 +40,6 @@ export class Endings {
   #end(connection: Connection): void {
     if (this.#left === ENDINGS_A_TURN) this.#soon(this.#goOn);
     this.#left -= 1;
-    if (!connection.gone) connection.socket.end();
+    if (!connection.gone) closeSocket(connection.socket);
   }
 }

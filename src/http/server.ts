@@ -25,6 +25,7 @@ import { HTTP_HEAD_BYTES_MAX } from "../constants.ts";
 import { garbage, PIECE_GARBAGE_BYTES, RESPONSE_GARBAGE_BYTES } from "../host/garbage.ts";
 import { Admission } from "./admission.ts";
 import { BODY_BYTES_MAX, BODY_DONE, BODY_GOES_ON, BODY_TOO_LARGE, BodySkipper } from "./body.ts";
+import { closeSocket } from "./closing.ts";
 import { Connection, type OwnedSocket, type SocketEvents } from "./connection.ts";
 import { ConnectionCounts, Connections } from "./connections.ts";
 import {
@@ -203,7 +204,7 @@ export class HttpServer {
     // Bytes that could not complete a head (see `mayComplete`) are read now.
     if (connection.free && connection.leftover.size > 0) this.#serve(connection);
     else if (connection.tunnel !== undefined) this.#tunnels.inputEnded(connection);
-    else if (connection.shut || connection.free) connection.socket.end();
+    else if (connection.shut || connection.free) closeSocket(connection.socket);
   }
 
   /** A failed handshake ends the connection. What was sent beneath TLS survives `end` alone. */
@@ -410,7 +411,7 @@ export class HttpServer {
     if (connection.unsent !== undefined) connection.deadline = this.#tick + TICKS_SEND;
     else if (connection.busy) connection.deadline = Infinity;
     else if (connection.closing || connection.inputEnded) this.#finish(connection);
-    else if (connection.idle && this.#stopping) connection.socket.end();
+    else if (connection.idle && this.#stopping) closeSocket(connection.socket);
     else if (connection.idle) connection.wait(this.#tick, TICKS_IDLE);
     else {
       connection.partial = true;
@@ -422,7 +423,7 @@ export class HttpServer {
   #finish(connection: Connection): void {
     const sending = connection.lingering || connection.body !== undefined;
     if (!sending || connection.inputEnded) {
-      connection.socket.end();
+      closeSocket(connection.socket);
     } else if (!connection.shut) {
       connection.deadline = this.#tick + TICKS_LINGER;
       connection.shutDown();
@@ -443,7 +444,7 @@ export class HttpServer {
     const gently = connection.unsent === undefined && !connection.closing;
     connection.close();
     // The next tick terminates it if it is still open.
-    if (gently) connection.socket.end();
+    if (gently) closeSocket(connection.socket);
     else connection.socket.terminate();
   }
 }
