@@ -207,3 +207,25 @@ describe("a file of the login", () => {
     20_000,
   );
 });
+
+test("bytes of a server that is none of NATS reach no terminal", async () => {
+  const info = { server_id: "x", version: "2.10.0", proto: 1, headers: true, max_payload: 1 << 20 };
+  const port = freePort();
+  const server = Bun.listen({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      open: (socket) => void socket.write(`INFO ${JSON.stringify(info)}\r\n`),
+      data(socket, bytes) {
+        if (!bytes.includes("PING")) return;
+        socket.write("PONG\r\nMSG \x1b]0;title\x07a 1 99999999999\r\n");
+      },
+    },
+  });
+  const env = { TRACKER_CLUSTER_URL: `nats://127.0.0.1:${port}`, TRACKER_UDP_WORKERS: "0" };
+  await using check = startProcess({ args: ["check"], env });
+  expect(await check.exited(30_000)).toBe(0);
+  server.stop(true);
+  expect(check.stderr).toContain("it does not answer pings");
+  expect(check.stdout + check.stderr).not.toMatch(/[^\n\x20-\x7e]/);
+}, 40_000);
