@@ -5,7 +5,8 @@ BINARY := dist/bin/buntracker
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",$$/\1/p' package.json)
 COMMIT := $(shell git rev-parse --short=7 HEAD 2>/dev/null || echo unknown)
 # Folders too: they change when a file is added or removed.
-SOURCES := $(shell find src) $(addprefix test/bench/results/,compare.txt core.txt costs.txt regress.txt)
+SOURCES := $(shell find src) $(addprefix test/bench/results/,compare.txt core.txt costs.txt \
+  handshakes.txt http-workers.txt regress.txt scaling.txt)
 # A worker is a separate program inside the binary.
 ENTRIES := src/main.ts $(wildcard src/udp/worker.ts src/start/http-worker.ts)
 # The command that builds a binary, for this machine and for all others. With splitting, what the

@@ -33,7 +33,7 @@ export const MEMORY_BYTES_MIN = 16 * MIB;
 /** The core's arena is at most 2 GiB (see swarm/memory.ts); this is the arena with its index. */
 export const MEMORY_BYTES_CEILING = 2560 * MIB;
 /** More threads than any address needs. */
-export const UDP_WORKERS_MAX = 64;
+export const WORKERS_MAX = 64;
 const MEMORY_BYTES_DEFAULT_MAX = 1024 * MIB;
 /** The peers of a network lie in one page of memory; a page has room for 1,168 of IPv4. */
 const PEERS_PER_ADDRESS_CEILING = 1000;
@@ -72,13 +72,13 @@ export const SCHEMA = z.object({
     reason: "For a port below 1024 where no service manager starts the tracker as another user.",
     initial: "none",
   }),
-  udpWorkers: setting("Listening", "TRACKER_UDP_WORKERS", count(0, UDP_WORKERS_MAX), {
+  udpWorkers: setting("Listening", "TRACKER_UDP_WORKERS", count(0, WORKERS_MAX), {
     text: "threads that answer UDP on each address (Linux); 0 answers in the event loop",
     reason:
       "One is enough for 200 million peers; more help when datagrams are dropped while cores idle.",
     initial: "1",
   }),
-  httpWorkers: setting("Listening", "TRACKER_HTTP_WORKERS", count(0, 64), {
+  httpWorkers: setting("Listening", "TRACKER_HTTP_WORKERS", count(0, WORKERS_MAX), {
     text: "threads that answer announces over HTTP (Linux); 0 answers them in the event loop",
     reason:
       "For HTTPS without a proxy, which takes seven times the processor: as many as cores idle.",

@@ -11,7 +11,10 @@
 import compareText from "../../test/bench/results/compare.txt" with { type: "text" };
 import coreText from "../../test/bench/results/core.txt" with { type: "text" };
 import costsText from "../../test/bench/results/costs.txt" with { type: "text" };
+import handshakesText from "../../test/bench/results/handshakes.txt" with { type: "text" };
+import httpWorkersText from "../../test/bench/results/http-workers.txt" with { type: "text" };
 import regressText from "../../test/bench/results/regress.txt" with { type: "text" };
+import scalingText from "../../test/bench/results/scaling.txt" with { type: "text" };
 import type { Family } from "../constants.ts";
 
 /** What one kind of request costs, and how many a second were answered at most. */
@@ -49,6 +52,10 @@ export interface Figures {
   kept: RequestFigures;
   /** Announces over HTTPS, with a connection each. */
   https: RequestFigures;
+  /** Processor time of a request with two workers, as a multiple of that with one thread. */
+  twoWorkers: { udp: number; http: number; https: number };
+  /** Processor time of a handshake with RSA 2048, as a multiple of one with P-256. */
+  rsa: number;
   ws: WebSocketFigures;
   wss: WebSocketFigures;
   cluster: ClusterFigures;
@@ -56,6 +63,8 @@ export interface Figures {
   peerBytes: Record<Family, readonly PeerBytes[]>;
   /** Bytes of the process without peers. */
   idleBytes: number;
+  /** Of the machine, if a plan is for this one. */
+  processors?: number;
 }
 
 /** Bytes that a peer takes in swarms of this size. */
@@ -80,6 +89,12 @@ export function measuredFigures(): Figures {
     http: requestsOf(http, "buntracker, one-shot"),
     kept: requestsOf(http, "buntracker, kept"),
     https: atFullLoad(costOf("HTTPS, one-shot")),
+    twoWorkers: {
+      udp: numberOf(cellsOf(lineOf(scalingText, "UDP, zipf: CPU of 2 workers"))[2]),
+      http: twoHttpWorkers("HTTP"),
+      https: twoHttpWorkers("HTTPS P-256"),
+    },
+    rsa: handshakeOf("RSA 2048") / handshakeOf("P-256"),
     ws: webSocketsOf("ws", 0),
     wss: webSocketsOf("wss", costOf("TLS, KiB more")),
     cluster: {
@@ -123,6 +138,18 @@ function webSocketsOf(scheme: string, kibMore: number): WebSocketFigures {
 /** The median of a row of costs.txt. */
 function costOf(name: string): number {
   return numberOf(cellsOf(lineOf(costsText, `${name}  `))[1]);
+}
+
+/** In http-workers.txt each table begins with what was asked. */
+function twoHttpWorkers(heading: string): number {
+  const table = httpWorkersText.slice(httpWorkersText.indexOf(`\n${heading}  `));
+  return numberOf(cellsOf(lineOf(table, "2 workers"))[2]);
+}
+
+/** Microseconds of a connection with one request. */
+function handshakeOf(key: string): number {
+  const rows = handshakesText.split("\n").map(cellsOf);
+  return numberOf(rows.find(([name, kind]) => name === key && kind === "TLS 1.3")?.[2]);
 }
 
 /** Of each size of swarms the row with the most of them: tables and pages weigh least there. */

@@ -5,8 +5,9 @@
 import { counted } from "../net/counted.ts";
 import { showBytes, showSeconds } from "../config/settings.ts";
 import { showMemory } from "../page/view.ts";
+import type { Figures } from "./bench-figures.ts";
 import { BROWSER_SECONDS, CONNECTIONS_MAX, excesses, fitsConnections } from "./plan.ts";
-import { fitsMemory, fitsWorkers, type Load } from "./plan.ts";
+import { fitsHttpWorkers, fitsMemory, fitsWorkers, type Load } from "./plan.ts";
 import { type Plan, type Question, showShare } from "./plan.ts";
 
 const HEADS = ["all", "a node", "one away"];
@@ -21,7 +22,7 @@ const MIB = 2 ** 20;
 const CONNECTIONS_ROOM = 1.25;
 
 /** The part of a tracker that a row describes. A plan without this part omits the row. */
-type Part = "udp" | "http" | "websocket" | "loop" | "cluster";
+type Part = "udp" | "http" | "httpWorkers" | "websocket" | "loop" | "cluster";
 
 /** A row: what is needed, its figure, and the part that needs it. */
 type Row = readonly [name: string, show: (load: Load) => string, only?: Part];
@@ -55,7 +56,9 @@ const ROWS: readonly Row[] = [
     ({ processor_cores: cores }) => NUMBER.format(cores.websocket),
     "websocket",
   ],
+  ["processors, at least", ({ processors }) => String(processors)],
   ["each UDP worker is busy", ({ used }) => showShare(used.udp), "udp"],
+  ["each HTTP worker is busy", ({ used }) => showShare(used.http), "httpWorkers"],
   ["the event loop is busy", ({ used }) => showShare(used.event_loop), "loop"],
   ["memory for swarms", ({ memory_bytes: bytes }) => showMemory(bytes.swarms)],
   ["memory of the process", ({ memory_bytes: bytes }) => showMemory(bytes.process)],
@@ -101,6 +104,11 @@ const SETTINGS: readonly Row[] = [
     "udp",
   ],
   [
+    "TRACKER_HTTP_WORKERS",
+    (load) => (fitsHttpWorkers(load) ? String(load.http_workers) : TOO_MUCH),
+    "http",
+  ],
+  [
     "TRACKER_WEBSOCKET_CONNECTIONS_MAX",
     (load) => (fitsConnections(load) ? connectionsFor(load.websockets) : TOO_MUCH),
     "websocket",
@@ -110,11 +118,11 @@ const SETTINGS: readonly Row[] = [
   ["LimitNOFILE, at least", ({ open_files: files }) => String(files)],
 ];
 
-/** The plan as text; `source` says where the figures come from. */
-export function planText(question: Question, plan: Plan, source: string): string {
-  const { all, node, node_while_one_is_away: spare } = plan;
-  const loads = [all, node, spare].filter((load) => load !== undefined);
-  const uses = partsOf(question);
+/** The plan as text, with the figures that it rests on. */
+export function planText(question: Question, plan: Plan, figures: Figures): string {
+  const { all, node_while_one_is_away: spare } = plan;
+  const loads = loadsOf(plan);
+  const uses = partsOf(question, loads);
   const used = (rows: readonly Row[]) =>
     rows.filter(([, , only]) => only === undefined || uses[only]);
   const width = Math.max(...used([...ROWS, ...CLUSTER, ...SETTINGS]).map(([name]) => name.length));
@@ -126,24 +134,29 @@ export function planText(question: Question, plan: Plan, source: string): string
   const between = cluster.length > 0 ? "\nBetween the trackers:\n" : "";
   const settings = used(SETTINGS).map(([name, show]) => line(name, [show(spare ?? all)]));
   const title = spare === undefined ? "\nSet:\n" : "\nSet for each, so that one may be away:\n";
-  const notes = notesOf(question, plan, source).map((note) => `- ${note}\n`);
+  const notes = notesOf(question, plan, figures).map((note) => `- ${note}\n`);
   return [heads, ...needs, between, ...cluster, title, ...settings, "\n", ...notes].join("");
 }
 
+function loadsOf({ all, node, node_while_one_is_away: spare }: Plan): Load[] {
+  return [all, node, spare].filter((load) => load !== undefined);
+}
+
 /** Which parts of a plan there are. */
-function partsOf({ announces, nodes }: Question): Record<Part, boolean> {
+function partsOf({ announces, nodes }: Question, loads: Load[]): Record<Part, boolean> {
   const { udp, http, https, proxied, ws, wss } = announces;
   const parts = { udp: udp > 0, http: http + https + proxied > 0, websocket: ws + wss > 0 };
   const cluster = nodes > 1;
-  return { ...parts, cluster, loop: parts.http || parts.websocket || cluster };
+  const loop = parts.http || parts.websocket || cluster;
+  return { ...parts, httpWorkers: loads.some((load) => load.http_workers > 0), cluster, loop };
 }
 
 /** What the figures rest on. */
-export function notesOf(question: Question, plan: Plan, source: string): string[] {
+export function notesOf(question: Question, plan: Plan, figures: Figures): string[] {
   const { intervalSeconds, websocketIntervalSeconds, swarms, numwant, nodes } = question;
   const { announces } = question;
   const notes = [
-    `Processor time and memory: ${source}.`,
+    `Processor time and memory: ${figures.source}.`,
     `Means of clients that announce every ${showSeconds(intervalSeconds)} in ` +
       `${counted(swarms, "swarm", WHOLE.format)} and get ${counted(numwant, "peer")}; ` +
       "bits are those of IP packets.",
@@ -151,8 +164,9 @@ export function notesOf(question: Question, plan: Plan, source: string): string[
   ];
   if (announces.https + announces.wss > 0) {
     notes.push(
-      "Each connection of HTTPS and wss:// has a handshake of TLS 1.3 with a key of P-256; one " +
-        "of RSA was not measured.",
+      "Each connection of HTTPS and wss:// has a handshake of TLS 1.3 with a key of P-256; with " +
+        `RSA 2048 it takes ${NUMBER.format(figures.rsa)} times as much processor time, with its ` +
+        "first request (make handshakes).",
     );
   }
   if (announces.ws + announces.wss > 0) {
@@ -161,11 +175,7 @@ export function notesOf(question: Question, plan: Plan, source: string): string[
         `characters, all of which are answered, and stay ${showSeconds(BROWSER_SECONDS)}.`,
     );
   }
-  if (announces.udp > 0) {
-    notes.push(
-      "A further UDP worker is taken to carry as much as the first, on its own processor.",
-    );
-  }
+  notes.push(...notesOfWorkers(loadsOf(plan), announces.wss > 0, figures));
   if (nodes > 1) {
     notes.push(
       "Trackers of a cluster share their peers (TRACKER_CLUSTER_URL): each stores all of them, " +
@@ -174,6 +184,27 @@ export function notesOf(question: Question, plan: Plan, source: string): string[
     );
   }
   return [...notes, ...excesses(plan).map((excess) => `It does not fit: ${excess}.`)];
+}
+
+/** What more threads cost; none if one is enough. */
+function notesOfWorkers(loads: Load[], secure: boolean, { twoWorkers }: Figures): string[] {
+  const { udp, http, https } = twoWorkers;
+  const notes: string[] = [];
+  if (loads.some((load) => load.udp_workers > 1)) {
+    notes.push(
+      `With several UDP workers a request takes ${NUMBER.format(udp)} times the processor time ` +
+        "that it takes with one, as was measured with two (make scaling).",
+    );
+  }
+  if (loads.some((load) => load.http_workers > 0)) {
+    notes.push(
+      `With HTTP workers (Linux) an announce takes ${NUMBER.format(http)} times the processor ` +
+        `time that it takes in the event loop, over HTTPS ${NUMBER.format(https)} times, as was ` +
+        "measured with two (make http-workers). WebSockets and pages stay in the event loop." +
+        (secure ? " Workers pass the bytes of wss:// on, which costs almost as much again." : ""),
+    );
+  }
+  return notes;
 }
 
 /** With room, in two figures, so that it can be remembered; as many as there may be at most. */

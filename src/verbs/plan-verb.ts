@@ -45,17 +45,19 @@ export async function planVerb(
     return fail(output, error instanceof Error ? error.message : String(error));
   }
   const figures =
-    measured === undefined ? results : figuresHere(results, measured, processorName());
+    measured === undefined
+      ? results
+      : { ...figuresHere(results, measured, processorName()), processors: cpus().length };
   const carried = measured && carriedBy(measured, config);
   const plan = question && makePlan(question, figures);
   if (options.format === "json") {
-    const notes = plan && notesOf(question, plan, figures.source);
+    const notes = plan && notesOf(question, plan, figures);
     const fits = plan && excesses(plan).length === 0;
     say(output, `${JSON.stringify({ here: carried, question, plan, fits, notes }, null, 2)}\n`);
   } else {
     const parts = [
       carried && hereText(carried, results, config),
-      plan && planText(question, plan, figures.source),
+      plan && planText(question, plan, figures),
     ];
     say(output, parts.filter((part) => part !== undefined).join("\n"));
   }
@@ -91,7 +93,8 @@ function hereText(
     line("UDP", udp) +
     line("HTTP", http) +
     `Peers that announce every ${showSeconds(intervalSeconds)}, with ${share} % of the thread. ` +
-    "UDP can have several threads, HTTP has one. A request costs more below full load.\n" +
+    "TRACKER_UDP_WORKERS and TRACKER_HTTP_WORKERS give more threads. " +
+    "A request costs more below full load.\n" +
     `In the results: UDP ${PRECISE.format(results.udp[4].micros)} µs, ` +
     `HTTP ${PRECISE.format(results.http.micros)} µs, ${results.source}.\n`
   );

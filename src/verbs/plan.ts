@@ -8,8 +8,8 @@
  * Everything is a mean: at the start of a wave of clients, or when another tracker fails, more come
  * at once. So what is to be set has room above the mean.
  */
-import { MEMORY_BYTES_CEILING, MEMORY_BYTES_MIN, UDP_WORKERS_MAX } from "../config/schema.ts";
-import { FAMILIES, type Family } from "../constants.ts";
+import { MEMORY_BYTES_CEILING, MEMORY_BYTES_MIN, WORKERS_MAX } from "../config/schema.ts";
+import { FAMILIES, type Family, STRANGERS_MAX } from "../constants.ts";
 import { bytesAt, type Figures } from "./bench-figures.ts";
 import { bitsOf, clusterBits, packetsOf, type PlannedTransport } from "./plan-traffic.ts";
 import type { Ways } from "./plan-traffic.ts";
@@ -43,9 +43,13 @@ export interface Load {
   packets_per_second: Ways;
   bits_per_second: Ways;
   processor_cores: { udp: number; http: number; websocket: number };
-  /** Of the event loop, which answers all but UDP, and of all UDP workers: 1 is all of it. */
-  used: { event_loop: number; udp: number };
+  /** For all threads together, with room for waves. */
+  processors: number;
+  /** Of the event loop and of each worker: 1 is all of it. */
+  used: { event_loop: number; udp: number; http: number };
   udp_workers: number;
+  /** None if the event loop answers HTTP as well. */
+  http_workers: number;
   memory_bytes: { swarms: number; memory_max: number; process: number };
   open_files: number;
   udp_receive_buffer_bytes: number;
@@ -63,6 +67,8 @@ export interface Plan {
   all: Load;
   node?: Load;
   node_while_one_is_away?: Load;
+  /** Of this machine, if it was measured. */
+  processors_here?: number;
 }
 
 const MIB = 2 ** 20;
@@ -83,6 +89,15 @@ export const CONNECTIONS_MAX = 65_536;
 /** Connections of a proxy, and files beside connections. */
 const PROXY_CONNECTIONS = 1024;
 const FILES_BESIDE = 100;
+/** With HTTP workers each connection has three, as they may pass it on (start/open-files.ts). */
+const FILES_PASSED = 3;
+/** Those of a thread, and two sockets while a certificate is renewed. */
+const FILES_OF_WORKER = 4;
+/**
+ * A worker passes the bytes of a WebSocket over TLS on to the event loop, and takes as much more of
+ * what it costs: measured 0.86 to 0.95 (docs/how-it-is-built.md).
+ */
+const PASSED_ON = 0.95;
 /** How long a browser is taken to stay before another one comes. */
 export const BROWSER_SECONDS = 600;
 
@@ -104,10 +119,13 @@ const DNS_QUERIES = 6.8 / 150;
 /** Makes the plan. */
 export function makePlan(question: Question, figures: Figures): Plan {
   const { nodes } = question;
-  const all = loadOf(question, 1, figures);
-  if (nodes === 1) return { all };
+  const { processors } = figures;
+  const here = processors === undefined ? {} : { processors_here: processors };
+  const all = loadOf(question, 1, figures, 0);
+  if (nodes === 1) return { all, ...here };
   return {
     all,
+    ...here,
     node: nodeOf(question, nodes, figures),
     node_while_one_is_away: nodeOf(question, nodes - 1, figures),
   };
@@ -115,18 +133,17 @@ export function makePlan(question: Question, figures: Figures): Plan {
 
 /** The load of one tracker, if the clients are spread evenly over all `trackers`. */
 function nodeOf(question: Question, trackers: number, figures: Figures): Load {
-  const load = loadOf(question, trackers, figures);
   const others = trackers - 1;
   // Each announce is told, but not those of browsers, whose swarms are each tracker's own.
-  const told = load.announces_per_second - load.websocket_announces_per_second;
+  const { ws, wss } = question.announces;
+  const told = (question.announcesPerSecond - ws - wss) / trackers;
   const deltas = { in: others * told, out: told };
   const { heardMicros, toldMicros, serverMicros } = figures.cluster;
   const tracker = (deltas.in * heardMicros + deltas.out * toldMicros) / 1e6;
   // A server beside each tracker: what it tells goes to each other server, and comes from each.
   const nats = ((deltas.in + deltas.out * others) * serverMicros) / 1e6;
   return {
-    ...load,
-    used: { ...load.used, event_loop: load.used.event_loop + tracker },
+    ...loadOf(question, trackers, figures, tracker),
     cluster: {
       deltas_per_second: deltas,
       bits_per_second: clusterBits(deltas, others, question.families),
@@ -135,8 +152,16 @@ function nodeOf(question: Question, trackers: number, figures: Figures): Load {
   };
 }
 
-/** The load of one of so many trackers: a part of the requests, and all peers but browsers. */
-function loadOf(question: Question, trackers: number, figures: Figures): Load {
+/**
+ * The load of one of so many trackers: a part of the requests, and all peers but browsers.
+ * `clusterCores` is what the event loop needs for the other trackers.
+ */
+function loadOf(
+  question: Question,
+  trackers: number,
+  figures: Figures,
+  clusterCores: number,
+): Load {
   const { families, numwant, websocketIntervalSeconds } = question;
   const announces = { ...question.announces };
   for (const name of Object.keys(announces) as PlannedTransport[]) announces[name] /= trackers;
@@ -146,20 +171,16 @@ function loadOf(question: Question, trackers: number, figures: Figures): Load {
   const joins = { ws: browsers.ws / BROWSER_SECONDS, wss: browsers.wss / BROWSER_SECONDS };
   const stored = question.peers - websockets * trackers;
   const udp = udpOf(announces.udp * UDP_REQUESTS, families, figures);
-  const webSocketCores =
-    (ws * figures.ws.cycleMicros +
-      wss * figures.wss.cycleMicros +
-      joins.ws * figures.ws.joinMicros +
-      joins.wss * figures.wss.joinMicros) /
-    1e6;
-  const httpMicros =
-    http * figures.http.micros + https * figures.https.micros + proxied * figures.kept.micros;
-  const httpUsed =
-    http / figures.http.rate + https / figures.https.rate + proxied / figures.kept.rate;
+  const wsCores = (ws * figures.ws.cycleMicros + joins.ws * figures.ws.joinMicros) / 1e6;
+  const wssCores = (wss * figures.wss.cycleMicros + joins.wss * figures.wss.joinMicros) / 1e6;
+  const loopCores = wsCores + wssCores + clusterCores;
+  const web = httpOf(announces, { loopCores, wssCores }, figures);
+  const webSocketCores = wsCores + wssCores + web.passedCores;
   const connections = Math.min(
     CONNECTIONS_MAX,
     (http + https) * CONNECTION_SECONDS + (proxied > 0 ? PROXY_CONNECTIONS : 0),
   );
+  const files = web.workers > 0 ? FILES_PASSED : 1;
   const rate = question.announcesPerSecond / trackers;
   const traffic = { announces, joins, families, numwant };
   return {
@@ -171,28 +192,63 @@ function loadOf(question: Question, trackers: number, figures: Figures): Load {
     websocket_announces_per_second: ws + wss,
     packets_per_second: packetsOf(traffic),
     bits_per_second: bitsOf(traffic),
-    processor_cores: { udp: udp.cores, http: httpMicros / 1e6, websocket: webSocketCores },
-    used: { event_loop: httpUsed + webSocketCores, udp: udp.used },
+    processor_cores: { udp: udp.cores, http: web.cores, websocket: webSocketCores },
+    processors: threadsFor(udp.cores + web.cores + webSocketCores + clusterCores),
+    used: { event_loop: web.loopUsed + loopCores, udp: udp.used, http: web.used },
     udp_workers: udp.workers,
+    http_workers: web.workers,
     memory_bytes: memoryOf(question, stored, browsers, figures),
-    open_files: Math.ceil(connections + websockets) + FILES_BESIDE,
+    open_files:
+      Math.ceil(connections + websockets) * files + FILES_BESIDE + filesOfWorkers(web.workers),
     udp_receive_buffer_bytes: udp.bufferBytes,
     dns_queries_per_second: rate * DNS_QUERIES,
   };
 }
 
-function udpOf(requests: number, families: Question["families"], { udp }: Figures) {
+/** How many threads do this much work, in that of one, with room for waves. */
+function threadsFor(work: number): number {
+  return Math.max(1, Math.ceil(work / THREAD_SHARE_MAX));
+}
+
+/** Files of HTTP workers, beside connections. */
+function filesOfWorkers(workers: number): number {
+  return workers > 0 ? STRANGERS_MAX + workers * FILES_OF_WORKER : 0;
+}
+
+function udpOf(requests: number, families: Question["families"], { udp, twoWorkers }: Figures) {
   const micros = families[4] * udp[4].micros + families[6] * udp[6].micros;
-  const thread = 1 / (families[4] / udp[4].rate + families[6] / udp[6].rate);
-  const workers = Math.max(1, Math.ceil(requests / (THREAD_SHARE_MAX * thread)));
+  const alone = requests * (families[4] / udp[4].rate + families[6] / udp[6].rate);
+  const dearer = threadsFor(alone) > 1 ? twoWorkers.udp : 1;
+  const workers = threadsFor(alone * dearer);
   const waiting = Math.ceil((requests * BUFFER_SECONDS * WAITING_DATAGRAM_BYTES) / MIB) * MIB;
   return {
     requests,
-    cores: (requests * micros) / 1e6,
-    used: requests / thread / workers,
+    cores: (requests * micros * dearer) / 1e6,
+    used: (alone * dearer) / workers,
     workers,
     bufferBytes: Math.min(BUFFER_BYTES_MAX, Math.max(BUFFER_BYTES_DEFAULT, waiting)),
   };
+}
+
+/** Announces over HTTP: in the event loop, or in workers if it would be too busy with them. */
+function httpOf(
+  { http, https, proxied }: Question["announces"],
+  { loopCores, wssCores }: { loopCores: number; wssCores: number },
+  figures: Figures,
+) {
+  const plainUsed = http / figures.http.rate + proxied / figures.kept.rate;
+  const secureUsed = https / figures.https.rate;
+  const alone = plainUsed + secureUsed;
+  const threaded = alone > 0 && alone + loopCores > THREAD_SHARE_MAX;
+  const dearer = threaded ? figures.twoWorkers : { http: 1, https: 1 };
+  const plainMicros = http * figures.http.micros + proxied * figures.kept.micros;
+  const secureMicros = https * figures.https.micros;
+  const cores = (plainMicros * dearer.http + secureMicros * dearer.https) / 1e6;
+  if (!threaded) return { cores, passedCores: 0, workers: 0, used: 0, loopUsed: alone };
+  const passedCores = wssCores * PASSED_ON;
+  const work = plainUsed * dearer.http + secureUsed * dearer.https + passedCores;
+  const workers = threadsFor(work);
+  return { cores, passedCores, workers, used: work / workers, loopUsed: 0 };
 }
 
 /** Peers in browsers are objects of their own beside the memory for swarms. */
@@ -217,17 +273,24 @@ function memoryOf(
 }
 
 /** Sentences about what one tracker cannot carry; none if the plan fits. */
-export function excesses({ all, node_while_one_is_away: spare }: Plan): string[] {
+export function excesses(plan: Plan): string[] {
+  const { all, node_while_one_is_away: spare, processors_here: processors = Infinity } = plan;
   const load = spare ?? all;
   const whose = spare === undefined ? "one tracker" : "a tracker while another one is away";
+  const threads = `${WORKERS_MAX} at most`;
   const said: string[] = [];
   if (!fitsMemory(load)) {
     const ceiling = `${MEMORY_BYTES_CEILING / MIB}MiB at most`;
     said.push(`the peers are more than ${whose} stores: TRACKER_MEMORY_MAX is ${ceiling}`);
   }
   if (!fitsWorkers(load)) {
-    const ceiling = `${UDP_WORKERS_MAX} at most`;
-    said.push(`UDP needs more threads than ${whose} has: TRACKER_UDP_WORKERS is ${ceiling}`);
+    said.push(`UDP needs more threads than ${whose} has: TRACKER_UDP_WORKERS is ${threads}`);
+  }
+  if (!fitsHttpWorkers(load)) {
+    said.push(`HTTP needs more threads than ${whose} has: TRACKER_HTTP_WORKERS is ${threads}`);
+  }
+  if (load.processors > processors) {
+    said.push(`${whose} needs ${load.processors} processors, and this machine has ${processors}`);
   }
   if (!fitsConnections(load)) {
     const ceiling = `${CONNECTIONS_MAX} connections are open at most`;
@@ -235,9 +298,8 @@ export function excesses({ all, node_while_one_is_away: spare }: Plan): string[]
   }
   if (load.used.event_loop > THREAD_SHARE_MAX) {
     said.push(
-      `the event loop, which answers all but UDP, is too busy in ${whose}, ` +
-        `${showShare(load.used.event_loop)}: ` +
-        "more clients over UDP, a longer interval or more trackers help",
+      `the event loop, which has WebSockets and the cluster, is too busy in ${whose}, ` +
+        `${showShare(load.used.event_loop)}: longer intervals or more trackers help`,
     );
   }
   return said;
@@ -250,7 +312,12 @@ export function fitsMemory({ memory_bytes: { memory_max: wanted } }: Load): bool
 
 /** Whether it would take as many UDP workers. */
 export function fitsWorkers({ udp_workers: workers }: Load): boolean {
-  return workers <= UDP_WORKERS_MAX;
+  return workers <= WORKERS_MAX;
+}
+
+/** Whether it would take as many HTTP workers. */
+export function fitsHttpWorkers({ http_workers: workers }: Load): boolean {
+  return workers <= WORKERS_MAX;
 }
 
 /** Whether it would hold as many WebSockets. */

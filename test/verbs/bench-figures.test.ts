@@ -43,6 +43,19 @@ test("HTTPS, WebSockets and a cluster cost what make costs has measured", () => 
   expect(source).toContain(`make costs (${/^date +(.*)$/m.exec(costs)![1]})`);
 });
 
+test("two workers and RSA cost what their benchmarks have measured", () => {
+  const { twoWorkers, rsa } = measuredFigures();
+  const cell = (name: string, row: RegExp) => Number(row.exec(read(name))![1]);
+  const [http, https] = ["HTTP", "HTTPS P-256"].map((table) =>
+    cell("http-workers.txt", new RegExp(`^${table}  [^]*?^2 workers +\\S+ +(\\S+)`, "m")),
+  );
+  const udp = cell("scaling.txt", /^UDP, zipf: CPU of 2 workers.* (\S+) +\S+$/m);
+  expect(twoWorkers).toEqual({ udp, http: http!, https: https! });
+  const handshake = (key: string) =>
+    cell("handshakes.txt", new RegExp(`^${key} +TLS 1.3  +(\\d+)`, "m"));
+  expect(rsa).toBe(handshake("RSA 2048") / handshake("P-256"));
+});
+
 test("a peer takes what make bench has measured, in swarms of its size", () => {
   const { peerBytes, idleBytes } = measuredFigures();
   const core = read("core.txt");

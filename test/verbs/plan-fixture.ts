@@ -15,6 +15,8 @@ export const FIGURES: Figures = {
   http: { micros: 40, rate: 20_000 },
   kept: { micros: 10, rate: 80_000 },
   https: { micros: 400, rate: 2500 },
+  twoWorkers: { udp: 1.1, http: 1.05, https: 1.2 },
+  rsa: 3,
   ws: { joinMicros: 50, cycleMicros: 200, idleKib: 2 },
   wss: { joinMicros: 400, cycleMicros: 250, idleKib: 8 },
   cluster: { toldMicros: 0.1, heardMicros: 1, serverMicros: 0.2 },

@@ -1,5 +1,6 @@
 /** The verb `plan` on the command line. */
 import { expect, test } from "bun:test";
+import { cpus } from "node:os";
 import { readConfig } from "../../src/config/config.ts";
 import { planVerb, type PlanVerbOptions } from "../../src/verbs/plan-verb.ts";
 import { cli } from "./run-cli.ts";
@@ -26,6 +27,12 @@ test("a table by default, with figures of the results", async () => {
   expect(stdout).toStartWith("  peers");
   expect(stdout).toContain("15,300,000");
   expect(stdout).toContain("measured by make compare (20");
+});
+
+test("HTTPS that one thread cannot carry gets HTTP workers", async () => {
+  const { code, stdout } = await cli(["plan", "--announces=20000", "--transports=https"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/\nSet:\n[^]*\n {2}TRACKER_HTTP_WORKERS +[1-9]\d*\n/);
 });
 
 test("JSON with --format=json, with the question and the notes", async () => {
@@ -81,7 +88,10 @@ test("--here says what one thread carries, and plans with that", async () => {
     udp: { announces_per_second: 100_000 },
     http: { peers: 21_600_000 },
   });
-  expect(made).toMatchObject({ all: { processor_cores: { udp: 0.01 } } });
+  expect(made).toMatchObject({
+    all: { processor_cores: { udp: 0.01 } },
+    processors_here: cpus().length,
+  });
   expect((notes as string[])[0]).toContain("requests measured here, on ");
 });
 

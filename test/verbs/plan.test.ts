@@ -50,7 +50,63 @@ test("workers are as many as keep each below six tenths", () => {
   expect(plan(asking({ udp: 59_000 })).all).toMatchObject({ udp_workers: 1 });
   const { all } = plan(asking({ udp: 61_000 }));
   expect(all.udp_workers).toBe(2);
-  expect(all.used.udp).toBeCloseTo(0.305);
+  // Two of them take 1.1 times the processor time.
+  expect(all.used.udp).toBeCloseTo(0.305 * 1.1);
+  expect(all.processor_cores.udp).toBeCloseTo(122_000 * 4e-6 * 1.1);
+});
+
+describe("HTTP workers", () => {
+  test("are none while the event loop has room for announces over HTTP", () => {
+    const { all } = plan(asking({ http: 11_900 }));
+    expect([all.http_workers, all.used.http]).toEqual([0, 0]);
+    expect(all.used.event_loop).toBeCloseTo(0.595);
+  });
+
+  test("are as many as keep each below six tenths, and the event loop has none of HTTP", () => {
+    const { all } = plan(asking({ http: 10_000, https: 2500 }));
+    // 0.5 and 1 threads, at 1.05 and 1.2 times what that costs in the event loop.
+    expect(all.http_workers).toBe(3);
+    expect(all.used.http).toBeCloseTo(1.725 / 3);
+    expect(all.used.event_loop).toBe(0);
+    expect(all.processor_cores.http).toBeCloseTo(0.4 * 1.05 + 1.2);
+    expect(all.processors).toBe(3);
+    expect(excesses({ all })).toEqual([]);
+  });
+
+  test("leave WebSockets and the cluster to the event loop, and pass wss:// on", () => {
+    const { all } = plan({ peers: 1e6, ...asking({ http: 11_900, wss: 400 }) });
+    const alone = plan({ peers: 1e6, ...asking({ wss: 400 }) }).all;
+    expect(all.used.event_loop).toBe(alone.used.event_loop);
+    expect(all.processor_cores.websocket).toBeCloseTo(alone.processor_cores.websocket * 1.95);
+    expect(all.used.http * all.http_workers).toBeCloseTo(
+      0.595 * 1.05 + 0.95 * alone.used.event_loop,
+    );
+    // Changes of others take what HTTP would need.
+    const { node } = plan({ nodes: 2, ...asking({ udp: 20_000, http: 23_800 }) });
+    expect(node?.http_workers).toBe(2);
+    expect(node?.used.event_loop).toBe(node!.cluster!.processor_cores.tracker);
+  });
+
+  test("need three files for each connection", () => {
+    expect(plan(asking({ https: 2000 })).all).toMatchObject({
+      http_workers: 2,
+      open_files: 60_000 * 3 + 100 + 256 + 2 * 4,
+    });
+  });
+
+  test("are too many above the ceiling of the setting", () => {
+    const much = plan({ peers: 1000, ...asking({ https: 90_000 }) });
+    expect(excesses(much)).toEqual([
+      "HTTP needs more threads than one tracker has: TRACKER_HTTP_WORKERS is 64 at most",
+    ]);
+  });
+});
+
+test("a machine with fewer processors than the plan needs is too small", () => {
+  const of = (processors: number) =>
+    excesses(makePlan({ ...QUESTION, ...asking({ https: 2500 }) }, { ...FIGURES, processors }));
+  expect(of(2)).toEqual([]);
+  expect(of(1)).toEqual(["one tracker needs 2 processors, and this machine has 1"]);
 });
 
 test("the buffer holds what comes in a quarter of a second, the default at least", () => {
@@ -77,19 +133,19 @@ describe("several trackers", () => {
 });
 
 describe("what does not fit", () => {
-  test("is said of the memory and of the thread of HTTP", () => {
+  test("is said of the memory and of the event loop", () => {
     expect(excesses(plan())).toEqual([]);
-    const much = plan({ peers: 400_000_000, ...asking({ http: 20_000 }) });
-    expect(excesses(much)).toEqual([
+    const busy = plan({ peers: 400_000_000, ...asking({ ws: 4000 }), websocketIntervalSeconds: 1 });
+    expect(excesses(busy)).toEqual([
       "the peers are more than one tracker stores: TRACKER_MEMORY_MAX is 2560MiB at most",
       expect.stringMatching(
-        /^the event loop, which answers all but UDP, is too busy in one tracker, 100 %: more /,
+        /^the event loop, which has WebSockets and the cluster, is too busy in one tracker, 80 %: /,
       ),
     ]);
   });
 
   test("is said of the trackers that are left while one is away", () => {
-    const two = plan({ nodes: 2, ...asking({ http: 15_000 }) });
+    const two = plan({ nodes: 2, ...asking({ ws: 4000 }), websocketIntervalSeconds: 1 });
     expect(excesses(two)[0]).toContain("in a tracker while another one is away");
   });
 });
