@@ -75,13 +75,13 @@ export const SCHEMA = z.object({
   udpWorkers: setting("Listening", "TRACKER_UDP_WORKERS", count(0, WORKERS_MAX), {
     text: "threads that answer UDP on each address (Linux); 0 answers in the event loop",
     reason:
-      "One is enough for 200 million peers; more help when datagrams are dropped while cores idle.",
+      "One is enough for 200 million peers; add more if datagrams are dropped and cores are idle.",
     initial: "1",
   }),
   httpWorkers: setting("Listening", "TRACKER_HTTP_WORKERS", count(0, WORKERS_MAX), {
     text: "threads that answer announces over HTTP (Linux); 0 answers them in the event loop",
     reason:
-      "For HTTPS without a proxy, which takes seven times the processor: as many as cores idle.",
+      "Where the tracker itself speaks HTTPS: set it to the number of processors that are idle.",
     initial: "0",
   }),
   udpReceiveBufferBytes: setting(

@@ -70,7 +70,7 @@ function warnOfWorkers(warnings: Tell, { config, processors }: Prospect): void {
   const has = processors ?? navigator.hardwareConcurrency;
   if (udpWorkers === 1 || threads <= has) return;
   const fitting = Math.max(1, Math.floor((has - 1) / udpListeners.length));
-  warnings.tell("workers", "there are more UDP workers than processors: more answer no faster", {
+  warnings.tell("workers", "there are more UDP workers than processors, which answers no faster", {
     workers: threads,
     processors: has,
     remedy: `TRACKER_UDP_WORKERS=${fitting}: each address has as many`,
@@ -86,8 +86,8 @@ function warnOfHttpWorkers(warnings: Tell, { config, libc, processors }: Prospec
     const none = "HTTP is answered in the event loop: there are no workers on this system";
     warnings.tell("workers", none, { remedy: "TRACKER_HTTP_WORKERS=0, or Linux" });
   } else if (httpWorkers > has) {
-    const many = "there are more HTTP workers than processors: more answer no faster";
-    const remedy = `TRACKER_HTTP_WORKERS=${Math.max(1, has - 1)}`;
+    const many = "there are more HTTP workers than processors, which answers no faster";
+    const remedy = `TRACKER_HTTP_WORKERS=${has}`;
     warnings.tell("workers", many, { workers: httpWorkers, processors: has, remedy });
   }
 }

@@ -2,7 +2,7 @@
  * buntracker against other trackers, on this machine, now: `make compare`.
  *
  * The claim it defends: per core buntracker answers more announces than the C tracker, with less of
- * its processor time and in little more than half of its memory, and stays awake under a flood.
+ * its processor time, and in two thirds to four fifths of its memory, and stays awake in a flood.
  *
  *   bun test/bench/compare.ts                                    everything: some twenty minutes
  *   bun test/bench/compare.ts --rows udp,http --rounds 1 --seconds 1

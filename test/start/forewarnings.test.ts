@@ -22,7 +22,7 @@ describe("UDP workers", () => {
     const [message, fields] = warningsOf({ ...two, TRACKER_UDP_WORKERS: "3" }, 5).get(
       "workers",
     ) as [string, object];
-    expect(message).toBe("there are more UDP workers than processors: more answer no faster");
+    expect(message).toBe("there are more UDP workers than processors, which answers no faster");
     expect(fields).toEqual({
       workers: 6,
       processors: 5,
@@ -51,8 +51,8 @@ describe("HTTP workers", () => {
   test("are too many if there are more than processors", () => {
     const env = { TRACKER_HTTP_WORKERS: "4" };
     expect(warningsOf(env, 3).get("workers")).toEqual([
-      "there are more HTTP workers than processors: more answer no faster",
-      { workers: 4, processors: 3, remedy: "TRACKER_HTTP_WORKERS=2" },
+      "there are more HTTP workers than processors, which answers no faster",
+      { workers: 4, processors: 3, remedy: "TRACKER_HTTP_WORKERS=3" },
     ]);
     expect(warningsOf(env, 4).has("workers")).toBe(false);
     expect(warningsOf({ ...env, TRACKER_HTTP_ADDRESS: "" }, 3).has("workers")).toBe(false);
