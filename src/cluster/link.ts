@@ -412,6 +412,11 @@ const REMEDIES: readonly [RegExp, string, boolean][] = [
     true,
   ],
   [
+    /does not support|unexpected response/,
+    "see with ss -lntp what listens there: it is no NATS server, or an old one",
+    false,
+  ],
+  [
     /ENOTFOUND|EAI_AGAIN/,
     "correct the host name in TRACKER_CLUSTER_URL, or add it to the DNS",
     false,

@@ -90,9 +90,9 @@ export function measuredFigures(): Figures {
     kept: requestsOf(http, "buntracker, kept"),
     https: atFullLoad(costOf("HTTPS, one-shot")),
     twoWorkers: {
-      udp: numberOf(cellsOf(lineOf(scalingText, "UDP, zipf: CPU of 2 workers"))[2]),
-      http: twoHttpWorkers("HTTP"),
-      https: twoHttpWorkers("HTTPS P-256"),
+      udp: barOf(scalingText, "UDP, zipf: CPU of 2 workers"),
+      http: barOf(httpWorkersText, "HTTP, 2 workers: CPU"),
+      https: barOf(httpWorkersText, "HTTPS, 2 workers: CPU"),
     },
     rsa: handshakeOf("RSA 2048") / handshakeOf("P-256"),
     ws: webSocketsOf("ws", 0),
@@ -140,10 +140,9 @@ function costOf(name: string): number {
   return numberOf(cellsOf(lineOf(costsText, `${name}  `))[1]);
 }
 
-/** In http-workers.txt each table begins with what was asked. */
-function twoHttpWorkers(heading: string): number {
-  const table = httpWorkersText.slice(httpWorkersText.indexOf(`\n${heading}  `));
-  return numberOf(cellsOf(lineOf(table, "2 workers"))[2]);
+/** What was reached where the table of bars has a line that begins so. */
+function barOf(text: string, start: string): number {
+  return numberOf(cellsOf(lineOf(text, start))[2]);
 }
 
 /** Microseconds of a connection with one request. */

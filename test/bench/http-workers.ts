@@ -29,6 +29,7 @@ import { BINARY, freePort } from "../e2e/harness.ts";
 import { makeCertificate } from "../http/openssl.ts";
 import { generate } from "./generators.ts";
 import { readOptions } from "./options.ts";
+import { addLine, atLeast, atMost, outcome } from "./outcome.ts";
 import { answeringThreads } from "./processes.ts";
 import { machineLines, median, showTable, writeResults } from "./report.ts";
 import {
@@ -189,12 +190,13 @@ async function askAllSecurely({ pid, secure }: Tracker): Promise<Figures> {
   return figuresOf(options.secure, performance.now() - begun, before, answeringThreads(pid));
 }
 
+/** Adds the table; returns what two workers come to, of what the event loop does. */
 async function measure(
   heading: string,
   trackers: readonly Tracker[],
   run: (tracker: Tracker) => Promise<Figures>,
   warmRounds: number,
-): Promise<string[]> {
+): Promise<(name: keyof Figures) => number> {
   const rounds: Figures[][] = trackers.map(() => []);
   for (let round = -warmRounds; round < options.rounds; round++) {
     for (const [at, tracker] of trackers.entries()) {
@@ -204,7 +206,8 @@ async function measure(
   }
   const of = (at: number, name: keyof Figures) =>
     median(rounds[at].map((figures) => figures[name]));
-  const share = (at: number, name: keyof Figures) => (of(at, name) / of(0, name)).toFixed(2);
+  const ratio = (at: number, name: keyof Figures) => of(at, name) / of(0, name);
+  const share = (at: number, name: keyof Figures) => ratio(at, name).toFixed(2);
   const show = (at: number, name: keyof Figures) => Math.round(of(at, name)).toLocaleString("en");
   const rows = [
     [
@@ -225,11 +228,12 @@ async function measure(
       ...[show(at, "rate"), share(at, "rate")],
     ]);
   }
-  return showTable(rows);
+  addLine(showTable(rows).join("\n"));
+  return (name) => ratio(WORKERS.indexOf(2), name);
 }
 
 /** Microseconds of a cycle over WebSockets. */
-async function measureCycles(trackers: readonly Tracker[]): Promise<string[]> {
+async function measureCycles(trackers: readonly Tracker[]): Promise<void> {
   const costs: number[][] = trackers.map(() => []);
   for (let round = -1; round < options.rounds; round++) {
     for (const [at, { pid, plain }] of trackers.entries()) {
@@ -244,24 +248,20 @@ async function measureCycles(trackers: readonly Tracker[]): Promise<string[]> {
     const name = workers === 0 ? "event loop" : `${workers} workers`;
     rows.push([name, cost.toFixed(0), (cost / median(costs[0])).toFixed(2)]);
   }
-  return showTable(rows);
+  addLine(showTable(rows).join("\n"));
 }
 
 const folder = mkdtempSync(join(tmpdir(), "buntracker-http-workers-"));
 const trackers: Tracker[] = [];
 try {
   for (const workers of WORKERS) trackers.push(await start(workers, folder));
-  const text = [
-    ...machineLines(),
-    `rounds   ${options.rounds}`,
-    "",
-    ...(await measure("HTTP", trackers, drain, WARM_ROUNDS)),
-    "",
-    ...(await measure("HTTPS P-256", trackers, askAllSecurely, 1)),
-    "",
-    ...(await measureCycles(trackers)),
-    "",
-  ].join("\n");
+  const http = await measure("HTTP", trackers, drain, WARM_ROUNDS);
+  atLeast("HTTP, 2 workers: requests/s / the event loop's", 1.4, http("rate"));
+  atMost("HTTP, 2 workers: CPU / the event loop's", 1.2, http("microseconds"));
+  const https = await measure("HTTPS P-256", trackers, askAllSecurely, 1);
+  atMost("HTTPS, 2 workers: CPU / the event loop's", 1.15, https("microseconds"));
+  await measureCycles(trackers);
+  const text = outcome([...machineLines(), `rounds   ${options.rounds}`]);
   console.log(text);
   if (options.rounds >= DEFAULTS.rounds) await writeResults("http-workers.txt", text);
 } finally {

@@ -82,6 +82,14 @@ test("a remedy of TLS names the setting that helps", () => {
   expect(plain).toMatch(/^write tls:.*, and set TRACKER_CLUSTER_TLS_CA_FILE/);
 });
 
+test("another program at the port is no reason to start a server", () => {
+  for (const reason of ["server does not support 'noEcho'", "unexpected response from server"]) {
+    const refused = explain(new Error(reason), engineAt(4222));
+    expect(refused).toMatchObject({ reason, answered: false });
+    expect(refused.remedy).toStartWith("see with ss -lntp what listens there");
+  }
+});
+
 test("the name of a host is no reason", () => {
   const engine = { ...engineAt(4222), host: "authentication.example" };
   const refused = explain(new Error("connect ECONNREFUSED authentication.example:4222"), engine);
