@@ -293,7 +293,7 @@ export class HttpServer {
     const head = this.#head;
     if (head.bodySize > BODY_BYTES_MAX) return this.#refuse(connection, REFUSAL_BODY);
     if (head.bodySize !== 0) this.#expectBody(connection);
-    // A client whose WebSocket is refused asks nothing else there, and its connection takes room.
+    // A client whose WebSocket is refused asks nothing more, and its connection would take room.
     const isLast = head.wantsWebSocket || this.#options.passedOn === true;
     const keep = head.keepAlive && !this.#stopping && !isLast;
     const after = !keep ? CONNECTION_CLOSE : head.version11 ? CONNECTION_OPEN : CONNECTION_KEPT;

@@ -67,7 +67,7 @@ export class Files {
     });
   }
 
-  /** Gives threads another certificate; with the same one clients could not resume sessions. */
+  /** Gives all threads another certificate. The same one would make the tickets of clients void. */
   async #renew(certificate: Certificate): Promise<void> {
     if (certificate.cert === this.#used?.cert && certificate.key === this.#used.key) return;
     await this.#threads.tell({ certificate });
