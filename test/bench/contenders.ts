@@ -56,6 +56,8 @@ export const OPENTRACKER_THREADED = "opentracker, 1 worker";
 
 /** buntracker at the one address that opentracker has too, for figures of memory. */
 export const ONE_ADDRESS = "buntracker, one address";
+/** With the default of all settings but for the port. */
+export const ALL_ADDRESSES = "buntracker, all addresses";
 
 /** aquatic_udp in its two ways: polling, and what its cargo feature io-uring adds. */
 export const AQUATIC_MIO = "aquatic_udp, mio";
@@ -65,6 +67,7 @@ export const AQUATIC_URING = "aquatic_udp, io_uring";
 export const START: Record<string, Start> = {
   buntracker: () => startBuntracker("buntracker", ["127.0.0.1", "[::1]"]),
   [ONE_ADDRESS]: () => startBuntracker(ONE_ADDRESS, ["127.0.0.1"]),
+  [ALL_ADDRESSES]: () => startBuntracker(ALL_ADDRESSES, ["[::]"]),
   opentracker: (swarms) => startOpentracker(swarms, 0),
   [OPENTRACKER_THREADED]: (swarms) => startOpentracker(swarms, 1),
   echo: startEcho,
