@@ -22,7 +22,7 @@ test("what the start would warn of is foreseen, as a sentence with a remedy", ()
     expect.stringMatching(/^clients may announce addresses that are not .*: TRACKER_ALLOW_IP_P/),
   ]);
   expect(more({ TRACKER_UDP_WORKERS: "64", TRACKER_UDP_ADDRESS: manyAddresses(4000) })).toEqual([
-    expect.stringMatching(/^there are more UDP workers than processors: .* \(workers 256000, /),
+    expect.stringMatching(/^there are more UDP workers than processors, .* \(workers 256000, /),
     expect.stringMatching(
       /^the tracker may take more memory .* \(needed \d+MiB, there \d+MiB\): \d+MiB of memory/,
     ),
