@@ -153,7 +153,8 @@ function nodeOf(question: Question, trackers: number, figures: Figures): Load {
 }
 
 /**
- * The load of one of so many trackers: a part of the requests, and all peers but browsers.
+ * The load of one tracker, where `trackers` share the requests. It stores the peers of all of them,
+ * and only its own browsers.
  * `clusterCores` is what the event loop needs for the other trackers.
  */
 function loadOf(

@@ -67,7 +67,7 @@ const FILL_SECONDS_MAX = 120;
 /** Memory after a start: from this time on, and for how long, since it goes up and down. */
 const STARTED_MILLISECONDS = 60_000;
 const STARTED_SAMPLES = 10;
-/** A fill is repeated, so that who lost some datagrams is told of those peers again. */
+/** A fill is repeated: a contender that lost some datagrams is told of those peers again. */
 const FILL_PASSES_MAX = 4;
 /**
  * buntracker tidies its swarms once a minute and lets go of idle code twice; all contenders are

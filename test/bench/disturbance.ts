@@ -1,6 +1,6 @@
 /**
  * What others of the host do to a measurement: they take processors, and what caches and the way to
- * memory carry. Where a read of memory takes longer, a tracker gets slower and an echo does not.
+ * memory carry. Where a read of memory takes longer, a tracker loses more than an echo does.
  */
 import { stolenSeconds } from "./processes.ts";
 import { show } from "./outcome.ts";

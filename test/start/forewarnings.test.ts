@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readConfig } from "../../src/config/config.ts";
 import { forewarn } from "../../src/start/forewarnings.ts";
 
-/** The warnings of a machine with so many processors, by kind. */
+/** The warnings of a machine with this number of processors, by kind. */
 function warningsOf(env: Record<string, string>, processors: number): Map<string, unknown> {
   const reading = readConfig(env);
   if ("problems" in reading) throw new Error(reading.problems.join("; "));
