@@ -32,15 +32,13 @@ export class Files {
   /** Of a cluster, once it has been read at the start. */
   login: Pick<LoginKeeper, "login" | "read"> | undefined;
   readonly #certificate: CertificateFiles;
-  readonly #threads: Pick<Threads, "tell" | "release">;
-  /** What all threads use. */
-  #used: Certificate | undefined;
+  readonly #threads: Pick<Threads, "tell" | "release" | "certificate">;
 
   constructor(
     lists: AccessKeeper,
     rules: RuleKeeper,
     certificate: CertificateFiles,
-    threads: Pick<Threads, "tell" | "release">,
+    threads: Pick<Threads, "tell" | "release" | "certificate">,
   ) {
     this.lists = lists;
     this.rules = rules;
@@ -69,9 +67,9 @@ export class Files {
 
   /** Gives all threads another certificate. The same one would make the tickets of clients void. */
   async #renew(certificate: Certificate): Promise<void> {
-    if (certificate.cert === this.#used?.cert && certificate.key === this.#used.key) return;
+    const { certificate: used } = this.#threads;
+    if (certificate.cert === used?.cert && certificate.key === used.key) return;
     await this.#threads.tell({ certificate });
-    this.#used = certificate;
   }
 
   /** SIGHUP: reads all files again. Never rejects; the log and the observer get the result. */

@@ -47,7 +47,9 @@ function open() {
     async tell(update: Update): Promise<void> {
       if (update.certificate !== undefined && state.refuses) throw new Error("no socket");
       told.push(update);
+      threads.certificate = update.certificate ?? threads.certificate;
     },
+    certificate: undefined as Update["certificate"],
     release: undefined,
   };
   const lines: string[] = [];
